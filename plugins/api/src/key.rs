@@ -1,0 +1,53 @@
+//! Keys: the virtual credentials that Tollgate issues, and the port through which a plugin looks one up.
+
+use std::sync::Arc;
+
+/// SHA-256 of a credential: the only form in which one is stored or looked up.
+pub type CredentialDigest = [u8; 32];
+
+/// What a key may do: the immutable view of one row. Balances are not here; they are the ledger's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// The row's id.
+    pub id: i64,
+    /// The operator's name for it.
+    pub name: String,
+    /// The person or team it belongs to, if any.
+    pub user: Option<String>,
+    /// The group whose upstreams it may use.
+    pub group: String,
+    /// Models it may use; empty: every model of its group.
+    pub models: Vec<String>,
+    /// False: refused with `AUTH_INVALID_TOKEN`.
+    pub enabled: bool,
+    /// Unix time in milliseconds from which it is refused with `TOKEN_EXPIRED`; `None`: never.
+    pub expires_at_ms: Option<i64>,
+    /// What it may spend in nano-USD; `None`: unlimited.
+    pub quota_nanos: Option<i64>,
+    /// Requests a minute; `None`: no limit.
+    pub rpm: Option<u64>,
+    /// Tokens a minute; `None`: no limit.
+    pub tpm: Option<u64>,
+    /// Requests at once; `None`: no limit.
+    pub concurrency: Option<u64>,
+}
+
+/// A key that was looked up for a request, with whatever state the gateway keeps beside it.
+pub trait KeyHandle: Send + Sync {
+    /// The row as it is in force now.
+    fn key(&self) -> Arc<Key>;
+    /// Downcast for the gateway, which made it.
+    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
+}
+
+/// Port: finds the key of a credential. Never waits: keys are in memory.
+pub trait KeyRing: Send + Sync {
+    /// The key whose credential has this digest.
+    fn find(&self, digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>>;
+}
+
+/// Port: the time, so that plugins can be tested without waiting.
+pub trait Clock: Send + Sync {
+    /// Unix time in milliseconds.
+    fn now_ms(&self) -> i64;
+}

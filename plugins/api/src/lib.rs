@@ -1,0 +1,13 @@
+//! The contract between Tollgate and its plugins. A plugin knows this crate alone: it sees a request's head, may answer
+//! or refuse it, may change the response's head, and is told how the exchange ended. Hooks carry the names of Pingora's
+//! phases and run in the order of the built-in list (`src/plugins.rs` of the gateway).
+
+mod key;
+mod plugin;
+mod reject;
+mod usage;
+
+pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
+pub use plugin::{Flow, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
+pub use reject::{Reject, RejectCode, RejectRow};
+pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};

@@ -1,0 +1,114 @@
+//! The plugin trait and what its hooks are given.
+
+use crate::{Clock, KeyHandle, KeyRing, Metered, Reject};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// An answer that a plugin gives itself.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Response headers; content-length is added by the gateway.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+/// What happens to the request after a hook.
+#[derive(Clone, Debug)]
+pub enum Flow {
+    /// The next plugin, then the gateway.
+    Continue,
+    /// This answer, at once; nothing goes upstream and nothing is billed.
+    Respond(Reply),
+}
+
+/// The head of a request, before its body is read.
+pub struct RequestHead<'a> {
+    /// Method.
+    pub method: &'a Method,
+    /// Path without the query.
+    pub path: &'a str,
+    /// Query without the question mark.
+    pub query: Option<&'a str>,
+    /// Header fields.
+    pub headers: &'a HeaderMap,
+    /// The client's address, as far as trusted proxies tell.
+    pub client: Option<IpAddr>,
+    /// Who calls: set by an authenticating plugin, read by those behind it.
+    pub key: Option<Arc<dyn KeyHandle>>,
+}
+
+/// How an exchange ended, for plugins that log or count.
+pub struct Summary<'a> {
+    /// Our id of the request.
+    pub request_id: &'a str,
+    /// Who called.
+    pub key: Option<&'a Arc<dyn KeyHandle>>,
+    /// Status that the client got; 0: none.
+    pub status: u16,
+    /// What was consumed.
+    pub metered: &'a Metered,
+    /// What it cost, in nano-USD.
+    pub cost_nanos: i64,
+}
+
+/// The phases in which a plugin wants to be called; it is never called in another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    /// [`Plugin::request_filter`].
+    pub request: bool,
+    /// [`Plugin::response_filter`].
+    pub response: bool,
+    /// [`Plugin::logging`].
+    pub logging: bool,
+}
+
+/// A feature that acts on requests. Every hook has a default that does nothing.
+#[async_trait::async_trait]
+pub trait Plugin: Send + Sync {
+    /// The name in `[plugins.NAME]`.
+    fn name(&self) -> &'static str;
+
+    /// Where it wants to be called.
+    fn phases(&self) -> Phases;
+
+    /// Runs in `admit`, before the body is read and before anything is billed.
+    ///
+    /// # Errors
+    /// A [`Reject`] refuses the request in the caller's dialect.
+    async fn request_filter(&self, _request: &mut RequestHead<'_>) -> Result<Flow, Reject> {
+        Ok(Flow::Continue)
+    }
+
+    /// Runs on the head of every answer, our own included, before it goes to the client.
+    fn response_filter(&self, _request_headers: &HeaderMap, _status: StatusCode, _headers: &mut HeaderMap) {}
+
+    /// Runs once, after the answer.
+    fn logging(&self, _summary: &Summary<'_>) {}
+}
+
+/// What a plugin may use of the gateway.
+#[derive(Clone)]
+pub struct Ports {
+    /// Looks up keys.
+    pub keys: Arc<dyn KeyRing>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// One line of the list of built-in plugins.
+#[derive(Clone, Copy)]
+pub struct PluginRow {
+    /// The name in `[plugins.NAME]`.
+    pub name: &'static str,
+    /// True: always in the chain, even without a `[plugins.NAME]` table.
+    pub always: bool,
+    /// Makes it from its table (empty if there is none).
+    ///
+    /// # Errors
+    /// Which key of the table is wrong, and what was expected.
+    pub build: fn(toml::Table, &Ports) -> Result<Arc<dyn Plugin>, String>,
+}

@@ -1,0 +1,124 @@
+//! Refusals: every answer that is Tollgate's own, as one table.
+
+/// Why a request is refused. The wire form (status, code, message) is [`RejectCode::row`]; the shape of the body follows
+/// the caller's dialect and is made by the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RejectCode {
+    /// No credential.
+    AuthMissingToken,
+    /// Unknown or disabled credential.
+    AuthInvalidToken,
+    /// The key's time is over.
+    TokenExpired,
+    /// The key's balance cannot cover the worst case of this request.
+    QuotaInsufficient,
+    /// Known, but not allowed: a model outside the key's list, an origin, an address.
+    Forbidden,
+    /// No such model for this key's group.
+    ModelNotFound,
+    /// No such path.
+    NotFound,
+    /// The request cannot be understood.
+    InvalidRequest,
+    /// The model has no price, and the configuration refuses such requests.
+    PriceMissing,
+    /// The body or the head is larger than allowed.
+    RequestTooLarge,
+    /// A rate limit.
+    RateLimitExceeded,
+    /// No upstream can take the request now.
+    UpstreamUnavailable,
+    /// The journal cannot take the request now.
+    BillingUnavailable,
+    /// The upstream did not answer in time.
+    UpstreamTimeout,
+}
+
+/// One row of the contract's error table.
+#[derive(Clone, Copy, Debug)]
+pub struct RejectRow {
+    /// HTTP status.
+    pub status: u16,
+    /// The code in the body.
+    pub code: &'static str,
+    /// The message when the refusal brings none.
+    pub message: &'static str,
+    /// Who refused: the value of `x-tollgate-rejected-by`, if the header is sent.
+    pub rejected_by: Option<&'static str>,
+    /// OpenAI's `error.type`, also Anthropic's where it has that name.
+    pub openai_type: &'static str,
+    /// Anthropic's `error.type`.
+    pub anthropic_type: &'static str,
+    /// Gemini's `error.status` (google.rpc.Code).
+    pub gemini_status: &'static str,
+}
+
+impl RejectCode {
+    /// This code's row.
+    pub fn row(self) -> RejectRow {
+        use RejectCode::*;
+        let (status, code, message, rejected_by, openai_type, anthropic_type, gemini_status) = match self {
+            AuthMissingToken => (401, "AUTH_MISSING_TOKEN", "Missing API key", Some("auth"), "authentication_error", "authentication_error", "UNAUTHENTICATED"),
+            AuthInvalidToken => (401, "AUTH_INVALID_TOKEN", "Invalid API key", Some("auth"), "authentication_error", "authentication_error", "UNAUTHENTICATED"),
+            TokenExpired => (401, "TOKEN_EXPIRED", "Token has expired", Some("auth"), "authentication_error", "authentication_error", "UNAUTHENTICATED"),
+            QuotaInsufficient => (402, "QUOTA_INSUFFICIENT", "Insufficient quota", Some("quota"), "insufficient_quota", "billing_error", "RESOURCE_EXHAUSTED"),
+            Forbidden => (403, "FORBIDDEN", "Not allowed", Some("auth"), "permission_error", "permission_error", "PERMISSION_DENIED"),
+            ModelNotFound => (404, "MODEL_NOT_FOUND", "Model not found", Some("routing"), "invalid_request_error", "not_found_error", "NOT_FOUND"),
+            NotFound => (404, "NOT_FOUND", "Not found", Some("routing"), "invalid_request_error", "not_found_error", "NOT_FOUND"),
+            InvalidRequest => (400, "INVALID_REQUEST", "Invalid request", None, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+            PriceMissing => (400, "PRICE_MISSING", "This model has no price", Some("billing"), "invalid_request_error", "invalid_request_error", "FAILED_PRECONDITION"),
+            RequestTooLarge => (413, "REQUEST_TOO_LARGE", "Request too large", None, "invalid_request_error", "request_too_large", "INVALID_ARGUMENT"),
+            RateLimitExceeded => (429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", Some("rate_limit"), "rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"),
+            UpstreamUnavailable => (503, "UPSTREAM_UNAVAILABLE", "No upstream is available", Some("routing"), "server_error", "overloaded_error", "UNAVAILABLE"),
+            BillingUnavailable => (503, "BILLING_UNAVAILABLE", "Billing is unavailable", Some("billing"), "server_error", "api_error", "UNAVAILABLE"),
+            UpstreamTimeout => (504, "UPSTREAM_TIMEOUT", "The upstream did not answer in time", None, "server_error", "timeout_error", "DEADLINE_EXCEEDED"),
+        };
+        RejectRow { status, code, message, rejected_by, openai_type, anthropic_type, gemini_status }
+    }
+}
+
+/// A refusal of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Which row of the table.
+    pub code: RejectCode,
+    /// Said to the caller instead of the row's message. Never holds a secret.
+    pub message: Option<String>,
+    /// The request field that is wrong (OpenAI's `param`).
+    pub param: Option<String>,
+    /// Seconds for `retry-after`.
+    pub retry_after_s: Option<u64>,
+    /// Further response headers (`x-ratelimit-*`).
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+}
+
+impl Reject {
+    /// A refusal with the row's own message.
+    pub fn new(code: RejectCode) -> Self {
+        Self { code, message: None, param: None, retry_after_s: None, headers: Vec::new() }
+    }
+
+    /// With a message of its own.
+    pub fn message(mut self, message: impl Into<String>) -> Self {
+        self.message = Some(message.into());
+        self
+    }
+
+    /// With the field that is wrong.
+    pub fn param(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    /// With `retry-after`, in seconds.
+    pub fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+}
+
+impl From<RejectCode> for Reject {
+    fn from(code: RejectCode) -> Self {
+        Self::new(code)
+    }
+}

@@ -1,0 +1,106 @@
+//! Usage: what one answer consumed, in the five counts every provider is brought to, and the finer classes that some
+//! prices need.
+
+use serde::{Deserialize, Serialize};
+
+/// The five counts of one answer, in tokens (LLM tokens). The same meaning for every provider:
+/// `cached_input_tokens` and `cache_write_tokens` are parts of `input_tokens`, `reasoning_tokens` of `output_tokens`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Every prompt-side token: text, media, cache reads and writes, tool-use prompts.
+    pub input_tokens: u64,
+    /// Read from the provider's prompt cache; part of `input_tokens`.
+    pub cached_input_tokens: u64,
+    /// Written to the provider's prompt cache (any lifetime); part of `input_tokens`.
+    pub cache_write_tokens: u64,
+    /// Every generated token, reasoning included.
+    pub output_tokens: u64,
+    /// Hidden or visible reasoning; part of `output_tokens`.
+    pub reasoning_tokens: u64,
+}
+
+/// Finer classes that have prices of their own. Each token count is part of one of the five counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageDetail {
+    /// Cache writes with a lifetime of one hour; part of `cache_write_tokens`.
+    pub cache_write_1h_tokens: u64,
+    /// Audio in the prompt, not read from the cache; part of `input_tokens`.
+    pub input_audio_tokens: u64,
+    /// Audio in the prompt, read from the cache; part of `cached_input_tokens`.
+    pub cached_audio_tokens: u64,
+    /// Images in the prompt, not read from the cache; part of `input_tokens`.
+    pub input_image_tokens: u64,
+    /// Generated audio; part of `output_tokens`.
+    pub output_audio_tokens: u64,
+    /// Generated images; part of `output_tokens`.
+    pub output_image_tokens: u64,
+    /// Searches the provider ran on the web for this answer (a count, not tokens).
+    pub web_searches: u64,
+}
+
+/// What a provider bills on top of the five counts: Anthropic's compaction and advisor iterations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtraUsage {
+    /// The provider's own name for it: `compaction`, `advisor_message` …
+    pub kind: String,
+    /// The model it ran on, where that is another one than the answer's.
+    pub model: Option<String>,
+    /// Its own counts.
+    pub usage: Usage,
+}
+
+/// Which of the provider's service tiers the answer says it was served in; prices have a multiplier for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceTier {
+    /// The default tier.
+    #[default]
+    Standard,
+    /// Asynchronous batch processing.
+    Batch,
+    /// Slower and cheaper (OpenAI's flex).
+    Flex,
+    /// Faster and dearer (OpenAI's and Anthropic's priority).
+    Priority,
+}
+
+/// Where the counts come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageSource {
+    /// The provider reported them.
+    Reported,
+    /// The provider did not report any: counted here with a tokenizer.
+    Estimated,
+    /// Nothing was delivered and nothing reported.
+    #[default]
+    None,
+}
+
+impl UsageSource {
+    /// The word used in ledger records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reported => "reported",
+            Self::Estimated => "estimated",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Everything about one answer that a price can depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metered {
+    /// The five counts.
+    pub usage: Usage,
+    /// Finer classes of them.
+    pub detail: UsageDetail,
+    /// What is billed on top.
+    pub extras: Vec<ExtraUsage>,
+    /// The tier the provider says it served.
+    pub tier: ServiceTier,
+    /// Where the counts come from.
+    pub source: UsageSource,
+    /// The provider sent a count that is not believed (negative, fractional, above 1,000,000,000).
+    pub disbelieved: bool,
+}

@@ -1,0 +1,99 @@
+//! Where a caller's credential stands in a request.
+
+use http::HeaderMap;
+use std::borrow::Cow;
+
+/// Header fields that hold nothing but the credential, in the order in which they are tried after `Authorization`:
+/// Anthropic's SDK, Google's, Azure's.
+const BARE_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
+/// Longer ones are not ours and are not hashed.
+const CREDENTIAL_BYTES_MAX: usize = 4096;
+
+/// The credential of a request: the first of `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key`, `?key=`.
+/// `None`: there is none, or the first one found is empty or not plausible.
+pub fn credential<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<Cow<'a, [u8]>> {
+    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    let found = bearer
+        .or_else(|| BARE_HEADERS.iter().find_map(|name| headers.get(*name).map(|value| value.as_bytes().trim_ascii())))
+        .map(Cow::Borrowed)
+        .or_else(|| query.and_then(in_query))?;
+    (!found.is_empty() && found.len() <= CREDENTIAL_BYTES_MAX).then_some(found)
+}
+
+/// What follows `Bearer ` (the scheme's case does not matter: RFC 9110, 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
+}
+
+fn in_query(query: &str) -> Option<Cow<'_, [u8]>> {
+    let value = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    if value.contains('%') { Some(Cow::Owned(percent_decoded(value.as_bytes()))) } else { Some(Cow::Borrowed(value.as_bytes())) }
+}
+
+/// Percent sequences replaced; a broken one stays as it is (and so matches no key).
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let hex = |byte: u8| char::from(byte).to_digit(16);
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        let escape = match rest {
+            [b'%', high, low, ..] => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        if let Some((high, low)) = escape {
+            // Both are below 16.
+            decoded.push((high * 16 + low) as u8);
+            rest = &rest[3..];
+        } else {
+            decoded.push(*first);
+            rest = tail;
+        }
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::credential;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    fn found(pairs: &[(&'static str, &'static str)], query: Option<&str>) -> Option<String> {
+        credential(&headers(pairs), query).map(|secret| String::from_utf8(secret.into_owned()).unwrap())
+    }
+
+    #[test]
+    fn the_first_place_that_has_one_wins() {
+        let places = [("x-api-key", "b"), ("x-goog-api-key", "c"), ("api-key", "d")];
+        assert_eq!(found(&[("authorization", "Bearer a"), places[0]], Some("key=e")).as_deref(), Some("a"));
+        for (from, want) in [(0, "b"), (1, "c"), (2, "d")] {
+            assert_eq!(found(&places[from..], Some("key=e")).as_deref(), Some(want));
+        }
+        assert_eq!(found(&[], Some("alt=sse&key=e")).as_deref(), Some("e"));
+        assert_eq!(found(&[], Some("monkey=e")), None);
+        assert_eq!(found(&[], None), None);
+    }
+
+    #[test]
+    fn the_scheme_is_read_as_http_reads_it() {
+        assert_eq!(found(&[("authorization", "bearer  a ")], None).as_deref(), Some("a"));
+        assert_eq!(found(&[("authorization", "Basic YTpi"), ("api-key", "d")], None).as_deref(), Some("d"));
+        assert_eq!(found(&[("authorization", "Bearer ")], Some("key=e")), None);
+    }
+
+    #[test]
+    fn percent_sequences_in_the_query_are_read() {
+        assert_eq!(found(&[], Some("key=sk%2Dtg")).as_deref(), Some("sk-tg"));
+        assert_eq!(found(&[], Some("key=sk%2")).as_deref(), Some("sk%2"));
+        assert_eq!(found(&[], Some("key=%zz")).as_deref(), Some("%zz"));
+    }
+
+    #[test]
+    fn a_monstrous_credential_is_none() {
+        assert_eq!(found(&[], Some(&format!("key={}", "a".repeat(5000)))), None);
+    }
+}

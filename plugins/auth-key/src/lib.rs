@@ -1,0 +1,67 @@
+//! Authentication by virtual key: takes the credential from the request, looks its SHA-256 up, and refuses unknown,
+//! disabled and expired keys. Always in the chain.
+
+mod credential;
+
+pub use credential::credential;
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tollgate_plugin_api::{
+    Clock, Flow, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead,
+};
+
+/// The row for the list of built-in plugins.
+pub const PLUGIN: PluginRow = PluginRow { name: "auth-key", always: true, build };
+
+/// `[plugins.auth-key]` takes no keys yet.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {}
+
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
+    let _: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    Ok(Arc::new(AuthKey { keys: ports.keys.clone(), clock: ports.clock.clone() }))
+}
+
+struct AuthKey {
+    keys: Arc<dyn KeyRing>,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Plugin for AuthKey {
+    fn name(&self) -> &'static str {
+        PLUGIN.name
+    }
+
+    fn phases(&self) -> Phases {
+        Phases { request: true, ..Phases::default() }
+    }
+
+    async fn request_filter(&self, head: &mut RequestHead<'_>) -> Result<Flow, Reject> {
+        if head.key.is_some() {
+            return Ok(Flow::Continue);
+        }
+        let Some(secret) = credential(head.headers, head.query) else {
+            return Err(Reject::new(RejectCode::AuthMissingToken).message(
+                "Missing API key: send it as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key` or `?key=`",
+            ));
+        };
+        let digest = Sha256::digest(secret.as_ref()).into();
+        let handle = self.keys.find(&digest).ok_or(RejectCode::AuthInvalidToken)?;
+        let key = handle.key();
+        if !key.enabled {
+            return Err(RejectCode::AuthInvalidToken.into());
+        }
+        if key.expires_at_ms.is_some_and(|at| at <= self.clock.now_ms()) {
+            return Err(RejectCode::TokenExpired.into());
+        }
+        head.key = Some(handle);
+        Ok(Flow::Continue)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Cross-origin requests from browsers (the Fetch standard's CORS protocol). Only the origins named in the configuration
+//! may read answers; without any, no header is sent and browsers refuse. `"*"` must be written to be meant.
+
+use async_trait::async_trait;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use std::sync::Arc;
+use tollgate_plugin_api::{Flow, Phases, Plugin, PluginRow, Ports, Reject, Reply, RequestHead};
+
+/// The row for the list of built-in plugins.
+pub const PLUGIN: PluginRow = PluginRow { name: "cors", always: false, build };
+
+const ALLOWED_METHODS: &str = "GET, POST, OPTIONS";
+/// What a script may read of an answer beside the safelisted fields.
+const EXPOSED_HEADERS: &str = "x-request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, retry-after";
+
+/// `[plugins.cors]`
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// `https://app.example`: scheme, host and port as a browser sends them; or `*`.
+    allowed_origins: Vec<String>,
+    /// How long a browser may remember a preflight answer.
+    #[serde(default = "max_age_default")]
+    max_age_seconds: u32,
+}
+
+fn max_age_default() -> u32 {
+    600
+}
+
+fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
+    let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+    let mut origins = Vec::with_capacity(settings.allowed_origins.len());
+    for origin in &settings.allowed_origins {
+        origins.push(checked_origin(origin)?);
+    }
+    let any = settings.allowed_origins.iter().any(|origin| origin == "*");
+    Ok(Arc::new(Cors { origins, any, max_age: HeaderValue::from(settings.max_age_seconds) }))
+}
+
+/// An origin as RFC 6454 serialises it: `scheme://host[:port]`, nothing behind.
+fn checked_origin(origin: &str) -> Result<HeaderValue, String> {
+    let wrong = || format!("allowed_origins: `{origin}` is not an origin; expected `https://host`, `https://host:port` or `*`");
+    if origin != "*" {
+        let uri: http::Uri = origin.parse().map_err(|_| wrong())?;
+        let bare = uri.scheme_str().zip(uri.authority()).map(|(scheme, authority)| format!("{scheme}://{authority}"));
+        if bare.as_deref() != Some(origin) {
+            return Err(wrong());
+        }
+    }
+    HeaderValue::from_str(origin).map_err(|_| wrong())
+}
+
+struct Cors {
+    origins: Vec<HeaderValue>,
+    any: bool,
+    max_age: HeaderValue,
+}
+
+impl Cors {
+    /// The value of `access-control-allow-origin` for this request, if its origin is allowed.
+    fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origin = headers.get(ORIGIN)?;
+        if self.any { Some(HeaderValue::from_static("*")) } else { self.origins.contains(origin).then(|| origin.clone()) }
+    }
+}
+
+#[async_trait]
+impl Plugin for Cors {
+    fn name(&self) -> &'static str {
+        PLUGIN.name
+    }
+
+    fn phases(&self) -> Phases {
+        Phases { request: true, response: true, ..Phases::default() }
+    }
+
+    /// Answers preflights, which carry no credential, before authentication.
+    async fn request_filter(&self, head: &mut RequestHead<'_>) -> Result<Flow, Reject> {
+        if *head.method != Method::OPTIONS || !head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            return Ok(Flow::Continue);
+        }
+        let mut headers = Vec::new();
+        if self.allowed(head.headers).is_some() {
+            headers.push((ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(ALLOWED_METHODS)));
+            headers.push((ACCESS_CONTROL_MAX_AGE, self.max_age.clone()));
+            if let Some(asked) = head.headers.get(ACCESS_CONTROL_REQUEST_HEADERS) {
+                headers.push((ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
+            }
+        }
+        Ok(Flow::Respond(Reply { status: StatusCode::NO_CONTENT, headers, body: Vec::new() }))
+    }
+
+    fn response_filter(&self, request_headers: &HeaderMap, _status: StatusCode, headers: &mut HeaderMap) {
+        // What the upstream says about origins concerns its own callers.
+        for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS] {
+            headers.remove(name);
+        }
+        if !self.any {
+            headers.append(VARY, HeaderValue::from_static("origin"));
+        }
+        if let Some(origin) = self.allowed(request_headers) {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

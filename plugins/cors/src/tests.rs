@@ -1,0 +1,91 @@
+use super::*;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tollgate_plugin_api::{Clock, CredentialDigest, KeyHandle, KeyRing};
+
+struct Nothing;
+
+impl KeyRing for Nothing {
+    fn find(&self, _digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>> {
+        None
+    }
+}
+
+impl Clock for Nothing {
+    fn now_ms(&self) -> i64 {
+        0
+    }
+}
+
+fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
+    build(table.parse().unwrap(), &Ports { keys: Arc::new(Nothing), clock: Arc::new(Nothing) })
+}
+
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+}
+
+fn request(plugin: &dyn Plugin, method: Method, headers: &HeaderMap) -> Flow {
+    let mut head = RequestHead { method: &method, path: "/v1/models", query: None, headers, client: None, key: None };
+    match pin!(plugin.request_filter(&mut head)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(flow) => flow.unwrap(),
+        Poll::Pending => panic!("a preflight never waits"),
+    }
+}
+
+const ONE: &str = "allowed_origins = ['https://app.example']";
+
+#[test]
+fn a_preflight_is_answered_for_an_allowed_origin_only() {
+    let asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
+    for (origin, allowed) in [("https://app.example", true), ("https://evil.example", false)] {
+        let headers = headers(&[asked[0], asked[1], ("origin", origin)]);
+        let Flow::Respond(reply) = request(&*plugin(ONE).unwrap(), Method::OPTIONS, &headers) else { panic!("answered") };
+        assert_eq!(reply.status, StatusCode::NO_CONTENT);
+        assert_eq!(reply.headers.iter().any(|(_, value)| value == "authorization"), allowed);
+    }
+}
+
+#[test]
+fn other_requests_go_on() {
+    let cors = plugin(ONE).unwrap();
+    assert!(matches!(request(&*cors, Method::POST, &headers(&[("origin", "https://app.example")])), Flow::Continue));
+    assert!(matches!(request(&*cors, Method::OPTIONS, &headers(&[])), Flow::Continue));
+}
+
+fn answered(table: &str, origin: &'static str) -> HeaderMap {
+    let mut answer = headers(&[("access-control-allow-origin", "*")]);
+    plugin(table).unwrap().response_filter(&headers(&[("origin", origin)]), StatusCode::OK, &mut answer);
+    answer
+}
+
+#[test]
+fn answers_name_the_origin_and_never_a_wildcard_by_themselves() {
+    let answer = answered(ONE, "https://app.example");
+    assert_eq!(answer[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
+    assert_eq!(answer[VARY], "origin");
+    assert!(!answered(ONE, "https://evil.example").contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+    assert!(!answered("allowed_origins = []", "https://app.example").contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+    assert_eq!(answered("allowed_origins = ['*']", "https://any.example")[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+}
+
+#[test]
+fn the_preflights_age_is_the_configured_one() {
+    let cors = plugin("allowed_origins = ['*']\nmax_age_seconds = 7").unwrap();
+    let asked = headers(&[("access-control-request-method", "POST"), ("origin", "https://app.example")]);
+    let Flow::Respond(reply) = request(&*cors, Method::OPTIONS, &asked) else { panic!("answered") };
+    assert!(reply.headers.contains(&(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7"))));
+}
+
+#[test]
+fn mistakes_in_the_table_are_named() {
+    for (table, word) in [
+        ("allowed_origin = []", "allowed_origin"),
+        ("", "allowed_origins"),
+        ("allowed_origins = ['app.example']", "app.example"),
+        ("allowed_origins = ['https://app.example/']", "https://app.example/"),
+    ] {
+        let error = plugin(table).err().expect(table);
+        assert!(error.contains(word), "{error}");
+    }
+}
