@@ -1,0 +1,178 @@
+//! Paths and queries: decoded once, strictly, so that what is authorised is what is routed.
+
+use super::super::shape::DialectId;
+use std::borrow::Cow;
+use tollgate_plugin_api::{Reject, RejectCode};
+
+/// The most segments a prefix may have (`/api/v1/v1`, `/v1beta/openai/v1` …).
+const PREFIX_SEGMENTS_MAX: usize = 6;
+/// The most bytes of a path; model names are the longest part of one.
+const PATH_BYTES_MAX: usize = 2048;
+
+const ANY: &[DialectId] = &DialectId::ALL;
+const OPENAI: &[DialectId] = &[DialectId::OpenAi, DialectId::OpenAiResponses];
+const ANTHROPIC: &[DialectId] = &[DialectId::Anthropic];
+const GEMINI: &[DialectId] = &[DialectId::Gemini];
+
+/// A segment that may stand before an operation's path.
+struct Prefix {
+    segment: &'static str,
+    /// The version that it is.
+    version: Option<&'static str>,
+    /// The dialects that it leaves; empty: it says nothing about them.
+    dialects: &'static [DialectId],
+}
+
+/// A vendor's name tells more than a version: `/v1beta/openai` is Gemini's endpoint for OpenAI's dialect.
+#[rustfmt::skip]
+static PREFIXES: &[Prefix] = &[
+    Prefix { segment: "api", version: None, dialects: &[] },
+    Prefix { segment: "v1", version: Some("v1"), dialects: &[] },
+    Prefix { segment: "v1beta", version: Some("v1beta"), dialects: GEMINI },
+    Prefix { segment: "v1alpha", version: Some("v1alpha"), dialects: GEMINI },
+    Prefix { segment: "openai", version: None, dialects: OPENAI },
+    Prefix { segment: "anthropic", version: None, dialects: ANTHROPIC },
+    Prefix { segment: "gemini", version: None, dialects: GEMINI },
+];
+
+/// Parameters that carry a credential, in lower case and without the `$` that Google allows before system parameters.
+const CREDENTIALS: [&str; 10] = [
+    "key", "api_key", "apikey", "api-key", "x-api-key", "x-goog-api-key", "access_token", "oauth_token", "authorization",
+    "auth_token",
+];
+/// Google's system parameters that take the usage out of an answer or wrap it in something else.
+const HIDES_USAGE: [&str; 2] = ["fields", "callback"];
+
+/// Whether a segment of a base URL is a version as Gemini's and Vertex's have them.
+pub(super) fn is_gemini_version(segment: &str) -> bool {
+    matches!(segment, "v1" | "v1beta" | "v1alpha" | "v1beta1")
+}
+
+/// A path without its prefix.
+pub(super) struct Decoded {
+    /// The last version of the prefix.
+    pub(super) version: Option<&'static str>,
+    /// The dialects that the prefix leaves; at least one.
+    pub(super) dialects: &'static [DialectId],
+    /// What follows the prefix: decoded segments, joined by `/`.
+    pub(super) rest: String,
+}
+
+impl Decoded {
+    /// What follows the prefix, encoded again.
+    pub(super) fn encoded_rest(&self) -> String {
+        let mut encoded = String::with_capacity(self.rest.len());
+        for (index, segment) in self.rest.split('/').enumerate() {
+            if index > 0 {
+                encoded.push('/');
+            }
+            encode_segment(segment, &mut encoded);
+        }
+        encoded
+    }
+}
+
+fn invalid(message: &str) -> Reject {
+    Reject::new(RejectCode::InvalidRequest).message(message)
+}
+
+/// Decodes a path and takes its prefix off.
+pub(super) fn decode(path: &str) -> Result<Decoded, Reject> {
+    if path.len() > PATH_BYTES_MAX {
+        return Err(invalid("The path is too long"));
+    }
+    let plain = percent_decode(path).ok_or_else(|| invalid("The path has a broken percent escape"))?;
+    if plain.chars().any(|c| c.is_control() || c == '\\') {
+        return Err(invalid("The path has a control character or a backslash"));
+    }
+    let mut segments = plain.split('/').filter(|segment| !segment.is_empty()).peekable();
+    let mut version = None;
+    let mut by_version: &'static [DialectId] = &[];
+    let mut by_vendor: &'static [DialectId] = &[];
+    for _ in 0..PREFIX_SEGMENTS_MAX {
+        let Some(prefix) =
+            segments.peek().and_then(|segment| PREFIXES.iter().find(|prefix| prefix.segment == *segment))
+        else {
+            break;
+        };
+        match prefix.version {
+            Some(_) => (version, by_version) = (prefix.version, prefix.dialects),
+            None if !prefix.dialects.is_empty() => by_vendor = prefix.dialects,
+            None => {}
+        }
+        segments.next();
+    }
+    let rest = segments.collect::<Vec<_>>().join("/");
+    if plain.split('/').any(|segment| segment == "." || segment == "..") {
+        return Err(invalid("The path has a dot segment"));
+    }
+    let dialects = [by_vendor, by_version].into_iter().find(|dialects| !dialects.is_empty()).unwrap_or(ANY);
+    Ok(Decoded { version, dialects, rest })
+}
+
+/// Decodes percent escapes, once. `None`: a broken escape, or bytes that are not UTF-8.
+fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |at: usize| rest.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+        bytes.push(u8::try_from(digit(0)? * 16 + digit(1)?).ok()?);
+        rest = &rest[2..];
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// Writes a segment with everything escaped that is not plainly allowed in one (RFC 3986, `unreserved`, `:` and `@`).
+pub(super) fn encode_segment(segment: &str, out: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in segment.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => out.push(char::from(byte)),
+            _ => {
+                out.push('%');
+                out.push(char::from(HEX[usize::from(byte >> 4)]));
+                out.push(char::from(HEX[usize::from(byte & 15)]));
+            }
+        }
+    }
+}
+
+/// What of a query may go upstream, as it was written: everything but credentials.
+///
+/// # Errors
+/// `INVALID_REQUEST`: with a POST, a parameter that hides the usage; a byte that no query may have.
+pub(super) fn query_for_upstream(query: Option<&str>, post: bool) -> Result<Option<String>, Reject> {
+    let Some(query) = query else { return Ok(None) };
+    if query.bytes().any(|byte| !(b'!'..=b'~').contains(&byte) || byte == b'#') {
+        return Err(invalid("The query has a character that must be escaped"));
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = percent_decode(name).ok_or_else(|| invalid("The query has a broken percent escape"))?.to_ascii_lowercase();
+        let name = name.trim().trim_start_matches('$');
+        if CREDENTIALS.contains(&name) {
+            continue;
+        }
+        let hides = HIDES_USAGE.contains(&name) || (name == "alt" && !is_known_alt(value));
+        if post && hides {
+            return Err(invalid("This query parameter is not supported: it changes the answer so that its usage cannot be read")
+                .param(name));
+        }
+        kept.push(pair);
+    }
+    Ok((!kept.is_empty()).then(|| kept.join("&")))
+}
+
+/// Google's `alt`: `sse`, `json`, or `json;enum-encoding=int`; not `proto` or `media`.
+fn is_known_alt(value: &str) -> bool {
+    percent_decode(value).is_some_and(|value| matches!(value.split(';').next(), Some("sse" | "json" | "")))
+}

@@ -1,0 +1,196 @@
+//! What a request asks for, read in one pass and without a copy of it; and the few bytes of it that may be changed.
+//!
+//! The bound on what its prompt can cost rests on two facts: a tokenizer makes at most one token of a byte, and what is not
+//! text stands in known places. Only a string in such a place is ever taken off the byte count; the same string anywhere
+//! else (a tool's schema, a tool call's arguments, an unknown field) is text.
+
+mod media;
+mod multipart;
+mod places;
+mod rules;
+mod splice;
+#[cfg(test)]
+mod tests;
+mod text_sink;
+mod walk;
+
+pub use media::MEDIA_TOKENS_BOUND;
+pub use splice::splice;
+
+use super::endpoint::{Endpoint, ModelPlace, RequestShape, Target};
+use super::shape::Answer;
+use bytes::Bytes;
+use places::Place;
+use splice::{Edits, ModelEdit};
+use tollgate_plugin_api::{Reject, RejectCode, ServiceTier};
+use text_sink::TextSink;
+use walk::Walk;
+
+/// How deep a body may be nested.
+const DEPTH_MAX: usize = 64;
+/// An output limit above this is a mistake: no answer is that long, and no count above it is believed.
+const OUTPUT_TOKENS_MAX: u64 = 1_000_000_000;
+/// The most answers to one prompt (OpenAI's own limit for chat).
+const CHOICES_MAX: u64 = 128;
+/// The longest name of a model.
+const MODEL_BYTES_MAX: usize = 256;
+/// The most requests in one of Gemini's batches; Google takes 100.
+const BATCH_MAX: usize = 1024;
+
+/// What a request asks for.
+#[derive(Clone, Debug, Default)]
+pub struct RequestFacts {
+    /// The model, wherever the request names it; the provider's documented default where it does not name one. `None`: the
+    /// request is not about one model.
+    pub model: Option<String>,
+    /// Whether the answer is to be a stream.
+    pub stream: bool,
+    /// Whether the client itself asked for a last chunk with the usage (`stream_options.include_usage`).
+    pub wants_usage_chunk: bool,
+    /// The most tokens of one answer, thinking included; 0 for operations that generate none. `None`: no limit given.
+    pub output_tokens_max: Option<u64>,
+    /// How many answers are generated: `n`, `best_of` or `candidateCount`, times the prompts of a legacy completion. At least 1.
+    pub choices: u64,
+    /// Upper bound of the prompt's text in tokens: the body's bytes without recognised media, plus what the provider adds
+    /// for its own tools.
+    pub prompt_text_bytes: u64,
+    /// Upper bound of the recognised media in tokens.
+    pub media_tokens: u64,
+    /// How many media (images, sounds, documents) are in the body.
+    pub media_parts: u32,
+    /// The prompt has content whose size the body does not tell: URLs, file ids, cached contents, previous responses, stored
+    /// prompts, documents and videos, tools that the provider runs. Then the context window is the bound.
+    pub refers_elsewhere: bool,
+    /// The tier that is asked for; prices have a multiplier for each. Anthropic's fast mode counts as priority.
+    pub service_tier: ServiceTier,
+    edits: Edits,
+}
+
+impl RequestFacts {
+    /// Upper bound of the prompt in tokens, for a model with this context window.
+    pub fn input_tokens_bound(&self, context_tokens: u64) -> u64 {
+        let counted = self.prompt_text_bytes.saturating_add(self.media_tokens);
+        if self.refers_elsewhere { counted.max(context_tokens) } else { counted }
+    }
+}
+
+/// Reads a request's body.
+///
+/// # Errors
+/// `INVALID_REQUEST`, naming the field as `param`: what is not JSON in UTF-8 (or not `multipart/form-data` where that is
+/// due), is nested too deeply, has no model where one is needed, has a field that we act on twice or in another spelling or
+/// with a wrong type or an absurd value; and what could not be billed: background responses, lists of fallback models.
+pub fn read_request(
+    endpoint: &Endpoint,
+    target: &Target,
+    content_type: Option<&str>,
+    body: &Bytes,
+) -> Result<RequestFacts, Reject> {
+    let mut facts = match endpoint.request {
+        RequestShape::Empty => RequestFacts { choices: 1, ..RequestFacts::default() },
+        RequestShape::Multipart if !is_json(content_type) => multipart::read(endpoint, content_type, body)?,
+        RequestShape::Json | RequestShape::Multipart => read_json(endpoint, target, body)?,
+    };
+    if !generates(endpoint.answer) {
+        facts.output_tokens_max = Some(0);
+        facts.stream = false;
+    }
+    facts.stream |= target.streams_by_path;
+    match endpoint.model {
+        ModelPlace::Nowhere => facts.model = None,
+        ModelPlace::Path => facts.model = target.model_in_path.clone(),
+        ModelPlace::BodyOr(default) if facts.model.is_none() => facts.model = Some(default.to_owned()),
+        ModelPlace::Body if facts.model.is_none() => {
+            return Err(refusal("model", "The request names no model: give `model` as a string"));
+        }
+        ModelPlace::Body | ModelPlace::BodyOr(_) => {}
+    }
+    Ok(facts)
+}
+
+/// The text of a request's prompt for a tokenizer: its beginning, at most `bytes_max` bytes of it, and how many bytes there
+/// are in all. The body is one that [`read_request`] took.
+pub fn prompt_text(endpoint: &Endpoint, body: &[u8], bytes_max: usize) -> (String, u64) {
+    let Ok(text) = std::str::from_utf8(body) else { return multipart::prompt_text(body, bytes_max) };
+    if endpoint.request == RequestShape::Multipart && !text.trim_start().starts_with('{') {
+        return multipart::prompt_text(body, bytes_max);
+    }
+    let mut walk = Walk::new(endpoint.dialect, text, None).collecting(TextSink::new(bytes_max));
+    // A body that was taken before is taken again; of any other the text up to the mistake is an estimate still.
+    let _ = walk.run(Place::root(endpoint.answer, endpoint.dialect));
+    walk.into_text()
+}
+
+/// Whether an answer of this kind has generated tokens.
+fn generates(answer: Answer) -> bool {
+    match answer {
+        Answer::Chat
+        | Answer::Completion
+        | Answer::Responses
+        | Answer::Image
+        | Answer::Speech
+        | Answer::Transcription
+        | Answer::Messages
+        | Answer::GenerateContent => true,
+        Answer::Embeddings
+        | Answer::Moderation
+        | Answer::Rerank
+        | Answer::CountTokens
+        | Answer::CountGeminiTokens
+        | Answer::EmbedContent
+        | Answer::BatchEmbedContents
+        | Answer::ModelList => false,
+    }
+}
+
+fn is_json(content_type: Option<&str>) -> bool {
+    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn read_json(endpoint: &Endpoint, target: &Target, body: &Bytes) -> Result<RequestFacts, Reject> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| invalid(&format!("The body is not UTF-8 (at byte {})", error.valid_up_to())))?;
+    if text.trim_ascii_start().is_empty() {
+        return Err(invalid("The body is empty: a JSON object is expected"));
+    }
+    let path_model = target.model_in_path.as_deref().filter(|_| endpoint.model == ModelPlace::Path);
+    let mut walk = Walk::new(endpoint.dialect, text, path_model);
+    walk.run(Place::root(endpoint.answer, endpoint.dialect))?;
+    let mut facts = walk.into_facts();
+    if facts.model.is_none() && matches!(endpoint.model, ModelPlace::BodyOr(_)) && facts.edits.model == ModelEdit::Never {
+        facts.edits.model = ModelEdit::Insert;
+    }
+    Ok(facts)
+}
+
+fn invalid(message: &str) -> Reject {
+    Reject::new(RejectCode::InvalidRequest).message(message)
+}
+
+fn refusal(param: &str, message: &str) -> Reject {
+    invalid(message).param(param)
+}
+
+/// Checks the name of a model.
+fn check_model(name: &str) -> Result<(), Reject> {
+    if name.trim().is_empty() {
+        Err(refusal("model", "`model` is empty"))
+    } else if name.len() > MODEL_BYTES_MAX {
+        Err(refusal("model", "`model` is too long"))
+    } else if name.chars().any(char::is_control) {
+        Err(refusal("model", "`model` has a control character"))
+    } else {
+        Ok(())
+    }
+}
+
+/// The tier that a request's `service_tier` means. Words that are nobody's are the provider's to refuse.
+fn tier(word: &str) -> ServiceTier {
+    match word.to_ascii_lowercase().trim_start_matches("service_tier_") {
+        "flex" => ServiceTier::Flex,
+        "priority" | "fast" => ServiceTier::Priority,
+        "batch" => ServiceTier::Batch,
+        _ => ServiceTier::Standard,
+    }
+}

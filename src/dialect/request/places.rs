@@ -1,0 +1,335 @@
+//! What stands where in a request: for each kind of object the members that mean something to the gateway. All else is
+//! the provider's business; it passes as it is and counts as text.
+
+use super::super::shape::{Answer, DialectId};
+
+/// What a value is, by where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Text to the model, or nothing to it: counts by its bytes, with everything in it.
+    Text,
+
+    // The request itself.
+    ChatRoot,
+    CompletionRoot,
+    ResponsesRoot,
+    ImageRoot,
+    InputRoot,
+    MessagesRoot,
+    /// Also what stands in `generateContentRequest` and in each of `requests`.
+    GeminiRoot,
+
+    // Settings.
+    Model,
+    /// A further `model` in a Gemini body, beside the one in the path.
+    InnerModel,
+    Stream,
+    StreamFormat,
+    StreamOptions,
+    IncludeUsage,
+    OutputMax,
+    Choices,
+    /// Legacy completions: each prompt has its own completions.
+    Prompts,
+    PromptItem,
+    ServiceTier,
+    Speed,
+    Background,
+    OtherModels,
+    GeminiConfig,
+
+    // Content.
+    /// OpenAI's messages, input items, content parts.
+    Part,
+    /// Anthropic's messages and content blocks.
+    Block,
+    Source,
+    /// Gemini's contents.
+    Content,
+    GeminiPart,
+    Inline,
+    FunctionResponse,
+    ImageUrl,
+    OtherUrl,
+    Audio,
+    AudioBytes,
+    File,
+    FileBytes,
+    /// The `type` of the object around it.
+    Kind,
+    /// The MIME type of the object around it.
+    Mime,
+    /// Base64, if the object around it turns out to say so.
+    Payload,
+    /// Whatever stands here makes the model read something that is not in the body.
+    Elsewhere,
+
+    // Tools.
+    Tool,
+    ToolKind,
+    ClaudeTool,
+    ClaudeToolKind,
+    GeminiTool,
+}
+
+/// A member that means something.
+pub(super) struct Member {
+    /// Its spellings (Google's JSON takes both camel and snake case).
+    pub(super) keys: &'static [&'static str],
+    /// What its value is.
+    pub(super) place: Place,
+}
+
+const fn m(keys: &'static [&'static str], place: Place) -> Member {
+    Member { keys, place }
+}
+
+use Place::*;
+
+/// Of every root whose model stands in the body.
+static COMMON: &[Member] = &[
+    m(&["model"], Model),
+    m(&["stream"], Stream),
+    m(&["models"], OtherModels),
+    m(&["service_tier"], ServiceTier),
+    m(&["plugins"], Elsewhere),
+];
+
+static CHAT: &[Member] = &[
+    m(&["messages"], Part),
+    m(&["tools"], Tool),
+    m(&["stream_options"], StreamOptions),
+    m(&["max_tokens"], OutputMax),
+    m(&["max_completion_tokens"], OutputMax),
+    m(&["n"], Choices),
+    m(&["best_of"], Choices),
+    m(&["web_search_options"], Elsewhere),
+    m(&["search_parameters"], Elsewhere),
+    m(&["enable_search"], Elsewhere),
+];
+
+static COMPLETION: &[Member] = &[
+    m(&["prompt"], Prompts),
+    m(&["stream_options"], StreamOptions),
+    m(&["max_tokens"], OutputMax),
+    m(&["max_completion_tokens"], OutputMax),
+    m(&["n"], Choices),
+    m(&["best_of"], Choices),
+];
+
+static RESPONSES: &[Member] = &[
+    m(&["input"], Part),
+    m(&["tools"], Tool),
+    m(&["max_output_tokens"], OutputMax),
+    m(&["background"], Background),
+    m(&["previous_response_id"], Elsewhere),
+    m(&["conversation"], Elsewhere),
+    m(&["prompt"], Elsewhere),
+];
+
+static IMAGE: &[Member] =
+    &[m(&["n"], Choices), m(&["image"], ImageUrl), m(&["images"], Part), m(&["mask"], Part)];
+
+static INPUT: &[Member] = &[m(&["input"], Part), m(&["stream_format"], StreamFormat)];
+
+static MESSAGES: &[Member] = &[
+    m(&["messages"], Block),
+    m(&["system"], Block),
+    m(&["tools"], ClaudeTool),
+    m(&["max_tokens"], OutputMax),
+    m(&["speed"], Speed),
+    m(&["mcp_servers"], Elsewhere),
+    m(&["container"], Elsewhere),
+];
+
+static GEMINI: &[Member] = &[
+    m(&["model"], InnerModel),
+    m(&["contents"], Content),
+    m(&["content"], Content),
+    m(&["systemInstruction", "system_instruction"], Content),
+    m(&["tools"], GeminiTool),
+    m(&["generationConfig", "generation_config"], GeminiConfig),
+    m(&["cachedContent", "cached_content"], Elsewhere),
+    m(&["serviceTier", "service_tier"], ServiceTier),
+    m(&["generateContentRequest", "generate_content_request"], GeminiRoot),
+    m(&["requests"], GeminiRoot),
+];
+
+static GEMINI_CONFIG: &[Member] = &[
+    m(&["maxOutputTokens", "max_output_tokens"], OutputMax),
+    m(&["candidateCount", "candidate_count"], Choices),
+];
+
+static PART: &[Member] = &[
+    m(&["type"], Kind),
+    m(&["content"], Part),
+    m(&["output"], Part),
+    m(&["image_url"], ImageUrl),
+    m(&["image"], ImageUrl),
+    m(&["input_audio"], Audio),
+    m(&["audio"], Elsewhere),
+    m(&["file"], File),
+    m(&["file_data"], FileBytes),
+    m(&["file_id"], Elsewhere),
+    m(&["file_url"], OtherUrl),
+    m(&["video_url"], OtherUrl),
+    m(&["audio_url"], OtherUrl),
+    m(&["document_url"], OtherUrl),
+    m(&["result"], Payload),
+];
+
+static IMAGE_URL: &[Member] = &[m(&["url"], ImageUrl), m(&["image_url"], ImageUrl), m(&["file_id"], Elsewhere)];
+static OTHER_URL: &[Member] = &[m(&["url"], OtherUrl)];
+static AUDIO: &[Member] = &[m(&["data"], AudioBytes), m(&["url"], OtherUrl)];
+static FILE: &[Member] =
+    &[m(&["file_data"], FileBytes), m(&["file_id"], Elsewhere), m(&["file_url"], OtherUrl), m(&["url"], OtherUrl)];
+
+static BLOCK: &[Member] =
+    &[m(&["content"], Block), m(&["source"], Source), m(&["file_id"], Elsewhere)];
+
+static SOURCE: &[Member] = &[
+    m(&["type"], Kind),
+    m(&["media_type"], Mime),
+    m(&["data"], Payload),
+    m(&["url"], Elsewhere),
+    m(&["file_id"], Elsewhere),
+    m(&["content"], Block),
+];
+
+static CONTENT: &[Member] = &[m(&["parts"], GeminiPart)];
+
+static GEMINI_PART: &[Member] = &[
+    m(&["inlineData", "inline_data"], Inline),
+    m(&["fileData", "file_data"], Elsewhere),
+    m(&["functionResponse", "function_response"], FunctionResponse),
+];
+
+static INLINE: &[Member] = &[m(&["mimeType", "mime_type"], Mime), m(&["data"], Payload)];
+static FUNCTION_RESPONSE: &[Member] = &[m(&["parts"], GeminiPart)];
+static TOOL: &[Member] = &[m(&["type"], ToolKind)];
+static CLAUDE_TOOL: &[Member] = &[m(&["type"], ClaudeToolKind)];
+static GEMINI_TOOL: &[Member] = &[m(&["functionDeclarations", "function_declarations"], Text)];
+static STREAM_OPTIONS: &[Member] = &[m(&["include_usage"], IncludeUsage)];
+
+impl Place {
+    /// What the body of an endpoint is.
+    pub(super) fn root(answer: Answer, dialect: DialectId) -> Self {
+        match (dialect, answer) {
+            (DialectId::OpenAi, Answer::Chat) => ChatRoot,
+            (DialectId::OpenAi, Answer::Completion) => CompletionRoot,
+            (DialectId::OpenAi, Answer::Image) => ImageRoot,
+            (DialectId::OpenAi, _) => InputRoot,
+            (DialectId::OpenAiResponses, _) => ResponsesRoot,
+            (DialectId::Anthropic, _) => MessagesRoot,
+            (DialectId::Gemini, _) => GeminiRoot,
+        }
+    }
+
+    /// Whether it is a request (also one inside another).
+    pub(super) fn is_root(self) -> bool {
+        matches!(
+            self,
+            ChatRoot | CompletionRoot | ResponsesRoot | ImageRoot | InputRoot | MessagesRoot | GeminiRoot
+        )
+    }
+
+    /// The members of an object here that mean something: its own, and those that all roots share.
+    fn members(self) -> (&'static [Member], &'static [Member]) {
+        match self {
+            ChatRoot => (CHAT, COMMON),
+            CompletionRoot => (COMPLETION, COMMON),
+            ResponsesRoot => (RESPONSES, COMMON),
+            ImageRoot => (IMAGE, COMMON),
+            InputRoot => (INPUT, COMMON),
+            MessagesRoot => (MESSAGES, COMMON),
+            GeminiRoot => (GEMINI, &[]),
+            GeminiConfig => (GEMINI_CONFIG, &[]),
+            StreamOptions => (STREAM_OPTIONS, &[]),
+            Part => (PART, &[]),
+            ImageUrl => (IMAGE_URL, &[]),
+            OtherUrl => (OTHER_URL, &[]),
+            Audio => (AUDIO, &[]),
+            File => (FILE, &[]),
+            Block => (BLOCK, &[]),
+            Source => (SOURCE, &[]),
+            Content => (CONTENT, &[]),
+            GeminiPart => (GEMINI_PART, &[]),
+            Inline => (INLINE, &[]),
+            FunctionResponse => (FUNCTION_RESPONSE, &[]),
+            Tool => (TOOL, &[]),
+            ClaudeTool => (CLAUDE_TOOL, &[]),
+            GeminiTool => (GEMINI_TOOL, &[]),
+            _ => (&[], &[]),
+        }
+    }
+
+    /// The member of that name, and its number among this place's members (below 64).
+    pub(super) fn member(self, key: &str) -> Option<(u32, &'static Member)> {
+        let (own, common) = self.members();
+        (0..).zip(own.iter().chain(common)).find(|(_, member)| member.keys.contains(&key))
+    }
+
+    /// A member whose name differs from this only in the case of letters. Some servers take such a key for it, so that one
+    /// request would mean two things.
+    pub(super) fn near_member(self, key: &str) -> Option<&'static str> {
+        let (own, common) = self.members();
+        own.iter().chain(common).flat_map(|member| member.keys).copied().find(|name| folds_to(key, name))
+    }
+
+    /// What a member is that means nothing. In Gemini's tools every other one is a tool that Google runs.
+    pub(super) fn stranger(self) -> Self {
+        if self == GeminiTool { Elsewhere } else { Text }
+    }
+
+    /// What the elements of an array here are.
+    pub(super) fn element(self) -> Self {
+        match self {
+            Prompts => PromptItem,
+            PromptItem => Text,
+            same => same,
+        }
+    }
+
+    /// How an error names the object around a member.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            GeminiConfig => "generationConfig.",
+            StreamOptions => "stream_options.",
+            _ => "",
+        }
+    }
+}
+
+/// Whether a key is a lower-case or camel-case name in another case, also by Unicode's rules (the long s and the Kelvin
+/// sign fold to ASCII letters, and Go's JSON decoder does so).
+fn folds_to(key: &str, name: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(|c| c.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, folds_to};
+
+    #[test]
+    fn another_case_is_told_from_another_name() {
+        assert!(folds_to("Model", "model"));
+        assert!(folds_to("max_to\u{212a}en\u{17f}", "max_tokens"));
+        assert!(!folds_to("models", "model"));
+        assert!(!folds_to("", "model"));
+    }
+
+    #[test]
+    fn members_fit_the_set_of_seen_ones() {
+        let roots = [Place::ChatRoot, Place::CompletionRoot, Place::ResponsesRoot, Place::ImageRoot, Place::MessagesRoot];
+        for root in roots {
+            let (own, common) = root.members();
+            assert!(own.len() + common.len() <= 64);
+            assert_eq!(root.member("model").map(|(_, member)| member.place), Some(Place::Model));
+        }
+    }
+}

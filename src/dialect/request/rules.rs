@@ -1,0 +1,282 @@
+//! What is done with a value of the body, by its place.
+
+use super::media::{self, Mime};
+use super::places::Place;
+use super::splice::{ModelEdit, UsageEdit};
+use super::walk::Walk;
+use super::{BATCH_MAX, CHOICES_MAX, MODEL_BYTES_MAX, OUTPUT_TOKENS_MAX, check_model, refusal, tier};
+use crate::dialect::DialectId;
+use crate::dialect::endpoint::model_name;
+use serde_json::value::RawValue;
+use tollgate_plugin_api::{Reject, ServiceTier};
+
+/// What Anthropic adds to a prompt that has tools, at most: 264 to 804 tokens, by its tool use guide.
+pub(super) const TOOL_PROMPT_TOKENS: u64 = 1_024;
+/// What one of Anthropic's own client-side tools (bash, text editor, computer, memory) adds, at most: 245 to 735 tokens, by
+/// the same guide.
+const CLIENT_TOOL_TOKENS: u64 = 2_048;
+/// Beginnings of those tools' types.
+const CLIENT_TOOLS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
+
+/// The type that a content part or a source says it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Other,
+    Base64,
+    GeneratedImage,
+    Reference,
+}
+
+/// What an object's members say about each other, judged at its end since their order is free.
+#[derive(Default)]
+pub(super) struct Frame {
+    kind: Kind,
+    mime: Mime,
+    payload_bytes: u64,
+}
+
+/// A value that is not a container, and containers where none may be.
+#[derive(Clone, Copy)]
+pub(super) enum Scalar<'a> {
+    Null,
+    Bool(bool),
+    Whole(u64),
+    Number(f64),
+    Text(&'a str),
+    List,
+    Object,
+}
+
+/// A member's name as an error tells it.
+#[derive(Clone, Copy)]
+pub(super) struct Name {
+    pub(super) prefix: &'static str,
+    pub(super) key: &'static str,
+}
+
+impl Name {
+    pub(super) const NONE: Self = Self { prefix: "", key: "" };
+
+    fn refuse(self, what: &str) -> Reject {
+        let name = format!("{}{}", self.prefix, self.key);
+        let message = format!("`{name}` {what}");
+        refusal(&name, &message)
+    }
+}
+
+impl Walk<'_> {
+    fn add_medium(&mut self, mime: Mime, bytes: u64) {
+        match mime {
+            Mime::Text => return,
+            Mime::Image => self.facts.media_tokens += media::image_tokens_bound(self.dialect),
+            Mime::Other => self.facts.refers_elsewhere = true,
+        }
+        self.media_bytes += bytes;
+        self.facts.media_parts += 1;
+    }
+
+    /// The end of an object.
+    pub(super) fn close(&mut self, place: Place, frame: &Frame) {
+        match (place, frame.kind) {
+            (Place::Source, Kind::Base64) | (Place::Inline, _) if frame.payload_bytes > 0 => {
+                self.add_medium(frame.mime, frame.payload_bytes);
+            }
+            (Place::Part, Kind::GeneratedImage) if frame.payload_bytes > 0 => {
+                self.add_medium(Mime::Image, frame.payload_bytes);
+            }
+            (Place::Part, Kind::Reference) => self.facts.refers_elsewhere = true,
+            _ => {}
+        }
+    }
+
+    pub(super) fn scalar(&mut self, place: Place, name: Name, frame: &mut Frame, value: Scalar<'_>) -> Result<(), Reject> {
+        match (place, value) {
+            (Place::Elsewhere, Scalar::Null | Scalar::Bool(false) | Scalar::Text("") | Scalar::List) => {}
+            (Place::Elsewhere, _) => self.facts.refers_elsewhere = true,
+            (_, Scalar::Text(text)) if !is_setting(place) => self.content(place, frame, text),
+            _ if is_setting(place) => self.setting(place, name, value)?,
+            (Place::ClaudeTool, Scalar::Object) => self.has_tools = true,
+            (Place::PromptItem, Scalar::List) => self.prompts += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A string in the prompt, or in nothing.
+    fn content(&mut self, place: Place, frame: &mut Frame, text: &str) {
+        let bytes = text.len() as u64;
+        match place {
+            Place::Kind => frame.kind = kind(text),
+            Place::Mime => frame.mime = Mime::of(text),
+            Place::Payload => frame.payload_bytes = bytes,
+            Place::ToolKind => self.facts.refers_elsewhere |= !matches!(text, "function" | "custom"),
+            Place::ClaudeToolKind if CLIENT_TOOLS.iter().any(|tool| text.starts_with(tool)) => {
+                self.tool_tokens += CLIENT_TOOL_TOKENS;
+            }
+            Place::ClaudeToolKind => self.facts.refers_elsewhere |= text != "custom",
+            Place::ImageUrl | Place::FileBytes => match Mime::of_data_url(text) {
+                Some(mime) => self.add_medium(mime, bytes),
+                None => self.facts.refers_elsewhere = true,
+            },
+            Place::OtherUrl | Place::Audio => {
+                self.facts.refers_elsewhere = true;
+                if place == Place::Audio || Mime::of_data_url(text).is_some() {
+                    self.add_medium(Mime::Other, bytes);
+                }
+            }
+            Place::AudioBytes => {
+                self.media_bytes += bytes;
+                self.facts.media_parts += 1;
+                self.facts.media_tokens += media::audio_tokens_bound(bytes);
+            }
+            Place::Prompts | Place::PromptItem => {
+                self.prompts += u64::from(place == Place::PromptItem);
+                self.collect(text);
+            }
+            _ => self.collect(text),
+        }
+    }
+
+    pub(super) fn collect(&mut self, text: &str) {
+        if let Some(sink) = self.sink.as_mut().filter(|_| self.collects) {
+            sink.push(text);
+        }
+    }
+
+    /// A value that the gateway acts on. Null is as good as absent.
+    fn setting(&mut self, place: Place, name: Name, value: Scalar<'_>) -> Result<(), Reject> {
+        match (place, value) {
+            (_, Scalar::Null) => {}
+            (Place::Stream, Scalar::Bool(on)) => self.facts.stream = on,
+            (Place::Stream, _) => return Err(name.refuse("must be true or false")),
+            (Place::StreamFormat, Scalar::Text(format)) => self.facts.stream |= format == "sse",
+            (Place::Background, Scalar::Bool(false)) => {}
+            (Place::Background, _) => {
+                return Err(name.refuse("is not supported: what a background response uses cannot be billed"));
+            }
+            (Place::OutputMax, _) => {
+                let limit = self.whole(name, value, OUTPUT_TOKENS_MAX)?;
+                self.facts.output_tokens_max = self.facts.output_tokens_max.max(Some(limit));
+            }
+            (Place::Choices, _) => {
+                let choices = self.whole(name, value, CHOICES_MAX)?;
+                if choices == 0 {
+                    return Err(name.refuse("must be at least 1"));
+                }
+                self.facts.choices = self.facts.choices.max(choices);
+            }
+            (Place::ServiceTier | Place::Speed, Scalar::Text(word)) => {
+                if self.facts.service_tier == ServiceTier::Standard {
+                    self.facts.service_tier = tier(word);
+                }
+            }
+            (Place::OtherModels, Scalar::List) => {}
+            (Place::OtherModels, _) => {
+                return Err(name.refuse("is not supported: a request is admitted and priced for one model"));
+            }
+            _ => return Err(name.refuse("must be a string")),
+        }
+        Ok(())
+    }
+
+    /// A whole number from 0. Google's JSON also takes one in a string.
+    fn whole(&self, name: Name, value: Scalar<'_>, max: u64) -> Result<u64, Reject> {
+        // 2^53: below it every whole float is exact.
+        const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+        let number = match value {
+            Scalar::Whole(number) => Some(number),
+            Scalar::Number(number) if (0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0 => Some(number as u64),
+            Scalar::Text(digits) if self.dialect == DialectId::Gemini => digits.parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if number <= max => Ok(number),
+            Some(_) => Err(name.refuse(&format!("must be at most {max}"))),
+            None => Err(name.refuse("must be a whole number, not negative")),
+        }
+    }
+
+    /// `model`, as it is written.
+    pub(super) fn model(&mut self, place: Place, raw: &RawValue) -> Result<(), Reject> {
+        let range = self.range(raw);
+        if place == Place::Model && raw.get() == "null" {
+            self.edits.model = ModelEdit::Null(range);
+            return Ok(());
+        }
+        if !raw.get().starts_with('"') {
+            return Err(refusal("model", "`model` must be a string"));
+        }
+        // Each byte of a name takes at most six as an escape.
+        if raw.get().len() > MODEL_BYTES_MAX * 6 + 2 {
+            return Err(refusal("model", "`model` is too long"));
+        }
+        let name: String =
+            serde_json::from_str(raw.get()).map_err(|_| refusal("model", "`model` has a broken escape"))?;
+        check_model(&name)?;
+        if place == Place::Model {
+            self.facts.model = Some(name);
+            self.edits.model = ModelEdit::Value(range);
+            return Ok(());
+        }
+        if self.path_model.is_some_and(|model| model != model_name(&name)) {
+            return Err(refusal("model", "`model` differs from the model in the path"));
+        }
+        if self.edits.inner_models.len() >= BATCH_MAX {
+            return Err(refusal("requests", &format!("`requests` has more than {BATCH_MAX} requests")));
+        }
+        self.edits.inner_models.push(range);
+        Ok(())
+    }
+
+    /// `stream_options`, as it is written.
+    pub(super) fn stream_options(&mut self, raw: &RawValue, depth: usize) -> Result<(), Reject> {
+        let range = self.range(raw);
+        if raw.get() == "null" {
+            self.edits.usage = UsageEdit::Null(range);
+            return Ok(());
+        }
+        let Some(inside) = raw.get().strip_prefix('{') else {
+            return Err(refusal("stream_options", "`stream_options` must be an object"));
+        };
+        self.edits.usage = UsageEdit::Member { at: range.start + 1, alone: inside.trim_ascii_start().starts_with('}') };
+        self.value(raw.get(), Place::StreamOptions, depth)
+    }
+
+    pub(super) fn include_usage(&mut self, raw: &RawValue) -> Result<(), Reject> {
+        self.edits.usage = match raw.get() {
+            "true" => UsageEdit::Set,
+            "false" | "null" => UsageEdit::Value(self.range(raw)),
+            _ => {
+                let name = Name { prefix: Place::StreamOptions.prefix(), key: "include_usage" };
+                return Err(name.refuse("must be true or false"));
+            }
+        };
+        self.facts.wants_usage_chunk = self.edits.usage == UsageEdit::Set;
+        Ok(())
+    }
+}
+
+/// Places whose values the gateway acts on, so that their types matter.
+fn is_setting(place: Place) -> bool {
+    matches!(
+        place,
+        Place::Stream
+            | Place::StreamFormat
+            | Place::OutputMax
+            | Place::Choices
+            | Place::ServiceTier
+            | Place::Speed
+            | Place::Background
+            | Place::OtherModels
+    )
+}
+
+fn kind(word: &str) -> Kind {
+    match word {
+        "base64" => Kind::Base64,
+        "image_generation_call" => Kind::GeneratedImage,
+        "item_reference" => Kind::Reference,
+        _ => Kind::Other,
+    }
+}

@@ -1,0 +1,269 @@
+//! One pass over a JSON body, driven by serde: nothing is built, strings are looked at where they stand.
+
+use super::places::Place;
+use super::rules::{Frame, Name, Scalar, TOOL_PROMPT_TOKENS};
+use super::splice::Edits;
+use super::text_sink::TextSink;
+use super::{DEPTH_MAX, RequestFacts, invalid, refusal};
+use crate::dialect::DialectId;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+use std::ops::Range;
+use tollgate_plugin_api::Reject;
+
+/// Members of a request that hold its prompt.
+const PROMPT_MEMBERS: [&str; 17] = [
+    "messages", "system", "input", "instructions", "prompt", "suffix", "contents", "content", "systemInstruction",
+    "system_instruction", "tools", "functions", "documents", "query", "requests", "generateContentRequest",
+    "generate_content_request",
+];
+
+/// The state of the pass.
+pub(super) struct Walk<'a> {
+    pub(super) dialect: DialectId,
+    pub(super) body: &'a str,
+    /// The model that the path names, where that is what counts.
+    pub(super) path_model: Option<&'a str>,
+    pub(super) facts: RequestFacts,
+    pub(super) media_bytes: u64,
+    pub(super) tool_tokens: u64,
+    pub(super) has_tools: bool,
+    pub(super) prompts: u64,
+    pub(super) edits: Edits,
+    pub(super) refusal: Option<Reject>,
+    pub(super) sink: Option<TextSink>,
+    pub(super) collects: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(dialect: DialectId, body: &'a str, path_model: Option<&'a str>) -> Self {
+        Self {
+            dialect,
+            body,
+            path_model,
+            facts: RequestFacts { choices: 1, ..RequestFacts::default() },
+            media_bytes: 0,
+            tool_tokens: 0,
+            has_tools: false,
+            prompts: 1,
+            edits: Edits::default(),
+            refusal: None,
+            sink: None,
+            collects: false,
+        }
+    }
+
+    /// The same, collecting the prompt's text.
+    pub(super) fn collecting(self, sink: TextSink) -> Self {
+        Self { sink: Some(sink), ..self }
+    }
+
+    /// Walks the whole body.
+    pub(super) fn run(&mut self, root: Place) -> Result<(), Reject> {
+        let start = self.body.len() - self.body.trim_ascii_start().len();
+        let inside = self.body.get(start + 1..).unwrap_or_default().trim_ascii_start();
+        self.edits.root = (start + 1, inside.starts_with('}'));
+        self.value(self.body, root, 0)
+    }
+
+    /// Walks one value that is the body or borrows from it.
+    pub(super) fn value(&mut self, text: &str, place: Place, depth: usize) -> Result<(), Reject> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let mut frame = Frame::default();
+        let node = Node { walk: self, frame: &mut frame, place, name: Name::NONE, depth };
+        let walked = node.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+        match (walked, self.refusal.take()) {
+            (Ok(()), None) => Ok(()),
+            (_, Some(refusal)) => Err(refusal),
+            (Err(error), None) => Err(invalid(&format!("The body is not valid JSON: {error}"))),
+        }
+    }
+
+    pub(super) fn into_facts(self) -> RequestFacts {
+        let tool_prompt = if self.has_tools { TOOL_PROMPT_TOKENS } else { 0 };
+        let text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
+        RequestFacts {
+            choices: self.facts.choices.saturating_mul(self.prompts.max(1)),
+            prompt_text_bytes: text_bytes + tool_prompt + self.tool_tokens,
+            edits: self.edits,
+            ..self.facts
+        }
+    }
+
+    pub(super) fn into_text(self) -> (String, u64) {
+        self.sink.map(TextSink::into_text).unwrap_or_default()
+    }
+
+    /// Where a raw value, which borrows from the body, stands in it.
+    pub(super) fn range(&self, raw: &RawValue) -> Range<usize> {
+        let start = raw.get().as_ptr() as usize - self.body.as_ptr() as usize;
+        start..start + raw.get().len()
+    }
+
+    /// Notes a refusal, for [`Walk::run`] to return, and makes serde stop.
+    fn stop<E: Error>(&mut self, refusal: Reject) -> E {
+        self.refusal = Some(refusal);
+        E::custom("refused")
+    }
+}
+
+/// One value of the body, in its place.
+struct Node<'w, 'a> {
+    walk: &'w mut Walk<'a>,
+    /// Of the object around it.
+    frame: &'w mut Frame,
+    place: Place,
+    name: Name,
+    depth: usize,
+}
+
+impl Node<'_, '_> {
+    fn scalar<E: Error>(self, value: Scalar<'_>) -> Result<(), E> {
+        self.walk.scalar(self.place, self.name, self.frame, value).map_err(|refusal| self.walk.stop(refusal))
+    }
+
+    /// Before the inside of a container.
+    fn enter<E: Error>(&mut self, value: Scalar<'_>) -> Result<usize, E> {
+        if self.depth >= DEPTH_MAX {
+            return Err(self.walk.stop(invalid(&format!("The body is nested more than {DEPTH_MAX} levels deep"))));
+        }
+        if self.depth == 0 && !matches!(value, Scalar::Object) {
+            return Err(self.walk.stop(invalid("The body must be a JSON object")));
+        }
+        let entered = self.walk.scalar(self.place, self.name, self.frame, value);
+        entered.map_err(|refusal| self.walk.stop(refusal))?;
+        Ok(self.depth + 1)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.scalar_at_depth(Scalar::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.scalar_at_depth(Scalar::Bool(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.scalar_at_depth(Scalar::Whole(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.scalar_at_depth(u64::try_from(value).map_or(Scalar::Number(-1.0), Scalar::Whole))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.scalar_at_depth(Scalar::Number(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.scalar_at_depth(Scalar::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        let depth = self.enter(Scalar::List)?;
+        if self.place == Place::Prompts {
+            self.walk.prompts = 0;
+        }
+        let place = self.place.element();
+        loop {
+            let frame = &mut *self.frame;
+            let node = Node { walk: &mut *self.walk, frame, place, name: self.name, depth };
+            if elements.next_element_seed(node)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        let depth = self.enter(Scalar::Object)?;
+        let mut frame = Frame::default();
+        let mut seen = 0;
+        loop {
+            let key = Key { walk: &mut *self.walk, around: self.place, seen: &mut seen, depth };
+            let Some((place, key)) = members.next_key_seed(key)? else { break };
+            let read = match place {
+                Place::Model | Place::InnerModel => self.walk.model(place, members.next_value()?),
+                Place::StreamOptions => self.walk.stream_options(members.next_value()?, depth),
+                Place::IncludeUsage => self.walk.include_usage(members.next_value()?),
+                _ => {
+                    let name = Name { prefix: self.place.prefix(), key };
+                    let node = Node { walk: &mut *self.walk, frame: &mut frame, place, name, depth };
+                    members.next_value_seed(node)?;
+                    Ok(())
+                }
+            };
+            read.map_err(|refusal| self.walk.stop(refusal))?;
+        }
+        self.walk.close(self.place, &frame);
+        Ok(())
+    }
+}
+
+impl Node<'_, '_> {
+    fn scalar_at_depth<E: Error>(mut self, value: Scalar<'_>) -> Result<(), E> {
+        if self.depth == 0 { self.enter(value).map(|_| ()) } else { self.scalar(value) }
+    }
+}
+
+/// A member's name, turned into what its value is.
+struct Key<'w, 'a> {
+    walk: &'w mut Walk<'a>,
+    around: Place,
+    seen: &'w mut u64,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = (Place, &'static str);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_, '_> {
+    type Value = (Place, &'static str);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        if self.depth == 1 {
+            self.walk.collects = PROMPT_MEMBERS.contains(&key);
+        } else if self.around == Place::Text {
+            // The names in a tool's schema and in a call's arguments are text to the model.
+            self.walk.collect(key);
+        }
+        let Some((number, member)) = self.around.member(key) else {
+            let near = if self.around.is_root() || !self.around.prefix().is_empty() { self.around.near_member(key) } else { None };
+            return match near {
+                Some(name) => Err(self.walk.stop(refusal(key, &format!("`{key}` is not a field: write `{name}`")))),
+                None => Ok((self.around.stranger(), "")),
+            };
+        };
+        let bit = 1_u64 << number;
+        if *self.seen & bit != 0 {
+            return Err(self.walk.stop(refusal(key, &format!("`{key}` is there twice"))));
+        }
+        *self.seen |= bit;
+        Ok((member.place, member.keys[0]))
+    }
+}

@@ -1,0 +1,284 @@
+//! What one event, or one document, says.
+
+use serde::Deserialize;
+
+use super::count::{Count, Tier};
+use super::error_event::ErrorEvent;
+use super::places::Slot;
+use super::report::Report;
+use crate::dialect::json::Sink;
+use crate::dialect::shape::{Answer, DialectId};
+use crate::dialect::text::DeliveredText;
+
+/// A captured value (a usage object, an error) larger than this is not read: such usage is not believed.
+const CAPTURE_BYTES_MAX: usize = 64 * 1024;
+/// A capture buffer that has grown beyond this is given back.
+const KEEP_BYTES_MAX: usize = 2 * 1024;
+
+/// What an event is for, by its type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Not said, or of no interest.
+    #[default]
+    Other,
+    /// Anthropic's `message_start`.
+    Start,
+    /// Anthropic's `message_delta`.
+    Delta,
+    /// The announcement of a block or an item: generated, unless it is merely the beginning of text or reasoning.
+    Opening,
+    /// Something generated.
+    Generated,
+    /// Generated audio, in text form: not text.
+    Audio,
+    /// The stream's own end.
+    Terminal,
+    /// An error.
+    Error,
+}
+
+/// Generated text as it is found, and whether there was any.
+#[derive(Debug, Default)]
+pub(super) struct TextMeter {
+    pub(super) delivered: DeliveredText,
+    /// Text came in this event.
+    pub(super) any: bool,
+    /// Which of the two names for reasoning this event uses: the other, if it is there too, says the same again.
+    reasoning: Option<Slot>,
+}
+
+impl TextMeter {
+    pub(super) fn next_event(&mut self) {
+        self.any = false;
+        self.reasoning = None;
+    }
+
+    /// A piece of a JSON string in this place.
+    pub(super) fn string(&mut self, slot: Slot, piece: &[u8]) {
+        if matches!(slot, Slot::Reasoning | Slot::ReasoningContent) && *self.reasoning.get_or_insert(slot) != slot {
+            return;
+        }
+        self.any = true;
+        self.delivered.push_string(piece);
+    }
+}
+
+impl Sink<Slot> for TextMeter {
+    fn present(&mut self, _: Slot) {}
+    fn empty_array(&mut self, _: Slot) {}
+    fn text(&mut self, slot: Slot, piece: &[u8]) {
+        self.string(slot, piece);
+    }
+    fn text_end(&mut self, _: Slot) {
+        self.delivered.end_string();
+    }
+    fn raw(&mut self, _: Slot, _: &[u8]) {}
+    fn capture(&mut self, _: Slot, _: &[u8]) {}
+    fn captured(&mut self, _: Slot) {}
+}
+
+/// Images made by a tool of OpenAI's Responses; counted beside the answer's usage.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ImageTool {
+    pub(super) input_tokens: Count,
+    pub(super) output_tokens: Count,
+}
+
+/// The facts of one event.
+#[derive(Debug)]
+pub(super) struct Facts {
+    answer: Answer,
+    dialect: DialectId,
+    capture: Vec<u8>,
+    /// More was captured than is kept.
+    overflow: bool,
+    pub(super) meter: TextMeter,
+    pub(super) usage: Option<Box<Report>>,
+    pub(super) usage_aside: Option<Box<Report>>,
+    pub(super) usage_in_choice: Option<Box<Report>>,
+    pub(super) usage_counted: Option<Box<Report>>,
+    pub(super) usage_at_start: Option<Box<Report>>,
+    /// An object stands in the place of the usage, whatever is in it.
+    pub(super) usage_object: bool,
+    /// There are choices, or there is an empty list of them.
+    pub(super) choices: Option<bool>,
+    pub(super) finish: bool,
+    pub(super) generated: bool,
+    pub(super) kind: Option<Kind>,
+    /// What is announced is text or reasoning.
+    pub(super) opens_text: bool,
+    pub(super) error: Option<ErrorEvent>,
+    pub(super) object_is_error: bool,
+    pub(super) code: Option<Vec<u8>>,
+    pub(super) message: Option<Vec<u8>>,
+    pub(super) tier: Tier,
+    pub(super) of_gemini: Option<bool>,
+    pub(super) searches: Count,
+    pub(super) image_tool: Option<ImageTool>,
+}
+
+impl Facts {
+    pub(super) fn new(answer: Answer, dialect: DialectId) -> Self {
+        Self {
+            answer,
+            dialect,
+            capture: Vec::new(),
+            overflow: false,
+            meter: TextMeter::default(),
+            usage: None,
+            usage_aside: None,
+            usage_in_choice: None,
+            usage_counted: None,
+            usage_at_start: None,
+            usage_object: false,
+            choices: None,
+            finish: false,
+            generated: false,
+            kind: None,
+            opens_text: false,
+            error: None,
+            object_is_error: false,
+            code: None,
+            message: None,
+            tier: Tier::default(),
+            of_gemini: None,
+            searches: Count::Absent,
+            image_tool: None,
+        }
+    }
+
+    /// Forgets the event; the text stays counted.
+    pub(super) fn next_event(&mut self) {
+        let mut capture = std::mem::take(&mut self.capture);
+        let mut meter = std::mem::take(&mut self.meter);
+        capture.clear();
+        meter.next_event();
+        *self = Self { capture, meter, ..Self::new(self.answer, self.dialect) };
+    }
+
+    fn report(&self) -> Option<Box<Report>> {
+        let report = if self.overflow { Some(Report::Unreadable) } else { Report::parse(self.dialect, &self.capture) };
+        report.map(Box::new)
+    }
+
+    /// The captured value, a string, without its quotes (none of the words looked for has escapes).
+    fn word(&self) -> &[u8] {
+        match self.capture.as_slice() {
+            [b'"', word @ .., b'"'] if !self.overflow => word,
+            _ => b"",
+        }
+    }
+}
+
+impl Sink<Slot> for Facts {
+    fn present(&mut self, slot: Slot) {
+        match slot {
+            Slot::Choices => self.choices = Some(true),
+            _ => self.generated = true,
+        }
+    }
+
+    fn empty_array(&mut self, slot: Slot) {
+        if slot == Slot::Choices {
+            self.choices.get_or_insert(false);
+        }
+    }
+
+    fn text(&mut self, slot: Slot, piece: &[u8]) {
+        if self.kind != Some(Kind::Audio) {
+            self.meter.string(slot, piece);
+        }
+    }
+
+    fn text_end(&mut self, _: Slot) {
+        self.meter.delivered.end_string();
+    }
+
+    fn raw(&mut self, _: Slot, piece: &[u8]) {
+        self.meter.any = true;
+        self.meter.delivered.push_plain(piece);
+    }
+
+    fn capture(&mut self, _: Slot, piece: &[u8]) {
+        if self.capture.len() + piece.len() > CAPTURE_BYTES_MAX {
+            self.overflow = true;
+        } else {
+            self.capture.extend_from_slice(piece);
+        }
+    }
+
+    fn captured(&mut self, slot: Slot) {
+        match slot {
+            Slot::Usage => {
+                self.usage_object |= self.capture.first() == Some(&b'{');
+                self.usage = self.report().or(self.usage.take());
+            }
+            Slot::UsageAside => self.usage_aside = self.report().or(self.usage_aside.take()),
+            Slot::UsageInChoice => self.usage_in_choice = self.report().or(self.usage_in_choice.take()),
+            Slot::UsageCounted => self.usage_counted = self.report().or(self.usage_counted.take()),
+            Slot::UsageAtStart => self.usage_at_start = self.report().or(self.usage_at_start.take()),
+            Slot::Finish => self.finish |= is_finish(&self.capture),
+            Slot::Error => {
+                let json = if self.overflow { b"{".as_slice() } else { &self.capture };
+                self.error = ErrorEvent::read(json).or(self.error.take());
+            }
+            Slot::Code => self.code = Some(self.capture.clone()),
+            Slot::Message => self.message = Some(self.capture.clone()),
+            Slot::Object => self.object_is_error = self.word() == b"error",
+            Slot::Type => self.kind = self.kind.or(Some(kind_of(self.answer, self.word()))),
+            Slot::InnerType => self.opens_text = matches!(self.word(), b"text" | b"thinking" | b"message" | b"reasoning"),
+            Slot::Tier => self.tier = serde_json::from_slice(&self.capture).unwrap_or_default(),
+            Slot::Model => {
+                let gemini = memchr::memmem::find(&self.capture, b"gemini").is_some();
+                self.of_gemini = Some(gemini);
+            }
+            Slot::Searches => self.searches = serde_json::from_slice(&self.capture).unwrap_or_default(),
+            Slot::ImageTool => self.image_tool = serde_json::from_slice(&self.capture).ok(),
+            Slot::Choices | Slot::Generated | Slot::Text | Slot::Reasoning | Slot::ReasoningContent => {}
+        }
+        self.capture.clear();
+        self.capture.shrink_to(KEEP_BYTES_MAX);
+        self.overflow = false;
+    }
+}
+
+/// A reason why generation ended: a word or (Gemini, with enums as integers) a number; not `null`, not the word for it that
+/// DashScope sends until the end, nor Google's zero.
+fn is_finish(json: &[u8]) -> bool {
+    !matches!(json, b"null" | b"\"\"" | b"\"null\"" | b"0" | b"false" | b"\"FINISH_REASON_UNSPECIFIED\"" | b"")
+}
+
+/// What an event is for, by its type.
+fn kind_of(answer: Answer, word: &[u8]) -> Kind {
+    match (answer, word) {
+        (_, b"error") => Kind::Error,
+        (Answer::Messages, b"message_start") => Kind::Start,
+        (Answer::Messages, b"message_delta") => Kind::Delta,
+        (Answer::Messages, b"content_block_start") => Kind::Opening,
+        (Answer::Messages, b"content_block_delta") => Kind::Generated,
+        (Answer::Messages, b"message_stop") => Kind::Terminal,
+        (Answer::Messages, _) => Kind::Other,
+        (
+            Answer::Responses,
+            b"response.completed" | b"response.incomplete" | b"response.failed" | b"response.cancelled",
+        ) => Kind::Terminal,
+        (
+            Answer::Responses,
+            b"response.created"
+            | b"response.queued"
+            | b"response.in_progress"
+            | b"response.content_part.added"
+            | b"response.reasoning_part.added"
+            | b"response.reasoning_summary_part.added",
+        ) => Kind::Other,
+        (Answer::Responses, b"response.output_item.added") => Kind::Opening,
+        (Answer::Responses, b"response.audio.delta" | b"response.output_audio.delta") => Kind::Audio,
+        (Answer::Responses, word) if word.starts_with(b"response.") => Kind::Generated,
+        (Answer::Responses, _) => Kind::Other,
+        (_, word) if word.ends_with(b".completed") || word.ends_with(b".done") => Kind::Terminal,
+        (_, b"speech.audio.delta") => Kind::Audio,
+        (_, word) if word.contains(&b'.') => Kind::Generated,
+        _ => Kind::Other,
+    }
+}

@@ -1,0 +1,209 @@
+//! The usage scanner: watches an upstream's answer pass and says what it used.
+//!
+//! It takes the bytes in pieces cut anywhere and comes to the same result however they were cut, in constant memory and
+//! (for the bulk of a stream) without allocating. The layers, from the bytes up: `sse` cuts lines, `events` makes events of
+//! them, `skim` sees at a glance that most of them bring only text, `reader` walks through the others along the tables in
+//! `places`, and what stands in the place of a usage object is read by serde into the shapes in `openai`, `anthropic` and
+//! `gemini`. A count is believed only in its protocol's own place; what a model writes, in whatever shape, is content.
+
+mod anthropic;
+mod count;
+mod error_event;
+mod events;
+mod facts;
+mod gemini;
+mod openai;
+mod places;
+mod reader;
+mod reading;
+mod report;
+mod rules;
+mod skim;
+mod take_out;
+mod values;
+
+use bytes::Bytes;
+use tollgate_plugin_api::Metered;
+
+pub use self::count::COUNT_MAX;
+pub use self::error_event::ErrorEvent;
+pub use self::rules::{CitationTokens, Placement, UsageRules};
+
+use self::events::Events;
+use self::reader::Reader;
+use self::take_out::TakeOut;
+use self::values::Values;
+use super::shape::{Answer, DialectId, Framing};
+use super::sse::{Lines, Part};
+use super::text::DeliveredText;
+
+/// Watches one answer.
+#[derive(Debug)]
+pub struct Scanner {
+    reader: Reader,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Sse(Box<Stream>),
+    Values(Values),
+    /// `text`: the bytes are the answer's text.
+    Opaque {
+        text: bool,
+        any: bool,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    lines: Lines,
+    events: Events,
+    /// The running line is a comment.
+    in_comment: bool,
+    take_out: Option<TakeOut>,
+}
+
+impl Scanner {
+    /// A scanner for one answer. `take_out_usage_chunk`: the gateway asked the upstream for a usage chunk that the client
+    /// did not ask for; it is taken out of the stream (OpenAI's chat and completion streams only).
+    pub fn new(
+        answer: Answer,
+        dialect: DialectId,
+        framing: Framing,
+        rules: UsageRules,
+        take_out_usage_chunk: bool,
+    ) -> Self {
+        let source = match framing {
+            Framing::Sse => {
+                let takes_out = take_out_usage_chunk && matches!(answer, Answer::Chat | Answer::Completion);
+                Source::Sse(Box::new(Stream { take_out: takes_out.then(TakeOut::default), ..Stream::default() }))
+            }
+            Framing::JsonDocument => Source::Values(Values::document(dialect == DialectId::Gemini)),
+            Framing::JsonArray | Framing::NdJson => Source::Values(Values::run()),
+            Framing::Opaque => Source::Opaque { text: answer == Answer::Transcription, any: false },
+        };
+        Self { reader: Reader::new(answer, dialect, framing, rules), source }
+    }
+
+    /// Takes the next piece of the body and says what of it goes on to the client: the same bytes, unless a usage chunk is
+    /// being taken out, or may be.
+    pub fn push(&mut self, piece: Bytes) -> Bytes {
+        match &mut self.source {
+            Source::Sse(stream) => return stream.push(piece, &mut self.reader),
+            Source::Values(values) => values.push(&piece, &mut self.reader),
+            Source::Opaque { text, any } => {
+                *any |= !piece.is_empty();
+                if *text {
+                    self.reader.push_plain_text(&piece);
+                }
+                if *any {
+                    self.reader.note_token();
+                }
+            }
+        }
+        piece
+    }
+
+    /// The body has ended, whether or not it was whole. What was still held back goes on now.
+    pub fn finish(&mut self) -> Bytes {
+        match &mut self.source {
+            Source::Sse(stream) => stream.finish(&mut self.reader),
+            Source::Values(values) => {
+                values.finish(&mut self.reader);
+                Bytes::new()
+            }
+            Source::Opaque { .. } => Bytes::new(),
+        }
+    }
+
+    /// Something with content, reasoning, a tool call, a finish reason or usage has passed (Anthropic's `message_start`
+    /// does not count, for all its usage). In a document: it has content, or it is complete and no error.
+    pub fn token_seen(&self) -> bool {
+        self.reader.token_seen()
+    }
+
+    /// The first error that stood in the answer, whatever its status was.
+    pub fn error_event(&self) -> Option<&ErrorEvent> {
+        self.reader.error_event()
+    }
+
+    /// A stream: its dialect's terminal event, or a finish reason, has passed. A document: its value is complete. Bytes:
+    /// always, since nothing in them says where they end.
+    pub fn is_whole(&self) -> bool {
+        match &self.source {
+            Source::Sse(_) => self.reader.has_ended(),
+            Source::Values(values) => values.is_whole() || (values.is_run() && self.reader.has_ended()),
+            Source::Opaque { .. } => true,
+        }
+    }
+
+    /// What has passed so far ends between two events (two values, in a run of values).
+    pub fn at_event_boundary(&self) -> bool {
+        match &self.source {
+            Source::Sse(stream) => stream.events.at_boundary() && stream.lines.at_line_start(),
+            Source::Values(values) => values.at_boundary(),
+            Source::Opaque { .. } => true,
+        }
+    }
+
+    /// What the upstream reported, in the last of its reports; `None` when there is none, or it is not believed.
+    pub fn metered(&self) -> Option<Metered> {
+        self.reader.metered()
+    }
+
+    /// There is a report, and it is the last one: when an answer is cut off, the output of a report that is not final is
+    /// only a lower bound (Anthropic's placeholder at the start; a cumulative count so far).
+    pub fn is_final(&self) -> bool {
+        self.reader.output_reported() && self.is_whole() && self.metered().is_some()
+    }
+
+    /// A report with an impossible count has come: negative, fractional, above [`COUNT_MAX`], not a number. A later one that
+    /// is believed counts all the same.
+    pub fn disbelieved(&self) -> bool {
+        self.reader.disbelieved()
+    }
+
+    /// The text, reasoning and tool arguments that passed.
+    pub fn delivered(&self) -> &DeliveredText {
+        self.reader.delivered()
+    }
+}
+
+impl Stream {
+    fn push(&mut self, piece: Bytes, reader: &mut Reader) -> Bytes {
+        let mut cut = self.take_out.as_mut().map(|take_out| take_out.begin(piece.clone(), &self.lines));
+        let mut at = 0;
+        while let Some(line) = self.lines.next(&piece, &mut at) {
+            let end = line.end;
+            if line.part != Part::More {
+                self.in_comment = line.bytes.first() == Some(&b':');
+            }
+            let comment_ended = self.in_comment && line.ended;
+            let blank_follows = line.ended && matches!(piece.get(end), Some(b'\n' | b'\r'));
+            let block = self.events.line(line, blank_follows, reader);
+            if let (Some(cut), Some(take_out)) = (&mut cut, &mut self.take_out) {
+                match block {
+                    Some(block) => take_out.block(cut, block, end, &self.lines),
+                    None if comment_ended && self.events.at_boundary() => take_out.comment(cut, end),
+                    None => {}
+                }
+            }
+        }
+        match (cut, &mut self.take_out) {
+            (Some(cut), Some(take_out)) => take_out.end(cut, &self.lines, &self.events, reader),
+            _ => piece,
+        }
+    }
+
+    fn finish(&mut self, reader: &mut Reader) -> Bytes {
+        if let Some(line) = self.lines.finish() {
+            self.events.line(line, false, reader);
+        }
+        let last = self.events.end_block(reader);
+        self.take_out.as_mut().map_or_else(Bytes::new, |take_out| take_out.finish(last))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! The usage object of OpenAI's APIs and of everyone who copies them.
+//!
+//! Chat and its like say `prompt_tokens` / `completion_tokens`, Responses, images and audio `input_tokens` /
+//! `output_tokens`; the counts include their details (cached, reasoning) unless the vendor's [`UsageRules`] say otherwise.
+
+use serde::Deserialize;
+use tollgate_plugin_api::{Usage, UsageDetail};
+
+use super::count::{Count, Object, Tier};
+use super::reading::{Reading, part_of};
+use super::rules::{CitationTokens, Placement, UsageRules};
+
+/// What a vendor wrote. A field that is not listed is not read; a repeated one makes the object unreadable.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OpenAiUsage {
+    prompt_tokens: Count,
+    input_tokens: Count,
+    completion_tokens: Count,
+    output_tokens: Count,
+    total_tokens: Count,
+    prompt_tokens_details: Object<InputDetails>,
+    input_tokens_details: Object<InputDetails>,
+    /// OpenAI's transcriptions.
+    input_token_details: Object<InputDetails>,
+    completion_tokens_details: Object<OutputDetails>,
+    output_tokens_details: Object<OutputDetails>,
+    output_token_details: Object<OutputDetails>,
+    /// Perplexity.
+    reasoning_tokens: Count,
+    /// Together, Moonshot, Hugging Face's router.
+    cached_tokens: Count,
+    /// Mistral.
+    num_cached_tokens: Count,
+    /// DeepSeek.
+    prompt_cache_hit_tokens: Count,
+    /// LiteLLM, Vercel: Anthropic's names on OpenAI's wire.
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
+    citation_tokens: Count,
+    num_search_queries: Count,
+    server_tool_use: Object<ServerToolUse>,
+    service_tier: Tier,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct InputDetails {
+    cached_tokens: Count,
+    /// OpenAI, OpenRouter.
+    cache_write_tokens: Count,
+    /// DashScope.
+    cache_creation_input_tokens: Count,
+    audio_tokens: Count,
+    image_tokens: Count,
+    cached_tokens_details: Object<CachedDetails>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct CachedDetails {
+    audio_tokens: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    reasoning_tokens: Count,
+    audio_tokens: Count,
+    image_tokens: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ServerToolUse {
+    web_search_requests: Count,
+}
+
+impl OpenAiUsage {
+    /// It has at least one of the counts that make a report (`{}`, or a mere cost, or seconds of audio, does not).
+    pub(super) fn is_report(&self) -> bool {
+        [self.prompt_tokens, self.input_tokens, self.completion_tokens, self.output_tokens, self.total_tokens]
+            .iter()
+            .any(|&count| count != Count::Absent)
+    }
+
+    /// No count that is read is an impossible one.
+    pub(super) fn is_believable(&self) -> bool {
+        let inputs = [self.prompt_tokens_details, self.input_tokens_details, self.input_token_details];
+        let outputs = [self.completion_tokens_details, self.output_tokens_details, self.output_token_details];
+        let inputs = inputs.iter().flat_map(|Object(details)| {
+            [
+                details.cached_tokens,
+                details.cache_write_tokens,
+                details.cache_creation_input_tokens,
+                details.audio_tokens,
+                details.image_tokens,
+                details.cached_tokens_details.0.audio_tokens,
+            ]
+        });
+        let outputs = outputs
+            .iter()
+            .flat_map(|Object(details)| [details.reasoning_tokens, details.audio_tokens, details.image_tokens]);
+        let own = [
+            self.prompt_tokens,
+            self.input_tokens,
+            self.completion_tokens,
+            self.output_tokens,
+            self.total_tokens,
+            self.reasoning_tokens,
+            self.cached_tokens,
+            self.num_cached_tokens,
+            self.prompt_cache_hit_tokens,
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+            self.citation_tokens,
+            self.num_search_queries,
+            self.server_tool_use.0.web_search_requests,
+        ];
+        own.into_iter().chain(inputs).chain(outputs).all(|count| count != Count::Bad)
+    }
+
+    fn input_detail(&self, pick: impl Fn(&InputDetails) -> Count) -> Count {
+        pick(&self.prompt_tokens_details.0)
+            .or(pick(&self.input_tokens_details.0))
+            .or(pick(&self.input_token_details.0))
+    }
+
+    fn output_detail(&self, pick: impl Fn(&OutputDetails) -> Count) -> Count {
+        pick(&self.completion_tokens_details.0)
+            .or(pick(&self.output_tokens_details.0))
+            .or(pick(&self.output_token_details.0))
+    }
+
+    /// The five counts and their finer classes. `of_gemini`: the answer's model is a Gemini.
+    pub(super) fn read(&self, rules: &UsageRules, of_gemini: bool) -> Reading {
+        let reasoning = self.output_detail(|details| details.reasoning_tokens).or(self.reasoning_tokens);
+        let reasoning = reasoning.get().unwrap_or(0);
+        let audio = self.input_detail(|details| details.audio_tokens).get().unwrap_or(0);
+        let (mut input, mut output) = self.sides();
+        let total = self.total_tokens.get();
+
+        let beyond = total.map_or(0, |total| total.saturating_sub(input.saturating_add(output)));
+        let outside = |placement: Placement, part: u64, whole: u64, other: u64| match placement {
+            Placement::Inside => false,
+            Placement::Outside => true,
+            Placement::ByTotal => part > 0 && (beyond == part || (other > 0 && beyond == part.saturating_add(other))),
+            Placement::OutsideForGemini => of_gemini || part > whole,
+        };
+        let reasoning_outside = outside(rules.reasoning, reasoning, output, audio);
+        // What is beyond is one thing only: audio, where it is not already reasoning of the same size.
+        let audio_explains = !(reasoning_outside && rules.prompt_audio == Placement::ByTotal && beyond == reasoning);
+        let audio_outside = audio_explains && outside(rules.prompt_audio, audio, input, reasoning);
+        output = output.saturating_add(if reasoning_outside { reasoning } else { 0 });
+        input = input.saturating_add(if audio_outside { audio } else { 0 });
+
+        let mut reasoning = reasoning;
+        if rules.hidden_in_total {
+            let hidden = total.map_or(0, |total| total.saturating_sub(input.saturating_add(output)));
+            output = output.saturating_add(hidden);
+            reasoning = reasoning.max(hidden);
+        }
+        if rules.citation_tokens == CitationTokens::Input {
+            input = input.saturating_add(self.citation_tokens.get().unwrap_or(0));
+        }
+        let usage = self.usage(input, output, reasoning);
+        Reading { usage, detail: self.detail(&usage, audio), extras: Vec::new(), tier: self.service_tier.0 }
+    }
+
+    /// Prompt and output as reported; one that is missing is what the total leaves for it (Voyage reports a total alone).
+    fn sides(&self) -> (u64, u64) {
+        let total = self.total_tokens.get();
+        let input = self.prompt_tokens.or(self.input_tokens).get();
+        let output = self.completion_tokens.or(self.output_tokens).get();
+        match (input, output) {
+            (Some(input), Some(output)) => (input, output),
+            (Some(input), None) => (input, total.map_or(0, |total| total.saturating_sub(input))),
+            (None, Some(output)) => (total.map_or(0, |total| total.saturating_sub(output)), output),
+            (None, None) => (total.unwrap_or(0), 0),
+        }
+    }
+
+    fn usage(&self, input: u64, output: u64, reasoning: u64) -> Usage {
+        let cached = self
+            .input_detail(|details| details.cached_tokens)
+            .or(self.prompt_cache_hit_tokens)
+            .or(self.cached_tokens)
+            .or(self.num_cached_tokens)
+            .or(self.cache_read_input_tokens);
+        let written = self
+            .input_detail(|details| details.cache_write_tokens.or(details.cache_creation_input_tokens))
+            .or(self.cache_creation_input_tokens);
+        // More cached than there was prompt has been seen (Grok on Azure): never more than there is to discount.
+        let cached = part_of(input, cached.get());
+        Usage {
+            input_tokens: input,
+            cached_input_tokens: cached,
+            cache_write_tokens: part_of(input - cached, written.get()),
+            output_tokens: output,
+            reasoning_tokens: reasoning.min(output),
+        }
+    }
+
+    fn detail(&self, usage: &Usage, audio: u64) -> UsageDetail {
+        let cached_audio = self.input_detail(|details| details.cached_tokens_details.0.audio_tokens).get();
+        let cached_audio = part_of(usage.cached_input_tokens.min(audio), cached_audio);
+        let uncached = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens;
+        let input_audio = (audio - cached_audio).min(uncached);
+        let visible = usage.output_tokens - usage.reasoning_tokens;
+        let output_audio = part_of(visible, self.output_detail(|details| details.audio_tokens).get());
+        let searches = self.server_tool_use.0.web_search_requests.or(self.num_search_queries);
+        UsageDetail {
+            cache_write_1h_tokens: 0,
+            input_audio_tokens: input_audio,
+            cached_audio_tokens: cached_audio,
+            input_image_tokens: part_of(uncached - input_audio, self.input_detail(|d| d.image_tokens).get()),
+            output_audio_tokens: output_audio,
+            output_image_tokens: part_of(visible - output_audio, self.output_detail(|d| d.image_tokens).get()),
+            web_searches: searches.get().unwrap_or(0),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Where each kind of answer has its usage, its end, its errors and its text.
+//!
+//! These tables are the whole of what is believed: a value that stands anywhere else, however it looks, is content.
+
+use std::sync::LazyLock;
+
+use crate::dialect::json::{Group, Places, Take};
+use crate::dialect::shape::{Answer, Framing};
+
+/// What a value is, by the place it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// The answer's usage.
+    Usage,
+    /// The same again, in a vendor's own place (Groq) or in a weaker one; counts when there is no [`Slot::Usage`].
+    UsageAside,
+    /// In a choice (Moonshot); counts when the vendor's rules say so.
+    UsageInChoice,
+    /// What was counted, as against what is billed (Cohere); the last resort.
+    UsageCounted,
+    /// Anthropic's usage at the start of a stream.
+    UsageAtStart,
+    /// The list of choices.
+    Choices,
+    /// Why generation ended.
+    Finish,
+    /// Generated, whatever it is.
+    Generated,
+    /// Generated text.
+    Text,
+    /// Generated reasoning, under the two names that some vendors send side by side with the same text.
+    Reasoning,
+    ReasoningContent,
+    /// An error.
+    Error,
+    /// The parts of an error that is not in an object of its own.
+    Code,
+    Message,
+    /// OpenAI's `object`: `error` where an error is the whole event.
+    Object,
+    /// An event's type.
+    Type,
+    /// The type of the block or item that the event announces.
+    InnerType,
+    /// The service tier.
+    Tier,
+    /// The model.
+    Model,
+    /// Web searches run for the answer.
+    Searches,
+    /// Images made by a tool, billed beside the answer.
+    ImageTool,
+}
+
+use Slot::{
+    Choices, Code, Error, Finish, Generated, ImageTool, InnerType, Message, Model, Object, Reasoning, ReasoningContent,
+    Searches, Text, Tier, Type, Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
+};
+use Take::{Capture, Presence, Raw};
+
+type Rows = &'static [(&'static str, Slot, Take)];
+
+const OPENAI_TOP: Rows = &[
+    ("usage", Usage, Capture),
+    ("x_groq.usage", UsageAside, Capture),
+    ("service_tier", Tier, Capture),
+    ("model", Model, Capture),
+    ("error", Error, Capture),
+    ("code", Code, Capture),
+    ("message", Message, Capture),
+    ("object", Object, Capture),
+];
+
+const CHOICES: Rows = &[
+    ("choices", Choices, Presence),
+    ("choices.*.usage", UsageInChoice, Capture),
+    ("choices.*.finish_reason", Finish, Capture),
+    ("choices.*.text", Text, Take::Text),
+];
+
+/// Inside a chunk's `delta` or a document's `message`.
+const DELTA: Rows = &[
+    ("content", Text, Take::Text),
+    ("content.*.text", Text, Take::Text),
+    ("content.*.thinking.*.text", Text, Take::Text),
+    ("reasoning", Reasoning, Take::Text),
+    ("reasoning_content", ReasoningContent, Take::Text),
+    ("reasoning_details", Generated, Presence),
+    ("refusal", Text, Take::Text),
+    ("tool_calls", Generated, Presence),
+    ("tool_calls.*.function.name", Text, Take::Text),
+    ("tool_calls.*.function.arguments", Text, Take::Text),
+    ("tool_calls.*.custom.name", Text, Take::Text),
+    ("tool_calls.*.custom.input", Text, Take::Text),
+    ("function_call", Generated, Presence),
+    ("function_call.name", Text, Take::Text),
+    ("function_call.arguments", Text, Take::Text),
+    ("audio", Generated, Presence),
+    ("audio.transcript", Text, Take::Text),
+    ("images", Generated, Presence),
+];
+
+/// Inside Anthropic's `delta`.
+const BLOCK_DELTA: Rows = &[
+    ("text", Text, Take::Text),
+    ("thinking", Text, Take::Text),
+    ("partial_json", Text, Take::Text),
+    ("stop_reason", Finish, Capture),
+];
+
+const ANTHROPIC_TOP: Rows = &[
+    ("type", Type, Capture),
+    ("usage", Usage, Capture),
+    ("message.usage", UsageAtStart, Capture),
+    ("message.model", Model, Capture),
+    ("content_block.type", InnerType, Capture),
+    ("error", Error, Capture),
+];
+
+const ANTHROPIC_DOCUMENT: Rows = &[
+    ("usage", Usage, Capture),
+    ("stop_reason", Finish, Capture),
+    ("error", Error, Capture),
+    ("content.*.text", Text, Take::Text),
+    ("content.*.thinking", Text, Take::Text),
+    ("content.*.input", Text, Raw),
+];
+
+const RESPONSE: Rows = &[
+    ("usage", Usage, Capture),
+    ("service_tier", Tier, Capture),
+    ("model", Model, Capture),
+    ("error", Error, Capture),
+    ("tool_usage.web_search.num_requests", Searches, Capture),
+    ("tool_usage.image_gen", ImageTool, Capture),
+];
+
+const RESPONSE_EVENT: Rows = &[
+    ("type", Type, Capture),
+    ("item.type", InnerType, Capture),
+    ("delta", Text, Take::Text),
+    ("error", Error, Capture),
+    ("code", Code, Capture),
+    ("message", Message, Capture),
+];
+
+const RESPONSE_OUTPUT: Rows = &[
+    ("content.*.text", Text, Take::Text),
+    ("content.*.refusal", Text, Take::Text),
+    ("summary.*.text", Text, Take::Text),
+    ("arguments", Text, Take::Text),
+    ("input", Text, Take::Text),
+    ("code", Text, Take::Text),
+];
+
+const GEMINI: Rows = &[
+    ("usageMetadata", Usage, Capture),
+    ("modelVersion", Model, Capture),
+    ("error", Error, Capture),
+    ("promptFeedback.blockReason", Finish, Capture),
+    ("candidates.*.finishReason", Finish, Capture),
+];
+
+const GEMINI_PART: Rows = &[
+    ("text", Text, Take::Text),
+    ("functionCall", Generated, Presence),
+    ("functionCall.name", Text, Take::Text),
+    ("functionCall.args", Text, Raw),
+    ("executableCode", Generated, Presence),
+    ("executableCode.code", Text, Take::Text),
+    ("codeExecutionResult", Generated, Presence),
+    ("inlineData", Generated, Presence),
+];
+
+/// Events of OpenAI's image, speech and transcription streams.
+const MEDIA_EVENT: Rows = &[
+    ("type", Type, Capture),
+    ("usage", Usage, Capture),
+    ("error", Error, Capture),
+    ("delta", Text, Take::Text),
+    ("message", Message, Capture),
+    ("code", Code, Capture),
+];
+
+/// Documents whose only interest is their usage: embeddings, images, moderation, rerank. Cohere's shapes beside OpenAI's:
+/// what is billed before what was counted.
+const PLAIN: Rows = &[
+    ("usage", Usage, Capture),
+    ("usageMetadata", UsageAside, Capture),
+    ("meta.billed_units", UsageAside, Capture),
+    ("meta.tokens", UsageCounted, Capture),
+    ("tokens", UsageCounted, Capture),
+    ("model", Model, Capture),
+    ("error", Error, Capture),
+];
+
+const TRANSCRIPTION: Rows = &[
+    ("usage", Usage, Capture),
+    ("model", Model, Capture),
+    ("error", Error, Capture),
+    ("text", Text, Take::Text),
+];
+
+const GEMINI_PLAIN: Rows = &[("usageMetadata", Usage, Capture), ("error", Error, Capture)];
+
+/// Answers that use nothing.
+const NOTHING: Rows = &[("error", Error, Capture)];
+
+/// Every table, with what it is for in a stream (`true`) or a document (`false`).
+const TABLES: [(&[Answer], bool, &[Group<Slot>]); 12] = [
+    (CHAT, true, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.delta", DELTA)]),
+    (CHAT, false, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.message", DELTA)]),
+    (&[Answer::Messages], true, &[("", ANTHROPIC_TOP), ("delta", BLOCK_DELTA)]),
+    (&[Answer::Messages], false, &[("", ANTHROPIC_DOCUMENT)]),
+    (&[Answer::Responses], true, &[("", RESPONSE_EVENT), ("response", RESPONSE)]),
+    (&[Answer::Responses], false, &[("", RESPONSE), ("output.*", RESPONSE_OUTPUT)]),
+    (&[Answer::GenerateContent], true, &[("", GEMINI), ("candidates.*.content.parts.*", GEMINI_PART)]),
+    (&[Answer::GenerateContent], false, &[("", GEMINI), ("candidates.*.content.parts.*", GEMINI_PART)]),
+    (&[Answer::Image, Answer::Speech, Answer::Transcription], true, &[("", MEDIA_EVENT)]),
+    (&[Answer::Transcription], false, &[("", TRANSCRIPTION)]),
+    (&[Answer::EmbedContent, Answer::BatchEmbedContents], false, &[("", GEMINI_PLAIN)]),
+    (&[Answer::Embeddings, Answer::Image, Answer::Moderation, Answer::Rerank, Answer::Speech], false, &[("", PLAIN)]),
+];
+
+const CHAT: &[Answer] = &[Answer::Chat, Answer::Completion];
+
+static PLACES: LazyLock<Vec<Places<Slot>>> =
+    LazyLock::new(|| TABLES.iter().map(|(_, _, groups)| Places::new(groups)).collect());
+static NO_PLACES: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", NOTHING)]));
+static IN_DELTA: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", DELTA)]));
+static IN_BLOCK_DELTA: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", BLOCK_DELTA)]));
+
+/// The places of an answer's events or of its document.
+pub(super) fn places(answer: Answer, framing: Framing) -> &'static Places<Slot> {
+    let streamed = framing != Framing::JsonDocument;
+    let row = |streamed| TABLES.iter().position(|(answers, stream, _)| *stream == streamed && answers.contains(&answer));
+    row(streamed).or_else(|| row(!streamed)).map_or(&NO_PLACES, |row| &PLACES[row])
+}
+
+/// The places inside a `delta` object.
+pub(super) fn places_in_delta(answer: Answer) -> &'static Places<Slot> {
+    if answer == Answer::Messages { &IN_BLOCK_DELTA } else { &IN_DELTA }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TABLES;
+
+    #[test]
+    fn every_path_is_within_the_walks_reach() {
+        for (_, _, groups) in &TABLES {
+            for (prefix, rows) in *groups {
+                for (path, ..) in *rows {
+                    let steps = prefix.split('.').chain(path.split('.')).filter(|step| !step.is_empty()).count();
+                    assert!(steps <= 10, "{prefix}.{path}");
+                    assert!(path.split('.').all(|step| step.len() <= 32), "{prefix}.{path}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Reads events, or the one document, and keeps what they come to.
+
+use tollgate_plugin_api::{ExtraUsage, Metered, Usage, UsageSource};
+
+use super::count::{Count, Tier};
+use super::error_event::ErrorEvent;
+use super::facts::{Facts, ImageTool, Kind};
+use super::places::{Slot, places, places_in_delta};
+use super::report::Report;
+use super::rules::UsageRules;
+use super::skim::skim;
+use crate::dialect::json::Walker;
+use crate::dialect::shape::{Answer, DialectId, Framing};
+use crate::dialect::text::DeliveredText;
+
+/// What the answer has said so far.
+#[derive(Debug, Default)]
+struct Said {
+    /// The report in force.
+    report: Option<Box<Report>>,
+    /// A later one could not be read at all.
+    unreadable: bool,
+    /// Its output count is more than the placeholder of a stream's start.
+    output_reported: bool,
+    /// A report that was not believed has come.
+    disbelieved: bool,
+    token: bool,
+    finish: bool,
+    terminal: bool,
+    error: Option<ErrorEvent>,
+    tier: Tier,
+    of_gemini: bool,
+    searches: Count,
+    image_tool: Option<ImageTool>,
+}
+
+/// Reads one event after the other.
+#[derive(Debug)]
+pub(super) struct Reader {
+    answer: Answer,
+    rules: UsageRules,
+    walker: Walker<Slot>,
+    delta_walker: Walker<Slot>,
+    facts: Facts,
+    said: Said,
+    /// The event being read is named `error`.
+    pub(super) named_error: bool,
+    /// The HTTP status that a comment in the event states (DashScope).
+    pub(super) stated_status: Option<u16>,
+    /// The last event was one that has usage and an empty list of choices, and nothing else.
+    pub(super) was_usage_chunk: bool,
+}
+
+impl Reader {
+    pub(super) fn new(answer: Answer, dialect: DialectId, framing: Framing, rules: UsageRules) -> Self {
+        Self {
+            answer,
+            rules,
+            walker: Walker::new(places(answer, framing)),
+            delta_walker: Walker::new(places_in_delta(answer)),
+            facts: Facts::new(answer, dialect),
+            said: Said::default(),
+            named_error: false,
+            stated_status: None,
+            was_usage_chunk: false,
+        }
+    }
+
+    /// Reads an event that is there as a whole.
+    pub(super) fn event(&mut self, event: &[u8]) {
+        self.was_usage_chunk = false;
+        let event = event.trim_ascii();
+        if event.is_empty() {
+            return;
+        }
+        if event == b"[DONE]" {
+            self.said.terminal |= !matches!(self.answer, Answer::Messages | Answer::GenerateContent);
+            return;
+        }
+        self.facts.meter.next_event();
+        if self.said.token
+            && !self.named_error
+            && skim(self.answer, event, &mut self.delta_walker, &mut self.facts.meter)
+        {
+            return;
+        }
+        self.begin();
+        self.feed(event);
+        if self.named_error && !self.walker.is_closed() && self.said.error.is_none() {
+            self.said.error = Some(ErrorEvent::with_message(&String::from_utf8_lossy(event)));
+        }
+        self.end();
+    }
+
+    /// Begins an event that comes in parts.
+    pub(super) fn begin(&mut self) {
+        self.was_usage_chunk = false;
+        self.walker.reset();
+        self.facts.next_event();
+    }
+
+    /// A part of the event. Says how many of its bytes belong to the event's value.
+    pub(super) fn feed(&mut self, part: &[u8]) -> usize {
+        let used = self.walker.feed(part, &mut self.facts);
+        if self.walker.is_closed() && !part[used..].trim_ascii().is_empty() {
+            self.walker.kill();
+        }
+        used
+    }
+
+    /// A part of a run of values. Says how many of its bytes belong to this one.
+    pub(super) fn feed_value(&mut self, part: &[u8]) -> usize {
+        self.walker.feed(part, &mut self.facts)
+    }
+
+    /// The event's value is complete.
+    pub(super) fn is_closed(&self) -> bool {
+        self.walker.is_closed()
+    }
+
+    /// The event's value is broken.
+    pub(super) fn is_dead(&self) -> bool {
+        self.walker.is_dead()
+    }
+
+    /// The event's list of choices is known to hold something.
+    pub(super) fn has_choices(&self) -> bool {
+        self.facts.choices == Some(true)
+    }
+
+    /// The event ended. What it says counts if its value is complete.
+    pub(super) fn end(&mut self) {
+        if self.walker.is_closed() {
+            self.commit();
+        }
+    }
+
+    /// A document was cut off: what has been read of it counts.
+    pub(super) fn end_cut_off(&mut self) {
+        self.commit();
+    }
+
+    fn commit(&mut self) {
+        let kind = self.facts.kind.unwrap_or_default();
+        let error = self.error(kind);
+        let report = self.report(kind);
+        let said = &mut self.said;
+        said.token |= match kind {
+            Kind::Opening => !self.facts.opens_text,
+            Kind::Generated | Kind::Audio => true,
+            _ => false,
+        };
+        said.token |= self.facts.generated || self.facts.meter.any || self.facts.finish;
+        said.token |= kind != Kind::Start && report.as_ref().is_some_and(|report| report.is_report());
+        said.finish |= self.facts.finish;
+        said.terminal |= kind == Kind::Terminal;
+        said.tier = self.facts.tier.or(said.tier);
+        said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
+        said.searches = self.facts.searches.or(said.searches);
+        said.image_tool = self.facts.image_tool.or(said.image_tool);
+        self.was_usage_chunk = self.facts.choices == Some(false) && self.facts.usage_object && error.is_none();
+        if said.error.is_none() {
+            said.error = error;
+        }
+        if let Some(report) = report {
+            said.take(report, kind);
+        }
+    }
+
+    /// The report of this event: in the place that is the protocol's own for this kind of event, or the vendor's.
+    fn report(&mut self, kind: Kind) -> Option<Box<Report>> {
+        let facts = &mut self.facts;
+        if self.answer == Answer::Messages {
+            return match kind {
+                Kind::Start => facts.usage_at_start.take(),
+                // A document has no event type that is looked at.
+                Kind::Delta => facts.usage.take(),
+                _ if facts.kind.is_none() => facts.usage.take(),
+                _ => None,
+            };
+        }
+        let in_choice = facts.usage_in_choice.take().filter(|_| self.rules.usage_in_choice);
+        [facts.usage.take(), facts.usage_aside.take(), in_choice, facts.usage_counted.take()]
+            .into_iter()
+            .flatten()
+            .find(|report| report.is_report())
+    }
+
+    fn error(&mut self, kind: Kind) -> Option<ErrorEvent> {
+        let facts = &mut self.facts;
+        let bare = kind == Kind::Error || self.named_error || facts.object_is_error;
+        let mut error = facts.error.take().or_else(|| {
+            bare.then(|| ErrorEvent::of_parts(facts.code.as_deref(), facts.message.as_deref()))
+        })?;
+        error.status = error.status.or(self.stated_status);
+        Some(error)
+    }
+
+    /// Something has been generated, or counted, or ended.
+    pub(super) fn token_seen(&self) -> bool {
+        self.said.token
+    }
+
+    /// Notes that the answer has content, of whatever kind.
+    pub(super) fn note_token(&mut self) {
+        self.said.token = true;
+    }
+
+    pub(super) fn error_event(&self) -> Option<&ErrorEvent> {
+        self.said.error.as_ref()
+    }
+
+    /// The stream's own end, or a finish reason, has passed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.said.terminal || self.said.finish
+    }
+
+    /// A count came that is not believed.
+    pub(super) fn disbelieved(&self) -> bool {
+        self.said.disbelieved
+    }
+
+    /// The output count in force is one that a later event would not have replaced.
+    pub(super) fn output_reported(&self) -> bool {
+        self.said.output_reported
+    }
+
+    pub(super) fn delivered(&self) -> &DeliveredText {
+        &self.facts.meter.delivered
+    }
+
+    /// Counts bytes that are text as they are.
+    pub(super) fn push_plain_text(&mut self, bytes: &[u8]) {
+        self.facts.meter.delivered.push_plain(bytes);
+    }
+
+    /// What was reported, if it is believed.
+    pub(super) fn metered(&self) -> Option<Metered> {
+        let report = self.said.report.as_ref().filter(|report| report.is_report() && report.is_believable())?;
+        if self.said.unreadable {
+            return None;
+        }
+        let reading = report.reading(&self.rules, self.said.of_gemini);
+        let mut metered = Metered {
+            usage: reading.usage,
+            detail: reading.detail,
+            extras: reading.extras,
+            tier: reading.tier.or(self.said.tier.0).unwrap_or_default(),
+            source: UsageSource::Reported,
+            disbelieved: self.said.disbelieved,
+        };
+        metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches.get().unwrap_or(0));
+        metered.extras.extend(self.said.image_tool.and_then(ImageTool::extra));
+        Some(metered)
+    }
+}
+
+impl Said {
+    /// A report replaces the one before; Anthropic's, field by field.
+    fn take(&mut self, mut report: Box<Report>, kind: Kind) {
+        self.unreadable = matches!(*report, Report::Unreadable);
+        self.disbelieved |= !report.is_believable();
+        if self.unreadable {
+            return;
+        }
+        match (self.report.as_deref_mut(), &mut *report) {
+            (Some(Report::Anthropic(before)), Report::Anthropic(later)) => {
+                self.output_reported |= kind == Kind::Delta && later.has_output();
+                before.replace_with(std::mem::take(later));
+            }
+            _ => {
+                self.output_reported = kind != Kind::Start;
+                self.report = Some(report);
+            }
+        }
+    }
+}
+
+impl ImageTool {
+    fn extra(self) -> Option<ExtraUsage> {
+        let usage = Usage {
+            input_tokens: self.input_tokens.get().unwrap_or(0),
+            output_tokens: self.output_tokens.get().unwrap_or(0),
+            ..Usage::default()
+        };
+        (usage != Usage::default()).then(|| ExtraUsage { kind: "image_generation".to_owned(), model: None, usage })
+    }
+}

@@ -1,0 +1,68 @@
+//! A usage object that was found, in the terms of its wire format.
+
+use serde::de::DeserializeOwned;
+
+use super::anthropic::AnthropicUsage;
+use super::gemini::GeminiUsage;
+use super::openai::OpenAiUsage;
+use super::reading::Reading;
+use super::rules::UsageRules;
+use crate::dialect::shape::DialectId;
+
+/// One report of usage.
+#[derive(Clone, Debug)]
+pub(super) enum Report {
+    OpenAi(OpenAiUsage),
+    Anthropic(AnthropicUsage),
+    Gemini(GeminiUsage),
+    /// It cannot be read: an object that is too large, that has a key twice, that is not JSON.
+    Unreadable,
+}
+
+impl Report {
+    /// The report in the value of a usage field; `None` if that is not an object.
+    pub(super) fn parse(dialect: DialectId, json: &[u8]) -> Option<Self> {
+        if json.first() != Some(&b'{') {
+            return None;
+        }
+        Some(match dialect {
+            DialectId::OpenAi | DialectId::OpenAiResponses => read(json, Self::OpenAi),
+            DialectId::Anthropic => read(json, Self::Anthropic),
+            DialectId::Gemini => read(json, Self::Gemini),
+        })
+    }
+
+    /// It says something about tokens: `{}` does not, nor does a mere cost or a duration.
+    pub(super) fn is_report(&self) -> bool {
+        match self {
+            Self::OpenAi(usage) => usage.is_report(),
+            Self::Anthropic(usage) => usage.is_report(),
+            Self::Gemini(usage) => usage.is_report(),
+            Self::Unreadable => true,
+        }
+    }
+
+    /// None of its counts is impossible.
+    pub(super) fn is_believable(&self) -> bool {
+        match self {
+            Self::OpenAi(usage) => usage.is_believable(),
+            Self::Anthropic(usage) => usage.is_believable(),
+            Self::Gemini(usage) => usage.is_believable(),
+            Self::Unreadable => false,
+        }
+    }
+
+    /// The counts.
+    pub(super) fn reading(&self, rules: &UsageRules, of_gemini: bool) -> Reading {
+        match self {
+            Self::OpenAi(usage) => usage.read(rules, of_gemini),
+            Self::Anthropic(usage) => usage.read(),
+            Self::Gemini(usage) => usage.read(),
+            Self::Unreadable => Reading::default(),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(json: &[u8], make: fn(T) -> Report) -> Report {
+    serde_json::from_slice(json).map_or(Report::Unreadable, make)
+}

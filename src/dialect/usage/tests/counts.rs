@@ -1,0 +1,423 @@
+//! What each vendor's usage comes to.
+
+use tollgate_plugin_api::{ServiceTier, Usage};
+
+use super::{
+    CHAT, CHAT_JSON, COMPLETION, EMBEDDINGS, GEMINI, GEMINI_ARRAY, GEMINI_JSON, MESSAGES, MESSAGES_JSON, RESPONSES,
+    RESPONSES_JSON, case,
+};
+use crate::dialect::shape::{Answer, DialectId, Framing};
+use crate::dialect::usage::{CitationTokens, Placement, Scanner};
+
+fn document(usage: &str) -> String {
+    format!(r#"{{"id":"x","choices":[{{"message":{{"content":"hi"}},"finish_reason":"stop"}}],"usage":{usage}}}"#)
+}
+
+/// The five counts of a chat document with this usage, by the default rules.
+fn chat(usage: &str) -> Option<[u64; 5]> {
+    CHAT_JSON.counts(&document(usage))
+}
+
+#[test]
+fn openai_chat_counts_include_their_details() {
+    let usage = r#"{"prompt_tokens":1420,"completion_tokens":100,"total_tokens":1520,
+        "prompt_tokens_details":{"cached_tokens":1280,"audio_tokens":0,"cache_write_tokens":3},
+        "completion_tokens_details":{"reasoning_tokens":64,"audio_tokens":0}}"#;
+    assert_eq!(chat(usage), Some([1420, 1280, 3, 100, 64]));
+}
+
+#[test]
+fn the_names_for_cached_input_of_every_vendor() {
+    for usage in [
+        r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":40}}"#,
+        r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_cache_hit_tokens":40,"prompt_cache_miss_tokens":10}"#,
+        r#"{"prompt_tokens":50,"completion_tokens":5,"cached_tokens":40,"prompt_tokens_details":null}"#,
+        r#"{"prompt_tokens":50,"completion_tokens":5,"num_cached_tokens":40,"prompt_tokens_details":[]}"#,
+        r#"{"prompt_tokens":50,"completion_tokens":5,"cache_read_input_tokens":40}"#,
+    ] {
+        assert_eq!(chat(usage), Some([50, 40, 0, 5, 0]), "{usage}");
+    }
+    let written = r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{"cache_creation_input_tokens":9}}"#;
+    assert_eq!(chat(written), Some([50, 0, 9, 5, 0]));
+}
+
+#[test]
+fn more_cached_than_prompt_is_never_a_credit() {
+    let usage = r#"{"prompt_tokens":7,"completion_tokens":8,"total_tokens":15,
+        "prompt_tokens_details":{"cached_tokens":161,"cache_write_tokens":5},"completion_tokens_details":{"reasoning_tokens":11}}"#;
+    assert_eq!(chat(usage), Some([7, 7, 0, 8, 8]));
+}
+
+#[test]
+fn xai_reasoning_stands_outside_in_chat_and_inside_in_responses() {
+    let usage = r#"{"prompt_tokens":213,"completion_tokens":2,"total_tokens":413,
+        "prompt_tokens_details":{"cached_tokens":192},"completion_tokens_details":{"reasoning_tokens":198}}"#;
+    assert_eq!(chat(usage), Some([213, 192, 0, 200, 198]));
+    let inside = CHAT_JSON.with(|rules| rules.reasoning = Placement::Inside);
+    assert_eq!(inside.counts(&document(usage)), Some([213, 192, 0, 2, 2]));
+    let responses = r#"{"usage":{"input_tokens":340,"output_tokens":108,"total_tokens":448,
+        "input_tokens_details":{"cached_tokens":320},"output_tokens_details":{"reasoning_tokens":86}}}"#;
+    assert_eq!(RESPONSES_JSON.counts(responses), Some([340, 320, 0, 108, 86]));
+}
+
+#[test]
+fn mistral_audio_stands_outside_the_prompt() {
+    let usage = r#"{"prompt_tokens":9,"completion_tokens":248,"total_tokens":632,"prompt_tokens_details":{"audio_tokens":375}}"#;
+    let scanner = CHAT_JSON.whole(&document(usage));
+    let metered = scanner.metered().unwrap();
+    assert_eq!(super::five(&metered.usage), [384, 0, 0, 248, 0]);
+    assert_eq!(metered.detail.input_audio_tokens, 375);
+    let inside = r#"{"prompt_tokens":384,"completion_tokens":248,"total_tokens":632,"prompt_tokens_details":{"audio_tokens":375}}"#;
+    assert_eq!(chat(inside), Some([384, 0, 0, 248, 0]));
+    // As large as the reasoning: the total can mean but one of them.
+    let both = r#"{"prompt_tokens":10,"completion_tokens":10,"total_tokens":25,"prompt_tokens_details":{"audio_tokens":5},
+        "completion_tokens_details":{"reasoning_tokens":5}}"#;
+    assert_eq!(chat(both), Some([10, 0, 0, 15, 5]));
+    let sum = both.replace("25", "30");
+    assert_eq!(chat(&sum), Some([15, 0, 0, 15, 5]));
+}
+
+#[test]
+fn gemini_behind_openais_api_hides_its_thinking_in_the_total() {
+    let usage = r#"{"prompt_tokens":35,"completion_tokens":12,"total_tokens":109}"#;
+    let hidden = CHAT_JSON.with(|rules| rules.hidden_in_total = true);
+    assert_eq!(hidden.counts(&document(usage)), Some([35, 0, 0, 74, 62]));
+    assert_eq!(chat(usage), Some([35, 0, 0, 12, 0]), "no other vendor's total is trusted that far");
+}
+
+#[test]
+fn vercels_totals_leave_geminis_reasoning_out() {
+    let vercel = CHAT_JSON.with(|rules| rules.reasoning = Placement::OutsideForGemini);
+    let usage = |model: &str, reasoning: u64| {
+        format!(
+            r#"{{"model":"{model}","usage":{{"prompt_tokens":28,"completion_tokens":9,"total_tokens":37,
+            "completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}}}"#
+        )
+    };
+    assert_eq!(vercel.counts(&usage("google/gemini-3-pro-preview", 61)), Some([28, 0, 0, 70, 61]));
+    assert_eq!(vercel.counts(&usage("google/gemini-3-pro-preview", 4)), Some([28, 0, 0, 13, 4]));
+    assert_eq!(vercel.counts(&usage("openai/gpt-5", 4)), Some([28, 0, 0, 9, 4]));
+    assert_eq!(vercel.counts(&usage("some/other", 10)), Some([28, 0, 0, 19, 10]), "it cannot be inside");
+}
+
+#[test]
+fn perplexitys_research_has_reasoning_and_citations_of_its_own() {
+    let usage = r#"{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,"citation_tokens":20016,
+        "num_search_queries":30,"reasoning_tokens":73997}"#;
+    let rules = CHAT_JSON.with(|rules| {
+        rules.reasoning = Placement::Outside;
+        rules.citation_tokens = CitationTokens::Input;
+    });
+    let metered = rules.whole(&document(usage)).metered().unwrap();
+    assert_eq!(super::five(&metered.usage), [20049, 0, 0, 81160, 73997]);
+    assert_eq!(metered.detail.web_searches, 30);
+}
+
+#[test]
+fn embeddings_and_totals_alone() {
+    let usage = |usage: &str| EMBEDDINGS.counts(&format!(r#"{{"data":[{{"embedding":[0.1]}}],"usage":{usage}}}"#));
+    assert_eq!(usage(r#"{"prompt_tokens":2,"total_tokens":2}"#), Some([2, 0, 0, 0, 0]));
+    assert_eq!(usage(r#"{"total_tokens":12}"#), Some([12, 0, 0, 0, 0]));
+    assert_eq!(usage(r#"{"prompt_tokens":5,"total_tokens":5,"completion_tokens":0,"request_count":null}"#), Some([5, 0, 0, 0, 0]));
+    let cohere = r#"{"meta":{"billed_units":{"input_tokens":7,"image_tokens":0},"tokens":{"input_tokens":9}}}"#;
+    assert_eq!(EMBEDDINGS.counts(cohere), Some([7, 0, 0, 0, 0]), "what is billed, not what was counted");
+    let rerank = case(Answer::Rerank, DialectId::OpenAi, Framing::JsonDocument);
+    assert_eq!(rerank.counts(r#"{"results":[],"meta":{"billed_units":{"search_units":1}}}"#), None);
+    assert_eq!(rerank.counts(r#"{"results":[],"tokens":{"input_tokens":31,"output_tokens":0}}"#), Some([31, 0, 0, 0, 0]));
+}
+
+#[test]
+fn groq_says_the_same_in_three_places() {
+    let stream = concat!(
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"x_groq\":{\"id\":\"r\",\"usage\":",
+        "{\"queue_time\":0.19,\"prompt_tokens\":20,\"completion_tokens\":4,\"total_tokens\":24,\"total_time\":0.02}}",
+        "$TOP}\n\n$EXTRAdata: [DONE]\n\n"
+    );
+    let top = ",\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":4,\"total_tokens\":24}";
+    let extra = format!("data: {{\"choices\":[]{top}}}\n\n");
+    for (top, extra) in [("", ""), (top, ""), (top, extra.as_str())] {
+        let stream = stream.replace("$TOP", top).replace("$EXTRA", extra);
+        assert_eq!(CHAT.counts(&stream), Some([20, 0, 0, 4, 0]));
+    }
+}
+
+#[test]
+fn moonshots_usage_is_in_the_choice_and_nobody_elses() {
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":8,\
+                  \"completion_tokens\":3,\"total_tokens\":11,\"cached_tokens\":4}}]}\n\ndata: [DONE]\n\n";
+    assert_eq!(CHAT.counts(stream), None);
+    assert_eq!(CHAT.with(|rules| rules.usage_in_choice = true).counts(stream), Some([8, 4, 0, 3, 0]));
+}
+
+#[test]
+fn repeated_usage_is_cumulative_the_last_wins() {
+    let chunk = |n: u64| {
+        format!(
+            "data:{{\"choices\":[{{\"delta\":{{\"content\":\"x\"}},\"finish_reason\":null}}],\"usage\":{{\"prompt_tokens\":9,\
+             \"completion_tokens\":{n},\"total_tokens\":{}}}}}\n\n",
+            n + 9
+        )
+    };
+    let stream: String = (0..20).map(chunk).collect();
+    let scanner = CHAT.whole(&stream);
+    assert_eq!(scanner.metered().unwrap().usage.output_tokens, 19);
+    assert!(!scanner.is_final(), "it was cut off");
+    let ended = format!("{stream}data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"stop\"}}],\"usage\":null}}\n\n");
+    assert!(CHAT.whole(&ended).is_final());
+    assert_eq!(CHAT.counts(&ended), Some([9, 0, 0, 19, 0]), "null takes nothing back");
+}
+
+#[test]
+fn what_is_no_report() {
+    for usage in ["null", "{}", "[]", "0", "\"x\"", "false", r#"{"cost":0.1}"#, r#"{"type":"duration","seconds":4}"#] {
+        let scanner = CHAT_JSON.whole(&document(usage));
+        assert_eq!(scanner.metered(), None, "{usage}");
+        assert!(!scanner.disbelieved(), "{usage}");
+    }
+    assert_eq!(chat(r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#), Some([0; 5]), "zero is reported");
+}
+
+#[test]
+fn impossible_counts_are_not_believed() {
+    for bad in [
+        "-1", "1.5", "1e308", "1e999", "9223372036854775808", "18446744073709551616", "1000000001", "\"12\"", "true",
+        "{}", "[1]", "NaN", "-0.5", "[", "",
+    ] {
+        for key in ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"] {
+            let usage = format!(r#"{{"prompt_tokens_details":{{"audio_tokens":1}},"a":1,"{key}":{bad},"input_tokens":5}}"#);
+            let scanner = CHAT_JSON.whole(&document(&usage));
+            assert_eq!(scanner.metered(), None, "{usage}");
+            assert!(scanner.disbelieved() || bad == "[" || bad.is_empty(), "{usage}");
+        }
+    }
+    let details = r#"{"prompt_tokens":5,"completion_tokens":5,"completion_tokens_details":{"reasoning_tokens":-1}}"#;
+    assert_eq!(chat(details), None);
+    let twice = r#"{"prompt_tokens":5,"completion_tokens":5,"prompt_tokens":0}"#;
+    assert_eq!(chat(twice), None, "a key that is there twice says nothing");
+}
+
+#[test]
+fn a_believable_report_after_an_impossible_one_counts() {
+    let chunk = |output: &str| {
+        format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{output}}}}}\n\n")
+    };
+    let scanner = CHAT.whole(&(chunk("1e300") + &chunk("7")));
+    let metered = scanner.metered().unwrap();
+    assert_eq!(metered.usage.output_tokens, 7);
+    assert!(metered.disbelieved && scanner.disbelieved(), "but it is remembered");
+    let scanner = CHAT.whole(&(chunk("7") + &chunk("-7")));
+    assert_eq!(scanner.metered(), None);
+    assert!(scanner.disbelieved());
+}
+
+#[test]
+fn counts_up_to_the_limit_add_up_without_overflow() {
+    let most = "1000000000";
+    let usage = format!(
+        r#"{{"prompt_tokens":{most},"completion_tokens":{most},"total_tokens":{most},"citation_tokens":{most},
+        "prompt_tokens_details":{{"audio_tokens":{most},"cached_tokens":{most},"cache_write_tokens":{most},"image_tokens":{most}}},
+        "completion_tokens_details":{{"reasoning_tokens":{most},"audio_tokens":{most},"image_tokens":{most}}}}}"#
+    );
+    let case = CHAT_JSON.with(|rules| {
+        rules.reasoning = Placement::Outside;
+        rules.prompt_audio = Placement::Outside;
+        rules.hidden_in_total = true;
+        rules.citation_tokens = CitationTokens::Input;
+    });
+    let metered = case.whole(&document(&usage)).metered().unwrap();
+    assert_eq!(metered.usage.input_tokens, 3_000_000_000);
+    assert_eq!(metered.usage.output_tokens, 2_000_000_000);
+    let (usage, detail) = (metered.usage, metered.detail);
+    let uncached = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens;
+    assert!(detail.input_audio_tokens + detail.input_image_tokens <= uncached);
+    assert!(detail.output_audio_tokens + detail.output_image_tokens <= usage.output_tokens - usage.reasoning_tokens);
+}
+
+#[test]
+fn the_tier_and_the_finer_classes() {
+    let text = r#"{"service_tier":"flex","choices":[],"usage":{"prompt_tokens":100,"completion_tokens":50,
+        "prompt_tokens_details":{"audio_tokens":30,"image_tokens":20,"cached_tokens":10,"cached_tokens_details":{"audio_tokens":4}},
+        "completion_tokens_details":{"audio_tokens":25,"image_tokens":5}}}"#;
+    let metered = CHAT_JSON.whole(text).metered().unwrap();
+    assert_eq!(metered.tier, ServiceTier::Flex);
+    let detail = metered.detail;
+    assert_eq!((detail.input_audio_tokens, detail.cached_audio_tokens), (26, 4));
+    assert_eq!((detail.input_image_tokens, detail.output_audio_tokens, detail.output_image_tokens), (20, 25, 5));
+    let messages = r#"{"type":"message","usage":{"input_tokens":1,"output_tokens":1,"service_tier":"batch"}}"#;
+    assert_eq!(MESSAGES_JSON.whole(messages).metered().unwrap().tier, ServiceTier::Batch);
+    let gemini = r#"{"usageMetadata":{"promptTokenCount":1,"trafficType":"ON_DEMAND_PRIORITY"}}"#;
+    assert_eq!(GEMINI_JSON.whole(gemini).metered().unwrap().tier, ServiceTier::Priority);
+}
+
+#[test]
+fn responses_report_in_their_last_event() {
+    let stream = concat!(
+        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"status\":\"in_progress\",\"usage\":null}}\n\n",
+        "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"service_tier\":\"priority\",\"output\":",
+        "[{\"usage\":{\"input_tokens\":1}}],\"tool_usage\":{\"image_gen\":{\"input_tokens\":10,\"output_tokens\":1000},",
+        "\"web_search\":{\"num_requests\":3}},\"usage\":{\"input_tokens\":1586,\"input_tokens_details\":",
+        "{\"cache_write_tokens\":2,\"cached_tokens\":1536},\"output_tokens\":393,\"output_tokens_details\":",
+        "{\"reasoning_tokens\":320},\"total_tokens\":1979}}}\n\n"
+    );
+    let metered = RESPONSES.whole(stream).metered().unwrap();
+    assert_eq!(super::five(&metered.usage), [1586, 1536, 2, 393, 320]);
+    assert_eq!((metered.tier, metered.detail.web_searches), (ServiceTier::Priority, 3));
+    assert_eq!(metered.extras.len(), 1);
+    assert_eq!((metered.extras[0].kind.as_str(), metered.extras[0].usage.output_tokens), ("image_generation", 1000));
+    let incomplete = stream.replace("response.completed", "response.incomplete");
+    assert_eq!(RESPONSES.counts(&incomplete), Some([1586, 1536, 2, 393, 320]));
+}
+
+#[test]
+fn transcriptions_and_images_report_in_their_last_event() {
+    let transcription = case(Answer::Transcription, DialectId::OpenAi, Framing::Sse);
+    let stream = "data: {\"type\":\"transcript.text.delta\",\"delta\":\"Hi\"}\r\n\r\ndata: {\"type\":\"transcript.text.done\",\
+                  \"text\":\"Hi\",\"usage\":{\"type\":\"tokens\",\"total_tokens\":182,\"input_tokens\":37,\"input_token_details\":\
+                  {\"text_tokens\":0,\"audio_tokens\":37},\"output_tokens\":145}}\r\n\r\ndata: [DONE]\r\n\r\n";
+    let scanner = transcription.whole(stream);
+    let metered = scanner.metered().unwrap();
+    assert_eq!(super::five(&metered.usage), [37, 0, 0, 145, 0]);
+    assert_eq!(metered.detail.input_audio_tokens, 37);
+    assert!(scanner.is_final());
+    let image = case(Answer::Image, DialectId::OpenAi, Framing::JsonDocument);
+    let document = r#"{"data":[{"b64_json":"aaaa"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,
+        "input_tokens_details":{"text_tokens":10,"image_tokens":40}}}"#;
+    let metered = image.whole(document).metered().unwrap();
+    assert_eq!((metered.usage.input_tokens, metered.detail.input_image_tokens), (50, 40));
+}
+
+fn messages(start: &str, delta: &str) -> String {
+    format!(
+        "event: message_start\ndata: {{\"type\":\"message_start\",\"message\":{{\"id\":\"m\",\"content\":[],\"usage\":{start}}}}}\n\n\
+         event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"Hi\"}}}}\n\n\
+         event: message_delta\ndata: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\"}},\"usage\":{delta}}}\n\n\
+         event: message_stop\ndata: {{\"type\":\"message_stop\"}}\n\n"
+    )
+}
+
+#[test]
+fn anthropics_input_leaves_the_cache_out() {
+    let usage = r#"{"input_tokens":10,"cache_creation_input_tokens":20,"cache_read_input_tokens":300,
+        "cache_creation":{"ephemeral_5m_input_tokens":5,"ephemeral_1h_input_tokens":15},"output_tokens":21,
+        "output_tokens_details":{"thinking_tokens":8},"server_tool_use":{"web_search_requests":2,"web_fetch_requests":1}}"#;
+    let metered = MESSAGES_JSON.whole(&format!(r#"{{"type":"message","usage":{usage}}}"#)).metered().unwrap();
+    assert_eq!(super::five(&metered.usage), [330, 300, 20, 21, 8]);
+    assert_eq!((metered.detail.cache_write_1h_tokens, metered.detail.web_searches), (15, 2));
+    let split_only = r#"{"type":"message","usage":{"input_tokens":1,"cache_creation":{"ephemeral_1h_input_tokens":6},"output_tokens":1}}"#;
+    assert_eq!(MESSAGES_JSON.counts(split_only), Some([7, 0, 6, 1, 0]));
+}
+
+#[test]
+fn a_message_delta_replaces_field_by_field() {
+    let start = r#"{"input_tokens":2039,"cache_read_input_tokens":7,"cache_creation_input_tokens":0,"output_tokens":4}"#;
+    assert_eq!(MESSAGES.counts(&messages(start, r#"{"output_tokens":510}"#)), Some([2046, 7, 0, 510, 0]));
+    let all = r#"{"input_tokens":10423,"output_tokens":510,"cache_read_input_tokens":null}"#;
+    assert_eq!(MESSAGES.counts(&messages(start, all)), Some([10430, 7, 0, 510, 0]));
+    assert_eq!(MESSAGES.counts(&messages(start, r#"{"output_tokens":0}"#)), Some([2046, 7, 0, 0, 0]), "zero is zero");
+    for nothing in ["null", "{}"] {
+        let scanner = MESSAGES.whole(&messages(start, nothing));
+        assert_eq!(scanner.metered().unwrap().usage.output_tokens, 4, "{nothing}");
+        assert!(!scanner.is_final(), "the placeholder of the start");
+    }
+    assert!(MESSAGES.whole(&messages(start, r#"{"output_tokens":510}"#)).is_final());
+}
+
+#[test]
+fn anthropic_counts_that_are_not_believed() {
+    let start = r#"{"input_tokens":20,"output_tokens":1}"#;
+    for delta in [r#"{"output_tokens":-5}"#, r#"{"output_tokens":1e99}"#, r#"{"output_tokens":5,"output_tokens":6}"#] {
+        let stream = messages(start, delta);
+        let scanner = MESSAGES.whole(&stream);
+        assert_eq!(scanner.metered(), None, "{delta}");
+        assert!(scanner.disbelieved());
+        let mended = stream + "data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":9}}\n\n";
+        assert_eq!(MESSAGES.counts(&mended), Some([20, 0, 0, 9, 0]), "{delta}");
+    }
+}
+
+#[test]
+fn iterations_that_are_billed_on_top() {
+    let iteration = |kind: &str, input: u64, output: u64| {
+        format!(r#"{{"type":"{kind}","model":null,"input_tokens":{input},"output_tokens":{output},"cache_read_input_tokens":3}}"#)
+    };
+    let usage = |input: u64, iterations: &[String]| {
+        format!(r#"{{"input_tokens":{input},"output_tokens":8,"iterations":[{}]}}"#, iterations.join(","))
+    };
+    let extras = |usage: &str| {
+        let scanner = MESSAGES.whole(&messages(r#"{"input_tokens":1,"output_tokens":1}"#, usage));
+        let metered = scanner.metered().unwrap();
+        metered.extras.iter().map(|extra| (extra.kind.clone(), extra.usage)).collect::<Vec<_>>()
+    };
+    let compaction = iteration("compaction", 100, 83);
+    let counts = Usage { input_tokens: 103, cached_input_tokens: 3, output_tokens: 83, ..Usage::default() };
+    let with_message = usage(5, &[compaction.clone(), iteration("message", 2, 8)]);
+    assert_eq!(extras(&with_message), [("compaction".to_owned(), counts)]);
+    assert_eq!(extras(&usage(5, &[iteration("message", 2, 8)])), []);
+    let unknown = iteration("reflection", 100, 83);
+    assert_eq!(extras(&usage(2, &[unknown.clone(), iteration("message", 2, 8)])), [], "it may be within the top counts");
+    let on_top = usage(2, &[unknown, iteration("message", 2, 8)]).replace("\"output_tokens\":8,\"iter", "\"cache_read_input_tokens\":3,\"output_tokens\":8,\"iter");
+    assert_eq!(extras(&on_top), [("reflection".to_owned(), counts)]);
+    let advisor = r#"{"type":"advisor_message","model":"claude-opus-4-7","input_tokens":9,"output_tokens":1}"#.to_owned();
+    let scanner = MESSAGES_JSON.whole(&format!(r#"{{"usage":{}}}"#, usage(2, &[advisor])));
+    assert_eq!(scanner.metered().unwrap().extras[0].model.as_deref(), Some("claude-opus-4-7"));
+    let many = usage(2, &vec![compaction; 300]);
+    let scanner = MESSAGES_JSON.whole(&format!(r#"{{"usage":{many}}}"#));
+    assert!(scanner.metered().is_none() && scanner.disbelieved());
+}
+
+#[test]
+fn gemini_counts_stand_side_by_side() {
+    let usage = r#"{"promptTokenCount":568,"candidatesTokenCount":305,"totalTokenCount":2295,"cachedContentTokenCount":217,"toolUsePromptTokenCount":395,"thoughtsTokenCount":1027}"#;
+    let event = format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"Hi"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#);
+    let wanted = Some([963, 217, 0, 1332, 1027]);
+    assert_eq!(GEMINI_JSON.counts(&event), wanted);
+    assert_eq!(GEMINI.counts(&format!("data: {event}\r\n\r\n")), wanted);
+    let array = format!("[{}\n,\r\n{event}\n]\n", event.replace("305", "1").replace("STOP", "FINISH_REASON_UNSPECIFIED"));
+    assert_eq!(GEMINI_ARRAY.counts(&array), wanted);
+    assert_eq!(GEMINI_JSON.counts(&array), wanted, "a document that is an array");
+    for (usage, wanted) in [
+        (r#"{"promptTokenCount":87,"totalTokenCount":165,"thoughtsTokenCount":78}"#, [87, 0, 0, 78, 78]),
+        (r#"{"promptTokenCount":10,"totalTokenCount":10}"#, [10, 0, 0, 0, 0]),
+        (r#"{"promptTokenCount":10,"totalTokenCount":14}"#, [10, 0, 0, 4, 0]),
+        (r#"{"candidatesTokenCount":4,"totalTokenCount":14,"cachedContentTokenCount":99}"#, [10, 10, 0, 4, 0]),
+        (r#"{"totalTokenCount":14}"#, [14, 0, 0, 0, 0]),
+    ] {
+        assert_eq!(GEMINI_JSON.counts(&format!(r#"{{"usageMetadata":{usage}}}"#)), Some(wanted), "{usage}");
+    }
+    for bad in [r#"{"promptTokenCount":-1}"#, r#"{"promptTokenCount":1,"promptTokensDetails":[{"tokenCount":0.5}]}"#] {
+        let scanner = GEMINI_JSON.whole(&format!(r#"{{"usageMetadata":{bad}}}"#));
+        assert!(scanner.metered().is_none() && scanner.disbelieved(), "{bad}");
+    }
+}
+
+#[test]
+fn gemini_modalities_by_name_and_by_number() {
+    for (audio, image) in [("\"AUDIO\"", "\"IMAGE\""), ("4", "2")] {
+        let text = format!(
+            r#"{{"usageMetadata":{{"promptTokenCount":100,"candidatesTokenCount":1290,"cachedContentTokenCount":30,
+            "promptTokensDetails":[{{"modality":"TEXT","tokenCount":10}},{{"modality":{audio},"tokenCount":60}},{{"modality":{image},"tokenCount":30}}],
+            "cacheTokensDetails":[{{"modality":{audio},"tokenCount":25}},{{"modality":{image}}}],
+            "candidatesTokensDetails":[{{"modality":{image},"tokenCount":1290}}]}}}}"#
+        );
+        let detail = GEMINI_JSON.whole(&text).metered().unwrap().detail;
+        assert_eq!((detail.input_audio_tokens, detail.cached_audio_tokens), (35, 25));
+        assert_eq!((detail.input_image_tokens, detail.output_image_tokens), (30, 1290));
+    }
+}
+
+#[test]
+fn counting_and_listing_use_nothing() {
+    for (answer, dialect, body) in [
+        (Answer::CountTokens, DialectId::Anthropic, r#"{"input_tokens":43}"#),
+        (Answer::CountGeminiTokens, DialectId::Gemini, r#"{"totalTokens":9,"usageMetadata":{"promptTokenCount":9}}"#),
+        (Answer::ModelList, DialectId::OpenAi, r#"{"object":"list","data":[],"usage":{"prompt_tokens":4}}"#),
+    ] {
+        let scanner: Scanner = case(answer, dialect, Framing::JsonDocument).whole(body);
+        assert_eq!(scanner.metered(), None);
+        assert!(scanner.is_whole() && scanner.token_seen());
+    }
+    let embed = case(Answer::EmbedContent, DialectId::Gemini, Framing::JsonDocument);
+    assert_eq!(embed.counts(r#"{"embedding":{"values":[0.1]},"usageMetadata":{"promptTokenCount":6}}"#), Some([6, 0, 0, 0, 0]));
+    assert_eq!(COMPLETION.counts("data: {\"choices\":[{\"text\":\"x\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n"), Some([3, 0, 0, 1, 0]));
+}
