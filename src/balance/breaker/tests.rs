@@ -1,0 +1,356 @@
+use super::*;
+use proptest::prelude::*;
+use std::sync::Barrier;
+use std::sync::atomic::AtomicUsize;
+
+const POLICY: BreakerPolicy = BreakerPolicy { failures_to_open: 3, open_ms: 1_000, probe_ms: 500 };
+
+fn breaker() -> Breaker {
+    Breaker::new(POLICY)
+}
+
+fn fail(breaker: &Breaker, now_ms: u64, failure: Failure) {
+    let permit = breaker.try_acquire(now_ms).expect("a permit");
+    breaker.failure(permit, now_ms, failure);
+}
+
+fn opened_at(now_ms: u64) -> Breaker {
+    let breaker = breaker();
+    (0..3).for_each(|_| fail(&breaker, now_ms, Failure::Connect));
+    assert_eq!(breaker.state(now_ms), BreakerState::Open);
+    breaker
+}
+
+#[test]
+fn failures_in_a_row_open_it() {
+    let breaker = breaker();
+    for _ in 0..10 {
+        fail(&breaker, 0, Failure::Timeout);
+        fail(&breaker, 0, Failure::ServerError);
+        let permit = breaker.try_acquire(0).unwrap();
+        breaker.success(permit, 0);
+    }
+    assert_eq!(breaker.state(0), BreakerState::Closed);
+    assert_eq!((breaker.cooldown_until_ms(), breaker.cause(), breaker.wait_ms(0)), (0, None, 0));
+    [Failure::Connect, Failure::ErrorEvent, Failure::Timeout]
+        .into_iter()
+        .for_each(|failure| fail(&breaker, 7, failure));
+    assert_eq!(breaker.state(7), BreakerState::Open);
+    assert_eq!((breaker.cooldown_until_ms(), breaker.cause(), breaker.wait_ms(7)), (1_007, Some("timeout"), 1_000));
+    assert!(!breaker.available(1_006) && breaker.try_acquire(1_006).is_none());
+}
+
+#[test]
+fn a_dead_key_and_an_empty_account_open_it_at_once() {
+    for (failure, cooldown_ms) in [
+        (Failure::KeyDead, 300_000),
+        (Failure::QuotaExhausted, 300_000),
+        (Failure::RateLimited { retry_after_ms: None }, 1_000),
+    ] {
+        let breaker = breaker();
+        fail(&breaker, 10, failure);
+        assert_eq!(breaker.state(10), BreakerState::Open, "{failure:?}");
+        assert_eq!(breaker.cooldown_until_ms(), 10 + cooldown_ms, "{failure:?}");
+        assert_eq!(breaker.state(10 + cooldown_ms), BreakerState::HalfOpen);
+    }
+}
+
+#[test]
+fn what_is_the_clients_fault_never_counts() {
+    let breaker = breaker();
+    for _ in 0..1000 {
+        fail(&breaker, 0, Failure::Client);
+        fail(&breaker, 0, Failure::ModelMissing);
+    }
+    assert_eq!(breaker.state(0), BreakerState::Closed);
+    // But an upstream that says so to a probe is alive.
+    let breaker = opened_at(0);
+    fail(&breaker, 1_000, Failure::Client);
+    assert_eq!(breaker.state(1_000), BreakerState::Closed);
+}
+
+#[test]
+fn half_open_lets_one_probe_through_and_its_success_closes() {
+    let breaker = opened_at(0);
+    let probe = breaker.try_acquire(1_000).unwrap();
+    assert!(probe.is_probe());
+    assert_eq!(breaker.state(1_000), BreakerState::HalfOpen);
+    assert!(!breaker.available(1_000) && breaker.try_acquire(1_400).is_none());
+    breaker.success(probe, 1_400);
+    assert_eq!(breaker.state(1_400), BreakerState::Closed);
+    assert!((0..5).all(|_| breaker.try_acquire(1_400).is_some_and(|permit| !permit.is_probe())));
+}
+
+#[test]
+fn each_failed_probe_doubles_the_time_up_to_a_bound() {
+    let breaker = opened_at(0);
+    let mut now_ms = 1_000;
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        fail(&breaker, now_ms, Failure::ServerError);
+        times.push(breaker.wait_ms(now_ms));
+        now_ms = breaker.cooldown_until_ms();
+    }
+    assert_eq!(times[..9], [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000]);
+    assert!(times[9..].iter().all(|ms| *ms == 300_000));
+    let probe = breaker.try_acquire(now_ms).unwrap();
+    breaker.success(probe, now_ms);
+    (0..3).for_each(|_| fail(&breaker, now_ms, Failure::Connect));
+    assert_eq!(breaker.wait_ms(now_ms), 1_000, "a success makes it forget");
+}
+
+#[test]
+fn a_lost_probe_does_not_wedge_it() {
+    let breaker = opened_at(0);
+    let lost = breaker.try_acquire(1_000).unwrap();
+    assert!(breaker.try_acquire(1_499).is_none());
+    let second = breaker.try_acquire(1_500).unwrap();
+    assert!(second.is_probe() && breaker.try_acquire(1_600).is_none());
+    // The lost one comes back late: it is not the probe any more.
+    breaker.success(lost, 1_700);
+    breaker.failure(lost, 1_700, Failure::KeyDead);
+    breaker.release(lost, 1_700);
+    assert!(breaker.try_acquire(1_700).is_none());
+    breaker.success(second, 1_800);
+    assert_eq!(breaker.state(1_800), BreakerState::Closed);
+}
+
+#[test]
+fn a_probe_without_a_verdict_gives_its_place() {
+    let breaker = opened_at(0);
+    let probe = breaker.try_acquire(1_000).unwrap();
+    breaker.release(probe, 1_100);
+    assert_eq!(breaker.state(1_100), BreakerState::HalfOpen);
+    assert!(breaker.try_acquire(1_100).unwrap().is_probe());
+    assert!(breaker.try_acquire(1_100).is_none());
+}
+
+#[test]
+fn requests_from_before_prove_nothing() {
+    let breaker = breaker();
+    let early = breaker.try_acquire(0).unwrap();
+    (0..3).for_each(|_| fail(&breaker, 0, Failure::Connect));
+    breaker.success(early, 10);
+    breaker.release(early, 10);
+    assert_eq!(breaker.state(10), BreakerState::Open);
+    for _ in 0..10 {
+        breaker.failure(early, 900, Failure::ServerError);
+    }
+    assert_eq!(breaker.cooldown_until_ms(), 1_000, "no growth");
+    breaker.failure(early, 900, Failure::KeyDead);
+    assert_eq!((breaker.cooldown_until_ms(), breaker.cause()), (300_900, Some("key_dead")));
+    let probe = breaker.try_acquire(300_900).unwrap();
+    breaker.failure(early, 300_901, Failure::KeyDead);
+    breaker.success(early, 300_901);
+    assert!(breaker.try_acquire(300_902).is_none(), "the probe decides");
+    breaker.success(probe, 300_903);
+    assert_eq!(breaker.state(300_903), BreakerState::Closed);
+}
+
+#[test]
+fn a_rate_limit_with_a_time_takes_exactly_that_and_needs_no_probe() {
+    let breaker = breaker();
+    let others: Vec<_> = (0..3).map(|_| breaker.try_acquire(100).unwrap()).collect();
+    fail(&breaker, 100, Failure::RateLimited { retry_after_ms: Some(2_345) });
+    assert_eq!((breaker.state(2_444), breaker.wait_ms(2_444)), (BreakerState::Open, 1));
+    // A success of a request that began before does not cut it short, nor does a shorter limit.
+    breaker.success(others[0], 200);
+    breaker.failure(others[1], 200, Failure::RateLimited { retry_after_ms: Some(5) });
+    assert!(!breaker.available(2_444));
+    assert_eq!(breaker.state(2_445), BreakerState::Closed);
+    assert!((0..5).all(|_| breaker.try_acquire(2_445).is_some_and(|permit| !permit.is_probe())));
+
+    let forever = Failure::RateLimited { retry_after_ms: Some(u64::MAX) };
+    fail(&breaker, 3_000, forever);
+    assert_eq!(breaker.wait_ms(3_000), RETRY_AFTER_MS_MAX);
+    // Worse news while it cools.
+    breaker.failure(others[2], 3_000 + RETRY_AFTER_MS_MAX - 1, Failure::KeyDead);
+    assert_eq!(breaker.cause(), Some("key_dead"));
+    assert_eq!(breaker.state(3_000 + RETRY_AFTER_MS_MAX), BreakerState::Open);
+}
+
+#[test]
+fn a_rate_limited_probe_cools() {
+    let breaker = opened_at(0);
+    fail(&breaker, 1_000, Failure::RateLimited { retry_after_ms: Some(50) });
+    assert_eq!((breaker.state(1_049), breaker.state(1_050)), (BreakerState::Open, BreakerState::Closed));
+}
+
+#[test]
+fn a_clock_that_jumps_back_does_not_keep_it_open() {
+    const YEAR_MS: u64 = 365 * 86_400_000;
+    let breaker = opened_at(2 * YEAR_MS);
+    assert!(breaker.available(YEAR_MS));
+    let probe = breaker.try_acquire(YEAR_MS).unwrap();
+    breaker.success(probe, YEAR_MS + 5);
+    assert_eq!(breaker.state(YEAR_MS + 5), BreakerState::Closed);
+}
+
+#[test]
+fn times_at_the_end_of_the_word_do_no_harm() {
+    let breaker = breaker();
+    for _ in 0..3 {
+        fail(&breaker, u64::MAX, Failure::Connect);
+    }
+    assert!(breaker.available(u64::MAX));
+    assert!(breaker.try_acquire(u64::MAX).is_some());
+}
+
+#[test]
+fn a_reloaded_policy_acts_at_once_and_keeps_the_state() {
+    let breaker = breaker();
+    fail(&breaker, 0, Failure::Connect);
+    breaker.set_policy(BreakerPolicy { failures_to_open: 2, open_ms: 70, probe_ms: 10 });
+    fail(&breaker, 0, Failure::Connect);
+    assert_eq!(breaker.cooldown_until_ms(), 70);
+    breaker.set_policy(BreakerPolicy { failures_to_open: 0, open_ms: u64::MAX, probe_ms: 0 });
+    fail(&breaker, 70, Failure::Connect);
+    assert_eq!(breaker.wait_ms(70), COOLDOWN_MS_MAX);
+}
+
+/// Many threads see the end of the cooldown together, again and again: each time one of them gets the probe.
+#[test]
+fn of_many_threads_exactly_one_probes() {
+    const THREADS: usize = 8;
+    const ROUNDS: u64 = 300;
+    let breaker = Breaker::new(BreakerPolicy { failures_to_open: 1, open_ms: 10, probe_ms: 5 });
+    let (start, end) = (Barrier::new(THREADS), Barrier::new(THREADS));
+    let probes = AtomicUsize::new(0);
+    fail(&breaker, 0, Failure::Connect);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (breaker, start, end, probes) = (&breaker, &start, &end, &probes);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let now_ms = 1_000_000 * (round + 1);
+                    start.wait();
+                    let permit = breaker.try_acquire(now_ms);
+                    if let Some(permit) = permit {
+                        assert!(permit.is_probe());
+                        probes.fetch_add(1, Relaxed);
+                    }
+                    if end.wait().is_leader() {
+                        assert_eq!(probes.swap(0, Relaxed), 1, "round {round}");
+                    }
+                    start.wait();
+                    // A failed probe, and one that is lost: the next round finds it half-open either way.
+                    if let Some(permit) = permit
+                        && (round as usize + thread).is_multiple_of(2)
+                    {
+                        breaker.failure(permit, now_ms, Failure::ServerError);
+                    }
+                    end.wait();
+                }
+            });
+        }
+    });
+}
+
+/// Reports of all threads together: the failures of a closed breaker are counted without loss.
+#[test]
+fn no_failure_is_lost_between_threads() {
+    const THREADS: u32 = 8;
+    for _ in 0..200 {
+        let breaker =
+            Breaker::new(BreakerPolicy { failures_to_open: THREADS + 1, open_ms: 10, ..BreakerPolicy::default() });
+        let start = Barrier::new(THREADS as usize);
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    start.wait();
+                    fail(&breaker, 0, Failure::Connect);
+                });
+            }
+        });
+        assert_eq!(breaker.state(0), BreakerState::Closed);
+        fail(&breaker, 0, Failure::Connect);
+        assert_eq!(breaker.state(0), BreakerState::Open);
+    }
+}
+
+fn failures() -> impl Strategy<Value = Failure> {
+    prop_oneof![
+        Just(Failure::Connect),
+        Just(Failure::KeyDead),
+        Just(Failure::ServerError),
+        Just(Failure::Client),
+        Just(Failure::ModelMissing),
+        Just(Failure::RateLimited { retry_after_ms: None }),
+        (0u64..5_000).prop_map(|ms| Failure::RateLimited { retry_after_ms: Some(ms) }),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Acquire,
+    Pass(u64),
+    Success(prop::sample::Index),
+    Fail(prop::sample::Index, Failure),
+    Release(prop::sample::Index),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => Just(Step::Acquire),
+        3 => (0u64..2_000).prop_map(Step::Pass),
+        2 => any::<prop::sample::Index>().prop_map(Step::Success),
+        4 => (any::<prop::sample::Index>(), failures()).prop_map(|(at, failure)| Step::Fail(at, failure)),
+        1 => any::<prop::sample::Index>().prop_map(Step::Release),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+proptest! {
+    /// Whatever happens: the views agree, at most one probe holds, and the breaker always becomes available again.
+    #[test]
+    fn the_views_agree_and_it_always_recovers(steps in steps()) {
+        let breaker = breaker();
+        let mut now_ms = 1_000u64;
+        let mut permits: Vec<Permit> = Vec::new();
+        let mut probe_until_ms = 0;
+        for step in steps {
+            match step {
+                Step::Pass(ms) => now_ms += ms,
+                Step::Acquire => {
+                    let available = breaker.available(now_ms);
+                    let permit = breaker.try_acquire(now_ms);
+                    prop_assert_eq!(permit.is_some(), available);
+                    if let Some(permit) = permit {
+                        if permit.is_probe() {
+                            prop_assert!(now_ms >= probe_until_ms, "two probes at once");
+                            probe_until_ms = now_ms + POLICY.probe_ms;
+                        }
+                        permits.push(permit);
+                    }
+                }
+                _ if permits.is_empty() => {}
+                Step::Success(at) | Step::Fail(at, _) | Step::Release(at) => {
+                    let permit = permits.swap_remove(at.index(permits.len()));
+                    match step {
+                        Step::Success(_) => breaker.success(permit, now_ms),
+                        Step::Fail(_, failure) => breaker.failure(permit, now_ms, failure),
+                        _ => breaker.release(permit, now_ms),
+                    }
+                    if permit.is_probe() && permit.probe_until_ms == Some(probe_until_ms) {
+                        probe_until_ms = 0;
+                    }
+                }
+            }
+            prop_assert_eq!(breaker.wait_ms(now_ms) == 0, breaker.available(now_ms));
+            prop_assert!(breaker.wait_ms(now_ms) <= COOLDOWN_MS_MAX);
+            let passes = breaker.available(now_ms);
+            prop_assert!(passes || breaker.state(now_ms) != BreakerState::Closed);
+            prop_assert!(!passes || breaker.state(now_ms) != BreakerState::Open);
+        }
+        let later_ms = now_ms + breaker.wait_ms(now_ms);
+        prop_assert!(breaker.try_acquire(later_ms).is_some());
+    }
+
+    #[test]
+    fn the_word_holds_the_state(
+        phase in 0usize..4, failures: u8, level in 0u8..16, cause in 0u8..16, until_ms in 0..=UNTIL_MAX
+    ) {
+        let word = Word { phase: PHASES[phase], failures, level, cause, until_ms };
+        prop_assert_eq!(Word::unpack(word.pack()), word);
+    }
+}

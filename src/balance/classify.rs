@@ -1,0 +1,159 @@
+//! From what an upstream answered to what that means. The status decides, unless the error object says it better: vendors
+//! report an empty account as 400, 402, 403 or 429. Only codes, and messages by their beginnings, are believed: a message
+//! may quote the client's own text, which must never open a breaker.
+
+use super::failure::Failure;
+use super::retry_after::{parse_retry_after, retry_delay_ms};
+use super::wording::{self, Means};
+use serde_json::{Map, Value};
+
+/// A longer body is judged by its status alone, in bytes.
+pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
+/// The most entries of an error's `details` that are looked at.
+const DETAILS_MAX: usize = 16;
+
+/// What an answer other than a success means. `retry_after` is the header's value, as
+/// [`retry_after_header`](super::retry_after_header) finds it; `unix_now_ms` is the wall clock, for dates in it. For a success status the body is
+/// one that no model gives: an error object or a web page.
+pub fn classify(status: u16, retry_after: Option<&str>, body: &[u8], unix_now_ms: u64) -> Failure {
+    let error = ErrorObject::read(body);
+    let retry_after_ms = retry_after
+        .and_then(|value| parse_retry_after(value, unix_now_ms))
+        .or_else(|| error.as_ref().and_then(|error| error.retry_delay_ms));
+    let means = error.as_ref().and_then(|error| wording::means(status, &error.codes, &error.message));
+    let failure = match means {
+        Some(means) => means.failure(),
+        None => by_status(status, is_page(body)),
+    };
+    timed(failure, status, retry_after_ms)
+}
+
+/// What an error event inside a stream means: its codes (`type`, `code`, `status`, any order), the HTTP status it names if
+/// any, and its message.
+pub fn classify_event(codes: &[&str], status: Option<u16>, message: &str) -> Failure {
+    let codes: Vec<String> = codes.iter().map(|code| code.to_ascii_lowercase()).collect();
+    let named =
+        status.or_else(|| codes.iter().find_map(|code| code.parse().ok())).filter(|status| (400..600).contains(status));
+    let failure = match wording::means(named.unwrap_or(200), &codes, message) {
+        Some(means) => means.failure(),
+        None => named.map_or(Failure::ErrorEvent, |status| by_status(status, false)),
+    };
+    timed(failure, named.unwrap_or(200), None)
+}
+
+/// Puts the time into a rate limit; an overloaded upstream that names a time is treated as one.
+fn timed(failure: Failure, status: u16, retry_after_ms: Option<u64>) -> Failure {
+    match failure {
+        Failure::RateLimited { .. } => Failure::RateLimited { retry_after_ms },
+        Failure::ServerError if retry_after_ms.is_some() && matches!(status, 429 | 503 | 529) => {
+            Failure::RateLimited { retry_after_ms }
+        }
+        other => other,
+    }
+}
+
+/// `page`: the body is a web page, so a proxy or a wrong base URL answered, not the vendor's API.
+fn by_status(status: u16, page: bool) -> Failure {
+    match status {
+        200..=299 if page => Failure::ServerError,
+        200..=299 => Failure::ErrorEvent,
+        400 | 403 if page => Failure::ServerError,
+        413 if page => Failure::ModelMissing,
+        // 498: Cohere, invalid token.
+        401 | 403 | 498 => Failure::KeyDead,
+        402 => Failure::QuotaExhausted,
+        404 | 405 | 410 | 501 => Failure::ModelMissing,
+        // 522, 524: Cloudflare could not reach the vendor in time.
+        408 | 504 | 522 | 524 => Failure::Timeout,
+        429 => Failure::RateLimited { retry_after_ms: None },
+        // 425: we send no early data; 499: the vendor's own front end gave up.
+        425 | 499 => Failure::ServerError,
+        // 409 too: two requests of one client at one conversation.
+        400..=499 => Failure::Client,
+        // Redirects are never followed: a base URL that redirects is wrong.
+        _ => Failure::ServerError,
+    }
+}
+
+fn is_page(body: &[u8]) -> bool {
+    let text = body.trim_ascii_start();
+    let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    begins(b"<!doctype") || begins(b"<html") || begins(b"<head")
+}
+
+/// What the vendors' error objects have in common.
+struct ErrorObject {
+    /// Codes, types, reasons in lower case; the most telling ones first.
+    codes: Vec<String>,
+    message: String,
+    retry_delay_ms: Option<u64>,
+}
+
+impl ErrorObject {
+    /// `{"error":{…}}`, the same in an array (Gemini's stream), or the object itself (DashScope, SiliconFlow, Mistral, vLLM).
+    fn read(body: &[u8]) -> Option<Self> {
+        if body.len() > ERROR_BODY_BYTES_MAX {
+            return None;
+        }
+        let value: Value = serde_json::from_slice(body).ok()?;
+        let root = match &value {
+            Value::Array(items) => items.first()?.as_object()?,
+            Value::Object(root) => root,
+            _ => return None,
+        };
+        let inner = root.get("error").and_then(Value::as_object);
+        let object = inner.unwrap_or(root);
+        let details = details(object);
+        let mut codes: Vec<String> = Vec::new();
+        codes.extend(details.clone().filter_map(|detail| word(detail.get("reason"))));
+        codes.extend(["code", "error_type", "type", "status"].iter().filter_map(|name| word(object.get(*name))));
+        if inner.is_some() {
+            codes.extend(["code", "type"].iter().filter_map(|name| word(root.get(*name))));
+        }
+        // OpenRouter: why its moderation refused.
+        if object.get("metadata").and_then(|metadata| metadata.get("reasons")).is_some_and(Value::is_array) {
+            codes.insert(0, "moderation_blocked".into());
+        }
+        Some(Self {
+            codes,
+            message: message(root, object).unwrap_or_default().to_string(),
+            retry_delay_ms: details.filter_map(|detail| detail.get("retryDelay")?.as_str()).find_map(retry_delay_ms),
+        })
+    }
+}
+
+fn details(object: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> + Clone {
+    let items = object.get("details").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    items.iter().take(DETAILS_MAX).filter_map(Value::as_object)
+}
+
+fn message<'a>(root: &'a Map<String, Value>, object: &'a Map<String, Value>) -> Option<&'a str> {
+    [object.get("message"), root.get("error"), root.get("detail"), root.get("message")]
+        .into_iter()
+        .flatten()
+        .find_map(Value::as_str)
+}
+
+fn word(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) if !text.is_empty() => Some(text.to_ascii_lowercase()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+impl Means {
+    fn failure(self) -> Failure {
+        match self {
+            Self::KeyDead => Failure::KeyDead,
+            Self::QuotaExhausted => Failure::QuotaExhausted,
+            Self::RateLimited => Failure::RateLimited { retry_after_ms: None },
+            Self::ServerError => Failure::ServerError,
+            Self::ModelMissing => Failure::ModelMissing,
+            Self::Client => Failure::Client,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+use super::*;
+use proptest::prelude::*;
+
+const LIMITED: Failure = Failure::RateLimited { retry_after_ms: None };
+
+fn judged(status: u16, body: &str) -> Failure {
+    classify(status, None, body.as_bytes(), 0)
+}
+
+#[test]
+fn the_status_alone() {
+    for (status, expected) in [
+        (301, Failure::ServerError),
+        (400, Failure::Client),
+        (401, Failure::KeyDead),
+        (402, Failure::QuotaExhausted),
+        (403, Failure::KeyDead),
+        (404, Failure::ModelMissing),
+        (405, Failure::ModelMissing),
+        (408, Failure::Timeout),
+        (409, Failure::Client),
+        (413, Failure::Client),
+        (418, Failure::Client),
+        (422, Failure::Client),
+        (425, Failure::ServerError),
+        (429, LIMITED),
+        (498, Failure::KeyDead),
+        (500, Failure::ServerError),
+        (501, Failure::ModelMissing),
+        (502, Failure::ServerError),
+        (503, Failure::ServerError),
+        (504, Failure::Timeout),
+        (524, Failure::Timeout),
+        (529, Failure::ServerError),
+        (599, Failure::ServerError),
+        (999, Failure::ServerError),
+        (0, Failure::ServerError),
+    ] {
+        for body in ["", "no json", "{}", "[]", "null", "{\"error\":null}", "{\"error\":{}}"] {
+            assert_eq!(judged(status, body), expected, "{status} {body}");
+        }
+    }
+}
+
+/// Bodies in the vendors' shapes: what each means.
+#[test]
+fn what_vendors_say() {
+    let rows: &[(&str, u16, &str, Failure)] = &[
+        (
+            "OpenAI, no money",
+            429,
+            r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "OpenAI, hard limit",
+            400,
+            r#"{"error":{"code":"billing_hard_limit_reached","message":"Billing hard limit has been reached","param":null,"type":"image_generation_user_error"}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "OpenAI, rate",
+            429,
+            r#"{"error":{"message":"Rate limit reached for gpt-4o","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
+            LIMITED,
+        ),
+        (
+            "OpenAI, one request above the minute's limit",
+            429,
+            r#"{"error":{"message":"Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested 90000.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "OpenAI, key",
+            401,
+            r#"{"error":{"message":"Incorrect API key provided: sk-x","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
+            Failure::KeyDead,
+        ),
+        (
+            "OpenAI, model not in this project",
+            403,
+            r#"{"error":{"message":"Project `p` does not have access to model `m`","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "OpenAI Responses, model",
+            400,
+            r#"{"error":{"message":"The requested model 'x' does not exist.","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "OpenAI, too long",
+            400,
+            r#"{"error":{"message":"maximum context length","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+            Failure::Client,
+        ),
+        (
+            "Azure, deployment",
+            404,
+            r#"{"error":{"code":"DeploymentNotFound","message":"none"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "Azure, content",
+            400,
+            r#"{"error":{"message":"filtered","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+            Failure::Client,
+        ),
+        (
+            "Anthropic, no money",
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "Anthropic, overloaded",
+            529,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+            Failure::ServerError,
+        ),
+        (
+            "Anthropic, permission",
+            403,
+            r#"{"type":"error","error":{"type":"permission_error","message":"no"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "Anthropic, model",
+            404,
+            r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "Anthropic, request",
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"messages.0: wrong"}}"#,
+            Failure::Client,
+        ),
+        (
+            "Gemini, key",
+            400,
+            r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#,
+            Failure::KeyDead,
+        ),
+        (
+            "Gemini, key, in a stream's array",
+            400,
+            r#"[{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"","details":[{"reason":"API_KEY_INVALID"}]}}]"#,
+            Failure::KeyDead,
+        ),
+        (
+            "Gemini, request",
+            400,
+            r#"{"error":{"code":400,"message":"Please use a valid role","status":"INVALID_ARGUMENT","details":[]}}"#,
+            Failure::Client,
+        ),
+        (
+            "Gemini, leaked key",
+            403,
+            r#"{"error":{"code":403,"message":"Your API key was reported as leaked.","status":"PERMISSION_DENIED"}}"#,
+            Failure::KeyDead,
+        ),
+        (
+            "Gemini, another's file",
+            403,
+            r#"{"error":{"code":403,"message":"You do not have permission to access the File abc or it may not exist.","status":"PERMISSION_DENIED"}}"#,
+            Failure::Client,
+        ),
+        (
+            "Gemini, rate",
+            429,
+            r#"{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"37.5s"}]}}"#,
+            Failure::RateLimited { retry_after_ms: Some(37_500) },
+        ),
+        (
+            "DashScope, arrears",
+            400,
+            r#"{"code":"Arrearage","message":"Access denied","request_id":"r"}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "DashScope compatible, arrears",
+            400,
+            r#"{"error":{"code":"Arrearage","param":null,"message":"Access denied","type":"Arrearage"},"request_id":"r"}"#,
+            Failure::QuotaExhausted,
+        ),
+        ("DashScope, key", 401, r#"{"code":"InvalidApiKey","message":"Invalid API-key provided."}"#, Failure::KeyDead),
+        ("DashScope, content", 400, r#"{"code":"DataInspectionFailed","message":"no"}"#, Failure::Client),
+        ("DashScope, rate", 429, r#"{"code":"Throttling.RateQuota","message":"slow"}"#, LIMITED),
+        (
+            "DashScope, free tier",
+            403,
+            r#"{"error":{"code":"AllocationQuota.FreeTierOnly","message":"over"}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "DeepSeek, money",
+            402,
+            r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","code":"invalid_request_error"}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "DeepSeek, model",
+            400,
+            r#"{"error":{"message":"Model Not Exist","type":"invalid_request_error","code":"invalid_request_error"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "Moonshot, money",
+            429,
+            r#"{"error":{"message":"suspended","type":"exceeded_current_quota_error"}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "Moonshot, overloaded",
+            429,
+            r#"{"error":{"message":"busy","type":"engine_overloaded_error"}}"#,
+            Failure::ServerError,
+        ),
+        ("Zhipu, arrears", 429, r#"{"error":{"code":"1113","message":"arrears"}}"#, Failure::QuotaExhausted),
+        ("Zhipu, rate", 429, r#"{"error":{"code":"1302","message":"slow"}}"#, LIMITED),
+        ("Zhipu, model", 400, r#"{"error":{"code":"1211","message":"none"}}"#, Failure::ModelMissing),
+        (
+            "SiliconFlow, model",
+            400,
+            r#"{"code":20012,"message":"Model does not exist. Please check it carefully.","data":null}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "SiliconFlow, money",
+            403,
+            r#"{"code":30001,"message":"balance is insufficient","data":null}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "xAI, no credits",
+            403,
+            r#"{"code":"The caller does not have permission","error":"Your newly created team doesn't have any credits yet."}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "xAI, key",
+            400,
+            r#"{"code":"Client specified an invalid argument","error":"Incorrect API key provided: xa***x."}"#,
+            Failure::KeyDead,
+        ),
+        (
+            "xAI, content",
+            403,
+            r#"{"code":"The caller does not have permission","error":"Content violates usage guidelines."}"#,
+            Failure::Client,
+        ),
+        (
+            "OpenRouter, money",
+            402,
+            r#"{"error":{"message":"Insufficient credits","code":402}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "OpenRouter, moderation",
+            403,
+            r#"{"error":{"code":403,"message":"flagged","metadata":{"reasons":["violence"],"flagged_input":"…"}}}"#,
+            Failure::Client,
+        ),
+        ("Mistral, key", 401, r#"{"detail":"Invalid API Key"}"#, Failure::KeyDead),
+        (
+            "Mistral, model",
+            400,
+            r#"{"object":"error","message":"Invalid model: x","type":"invalid_model","param":null,"code":"1500"}"#,
+            Failure::ModelMissing,
+        ),
+        ("Cohere, too long", 400, r#"{"error_type":"TOO_MANY_TOKENS","message":"too many tokens"}"#, Failure::Client),
+        (
+            "Groq, model gone",
+            400,
+            r#"{"error":{"message":"gone","type":"invalid_request_error","code":"model_decommissioned"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "Groq, tool call",
+            400,
+            r#"{"error":{"code":"tool_use_failed","type":"invalid_request_error","message":"none"}}"#,
+            Failure::Client,
+        ),
+        ("Ollama", 404, r#"{"error":"model 'x' not found, try pulling it first"}"#, Failure::ModelMissing),
+        (
+            "One API, money",
+            403,
+            r#"{"error":{"message":"no","type":"new_api_error","code":"insufficient_user_quota"}}"#,
+            Failure::QuotaExhausted,
+        ),
+        ("an error as a success", 200, r#"{"error":{"message":"oops"}}"#, Failure::ErrorEvent),
+        ("a rate limit as a success", 200, r#"{"error":{"type":"rate_limit_error","message":"oops"}}"#, LIMITED),
+    ];
+    for (name, status, body, expected) in rows {
+        assert_eq!(judged(*status, body), *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_web_page_is_no_verdict_of_the_vendor() {
+    for page in ["<!DOCTYPE html><html>", "  \n<html lang=en>", "<HEAD>"] {
+        assert_eq!(judged(200, page), Failure::ServerError);
+        assert_eq!(judged(400, page), Failure::ServerError);
+        assert_eq!(judged(403, page), Failure::ServerError);
+        assert_eq!(judged(404, page), Failure::ModelMissing);
+        assert_eq!(judged(413, page), Failure::ModelMissing);
+        assert_eq!(judged(502, page), Failure::ServerError);
+    }
+}
+
+#[test]
+fn the_time_to_come_back() {
+    let after = |status, header, body: &str| classify(status, header, body.as_bytes(), 0);
+    let limited = |ms| Failure::RateLimited { retry_after_ms: Some(ms) };
+    assert_eq!(after(429, Some("7"), ""), limited(7_000));
+    assert_eq!(after(429, Some("0.25"), ""), limited(250));
+    assert_eq!(after(429, Some("x"), ""), LIMITED);
+    assert_eq!(after(503, Some("7"), ""), limited(7_000));
+    assert_eq!(after(529, Some("7"), ""), limited(7_000));
+    assert_eq!(after(500, Some("7"), ""), Failure::ServerError);
+    assert_eq!(after(401, Some("7"), ""), Failure::KeyDead);
+    assert_eq!(after(429, Some("7"), r#"{"error":{"code":"insufficient_quota"}}"#), Failure::QuotaExhausted);
+    // The head is believed before the body.
+    let body = r#"{"error":{"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"9s"}]}}"#;
+    assert_eq!(after(429, Some("7"), body), limited(7_000));
+    assert_eq!(after(429, None, body), limited(9_000));
+}
+
+/// A client's text that comes back inside a message must not open a breaker.
+#[test]
+fn quoted_text_is_not_believed() {
+    for text in
+        ["insufficient_quota", "invalid_api_key", "Your credit balance is too low", "API_KEY_INVALID", "Arrearage"]
+    {
+        let message = format!("Invalid value: '{text}'.");
+        let body = serde_json::json!({"error": {"message": message, "type": "invalid_request_error", "param": text}});
+        assert_eq!(judged(400, &body.to_string()), Failure::Client, "{text}");
+        assert_eq!(
+            judged(422, &serde_json::json!({"detail": [{"input": {"code": text}}]}).to_string()),
+            Failure::Client
+        );
+    }
+    // A 5xx is a 5xx.
+    assert_eq!(judged(500, r#"{"error":{"code":"invalid_api_key"}}"#), Failure::ServerError);
+    assert_eq!(judged(500, r#"{"error":{"code":"context_length_exceeded"}}"#), Failure::Client);
+}
+
+#[test]
+fn a_body_without_end_is_not_parsed() {
+    let body =
+        format!(r#"{{"error":{{"code":"insufficient_quota","message":"{}"}}}}"#, "x".repeat(ERROR_BODY_BYTES_MAX));
+    assert_eq!(judged(429, &body), LIMITED);
+}
+
+#[test]
+fn events() {
+    assert_eq!(classify_event(&["overloaded_error"], None, "Overloaded"), Failure::ServerError);
+    assert_eq!(classify_event(&["server_error"], None, ""), Failure::ErrorEvent);
+    assert_eq!(classify_event(&[], None, ""), Failure::ErrorEvent);
+    assert_eq!(classify_event(&["429"], None, ""), LIMITED);
+    assert_eq!(classify_event(&["UNAVAILABLE"], Some(503), ""), Failure::ServerError);
+    assert_eq!(classify_event(&["RESOURCE_EXHAUSTED"], None, ""), LIMITED);
+    assert_eq!(classify_event(&["insufficient_quota"], None, ""), Failure::QuotaExhausted);
+    assert_eq!(classify_event(&["content_filter"], None, ""), Failure::Client);
+    assert_eq!(classify_event(&["invalid_request_error"], Some(400), ""), Failure::Client);
+    assert_eq!(classify_event(&["1302"], None, ""), Failure::ErrorEvent);
+    assert_eq!(classify_event(&[], Some(200), ""), Failure::ErrorEvent);
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(status: u16, body in prop::collection::vec(any::<u8>(), 0..200), header in "\\PC{0,20}", now: u64) {
+        let failure = classify(status, Some(&header), &body, now);
+        prop_assert!(!failure.name().is_empty());
+    }
+
+    #[test]
+    fn any_json_is_read(status in 200u16..600, code in "\\PC{0,20}", message in "\\PC{0,900}") {
+        let body = serde_json::json!({"error": {"code": code, "message": message, "details": [1, {"reason": 2}, null]}});
+        classify(status, None, body.to_string().as_bytes(), 0);
+        classify_event(&[&code], Some(status), &message);
+    }
+}

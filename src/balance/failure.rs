@@ -1,0 +1,157 @@
+//! What can go wrong at an upstream, and what follows from it: one row a class.
+
+/// How an attempt at an upstream failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// No connection, or it broke before an answer.
+    Connect,
+    /// No answer, or no first token, in time.
+    Timeout,
+    /// Our key is refused there: unknown, expired, blocked, not allowed from here.
+    KeyDead,
+    /// Our account there has no money or no quota left.
+    QuotaExhausted,
+    /// Asked to come back later.
+    RateLimited {
+        /// After this many milliseconds, where the upstream said so; at most [`RETRY_AFTER_MS_MAX`](super::RETRY_AFTER_MS_MAX).
+        retry_after_ms: Option<u64>,
+    },
+    /// The upstream's own fault: 5xx, or an answer that no provider gives (a web page, a redirect).
+    ServerError,
+    /// An error inside an answer that began as a success.
+    ErrorEvent,
+    /// This upstream does not serve this model, this operation or a request of this size; another may. Says nothing about
+    /// its health.
+    ModelMissing,
+    /// The request itself is refused (malformed, too long, against a content policy): every upstream would. Never retried.
+    Client,
+}
+
+/// What follows from a class of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailureRow {
+    /// The name in metrics, logs and `upstream list`.
+    pub name: &'static str,
+    /// Whether another candidate is tried.
+    pub tries_next: bool,
+    /// Whether the breaker takes note.
+    pub counts: bool,
+    /// Whether one such failure opens the breaker; else it takes [`BreakerPolicy::failures_to_open`](super::BreakerPolicy)
+    /// in a row.
+    pub opens_at_once: bool,
+    /// How long the breaker stays open, in milliseconds; none: the policy's `open_ms`.
+    pub cooldown_ms: Option<u64>,
+    /// What that grows to at most when probe after probe fails (it doubles), in milliseconds.
+    pub cooldown_ms_max: u64,
+}
+
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60 * SECOND_MS;
+
+const COUNTED: FailureRow = FailureRow {
+    name: "",
+    tries_next: true,
+    counts: true,
+    opens_at_once: false,
+    cooldown_ms: None,
+    cooldown_ms_max: 5 * MINUTE_MS,
+};
+const AT_ONCE: FailureRow = FailureRow { opens_at_once: true, ..COUNTED };
+const NEUTRAL: FailureRow = FailureRow { counts: false, cooldown_ms: Some(0), cooldown_ms_max: 0, ..COUNTED };
+
+/// A dead key and an empty account come back only when an operator does something: they are probed seldom. A rate limit
+/// without a time is over soon, as a rule; with a time, the breaker takes exactly that.
+static ROWS: [FailureRow; 9] = [
+    FailureRow { name: "connect", ..COUNTED },
+    FailureRow { name: "timeout", ..COUNTED },
+    FailureRow { name: "key_dead", cooldown_ms: Some(5 * MINUTE_MS), cooldown_ms_max: 30 * MINUTE_MS, ..AT_ONCE },
+    FailureRow {
+        name: "quota_exhausted",
+        cooldown_ms: Some(5 * MINUTE_MS),
+        cooldown_ms_max: 30 * MINUTE_MS,
+        ..AT_ONCE
+    },
+    FailureRow { name: "rate_limited", cooldown_ms: Some(SECOND_MS), cooldown_ms_max: MINUTE_MS, ..AT_ONCE },
+    FailureRow { name: "server_error", ..COUNTED },
+    FailureRow { name: "error_event", ..COUNTED },
+    FailureRow { name: "model_missing", ..NEUTRAL },
+    FailureRow { name: "client", tries_next: false, ..NEUTRAL },
+];
+
+impl Failure {
+    /// Its row.
+    pub fn row(self) -> &'static FailureRow {
+        &ROWS[usize::from(self.index())]
+    }
+
+    /// Its name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether another candidate is to be tried.
+    pub fn tries_next(self) -> bool {
+        self.row().tries_next
+    }
+
+    /// The names of all classes, for metrics whose labels are made beforehand.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ROWS.iter().map(|row| row.name)
+    }
+
+    pub(super) const fn index(self) -> u8 {
+        match self {
+            Self::Connect => 0,
+            Self::Timeout => 1,
+            Self::KeyDead => 2,
+            Self::QuotaExhausted => 3,
+            Self::RateLimited { .. } => 4,
+            Self::ServerError => 5,
+            Self::ErrorEvent => 6,
+            Self::ModelMissing => 7,
+            Self::Client => 8,
+        }
+    }
+
+    pub(super) fn name_at(index: u8) -> &'static str {
+        ROWS.get(usize::from(index)).map_or("", |row| row.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, ROWS};
+    use std::collections::HashSet;
+
+    const ALL: [Failure; 9] = [
+        Failure::Connect,
+        Failure::Timeout,
+        Failure::KeyDead,
+        Failure::QuotaExhausted,
+        Failure::RateLimited { retry_after_ms: None },
+        Failure::ServerError,
+        Failure::ErrorEvent,
+        Failure::ModelMissing,
+        Failure::Client,
+    ];
+
+    #[test]
+    fn every_class_has_a_row_of_its_own() {
+        let names: HashSet<_> = ALL.iter().map(|failure| failure.name()).collect();
+        assert_eq!(names.len(), ROWS.len());
+        assert_eq!(Failure::names().count(), ROWS.len());
+        assert_eq!(Failure::KeyDead.name(), "key_dead");
+        assert_eq!(Failure::RateLimited { retry_after_ms: Some(1) }.name(), "rate_limited");
+    }
+
+    #[test]
+    fn only_the_clients_own_failure_is_final() {
+        for failure in ALL {
+            assert_eq!(failure.tries_next(), failure != Failure::Client, "{failure:?}");
+            let row = failure.row();
+            assert_eq!(row.counts, !matches!(failure, Failure::Client | Failure::ModelMissing));
+            assert!(row.counts || !row.opens_at_once);
+            assert!(row.cooldown_ms.is_none_or(|ms| ms <= row.cooldown_ms_max));
+        }
+    }
+}

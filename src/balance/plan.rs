@@ -1,0 +1,141 @@
+//! What one model resolves to for one group, and the choice of a candidate for one attempt.
+
+use super::breaker::Permit;
+use super::draws::Draws;
+use super::strategy::Strategy;
+use super::tier::{Candidate, Tier, View};
+
+/// The most attempts that one request can remember, and so can make.
+pub const TRIED_MAX: usize = 16;
+/// Choices in one tier for one attempt, when others take the probes of half-open breakers first.
+const CHOICES: usize = 8;
+/// The most candidates of a tier that are asked how long to wait.
+const WAITS_MAX: usize = 256;
+/// What a client is told to wait when something is available, only not to this request, in milliseconds.
+const WAIT_MS: u64 = 1_000;
+
+/// The candidates of one (group, model), in tiers.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// Ascending by priority; none is empty.
+    pub tiers: Vec<Tier>,
+}
+
+/// A candidate chosen for one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Index into [`Plan::tiers`].
+    pub tier: u32,
+    /// Index into that tier's candidates.
+    pub index: u32,
+    /// To be handed to the candidate's breaker with how the attempt went.
+    pub permit: Permit,
+}
+
+/// The candidates that one request has tried already.
+#[derive(Clone, Debug, Default)]
+pub struct Tried {
+    items: [(u32, u32); TRIED_MAX],
+    len: usize,
+}
+
+impl Tried {
+    /// Remembers an attempt. A full set stays as it is: then [`Plan::pick`] finds nothing more.
+    pub fn insert(&mut self, pick: &Pick) {
+        if !self.is_full() && !self.contains(pick.tier, pick.index) {
+            self.items[self.len] = (pick.tier, pick.index);
+            self.len += 1;
+        }
+    }
+
+    /// How many were tried.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Nothing was tried yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// No further attempt can be remembered.
+    pub fn is_full(&self) -> bool {
+        self.len == TRIED_MAX
+    }
+
+    pub(super) fn contains(&self, tier: u32, index: u32) -> bool {
+        self.items[..self.len].contains(&(tier, index))
+    }
+
+    /// The tried ones among the 64 candidates from `start` on, as bits.
+    pub(super) fn bits_in(&self, tier: u32, start: usize) -> u64 {
+        let bit = |index: u32| (index as usize).checked_sub(start).filter(|at| *at < 64).map_or(0, |at| 1u64 << at);
+        let here = self.items[..self.len].iter().filter(|item| item.0 == tier);
+        here.fold(0, |bits, item| bits | bit(item.1))
+    }
+}
+
+impl Plan {
+    /// Sorts candidates into tiers by their priority.
+    pub fn new(candidates: impl IntoIterator<Item = (u32, Candidate)>) -> Self {
+        let mut candidates: Vec<(u32, Candidate)> = candidates.into_iter().collect();
+        candidates.sort_by_key(|(priority, _)| *priority);
+        let mut tiers: Vec<(u32, Vec<Candidate>)> = Vec::new();
+        for (priority, candidate) in candidates {
+            match tiers.last_mut() {
+                Some((last, members)) if *last == priority => members.push(candidate),
+                _ => tiers.push((priority, vec![candidate])),
+            }
+        }
+        Self { tiers: tiers.into_iter().map(|(priority, members)| Tier::new(priority, members)).collect() }
+    }
+
+    /// No candidate at all.
+    pub fn is_empty(&self) -> bool {
+        self.tiers.is_empty()
+    }
+
+    /// The candidate of a pick of this plan; none if the pick is another plan's.
+    pub fn candidate(&self, pick: &Pick) -> Option<&Candidate> {
+        self.tiers.get(pick.tier as usize)?.candidates.get(pick.index as usize)
+    }
+
+    /// Every candidate, the first tier's first.
+    pub fn candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.tiers.iter().flat_map(|tier| &tier.candidates)
+    }
+
+    /// Chooses a candidate for the next attempt, in the first tier that has one both untried and available, and takes its
+    /// breaker's permit. `random` is any number that is new each time. None: nothing is left, or [`TRIED_MAX`] is reached.
+    pub fn pick(&self, strategy: &dyn Strategy, tried: &Tried, now_ms: u64, random: u64) -> Option<Pick> {
+        if tried.is_full() {
+            return None;
+        }
+        let mut draws = Draws::new(random);
+        for (place, tier) in (0u32..).zip(&self.tiers) {
+            let view = View { tier: place, tried, now_ms };
+            for _ in 0..CHOICES {
+                tier.prepare(now_ms);
+                let Some(index) = strategy.choose(tier, &view, draws.next_u64()) else { break };
+                // None: another request took the probe since.
+                if let Some(permit) = tier.candidates[index].breaker.try_acquire(now_ms) {
+                    return Some(Pick { tier: place, index: index as u32, permit });
+                }
+            }
+        }
+        None
+    }
+
+    /// How long a client should wait when [`Self::pick`] finds nothing, in milliseconds, at least 1: until the first of the
+    /// candidates (of the first 256 of a tier) is let through again.
+    pub fn retry_after_ms(&self, now_ms: u64) -> u64 {
+        let asked = self.tiers.iter().flat_map(|tier| tier.candidates.iter().take(WAITS_MAX));
+        match asked.map(|candidate| candidate.breaker.wait_ms(now_ms)).min() {
+            None | Some(0) => WAIT_MS,
+            Some(wait_ms) => wait_ms,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+use super::*;
+use crate::balance::{Breaker, BreakerPolicy, Failure, STRATEGIES, strategy};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+
+fn candidate(upstream: u32, weight: u32) -> Candidate {
+    let policy = BreakerPolicy { failures_to_open: 1, open_ms: 1_000, probe_ms: 500 };
+    Candidate {
+        upstream,
+        upstream_model: Arc::from("m"),
+        weight,
+        cost_rank: 0,
+        breaker: Arc::new(Breaker::new(policy)),
+        observed: Arc::default(),
+    }
+}
+
+fn plan(rows: &[(u32, u32)]) -> Plan {
+    let numbered = (0u32..).zip(rows);
+    Plan::new(numbered.map(|(upstream, (priority, weight))| (*priority, candidate(upstream, *weight))))
+}
+
+fn weighted() -> &'static dyn Strategy {
+    strategy("weighted").unwrap()
+}
+
+#[test]
+fn failover_exhausts_a_tier_before_the_next() {
+    // Priorities out of order, with gaps.
+    let plan = plan(&[(7, 1), (0, 80), (0, 20), (3, 5), (3, 5)]);
+    assert_eq!(plan.tiers.iter().map(|tier| tier.priority).collect::<Vec<_>>(), [0, 3, 7]);
+    assert_eq!(plan.candidates().count(), 5);
+    for strategy in STRATEGIES {
+        for seed in 0..50 {
+            let mut tried = Tried::default();
+            let mut order = Vec::new();
+            while let Some(pick) = plan.pick(strategy, &tried, 0, seed) {
+                order.push(plan.candidate(&pick).unwrap().upstream);
+                tried.insert(&pick);
+            }
+            let sets: Vec<HashSet<u32>> =
+                [&order[..2], &order[2..4], &order[4..]].map(|o| o.iter().copied().collect()).into();
+            assert_eq!(sets, [HashSet::from([1, 2]), HashSet::from([3, 4]), HashSet::from([0])], "{}", strategy.name());
+        }
+    }
+}
+
+#[test]
+fn a_tier_whose_breakers_are_open_is_passed_over() {
+    let plan = plan(&[(0, 1), (0, 1), (1, 1)]);
+    let tried = Tried::default();
+    for candidate in &plan.tiers[0].candidates {
+        let permit = candidate.breaker.try_acquire(0).unwrap();
+        candidate.breaker.failure(permit, 0, Failure::KeyDead);
+    }
+    assert_eq!(plan.pick(weighted(), &tried, 10, 1).unwrap().tier, 1);
+    let last = &plan.tiers[1].candidates[0];
+    let permit = last.breaker.try_acquire(10).unwrap();
+    last.breaker.failure(permit, 10, Failure::Timeout);
+    assert_eq!(plan.pick(weighted(), &tried, 10, 1), None);
+    assert_eq!(plan.retry_after_ms(10), 1_000);
+    assert_eq!(plan.retry_after_ms(1_009), 1);
+    // Half-open: one request probes, the next finds nothing.
+    let probe = plan.pick(weighted(), &tried, 1_010, 1).unwrap();
+    assert!(probe.permit.is_probe());
+    assert_eq!(plan.pick(weighted(), &tried, 1_010, 2), None);
+    last.breaker.success(probe.permit, 1_011);
+    assert!(plan.pick(weighted(), &tried, 1_011, 3).is_some());
+}
+
+#[test]
+fn a_plan_without_candidates_has_nothing() {
+    let plan = Plan::new([]);
+    assert!(plan.is_empty());
+    assert_eq!(plan.pick(weighted(), &Tried::default(), 0, 0), None);
+    assert_eq!(plan.retry_after_ms(0), WAIT_MS);
+}
+
+#[test]
+fn a_request_remembers_sixteen_attempts() {
+    let plan = plan(&[(0, 1); 40]);
+    let mut tried = Tried::default();
+    while let Some(pick) = plan.pick(weighted(), &tried, 0, 9) {
+        tried.insert(&pick);
+        let again = tried.len();
+        tried.insert(&pick);
+        assert_eq!(tried.len(), again);
+    }
+    assert!(tried.is_full() && !tried.is_empty());
+    assert_eq!(tried.len(), TRIED_MAX);
+}
+
+#[test]
+fn bits_of_what_was_tried() {
+    let mut tried = Tried::default();
+    let permit = Breaker::default().try_acquire(0).unwrap();
+    for (tier, index) in [(0, 3), (0, 64), (1, 5), (0, 127)] {
+        tried.insert(&Pick { tier, index, permit });
+    }
+    assert_eq!(tried.bits_in(0, 0), 1 << 3);
+    assert_eq!(tried.bits_in(0, 64), 1 | 1 << 63);
+    assert_eq!(tried.bits_in(1, 0), 1 << 5);
+    assert_eq!(tried.bits_in(2, 0), 0);
+}
+
+/// Many requests at once on one half-open upstream and one healthy one: one probe, the others go to the healthy one.
+#[test]
+fn a_herd_sends_one_probe() {
+    const THREADS: usize = 8;
+    for round in 0..100 {
+        let plan = plan(&[(0, 1_000), (0, 1), (1, 1)]);
+        let sick = &plan.tiers[0].candidates[0];
+        let permit = sick.breaker.try_acquire(0).unwrap();
+        sick.breaker.failure(permit, 0, Failure::Connect);
+        let (probes, start) = (AtomicUsize::new(0), Barrier::new(THREADS));
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS as u64 {
+                let (plan, probes, start) = (&plan, &probes, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    let pick = plan.pick(weighted(), &Tried::default(), 1_000, round * 8 + thread).unwrap();
+                    assert_eq!(pick.tier, 0);
+                    assert_eq!(pick.permit.is_probe(), pick.index == 0);
+                    probes.fetch_add(usize::from(pick.permit.is_probe()), Relaxed);
+                });
+            }
+        });
+        assert!(probes.load(Relaxed) <= 1);
+    }
+}

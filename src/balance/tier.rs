@@ -1,0 +1,228 @@
+//! The candidates of one priority, and how one of them is found fast although some are unavailable.
+//!
+//! What counts is each candidate's breaker, asked when it is about to be chosen. A tier of up to 64 candidates asks all of
+//! them every time. A larger one draws a few at random and takes the first that is available, which is nearly always the
+//! first. Only when all draws miss does it use what it remembers: a bit for each candidate found unavailable, in blocks of
+//! 64 with the sum of the weights of the others. So 10,000 candidates are 157 sums and one block. The memory heals itself:
+//! whoever finds a bit wrong corrects it, and one block is asked anew in a millisecond at most.
+
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use self::memory::{Measure, Memory};
+use super::breaker::Breaker;
+use super::draws::Draws;
+use super::observed::Observed;
+use super::plan::Tried;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Draws before the memory is used.
+const DRAWS: usize = 6;
+/// The most candidates that a scoring strategy compares.
+const SHORTLIST_MAX: usize = 32;
+/// Of a tier with more candidates than that, as many available ones are compared, drawn in at most so many draws.
+const SAMPLED: usize = 8;
+const SAMPLE_DRAWS: usize = 12;
+
+/// One upstream as it can serve one model.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its index in the snapshot's upstreams.
+    pub upstream: u32,
+    /// The model's name there.
+    pub upstream_model: Arc<str>,
+    /// Its share of the requests, relative to the others of its tier.
+    pub weight: u32,
+    /// Its place by price among the plan's candidates, cheapest first; equal numbers: equally dear (or unknown).
+    pub cost_rank: u32,
+    /// Whether it is let through; lives longer than a configuration.
+    pub breaker: Arc<Breaker>,
+    /// How it has done lately; lives longer than a configuration.
+    pub observed: Arc<Observed>,
+}
+
+/// What a choice depends on besides the tier.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The tier's place in its plan.
+    pub tier: u32,
+    /// What this request has tried already.
+    pub tried: &'a Tried,
+    /// The time, as breakers count it.
+    pub now_ms: u64,
+}
+
+/// Candidates of one priority. The order is by cost rank.
+#[derive(Debug)]
+pub struct Tier {
+    /// 0 is tried first.
+    pub priority: u32,
+    /// Never empty.
+    pub candidates: Vec<Candidate>,
+    /// Where each candidate's share of the weights ends.
+    ends: Vec<u64>,
+    /// All weights are equal (or 0): draws are by position.
+    even: bool,
+    /// Turns taken so far.
+    cursor: AtomicU64,
+    memory: Memory,
+}
+
+/// Candidates picked out to be compared, without allocation.
+#[derive(Clone, Debug)]
+pub struct Shortlist {
+    items: [u32; SHORTLIST_MAX],
+    len: usize,
+}
+
+impl Shortlist {
+    /// Indices into [`Tier::candidates`].
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.items[..self.len].iter().map(|index| *index as usize)
+    }
+
+    /// Drops those that do not pass.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let mut kept = 0;
+        for at in 0..self.len {
+            if keep(self.items[at] as usize) {
+                self.items[kept] = self.items[at];
+                kept += 1;
+            }
+        }
+        self.len = kept;
+    }
+
+    fn push(&mut self, index: usize) {
+        if self.len < SHORTLIST_MAX && !self.iter().any(|present| present == index) {
+            self.items[self.len] = index as u32;
+            self.len += 1;
+        }
+    }
+}
+
+impl Tier {
+    pub(super) fn new(priority: u32, mut candidates: Vec<Candidate>) -> Self {
+        candidates.sort_by_key(|candidate| candidate.cost_rank);
+        let mut end = 0u64;
+        let ends = candidates.iter().map(|candidate| {
+            end += u64::from(candidate.weight);
+            end
+        });
+        let ends = ends.collect();
+        Self {
+            priority,
+            ends,
+            even: candidates.windows(2).all(|pair| pair[0].weight == pair[1].weight),
+            cursor: AtomicU64::new(0),
+            memory: Memory::new(&candidates),
+            candidates,
+        }
+    }
+
+    /// All weights are equal, or all are 0.
+    pub fn is_even(&self) -> bool {
+        self.even
+    }
+
+    /// An available candidate at random, by weight. One of weight 0 only when no other is available.
+    pub fn draw(&self, view: &View<'_>, draws: &mut Draws) -> Option<usize> {
+        self.draw_in(0..self.candidates.len(), view, draws)
+    }
+
+    /// The same among the candidates of a range.
+    pub(super) fn draw_in(&self, range: Range<usize>, view: &View<'_>, draws: &mut Draws) -> Option<usize> {
+        if !self.is_small() {
+            for _ in 0..DRAWS {
+                let Some(index) = self.sample(&range, draws) else { break };
+                if self.is_free(index, view) {
+                    return Some(index);
+                }
+            }
+        }
+        let measure = if self.even { Measure::Number } else { Measure::Weight };
+        self.settle(view, |tier| tier.select(measure, &range, view, |total| draws.below(total)))
+    }
+
+    /// The available candidates in turn.
+    pub fn rotate(&self, view: &View<'_>) -> Option<usize> {
+        let turn = self.cursor.fetch_add(1, Relaxed);
+        let all = 0..self.candidates.len();
+        if self.memory.is_clear() && view.tried.is_empty() {
+            // The same answer without sums.
+            let index = (turn % all.len() as u64) as usize;
+            if self.ask(index, view.now_ms) {
+                return Some(index);
+            }
+        }
+        self.settle(view, |tier| tier.select(Measure::Number, &all, view, |total| turn % total))
+    }
+
+    /// The available candidates whose cost rank is the lowest: their range (others may be among them).
+    pub(super) fn cheapest_range(&self, view: &View<'_>) -> Option<Range<usize>> {
+        let first = self.settle(view, |tier| tier.first(view))?;
+        let rank = self.candidates[first].cost_rank;
+        let start = self.candidates.partition_point(|candidate| candidate.cost_rank < rank);
+        let end = self.candidates.partition_point(|candidate| candidate.cost_rank <= rank);
+        Some(start..end)
+    }
+
+    /// Available candidates to compare: all of a tier of up to 32, some of a larger one, drawn by weight.
+    pub fn shortlist(&self, view: &View<'_>, draws: &mut Draws) -> Shortlist {
+        let mut list = Shortlist { items: [0; SHORTLIST_MAX], len: 0 };
+        let all = 0..self.candidates.len();
+        if all.len() <= SHORTLIST_MAX {
+            all.filter(|index| self.is_free(*index, view)).for_each(|index| list.push(index));
+            return list;
+        }
+        for _ in 0..SAMPLE_DRAWS {
+            match self.sample(&all, draws) {
+                Some(index) if list.len < SAMPLED && self.is_free(index, view) => list.push(index),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        if list.len == 0
+            && let Some(index) = self.draw(view, draws)
+        {
+            list.push(index);
+        }
+        list
+    }
+
+    /// One of a shortlist at random, by weight (evenly if all weigh nothing).
+    pub fn draw_from(&self, list: &Shortlist, draws: &mut Draws) -> Option<usize> {
+        let weight = |index: usize| u64::from(self.candidates[index].weight);
+        let total: u64 = list.iter().map(weight).sum();
+        if total == 0 {
+            return list.iter().nth(draws.below(list.len as u64) as usize);
+        }
+        let mut point = draws.below(total);
+        list.iter().find(|index| match point.checked_sub(weight(*index)) {
+            Some(rest) => {
+                point = rest;
+                false
+            }
+            None => true,
+        })
+    }
+
+    /// Whether a candidate is untried and its breaker lets it through.
+    pub fn is_free(&self, index: usize, view: &View<'_>) -> bool {
+        !view.tried.contains(view.tier, index as u32) && self.ask(index, view.now_ms)
+    }
+
+    /// A candidate of the range by weight, available or not; none if nothing there has a weight.
+    fn sample(&self, range: &Range<usize>, draws: &mut Draws) -> Option<usize> {
+        if self.even {
+            return Some(range.start + draws.below(range.len() as u64) as usize);
+        }
+        let start = range.start.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end = self.ends[range.end - 1];
+        let point = start + draws.below(end - start);
+        (end > start).then(|| range.start + self.ends[range.clone()].partition_point(|end| *end <= point))
+    }
+}

@@ -1,0 +1,223 @@
+//! The words by which vendors say what is wrong, where the HTTP status does not.
+
+/// What a word means: a [`Failure`](super::Failure) that an answer can spell out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Means {
+    KeyDead,
+    QuotaExhausted,
+    RateLimited,
+    ServerError,
+    ModelMissing,
+    Client,
+}
+
+/// In which answers a code is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Where {
+    /// Any error, also one inside a stream.
+    Anywhere,
+    /// Refusals that concern our account: 401, 402, 403, 429. For numbers that only mean something there.
+    Account,
+    /// 400, 403, 404. Likewise.
+    Refused,
+    /// 403.
+    Forbidden,
+    /// Errors that are no 4xx but 429: inside streams, and where a rate limit says "overloaded".
+    Fault,
+}
+
+impl Where {
+    fn covers(self, status: u16) -> bool {
+        match self {
+            Self::Anywhere => true,
+            Self::Account => matches!(status, 401 | 402 | 403 | 429),
+            Self::Refused => matches!(status, 400 | 403 | 404),
+            Self::Forbidden => status == 403,
+            Self::Fault => !matches!(status, 400..=428 | 430..=499),
+        }
+    }
+}
+
+struct Code {
+    code: &'static str,
+    believed: Where,
+    means: Means,
+}
+
+const fn code(code: &'static str, believed: Where, means: Means) -> Code {
+    Code { code, believed, means }
+}
+
+/// `code`, `type`, `status` and `details[].reason` of error objects, in lower case. The first code of an answer that is
+/// listed decides.
+static CODES: &[Code] = &[
+    // The request.
+    code("context_length_exceeded", Where::Anywhere, Means::Client),
+    code("string_above_max_length", Where::Anywhere, Means::Client),
+    code("too_many_tokens", Where::Anywhere, Means::Client),
+    code("content_filter", Where::Anywhere, Means::Client),
+    code("content_policy_violation", Where::Anywhere, Means::Client),
+    code("moderation_blocked", Where::Anywhere, Means::Client),
+    code("invalid_prompt", Where::Anywhere, Means::Client),
+    code("sensitive_words_detected", Where::Anywhere, Means::Client),
+    code("prompt_blocked", Where::Anywhere, Means::Client),
+    // DashScope, native and compatible.
+    code("datainspectionfailed", Where::Anywhere, Means::Client),
+    code("data_inspection_failed", Where::Anywhere, Means::Client),
+    // Zhipu: unsafe content.
+    code("1301", Where::Refused, Means::Client),
+    // The key.
+    code("invalid_api_key", Where::Anywhere, Means::KeyDead),
+    code("invalidapikey", Where::Anywhere, Means::KeyDead),
+    code("authentication_error", Where::Anywhere, Means::KeyDead),
+    code("invalid_authentication_error", Where::Anywhere, Means::KeyDead),
+    code("account_deactivated", Where::Anywhere, Means::KeyDead),
+    code("unsupported_country_region_territory", Where::Anywhere, Means::KeyDead),
+    // Google's ErrorInfo reasons.
+    code("api_key_invalid", Where::Anywhere, Means::KeyDead),
+    code("api_key_expired", Where::Anywhere, Means::KeyDead),
+    code("api_key_service_blocked", Where::Anywhere, Means::KeyDead),
+    code("api_key_ip_address_blocked", Where::Anywhere, Means::KeyDead),
+    code("consumer_suspended", Where::Anywhere, Means::KeyDead),
+    code("consumer_invalid", Where::Anywhere, Means::KeyDead),
+    code("service_disabled", Where::Anywhere, Means::KeyDead),
+    // Zhipu: account inactive, missing, locked.
+    code("1110", Where::Account, Means::KeyDead),
+    code("1111", Where::Account, Means::KeyDead),
+    code("1112", Where::Account, Means::KeyDead),
+    code("1121", Where::Account, Means::KeyDead),
+    // The account's money.
+    code("insufficient_quota", Where::Anywhere, Means::QuotaExhausted),
+    code("billing_hard_limit_reached", Where::Anywhere, Means::QuotaExhausted),
+    code("billing_not_active", Where::Anywhere, Means::QuotaExhausted),
+    code("billing_error", Where::Anywhere, Means::QuotaExhausted),
+    code("billing_disabled", Where::Anywhere, Means::QuotaExhausted),
+    code("insufficient_balance", Where::Anywhere, Means::QuotaExhausted),
+    code("insufficient_credits", Where::Anywhere, Means::QuotaExhausted),
+    // Moonshot.
+    code("exceeded_current_quota_error", Where::Anywhere, Means::QuotaExhausted),
+    // DashScope.
+    code("arrearage", Where::Anywhere, Means::QuotaExhausted),
+    code("allocationquota.freetieronly", Where::Anywhere, Means::QuotaExhausted),
+    // One API and its kin.
+    code("insufficient_user_quota", Where::Anywhere, Means::QuotaExhausted),
+    code("pre_consume_token_quota_failed", Where::Anywhere, Means::QuotaExhausted),
+    // SiliconFlow: balance.
+    code("30001", Where::Account, Means::QuotaExhausted),
+    // Zhipu: arrears; daily, five-hour and weekly limits; plan over.
+    code("1113", Where::Account, Means::QuotaExhausted),
+    code("1304", Where::Account, Means::QuotaExhausted),
+    code("1308", Where::Account, Means::QuotaExhausted),
+    code("1309", Where::Account, Means::QuotaExhausted),
+    code("1310", Where::Account, Means::QuotaExhausted),
+    // The model at this upstream.
+    code("model_not_found", Where::Anywhere, Means::ModelMissing),
+    code("model_not_exist", Where::Anywhere, Means::ModelMissing),
+    code("invalid_model", Where::Anywhere, Means::ModelMissing),
+    code("model_decommissioned", Where::Anywhere, Means::ModelMissing),
+    code("model_not_available", Where::Anywhere, Means::ModelMissing),
+    code("model_not_supported", Where::Anywhere, Means::ModelMissing),
+    code("model_terms_required", Where::Anywhere, Means::ModelMissing),
+    code("modelnotfound", Where::Anywhere, Means::ModelMissing),
+    code("model.accessdenied", Where::Anywhere, Means::ModelMissing),
+    code("deploymentnotfound", Where::Anywhere, Means::ModelMissing),
+    code("not_found_error", Where::Anywhere, Means::ModelMissing),
+    code("resource_not_found_error", Where::Anywhere, Means::ModelMissing),
+    // Anthropic: the key may not use this resource.
+    code("permission_error", Where::Forbidden, Means::ModelMissing),
+    // Zhipu, SiliconFlow: no such model.
+    code("1211", Where::Refused, Means::ModelMissing),
+    code("20012", Where::Refused, Means::ModelMissing),
+    // The upstream.
+    code("overloaded_error", Where::Fault, Means::ServerError),
+    code("engine_overloaded_error", Where::Fault, Means::ServerError),
+    code("service_unavailable", Where::Fault, Means::ServerError),
+    // The rate.
+    code("rate_limit_exceeded", Where::Anywhere, Means::RateLimited),
+    code("rate_limit_error", Where::Anywhere, Means::RateLimited),
+    code("rate_limit_reached_error", Where::Anywhere, Means::RateLimited),
+    code("resource_exhausted", Where::Anywhere, Means::RateLimited),
+    code("throttling", Where::Anywhere, Means::RateLimited),
+    code("throttling.ratequota", Where::Anywhere, Means::RateLimited),
+    code("throttling.allocationquota", Where::Anywhere, Means::RateLimited),
+];
+
+struct Phrase {
+    statuses: &'static [u16],
+    /// How the message begins, in lower case.
+    begins: &'static str,
+    /// What it contains besides, in lower case.
+    contains: &'static str,
+    means: Means,
+}
+
+/// The beginnings of messages whose codes say nothing or too little. They come before the codes.
+static PHRASES: &[Phrase] = &[
+    // Anthropic, as invalid_request_error.
+    Phrase {
+        statuses: &[400, 402, 403],
+        begins: "your credit balance is too low",
+        contains: "",
+        means: Means::QuotaExhausted,
+    },
+    // xAI: a team without credits.
+    Phrase {
+        statuses: &[403, 429],
+        begins: "your newly created team",
+        contains: "credits",
+        means: Means::QuotaExhausted,
+    },
+    Phrase { statuses: &[403, 429], begins: "your team ", contains: "credits", means: Means::QuotaExhausted },
+    // xAI, as 400.
+    Phrase { statuses: &[400], begins: "incorrect api key provided", contains: "", means: Means::KeyDead },
+    // xAI: content policy, as 403.
+    Phrase { statuses: &[403], begins: "content violates usage guidelines", contains: "", means: Means::Client },
+    // Gemini: a file of somebody else.
+    Phrase {
+        statuses: &[403],
+        begins: "you do not have permission to access the file",
+        contains: "",
+        means: Means::Client,
+    },
+    // OpenAI: one request above the limit of a whole minute; waiting does not help it, another account may.
+    Phrase { statuses: &[429], begins: "request too large for", contains: "", means: Means::ModelMissing },
+    // DeepSeek, as invalid_request_error.
+    Phrase { statuses: &[400], begins: "model not exist", contains: "", means: Means::ModelMissing },
+    Phrase { statuses: &[400], begins: "model not found", contains: "", means: Means::ModelMissing },
+];
+
+/// How much of a message is compared, in bytes.
+const MESSAGE_BYTES_MAX: usize = 512;
+
+/// What an answer with this status, these codes and this message means beyond its status, if anything. 200: an error
+/// inside a stream that named no status.
+pub(super) fn means(status: u16, codes: &[String], message: &str) -> Option<Means> {
+    let cut = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+    let message = message[..cut].trim_start().to_ascii_lowercase();
+    let said = |phrase: &&Phrase| {
+        phrase.statuses.contains(&status) && message.starts_with(phrase.begins) && message.contains(phrase.contains)
+    };
+    if let Some(phrase) = PHRASES.iter().find(said) {
+        return Some(phrase.means);
+    }
+    // A 5xx is the upstream's fault whatever it says; only what concerns the request itself is believed there.
+    let believed = |row: &&Code| row.believed.covers(status) && (status < 500 || row.means == Means::Client);
+    codes.iter().find_map(|code| CODES.iter().filter(believed).find(|row| row.code == code)).map(|row| row.means)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CODES, PHRASES};
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_tables_hold_what_is_compared() {
+        let codes: HashSet<_> = CODES.iter().map(|row| row.code).collect();
+        assert_eq!(codes.len(), CODES.len(), "a code twice");
+        assert!(CODES.iter().all(|row| row.code == row.code.to_ascii_lowercase()));
+        for phrase in PHRASES {
+            assert!(!phrase.begins.is_empty() && phrase.begins == phrase.begins.to_ascii_lowercase());
+            assert!(phrase.contains == phrase.contains.to_ascii_lowercase());
+        }
+    }
+}

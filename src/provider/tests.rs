@@ -1,0 +1,185 @@
+use super::row::{AuthScheme, StreamUsage, UnusableSecret};
+use super::{from_environment, parse, providers};
+use crate::dialect::DialectId;
+use http::Uri;
+use std::collections::HashSet;
+
+const EXPECTED: [&str; 26] = [
+    "anthropic",
+    "azure-openai",
+    "cerebras",
+    "cohere",
+    "deepseek",
+    "fireworks",
+    "gemini",
+    "gemini-openai",
+    "groq",
+    "llamacpp",
+    "mistral",
+    "moonshot",
+    "nvidia",
+    "ollama",
+    "openai",
+    "openai-compatible",
+    "openrouter",
+    "perplexity",
+    "qwen",
+    "siliconflow",
+    "together",
+    "tuzi",
+    "vercel",
+    "vllm",
+    "xai",
+    "zhipu",
+];
+
+#[test]
+fn the_table_has_every_vendor_and_each_knows_its_name() {
+    let names: Vec<&str> = providers().keys().map(String::as_str).collect();
+    assert_eq!(names, EXPECTED);
+    assert!(providers().iter().all(|(name, row)| *name == row.name));
+}
+
+#[test]
+fn every_row_can_be_used() {
+    for (name, row) in providers() {
+        assert!(!row.dialects.is_empty(), "{name}: no dialect");
+        let distinct: HashSet<_> = row.dialects.iter().collect();
+        assert_eq!(distinct.len(), row.dialects.len(), "{name}: a dialect twice");
+
+        if let Some(url) = &row.base_url {
+            assert!(!url.ends_with('/') && !url.contains(['?', '#', '@']), "{name}: {url}");
+            let uri: Uri = url.parse().unwrap();
+            let local = matches!(uri.host(), Some("127.0.0.1" | "localhost"));
+            assert!(uri.scheme_str() == Some("https") || local, "{name}: a key would go over plain HTTP");
+            assert!(!local || row.key_optional, "{name}: a server at home needs no key");
+        }
+        for variable in row.env_names() {
+            let legal = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            assert!(variable.chars().all(legal), "{name}: {variable}");
+        }
+        let models: HashSet<_> = row.default_models.iter().collect();
+        assert_eq!(models.len(), row.default_models.len(), "{name}: a model twice");
+        assert!(row.default_models.iter().all(|model| !model.is_empty() && model.trim() == model), "{name}");
+        if !row.default_models.is_empty() {
+            assert!(row.env.is_some() && row.base_url.is_some(), "{name}: default models that nothing can reach");
+        }
+        let always = [DialectId::Anthropic, DialectId::Gemini].iter().any(|dialect| row.speaks(*dialect));
+        if always {
+            assert_eq!(row.stream_usage, StreamUsage::Always, "{name}: its dialect has no such option");
+        }
+        let (header, value) = row.auth.header("sk-upstream").unwrap().unwrap();
+        assert!(value.is_sensitive() && Some(header) == row.auth.header_name(), "{name}");
+    }
+}
+
+#[test]
+fn what_the_vendors_sdks_send() {
+    let row = |name: &str| &providers()[name];
+    let header = |name: &str| {
+        let (name, value) = row(name).auth.header("k").unwrap().unwrap();
+        format!("{name}: {}", value.to_str().unwrap())
+    };
+    assert_eq!(header("openai"), "authorization: Bearer k");
+    assert_eq!(header("anthropic"), "x-api-key: k");
+    assert_eq!(header("gemini"), "x-goog-api-key: k");
+    assert_eq!(header("azure-openai"), "api-key: k");
+    assert_eq!(row("anthropic").headers[0].0, "anthropic-version");
+    assert_eq!(row("anthropic").headers[0].1, "2023-06-01");
+    assert_eq!(row("mistral").stream_usage, StreamUsage::Always);
+    assert_eq!(row("cohere").stream_usage, StreamUsage::Unsupported);
+    assert_eq!(row("openai").stream_usage, StreamUsage::OptIn);
+}
+
+#[test]
+fn a_start_without_a_file_takes_what_the_environment_offers() {
+    assert!(from_environment(|_| false).is_empty());
+    let found = from_environment(|name| ["OPENAI_API_KEY", "GOOGLE_API_KEY", "AZURE_OPENAI_API_KEY"].contains(&name));
+    let found: Vec<(&str, &str)> = found.iter().map(|(row, variable)| (row.name.as_str(), *variable)).collect();
+    // Gemini by its second name; Azure has no base URL of its own and is left out.
+    assert_eq!(found, [("gemini", "GOOGLE_API_KEY"), ("openai", "OPENAI_API_KEY")]);
+    let found = from_environment(|name| name == "GEMINI_API_KEY" || name == "GOOGLE_API_KEY");
+    assert_eq!(found.iter().map(|(_, variable)| *variable).collect::<Vec<_>>(), ["GEMINI_API_KEY"]);
+}
+
+#[test]
+fn every_contract_variable_starts_a_vendor() {
+    for variable in [
+        "OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "DEEPSEEK_API_KEY",
+        "DASHSCOPE_API_KEY",
+        "GROQ_API_KEY",
+        "OPENROUTER_API_KEY",
+        "SILICONFLOW_API_KEY",
+        "MISTRAL_API_KEY",
+        "XAI_API_KEY",
+    ] {
+        assert_eq!(from_environment(|name| name == variable).len(), 1, "{variable}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let (_, value) = AuthScheme::Bearer.header(" sk-very-secret\n").unwrap().unwrap();
+    assert_eq!(value.to_str().unwrap(), "Bearer sk-very-secret");
+    assert!(!format!("{value:?}").contains("secret"));
+    assert_eq!(AuthScheme::Bearer.header("a\nb"), Err(UnusableSecret));
+    assert!(!UnusableSecret.to_string().contains("a\nb"));
+    assert_eq!(AuthScheme::Bearer.header("  "), Ok(None));
+    assert_eq!(AuthScheme::None.header("sk-x"), Ok(None));
+}
+
+#[test]
+fn a_wrong_row_is_refused() {
+    let row = |line: &str| parse(&format!("[x]\ndialects = [\"openai\"]\nauth = \"bearer\"\n{line}\n"));
+    assert!(row("").is_ok());
+    for wrong in [
+        "base_ulr = \"https://x\"",
+        "headers = { \"Not A Name\" = \"1\" }",
+        "headers = { \"x-upper-Case\" = \"1\" }",
+        "headers = { \"x-a\" = \"1\\n2\" }",
+        "stream_usage = \"never\"",
+        "[x.usage]\nno_such_rule = true",
+    ] {
+        assert!(row(wrong).is_err(), "{wrong}");
+    }
+    assert!(parse("[x]\ndialects = [\"openia\"]\nauth = \"bearer\"\n").is_err());
+    assert!(parse("[x]\ndialects = [\"openai\"]\nauth = { header = \"x api\" }\n").is_err());
+}
+
+/// Default models are named so that a seeded price book knows them. The vendors left out are those whose prices the
+/// bundled data does not carry under their own name; servers at home cost nothing.
+#[test]
+fn default_models_have_a_known_price() {
+    const PRICED_AS: [(&str, &str); 13] = [
+        ("anthropic", "anthropic"),
+        ("cerebras", "cerebras"),
+        ("cohere", "cohere"),
+        ("deepseek", "deepseek"),
+        ("fireworks", "fireworks"),
+        ("gemini", "google"),
+        ("groq", "groq"),
+        ("mistral", "mistral"),
+        ("moonshot", "moonshotai"),
+        ("openai", "openai"),
+        ("openrouter", "openrouter"),
+        ("together", "together"),
+        ("xai", "x-ai"),
+    ];
+    let mut tokens = genai_prices::Usage::default();
+    tokens.insert("input_tokens", 1000.0);
+    let mut missing = Vec::new();
+    for (vendor, priced_as) in PRICED_AS.into_iter().chain([("perplexity", "perplexity"), ("zhipu", "zhipuai")]) {
+        let row = &providers()[vendor];
+        assert!(!row.default_models.is_empty(), "{vendor}");
+        for model in &row.default_models {
+            let request = genai_prices::PriceRequest::new(model, &tokens).with_provider_id(priced_as);
+            if genai_prices::calculate(&request).is_err() {
+                missing.push(format!("{vendor}: {model}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
