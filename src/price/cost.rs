@@ -1,0 +1,311 @@
+//! One model's price: what an answer costs, and what it can cost at worst.
+//!
+//! Every product of a count, a price and two multipliers is a whole number of *grains* (10⁻²³ USD), so that a cost is one
+//! exact sum which is rounded once. Sums saturate: a `u128` of grains overflows far above the largest amount of nano-USD,
+//! so that saturation can never change a cost that fits.
+
+use std::sync::Arc;
+
+use tollgate_plugin_api::{ServiceTier, Usage, UsageDetail};
+
+use super::decimal;
+use super::sheet::{CLASSES, Change, Class, MULTIPLIER_ONE, Sheet};
+use super::window::Window;
+
+/// Grains in a nano-USD.
+pub(super) const GRAINS_PER_NANO: u128 = 100_000_000_000_000;
+/// Grains in what a token costs at one nano-USD per million tokens and a multiplier of one.
+const GRAINS_PER_RATE: u128 = GRAINS_PER_NANO / 1_000_000;
+/// Grains in what a search costs at one nano-USD per thousand.
+const GRAINS_PER_SEARCH_RATE: u128 = GRAINS_PER_NANO / 1_000;
+/// Decimals of a price in USD.
+pub(super) const PRICE_DECIMALS: u32 = 9;
+
+/// The price of one model: everything that the rows of one name say.
+#[derive(Clone, Debug)]
+pub struct Price {
+    /// The model's name as the first of its rows has it.
+    pub model: Arc<str>,
+    /// The provider at which this is the price; `None`: at all that have no row of their own.
+    pub provider: Option<Arc<str>>,
+    /// Other names that have this price.
+    pub aliases: Vec<Arc<str>>,
+    /// Whether a name followed by a date has this price, too.
+    pub dated: bool,
+    /// The most tokens one answer can have (`max_output_tokens`).
+    pub output_tokens_max: Option<u64>,
+    /// The context window in tokens.
+    pub context_tokens: Option<u64>,
+    /// The line of its first row in the text.
+    pub line: usize,
+    /// What applies until the first of `later` begins.
+    first: Tariff,
+    /// By the time from which they are valid.
+    later: Vec<Tariff>,
+    /// By prompt length; see [`Price::worst_case_nanos`].
+    bounds: Vec<Bound>,
+    per_request_max: u64,
+}
+
+/// The prices that are valid from some time on.
+#[derive(Clone, Debug)]
+pub(super) struct Tariff {
+    /// `None`: from the beginning of time.
+    pub(super) valid_from_ms: Option<i64>,
+    pub(super) standard: Sheet,
+    pub(super) windows: Vec<Window>,
+    /// By [`service_index`].
+    pub(super) services: [Option<Change>; SERVICES.len()],
+    /// Nano-USD per request.
+    pub(super) per_request: u64,
+    /// Nano-USD per thousand searches.
+    pub(super) web_search_per_thousand: u64,
+}
+
+/// The service tiers that can have a price of their own, with their keys in `pricing.toml`.
+pub(super) const SERVICES: [(&str, ServiceTier); 3] =
+    [("batch", ServiceTier::Batch), ("flex", ServiceTier::Flex), ("priority", ServiceTier::Priority)];
+
+fn service_index(tier: ServiceTier) -> Option<usize> {
+    SERVICES.iter().position(|(_, service)| *service == tier)
+}
+
+/// The dearest prices that can apply to prompts up to a length, in grains per token.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    above_tokens: u64,
+    prompt: u128,
+    output: u128,
+}
+
+/// What one part of an answer costs: a count times a price.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) item: Item,
+    pub(super) count: u64,
+    /// Nano-USD per million tokens, per thousand searches or per request.
+    pub(super) rate: u64,
+    /// Of a window and of a service tier, in units of 1 / [`MULTIPLIER_ONE`].
+    pub(super) multipliers: [u64; 2],
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Tokens(Class),
+    WebSearches,
+    Request,
+}
+
+impl Part {
+    /// Exact, or saturated far above any amount.
+    pub(super) fn grains(&self) -> u128 {
+        let per_rate = match self.item {
+            Item::Tokens(_) => {
+                return u128::from(self.count).saturating_mul(grains_per_token(self.rate, self.multipliers));
+            }
+            Item::WebSearches => GRAINS_PER_SEARCH_RATE,
+            Item::Request => GRAINS_PER_NANO,
+        };
+        u128::from(self.count).saturating_mul(u128::from(self.rate)).saturating_mul(per_rate)
+    }
+}
+
+fn grains_per_token(rate: u64, multipliers: [u64; 2]) -> u128 {
+    // 10¹⁸ × 10¹⁴ at most, which fits: both factors are limited where they are read.
+    let multiplier = u128::from(multipliers[0]).saturating_mul(u128::from(multipliers[1]));
+    const ONE: u128 = (MULTIPLIER_ONE as u128) * (MULTIPLIER_ONE as u128);
+    u128::from(rate).saturating_mul(multiplier).saturating_mul(GRAINS_PER_RATE / ONE)
+}
+
+/// Whole nano-USD, rounded up; `i64::MAX` if it is more than that.
+pub(super) fn nanos(grains: u128) -> i64 {
+    i64::try_from(grains.div_ceil(GRAINS_PER_NANO)).unwrap_or(i64::MAX)
+}
+
+/// What prices an answer: the tariff of its time, and in it the window and the service tier that apply.
+pub(super) struct Terms<'p> {
+    pub(super) tariff: &'p Tariff,
+    pub(super) window: Option<&'p Window>,
+    pub(super) service: Option<&'p Change>,
+    pub(super) sheet: &'p Sheet,
+    pub(super) multipliers: [u64; 2],
+}
+
+impl<'p> Terms<'p> {
+    fn new(tariff: &'p Tariff, window: Option<&'p Window>, service: Option<&'p Change>) -> Self {
+        let (mut sheet, mut multipliers) = (&tariff.standard, [MULTIPLIER_ONE; 2]);
+        for (slot, change) in [window.map(|window| &window.change), service].into_iter().enumerate() {
+            match change {
+                None => {}
+                Some(Change::Multiply(multiplier)) => multipliers[slot] = *multiplier,
+                // Not both: a row in which both name prices is refused when it is read.
+                Some(Change::Reprice(own)) => sheet = own,
+            }
+        }
+        Self { tariff, window, service, sheet, multipliers }
+    }
+}
+
+impl Price {
+    /// `later` by time. Other names and limits are filled in by the caller.
+    pub(super) fn new(
+        model: Arc<str>,
+        provider: Option<Arc<str>>,
+        line: usize,
+        first: Tariff,
+        later: Vec<Tariff>,
+    ) -> Self {
+        let tariffs = || std::iter::once(&first).chain(&later);
+        let bounds = bounds(tariffs());
+        let per_request_max = tariffs().map(|tariff| tariff.per_request).max().unwrap_or(0);
+        Self {
+            model,
+            provider,
+            aliases: Vec::new(),
+            dated: false,
+            output_tokens_max: None,
+            context_tokens: None,
+            line,
+            first,
+            later,
+            bounds,
+            per_request_max,
+        }
+    }
+
+    /// What applies to a request that began at that time and was answered in that tier.
+    pub(super) fn terms(&self, tier: ServiceTier, unix_ms: i64) -> Terms<'_> {
+        let begun =
+            self.later.iter().rev().find(|tariff| tariff.valid_from_ms.is_none_or(|from_ms| from_ms <= unix_ms));
+        let tariff = begun.unwrap_or(&self.first);
+        let window = tariff.windows.iter().find(|window| window.contains(unix_ms));
+        Terms::new(tariff, window, service_index(tier).and_then(|index| tariff.services[index].as_ref()))
+    }
+
+    /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window and service tier that can
+    /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. Searches and what a
+    /// provider bills on other models are not in it: no request says how much of them there will be.
+    pub fn worst_case_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
+        let reached =
+            self.bounds.iter().rev().find(|bound| input_tokens > bound.above_tokens || bound.above_tokens == 0);
+        let Some(bound) = reached else { return 0 };
+        let tokens = bound.prompt.saturating_mul(input_tokens.into());
+        let tokens = tokens.saturating_add(bound.output.saturating_mul(output_tokens.into()));
+        nanos(tokens.saturating_add(u128::from(self.per_request_max).saturating_mul(GRAINS_PER_NANO)))
+    }
+
+    /// What a request of ordinary length in the standard tier pays at that time, as pairs of the class's key and USD per
+    /// million tokens; windows that contain the time are applied.
+    pub fn rates_usd(&self, unix_ms: i64) -> Vec<(&'static str, String)> {
+        let terms = self.terms(ServiceTier::Standard, unix_ms);
+        let rates = &terms.sheet.step(0).rates;
+        let usd = |class: &Class| {
+            let grains = grains_per_token(rates[*class as usize], terms.multipliers);
+            (class.key(), decimal::format(grains, 17))
+        };
+        Class::ALL.iter().map(usd).collect()
+    }
+
+    /// Adds up one set of counts: `sink` gets every part that is not empty.
+    pub(super) fn charge(&self, terms: &Terms<'_>, usage: &Usage, detail: &UsageDetail, sink: &mut impl FnMut(Part)) {
+        let rates = &terms.sheet.step(usage.input_tokens).rates;
+        let counts = split(usage, detail);
+        for (class, count) in Class::ALL.into_iter().zip(counts) {
+            if count > 0 {
+                let part = Part {
+                    item: Item::Tokens(class),
+                    count,
+                    rate: rates[class as usize],
+                    multipliers: terms.multipliers,
+                };
+                sink(part);
+            }
+        }
+    }
+
+    /// What a request costs beside its tokens.
+    pub(super) fn charge_once(&self, terms: &Terms<'_>, web_searches: u64, sink: &mut impl FnMut(Part)) {
+        let once = [
+            (Item::WebSearches, web_searches, terms.tariff.web_search_per_thousand),
+            (Item::Request, 1, terms.tariff.per_request),
+        ];
+        for (item, count, rate) in once {
+            if count > 0 && rate > 0 {
+                sink(Part { item, count, rate, multipliers: [MULTIPLIER_ONE; 2] });
+            }
+        }
+    }
+}
+
+/// Puts each token into one class. Parts that are larger than their whole (as some providers report) are cut to it, so
+/// that the classes of a side always sum up to its count.
+fn split(usage: &Usage, detail: &UsageDetail) -> [u64; CLASSES] {
+    let mut counts = [0; CLASSES];
+    let mut take = |class: Class, wanted: u64, left: &mut u64| {
+        let taken = wanted.min(*left);
+        *left -= taken;
+        counts[class as usize] = taken;
+    };
+    let mut prompt = usage.input_tokens;
+    let mut cached = usage.cached_input_tokens.min(prompt);
+    prompt -= cached;
+    let mut written = usage.cache_write_tokens.min(prompt);
+    prompt -= written;
+    take(Class::CachedAudio, detail.cached_audio_tokens, &mut cached);
+    take(Class::CachedInput, u64::MAX, &mut cached);
+    take(Class::CacheWrite1h, detail.cache_write_1h_tokens, &mut written);
+    take(Class::CacheWrite, u64::MAX, &mut written);
+    take(Class::InputAudio, detail.input_audio_tokens, &mut prompt);
+    take(Class::InputImage, detail.input_image_tokens, &mut prompt);
+    take(Class::Input, u64::MAX, &mut prompt);
+    let mut output = usage.output_tokens;
+    take(Class::OutputAudio, detail.output_audio_tokens, &mut output);
+    take(Class::OutputImage, detail.output_image_tokens, &mut output);
+    take(Class::Reasoning, usage.reasoning_tokens, &mut output);
+    take(Class::Output, u64::MAX, &mut output);
+    counts
+}
+
+/// The dearest price of each side for every prompt length at which a tier begins.
+fn bounds<'t>(tariffs: impl Iterator<Item = &'t Tariff>) -> Vec<Bound> {
+    let mut steps: Vec<Bound> = tariffs.flat_map(all_terms).flat_map(|terms| step_bounds(&terms)).collect();
+    steps.sort_by_key(|bound| bound.above_tokens);
+    let mut bounds: Vec<Bound> = Vec::new();
+    for step in steps {
+        // What a shorter prompt costs is still possible: the bound is on the length.
+        let before = bounds.last().copied().unwrap_or(Bound { above_tokens: 0, prompt: 0, output: 0 });
+        let dearest = Bound {
+            above_tokens: step.above_tokens,
+            prompt: step.prompt.max(before.prompt),
+            output: step.output.max(before.output),
+        };
+        match bounds.last_mut() {
+            Some(last) if last.above_tokens == step.above_tokens => *last = dearest,
+            _ => bounds.push(dearest),
+        }
+    }
+    bounds
+}
+
+/// Every combination of a window and a service tier that a tariff knows.
+fn all_terms(tariff: &Tariff) -> impl Iterator<Item = Terms<'_>> {
+    let windows = std::iter::once(None).chain(tariff.windows.iter().map(Some));
+    windows.flat_map(move |window| {
+        let services = std::iter::once(None).chain(tariff.services.iter().flatten().map(Some));
+        services.map(move |service| Terms::new(tariff, window, service))
+    })
+}
+
+fn step_bounds(terms: &Terms<'_>) -> Vec<Bound> {
+    let multipliers = terms.multipliers;
+    let bound = |step: &super::sheet::Step| {
+        let dearest = |prompt: bool| {
+            let classes = Class::ALL.into_iter().filter(|class| class.is_prompt() == prompt);
+            let rate = classes.map(|class| step.rates[class as usize]).max().unwrap_or(0);
+            grains_per_token(rate, multipliers)
+        };
+        Bound { above_tokens: step.above_tokens, prompt: dearest(true), output: dearest(false) }
+    };
+    terms.sheet.steps().iter().map(bound).collect()
+}

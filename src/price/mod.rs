@@ -1,0 +1,89 @@
+//! The price book: usage × price → amount, in integers.
+//!
+//! A price book is read from a TOML text (`pricing.toml`); [`SEED`] is the one that comes with this crate. Nothing here
+//! knows the time, a file or a float: the time of a request is an argument, prices are read digit by digit.
+//!
+//! # The format
+//!
+//! One `[[model]]` table per model. Prices are USD per million tokens, written as a number or a string (`2.5`, `"2.5"`,
+//! `3`, `1e-3`), exact to nine decimals.
+//!
+//! ```toml
+//! [[model]]
+//! name = "gpt-4o"                  # what the provider calls it; upper and lower case are the same
+//! provider = "azure"               # optional: this row is the price at that provider only
+//! aliases = ["gpt-4o-2024-08-06"]  # optional: other names of the same thing at the same price
+//! dated = true                     # optional: so are NAME-2026-01-31, NAME-20260131 and NAME@20260131
+//! valid_from = 2026-12-01          # optional: a date (midnight UTC) or a time with an offset
+//! context_tokens = 128000          # optional: the context window
+//! max_output_tokens = 16384        # optional: the most one answer can have
+//!
+//! input = 2.5                      # required (0 = free)
+//! cached_input = 1.25              # read from the prompt cache; else as input
+//! cache_write = 3.125              # written to it; else as input
+//! cache_write_1h = 5               # written for an hour; else as cache_write
+//! input_audio = 40                 # else as input
+//! cached_audio = 2.5               # else as input_audio if that is given, else as cached_input
+//! input_image = 2.5                # else as input
+//! output = 10                      # required (0 = free)
+//! reasoning = 10                   # else as output
+//! output_audio = 80                # else as output
+//! output_image = 10                # else as output
+//! per_request = 0.005              # USD for each request
+//! web_search_per_thousand = 10     # USD for a thousand searches that the provider ran
+//!
+//! tiers = [{ above_prompt_tokens = 200000, input = 5, output = 15 }]   # a longer prompt reprices the whole request
+//! batch = 0.5                      # answered in that service tier: a multiplier on every token price (four decimals) …
+//! flex = { input = 1.25, output = 5 }   # … or prices of its own
+//! priority = 1.7
+//! windows = [                      # the first one that contains the request's start applies
+//!     { days = ["mon", "fri"], from = "09:00", to = "12:00", time_zone = "Asia/Shanghai", multiplier = 2 },
+//! ]
+//! ```
+//!
+//! **What is not said stays.** A tier, a window or a service tier that names prices changes those and leaves the row's
+//! other prices as they are; only then do the fallbacks above apply. Where the row has `tiers`, a window or service tier
+//! that names prices must have `tiers` of its own (`[]` for none), because which of the two should win would be a guess.
+//! Windows and service tiers of one row may both multiply, but not both name prices.
+//!
+//! **Prompt length** is `input_tokens`, cached ones included. Service tiers multiply token prices only, never
+//! `per_request` and `web_search_per_thousand`.
+//!
+//! **Windows**: `from` is in, `to` is out; a window over midnight (`from` later than `to`) belongs to the day on which it
+//! begins; without `from` and `to` it is the whole day, without `days` every day. `time_zone` is an IANA name.
+//!
+//! **A price change that is known beforehand** is a second row of the same `name` (and `provider`) with a `valid_from`.
+//! The latest row that has begun applies; before the first one begins, the first one applies: no date makes a model free.
+//! Aliases and `dated` hold for all rows of that name.
+//!
+//! **Look-up** ([`PriceBook::find`]) goes by the upstream's model name, then by the client's; for each, the row of that
+//! provider first, then the row without `provider`. A name fits as it is written or, where `dated` says so, with a date
+//! behind it; an exact row always wins over a dated one, and there is no other guessing: a model that is not found has no
+//! price. A name may be used once per provider.
+//!
+//! Everything wrong is reported at once, each with its place; unknown keys are errors. `input` and `output` are required so
+//! that neither a forgotten line nor a half-saved file gives anything away. An empty text is a valid book without prices.
+
+#![deny(clippy::float_arithmetic)]
+
+mod book;
+mod cost;
+mod decimal;
+mod edit;
+mod explain;
+mod parse;
+mod reader;
+mod sheet;
+mod window;
+
+pub use book::{Cost, PriceBook};
+pub use cost::Price;
+pub use edit::{PriceEdit, set_price};
+pub use explain::ExplainLine;
+pub use reader::PriceError;
+
+/// The price book that comes with this crate: the text of `pricing.toml` in its root.
+pub const SEED: &str = include_str!("../../pricing.toml");
+
+#[cfg(test)]
+mod tests;

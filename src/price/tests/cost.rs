@@ -1,0 +1,279 @@
+//! What an answer costs.
+
+use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail};
+
+use super::{book, only, tokens, with};
+use crate::price::PriceBook;
+
+fn nanos(book: &PriceBook, metered: &Metered) -> i64 {
+    at(book, metered, 0)
+}
+
+fn at(book: &PriceBook, metered: &Metered, unix_ms: i64) -> i64 {
+    let cost = book.cost(Some(only(book)), metered, unix_ms);
+    assert!(!cost.missing);
+    let lines = book.explain(Some(only(book)), metered, unix_ms);
+    let sum: i128 = lines.iter().map(|line| line.grains).sum();
+    assert_eq!(sum, i128::from(cost.nanos) * 100_000_000_000_000, "{lines:?}");
+    cost.nanos
+}
+
+fn ms(text: &str) -> i64 {
+    text.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+}
+
+#[test]
+fn the_sum_that_everyone_knows() {
+    // 100 prompt and 200 completion tokens at 0.03 and 0.06 USD per thousand.
+    let book = with("input = 30\noutput = 60\n");
+    assert_eq!(nanos(&book, &tokens(100, 200)), 15_000_000);
+}
+
+#[test]
+fn rounds_up_once_and_only_once() {
+    // A token costs 0.3 nano-USD.
+    let book = with("input = 0.0003\noutput = 0.0003\nreasoning = 0.0003\n");
+    for (input, output, expected) in [(0, 0, 0), (1, 0, 1), (1, 1, 1), (1, 2, 1), (2, 2, 2), (5, 5, 3), (10, 0, 3)] {
+        assert_eq!(nanos(&book, &tokens(input, output)), expected, "{input} + {output}");
+    }
+}
+
+#[test]
+fn each_class_at_its_price() {
+    let text = "input = 1\ncached_input = 2\ncache_write = 4\ncache_write_1h = 8\ninput_audio = 16\ncached_audio = 32\n\
+        input_image = 64\noutput = 128\nreasoning = 256\noutput_audio = 512\noutput_image = 1024\n\
+        web_search_per_thousand = 1\nper_request = 0.000001\n";
+    let metered = Metered {
+        usage: Usage {
+            input_tokens: 1_000 + 200 + 30,
+            cached_input_tokens: 200,
+            cache_write_tokens: 30,
+            output_tokens: 5_000,
+            reasoning_tokens: 600,
+        },
+        detail: UsageDetail {
+            cache_write_1h_tokens: 7,
+            input_audio_tokens: 11,
+            cached_audio_tokens: 13,
+            input_image_tokens: 17,
+            output_audio_tokens: 19,
+            output_image_tokens: 23,
+            web_searches: 2,
+        },
+        ..Metered::default()
+    };
+    let micros = (1_000 - 11 - 17) + 2 * (200 - 13) + 4 * (30 - 7) + 8 * 7 + 16 * 11 + 32 * 13 + 64 * 17;
+    let micros = micros + 128 * (5_000 - 600 - 19 - 23) + 256 * 600 + 512 * 19 + 1024 * 23;
+    assert_eq!(nanos(&with(text), &metered), micros * 1_000 + 2 * 1_000_000 + 1_000);
+}
+
+#[test]
+fn a_class_without_a_price_costs_what_the_more_general_one_does() {
+    let metered = |usage: Usage, detail: UsageDetail| Metered { usage, detail, ..Metered::default() };
+    let cached = Usage { input_tokens: 1000, cached_input_tokens: 1000, ..Usage::default() };
+    let written = Usage { input_tokens: 1000, cache_write_tokens: 1000, ..Usage::default() };
+    let hour = UsageDetail { cache_write_1h_tokens: 1000, ..UsageDetail::default() };
+    let audio = UsageDetail { cached_audio_tokens: 1000, ..UsageDetail::default() };
+    let none = UsageDetail::default();
+    for (more, usage, detail, usd) in [
+        ("", cached, none, 2),
+        ("cached_input = 1", cached, none, 1),
+        ("cached_input = 1", cached, audio, 1),
+        ("cached_input = 1\ninput_audio = 7", cached, audio, 7),
+        ("cached_input = 1\ninput_audio = 7\ncached_audio = 3", cached, audio, 3),
+        ("", written, hour, 2),
+        ("cache_write = 3", written, hour, 3),
+        ("cache_write = 3", written, none, 3),
+        ("cache_write = 3\ncache_write_1h = 5", written, hour, 5),
+        ("cache_write_1h = 5", written, none, 2),
+    ] {
+        assert_eq!(
+            nanos(&with(&format!("input = 2\noutput = 9\n{more}\n")), &metered(usage, detail)),
+            usd * 1_000_000,
+            "{more}"
+        );
+    }
+}
+
+#[test]
+fn absurd_counts_never_give_credit_nor_panic() {
+    let book = with("input = 1000000000\ncached_input = 0\noutput = 1000000000\nper_request = 1\nbatch = 1000\n");
+    let most = Usage {
+        input_tokens: u64::MAX,
+        cached_input_tokens: u64::MAX,
+        cache_write_tokens: u64::MAX,
+        output_tokens: u64::MAX,
+        reasoning_tokens: u64::MAX,
+    };
+    let detail = UsageDetail {
+        cache_write_1h_tokens: u64::MAX,
+        input_audio_tokens: u64::MAX,
+        cached_audio_tokens: u64::MAX,
+        input_image_tokens: u64::MAX,
+        output_audio_tokens: u64::MAX,
+        output_image_tokens: u64::MAX,
+        web_searches: u64::MAX,
+    };
+    let mut metered = Metered { usage: most, detail, tier: ServiceTier::Batch, ..Metered::default() };
+    metered.extras = vec![ExtraUsage { kind: "x".into(), model: None, usage: most }; 3];
+    assert_eq!(nanos(&book, &metered), i64::MAX);
+    // Parts larger than their whole are cut to it: 161 cached of 7.
+    let cached = Usage { input_tokens: 7, cached_input_tokens: 161, ..Usage::default() };
+    assert_eq!(nanos(&book, &Metered { usage: cached, ..Metered::default() }), 1_000_000_000);
+    let reasoning = Usage { output_tokens: 0, reasoning_tokens: 10, ..Usage::default() };
+    assert_eq!(nanos(&book, &Metered { usage: reasoning, ..Metered::default() }), 1_000_000_000);
+    assert_eq!(only(&book).worst_case_nanos(u64::MAX, u64::MAX), i64::MAX);
+}
+
+#[test]
+fn a_long_prompt_reprices_the_whole_request() {
+    let book = with(
+        "input = 1\ncached_input = 0.5\noutput = 10\ntiers = [{ above_prompt_tokens = 1000, output = 30 }, \
+         { above_prompt_tokens = 200, input = 2, output = 20 }]\n",
+    );
+    for (input, output, micros) in
+        [(200, 5, 200 + 50), (201, 5, 402 + 100), (1000, 5, 2000 + 100), (1001, 5, 1001 + 150)]
+    {
+        assert_eq!(nanos(&book, &tokens(input, output)), micros * 1000, "{input}");
+    }
+    // Cached tokens count for the length, and keep the price that the tier does not name.
+    let mut cached = tokens(300, 0);
+    cached.usage.cached_input_tokens = 200;
+    assert_eq!(nanos(&book, &cached), 200_000 + 100_000);
+}
+
+#[test]
+fn service_tiers_multiply_or_have_prices() {
+    let book = with(
+        "input = 2\ncached_input = 1\noutput = 4\nper_request = 0.001\nbatch = 0.5\nflex = { input = 1.5 }\npriority = 1.7501\n",
+    );
+    let cost = |tier| nanos(&book, &Metered { tier, ..tokens(1000, 1000) }) - 1_000_000;
+    assert_eq!(cost(ServiceTier::Standard), 6_000_000);
+    assert_eq!(cost(ServiceTier::Batch), 3_000_000);
+    assert_eq!(cost(ServiceTier::Flex), 5_500_000);
+    assert_eq!(cost(ServiceTier::Priority), 10_500_600);
+    let none = with("input = 2\noutput = 4\n");
+    assert_eq!(nanos(&none, &Metered { tier: ServiceTier::Priority, ..tokens(1000, 1000) }), 6_000_000);
+    let tiers = with(
+        "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 10, input = 2 }]\n\
+         batch = { input = 0.5, tiers = [{ above_prompt_tokens = 10, input = 0.75 }] }\nflex = { input = 3, tiers = [] }\n",
+    );
+    let long = |tier| nanos(&tiers, &Metered { tier, ..tokens(100, 0) });
+    assert_eq!(
+        [long(ServiceTier::Standard), long(ServiceTier::Batch), long(ServiceTier::Flex)],
+        [200_000, 75_000, 300_000]
+    );
+}
+
+#[test]
+fn windows_go_by_the_requests_time() {
+    let book = with(
+        "input = 1\noutput = 1\nbatch = 0.5\nwindows = [\n\
+         { days = [\"mon\"], from = \"09:00\", to = \"12:00\", time_zone = \"Asia/Shanghai\", multiplier = 2 },\n\
+         { from = \"09:00\", to = \"18:00\", time_zone = \"Asia/Shanghai\", input = 7 },\n]\n",
+    );
+    for (time, expected) in [
+        ("2026-11-16T00:59:59Z", 1_000_000),
+        ("2026-11-16T01:00:00Z", 2_000_000),
+        ("2026-11-16T04:00:00Z", 7_000_000),
+        ("2026-11-17T01:00:00Z", 7_000_000),
+        ("2026-11-17T10:00:00Z", 1_000_000),
+    ] {
+        assert_eq!(at(&book, &tokens(1_000_000, 0), ms(time)), expected * 1000, "{time}");
+        let batch = Metered { tier: ServiceTier::Batch, ..tokens(1_000_000, 0) };
+        assert_eq!(at(&book, &batch, ms(time)), expected * 500, "{time}");
+    }
+    let lines = book.explain(Some(only(&book)), &tokens(1_000_000, 0), ms("2026-11-16T01:00:00Z"));
+    assert_eq!(lines[0].to_string(), "price: m, in the window mon 09:00:00-12:00:00 Asia/Shanghai");
+    assert_eq!(lines[1].to_string(), "input: 1000000 tokens x 1 USD/M x 2 = 2 USD");
+}
+
+#[test]
+fn a_later_row_takes_over_at_its_time() {
+    let row = |rest: &str| format!("[[model]]\nname = \"m\"\n{rest}\n");
+    let book = book(
+        &(row(
+            "valid_from = 2026-12-01T08:00:00+08:00\ninput = 3\noutput = 3\nmax_output_tokens = 9\naliases = [\"n\"]",
+        ) + &row("input = 1\noutput = 1\ncontext_tokens = 5")
+            + &row("valid_from = \"2026-11-01\"\ninput = 2\noutput = 2\naliases = [\"n\"]")),
+    );
+    for (time, usd) in [
+        ("2020-01-01T00:00:00Z", 1),
+        ("2026-10-31T23:59:59Z", 1),
+        ("2026-11-01T00:00:00Z", 2),
+        ("2026-11-30T23:59:59Z", 2),
+        ("2026-12-01T00:00:00Z", 3),
+    ] {
+        assert_eq!(at(&book, &tokens(1_000_000, 0), ms(time)), usd * 1_000_000_000, "{time}");
+    }
+    let price = only(&book);
+    assert_eq!((price.output_tokens_max, price.context_tokens, price.line), (Some(9), Some(5), 1));
+    assert_eq!(book.find("", "n", "").unwrap().model, price.model);
+    // No date makes a model free.
+    let future = with("valid_from = 2030-01-01\ninput = 1\noutput = 1\n");
+    assert_eq!(nanos(&future, &tokens(1_000_000, 0)), 1_000_000_000);
+}
+
+#[test]
+fn what_ran_on_another_model_has_that_models_price() {
+    let row = |name: &str, usd: u32| {
+        format!("[[model]]\nname = \"{name}\"\ninput = {usd}\noutput = {usd}\nper_request = 1\n")
+    };
+    let mut book = book(&(row("m", 1) + &row("big", 5)));
+    let usage = Usage { input_tokens: 10, output_tokens: 10, ..Usage::default() };
+    let extra = |model: Option<&str>| ExtraUsage { kind: "compaction".into(), model: model.map(str::to_owned), usage };
+    let mut metered = tokens(100, 0);
+    metered.extras = vec![extra(None), extra(Some("big"))];
+    assert_eq!(nanos(&book, &metered), 1_000_000_000 + 100_000 + 20_000 + 100_000, "a request is charged once");
+    let lines: Vec<String> =
+        book.explain(Some(only(&book)), &metered, 0).iter().map(|line| line.what.clone()).collect();
+    assert_eq!(lines, ["price", "input", "per_request", "price", "input", "output", "price", "input", "output"]);
+    metered.extras.push(extra(Some("unknown")));
+    let cost = book.cost(Some(only(&book)), &metered, 0);
+    assert!(cost.missing && cost.nanos == 1_000_220_000);
+    let unpriced = book.cost(None, &metered, 0);
+    assert!(unpriced.missing && unpriced.nanos == 100_000, "what has a price is charged: {unpriced:?}");
+    book = PriceBook::empty();
+    assert_eq!(book.cost(None, &tokens(5, 5), 0).nanos, 0);
+    assert!(book.cost(None, &tokens(5, 5), 0).missing && book.explain(None, &tokens(5, 5), 0).is_empty());
+}
+
+#[test]
+fn the_worst_case_is_the_dearest_that_can_apply() {
+    let worst = |rest: &str, input, output| {
+        let book = with(rest);
+        only(&book).worst_case_nanos(input, output)
+    };
+    assert_eq!(worst("input = 30\noutput = 60\n", 100, 200), 15_000_000);
+    assert_eq!(
+        worst("input = 1\ncached_input = 0.1\ncache_write_1h = 2\noutput = 1\nreasoning = 3\n", 1000, 1000),
+        5_000_000
+    );
+    assert_eq!(worst("input = 1\noutput = 1\nper_request = 0.5\n", 0, 0), 500_000_000);
+    let tiers = "input = 1\noutput = 2\ntiers = [{ above_prompt_tokens = 1000, input = 5, output = 1 }]\n";
+    assert_eq!(worst(tiers, 1000, 1000), 3_000_000, "the tier is not reached");
+    assert_eq!(worst(tiers, 1001, 1000), 7_005_000, "and a shorter prompt is still possible");
+    let windows =
+        "input = 1\noutput = 1\nbatch = 0.5\npriority = 2\nwindows = [{ time_zone = \"UTC\", multiplier = 3 }]\n";
+    assert_eq!(worst(windows, 1000, 0), 6_000_000);
+    assert_eq!(worst("input = 0.0003\noutput = 0.0003\n", 1, 1), 1, "rounded up");
+}
+
+#[test]
+fn explains_in_plain_words() {
+    let book = with("provider = \"any\"\ninput = 0.15\ncached_input = 0.075\noutput = 0.6\nbatch = 0.5\n");
+    let mut metered = tokens(1001, 7);
+    metered.usage.cached_input_tokens = 1;
+    metered.tier = ServiceTier::Batch;
+    let lines: Vec<String> = book.explain(Some(only(&book)), &metered, 0).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "price: m at any, multiplied for batch",
+            "input: 1000 tokens x 0.15 USD/M x 0.5 = 0.000075 USD",
+            "cached_input: 1 tokens x 0.075 USD/M x 0.5 = 0.0000000375 USD",
+            "output: 7 tokens x 0.6 USD/M x 0.5 = 0.0000021 USD",
+            "rounding: up to a nano-USD = 0.0000000005 USD",
+        ]
+    );
+}
