@@ -1,0 +1,143 @@
+//! A request's claim on its key's balance, from admission to the end.
+
+use super::holds::Grant;
+use super::journal::{Journal, Notify};
+use super::record::{LedgerRecord, Opening, Progress};
+use super::state::now_ms;
+use super::ticket::{Journaled, Ticket};
+use super::wire::Event;
+use crate::keyring::KeyEntry;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a request was granted. It ends with [`settle`](Self::settle) or [`void`](Self::void); one that is dropped ends by
+/// itself: settled as `interrupted` from its last progress if it was [`sent`](Self::sent), else voided. None of these
+/// waits, and none can fail: the place in the journal's queue was taken at admission.
+#[must_use = "dropping a hold ends the request"]
+pub struct Hold {
+    journal: Arc<Journal>,
+    entry: Arc<KeyEntry>,
+    grant: Grant,
+    opening: Arc<Opening>,
+    ticket: Arc<Ticket>,
+    last_progress: Option<Box<Progress>>,
+    sent: bool,
+    open: bool,
+}
+
+impl Hold {
+    /// Journals a grant. The caller has taken the slots.
+    pub(super) fn new(journal: &Arc<Journal>, entry: &Arc<KeyEntry>, grant: Grant, opening: Opening) -> Self {
+        let (opening, ticket) = (Arc::new(opening), Arc::<Ticket>::default());
+        journal.state.open_holds.fetch_add(1, Ordering::Relaxed);
+        let event = Event::Hold { held_nanos: grant.nanos, opening: Arc::clone(&opening) };
+        journal.append(event, Notify::Ticket(Arc::clone(&ticket)));
+        Self {
+            journal: Arc::clone(journal),
+            entry: Arc::clone(entry),
+            grant,
+            opening,
+            ticket,
+            last_progress: None,
+            sent: false,
+            open: true,
+        }
+    }
+
+    /// What was known at admission.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// What is held, in nano-USD; 0 under an unlimited key.
+    pub fn held_nanos(&self) -> i64 {
+        self.grant.nanos
+    }
+
+    /// Resolves when the hold is in the journal. No byte of an answer may go to the client before that.
+    pub fn journaled(&self) -> Journaled {
+        Journaled::new(Arc::clone(&self.ticket))
+    }
+
+    /// The request now goes towards an upstream: from here on it leaves a record, whatever happens.
+    pub fn sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// How far the request has got. What was said last is what it is billed by if it ends without being settled; the
+    /// journal has it, too, unless it is busy.
+    pub fn progress(&mut self, mut progress: Progress) {
+        progress.bound();
+        let state = &self.journal.state;
+        if self.ticket.queue_progress() {
+            if state.take_slots(1, state.slots_reserve()) {
+                let event =
+                    Event::Progress { request_id: self.opening.request_id, progress: Box::new(progress.clone()) };
+                self.journal.append(event, Notify::Progress(Arc::clone(&self.ticket)));
+            } else {
+                self.ticket.progress_written();
+            }
+        }
+        self.last_progress = Some(Box::new(progress));
+    }
+
+    /// Bills the request: the balance is changed when this returns, the record is on its way to the journal. Who it is
+    /// about (`request_id`, `started_at_ms`, `key_id`), `held_nanos` and `overshoot` are the hold's, whatever the record
+    /// says.
+    pub fn settle(mut self, record: LedgerRecord) -> Journaled {
+        self.close(record)
+    }
+
+    /// Ends a request that was never sent: it costs nothing and leaves no record.
+    pub fn void(mut self) {
+        self.close_void();
+    }
+
+    fn close(&mut self, mut record: LedgerRecord) -> Journaled {
+        self.open = false;
+        record.request_id = self.opening.request_id;
+        record.started_at_ms = self.opening.started_at_ms;
+        record.key_id = self.opening.key_id;
+        record.held_nanos = self.grant.nanos;
+        record.bound();
+        record.overshoot = self.grant.limited && record.cost_nanos > self.grant.nanos;
+        self.entry.account.settle(self.grant, record.cost_nanos);
+        self.journal.state.open_holds.fetch_sub(1, Ordering::Relaxed);
+        let ticket = Arc::<Ticket>::default();
+        self.journal.append(Event::Settle(Box::new(record)), Notify::Ticket(Arc::clone(&ticket)));
+        Journaled::new(ticket)
+    }
+
+    fn close_void(&mut self) {
+        self.open = false;
+        self.entry.account.void(self.grant);
+        self.journal.state.open_holds.fetch_sub(1, Ordering::Relaxed);
+        self.journal.append(Event::Void { request_id: self.opening.request_id }, Notify::Nobody);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        if !self.sent {
+            self.close_void();
+            return;
+        }
+        let mut record = LedgerRecord::interrupted(&self.opening, self.grant.nanos, self.last_progress.as_deref());
+        record.duration_ms = u64::try_from(now_ms().saturating_sub(record.started_at_ms)).unwrap_or(0);
+        if std::thread::panicking() {
+            record.error_code = Some("INTERNAL_PANIC".to_owned());
+        }
+        // Nobody is left to wait for it.
+        drop(self.close(record));
+    }
+}
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (request_id, nanos) = (self.opening.request_id, self.grant.nanos);
+        f.debug_struct("Hold").field("request_id", &request_id).field("nanos", &nanos).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,363 @@
+//! The ledger: every request towards an upstream is held, then settled or voided, and none of it can be lost.
+//!
+//! * [`Account`] decides admission in memory; [`Hold`] is a request's claim, and settles itself if it is dropped.
+//! * A writer thread (`journal`) groups what happens into checksummed segments of files (`segment`, `wire`, `disk`).
+//! * An applier thread (`apply`) carries them on into the store, which may be slow, locked or full for a while.
+//! * At start, `recover` finishes what processes before this one left behind.
+//! * [`verify`] proves that rows, hashes, balances and journals agree (`chain`).
+
+mod apply;
+mod batch;
+mod chain;
+mod disk;
+mod folder;
+mod hold;
+mod holds;
+mod journal;
+mod record;
+mod recover;
+mod segment;
+mod state;
+#[cfg(test)]
+mod tests;
+mod ticket;
+mod verify;
+mod wire;
+
+use crate::keyring::{KeyEntry, Keys};
+use crate::store::{Store, StoreError, Writer};
+use apply::{Applier, START};
+use disk::{Disk, FileSystem};
+use folder::{FolderLock, Locking};
+use journal::{Journal, WriterSetup};
+use parking_lot::Mutex;
+use state::{HOLD_SLOTS, State};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tollgate_plugin_api::KeyHandle;
+use uuid::Uuid;
+
+pub use chain::row_hash;
+pub(crate) use chain::tier_word;
+pub use hold::Hold;
+pub use holds::{Account, Balance, Grant, Insufficient};
+pub use record::{EXTRAS_MAX, LedgerRecord, Opening, Outcome, Progress, TEXT_BYTES_MAX};
+pub use recover::Recovered;
+pub use ticket::{BillingUnavailable, Journaled};
+pub use verify::{Report, verify};
+
+/// Smallest segment: any record fits several times.
+const SEGMENT_BYTES_MIN: u64 = 4 * wire::RECORD_BYTES_MAX as u64;
+
+/// How long a ledger that is dropped without [`Ledger::shutdown`] tries to finish.
+const DROP_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What a record survives once it is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of this process, `kill -9` included: it was written to the operating system.
+    #[default]
+    Process,
+    /// A loss of power: it was synced to the disk.
+    Power,
+}
+
+/// How a ledger is opened.
+#[derive(Clone, Debug)]
+pub struct LedgerOptions {
+    /// Folder of the journals; made if it is not there.
+    pub journal_dir: PathBuf,
+    /// What an acknowledged record survives.
+    pub durability: Durability,
+    /// Records that may be queued or promised at a time: each open hold takes one, a moment after admission two. With
+    /// none left, new requests are refused.
+    pub slots_max: u32,
+    /// Size of one segment file, reserved at once.
+    pub segment_bytes: u64,
+    /// With more journal than this waiting for the store, new requests are refused.
+    pub journal_bytes_max: u64,
+}
+
+impl LedgerOptions {
+    /// The defaults, with this folder.
+    pub fn new(journal_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            journal_dir: journal_dir.into(),
+            durability: Durability::default(),
+            slots_max: 1 << 17,
+            segment_bytes: 16 << 20,
+            journal_bytes_max: 1 << 30,
+        }
+    }
+}
+
+/// The ledger cannot be opened.
+#[derive(Debug)]
+pub enum LedgerError {
+    /// Another process serves from this journal folder.
+    FolderInUse {
+        /// The folder.
+        journal_dir: PathBuf,
+        /// The process, if it is known.
+        process: Option<u32>,
+    },
+    /// Another process serves from this store, with another journal folder.
+    StoreInUse {
+        /// That folder.
+        journal_dir: PathBuf,
+    },
+    /// A journal was left behind by a newer Tollgate.
+    TooNew {
+        /// The segment.
+        path: PathBuf,
+        /// The format of the record.
+        format: u8,
+        /// Where it is.
+        offset: usize,
+    },
+    /// A file or folder.
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// The store.
+    Store(StoreError),
+}
+
+impl LedgerError {
+    fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+}
+
+impl From<StoreError> for LedgerError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl std::fmt::Display for LedgerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::FolderInUse { journal_dir, process } => {
+                write!(f, "another tollgate serves from the journal folder {}", journal_dir.display())?;
+                process.map_or(Ok(()), |process| write!(f, " (process {process})"))
+            }
+            Self::StoreInUse { journal_dir } => {
+                let dir = journal_dir.display();
+                write!(f, "another tollgate serves from this store, with the journal folder {dir}")
+            }
+            Self::TooNew { path, format, offset } => {
+                let path = path.display();
+                write!(f, "{path}: a newer tollgate wrote this journal (format {format} at byte {offset})")
+            }
+            Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LedgerError {}
+
+/// A request is not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldError {
+    /// The key's balance does not cover it: 402.
+    QuotaInsufficient,
+    /// The journal is full, cannot be written, or is being closed: 503.
+    BillingUnavailable,
+}
+
+/// How far the journal and the store are behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Holds that are neither settled nor voided.
+    pub open_holds: u64,
+    /// Records that are queued for the journal.
+    pub queued_records: u64,
+    /// Records that are in the journal and not in the store.
+    pub unapplied_records: u64,
+    /// Their bytes.
+    pub unapplied_bytes: u64,
+    /// Slots left; with fewer than two, new requests are refused.
+    pub slots_free: u64,
+    /// Why the journal cannot be written, if so.
+    pub journal_error: Option<String>,
+    /// Why the store cannot be written, if so.
+    pub store_error: Option<String>,
+}
+
+/// See the module.
+pub struct Ledger {
+    journal: Arc<Journal>,
+    store: Arc<dyn Store>,
+    writer_id: Uuid,
+    folder: PathBuf,
+    recovered: Recovered,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Both released at the end.
+    _locks: [FolderLock; 2],
+}
+
+impl Ledger {
+    /// Locks the folder, finishes what was left behind there, loads keys and balances into `keys` (which should be empty)
+    /// and starts to write.
+    ///
+    /// # Errors
+    /// Somebody else serves from the folder or the store, or one of them cannot be used.
+    pub fn open(options: LedgerOptions, store: Arc<dyn Store>, keys: Arc<Keys>) -> Result<Arc<Self>, LedgerError> {
+        Self::open_on(Arc::new(FileSystem), options, store, keys)
+    }
+
+    fn open_on(
+        disk: Arc<dyn Disk>,
+        options: LedgerOptions,
+        store: Arc<dyn Store>,
+        keys: Arc<Keys>,
+    ) -> Result<Arc<Self>, LedgerError> {
+        let in_dir = |error| LedgerError::io(&options.journal_dir, error);
+        std::fs::create_dir_all(&options.journal_dir).map_err(in_dir)?;
+        let journal_dir = options.journal_dir.canonicalize().map_err(in_dir)?;
+        let dir_lock = match folder::lock(&journal_dir).map_err(in_dir)? {
+            Locking::Ours(lock) => lock,
+            Locking::Taken(process) => return Err(LedgerError::FolderInUse { journal_dir, process }),
+        };
+        let recovered = recover::recover(&journal_dir, &*store)?;
+        keys.load(&*store)?;
+
+        let writer_id = Uuid::now_v7();
+        let folder = folder::of_writer(&journal_dir, writer_id);
+        let in_folder = |error| LedgerError::io(&folder, error);
+        std::fs::create_dir(&folder).map_err(in_folder)?;
+        let Locking::Ours(writer_lock) = folder::lock(&folder).map_err(in_folder)? else {
+            return Err(LedgerError::FolderInUse { journal_dir: folder, process: None });
+        };
+        if options.durability == Durability::Power {
+            disk.sync_folder(&journal_dir).map_err(in_dir)?;
+        }
+        let dir_text = journal_dir.to_string_lossy().into_owned();
+        store.writer_open(&Writer { id: writer_id, journal_dir: dir_text, position: START })?;
+
+        let state = Arc::new(State::new(options.slots_max, options.journal_bytes_max));
+        let setup = WriterSetup {
+            writer_id,
+            folder: folder.clone(),
+            durability: options.durability,
+            segment_bytes: options.segment_bytes.max(SEGMENT_BYTES_MIN),
+            disk,
+            state: Arc::clone(&state),
+        };
+        let (journal, writer) = Journal::new(setup);
+        let applier = Applier::new(writer_id, folder.clone(), Arc::clone(&store), keys, state);
+        let threads = vec![spawn("journal", || writer.run())?, spawn("applier", || applier.run())?];
+        Ok(Arc::new(Self {
+            journal: Arc::new(journal),
+            store,
+            writer_id,
+            folder,
+            recovered,
+            threads: Mutex::new(threads),
+            _locks: [dir_lock, writer_lock],
+        }))
+    }
+
+    /// Admits a request: books `amount_nanos`, the most it can cost, on the key, and journals that. Never waits.
+    ///
+    /// # Errors
+    /// Why it is not admitted; then nothing was booked.
+    pub fn hold(&self, entry: &Arc<KeyEntry>, amount_nanos: i64, mut opening: Opening) -> Result<Hold, HoldError> {
+        let state = &self.journal.state;
+        if !state.admits() || !state.take_slots(HOLD_SLOTS, 0) {
+            return Err(HoldError::BillingUnavailable);
+        }
+        let Ok(grant) = entry.account.hold(amount_nanos) else {
+            state.give_slots(HOLD_SLOTS);
+            return Err(HoldError::QuotaInsufficient);
+        };
+        opening.key_id = entry.key().id;
+        opening.bound();
+        Ok(Hold::new(&self.journal, entry, grant, opening))
+    }
+
+    /// What recovery found when the ledger was opened.
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
+    }
+
+    /// False: new requests are refused now.
+    pub fn healthy(&self) -> bool {
+        let state = &self.journal.state;
+        state.admits() && state.slots_free() >= HOLD_SLOTS
+    }
+
+    /// How far the journal and the store are behind.
+    pub fn lag(&self) -> Lag {
+        let state = &self.journal.state;
+        let applied = state.applied_records.load(Ordering::Acquire);
+        let written = state.written_records.load(Ordering::Acquire);
+        let sent = state.sent_records.load(Ordering::Acquire);
+        Lag {
+            open_holds: u64::try_from(state.open_holds.load(Ordering::Relaxed)).unwrap_or(0),
+            queued_records: sent.saturating_sub(written),
+            unapplied_records: written.saturating_sub(applied),
+            unapplied_bytes: state.unapplied_bytes(),
+            slots_free: u64::try_from(state.slots_free()).unwrap_or(0),
+            journal_error: state.journal_error(),
+            store_error: state.store_error(),
+        }
+    }
+
+    /// Refuses new requests, waits until the open ones have ended and everything is in the store, and stops. What is not
+    /// finished when `deadline` is over is finished by the next start. True: nothing is left for it.
+    pub fn shutdown(&self, deadline: Duration) -> bool {
+        let state = &self.journal.state;
+        let until = Instant::now() + deadline;
+        if !state.close() {
+            return false;
+        }
+        while !state.is_idle() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        self.journal.stop();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        while threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        state.abandon();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the ledger panicked");
+            }
+        }
+        let lag = self.lag();
+        let is_whole = lag.open_holds == 0 && lag.queued_records == 0 && lag.unapplied_records == 0;
+        is_whole && self.leave().is_ok()
+    }
+
+    /// Removes what only a next start would need.
+    fn leave(&self) -> Result<(), LedgerError> {
+        let in_folder = |error| LedgerError::io(&self.folder, error);
+        for number in segment::numbers(&self.folder).map_err(in_folder)? {
+            apply::dispose(&self.folder, number, false).map_err(in_folder)?;
+        }
+        self.store.writer_close(self.writer_id)?;
+        folder::remove(&self.folder).map_err(in_folder)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.shutdown(DROP_DEADLINE);
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LedgerError> {
+    let name = format!("ledger-{name}");
+    std::thread::Builder::new().name(name.clone()).spawn(run).map_err(|error| LedgerError::io(Path::new(&name), error))
+}

@@ -1,0 +1,199 @@
+//! Disks and stores that fail for a while.
+
+use super::*;
+use crate::ledger::disk::faulty::{Faults, FaultyDisk};
+
+const ENOSPC: i32 = 28;
+const EIO: i32 = 5;
+
+/// Runs requests while calls `first` to `first + count` of the journal fail; every request that was admitted must be a
+/// row, and the ledger must admit again by itself.
+fn run_through(durability: Durability, first: u64, count: u64, errno: i32, torn_percent: usize) {
+    let place = Place::with_key(Some(1_000_000));
+    let disk = FaultyDisk::default();
+    let running = place.open_with(LedgerOptions { durability, ..place.options() }, Arc::new(disk.clone()));
+    *disk.0.lock() = Faults { calls: 0, fail: first..first + count, torn_percent, errno };
+    let (mut admitted, mut refused) = (0, 0);
+    let mut open = Vec::new();
+    // On until some requests have been admitted after the fault.
+    until(|| {
+        match running.try_hold(10) {
+            Ok(hold) => {
+                admitted += 1;
+                open.push(hold);
+            }
+            Err(HoldError::BillingUnavailable) => refused += 1,
+            Err(error) => panic!("{error:?}"),
+        }
+        if open.len() > 3 {
+            let hold = open.remove(0);
+            let told = record(&hold, 7);
+            // The balance is changed at once, whatever the journal says.
+            let _ = wait(hold.settle(told));
+        }
+        admitted >= 12 && disk.0.lock().calls > first + count
+    });
+    for hold in open.drain(..) {
+        let told = record(&hold, 7);
+        let _ = hold.settle(told);
+    }
+    running.settle_down();
+    assert!(running.ledger.healthy());
+    assert_eq!(running.ledger.lag().journal_error, None);
+    assert_eq!(running.rows().len(), admitted, "call {first}: {admitted} admitted, {refused} refused");
+    assert!(running.ledger.shutdown(Duration::from_secs(30)));
+    let report = place.assert_clean();
+    assert_eq!(report.cost_nanos, admitted as i128 * 7);
+    assert_eq!(running.entry().account.balance().held_nanos, 0);
+}
+
+#[test]
+fn a_disk_that_fails_at_any_call_costs_no_record() {
+    for first in 1..=14 {
+        run_through(Durability::Process, first, 1 + first % 4, if first % 2 == 0 { EIO } else { ENOSPC }, 50);
+        run_through(Durability::Power, first, 1 + first % 3, EIO, [0, 33, 100][first as usize % 3]);
+    }
+}
+
+#[test]
+fn a_failed_journal_refuses_at_once_and_keeps_what_it_promised() {
+    let place = Place::with_key(None);
+    let disk = FaultyDisk::default();
+    let running = place.open_with(place.options(), Arc::new(disk.clone()));
+    let (mut one, other) = (running.hold(0), running.hold(0));
+    let calls = disk.0.lock().calls;
+    *disk.0.lock() = Faults { calls, fail: 0..u64::MAX, errno: ENOSPC, torn_percent: 10 };
+    one.sent();
+    let told = record(&other, 9);
+    let settled = other.settle(told);
+    assert_eq!(wait(settled), Err(BillingUnavailable));
+    assert_eq!(running.try_hold(0).unwrap_err(), HoldError::BillingUnavailable);
+    assert!(!running.ledger.healthy());
+    assert!(running.ledger.lag().journal_error.is_some());
+    drop(one);
+    assert_eq!(running.ledger.lag().queued_records, 2);
+    disk.0.lock().fail = 0..0;
+    until(|| running.ledger.healthy());
+    running.settle_down();
+    assert_eq!(running.rows().len(), 2);
+    assert!(running.try_hold(0).is_ok());
+}
+
+#[test]
+fn a_hold_that_was_queued_when_the_disk_failed_is_told_so() {
+    let place = Place::with_key(Some(100));
+    let disk = FaultyDisk::default();
+    disk.0.lock().fail = 0..u64::MAX;
+    let running = place.open_with(place.options(), Arc::new(disk.clone()));
+    let hold = running.try_hold(10).unwrap();
+    assert_eq!(wait(hold.journaled()), Err(BillingUnavailable));
+    drop(hold);
+    assert_eq!(running.entry().account.balance().held_nanos, 0);
+    disk.0.lock().fail = 0..0;
+    until(|| running.ledger.healthy());
+    running.settle_down();
+    assert!(running.rows().is_empty());
+}
+
+#[test]
+fn a_store_that_is_gone_for_a_while_misses_nothing() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let aside = place.folder.path().join("aside.db");
+    let settle = |count: usize| {
+        for _ in 0..count {
+            let hold = running.hold(0);
+            let told = record(&hold, 1);
+            wait(hold.settle(told)).unwrap();
+        }
+    };
+    settle(5);
+    running.settle_down();
+    std::fs::rename(place.database(), &aside).unwrap();
+    settle(50);
+    until(|| running.ledger.lag().store_error.is_some());
+    let lag = running.ledger.lag();
+    assert!(lag.store_error.as_ref().unwrap().contains("the database is gone"), "{lag:?}");
+    assert!(lag.unapplied_records > 0 && lag.unapplied_bytes > 0, "{lag:?}");
+    assert!(running.ledger.healthy(), "the journal goes on");
+    std::fs::rename(&aside, place.database()).unwrap();
+    running.settle_down();
+    assert_eq!(running.ledger.lag().store_error, None);
+    assert_eq!(running.rows().len(), 55);
+    assert!(running.ledger.shutdown(Duration::from_secs(30)));
+    place.assert_clean();
+}
+
+#[test]
+fn a_store_that_stays_away_is_made_up_for_at_the_next_start() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let aside = place.folder.path().join("aside.db");
+    std::fs::rename(place.database(), &aside).unwrap();
+    for _ in 0..20 {
+        let hold = running.hold(0);
+        let told = record(&hold, 1);
+        wait(hold.settle(told)).unwrap();
+    }
+    assert!(!running.ledger.shutdown(Duration::from_millis(100)));
+    drop(running);
+    std::fs::rename(&aside, place.database()).unwrap();
+    let again = place.open();
+    assert_eq!((again.ledger.recovered().rows, again.ledger.recovered().interrupted), (20, 0));
+    assert_eq!(again.entry().account.balance().spent_nanos, 20);
+    assert!(again.ledger.shutdown(Duration::from_secs(30)));
+    place.assert_clean();
+}
+
+#[test]
+fn a_journal_that_waits_for_the_store_too_long_refuses_new_requests_only() {
+    let place = Place::with_key(None);
+    let running = place.open_with(LedgerOptions { journal_bytes_max: 10_000, ..place.options() }, Arc::new(FileSystem));
+    let aside = place.folder.path().join("aside.db");
+    std::fs::rename(place.database(), &aside).unwrap();
+    let mut holds = Vec::new();
+    until(|| match running.try_hold(0) {
+        Ok(hold) => {
+            holds.push(hold);
+            false
+        }
+        Err(error) => error == HoldError::BillingUnavailable,
+    });
+    let admitted = holds.len();
+    for hold in holds {
+        let told = record(&hold, 1);
+        wait(hold.settle(told)).unwrap();
+    }
+    assert!(running.try_hold(0).is_err());
+    std::fs::rename(&aside, place.database()).unwrap();
+    until(|| running.ledger.healthy());
+    running.settle_down();
+    assert_eq!(running.rows().len(), admitted);
+}
+
+#[test]
+fn a_journal_of_another_folder_or_another_place_is_finished_too() {
+    let place = Place::with_key(None);
+    let leave_one = |place: &Place| {
+        let running = place.open();
+        let mut hold = running.hold(0);
+        hold.sent();
+        running.settle_down();
+        assert!(!running.ledger.shutdown(Duration::from_millis(20)));
+        std::mem::forget(hold);
+    };
+    leave_one(&place);
+    // The folder was moved, and the configuration with it.
+    std::fs::rename(place.journal_dir(), place.folder.path().join("moved")).unwrap();
+    let moved = LedgerOptions::new(place.folder.path().join("moved"));
+    let running = place.open_with(moved, Arc::new(FileSystem));
+    assert_eq!(running.ledger.recovered().interrupted, 1);
+    drop(running);
+    leave_one(&place);
+    // Only the configuration was changed.
+    let running = place.open_with(LedgerOptions::new(place.folder.path().join("third")), Arc::new(FileSystem));
+    assert_eq!(running.ledger.recovered().interrupted, 1);
+    drop(running);
+    assert_eq!(folder::writers(&place.journal_dir()).unwrap().len(), 0);
+    place.assert_clean();
+}

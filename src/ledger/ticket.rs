@@ -1,0 +1,150 @@
+//! Waiting for a record to be in the journal.
+
+use parking_lot::Mutex;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll, Waker};
+
+/// The journal could not take the record when it should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BillingUnavailable;
+
+impl std::fmt::Display for BillingUnavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the billing journal cannot be written")
+    }
+}
+
+impl std::error::Error for BillingUnavailable {}
+
+const PENDING: u8 = 0;
+const WRITTEN: u8 = 1;
+const FAILED: u8 = 2;
+
+/// One record's state, shared by the journal's thread and whoever waits.
+#[derive(Debug, Default)]
+pub(super) struct Ticket {
+    state: AtomicU8,
+    wakers: Mutex<Vec<Waker>>,
+    progress_queued: AtomicBool,
+}
+
+impl Ticket {
+    /// Asks for a progress record of this hold to be queued: one at a time. False: one is queued already.
+    pub(super) fn queue_progress(&self) -> bool {
+        !self.progress_queued.swap(true, Ordering::AcqRel)
+    }
+
+    /// The queued progress record was written, or was not queued after all.
+    pub(super) fn progress_written(&self) {
+        self.progress_queued.store(false, Ordering::Release);
+    }
+
+    /// The record is in the journal.
+    pub(super) fn written(&self) {
+        self.advance(WRITTEN);
+    }
+
+    /// It is not, and whoever waits should not wait on. The record is still kept, and may be written later.
+    pub(super) fn failed(&self) {
+        if self.state.load(Ordering::Acquire) == PENDING {
+            self.advance(FAILED);
+        }
+    }
+
+    fn advance(&self, state: u8) {
+        self.state.store(state, Ordering::Release);
+        for waker in std::mem::take(&mut *self.wakers.lock()) {
+            waker.wake();
+        }
+    }
+
+    fn outcome(&self) -> Poll<Result<(), BillingUnavailable>> {
+        match self.state.load(Ordering::Acquire) {
+            PENDING => Poll::Pending,
+            FAILED => Poll::Ready(Err(BillingUnavailable)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// Resolves when a record is in the journal (with `durability = "power"`: on the disk), or when the journal failed. It
+/// never times out by itself.
+#[derive(Debug)]
+#[must_use = "nothing is known of the record before this was awaited"]
+pub struct Journaled {
+    ticket: Arc<Ticket>,
+}
+
+impl Journaled {
+    pub(super) fn new(ticket: Arc<Ticket>) -> Self {
+        Self { ticket }
+    }
+}
+
+impl Future for Journaled {
+    type Output = Result<(), BillingUnavailable>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = self.ticket.outcome();
+        if outcome.is_ready() {
+            return outcome;
+        }
+        let mut wakers = self.ticket.wakers.lock();
+        // Again under the lock: the journal sets the state first and takes the wakers after.
+        let outcome = self.ticket.outcome();
+        if outcome.is_pending() && !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            wakers.push(context.waker().clone());
+        }
+        outcome
+    }
+}
+
+/// Waits on this thread.
+#[cfg(test)]
+pub(super) fn wait(journaled: Journaled) -> Result<(), BillingUnavailable> {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut journaled = std::pin::pin!(journaled);
+    loop {
+        match journaled.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_waiter_is_woken() {
+        for _ in 0..200 {
+            let ticket = Arc::new(Ticket::default());
+            std::thread::scope(|scope| {
+                let waiters: Vec<_> =
+                    (0..3).map(|_| scope.spawn(|| wait(Journaled::new(Arc::clone(&ticket))))).collect();
+                ticket.written();
+                waiters.into_iter().for_each(|waiter| assert_eq!(waiter.join().unwrap(), Ok(())));
+            });
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_and_does_not_undo_what_was_written() {
+        let ticket = Arc::new(Ticket::default());
+        ticket.failed();
+        assert_eq!(wait(Journaled::new(Arc::clone(&ticket))), Err(BillingUnavailable));
+        ticket.written();
+        ticket.failed();
+        assert_eq!(wait(Journaled::new(ticket)), Ok(()));
+    }
+}

@@ -1,0 +1,268 @@
+//! The store in one SQLite file. WAL: readers never wait for the writer, and several processes may use the file.
+
+mod apply;
+mod keys;
+mod read;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use super::{
+    Applied, Audit, Batch, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter, NewKey, OpenHold,
+    Result, Store, StoreError, StoreErrorKind, UsageBy, UsageSum, Writer,
+};
+use crate::keyring::Touched;
+use crate::ledger::{Durability, LedgerRecord};
+use parking_lot::Mutex;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tollgate_plugin_api::CredentialDigest;
+use uuid::Uuid;
+
+/// How the tables came to be. Rows are only ever added at the end.
+const MIGRATIONS: Migrations<'_> = Migrations::from_slice(MIGRATION_ROWS);
+const MIGRATION_ROWS: &[M<'_>] = &[M::up(include_str!("../../db/sqlite/0001_init.sql"))];
+
+/// SQLite's `application_id` of a file of ours; the first migration sets it.
+const APPLICATION_ID: i32 = 0x5447_4c47;
+
+/// How long a locked database is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements that a connection keeps prepared.
+const STATEMENTS_MAX: usize = 64;
+
+/// Pause between attempts where SQLite does not wait by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Connections kept for the next use. A store has few users: the applier, the poll for changed keys, an operator.
+const IDLE_MAX: usize = 4;
+
+/// See the module.
+pub struct SqliteStore {
+    path: PathBuf,
+    /// Device and inode of the file that was opened.
+    identity: (u64, u64),
+    durability: Durability,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it and its folder, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// The file cannot be used, is none of ours, is damaged, or was made by a newer Tollgate.
+    pub fn open(path: &Path, durability: Durability) -> Result<Self> {
+        if path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:") {
+            return Err(StoreError::new(StoreErrorKind::Invalid, "store URL: sqlite:PATH needs the path of a file"));
+        }
+        let of_path =
+            |error: StoreError| StoreError { message: format!("{}: {}", path.display(), error.message), ..error };
+        let unavailable =
+            |error: std::io::Error| of_path(StoreError::new(StoreErrorKind::Unavailable, error.to_string()));
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(unavailable)?;
+        }
+        // Absolute, so that it is the same file whatever becomes of the working directory.
+        let path = &std::path::absolute(path).map_err(unavailable)?;
+        let mut first = Connection::open(path).map_err(StoreError::from).map_err(of_path)?;
+        prepare(&mut first, durability).map_err(of_path)?;
+        let identity = identity(path).map_err(unavailable)?;
+        Ok(Self { path: path.clone(), identity, durability, idle: Mutex::new(vec![first]) })
+    }
+
+    /// Runs `run` on a connection of its own. One that failed is not used again.
+    fn with_connection<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
+        let idle = self.idle.lock().pop();
+        let mut connection = idle.map_or_else(|| self.connect(), Ok)?;
+        let done = run(&mut connection)?;
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(connection);
+        }
+        Ok(done)
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        // Without CREATE: a file that has vanished must not be taken for a new one.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        configure(&connection, self.durability)?;
+        Ok(connection)
+    }
+
+    /// Reads.
+    fn read<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T>) -> Result<T> {
+        self.with_connection(run)
+    }
+
+    /// Runs `run` as one transaction that writes: all of it happens, or nothing.
+    fn write<T>(&self, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.check_identity()?;
+        self.with_connection(|connection| {
+            // Takes the write lock at once: a transaction that begins by reading could not wait for it later.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = run(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// A file that was removed or replaced can still be written through an open connection, and all of it would be lost.
+    fn check_identity(&self) -> Result<()> {
+        let missing =
+            |what: String| Err(StoreError::new(StoreErrorKind::Missing, format!("{}: {what}", self.path.display())));
+        match identity(&self.path) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            Ok(_) => missing("the database was replaced while it was open; restart to use the new one".into()),
+            Err(error) => missing(format!("the database is gone: {error}")),
+        }
+    }
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// What every connection needs.
+fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // NORMAL never damages the file and survives kill -9; a commit that must survive a loss of power needs FULL.
+    let synchronous = match durability {
+        Durability::Process => "NORMAL",
+        Durability::Power => "FULL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
+}
+
+/// Makes sure that the file is ours, and up to date. Several processes may do so at the same time.
+fn prepare(connection: &mut Connection, durability: Durability) -> Result<()> {
+    configure(connection, durability)?;
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        // The change to WAL does not wait for locks by itself.
+        match try_prepare(connection) {
+            Err(error) if error.kind == StoreErrorKind::Busy && Instant::now() < until => {
+                std::thread::sleep(BUSY_PAUSE)
+            }
+            done => return done,
+        }
+    }
+}
+
+fn try_prepare(connection: &mut Connection) -> Result<()> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if tables > 0 && application_id != APPLICATION_ID {
+        return Err(StoreError::new(StoreErrorKind::Damaged, "this is another program's database"));
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    migrate(connection)
+}
+
+/// Brings the tables up to date.
+fn migrate(connection: &mut Connection) -> Result<()> {
+    match MIGRATIONS.to_latest(connection) {
+        Ok(()) => Ok(()),
+        Err(rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
+            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            let message = format!("a newer tollgate made this database (schema version {version})");
+            Err(StoreError::new(StoreErrorKind::TooNew, message))
+        }
+        // Another process was faster.
+        Err(_) if MIGRATIONS.pending_migrations(connection).is_ok_and(|pending| pending == 0) => Ok(()),
+        Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err.into()),
+        Err(error) => Err(StoreError::new(StoreErrorKind::Damaged, error.to_string())),
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreErrorKind::Busy,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreErrorKind::Damaged,
+            Some(_) => StoreErrorKind::Unavailable,
+            // A value of another type than the table's.
+            None => StoreErrorKind::Damaged,
+        };
+        Self::new(kind, format!("database: {error}"))
+    }
+}
+
+impl Store for SqliteStore {
+    fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
+        keys::check_new(new)?;
+        self.write(|transaction| keys::create(transaction, new, digest, now_ms))
+    }
+
+    fn key_find(&self, which: &KeyRef) -> Result<Option<KeyListing>> {
+        self.read(|connection| keys::find(connection, which))
+    }
+
+    fn key_change(&self, id: i64, change: &KeyChange) -> Result<KeyRow> {
+        keys::check_change(change)?;
+        self.write(|transaction| keys::change(transaction, id, change))
+    }
+
+    fn key_rotate(&self, id: i64, digest: &CredentialDigest) -> Result<KeyRow> {
+        self.write(|transaction| keys::rotate(transaction, id, digest))
+    }
+
+    fn key_delete(&self, id: i64, now_ms: i64) -> Result<()> {
+        self.write(|transaction| keys::delete(transaction, id, now_ms))
+    }
+
+    fn key_list(&self, each: &mut dyn FnMut(KeyListing)) -> Result<()> {
+        self.read(|connection| keys::list(connection, each))
+    }
+
+    fn keys_changed_since(&self, version: i64, each: &mut dyn FnMut(KeyRow)) -> Result<i64> {
+        self.read(|connection| keys::changed_since(connection, version, each))
+    }
+
+    fn write_accessed(&self, touched: &[Touched]) -> Result<()> {
+        self.write(|transaction| keys::write_accessed(transaction, touched))
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<Applied> {
+        self.write(|transaction| apply::apply(transaction, batch))
+    }
+
+    fn writer_open(&self, writer: &Writer) -> Result<()> {
+        self.write(|transaction| apply::writer_open(transaction, writer))
+    }
+
+    fn writer_close(&self, id: Uuid) -> Result<()> {
+        self.write(|transaction| apply::writer_close(transaction, id))
+    }
+
+    fn writers(&self) -> Result<Vec<Writer>> {
+        self.read(|connection| apply::writers(connection))
+    }
+
+    fn open_holds(&self, writer_id: Uuid, limit: usize) -> Result<Vec<OpenHold>> {
+        self.read(|connection| apply::open_holds(connection, writer_id, limit))
+    }
+
+    fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {
+        self.read(|connection| read::rows(connection, filter, each))
+    }
+
+    fn ledger_find(&self, request_id: Uuid) -> Result<Option<LedgerRecord>> {
+        self.read(|connection| read::find(connection, request_id))
+    }
+
+    fn usage_sums(&self, by: UsageBy, filter: &LedgerFilter) -> Result<Vec<UsageSum>> {
+        self.read(|connection| read::usage_sums(connection, by, filter))
+    }
+
+    fn audit(&self, each: &mut EachChainedRow<'_>) -> Result<Audit> {
+        self.read(|connection| read::audit(connection, each))
+    }
+}

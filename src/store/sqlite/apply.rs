@@ -1,0 +1,146 @@
+//! What the ledger writes: batches of its journal, and who writes them.
+
+use super::row;
+use crate::ledger::row_hash;
+use crate::store::{Applied, Batch, OpenHold, Position, Result, Writer};
+use rusqlite::{Connection, Row, Transaction, params};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use uuid::Uuid;
+
+static INSERT_ROW: LazyLock<String> = LazyLock::new(|| {
+    let marks = vec!["?"; row::COLUMNS_COUNT].join(", ");
+    format!("INSERT INTO ledger ({}) VALUES ({marks}) ON CONFLICT (request_id) DO NOTHING", row::COLUMNS)
+});
+
+/// [`Store::apply`](crate::store::Store::apply).
+pub(super) fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
+    let applied = add_rows(transaction, batch)?;
+    change_open_holds(transaction, batch)?;
+    let Position { segment, offset, sequence } = batch.position;
+    transaction
+        .prepare_cached("UPDATE writer SET segment = ?, byte_offset = ?, sequence = ? WHERE id = ?")?
+        .execute(params![segment, offset, sequence, batch.writer_id.as_bytes()])?;
+    Ok(applied)
+}
+
+/// Adds the rows that are not there yet to the chain, and their costs to the balances.
+fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
+    let mut applied = Applied::default();
+    if batch.settled.is_empty() {
+        return Ok(applied);
+    }
+    let (mut sequence, mut hash): (i64, [u8; 32]) = transaction
+        .prepare_cached("SELECT sequence, hash FROM chain_head")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut spent = BTreeMap::<i64, i64>::new();
+    let mut insert = transaction.prepare_cached(&INSERT_ROW)?;
+    for record in &batch.settled {
+        let next_hash = row_hash(&hash, sequence + 1, record);
+        if row::with_values(sequence + 1, record, &next_hash, |values| insert.execute(values))? == 0 {
+            applied.duplicates += 1;
+            continue;
+        }
+        (sequence, hash) = (sequence + 1, next_hash);
+        applied.rows += 1;
+        let nanos = spent.entry(record.key_id).or_default();
+        *nanos = nanos.saturating_add(record.cost_nanos);
+    }
+    transaction.prepare_cached("UPDATE chain_head SET sequence = ?, hash = ?")?.execute(params![sequence, hash])?;
+    let mut book = transaction.prepare_cached(
+        "INSERT INTO account (key_id, spent_nanos) VALUES (?, ?) \
+         ON CONFLICT (key_id) DO UPDATE SET spent_nanos = spent_nanos + excluded.spent_nanos",
+    )?;
+    for (key_id, nanos) in spent {
+        book.execute(params![key_id, nanos])?;
+    }
+    Ok(applied)
+}
+
+fn change_open_holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<()> {
+    let writer_id = batch.writer_id.as_bytes();
+    let mut open = transaction.prepare_cached(
+        "INSERT INTO open_hold (request_id, writer_id, key_id, held_nanos, opening, progress) \
+         VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
+    )?;
+    for OpenHold { opening, held_nanos, progress } in &batch.opened {
+        let progress = progress.as_ref().map(json);
+        let id = opening.request_id.as_bytes();
+        open.execute(params![id, writer_id, opening.key_id, held_nanos, json(opening), progress])?;
+    }
+    let mut advance = transaction.prepare_cached("UPDATE open_hold SET progress = ? WHERE request_id = ?")?;
+    for (request_id, progress) in &batch.progressed {
+        advance.execute(params![json(progress), request_id.as_bytes()])?;
+    }
+    let mut close = transaction.prepare_cached("DELETE FROM open_hold WHERE request_id = ?")?;
+    for request_id in &batch.closed {
+        close.execute([request_id.as_bytes()])?;
+    }
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Plain structs of numbers and text always have a JSON form.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+// === writers ===
+
+/// [`Store::writer_open`](crate::store::Store::writer_open).
+pub(super) fn writer_open(transaction: &Transaction<'_>, writer: &Writer) -> Result<()> {
+    let Position { segment, offset, sequence } = writer.position;
+    transaction.execute(
+        "INSERT INTO writer (id, journal_dir, segment, byte_offset, sequence) VALUES (?, ?, ?, ?, ?)",
+        params![writer.id.as_bytes(), writer.journal_dir, segment, offset, sequence],
+    )?;
+    Ok(())
+}
+
+/// [`Store::writer_close`](crate::store::Store::writer_close).
+pub(super) fn writer_close(transaction: &Transaction<'_>, id: Uuid) -> Result<()> {
+    transaction.execute("DELETE FROM writer WHERE id = ?", [id.as_bytes()])?;
+    Ok(())
+}
+
+/// [`Store::writers`](crate::store::Store::writers).
+pub(super) fn writers(connection: &Connection) -> Result<Vec<Writer>> {
+    let mut statement =
+        connection.prepare("SELECT id, journal_dir, segment, byte_offset, sequence FROM writer ORDER BY id")?;
+    let writers = statement.query_map([], |row| {
+        let position = Position { segment: row.get(2)?, offset: row.get(3)?, sequence: row.get(4)? };
+        Ok(Writer { id: Uuid::from_bytes(row.get(0)?), journal_dir: row.get(1)?, position })
+    })?;
+    Ok(writers.collect::<rusqlite::Result<_>>()?)
+}
+
+// === open holds ===
+
+/// The columns that [`open_hold_of`] reads.
+pub(super) const OPEN_HOLD_COLUMNS: &str = "request_id, writer_id, key_id, held_nanos, opening, progress";
+
+/// An open hold with its writer.
+pub(super) fn open_hold_of(row: &Row<'_>) -> rusqlite::Result<(Uuid, OpenHold)> {
+    let parse_error = |column| move |error: serde_json::Error| row::unreadable(column, error);
+    let opening: String = row.get(4)?;
+    let progress: Option<String> = row.get(5)?;
+    let hold = OpenHold {
+        opening: serde_json::from_str(&opening).map_err(parse_error(4))?,
+        held_nanos: row.get(3)?,
+        progress: progress.map(|progress| serde_json::from_str(&progress)).transpose().map_err(parse_error(5))?,
+    };
+    let (request_id, key_id): ([u8; 16], i64) = (row.get(0)?, row.get(2)?);
+    if (Uuid::from_bytes(request_id), key_id) != (hold.opening.request_id, hold.opening.key_id) {
+        return Err(row::unreadable(4, "it is of another request"));
+    }
+    Ok((Uuid::from_bytes(row.get(1)?), hold))
+}
+
+/// [`Store::open_holds`](crate::store::Store::open_holds).
+pub(super) fn open_holds(connection: &Connection, writer_id: Uuid, limit: usize) -> Result<Vec<OpenHold>> {
+    let sql = format!("SELECT {OPEN_HOLD_COLUMNS} FROM open_hold WHERE writer_id = ? ORDER BY request_id LIMIT ?");
+    let mut statement = connection.prepare(&sql)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let holds = statement.query_map(params![writer_id.as_bytes(), limit], |row| Ok(open_hold_of(row)?.1))?;
+    Ok(holds.collect::<rusqlite::Result<_>>()?)
+}

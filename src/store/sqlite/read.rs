@@ -1,0 +1,162 @@
+//! What people read of the ledger: rows, sums, and the audit.
+
+use super::{apply, row};
+use crate::ledger::LedgerRecord;
+use crate::store::{Audit, ChainedRow, EachChainedRow, KeyRef, LedgerFilter, Result, UsageBy, UsageSum};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use tollgate_plugin_api::Usage;
+use uuid::Uuid;
+
+/// Most findings of the database's own check that are told.
+const INTEGRITY_TOLD_MAX: usize = 100;
+
+/// The condition of a filter, and its values.
+fn condition(filter: &LedgerFilter) -> (String, Vec<Value>) {
+    let key = filter.key.clone().map(|key| match key {
+        KeyRef::Id(id) => ("key_id = ?", Value::from(id)),
+        KeyRef::Name(name) => ("key_name = ?", Value::from(name)),
+    });
+    let since = filter.since_ms.map(|since_ms| ("started_at_ms >= ?", Value::from(since_ms)));
+    let model = filter.model.clone().map(|model| ("model = ?", Value::from(model)));
+    let (mut sql, mut values) = ("true".to_owned(), Vec::new());
+    for (condition, value) in [key, since, model].into_iter().flatten() {
+        sql.push_str(" AND ");
+        sql.push_str(condition);
+        values.push(value);
+    }
+    (sql, values)
+}
+
+/// [`Store::ledger_rows`](crate::store::Store::ledger_rows).
+pub(super) fn rows(connection: &Connection, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {
+    let (condition, mut values) = condition(filter);
+    values.push(filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1)).into());
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE {condition} ORDER BY started_at_ms DESC, sequence DESC LIMIT ?",
+        row::COLUMNS
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        each(row::record_of(row)?);
+    }
+    Ok(())
+}
+
+/// [`Store::ledger_find`](crate::store::Store::ledger_find).
+pub(super) fn find(connection: &Connection, request_id: Uuid) -> Result<Option<LedgerRecord>> {
+    let sql = format!("SELECT {} FROM ledger WHERE request_id = ?", row::COLUMNS);
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row([request_id.as_bytes()], row::record_of).optional()?)
+}
+
+/// [`Store::usage_sums`](crate::store::Store::usage_sums).
+pub(super) fn usage_sums(connection: &Connection, by: UsageBy, filter: &LedgerFilter) -> Result<Vec<UsageSum>> {
+    // What a group is called, what rows have in common in it, and the order of groups.
+    let (name, group, order) = match by {
+        // SQLite takes a bare column from the row that has the maximum: the name the key had last.
+        UsageBy::Key => ("key_name", "key_id", "cost DESC, key_id"),
+        UsageBy::Model => ("model", "model", "cost DESC, model"),
+        UsageBy::Upstream => ("upstream", "upstream", "cost DESC, upstream"),
+        UsageBy::Day => (DAY, "1", "1"),
+    };
+    let (condition, values) = condition(filter);
+    let sql = format!(
+        "SELECT {name}, key_id, max(sequence), count(*), sum(input_tokens), sum(cached_input_tokens), \
+         sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost_nanos) AS cost, \
+         sum(usage_source = 'estimated'), sum(price_missing) \
+         FROM ledger WHERE {condition} GROUP BY {group} ORDER BY {order}"
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let sums = statement.query_map(params_from_iter(values), |row| sum_of(row, by))?;
+    Ok(sums.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The day of a request in UTC.
+const DAY: &str = "strftime('%Y-%m-%d', started_at_ms / 1000, 'unixepoch')";
+
+fn sum_of(row: &Row<'_>, by: UsageBy) -> rusqlite::Result<UsageSum> {
+    let key_id = if by == UsageBy::Key { Some(row.get(1)?) } else { None };
+    let usage = Usage {
+        input_tokens: row.get(4)?,
+        cached_input_tokens: row.get(5)?,
+        cache_write_tokens: row.get(6)?,
+        output_tokens: row.get(7)?,
+        reasoning_tokens: row.get(8)?,
+    };
+    Ok(UsageSum {
+        name: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+        key_id,
+        requests: row.get(3)?,
+        usage,
+        cost_nanos: row.get(9)?,
+        estimated: row.get(10)?,
+        price_missing: row.get(11)?,
+    })
+}
+
+/// [`Store::audit`](crate::store::Store::audit).
+pub(super) fn audit(connection: &mut Connection, each: &mut EachChainedRow<'_>) -> Result<Audit> {
+    // One transaction: everything is as of the same moment, whatever a server writes meanwhile.
+    let transaction = connection.transaction()?;
+    let mut audit = Audit { integrity: integrity(&transaction), ..Audit::default() };
+    walk(&transaction, each)?;
+    let read = read_rest(&transaction, &mut audit);
+    if let Err(error) = read {
+        audit.integrity.push(error.message);
+    }
+    Ok(audit)
+}
+
+/// The database's own check of its pages and indexes.
+fn integrity(connection: &Connection) -> Vec<String> {
+    let sql = format!("PRAGMA integrity_check({INTEGRITY_TOLD_MAX})");
+    let check = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = connection.prepare(&sql)?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    };
+    match check() {
+        Ok(lines) => lines.into_iter().filter(|line| line != "ok").collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+/// Tells every row of the ledger. A page that cannot be read ends the walk; that is told, too.
+fn walk(connection: &Connection, each: &mut EachChainedRow<'_>) -> Result<()> {
+    // Not by an index: the rows themselves are what is checked.
+    let sql = format!("SELECT {} FROM ledger NOT INDEXED ORDER BY sequence", row::COLUMNS);
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => each(chained(row).map_err(|error| error.to_string())),
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                each(Err(error.to_string()));
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn chained(row: &Row<'_>) -> rusqlite::Result<ChainedRow> {
+    let (sequence, hash) = (row.get(0)?, row.get(row::COLUMNS_COUNT - 1)?);
+    Ok(ChainedRow { sequence, record: row::record_of(row)?, hash })
+}
+
+fn read_rest(connection: &Connection, audit: &mut Audit) -> Result<()> {
+    let head = connection.query_row("SELECT sequence, hash FROM chain_head", [], |row| Ok((row.get(0)?, row.get(1)?)));
+    (audit.head_sequence, audit.head_hash) = head?;
+    let mut statement = connection.prepare("SELECT key_id, spent_nanos FROM account ORDER BY key_id")?;
+    let balances = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    audit.balances = balances.collect::<rusqlite::Result<_>>()?;
+    let sql = format!("SELECT {} FROM open_hold", apply::OPEN_HOLD_COLUMNS);
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        audit.open_holds.push(apply::open_hold_of(row).map_err(|error| error.to_string()));
+    }
+    audit.writers = apply::writers(connection)?;
+    Ok(())
+}

@@ -1,0 +1,157 @@
+use super::*;
+
+fn changes(store: &SqliteStore, version: i64) -> (Vec<KeyRow>, i64) {
+    let mut rows = Vec::new();
+    let reached = store.keys_changed_since(version, &mut |row| rows.push(row)).unwrap();
+    (rows, reached)
+}
+
+#[test]
+fn a_key_is_what_it_was_made_as() {
+    let store = Place::new();
+    let store = store.open();
+    let new = NewKey {
+        name: "team a".into(),
+        user: Some("ann".into()),
+        group: "eu".into(),
+        models: vec!["gpt-4o".into(), "fast".into()],
+        expires_at_ms: Some(-1),
+        quota_nanos: Some(5),
+        rpm: Some(1),
+        tpm: Some(2),
+        concurrency: Some(3),
+    };
+    let row = store.key_create(&new, &[1; 32], 77).unwrap();
+    assert_eq!((row.digest, row.version, row.created_at_ms, row.spent_nanos), (Some([1; 32]), 1, 77, 0));
+    let key = row.key.clone();
+    assert_eq!((key.id, key.name.as_str(), key.user.as_deref(), key.group.as_str()), (1, "team a", Some("ann"), "eu"));
+    assert_eq!((key.models, key.enabled), (new.models, true));
+    assert_eq!((key.expires_at_ms, key.quota_nanos), (Some(-1), Some(5)));
+    assert_eq!((key.rpm, key.tpm, key.concurrency), (Some(1), Some(2), Some(3)));
+    let by_name = store.key_find(&KeyRef::parse("team a")).unwrap().unwrap();
+    assert_eq!(by_name.key, row.key);
+    assert_eq!(store.key_find(&KeyRef::parse("1")).unwrap().unwrap(), by_name);
+    assert_eq!((by_name.spent_nanos, by_name.held_nanos, by_name.accessed_at_ms), (0, 0, None));
+    assert_eq!(store.key_find(&KeyRef::parse("2")).unwrap(), None);
+    assert_eq!(changes(&store, 0), (vec![row], 1));
+}
+
+#[test]
+fn names_are_unique_among_the_living() {
+    let place = Place::new();
+    let store = place.open();
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    store.key_create(&new_key("b"), &[2; 32], 0).unwrap();
+    let error = store.key_create(&new_key("a"), &[3; 32], 0).unwrap_err();
+    assert_eq!((error.kind, error.message.as_str()), (StoreErrorKind::NameTaken, "a key named \"a\" exists already"));
+    let rename = KeyChange { name: Some("a".into()), ..KeyChange::default() };
+    assert_eq!(store.key_change(2, &rename).unwrap_err().kind, StoreErrorKind::NameTaken);
+    store.key_delete(1, 9).unwrap();
+    assert_eq!(store.key_change(2, &rename).unwrap().key.name, "a");
+    assert_eq!(store.key_delete(1, 9).unwrap_err().kind, StoreErrorKind::NotFound);
+    assert_eq!(store.key_create(&new_key("c"), &[4; 32], 0).unwrap().key.id, 3, "ids are not used again");
+}
+
+#[test]
+fn what_cannot_be_accepted_is_said() {
+    let place = Place::new();
+    let store = place.open();
+    let long = "x".repeat(129);
+    let bad = [
+        (NewKey { name: String::new(), ..new_key("") }, "key name"),
+        (new_key("42"), "a number would be taken for an id"),
+        (new_key("-7"), "a number would be taken for an id"),
+        (new_key("a\nb"), "control characters"),
+        (new_key(&long), "1 to 128 bytes"),
+        (NewKey { group: String::new(), ..new_key("a") }, "group"),
+        (NewKey { user: Some(String::new()), ..new_key("a") }, "user"),
+        (NewKey { models: vec![String::new()], ..new_key("a") }, "model"),
+        (NewKey { models: vec!["m".into(); 1_001], ..new_key("a") }, "models"),
+        (NewKey { quota_nanos: Some(-1), ..new_key("a") }, "quota"),
+        (NewKey { rpm: Some(u64::MAX), ..new_key("a") }, "rpm"),
+        (NewKey { tpm: Some(u64::MAX), ..new_key("a") }, "tpm"),
+        (NewKey { concurrency: Some(u64::MAX), ..new_key("a") }, "concurrency"),
+    ];
+    for (new, expected) in bad {
+        let error = store.key_create(&new, &[1; 32], 0).unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Invalid);
+        assert!(error.message.contains(expected), "{error}");
+    }
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    let bad = [
+        KeyChange { name: Some("1".into()), ..KeyChange::default() },
+        KeyChange { user: Some(Some(String::new())), ..KeyChange::default() },
+        KeyChange { group: Some(String::new()), ..KeyChange::default() },
+        KeyChange { models: Some(vec![String::new()]), ..KeyChange::default() },
+        KeyChange { quota_nanos: Some(Some(-1)), ..KeyChange::default() },
+        KeyChange { rpm: Some(Some(u64::MAX)), ..KeyChange::default() },
+    ];
+    for change in bad {
+        assert_eq!(store.key_change(1, &change).unwrap_err().kind, StoreErrorKind::Invalid);
+    }
+    assert_eq!(changes(&store, 0).1, 1, "nothing was changed");
+}
+
+#[test]
+fn every_change_is_seen_once_by_version() {
+    let place = Place::new();
+    let (store, other) = (place.open(), place.open());
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    store.key_create(&new_key("b"), &[2; 32], 0).unwrap();
+    let (rows, version) = changes(&other, 0);
+    assert_eq!((rows.len(), version), (2, 2));
+    assert_eq!(changes(&other, version), (Vec::new(), 2));
+    let change = KeyChange {
+        enabled: Some(false),
+        quota_nanos: Some(Some(9)),
+        expires_at_ms: Some(Some(8)),
+        models: Some(vec!["m".into()]),
+        group: Some("g".into()),
+        user: Some(Some("u".into())),
+        rpm: Some(Some(1)),
+        tpm: Some(Some(2)),
+        concurrency: Some(Some(3)),
+        name: Some("new".into()),
+    };
+    let changed = store.key_change(1, &change).unwrap();
+    let (rows, version) = changes(&other, version);
+    assert_eq!((rows, version), (vec![changed.clone()], 3));
+    let key = changed.key;
+    assert_eq!((key.enabled, key.quota_nanos, key.expires_at_ms), (false, Some(9), Some(8)));
+    assert_eq!((key.rpm, key.tpm, key.concurrency), (Some(1), Some(2), Some(3)));
+    assert_eq!((key.name.as_str(), key.group.as_str(), key.user.as_deref()), ("new", "g", Some("u")));
+    let clear = KeyChange { quota_nanos: Some(None), user: Some(None), rpm: Some(None), ..KeyChange::default() };
+    let key = store.key_change(1, &clear).unwrap().key;
+    assert_eq!((key.quota_nanos, key.user, key.rpm, key.tpm), (None, None, None, Some(2)));
+    store.key_rotate(1, &[3; 32]).unwrap();
+    store.key_delete(2, 5).unwrap();
+    let (rows, version) = changes(&other, version);
+    let digests: Vec<_> = rows.iter().map(|row| (row.key.id, row.digest)).collect();
+    assert_eq!((digests, version), (vec![(1, Some([3; 32])), (2, None)], 6));
+    assert_eq!(store.key_rotate(2, &[4; 32]).unwrap_err().kind, StoreErrorKind::NotFound);
+    assert_eq!(store.key_change(2, &KeyChange::default()).unwrap_err().kind, StoreErrorKind::NotFound);
+    let mut listed = Vec::new();
+    store.key_list(&mut |listing| listed.push(listing.key.id)).unwrap();
+    assert_eq!(listed, [1]);
+}
+
+#[test]
+fn a_credential_belongs_to_one_key() {
+    let place = Place::new();
+    let store = place.open();
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    assert!(store.key_create(&new_key("b"), &[1; 32], 0).is_err());
+}
+
+#[test]
+fn times_of_last_use_never_go_back_and_leave_balances_alone() {
+    let place = Place::new();
+    let store = place.open();
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    store.apply(&settled([record(1, 1, 50)])).unwrap();
+    for accessed_at_ms in [20, 10] {
+        store.write_accessed(&[Touched { key_id: 1, accessed_at_ms }]).unwrap();
+    }
+    let listing = store.key_find(&KeyRef::Id(1)).unwrap().unwrap();
+    assert_eq!((listing.accessed_at_ms, listing.spent_nanos), (Some(20), 50));
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::ledger::{Opening, Progress};
+
+#[test]
+fn a_row_changes_a_balance_once() {
+    let place = Place::new();
+    let store = place.open();
+    let batch = settled([record(1, 1, 10), record(2, 2, 20), record(3, 1, 30)]);
+    assert_eq!(store.apply(&batch).unwrap(), Applied { rows: 3, duplicates: 0 });
+    assert_eq!(store.apply(&batch).unwrap(), Applied { rows: 0, duplicates: 3 });
+    let again = settled([record(2, 2, 999), record(4, 2, 5), record(4, 2, 6)]);
+    assert_eq!(store.apply(&again).unwrap(), Applied { rows: 1, duplicates: 2 });
+    let audit = store.audit(&mut |row| assert!(row.is_ok())).unwrap();
+    assert_eq!(audit.balances, [(1, 40), (2, 25)]);
+    assert_eq!(audit.head_sequence, 4);
+    assert_eq!(store.ledger_find(Uuid::from_u128(4)).unwrap().unwrap().cost_nanos, 5);
+    assert_eq!(store.ledger_find(Uuid::from_u128(5)).unwrap(), None);
+}
+
+#[test]
+fn a_batch_is_written_as_a_whole_or_not_at_all() {
+    let place = Place::new();
+    let store = place.open();
+    let id = Uuid::from_u128(7);
+    let position = Position { segment: 1, offset: 44, sequence: 1 };
+    store.writer_open(&Writer { id, journal_dir: "/j".into(), position }).unwrap();
+    let batch = Batch {
+        writer_id: id,
+        position: Position { segment: 1, offset: u64::MAX, sequence: 2 },
+        ..settled([record(1, 1, 10)])
+    };
+    assert!(store.apply(&batch).is_err(), "the offset does not fit");
+    assert!(rows(&store, &LedgerFilter::default()).is_empty());
+    assert_eq!(store.writers().unwrap()[0].position, position);
+}
+
+#[test]
+fn open_holds_come_and_go_with_their_writer() {
+    let place = Place::new();
+    let store = place.open();
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    for id in [one, other] {
+        store.writer_open(&Writer { id, journal_dir: "/j".into(), position: Position::default() }).unwrap();
+    }
+    let hold = |id: u128, held_nanos| OpenHold {
+        opening: Opening { request_id: Uuid::from_u128(id), key_id: 1, user: Some("u".into()), ..Opening::default() },
+        held_nanos,
+        progress: None,
+    };
+    let opened = Batch { writer_id: one, opened: vec![hold(10, 5), hold(11, 6)], ..Batch::default() };
+    store.apply(&opened).unwrap();
+    store.apply(&Batch { writer_id: other, opened: vec![hold(20, 100)], ..Batch::default() }).unwrap();
+    assert_eq!(store.key_find(&KeyRef::Id(1)).unwrap().unwrap().held_nanos, 111);
+    let progress = Progress { cost_nanos: 3, upstream: "u".into(), ..Progress::default() };
+    let position = Position { segment: 2, offset: 3, sequence: 4 };
+    let later = Batch {
+        writer_id: one,
+        position,
+        progressed: vec![(Uuid::from_u128(10), progress.clone()), (Uuid::from_u128(99), progress.clone())],
+        closed: vec![Uuid::from_u128(11), Uuid::from_u128(98)],
+        ..Batch::default()
+    };
+    store.apply(&later).unwrap();
+    assert_eq!(store.open_holds(one, 10).unwrap(), [OpenHold { progress: Some(progress), ..hold(10, 5) }]);
+    assert_eq!(store.open_holds(other, 10).unwrap(), [hold(20, 100)]);
+    assert_eq!(store.open_holds(other, 0).unwrap(), []);
+    assert_eq!(store.writers().unwrap()[0].position, position);
+    store.writer_close(one).unwrap();
+    assert_eq!(store.writers().unwrap().len(), 1);
+}
+
+#[test]
+fn listings_are_filtered_newest_first() {
+    let place = Place::new();
+    let store = place.open();
+    let row = |id: u128, key_id: i64, model: &str, started_at_ms: i64| LedgerRecord {
+        model: model.into(),
+        started_at_ms,
+        key_name: format!("key-{key_id}"),
+        ..record(id, key_id, 1)
+    };
+    // Settled in another order than they arrived in.
+    store
+        .apply(&settled([row(1, 1, "a", 300), row(2, 2, "b", 100), row(3, 1, "b", 200), row(4, 1, "a", 200)]))
+        .unwrap();
+    let ids = |filter: LedgerFilter| -> Vec<u128> {
+        rows(&store, &filter).iter().map(|row| row.request_id.as_u128()).collect()
+    };
+    let all = LedgerFilter::default();
+    assert_eq!(ids(all.clone()), [1, 4, 3, 2]);
+    assert_eq!(ids(LedgerFilter { limit: Some(2), ..all.clone() }), [1, 4]);
+    assert_eq!(ids(LedgerFilter { limit: Some(u64::MAX), ..all.clone() }).len(), 4);
+    assert_eq!(ids(LedgerFilter { since_ms: Some(200), ..all.clone() }), [1, 4, 3]);
+    assert_eq!(ids(LedgerFilter { model: Some("b".into()), ..all.clone() }), [3, 2]);
+    assert_eq!(ids(LedgerFilter { key: Some(KeyRef::Id(2)), ..all.clone() }), [2]);
+    let key = Some(KeyRef::Name("key-1".into()));
+    assert_eq!(ids(LedgerFilter { key, model: Some("a".into()), since_ms: Some(250), limit: Some(9) }), [1]);
+    assert_eq!(ids(LedgerFilter { model: Some("%".into()), ..all }), [0; 0]);
+}
+
+#[test]
+fn sums_are_grouped() {
+    let place = Place::new();
+    let store = place.open();
+    let day_ms = 86_400_000;
+    let mut batch = Vec::new();
+    for (id, key_id, model, upstream, day, cost) in [
+        (1, 1, "a", "x", 20_000, 5),
+        (2, 1, "a", "y", 20_000, 10),
+        (3, 2, "b", "y", 20_001, 100),
+        (4, 1, "b", "y", 20_001, 1),
+    ] {
+        let mut row = record(id, key_id, cost);
+        row.key_name = format!("name-{id}");
+        row.model = model.into();
+        row.upstream = upstream.into();
+        row.started_at_ms = day * day_ms + 1;
+        row.metered.usage.input_tokens = 10;
+        row.metered.usage.output_tokens = 1;
+        row.metered.source = if id == 4 { UsageSource::Estimated } else { UsageSource::Reported };
+        row.price_missing = id == 3;
+        batch.push(row);
+    }
+    store.apply(&settled(batch)).unwrap();
+    let all = LedgerFilter::default();
+    let sums = |by| -> Vec<(String, Option<i64>, u64, i64)> {
+        let sums = store.usage_sums(by, &all).unwrap();
+        sums.into_iter().map(|sum| (sum.name, sum.key_id, sum.requests, sum.cost_nanos)).collect()
+    };
+    assert_eq!(sums(UsageBy::Key), [("name-3".into(), Some(2), 1, 100), ("name-4".into(), Some(1), 3, 16)]);
+    assert_eq!(sums(UsageBy::Model), [("b".into(), None, 2, 101), ("a".into(), None, 2, 15)]);
+    assert_eq!(sums(UsageBy::Upstream), [("y".into(), None, 3, 111), ("x".into(), None, 1, 5)]);
+    assert_eq!(sums(UsageBy::Day), [("2024-10-04".into(), None, 2, 15), ("2024-10-05".into(), None, 2, 101)]);
+    let of_key = LedgerFilter { key: Some(KeyRef::Id(1)), limit: Some(1), ..all };
+    let sum = &store.usage_sums(UsageBy::Key, &of_key).unwrap()[0];
+    assert_eq!((sum.usage.input_tokens, sum.usage.output_tokens, sum.estimated, sum.price_missing), (30, 3, 1, 0));
+    let none = LedgerFilter { since_ms: Some(i64::MAX), ..LedgerFilter::default() };
+    assert_eq!(store.usage_sums(UsageBy::Day, &none).unwrap(), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_record_is_read_back_as_it_was_written(records in prop::collection::vec(any_record(), 1..6)) {
+        let place = Place::new();
+        let store = place.open();
+        store.apply(&settled(records.clone())).unwrap();
+        for record in &records {
+            let row = store.ledger_find(record.request_id).unwrap();
+            prop_assert_eq!(row.as_ref(), Some(record));
+        }
+        let report = crate::ledger::verify(&store, &place.folder.path().join("journal")).unwrap();
+        prop_assert_eq!(report.problems, Vec::<String>::new());
+    }
+}
