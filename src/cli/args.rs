@@ -1,0 +1,334 @@
+//! What can be typed: the command line as clap reads it. The doc comments here are the help texts.
+
+use super::amount::{decimal, parse_usd};
+use super::time::{Expiry, parse_expiry, parse_since};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// An LLM gateway that can be trusted with money.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, arg_required_else_help = true, max_term_width = 100)]
+pub(super) struct Command {
+    /// The config file [default: tollgate.toml, if there is one; else the environment]
+    #[arg(short, long, global = true, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run the gateway
+    Serve,
+    /// Run the gateway with a built-in simulated provider and a ready key: no account needed
+    Demo(Demo),
+    /// Check the config file and the prices; exit status 2 if something is wrong
+    Check,
+    /// Keys: what applications use instead of a provider's key
+    #[command(subcommand)]
+    Key(KeyVerb),
+    /// Upstreams: the provider accounts that are configured
+    #[command(subcommand)]
+    Upstream(UpstreamVerb),
+    /// Prices, in USD per million tokens
+    #[command(subcommand)]
+    Price(PriceVerb),
+    /// The ledger's records, one for each request
+    #[command(subcommand)]
+    Log(LogVerb),
+    /// Sums over the ledger
+    Usage(UsageArgs),
+    /// The ledger itself
+    #[command(subcommand)]
+    Ledger(LedgerVerb),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where it listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    pub(super) listen: SocketAddr,
+    /// Only the simulated provider: print where it is, and wait
+    #[arg(long, hide = true)]
+    pub(super) provider_only: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyVerb {
+    /// Make a key; its secret is shown this once
+    Create(KeyCreate),
+    /// List all keys
+    List(Listing),
+    /// Show one key
+    Show(KeyNamed),
+    /// Change a key's limits
+    Set(KeySet),
+    /// Refuse a key from now on; `enable` takes it back
+    Disable(KeyNamed),
+    /// Accept a key again
+    Enable(KeyNamed),
+    /// Give a key another secret, shown this once; the old one is refused from now on
+    Rotate(KeyNamed),
+    /// Delete a key; its records stay in the ledger
+    Delete(KeyNamed),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Listing {
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyNamed {
+    /// The key's name or id
+    pub(super) key: String,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyCreate {
+    /// A name for it: unique, not a number
+    pub(super) name: String,
+    /// What it may spend, in USD (`5`, `0.25`); without it, it is unlimited
+    #[arg(long, value_name = "USD", value_parser = parse_usd, conflicts_with = "unlimited", allow_hyphen_values = true)]
+    pub(super) quota_usd: Option<i64>,
+    /// No quota (as by default)
+    #[arg(long)]
+    pub(super) unlimited: bool,
+    #[command(flatten)]
+    pub(super) limits: Limits,
+    /// The group whose upstreams it may use
+    #[arg(long, default_value = "default")]
+    pub(super) group: String,
+    /// Models it may use, with commas between; without it, every model of its group
+    #[arg(long, value_name = "MODEL,…", value_delimiter = ',')]
+    pub(super) models: Vec<String>,
+    /// The person or team it belongs to
+    #[arg(long)]
+    pub(super) user: Option<String>,
+    /// One JSON object: id, name, key
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What `create` and `set` have in common.
+#[derive(Debug, Args)]
+pub(super) struct Limits {
+    /// When it ends: 30d, 12h, 2026-12-31, 2026-12-31T18:00:00Z, never
+    #[arg(long, value_name = "WHEN", value_parser = parse_expiry, allow_hyphen_values = true)]
+    pub(super) expires: Option<Expiry>,
+    /// Requests a minute, or none
+    #[arg(long, value_name = "N", value_parser = parse_limit, allow_hyphen_values = true)]
+    pub(super) rpm: Option<Limit>,
+    /// Tokens a minute, or none
+    #[arg(long, value_name = "N", value_parser = parse_limit, allow_hyphen_values = true)]
+    pub(super) tpm: Option<Limit>,
+    /// Requests at once, or none
+    #[arg(long, value_name = "N", value_parser = parse_limit, allow_hyphen_values = true)]
+    pub(super) concurrency: Option<Limit>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeySet {
+    /// The key's name or id
+    pub(super) key: String,
+    /// Another name
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// What it may spend in all, in USD, what it has spent already included
+    #[arg(long, value_name = "USD", value_parser = parse_usd, conflicts_with = "unlimited", allow_hyphen_values = true)]
+    pub(super) quota_usd: Option<i64>,
+    /// No quota
+    #[arg(long)]
+    pub(super) unlimited: bool,
+    #[command(flatten)]
+    pub(super) limits: Limits,
+    /// The group whose upstreams it may use
+    #[arg(long)]
+    pub(super) group: Option<String>,
+    /// Models it may use, with commas between
+    #[arg(long, value_name = "MODEL,…", value_delimiter = ',', conflicts_with = "all_models")]
+    pub(super) models: Option<Vec<String>>,
+    /// Every model of its group
+    #[arg(long)]
+    pub(super) all_models: bool,
+    /// The person or team it belongs to
+    #[arg(long, conflicts_with = "no_user")]
+    pub(super) user: Option<String>,
+    /// Nobody in particular
+    #[arg(long)]
+    pub(super) no_user: bool,
+    /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UpstreamVerb {
+    /// List the upstreams
+    List(Listing),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PriceVerb {
+    /// List all prices
+    List(Listing),
+    /// Show one model's price in full
+    Show(PriceShow),
+    /// Set a model's price in the pricing file
+    Set(PriceSet),
+    /// Show how a cost comes about
+    Explain(PriceExplain),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PriceShow {
+    /// The model
+    pub(super) model: String,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PriceSet {
+    /// The model, as the provider calls it
+    pub(super) model: String,
+    /// The price at this provider only
+    #[arg(long)]
+    pub(super) provider: Option<String>,
+    /// USD per million input tokens
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(super) input: String,
+    /// USD per million output tokens
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(super) output: String,
+    /// USD per million input tokens read from the provider's cache
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(super) cached_input: Option<String>,
+    /// USD per million input tokens written to the provider's cache
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(super) cache_write: Option<String>,
+    /// USD per million reasoning tokens
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(super) reasoning: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PriceExplain {
+    /// The model
+    pub(super) model: String,
+    /// The provider, where prices differ by provider
+    #[arg(long)]
+    pub(super) provider: Option<String>,
+    /// Input tokens, cached ones included
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) input: u64,
+    /// Of these, read from the provider's cache
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) cached_input: u64,
+    /// Of these, written to the provider's cache
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) cache_write: u64,
+    /// Output tokens, reasoning included
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) output: u64,
+    /// Of these, reasoning
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) reasoning: u64,
+    /// The service tier
+    #[arg(long, default_value = "standard")]
+    pub(super) tier: Tier,
+    /// When (2026-12-31T18:00:00Z, 1h ago as 1h) [default: now]
+    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
+    pub(super) at: Option<super::time::Since>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// A service tier, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Tier {
+    Standard,
+    Batch,
+    Flex,
+    Priority,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LogVerb {
+    /// List records, the latest first
+    List(LogList),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LogList {
+    /// From then on: 1h, 30d, 2026-12-31, 2026-12-31T18:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
+    pub(super) since: Option<super::time::Since>,
+    /// Of this key (name or id)
+    #[arg(long)]
+    pub(super) key: Option<String>,
+    /// For this model, as the client named it
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// At most this many [default: 50; with --json all]
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<u64>,
+    /// One JSON object a line, with every field
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UsageArgs {
+    /// What the sums are grouped by
+    #[arg(long, default_value = "key")]
+    pub(super) by: By,
+    /// From then on: 1h, 30d, 2026-12-31, 2026-12-31T18:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
+    pub(super) since: Option<super::time::Since>,
+    /// Of this key (name or id)
+    #[arg(long)]
+    pub(super) key: Option<String>,
+    /// For this model, as the client named it
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What sums are grouped by, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum By {
+    Key,
+    Model,
+    Upstream,
+    Day,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LedgerVerb {
+    /// Prove that records, hashes, balances and journals agree; exit status 1 if not
+    Verify(Listing),
+}
+
+/// A limit that was given: a number, or none at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limit(pub(super) Option<u64>);
+
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    if text == "none" {
+        return Ok(Limit(None));
+    }
+    // The store keeps signed numbers.
+    let number = text.parse::<u64>().ok().filter(|number| (1..=i64::MAX.unsigned_abs()).contains(number));
+    number.map(|number| Limit(Some(number))).ok_or_else(|| "expected a whole number from 1, or `none`".into())
+}

@@ -1,0 +1,117 @@
+//! `tollgate check`
+
+use super::args::Command;
+use super::price_file::read_book;
+use super::terminal::{Failure, Outcome, Terminal, plain};
+use crate::config::{self, Config, StoreUrl, UnknownModel};
+use crate::keyring::Keys;
+use crate::price::PriceBook;
+use crate::serve::SystemClock;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tollgate_plugin_api::Ports;
+
+/// Models that are named in a remark.
+const NAMES_MAX: usize = 20;
+
+pub(super) fn check(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
+    let mut wrong = Vec::new();
+    let config = collect(command.config(terminal), &mut wrong)?;
+    // The prices are looked at even if something else in the file is wrong.
+    let places = match &config {
+        Some(config) => Some(config.clone()),
+        None => command.places(terminal).ok(),
+    };
+    let book = match &places {
+        Some(config) => collect(read_book(config), &mut wrong)?,
+        None => None,
+    };
+    if let (Some(config), Some(book)) = (&config, &book) {
+        collect(cross_check(config, book), &mut wrong)?;
+    }
+    match (config, book) {
+        (Some(config), Some(book)) if wrong.is_empty() => summary(&config, &book, terminal),
+        _ => Err(Failure::Usage(wrong)),
+    }
+}
+
+/// The same checks before serving.
+pub(super) fn validate(config: &Config) -> Result<(), Failure> {
+    let mut wrong = Vec::new();
+    if let Some(book) = collect(read_book(config), &mut wrong)? {
+        collect(cross_check(config, &book), &mut wrong)?;
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::Usage(wrong)) }
+}
+
+/// Keeps what is wrong for later, so that all of it comes at once.
+fn collect<T>(result: Result<T, Failure>, wrong: &mut Vec<String>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Failure::Usage(lines)) => {
+            wrong.extend(lines);
+            Ok(None)
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Everything that `serve` would build.
+fn cross_check(config: &Config, book: &PriceBook) -> Result<(), Failure> {
+    let ports = Ports { keys: Arc::new(Keys::new()), clock: Arc::new(SystemClock) };
+    config::build(config, Arc::new(book.clone()), &ports, None).map(drop)?;
+    Ok(())
+}
+
+fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Outcome {
+    let models: BTreeSet<&str> =
+        config.upstreams.iter().flat_map(|row| &row.models).map(|model| &*model.name).collect();
+    let groups: BTreeSet<&str> = config.upstreams.iter().flat_map(|row| &row.groups).map(String::as_str).collect();
+    let names: Vec<&str> = config.upstreams.iter().map(|row| &*row.name).collect();
+    let unpriced = unpriced(config, book);
+    let listed = |names: &[&str]| if names.is_empty() { "none".into() } else { plain(&names.join(", ")) };
+    let StoreUrl::Sqlite(store) = &config.store.url;
+    let file = &config.pricing.file;
+    let prices = match (book.iter().count(), file.exists()) {
+        (0, false) => format!("none: there is no {}", file.display()),
+        (count, true) => format!("{count} in {} (version {})", file.display(), book.version()),
+        (count, false) => format!("{count} built in (version {}): there is no {}", book.version(), file.display()),
+    };
+    let listen: Vec<String> = config.server.listen.iter().map(ToString::to_string).collect();
+    let source = config.file.as_ref().map_or_else(|| "environment variables".into(), |file| file.display().to_string());
+    terminal.pairs(&[
+        ("config", source),
+        ("listen", listen.join(", ")),
+        ("upstreams", format!("{}: {}", names.len(), listed(&names))),
+        ("groups", listed(&groups.into_iter().collect::<Vec<_>>())),
+        ("models", format!("{}, {} of them without a price", models.len(), unpriced.len())),
+        ("prices", prices),
+        ("store", store.display().to_string()),
+        ("journal", config.ledger.journal_dir.display().to_string()),
+    ])?;
+    if config.upstreams.is_empty() {
+        terminal.remark("Note: there is no upstream, so no request can be answered.")?;
+    }
+    if !unpriced.is_empty() {
+        let fate = match config.pricing.unknown_model {
+            UnknownModel::RejectIfQuota => "keys with a quota are refused, others pass unbilled",
+            UnknownModel::Reject => "requests are refused",
+            UnknownModel::Allow => "requests pass unbilled",
+        };
+        let mut names = plain(&unpriced.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(", "));
+        if let Some(more @ 1..) = unpriced.len().checked_sub(NAMES_MAX) {
+            names.push_str(&format!(" and {more} more"));
+        }
+        terminal.remark(&format!("Note: without a price ({fate}): {names}"))?;
+    }
+    Ok(writeln!(terminal.out, "Everything is in order.")?)
+}
+
+/// Models that some upstream serves and the book has no price for.
+fn unpriced<'c>(config: &'c Config, book: &PriceBook) -> BTreeSet<&'c str> {
+    let offers = config.upstreams.iter().flat_map(|row| row.models.iter().map(move |model| (row, model)));
+    offers
+        .filter(|(row, model)| book.find(&row.provider, &model.upstream_model, &model.name).is_none())
+        .map(|(_, model)| &*model.name)
+        .collect()
+}

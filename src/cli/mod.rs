@@ -1,0 +1,137 @@
+//! The commands. Each reads the configuration and opens the store or the price book by itself, beside a running server:
+//! it writes limits and rows, never balances. Exit status: 0 done, 1 it did not work out, 2 the command line or a file is
+//! wrong.
+
+mod amount;
+mod args;
+mod check;
+mod demo;
+mod key;
+mod key_text;
+mod ledger;
+mod log;
+mod price;
+mod price_file;
+mod serve;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod time;
+mod upstream;
+mod usage;
+
+pub use terminal::Terminal;
+
+use crate::config::{Config, StoreUrl};
+use crate::store::{SqliteStore, Store};
+use args::{Command, Verb};
+use clap::Parser;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use terminal::Failure;
+
+/// The config file that is used when none is named and it is there.
+const CONFIG_DEFAULT: &str = "tollgate.toml";
+
+/// Runs the command line of this process; returns its exit status.
+pub fn main() -> u8 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut terminal = Terminal {
+        out: &mut io::BufWriter::new(io::stdout()),
+        err: &mut io::stderr(),
+        env: &|name| std::env::var(name).ok(),
+        now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+        width: comfy_table::Table::new().width(),
+    };
+    run(std::env::args_os(), &mut terminal)
+}
+
+/// Runs a command line, the program's name first; returns the exit status.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>, terminal: &mut Terminal<'_>) -> u8 {
+    let command = match Command::try_parse_from(arguments) {
+        Ok(command) => command,
+        Err(error) => {
+            let to: &mut dyn Write = if error.use_stderr() { terminal.err } else { terminal.out };
+            // Nobody there to read it: nothing else to do.
+            let _ = write!(to, "{}", error.render()).and_then(|()| to.flush());
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let outcome = dispatch(&command, terminal).and_then(|()| Ok(terminal.out.flush()?));
+    let (status, lines) = match outcome {
+        Ok(()) | Err(Failure::Closed) => return 0,
+        Err(Failure::Runtime(message)) => (1, vec![format!("tollgate: {message}")]),
+        Err(Failure::Usage(lines)) => (2, lines),
+    };
+    // What was written before the failure comes first.
+    let _ = terminal.out.flush();
+    for line in lines {
+        let _ = writeln!(terminal.err, "{line}");
+    }
+    status
+}
+
+fn dispatch(command: &Command, terminal: &mut Terminal<'_>) -> terminal::Outcome {
+    match &command.verb {
+        Verb::Serve => serve::serve(command, terminal),
+        Verb::Demo(demo) => demo::demo(demo, terminal),
+        Verb::Check => check::check(command, terminal),
+        Verb::Key(verb) => key::run(verb, command, terminal),
+        Verb::Upstream(args::UpstreamVerb::List(listing)) => upstream::list(listing.json, command, terminal),
+        Verb::Price(verb) => price::run(verb, command, terminal),
+        Verb::Log(args::LogVerb::List(list)) => log::list(list, command, terminal),
+        Verb::Usage(arguments) => usage::run(arguments, command, terminal),
+        Verb::Ledger(args::LedgerVerb::Verify(listing)) => ledger::verify(listing.json, command, terminal),
+    }
+}
+
+impl Command {
+    /// The config file: the one that was named, else the default one if it is there.
+    fn config_file(&self) -> Option<&Path> {
+        let default = Path::new(CONFIG_DEFAULT);
+        self.config.as_deref().or_else(|| default.exists().then_some(default))
+    }
+
+    /// The whole configuration.
+    fn config(&self, terminal: &Terminal<'_>) -> Result<Config, Failure> {
+        match self.config_file() {
+            Some(file) => Ok(Config::load(file, terminal.env)?),
+            None => Ok(Config::from_environment(terminal.env)),
+        }
+    }
+
+    /// As much of it as a command needs that does not serve.
+    fn places(&self, terminal: &Terminal<'_>) -> Result<Config, Failure> {
+        match self.config_file() {
+            Some(file) => Ok(Config::load_places(file, terminal.env)?),
+            None => Ok(Config::from_environment(terminal.env)),
+        }
+    }
+}
+
+/// Opens the store, making it if it is not there yet.
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
+    let StoreUrl::Sqlite(path) = &config.store.url;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::Runtime(format!("cannot make the folder {}: {error}", folder.display())))?;
+    }
+    Ok(Arc::new(SqliteStore::open(path, config.ledger.durability)?))
+}
+
+/// Opens the store for a command that only reads. Not there yet: says so, and why, on standard error.
+fn open_to_read(config: &Config, terminal: &mut Terminal<'_>) -> Result<Option<Arc<dyn Store>>, Failure> {
+    let StoreUrl::Sqlite(path) = &config.store.url;
+    if path.exists() {
+        return open_store(config).map(Some);
+    }
+    terminal.remark(&format!(
+        "There is no database at {} yet: `tollgate serve` and `tollgate key create NAME` make it. \
+         (Another one is named by `-c FILE`.)",
+        path.display()
+    ))?;
+    Ok(None)
+}

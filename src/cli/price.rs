@@ -1,0 +1,214 @@
+//! `tollgate price …`
+
+use super::amount::usd;
+use super::args::{Command, PriceExplain, PriceSet, PriceShow, PriceVerb, Tier};
+use super::price_file::{default_prices, read_book, read_text, write_atomically};
+use super::terminal::{Failure, Outcome, Terminal, plain};
+use crate::config::Config;
+use crate::config::near::did_you_mean;
+use crate::price::{Price, PriceBook, set_price};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageSource};
+
+/// A price as `--json` shows it. Amounts are exact decimals, so they are strings.
+#[derive(Serialize)]
+struct PriceJson<'a> {
+    model: &'a str,
+    provider: Option<&'a str>,
+    aliases: Vec<&'a str>,
+    context_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    usd_per_million: BTreeMap<&'static str, String>,
+}
+
+pub(super) fn run(verb: &PriceVerb, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
+    let config = command.places(terminal)?;
+    match verb {
+        PriceVerb::List(listing) => list(listing.json, &config, terminal),
+        PriceVerb::Show(arguments) => show(arguments, &config, terminal),
+        PriceVerb::Set(arguments) => set(arguments, &config, terminal),
+        PriceVerb::Explain(arguments) => explain(arguments, &config, terminal),
+    }
+}
+
+fn list(json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
+    let book = read_book(config)?;
+    if json {
+        return book.iter().try_for_each(|price| terminal.json(&object(price, terminal.now_ms)));
+    }
+    if book.is_empty() {
+        let file = config.pricing.file.display();
+        return terminal.remark(&format!(
+            "There are no prices in {file}. Set one: tollgate price set MODEL --input USD --output USD"
+        ));
+    }
+    let now_ms = terminal.now_ms;
+    let rows = book.iter().map(|price| {
+        let rates: BTreeMap<_, _> = price.rates_usd(now_ms).into_iter().collect();
+        let rate = |class: &str| rates.get(class).cloned().unwrap_or_default();
+        vec![
+            plain(&price.model),
+            price.provider.as_deref().map(plain).unwrap_or_default(),
+            rate("input"),
+            rate("cached_input"),
+            rate("output"),
+            price.context_tokens.map(|tokens| tokens.to_string()).unwrap_or_default(),
+        ]
+    });
+    terminal.table(&["model", "provider", "input $/M", "cached", "output $/M", "context"], &[2, 3, 4, 5], rows)
+}
+
+fn object(price: &Price, now_ms: i64) -> PriceJson<'_> {
+    PriceJson {
+        model: &price.model,
+        provider: price.provider.as_deref(),
+        aliases: price.aliases.iter().map(AsRef::as_ref).collect(),
+        context_tokens: price.context_tokens,
+        max_output_tokens: price.output_tokens_max,
+        usd_per_million: price.rates_usd(now_ms).into_iter().collect(),
+    }
+}
+
+fn show(arguments: &PriceShow, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
+    let book = read_book(config)?;
+    let prices = named(&book, &arguments.model);
+    if prices.is_empty() {
+        return Err(missing(&arguments.model, &book, config));
+    }
+    for (index, price) in prices.into_iter().enumerate() {
+        let object = object(price, terminal.now_ms);
+        if arguments.json {
+            terminal.json(&object)?;
+            continue;
+        }
+        if index > 0 {
+            writeln!(terminal.out)?;
+        }
+        let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
+        let mut pairs = vec![
+            ("model", plain(object.model)),
+            ("provider", object.provider.map_or_else(|| "all without a row of their own".into(), plain)),
+            ("aliases", plain(&object.aliases.join(", "))),
+            ("context tokens", count(object.context_tokens)),
+            ("most output tokens", count(object.max_output_tokens)),
+        ];
+        let rates = price.rates_usd(terminal.now_ms).into_iter();
+        pairs.extend(rates.map(|(class, rate)| (class, format!("{rate} USD per million tokens"))));
+        terminal.pairs(&pairs)?;
+    }
+    Ok(())
+}
+
+/// Every row of this name, whatever its provider.
+fn named<'b>(book: &'b PriceBook, model: &str) -> Vec<&'b Price> {
+    let is = |name: &str| name.eq_ignore_ascii_case(model);
+    let rows = book.iter().filter(|price| is(&price.model) || price.aliases.iter().any(|alias| is(alias)));
+    let mut rows: Vec<&Price> = rows.map(AsRef::as_ref).collect();
+    if rows.is_empty() {
+        rows.extend(book.find("", model, model).map(AsRef::as_ref));
+    }
+    rows
+}
+
+fn missing(model: &str, book: &PriceBook, config: &Config) -> Failure {
+    let guess = did_you_mean(model, book.iter().map(|price| &*price.model));
+    let file = config.pricing.file.display();
+    Failure::Runtime(format!(
+        "{file} has no price for `{0}`{guess}\nSet one: tollgate price set {0} --input USD --output USD",
+        plain(model)
+    ))
+}
+
+fn set(arguments: &PriceSet, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
+    let file = &config.pricing.file;
+    let before = read_text(file)?;
+    let text = before.as_deref().unwrap_or_else(|| default_prices(config));
+    // A file with a mistake in it is shown with the mistake's place.
+    PriceBook::parse(text).map_err(|errors| super::price_file::listed(file, &errors))?;
+    let given = [
+        ("input", Some(&arguments.input)),
+        ("output", Some(&arguments.output)),
+        ("cached_input", arguments.cached_input.as_ref()),
+        ("cache_write", arguments.cache_write.as_ref()),
+        ("reasoning", arguments.reasoning.as_ref()),
+    ];
+    let prices: Vec<(&str, &str)> = given.into_iter().filter_map(|(key, usd)| Some((key, usd?.as_str()))).collect();
+    let edit = set_price(text, arguments.provider.as_deref(), &arguments.model, &prices)
+        .map_err(|message| Failure::Usage(vec![format!("tollgate: {message}")]))?;
+    write_atomically(file, &edit.text)
+        .map_err(|error| Failure::Runtime(format!("{}: cannot be written: {error}", file.display())))?;
+    let what = match (&before, edit.created) {
+        (None, _) => "made with",
+        (_, true) => "has a new row for",
+        _ => "has new prices for",
+    };
+    writeln!(terminal.out, "{} {what} {}", file.display(), plain(&arguments.model))?;
+    if !edit.kept.is_empty() {
+        terminal.remark(&format!("Note: left as they were: {}", edit.kept.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn explain(arguments: &PriceExplain, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
+    let parts = arguments.cached_input.checked_add(arguments.cache_write);
+    if parts.is_none_or(|parts| parts > arguments.input) || arguments.reasoning > arguments.output {
+        let message = "tollgate: --input is all input, with --cached-input and --cache-write as parts of it; \
+                       --output is all output, with --reasoning as a part of it";
+        return Err(Failure::Usage(vec![message.into()]));
+    }
+    let book = read_book(config)?;
+    let price = match &arguments.provider {
+        Some(provider) => book.find(provider, &arguments.model, &arguments.model).map(AsRef::as_ref),
+        None => book.find("", &arguments.model, &arguments.model).map(AsRef::as_ref),
+    };
+    let Some(price) = price else { return Err(elsewhere(arguments, &book, config)) };
+    let metered = metered(arguments);
+    let at_ms = arguments.at.map_or(terminal.now_ms, |at| at.resolve(terminal.now_ms));
+    let cost = book.cost(Some(price), &metered, at_ms);
+    let lines = book.explain(Some(price), &metered, at_ms);
+    if arguments.json {
+        for line in &lines {
+            terminal.json(&serde_json::json!({ "what": line.what, "how": line.how, "usd": line.usd() }))?;
+        }
+        let version = book.version();
+        return terminal
+            .json(&serde_json::json!({ "what": "cost", "cost_nanos": cost.nanos, "price_version": version }));
+    }
+    for line in &lines {
+        writeln!(terminal.out, "{line}")?;
+    }
+    Ok(writeln!(terminal.out, "cost: {} ({} nano-USD), price version {}", usd(cost.nanos), cost.nanos, book.version())?)
+}
+
+/// There is no such price; perhaps there is one at a provider.
+fn elsewhere(arguments: &PriceExplain, book: &PriceBook, config: &Config) -> Failure {
+    let rows = named(book, &arguments.model);
+    let providers: Vec<String> = rows.iter().filter_map(|price| price.provider.as_deref().map(plain)).collect();
+    if providers.is_empty() {
+        return missing(&arguments.model, book, config);
+    }
+    let message =
+        format!("`{}` has prices by provider: give --provider {}", plain(&arguments.model), providers.join(" or "));
+    Failure::Runtime(message)
+}
+
+fn metered(arguments: &PriceExplain) -> Metered {
+    Metered {
+        usage: Usage {
+            input_tokens: arguments.input,
+            cached_input_tokens: arguments.cached_input,
+            cache_write_tokens: arguments.cache_write,
+            output_tokens: arguments.output,
+            reasoning_tokens: arguments.reasoning,
+        },
+        tier: match arguments.tier {
+            Tier::Standard => ServiceTier::Standard,
+            Tier::Batch => ServiceTier::Batch,
+            Tier::Flex => ServiceTier::Flex,
+            Tier::Priority => ServiceTier::Priority,
+        },
+        source: UsageSource::Reported,
+        ..Metered::default()
+    }
+}

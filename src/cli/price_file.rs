@@ -1,0 +1,64 @@
+//! The pricing file: read with the places of its errors, written in one piece.
+
+use super::terminal::Failure;
+use crate::config::Config;
+use crate::price::{self, PriceBook, PriceError};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The prices that stand in where the pricing file is missing: those that come with the binary if nobody configured
+/// anything, none if somebody did.
+pub(super) fn default_prices(config: &Config) -> &'static str {
+    if config.file.is_some() { "" } else { price::SEED }
+}
+
+/// The file's text; none: there is no such file.
+pub(super) fn read_text(file: &Path) -> Result<Option<String>, Failure> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::Usage(vec![format!("{}: cannot be read: {error}", file.display())])),
+    }
+}
+
+/// The price book of the file, or of what stands in for it.
+pub(super) fn read_book(config: &Config) -> Result<PriceBook, Failure> {
+    let file = &config.pricing.file;
+    let text = read_text(file)?;
+    PriceBook::parse(text.as_deref().unwrap_or_else(|| default_prices(config))).map_err(|errors| listed(file, &errors))
+}
+
+/// Errors with their places, one a line.
+pub(super) fn listed(file: &Path, errors: &[PriceError]) -> Failure {
+    Failure::Usage(errors.iter().map(|error| format!("{}:{error}", file.display())).collect())
+}
+
+/// Replaces a file's content so that a reader sees all of it or nothing, also after a crash. A link stays a link, and the
+/// permissions stay.
+pub(super) fn write_atomically(file: &Path, text: &str) -> io::Result<()> {
+    let target = match fs::canonicalize(file) {
+        Ok(target) => target,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => file.to_owned(),
+        Err(error) => return Err(error),
+    };
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    let beside: PathBuf = folder.join(format!(".{name}.{}.new", std::process::id()));
+    let written = (|| {
+        let mut new = File::create(&beside)?;
+        new.write_all(text.as_bytes())?;
+        if let Ok(old) = fs::metadata(&target) {
+            new.set_permissions(old.permissions())?;
+        }
+        new.sync_all()?;
+        fs::rename(&beside, &target)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+        return written;
+    }
+    // The new name lasts only once the folder is written, too. Not every file system can do that.
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! `tollgate serve`
+
+use super::args::Command;
+use super::check::validate;
+use super::open_store;
+use super::price_file::default_prices;
+use super::terminal::{Failure, Outcome, Terminal};
+use crate::config::{Config, Upstream};
+use crate::dialect::DialectId;
+use crate::keyring::new_credential;
+use crate::provider::providers;
+use crate::serve::{self, Origin};
+use crate::store::NewKey;
+use secrecy::{ExposeSecret, SecretString};
+use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use tracing_subscriber::EnvFilter;
+
+/// The environment variable that says what is logged, in the form of `RUST_LOG`.
+const LOG_VARIABLE: &str = "TOLLGATE_LOG";
+/// What is logged when it is not set.
+const LOG_DEFAULT: &str = "warn,tollgate=info";
+/// The name of the key that a start without a config file makes.
+const FIRST_KEY_NAME: &str = "first";
+
+pub(super) fn serve(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
+    let config_file = command.config_file().map(PathBuf::from);
+    let config = command.config(terminal)?;
+    if config_file.is_none() && config.upstreams.is_empty() {
+        return Err(nothing_to_serve());
+    }
+    let first = config_file.is_none();
+    let origin = Origin { config_file, default_prices: default_prices(&config), scratch_folder: None };
+    run(config, origin, first, terminal)
+}
+
+/// Serves, and shows how to begin once everything is open. `first`: if there is no key yet, one is made.
+pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Terminal<'_>) -> Outcome {
+    validate(&config)?;
+    log_to_stderr(terminal.env);
+    let key = if first { FirstKey::make(&config, terminal.now_ms)? } else { FirstKey::NotNeeded };
+    let mut begun = false;
+    let ended = serve::run(config.clone(), origin, |snapshot| {
+        begun = true;
+        // A terminal that is gone is no reason not to serve.
+        let _ = tell(&config, snapshot.model_count(), &key, terminal.out);
+    });
+    if !begun {
+        key.take_back(&config, terminal.now_ms);
+    }
+    ended.map_err(Failure::Runtime)
+}
+
+fn nothing_to_serve() -> Failure {
+    let ready = providers().values().filter(|row| !row.default_models.is_empty());
+    let mut variables: Vec<&str> = ready.filter_map(|row| row.env.as_deref()).collect();
+    variables.sort_unstable();
+    Failure::Usage(vec![
+        "tollgate: there is nothing to serve: no config file (tollgate.toml, or -c FILE) and no provider's key.".into(),
+        format!("Set one of {},", variables.join(", ")),
+        "write a tollgate.toml with an [[upstream]], or try `tollgate demo`, which needs no account.".into(),
+    ])
+}
+
+/// Logs of the gateway and of Pingora. A second call changes nothing.
+fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>) {
+    let wanted = env(LOG_VARIABLE).or_else(|| env("RUST_LOG")).filter(|wanted| !wanted.is_empty());
+    let filter =
+        wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(LOG_DEFAULT));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).try_init();
+}
+
+/// The key of a first start. Made before the server starts, so that it is in force at once; shown when it has started.
+pub(super) enum FirstKey {
+    /// Made: its id and secret.
+    Made(i64, SecretString),
+    /// There are keys already.
+    NotNeeded,
+}
+
+impl FirstKey {
+    /// Makes a key if the store has none.
+    pub(super) fn make(config: &Config, now_ms: i64) -> Result<Self, Failure> {
+        let store = open_store(config)?;
+        let mut any = false;
+        store.key_list(&mut |_| any = true)?;
+        if any {
+            return Ok(Self::NotNeeded);
+        }
+        let credential = new_credential();
+        let new = NewKey { name: FIRST_KEY_NAME.into(), group: "default".into(), ..NewKey::default() };
+        let row = store.key_create(&new, &credential.digest, now_ms)?;
+        Ok(Self::Made(row.key.id, credential.secret))
+    }
+
+    /// Deletes a key that nobody has seen, so that the next start makes another one.
+    pub(super) fn take_back(&self, config: &Config, now_ms: i64) {
+        if let (Self::Made(id, _), Ok(store)) = (self, open_store(config)) {
+            let _ = store.key_delete(*id, now_ms);
+        }
+    }
+}
+
+/// What is running, and how to use it.
+pub(super) fn tell(config: &Config, models: usize, key: &FirstKey, out: &mut dyn Write) -> io::Result<()> {
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let url = |address: &SocketAddr| format!("{scheme}://{}", reachable(*address));
+    let listen: Vec<String> = config.server.listen.iter().map(url).collect();
+    writeln!(out, "Tollgate {} listens on {}", env!("CARGO_PKG_VERSION"), listen.join(", "))?;
+    if let Some(metrics) = config.server.metrics_listen {
+        writeln!(out, "Metrics: http://{}/metrics", reachable(metrics))?;
+    }
+    let names: Vec<&str> = config.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    writeln!(out, "Upstreams: {} ({models} models)", if names.is_empty() { "none".into() } else { names.join(", ") })?;
+    match key {
+        FirstKey::Made(_, secret) => {
+            writeln!(out, "\nYour first key, shown this once:\n\n    {}\n", secret.expose_secret())?;
+            if let (Some(base), Some(upstream)) = (listen.first(), config.upstreams.first()) {
+                writeln!(out, "Try it:\n\n{}\n", curl(base, upstream, secret.expose_secret()))?;
+            }
+        }
+        FirstKey::NotNeeded if config.file.is_none() => {
+            writeln!(
+                out,
+                "Keys: `tollgate key list`; one more: `tollgate key create NAME`; a lost secret: `tollgate key rotate NAME`"
+            )?;
+        }
+        FirstKey::NotNeeded => {}
+    }
+    out.flush()
+}
+
+/// An address as a client on this machine reaches it.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// A request in the upstream's own dialect, to be pasted into a shell.
+fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
+    let model = upstream.models.first().map_or("MODEL", |model| &*model.name);
+    let dialect = providers().get(&upstream.provider).and_then(|row| row.dialects.first()).copied();
+    let chat =
+        format!(r#"{{"model":"{model}","max_tokens":200,"messages":[{{"role":"user","content":"Say hello."}}]}}"#);
+    let (path, header, body) = match dialect.unwrap_or(DialectId::OpenAi) {
+        DialectId::OpenAi => {
+            let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Say hello."}}]}}"#);
+            ("/v1/chat/completions".into(), format!("Authorization: Bearer {key}"), body)
+        }
+        DialectId::OpenAiResponses => {
+            let body = format!(r#"{{"model":"{model}","input":"Say hello."}}"#);
+            ("/v1/responses".into(), format!("Authorization: Bearer {key}"), body)
+        }
+        DialectId::Anthropic => ("/v1/messages".into(), format!("x-api-key: {key}"), chat),
+        DialectId::Gemini => {
+            let body = r#"{"contents":[{"parts":[{"text":"Say hello."}]}]}"#.to_string();
+            (format!("/v1beta/models/{model}:generateContent"), format!("x-goog-api-key: {key}"), body)
+        }
+    };
+    format!(
+        "    curl {base}{path} \\\n      -H '{header}' \\\n      -H 'Content-Type: application/json' \\\n      -d '{body}'"
+    )
+}

@@ -1,0 +1,105 @@
+//! Where a command reads from and writes to, and how it ends.
+
+use crate::config::ConfigError;
+use crate::store::{StoreError, StoreErrorKind};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::io::{self, Write};
+
+/// Everything outside that a command touches, so that it can be run without a process.
+pub struct Terminal<'a> {
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error.
+    pub err: &'a mut dyn Write,
+    /// Looks up environment variables.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Unix time in milliseconds.
+    pub now_ms: i64,
+    /// Columns of the terminal; none: output is not for a terminal, and lines may be as long as they are.
+    pub width: Option<u16>,
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Exit status 1: it did not work out.
+    Runtime(String),
+    /// Exit status 2: the command line or a file is wrong. One or more lines.
+    Usage(Vec<String>),
+    /// Nobody reads the output any more. No failure.
+    Closed,
+}
+
+pub(super) type Outcome = Result<(), Failure>;
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Runtime(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error.kind {
+            StoreErrorKind::Invalid => Self::Usage(vec![error.message]),
+            _ => Self::Runtime(error.message),
+        }
+    }
+}
+
+impl From<Vec<ConfigError>> for Failure {
+    fn from(errors: Vec<ConfigError>) -> Self {
+        Self::Usage(errors.iter().map(ConfigError::to_string).collect())
+    }
+}
+
+impl Terminal<'_> {
+    /// One JSON object, on one line.
+    pub(super) fn json(&mut self, object: &impl serde::Serialize) -> Outcome {
+        let line = serde_json::to_string(object).map_err(|error| Failure::Runtime(error.to_string()))?;
+        Ok(writeln!(self.out, "{line}")?)
+    }
+
+    /// A table that fits the terminal. `right`: the columns with numbers.
+    pub(super) fn table(&mut self, head: &[&str], right: &[usize], rows: impl Iterator<Item = Vec<String>>) -> Outcome {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).force_no_tty();
+        if let Some(width) = self.width {
+            table.set_width(width);
+        }
+        table.set_header(head.iter().map(|title| title.to_uppercase()));
+        table.add_rows(rows);
+        for (index, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            if right.contains(&index) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for line in table.lines() {
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Names and values, one a line; empty values are left out.
+    pub(super) fn pairs(&mut self, pairs: &[(&str, String)]) -> Outcome {
+        let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+            writeln!(self.out, "{name:width$}  {value}")?;
+        }
+        Ok(())
+    }
+
+    /// A remark for people, kept apart from what a script reads.
+    pub(super) fn remark(&mut self, text: &str) -> Outcome {
+        Ok(writeln!(self.err, "{text}")?)
+    }
+}
+
+/// What may stand in a cell: control characters (an escape sequence in a client's model name) are replaced.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

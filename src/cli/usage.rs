@@ -1,0 +1,99 @@
+//! `tollgate usage`
+
+use super::amount::usd;
+use super::args::{By, Command, UsageArgs};
+use super::open_to_read;
+use super::terminal::{Outcome, Terminal, plain};
+use crate::store::{KeyRef, LedgerFilter, UsageBy, UsageSum};
+use serde::Serialize;
+
+/// A sum as `--json` shows it.
+#[derive(Serialize)]
+struct SumJson<'a> {
+    by: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<i64>,
+    requests: u64,
+    input_tokens: u64,
+    cached_input_tokens: u64,
+    cache_write_tokens: u64,
+    output_tokens: u64,
+    reasoning_tokens: u64,
+    cost_nanos: i64,
+    estimated: u64,
+    price_missing: u64,
+}
+
+pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
+    let config = command.places(terminal)?;
+    let Some(store) = open_to_read(&config, terminal)? else { return Ok(()) };
+    let (by, word) = match arguments.by {
+        By::Key => (UsageBy::Key, "key"),
+        By::Model => (UsageBy::Model, "model"),
+        By::Upstream => (UsageBy::Upstream, "upstream"),
+        By::Day => (UsageBy::Day, "day"),
+    };
+    let filter = LedgerFilter {
+        since_ms: arguments.since.map(|since| since.resolve(terminal.now_ms)),
+        key: arguments.key.as_deref().map(KeyRef::parse),
+        model: arguments.model.clone(),
+        limit: None,
+    };
+    let sums = store.usage_sums(by, &filter)?;
+    if arguments.json {
+        return sums.iter().try_for_each(|sum| terminal.json(&object(word, sum)));
+    }
+    if sums.is_empty() {
+        return terminal.remark("There is nothing to sum up: no record matches.");
+    }
+    let head = [word, "requests", "input", "cached", "output", "cost", ""];
+    let total = total(&sums);
+    let rows = sums.iter().chain((sums.len() > 1).then_some(&total)).map(row);
+    terminal.table(&head, &[1, 2, 3, 4, 5], rows)
+}
+
+fn object<'a>(by: &'static str, sum: &'a UsageSum) -> SumJson<'a> {
+    SumJson {
+        by,
+        name: &sum.name,
+        key_id: sum.key_id,
+        requests: sum.requests,
+        input_tokens: sum.usage.input_tokens,
+        cached_input_tokens: sum.usage.cached_input_tokens,
+        cache_write_tokens: sum.usage.cache_write_tokens,
+        output_tokens: sum.usage.output_tokens,
+        reasoning_tokens: sum.usage.reasoning_tokens,
+        cost_nanos: sum.cost_nanos,
+        estimated: sum.estimated,
+        price_missing: sum.price_missing,
+    }
+}
+
+fn row(sum: &UsageSum) -> Vec<String> {
+    let remarks = [(sum.estimated, "estimated"), (sum.price_missing, "without a price")];
+    let remarks = remarks.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    vec![
+        if sum.name.is_empty() { "(unknown)".into() } else { plain(&sum.name) },
+        sum.requests.to_string(),
+        sum.usage.input_tokens.to_string(),
+        sum.usage.cached_input_tokens.to_string(),
+        sum.usage.output_tokens.to_string(),
+        usd(sum.cost_nanos),
+        remarks.collect::<Vec<_>>().join(", "),
+    ]
+}
+
+fn total(sums: &[UsageSum]) -> UsageSum {
+    let mut total = UsageSum { name: "total".into(), ..UsageSum::default() };
+    for sum in sums {
+        total.requests = total.requests.saturating_add(sum.requests);
+        total.usage.input_tokens = total.usage.input_tokens.saturating_add(sum.usage.input_tokens);
+        total.usage.cached_input_tokens = total.usage.cached_input_tokens.saturating_add(sum.usage.cached_input_tokens);
+        total.usage.output_tokens = total.usage.output_tokens.saturating_add(sum.usage.output_tokens);
+        total.cost_nanos = total.cost_nanos.saturating_add(sum.cost_nanos);
+        total.estimated = total.estimated.saturating_add(sum.estimated);
+        total.price_missing = total.price_missing.saturating_add(sum.price_missing);
+    }
+    total
+}

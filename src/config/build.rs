@@ -1,0 +1,262 @@
+//! Config → Snapshot: upstreams, routes and prices put together, and every check that needs more than the file.
+
+use super::{Config, ConfigError};
+use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier};
+use crate::dialect::DialectId;
+use crate::dialect::answer::ListedModel;
+use crate::plugins::PLUGINS;
+use crate::price::{Price, PriceBook};
+use crate::provider::{self, Provider};
+use crate::proxy::{Addresses, Fragments};
+use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
+use http::HeaderValue;
+use secrecy::ExposeSecret;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_plugin_api::Ports;
+
+/// The largest context window that is common: what a hold assumes where the price book does not say one.
+const CONTEXT_TOKENS_DEFAULT: u64 = 1_048_576;
+
+/// Builds the runtime view. `previous` lends its breakers and resolved addresses to the upstreams that stayed.
+///
+/// # Errors
+/// Everything that is wrong, each with its place in the file.
+pub fn build(
+    config: &Config,
+    prices: Arc<PriceBook>,
+    ports: &Ports,
+    previous: Option<&Snapshot>,
+) -> Result<Snapshot, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let upstreams = upstreams(config, previous, &mut errors);
+    let plugins = plugins(config, ports, &mut errors);
+    let strategy = balance::strategy(&config.routing.strategy);
+    if strategy.is_none() {
+        let strategies: Vec<_> = balance::STRATEGIES.iter().map(|strategy| strategy.name()).collect();
+        let message = format!("unknown strategy, expected one of {}", strategies.join(", "));
+        errors.push(config.error("routing.strategy", message));
+    }
+    let (Some(strategy), true) = (strategy, errors.is_empty()) else { return Err(errors) };
+    let groups = groups(config, &upstreams, &prices);
+    Ok(Snapshot {
+        upstreams,
+        prices,
+        unknown_model: config.pricing.unknown_model,
+        routing: routing(config),
+        strategy,
+        plugins,
+        request_body_bytes_max: config.server.request_body_bytes_max,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        groups,
+    })
+}
+
+fn upstreams(config: &Config, previous: Option<&Snapshot>, errors: &mut Vec<ConfigError>) -> Vec<Arc<Upstream>> {
+    let policy = BreakerPolicy {
+        failures_to_open: config.breaker.failures_to_open,
+        open_ms: config.breaker.open_ms,
+        // A probe that has not reported by the time a request would have failed is lost.
+        probe_ms: config.routing.first_token_timeout_ms.max(config.routing.connect_timeout_ms),
+    };
+    let mut built = Vec::with_capacity(config.upstreams.len());
+    for (index, row) in config.upstreams.iter().enumerate() {
+        let Some(provider) = provider::providers().get(&row.provider) else {
+            errors.push(config.error(&format!("upstream[{index}].provider"), "unknown provider"));
+            continue;
+        };
+        let before = previous.and_then(|snapshot| {
+            snapshot.upstreams.iter().find(|upstream| *upstream.name == *row.name && upstream.provider.name == row.provider)
+        });
+        match upstream(row, provider, policy, before.map(|upstream| &**upstream)) {
+            Ok(upstream) => built.push(Arc::new(upstream)),
+            Err((key, message)) => errors.push(config.error(&format!("upstream[{index}].{key}"), message)),
+        }
+    }
+    built
+}
+
+fn upstream(
+    row: &super::Upstream,
+    provider: &'static Provider,
+    policy: BreakerPolicy,
+    before: Option<&Upstream>,
+) -> Result<Upstream, (&'static str, String)> {
+    let url = &row.base_url;
+    let host = url.host().ok_or(("base_url", "has no host".to_owned()))?.to_owned();
+    let tls = url.scheme_str() == Some("https");
+    let default_port = if tls { 443 } else { 80 };
+    let port = url.port_u16().unwrap_or(default_port);
+    let host_text = if port == default_port { host.clone() } else { format!("{host}:{port}") };
+    let secret = row.api_key.as_ref().map(|key| key.expose_secret()).unwrap_or_default();
+    let credential = provider.auth.header(secret).map_err(|error| ("api_key", error.to_string()))?;
+    let mut hasher = DefaultHasher::new();
+    (&row.name, &host, port, secret).hash(&mut hasher);
+    let breaker = before.map_or_else(|| Arc::new(Breaker::new(policy)), |before| before.breaker.clone());
+    breaker.set_policy(policy);
+    Ok(Upstream {
+        name: row.name.as_str().into(),
+        provider,
+        host_header: HeaderValue::from_str(&host_text).map_err(|_| ("base_url", "has no valid host".to_owned()))?,
+        host,
+        port,
+        tls,
+        base_path: url.path().trim_end_matches('/').to_owned(),
+        credential,
+        secret_fragments: Fragments::of(secret),
+        headers: row.headers.clone(),
+        breaker,
+        observed: before.map_or_else(Arc::default, |before| before.observed.clone()),
+        addresses: Addresses::default(),
+        group_key: hasher.finish(),
+    })
+}
+
+fn plugins(config: &Config, ports: &Ports, errors: &mut Vec<ConfigError>) -> PluginChain {
+    let mut plugins = Vec::new();
+    for row in PLUGINS {
+        let table = config.plugins.get(row.name);
+        if table.is_none() && !row.always {
+            continue;
+        }
+        match (row.build)(table.cloned().unwrap_or_default(), ports) {
+            Ok(plugin) => plugins.push(plugin),
+            Err(message) => errors.push(config.error(&format!("plugins.{}", row.name), message)),
+        }
+    }
+    PluginChain::new(plugins)
+}
+
+fn routing(config: &Config) -> Routing {
+    let from = &config.routing;
+    Routing {
+        attempts_max: from.attempts_max,
+        connect_timeout: Duration::from_millis(from.connect_timeout_ms),
+        first_token_timeout: Duration::from_millis(from.first_token_timeout_ms),
+        response_timeout: Duration::from_millis(from.response_timeout_ms),
+        idle_timeout: Duration::from_millis(from.idle_timeout_ms),
+        first_token_hold: Duration::from_millis(from.first_token_hold_ms),
+        on_client_disconnect: from.on_client_disconnect,
+        drain_time_max: Duration::from_millis(from.drain_ms_max),
+        drain_bytes_max: usize::try_from(from.drain_bytes_max).unwrap_or(usize::MAX),
+        drains_max: from.drains_max,
+        output_tokens_default: from.output_tokens_default,
+        context_tokens_default: CONTEXT_TOKENS_DEFAULT,
+    }
+}
+
+/// One upstream's offer of one model.
+struct Offer {
+    upstream: u32,
+    upstream_model: Arc<str>,
+    weight: u32,
+    priority: u32,
+}
+
+fn groups(
+    config: &Config,
+    upstreams: &[Arc<Upstream>],
+    prices: &PriceBook,
+) -> HashMap<Arc<str>, Group> {
+    let mut offers: BTreeMap<&str, BTreeMap<&str, Vec<Offer>>> = BTreeMap::new();
+    for (index, row) in config.upstreams.iter().enumerate() {
+        for group in &row.groups {
+            let group = offers.entry(group).or_default();
+            for model in &row.models {
+                group.entry(&model.name).or_default().push(Offer {
+                    // A file of 8 MiB cannot name that many.
+                    upstream: u32::try_from(index).unwrap_or(u32::MAX),
+                    upstream_model: model.upstream_model.as_str().into(),
+                    weight: row.weight,
+                    priority: row.priority,
+                });
+            }
+        }
+    }
+    let group = |models: BTreeMap<&str, Vec<Offer>>| {
+        let listed = models
+            .iter()
+            .map(|(name, offers)| ListedModel {
+                id: (*name).into(),
+                owned_by: upstreams[offers[0].upstream as usize].provider.name.as_str().into(),
+            })
+            .collect();
+        let models = models
+            .into_iter()
+            .map(|(name, offers)| {
+                let name: Arc<str> = name.into();
+                let routes = model_routes(&name, &offers, upstreams, prices);
+                (name, routes)
+            })
+            .collect();
+        Group { models, listed }
+    };
+    offers.into_iter().map(|(name, models)| (name.into(), group(models))).collect()
+}
+
+fn model_routes(
+    model: &Arc<str>,
+    offers: &[Offer],
+    upstreams: &[Arc<Upstream>],
+    prices: &PriceBook,
+) -> ModelRoutes {
+    let mut routes = ModelRoutes::default();
+    for dialect in DialectId::ALL {
+        let speaking = offers.iter().filter(|offer| upstreams[offer.upstream as usize].provider.speaks(dialect));
+        routes.by_dialect[dialect.index()] = route(model, speaking, upstreams, prices);
+    }
+    routes
+}
+
+fn route<'a>(
+    model: &Arc<str>,
+    offers: impl Iterator<Item = &'a Offer>,
+    upstreams: &[Arc<Upstream>],
+    prices: &PriceBook,
+) -> Option<Arc<Route>> {
+    let offers: Vec<&Offer> = offers.collect();
+    if offers.is_empty() {
+        return None;
+    }
+    let price_of = |upstream: u32, upstream_model: &str| {
+        prices.find(&upstreams[upstream as usize].provider.name, upstream_model, model).cloned()
+    };
+    let ranks = cost_ranks(offers.iter().map(|offer| price_of(offer.upstream, &offer.upstream_model)));
+    let candidates = offers.iter().zip(ranks).map(|(offer, cost_rank)| {
+        let upstream = &upstreams[offer.upstream as usize];
+        let candidate = Candidate {
+            upstream: offer.upstream,
+            upstream_model: offer.upstream_model.clone(),
+            weight: offer.weight,
+            cost_rank,
+            breaker: upstream.breaker.clone(),
+            observed: upstream.observed.clone(),
+        };
+        (offer.priority, candidate)
+    });
+    let plan = Plan::new(candidates);
+    let in_tier = |tier: &Tier| {
+        tier.candidates.iter().map(|candidate| price_of(candidate.upstream, &candidate.upstream_model)).collect()
+    };
+    let prices: Vec<Vec<Option<Arc<Price>>>> = plan.tiers.iter().map(in_tier).collect();
+    let mut distinct_prices: Vec<Arc<Price>> = prices.iter().flatten().flatten().cloned().collect();
+    distinct_prices.sort_by_key(|price| Arc::as_ptr(price).addr());
+    distinct_prices.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    let unpriced = prices.iter().flatten().any(Option::is_none);
+    Some(Arc::new(Route { model: model.clone(), plan, prices, distinct_prices, unpriced }))
+}
+
+/// Each price's place in the order of what a typical request costs; those without a price come last.
+fn cost_ranks(prices: impl Iterator<Item = Option<Arc<Price>>>) -> Vec<u32> {
+    /// A prompt of a few pages, an answer of a few paragraphs.
+    const TYPICAL_TOKENS: (u64, u64) = (4_000, 1_000);
+    let cost = |price: &Price| price.worst_case_nanos(TYPICAL_TOKENS.0, TYPICAL_TOKENS.1);
+    let costs: Vec<i64> = prices.map(|price| price.as_deref().map_or(i64::MAX, cost)).collect();
+    let mut order = costs.clone();
+    order.sort_unstable();
+    order.dedup();
+    let rank = |cost: &i64| order.binary_search(cost).unwrap_or(usize::MAX);
+    costs.iter().map(|cost| u32::try_from(rank(cost)).unwrap_or(u32::MAX)).collect()
+}

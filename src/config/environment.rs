@@ -1,0 +1,46 @@
+//! A configuration without a file.
+
+use super::error::Positions;
+use super::sections;
+use super::shape::{Breaker, Config, Model, Routing, Server, Upstream};
+use super::upstreams::{parse_base_url, read_key};
+use crate::provider;
+use std::collections::BTreeMap;
+
+impl Config {
+    /// What `serve` uses without a file: one upstream, named as its provider, for each provider whose environment variable
+    /// holds a key, with the provider's default models; everything else as by default, paths from the working directory.
+    pub fn from_environment(env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let (store, ledger, pricing) = sections::default_paths();
+        let key = |variable: &str| env(variable).and_then(|key| read_key(&key).ok());
+        let upstreams = provider::from_environment(|variable| key(variable).is_some())
+            .into_iter()
+            .filter_map(|(provider, variable)| {
+                let model = |name: &String| Model { name: name.clone(), upstream_model: name.clone() };
+                Some(Upstream {
+                    name: provider.name.clone(),
+                    provider: provider.name.clone(),
+                    api_key: key(variable),
+                    base_url: parse_base_url(provider.base_url.as_deref()?).ok()?,
+                    models: provider.default_models.iter().map(model).collect(),
+                    weight: 1,
+                    priority: 0,
+                    groups: vec!["default".into()],
+                    headers: Vec::new(),
+                })
+            })
+            .collect();
+        Self {
+            file: None,
+            server: Server::default(),
+            store,
+            ledger,
+            pricing,
+            routing: Routing::default(),
+            breaker: Breaker::default(),
+            upstreams,
+            plugins: BTreeMap::new(),
+            positions: Positions::none(None),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The tables of the file, but for `[[upstream]]`.
+
+use super::error::join;
+use super::near::{did_you_mean, one_of};
+use super::network::Network;
+use super::reader::{Section, kind};
+use super::shape::{Breaker, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel};
+use crate::ledger::Durability;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use toml::de::DeValue;
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+const GIB: u64 = 1 << 30;
+
+/// Where the store is when the file does not say.
+pub(super) const STORE_DEFAULT: &str = "data/tollgate.db";
+/// Where the journal is when the file does not say.
+pub(super) const JOURNAL_DEFAULT: &str = "data/journal";
+/// Where the prices are when the file does not say.
+pub(super) const PRICING_DEFAULT: &str = "pricing.toml";
+
+const ADDRESS_EXPECTED: &str =
+    "expected an IP address and a port: `127.0.0.1:3000`, `[::1]:3000`, `0.0.0.0:3000` for all";
+
+/// `[server]`
+pub(super) fn server(top: &Section<'_>) -> Server {
+    let section = top.section("server");
+    let default = Server::default();
+    let listen = section.strings("listen", "addresses, as in `[\"127.0.0.1:3000\"]`", address);
+    if listen.as_ref().is_some_and(Vec::is_empty)
+        && section
+            .get("listen")
+            .is_some_and(|value| matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()))
+    {
+        section.wrong("listen", "is empty, expected at least one address");
+    }
+    let listen = listen.unwrap_or(default.listen);
+    for (index, address) in listen.iter().enumerate() {
+        if address.port() != 0 && listen[..index].contains(address) {
+            section.reader.wrong(&section.item("listen", index), "the address is there twice, expected each once");
+        }
+    }
+    let metrics_listen = metrics(&section, default.metrics_listen);
+    if let Some(metrics) = metrics_listen
+        && metrics.port() != 0
+        && listen.contains(&metrics)
+    {
+        section.wrong("metrics_listen", "is also in `listen`, expected an address of its own");
+    }
+    Server {
+        listen,
+        metrics_listen,
+        threads: section.number("threads", 0..=1024, default.threads),
+        request_body_bytes_max: section.number("request_body_bytes_max", 1..=GIB, default.request_body_bytes_max),
+        shutdown_ms: section.number("shutdown_ms", 0..=DAY_MS, default.shutdown_ms),
+        trusted_proxies: section
+            .strings("trusted_proxies", "networks, as in `[\"10.0.0.0/8\"]`", |text| {
+                Network::parse(text).map_err(|message| format!("{message}, expected a network such as `10.0.0.0/8`"))
+            })
+            .unwrap_or_default(),
+        tls: tls(&section),
+    }
+}
+
+fn metrics(section: &Section<'_>, default: Option<SocketAddr>) -> Option<SocketAddr> {
+    let Some(value) = section.get("metrics_listen") else { return default };
+    let text = section.reader.string(&section.key("metrics_listen"), value.get_ref())?;
+    if text.is_empty() {
+        return None;
+    }
+    address(&text).map_err(|message| section.wrong("metrics_listen", format!("{message}; `\"\"` for none"))).ok()
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let guess = match text.rsplit_once(':') {
+        None if text.parse::<std::net::IpAddr>().is_ok() => ": the port is missing",
+        None if text.parse::<u16>().is_ok() => ": the address is missing",
+        Some(("" | "*", _)) => ", did you mean `0.0.0.0` before the port?",
+        Some(("localhost", _)) => ", did you mean `127.0.0.1`?",
+        Some((host, port)) if host.parse::<std::net::IpAddr>().is_ok() && port.parse::<u16>().is_err() => {
+            ": the port is not a number from 0 to 65535"
+        }
+        _ => "",
+    };
+    Err(format!("not an address{guess} ({ADDRESS_EXPECTED})"))
+}
+
+fn tls(server: &Section<'_>) -> Option<Tls> {
+    server.table("tls")?;
+    let section = server.section("tls");
+    let file = |key: &str| {
+        section.missing(key, "the path of a PEM file");
+        let path = section.reader.path(&section.text(key)?);
+        if !path.is_file() {
+            section.wrong(key, format!("there is no file {}", path.display()));
+        }
+        Some(path)
+    };
+    let (certificate, key) = (file("certificate"), file("key"));
+    Some(Tls { certificate: certificate?, key: key? })
+}
+
+/// `[store]`
+pub(super) fn store(top: &Section<'_>) -> Store {
+    let section = top.section("store");
+    let default = || StoreUrl::Sqlite(section.reader.path(STORE_DEFAULT));
+    let url = section.text("url").map(|url| match store_path(&url) {
+        Ok(path) => StoreUrl::Sqlite(section.reader.path(path)),
+        Err(message) => {
+            section.wrong("url", format!("{message}, expected `sqlite:PATH`, as in `sqlite:{STORE_DEFAULT}`"));
+            default()
+        }
+    });
+    let url = url.unwrap_or_else(default);
+    let StoreUrl::Sqlite(path) = &url;
+    if path.is_dir() {
+        section.wrong("url", format!("{} is a folder, expected a file", path.display()));
+    }
+    Store { url }
+}
+
+fn store_path(url: &str) -> Result<&str, String> {
+    let Some((scheme, path)) = url.split_once(':') else {
+        return Err("no database URL".into());
+    };
+    match scheme {
+        "sqlite" => {}
+        "postgres" | "postgresql" => return Err("this version has no PostgreSQL store".into()),
+        _ => return Err(format!("unknown database{}", did_you_mean(scheme, ["sqlite"]))),
+    }
+    let path = path.strip_prefix("//").unwrap_or(path);
+    match path {
+        "" => Err("the path is missing".into()),
+        ":memory:" => Err("a database in memory would lose the ledger".into()),
+        _ if path.contains(['?', '\0']) => Err("parameters are not known here".into()),
+        _ => Ok(path),
+    }
+}
+
+/// `[ledger]`
+pub(super) fn ledger(top: &Section<'_>) -> Ledger {
+    let section = top.section("ledger");
+    let journal_dir = section.file_path("journal_dir", JOURNAL_DEFAULT);
+    if journal_dir.exists() && !journal_dir.is_dir() {
+        section.wrong("journal_dir", format!("{} is a file, expected a folder", journal_dir.display()));
+    }
+    let words = [("process", Durability::Process), ("power", Durability::Power)];
+    Ledger { journal_dir, durability: section.choice("durability", &words, Durability::Process) }
+}
+
+/// `[pricing]`
+pub(super) fn pricing(top: &Section<'_>) -> Pricing {
+    let section = top.section("pricing");
+    let file = section.file_path("file", PRICING_DEFAULT);
+    if file.is_dir() {
+        section.wrong("file", format!("{} is a folder, expected a file", file.display()));
+    }
+    let words = [
+        ("reject_if_quota", UnknownModel::RejectIfQuota),
+        ("reject", UnknownModel::Reject),
+        ("allow", UnknownModel::Allow),
+    ];
+    Pricing { file, unknown_model: section.choice("unknown_model", &words, UnknownModel::RejectIfQuota) }
+}
+
+/// `[routing]`
+pub(super) fn routing(top: &Section<'_>, strategies: &[&str]) -> Routing {
+    let section = top.section("routing");
+    let default = Routing::default();
+    let words: Vec<(&str, &str)> = strategies.iter().map(|name| (*name, *name)).collect();
+    let time = |key, default| section.number(key, 1..=DAY_MS, default);
+    let on_disconnect = [("drain", OnClientDisconnect::Drain), ("abort", OnClientDisconnect::Abort)];
+    Routing {
+        strategy: section.choice("strategy", &words, default.strategy.as_str()).to_string(),
+        attempts_max: section.number("attempts_max", 1..=100, default.attempts_max),
+        connect_timeout_ms: time("connect_timeout_ms", default.connect_timeout_ms),
+        first_token_timeout_ms: time("first_token_timeout_ms", default.first_token_timeout_ms),
+        response_timeout_ms: time("response_timeout_ms", default.response_timeout_ms),
+        idle_timeout_ms: time("idle_timeout_ms", default.idle_timeout_ms),
+        first_token_hold_ms: section.number("first_token_hold_ms", 0..=DAY_MS, default.first_token_hold_ms),
+        on_client_disconnect: section.choice("on_client_disconnect", &on_disconnect, default.on_client_disconnect),
+        drain_ms_max: section.number("drain_ms_max", 0..=DAY_MS, default.drain_ms_max),
+        drain_bytes_max: section.number("drain_bytes_max", 0..=GIB, default.drain_bytes_max),
+        drains_max: section.number("drains_max", 0..=1_000_000, default.drains_max),
+        output_tokens_default: section.number("output_tokens_default", 1..=10_000_000, default.output_tokens_default),
+    }
+}
+
+/// `[breaker]`
+pub(super) fn breaker(top: &Section<'_>) -> Breaker {
+    let section = top.section("breaker");
+    let default = Breaker::default();
+    Breaker {
+        failures_to_open: section.number("failures_to_open", 1..=100_000, default.failures_to_open),
+        open_ms: section.number("open_ms", 1..=DAY_MS, default.open_ms),
+    }
+}
+
+/// `[plugins.NAME]`
+pub(super) fn plugins(top: &Section<'_>, known: &[&str]) -> BTreeMap<String, toml::Table> {
+    let mut tables = BTreeMap::new();
+    for (name, value) in top.table("plugins").into_iter().flatten() {
+        let name: &str = AsRef::<str>::as_ref(name.get_ref());
+        let path = join("plugins", name);
+        if !known.contains(&name) {
+            let expected = one_of(known.iter().copied());
+            let guess = did_you_mean(name, known.iter().copied());
+            top.reader.wrong_key(&path, format!("unknown plugin, expected {expected}{guess}"));
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                tables.insert(name.to_string(), top.reader.free_table(&path, table));
+            }
+            other => top.reader.wrong(&path, format!("expected a table `[{path}]`, found {}", kind(other))),
+        }
+    }
+    tables
+}
+
+/// The paths that hold without a file.
+pub(super) fn default_paths() -> (Store, Ledger, Pricing) {
+    (
+        Store { url: StoreUrl::Sqlite(PathBuf::from(STORE_DEFAULT)) },
+        Ledger { journal_dir: PathBuf::from(JOURNAL_DEFAULT), durability: Durability::Process },
+        Pricing { file: PathBuf::from(PRICING_DEFAULT), unknown_model: UnknownModel::RejectIfQuota },
+    )
+}

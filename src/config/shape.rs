@@ -1,0 +1,235 @@
+//! What `tollgate.toml` can say, checked and with every default filled in. Addresses, networks, URLs and paths are already
+//! parsed, `${VAR}` is replaced, relative paths are joined to the config file's folder.
+
+use super::error::{ConfigError, Positions};
+use super::network::Network;
+use crate::ledger::Durability;
+use http::{HeaderName, HeaderValue, Uri};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A whole configuration. Its `Debug` form holds no secret.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from; none: made from environment variables.
+    pub file: Option<PathBuf>,
+    /// `[server]`
+    pub server: Server,
+    /// `[store]`
+    pub store: Store,
+    /// `[ledger]`
+    pub ledger: Ledger,
+    /// `[pricing]`
+    pub pricing: Pricing,
+    /// `[routing]`
+    pub routing: Routing,
+    /// `[breaker]`
+    pub breaker: Breaker,
+    /// `[[upstream]]`, in the file's order; names are unique.
+    pub upstreams: Vec<Upstream>,
+    /// `[plugins.NAME]`: the plugin's own table, `${VAR}` already replaced.
+    pub plugins: BTreeMap<String, toml::Table>,
+    /// Where in the file each key stands; see [`Config::error`].
+    pub(super) positions: Positions,
+}
+
+impl Config {
+    /// An error at a key of this configuration, for checks that need more than the file. `key` is written as in
+    /// [`ConfigError::key`]: `upstream[0].models[1]`, `plugins.cors.allowed_origins`. A key that is not in the file (a
+    /// default) takes the position of the nearest table around it.
+    pub fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
+        self.positions.error(key, message)
+    }
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where clients connect; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// Where `GET /metrics` is served; none (`""` in the file): nowhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Worker threads; 0: one per core. At most 1024.
+    pub threads: usize,
+    /// The largest request body that is read, in bytes.
+    pub request_body_bytes_max: usize,
+    /// After SIGTERM, how long what runs may go on.
+    pub shutdown_ms: u64,
+    /// Networks whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// `[server.tls]`; none: plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// `[server.tls]`: PEM files, both exist at load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// Which database.
+    pub url: StoreUrl,
+}
+
+/// `store.url`, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `sqlite:PATH`
+    Sqlite(PathBuf),
+}
+
+/// `[ledger]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    /// The journal's folder; made when missing.
+    pub journal_dir: PathBuf,
+    /// What the journal survives: `process` or `power`.
+    pub durability: Durability,
+}
+
+/// `[pricing]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pricing {
+    /// The price book; a missing file is a price book without prices.
+    pub file: PathBuf,
+    /// What happens to a request for a model without a price.
+    pub unknown_model: UnknownModel,
+}
+
+/// `pricing.unknown_model`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownModel {
+    /// `reject_if_quota`: refused for a key with a quota, flagged for others.
+    RejectIfQuota,
+    /// `reject`: always refused.
+    Reject,
+    /// `allow`: always flagged.
+    Allow,
+}
+
+/// `[routing]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routing {
+    /// A name of the strategy table.
+    pub strategy: String,
+    /// Attempts for one request, the first included; at least 1.
+    pub attempts_max: u32,
+    /// Until the connection to an upstream stands, TLS included.
+    pub connect_timeout_ms: u64,
+    /// Streaming: until the first token.
+    pub first_token_timeout_ms: u64,
+    /// Not streaming: until the whole answer is here.
+    pub response_timeout_ms: u64,
+    /// Between two pieces of a stream.
+    pub idle_timeout_ms: u64,
+    /// How long what comes before the first token is held back.
+    pub first_token_hold_ms: u64,
+    /// What happens upstream when the client goes away.
+    pub on_client_disconnect: OnClientDisconnect,
+    /// A drain's time.
+    pub drain_ms_max: u64,
+    /// A drain's bytes.
+    pub drain_bytes_max: u64,
+    /// Drains at once.
+    pub drains_max: usize,
+    /// Output tokens that a hold assumes where neither the request nor the price says a limit.
+    pub output_tokens_default: u64,
+}
+
+/// `routing.on_client_disconnect`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnClientDisconnect {
+    /// `drain`: read on for the real usage.
+    Drain,
+    /// `abort`: estimate what was delivered.
+    Abort,
+}
+
+/// `[breaker]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Failures in a row that open it; at least 1.
+    pub failures_to_open: u32,
+    /// How long it stays open.
+    pub open_ms: u64,
+}
+
+/// `[[upstream]]`
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its name, unique: ASCII letters, digits, `-`, `_`, `.`.
+    pub name: String,
+    /// A row of `providers.toml`.
+    pub provider: String,
+    /// Our credential there; none only where the provider takes none.
+    pub api_key: Option<SecretString>,
+    /// What one would give that vendor's own SDK as its base URL: the file's, else the provider's. http or https, no
+    /// user, no query, no slash at the end.
+    pub base_url: Uri,
+    /// What it serves; at least one.
+    pub models: Vec<Model>,
+    /// Its share among the upstreams of its tier.
+    pub weight: u32,
+    /// Its tier; 0 is tried first.
+    pub priority: u32,
+    /// The groups it belongs to; at least one.
+    pub groups: Vec<String>,
+    /// Sent upstream as they are. Values are marked sensitive, so that `Debug` does not show them.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One entry of `upstream.models`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// What clients ask for.
+    pub name: String,
+    /// What the upstream calls it.
+    pub upstream_model: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 3000))],
+            metrics_listen: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
+            threads: 0,
+            request_body_bytes_max: 32 * 1024 * 1024,
+            shutdown_ms: 30_000,
+            trusted_proxies: Vec::new(),
+            tls: None,
+        }
+    }
+}
+
+impl Default for Routing {
+    fn default() -> Self {
+        Self {
+            strategy: "weighted".into(),
+            attempts_max: 3,
+            connect_timeout_ms: 10_000,
+            first_token_timeout_ms: 120_000,
+            response_timeout_ms: 600_000,
+            idle_timeout_ms: 120_000,
+            first_token_hold_ms: 15_000,
+            on_client_disconnect: OnClientDisconnect::Drain,
+            drain_ms_max: 10_000,
+            drain_bytes_max: 1024 * 1024,
+            drains_max: 256,
+            output_tokens_default: 32_768,
+        }
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failures_to_open: 5, open_ms: 30_000 }
+    }
+}
