@@ -1,0 +1,199 @@
+//! OpenAI's Responses API, with the whole sequence of events.
+
+use super::call::{Call, Fault, Reply};
+use super::openai::{Counts, IMAGE_TOKENS, Said, content_text, media_parts, service_tier};
+use super::text::{self, Ended, Generated};
+use serde_json::{Value, json};
+
+/// Tokens around each input item.
+const ITEM_TOKENS: u64 = 4;
+
+/// `POST /v1/responses`.
+pub(super) fn responses(call: &Call<'_>) -> Result<Reply, Fault> {
+    let model = call.model("openai", call.text("model"))?;
+    let input = call.json.get("input").unwrap_or(&Value::Null);
+    if !(input.is_string() || input.as_array().is_some_and(|items| !items.is_empty())) {
+        return Err(Fault::invalid("input", "input must be a string, or a list that is not empty"));
+    }
+    let prompt = asked(input);
+    let said = say(call, &prompt);
+    let thinks = call.json["reasoning"]["effort"].as_str().is_some_and(|effort| effort != "none");
+    let reasoning = if thinks { text::count(&text::reasoning(&prompt)) } else { 0 };
+    let counts = Counts { input: input_tokens(call, input), output: said.count() + reasoning, reasoning };
+    let answer = Answer::new(call, model, said, counts, thinks);
+    Ok(if call.flag("stream") { answer.stream() } else { Reply::json(&answer.response(true), counts.output) })
+}
+
+/// What the user said last.
+fn asked(input: &Value) -> String {
+    let is_user = |item: &&Value| item["role"] == "user";
+    match input.as_array() {
+        Some(items) => items.iter().rfind(is_user).map(|item| content_text(&item["content"])).unwrap_or_default(),
+        None => content_text(input),
+    }
+}
+
+fn input_tokens(call: &Call<'_>, input: &Value) -> u64 {
+    let item = |item: &Value| match item.get("content") {
+        Some(content) => ITEM_TOKENS + text::count(&content_text(content)) + media_parts(content) * IMAGE_TOKENS,
+        None => ITEM_TOKENS + text::count(&item.to_string()),
+    };
+    let items = match input.as_array() {
+        Some(items) => items.iter().map(item).sum(),
+        None => ITEM_TOKENS + text::count(&content_text(input)),
+    };
+    let tools: u64 = call.list("tools").iter().map(|tool| text::count(&tool.to_string())).sum();
+    items + tools + text::count(call.text("instructions").unwrap_or(""))
+}
+
+fn say(call: &Call<'_>, prompt: &str) -> Said {
+    let choice = call.json.get("tool_choice").unwrap_or(&Value::Null);
+    let answered = call.list("input").last().is_some_and(|item| item["type"] == "function_call_output");
+    let wanted =
+        |tool: &&Value| tool["type"] == "function" && choice["name"].as_str().is_none_or(|n| tool["name"] == n);
+    let tool = call.list("tools").iter().find(wanted).filter(|_| !answered && choice != "none");
+    if let Some(tool) = tool {
+        let arguments = text::example(&tool["parameters"], prompt).to_string();
+        return Said::Tool(tool["name"].as_str().unwrap_or("").to_owned(), text::limited(&arguments, None, &[]));
+    }
+    let format = &call.json["text"]["format"];
+    let answer = match format["type"].as_str() {
+        Some("json_schema") => text::example(&format["schema"], prompt).to_string(),
+        Some("json_object") => json!({"answer": text::answer(prompt, 0)}).to_string(),
+        _ => text::answer(prompt, 0),
+    };
+    Said::Text(text::limited(&answer, call.number("max_output_tokens"), &[]))
+}
+
+struct Answer<'a> {
+    call: &'a Call<'a>,
+    model: &'static str,
+    said: Said,
+    counts: Counts,
+    /// The ids of the response, of its reasoning item (if there is one), and of its main item.
+    id: String,
+    reasoning_id: Option<String>,
+    item_id: String,
+}
+
+impl<'a> Answer<'a> {
+    fn new(call: &'a Call<'a>, model: &'static str, said: Said, counts: Counts, thinks: bool) -> Self {
+        let item_id = call.id(if matches!(said, Said::Text(_)) { "msg_" } else { "fc_" });
+        Self { call, model, said, counts, id: call.id("resp_"), reasoning_id: thinks.then(|| call.id("rs_")), item_id }
+    }
+
+    fn is_cut(&self) -> bool {
+        matches!(&self.said, Said::Text(Generated { ended: Ended::Length, .. }))
+    }
+
+    fn usage(&self) -> Value {
+        json!({
+            "input_tokens": self.counts.input, "input_tokens_details": {"cached_tokens": self.counts.cached()},
+            "output_tokens": self.counts.output, "output_tokens_details": {"reasoning_tokens": self.counts.reasoning},
+            "total_tokens": self.counts.input + self.counts.output,
+        })
+    }
+
+    /// The response object, while it runs or when it is done.
+    fn response(&self, done: bool) -> Value {
+        let status = match (done, self.is_cut()) {
+            (false, _) => "in_progress",
+            (true, true) => "incomplete",
+            (true, false) => "completed",
+        };
+        let asked = |name: &str, default: Value| self.call.json.get(name).cloned().unwrap_or(default);
+        let thought = self.reasoning_id.as_ref().map(|id| json!({"id": id, "type": "reasoning", "summary": []}));
+        let output: Vec<Value> = thought.into_iter().chain([self.item(true)]).collect();
+        json!({
+            "id": self.id, "object": "response", "created_at": self.call.now_s, "status": status, "background": false,
+            "error": null, "model": self.model, "output": if done { json!(output) } else { json!([]) },
+            "incomplete_details": if done && self.is_cut() { json!({"reason": "max_output_tokens"}) } else { Value::Null },
+            "instructions": asked("instructions", Value::Null), "max_output_tokens": asked("max_output_tokens", Value::Null),
+            "metadata": asked("metadata", json!({})), "parallel_tool_calls": asked("parallel_tool_calls", json!(true)),
+            "previous_response_id": asked("previous_response_id", Value::Null),
+            "reasoning": asked("reasoning", json!({"effort": null, "summary": null})),
+            "service_tier": service_tier(self.call), "store": asked("store", json!(true)),
+            "temperature": asked("temperature", json!(1.0)), "text": asked("text", json!({"format": {"type": "text"}})),
+            "tool_choice": asked("tool_choice", json!("auto")), "tools": asked("tools", json!([])),
+            "top_p": asked("top_p", json!(1.0)), "truncation": "disabled", "user": null,
+            "usage": if done { self.usage() } else { Value::Null },
+        })
+    }
+
+    /// The main item, when it begins or when it is done.
+    fn item(&self, done: bool) -> Value {
+        let status = match (done, self.is_cut()) {
+            (false, _) => "in_progress",
+            (true, true) => "incomplete",
+            (true, false) => "completed",
+        };
+        match &self.said {
+            Said::Text(text) => json!({"id": self.item_id, "type": "message", "status": status, "role": "assistant",
+                "content": if done { json!([part(&text.text())]) } else { json!([]) }}),
+            Said::Tool(name, arguments) => json!({"id": self.item_id, "type": "function_call", "status": status,
+                "call_id": format!("call_{}", &self.item_id[3..]), "name": name,
+                "arguments": if done { arguments.text() } else { String::new() }}),
+        }
+    }
+
+    fn stream(&self) -> Reply {
+        let mut events = vec![
+            json!({"type": "response.created", "response": self.response(false)}),
+            json!({"type": "response.in_progress", "response": self.response(false)}),
+        ];
+        if let Some(id) = &self.reasoning_id {
+            let item = json!({"id": id, "type": "reasoning", "summary": []});
+            events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": item}));
+            events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": item}));
+        }
+        let index = u64::from(self.reasoning_id.is_some());
+        events.push(json!({"type": "response.output_item.added", "output_index": index, "item": self.item(false)}));
+        match &self.said {
+            Said::Text(text) => self.text_events(&mut events, index, text),
+            Said::Tool(_, arguments) => self.tool_events(&mut events, index, arguments),
+        }
+        events.push(json!({"type": "response.output_item.done", "output_index": index, "item": self.item(true)}));
+        let last = if self.is_cut() { "response.incomplete" } else { "response.completed" };
+        events.push(json!({"type": last, "response": self.response(true)}));
+        for (number, event) in events.iter_mut().enumerate() {
+            event["sequence_number"] = json!(number);
+        }
+        Reply::named_events(&events)
+    }
+
+    fn text_events(&self, events: &mut Vec<Value>, index: u64, text: &Generated) {
+        let event =
+            |kind: &str| json!({"type": kind, "item_id": self.item_id, "output_index": index, "content_index": 0});
+        let mut add = |kind: &str, name: &str, value: Value| {
+            let mut event = event(kind);
+            event[name] = value;
+            events.push(event);
+        };
+        add("response.content_part.added", "part", part(""));
+        for token in &text.tokens {
+            add("response.output_text.delta", "delta", json!(token));
+        }
+        add("response.output_text.done", "text", json!(text.text()));
+        add("response.content_part.done", "part", part(&text.text()));
+        for event in
+            events.iter_mut().filter(|e| e["type"].as_str().is_some_and(|t| t.starts_with("response.output_text")))
+        {
+            event["logprobs"] = json!([]);
+        }
+    }
+
+    fn tool_events(&self, events: &mut Vec<Value>, index: u64, arguments: &Generated) {
+        let event = |kind: &str, name: &str, value: &str| {
+            let mut event = json!({"type": kind, "item_id": self.item_id, "output_index": index});
+            event[name] = json!(value);
+            event
+        };
+        let deltas = arguments.tokens.iter();
+        events.extend(deltas.map(|token| event("response.function_call_arguments.delta", "delta", token)));
+        events.push(event("response.function_call_arguments.done", "arguments", &arguments.text()));
+    }
+}
+
+fn part(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
+}
