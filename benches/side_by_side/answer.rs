@@ -1,0 +1,137 @@
+//! Reads answers off a connection and compares their bodies with what they must be, as they come.
+
+use crate::Failure;
+use crate::standin::content_length;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// One read takes at most this much.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// How much of an answer to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// All of it: the connection can be used again.
+    End,
+    /// What is expected, and no more: the answer stays open.
+    Expected,
+}
+
+/// What has been read of a connection and not been used yet.
+pub(crate) struct Reader {
+    buffer: Vec<u8>,
+    from: usize,
+    to: usize,
+}
+
+/// A body as far as it has been compared.
+struct Compared<'a> {
+    expected: &'a [u8],
+    at: usize,
+}
+
+impl Compared<'_> {
+    fn piece(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        if self.expected.get(self.at..self.at + piece.len()) != Some(piece) {
+            let text = String::from_utf8_lossy(&piece[..piece.len().min(400)]);
+            return Err(format!("another body than expected, from byte {} on: {text}", self.at).into());
+        }
+        self.at += piece.len();
+        Ok(())
+    }
+}
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self { buffer: vec![0; BUFFER_BYTES], from: 0, to: 0 }
+    }
+
+    /// Reads one answer, which must be a 200 with this body.
+    pub(crate) async fn read(&mut self, stream: &mut TcpStream, expected: &[u8], until: Until) -> Result<(), Failure> {
+        let length = self.head(stream).await?;
+        let mut body = Compared { expected, at: 0 };
+        match length {
+            Some(length) => self.piece(stream, length, &mut body).await?,
+            None => loop {
+                let line = self.line(stream).await?;
+                let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
+                let size = usize::from_str_radix(std::str::from_utf8(digits)?.trim(), 16)?;
+                self.piece(stream, size, &mut body).await?;
+                if !self.line(stream).await?.is_empty() {
+                    return Err("a chunk is longer than it says, or there are trailers".into());
+                }
+                if size == 0 || until == Until::Expected && body.at == expected.len() {
+                    break;
+                }
+            },
+        }
+        if body.at != expected.len() {
+            return Err(format!("the body ends after {} of {} bytes", body.at, expected.len()).into());
+        }
+        Ok(())
+    }
+
+    /// Takes the head; the content-length, or `None` for a chunked body.
+    async fn head(&mut self, stream: &mut TcpStream) -> Result<Option<usize>, Failure> {
+        let end = loop {
+            match memchr::memmem::find(&self.buffer[self.from..self.to], b"\r\n\r\n") {
+                Some(at) => break self.from + at,
+                None => self.fill(stream).await?,
+            }
+        };
+        let head = &self.buffer[self.from..end];
+        if !head.starts_with(b"HTTP/1.1 200 ") {
+            let text = String::from_utf8_lossy(&self.buffer[self.from..self.to.min(self.from + 1000)]).into_owned();
+            return Err(format!("another answer than 200:\n{text}").into());
+        }
+        let length = content_length(head)?;
+        self.from = end + 4;
+        Ok(length)
+    }
+
+    /// Takes a line without its end.
+    async fn line(&mut self, stream: &mut TcpStream) -> Result<&[u8], Failure> {
+        let end = loop {
+            match memchr::memchr(b'\n', &self.buffer[self.from..self.to]) {
+                Some(at) => break self.from + at,
+                None => self.fill(stream).await?,
+            }
+        };
+        let line = &self.buffer[self.from..end];
+        self.from = end + 1;
+        Ok(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    async fn piece(&mut self, stream: &mut TcpStream, length: usize, body: &mut Compared<'_>) -> Result<(), Failure> {
+        let mut missing = length;
+        while missing > 0 {
+            if self.from == self.to {
+                self.fill(stream).await?;
+            }
+            let here = missing.min(self.to - self.from);
+            body.piece(&self.buffer[self.from..self.from + here])?;
+            self.from += here;
+            missing -= here;
+        }
+        Ok(())
+    }
+
+    async fn fill(&mut self, stream: &mut TcpStream) -> Result<(), Failure> {
+        if self.from == self.to {
+            (self.from, self.to) = (0, 0);
+        } else if self.to == self.buffer.len() {
+            if self.from == 0 {
+                return Err("a head or a line is too long".into());
+            }
+            self.buffer.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+        }
+        match stream.read(&mut self.buffer[self.to..]).await? {
+            0 => Err("the connection was closed".into()),
+            read => {
+                self.to += read;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What is compared, and how each of them is set up: on a free port, two threads, in a folder of the run's own.
+
+use crate::Failure;
+use crate::load::{self, Load};
+use crate::processes::{Running, free_address};
+use crate::wire::{self, Case};
+use serde_json::Value;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Threads of each proxy; of nginx, processes.
+pub(crate) const THREADS: usize = 2;
+/// What a client sends to a proxy that passes it on.
+const PROVIDER_KEY: &str = "sk-provider-side-by-side";
+/// Tollgate's folder within the run's.
+const TOLLGATE_FOLDER: &str = "tollgate";
+
+/// What takes the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The stand-in provider itself, without a proxy: what load and provider cost.
+    Direct,
+    Nginx,
+    Bare,
+    Tollgate,
+}
+
+impl Kind {
+    /// The proxy with this name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        match name {
+            "nginx" => Some(Self::Nginx),
+            "bare" => Some(Self::Bare),
+            "tollgate" => Some(Self::Tollgate),
+            _ => None,
+        }
+    }
+
+    /// Its name in the report.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Direct => "no proxy",
+            Self::Nginx => "nginx",
+            Self::Bare => "bare Pingora",
+            Self::Tollgate => "Tollgate",
+        }
+    }
+}
+
+/// Something that runs and takes the load.
+pub(crate) struct Proxy {
+    pub(crate) kind: Kind,
+    pub(crate) address: SocketAddr,
+    /// What clients authenticate with.
+    pub(crate) key: String,
+    pub(crate) running: Running,
+}
+
+/// Where everything is.
+pub(crate) struct Site {
+    pub(crate) folder: PathBuf,
+    pub(crate) tollgate: PathBuf,
+}
+
+impl Site {
+    /// Starts one of them and waits until it answers. For `Direct`, starts the provider.
+    pub(crate) fn start(&self, kind: Kind, provider: SocketAddr) -> Result<Proxy, Failure> {
+        let started = match kind {
+            Kind::Direct => self.provider(),
+            Kind::Nginx => self.nginx(provider),
+            Kind::Bare => self.bare(provider),
+            Kind::Tollgate => self.tollgate(provider),
+        };
+        let mut proxy = started.map_err(|failure| format!("{}: {failure}", kind.title()))?;
+        proxy.running.wait_for(proxy.address).map_err(|failure| format!("{}: {failure}", kind.title()))?;
+        eprintln!("{} listens on {} (process {})", kind.title(), proxy.address, proxy.running.pids()[0]);
+        Ok(proxy)
+    }
+
+    fn provider(&self) -> Result<Proxy, Failure> {
+        let this = std::env::current_exe()?;
+        let mut running = Running::start(this, ["role", "provider"], self.folder.join("provider.log"))?;
+        let port: u16 = running.first_line()?.trim().parse()?;
+        Ok(Proxy { kind: Kind::Direct, address: ([127, 0, 0, 1], port).into(), key: PROVIDER_KEY.into(), running })
+    }
+
+    fn bare(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+        let address = free_address()?;
+        let arguments = ["role", "bare", &address.to_string(), &provider.to_string()];
+        let running = Running::start(std::env::current_exe()?, arguments, self.folder.join("bare.log"))?;
+        Ok(Proxy { kind: Kind::Bare, address, key: PROVIDER_KEY.into(), running })
+    }
+
+    fn nginx(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+        let address = free_address()?;
+        let folder = self.folder.join("nginx");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("nginx.conf"), nginx_conf(&folder, address, provider))?;
+        let (prefix, log) = (folder.display().to_string(), folder.join("error.log").display().to_string());
+        let arguments = ["-p", &prefix, "-c", "nginx.conf", "-e", &log];
+        let running = Running::start("nginx", arguments, self.folder.join("nginx.log"))?;
+        Ok(Proxy { kind: Kind::Nginx, address, key: PROVIDER_KEY.into(), running })
+    }
+
+    /// Everything is on: the key has a quota, so that every request is priced, held and settled.
+    fn tollgate(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+        let (address, metrics) = (free_address()?, free_address()?);
+        let folder = self.folder.join(TOLLGATE_FOLDER);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        let config = self.config();
+        fs::write(&config, tollgate_toml(address, metrics, provider))?;
+        let created = self.json(&["key", "create", "side-by-side", "--quota-usd", "1000000", "--json"])?;
+        let key = created["key"].as_str().ok_or("`key create` showed no key")?.to_owned();
+        let arguments = ["serve", "-c", &config.display().to_string()];
+        let running = Running::start(&self.tollgate, arguments, self.folder.join("tollgate.log"))?;
+        Ok(Proxy { kind: Kind::Tollgate, address, key, running })
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.join(TOLLGATE_FOLDER).join("tollgate.toml")
+    }
+
+    /// Runs a command of Tollgate's that prints one JSON object.
+    fn json(&self, arguments: &[&str]) -> Result<Value, Failure> {
+        let output = Command::new(&self.tollgate).args(arguments).arg("-c").arg(self.config()).output()?;
+        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            return Err(format!("tollgate {}: {}", arguments.join(" "), said()).into());
+        }
+        serde_json::from_slice(&output.stdout).map_err(|_| format!("tollgate {}: {}", arguments.join(" "), said()).into())
+    }
+
+    /// Proves that all of it was billed: one record for each answer, with the usage that the provider reported.
+    pub(crate) fn audit(&self, billed: &Billed) -> Result<String, Failure> {
+        let sum = self.json(&["usage", "--by", "key", "--json"])?;
+        let wanted = [
+            ("requests", billed.requests),
+            ("input_tokens", billed.input_tokens),
+            ("output_tokens", billed.output_tokens),
+            ("estimated", 0),
+            ("price_missing", 0),
+        ];
+        for (name, wanted) in wanted {
+            if sum[name].as_u64() != Some(wanted) {
+                return Err(format!("the ledger has {name} = {}, expected {wanted}", sum[name]).into());
+            }
+        }
+        let verified = Command::new(&self.tollgate).args(["ledger", "verify", "-c"]).arg(self.config()).output()?;
+        if !verified.status.success() {
+            return Err(format!("ledger verify: {}", String::from_utf8_lossy(&verified.stdout)).into());
+        }
+        let cost = sum["cost_nanos"].as_i64().unwrap_or_default() as f64 / 1e9;
+        Ok(format!("{} records, {cost:.6} USD, one for each answer; `ledger verify` agrees", billed.requests))
+    }
+}
+
+/// What the ledger must have at the end.
+#[derive(Default)]
+pub(crate) struct Billed {
+    requests: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+}
+
+impl Billed {
+    pub(crate) fn add(&mut self, case: Case, answers: u64) {
+        let (input, output) = wire::usage(case);
+        self.requests += answers;
+        self.input_tokens += answers * input;
+        self.output_tokens += answers * output;
+    }
+}
+
+impl Proxy {
+    /// Whether it asks for usage chunks that its client has not asked for.
+    pub(crate) fn splices(&self) -> bool {
+        self.kind == Kind::Tollgate
+    }
+
+    /// Puts one round of load on it.
+    pub(crate) fn load(&self, case: Case, connections: usize, duration: Duration) -> Result<load::Outcome, Failure> {
+        let (request, expected) = (wire::request(case, &self.key), wire::expected(case, self.splices()));
+        let warm_up = Duration::from_millis(300);
+        let load =
+            Load { address: self.address, request: &request, expected: &expected, connections, warm_up, duration };
+        load::run(load).map_err(|failure| format!("{}, {case:?}: {failure}", self.kind.title()).into())
+    }
+}
+
+/// nginx as a plain proxy that passes streams on as they come.
+fn nginx_conf(folder: &Path, listen: SocketAddr, provider: SocketAddr) -> String {
+    let folder = folder.display();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|name| format!("  {name}_temp_path {folder}/{name};\n"))
+        .collect();
+    format!(
+        "daemon off;\nworker_processes {THREADS};\npid {folder}/nginx.pid;\nerror_log {folder}/error.log warn;\n\
+         events {{ worker_connections 8192; }}\n\
+         http {{\n{temporary}  access_log off;\n  keepalive_requests 1000000000;\n\
+         \x20 upstream provider {{ server {provider}; keepalive 256; keepalive_requests 1000000000; }}\n\
+         \x20 server {{\n    listen {listen};\n    location / {{\n      proxy_pass http://provider;\n\
+         \x20     proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n      proxy_buffering off;\n\
+         \x20     proxy_read_timeout 600s;\n    }}\n  }}\n}}\n"
+    )
+}
+
+fn tollgate_toml(listen: SocketAddr, metrics: SocketAddr, provider: SocketAddr) -> String {
+    let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("pricing.toml");
+    format!(
+        "[server]\nlisten = [\"{listen}\"]\nmetrics_listen = \"{metrics}\"\nthreads = {THREADS}\nshutdown_ms = 2000\n\
+         [pricing]\nfile = \"{}\"\n\
+         [[upstream]]\nname = \"standin\"\nprovider = \"openai\"\napi_key = \"{PROVIDER_KEY}\"\n\
+         base_url = \"http://{provider}/v1\"\nmodels = [\"gpt-4o\"]\n",
+        prices.display()
+    )
+}

@@ -1,0 +1,47 @@
+//! `GET /metrics` on its own listener.
+
+use crate::proxy::Shared;
+use async_trait::async_trait;
+use http::{Response, StatusCode, header};
+use pingora::apps::http_app::{HttpServer, ServeHttp};
+use pingora::protocols::http::ServerSession;
+use std::sync::Arc;
+
+/// Prometheus' text format, version 0.0.4.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Serves the metrics of one gateway.
+pub struct MetricsPage {
+    shared: Arc<Shared>,
+}
+
+impl MetricsPage {
+    /// As an application for a Pingora service.
+    pub fn app(shared: Arc<Shared>) -> HttpServer<Self> {
+        HttpServer::new_app(Self { shared })
+    }
+
+    fn page(&self, path: &str) -> (StatusCode, Vec<u8>) {
+        if path != "/metrics" {
+            return (StatusCode::NOT_FOUND, b"the metrics are at /metrics\n".to_vec());
+        }
+        self.shared.refresh_gauges();
+        match self.shared.metrics.text() {
+            Ok(text) => (StatusCode::OK, text),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
+        }
+    }
+}
+
+#[async_trait]
+impl ServeHttp for MetricsPage {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let (status, body) = self.page(session.req_header().uri.path());
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(CONTENT_TYPE));
+        let length = response.body().len();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        response
+    }
+}

@@ -1,0 +1,44 @@
+//! Counts tokens with a tokenizer where a provider reports none. Slow (tens of megabytes a second at best, and the first
+//! call loads a vocabulary), so it runs off the data path.
+
+use tiktoken_rs::CoreBPE;
+
+/// Tokens of a text of which `sample` is the beginning and `bytes` the whole length: exact when the sample is the whole,
+/// in proportion otherwise.
+pub fn tokens(model: &str, sample: &str, bytes: u64) -> u64 {
+    if sample.is_empty() {
+        return by_length(bytes);
+    }
+    let counted = vocabulary(model).encode_ordinary(sample).len() as u64;
+    let sampled = sample.len() as u64;
+    if bytes <= sampled {
+        return counted;
+    }
+    u64::try_from(u128::from(counted) * u128::from(bytes) / u128::from(sampled)).unwrap_or(u64::MAX)
+}
+
+/// Tokens by length alone, for where there is no time for a tokenizer: four bytes a token, as English text has.
+pub fn by_length(bytes: u64) -> u64 {
+    bytes.div_ceil(4)
+}
+
+/// OpenAI's vocabulary for the model: the older one for its older models, the current one for everything else.
+fn vocabulary(model: &str) -> &'static CoreBPE {
+    let older = ["gpt-4-", "gpt-3.5", "text-embedding", "babbage", "davinci"].iter().any(|prefix| model.starts_with(prefix));
+    if older || model == "gpt-4" { tiktoken_rs::cl100k_base_singleton() } else { tiktoken_rs::o200k_base_singleton() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{by_length, tokens};
+
+    #[test]
+    fn short_texts_are_counted_and_long_ones_scaled() {
+        assert_eq!(tokens("gpt-4o", "hello world", 11), 2);
+        assert_eq!(tokens("gpt-4", "hello world", 11), 2);
+        assert_eq!(tokens("gpt-4o", "hello world", 1100), 200);
+        assert_eq!(tokens("gpt-4o", "", 0), 0);
+        assert_eq!(tokens("gpt-4o", "", 9), 3);
+        assert_eq!(by_length(9), 3);
+    }
+}

@@ -1,0 +1,86 @@
+//! What runs beside the requests: keys that the command line changed, files that an operator edited, times of last use.
+
+mod reload;
+
+pub use reload::Sources;
+
+use crate::config::Config;
+use crate::proxy::Shared;
+use crate::store::Store;
+use async_trait::async_trait;
+use pingora::server::ShutdownWatch;
+use pingora::services::background::BackgroundService;
+use reload::Reload;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tollgate_plugin_api::Ports;
+
+/// How often the store is asked for changed keys, and files for changes: a change is in force within a second.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Every so many looks, times of last use are written.
+const LOOKS_TO_WRITE_ACCESSED: u32 = 20;
+
+/// The background work of one gateway.
+pub struct Jobs {
+    reload: parking_lot::Mutex<Option<Reload>>,
+    store: Arc<dyn Store>,
+    shared: Arc<Shared>,
+}
+
+impl Jobs {
+    /// Work for a gateway that was built from `config`.
+    pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
+        let reload = Reload::new(config, sources, ports, shared.clone());
+        Self { reload: parking_lot::Mutex::new(Some(reload)), store, shared }
+    }
+}
+
+#[async_trait]
+impl BackgroundService for Jobs {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let Some(mut reload) = self.reload.lock().take() else { return };
+        let mut hangup = signal(SignalKind::hangup()).ok();
+        let mut looks = 0_u32;
+        loop {
+            let asked = tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+                () = async { match hangup.as_mut() { Some(hangup) => { hangup.recv().await; } None => std::future::pending().await } } => true,
+                _ = shutdown.changed() => return,
+            };
+            looks = looks.wrapping_add(1);
+            let (store, shared) = (self.store.clone(), self.shared.clone());
+            let worked = tokio::task::spawn_blocking(move || {
+                poll_keys(&*store, &shared);
+                if looks % LOOKS_TO_WRITE_ACCESSED == 0 {
+                    write_accessed(&*store, &shared);
+                }
+                reload.look(asked);
+                reload
+            });
+            match worked.await {
+                Ok(back) => reload = back,
+                Err(error) => {
+                    tracing::error!("background work ended: {error}");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn poll_keys(store: &dyn Store, shared: &Shared) {
+    if let Err(error) = shared.keys.poll(store) {
+        tracing::warn!("keys are not read: {error}");
+    }
+}
+
+fn write_accessed(store: &dyn Store, shared: &Shared) {
+    let touched = shared.keys.take_touched();
+    if touched.is_empty() {
+        return;
+    }
+    if let Err(error) = store.write_accessed(&touched) {
+        tracing::warn!("times of last use are not written: {error}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Reads configuration and prices again when their files change or SIGHUP asks for it. What is wrong changes nothing: the
+//! old snapshot stays in force, and the log says why.
+
+use crate::config::{self, Config};
+use crate::proxy::Shared;
+use crate::serve;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tollgate_plugin_api::Ports;
+
+/// Where configuration and prices come from.
+pub struct Sources {
+    /// The configuration file; `None`: made from environment variables, never read again.
+    pub config_file: Option<PathBuf>,
+    /// Prices that stand in where the pricing file is missing.
+    pub default_prices: &'static str,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, PartialEq, Eq)]
+struct Stamp(Option<(SystemTime, u64, u64)>);
+
+impl Stamp {
+    fn of(path: &Path) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let file = std::fs::metadata(path).ok();
+        Self(file.and_then(|file| Some((file.modified().ok()?, file.len(), file.ino()))))
+    }
+}
+
+/// Watches the files of one gateway.
+pub(super) struct Reload {
+    config: Config,
+    sources: Sources,
+    ports: Ports,
+    shared: Arc<Shared>,
+    config_stamp: Option<Stamp>,
+    prices_stamp: Stamp,
+}
+
+impl Reload {
+    pub(super) fn new(config: Config, sources: Sources, ports: Ports, shared: Arc<Shared>) -> Self {
+        let config_stamp = sources.config_file.as_deref().map(Stamp::of);
+        let prices_stamp = Stamp::of(&config.pricing.file);
+        Self { config, sources, ports, shared, config_stamp, prices_stamp }
+    }
+
+    /// Reloads if a file changed, or if `asked`.
+    pub(super) fn look(&mut self, asked: bool) {
+        let config_stamp = self.sources.config_file.as_deref().map(Stamp::of);
+        let prices_stamp = Stamp::of(&self.config.pricing.file);
+        if !asked && config_stamp == self.config_stamp && prices_stamp == self.prices_stamp {
+            return;
+        }
+        self.config_stamp = config_stamp;
+        self.prices_stamp = prices_stamp;
+        match self.load() {
+            Ok(()) => {
+                self.shared.metrics.reload("ok");
+                let version = self.shared.snapshot.load().prices.version().to_owned();
+                tracing::info!("configuration and prices are in force (price version {version})");
+            }
+            Err(error) => {
+                self.shared.metrics.reload("refused");
+                tracing::error!("reload refused, the old configuration stays in force:\n{error}");
+            }
+        }
+    }
+
+    fn load(&mut self) -> Result<(), String> {
+        let config = match &self.sources.config_file {
+            Some(path) => Config::load(path, &|name| std::env::var(name).ok()).map_err(|errors| serve::listed(&errors))?,
+            None => self.config.clone(),
+        };
+        let prices = serve::load_prices(&config, self.sources.default_prices)?;
+        let before = self.shared.snapshot.load();
+        let snapshot = config::build(&config, Arc::new(prices), &self.ports, Some(&before))
+            .map_err(|errors| serve::listed(&errors))?;
+        self.shared.snapshot.store(Arc::new(snapshot));
+        self.name_what_needs_a_restart(&config);
+        self.prices_stamp = Stamp::of(&config.pricing.file);
+        self.config = config;
+        Ok(())
+    }
+
+    fn name_what_needs_a_restart(&self, new: &Config) {
+        let (old_server, new_server) = (&self.config.server, &new.server);
+        for (key, changed) in [
+            ("server.listen", old_server.listen != new_server.listen),
+            ("server.metrics_listen", old_server.metrics_listen != new_server.metrics_listen),
+            ("server.threads", old_server.threads != new_server.threads),
+            ("server.shutdown_ms", old_server.shutdown_ms != new_server.shutdown_ms),
+            ("server.tls", old_server.tls != new_server.tls),
+            ("store", self.config.store != new.store),
+            ("ledger", self.config.ledger != new.ledger),
+        ] {
+            if changed {
+                tracing::warn!("{key} changed: it takes effect at the next start");
+            }
+        }
+    }
+}

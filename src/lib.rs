@@ -1,0 +1,22 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod admin;
+pub mod balance;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod dialect;
+pub mod estimate;
+pub mod jobs;
+pub mod keyring;
+pub mod ledger;
+pub mod metrics;
+pub mod plugins;
+pub mod price;
+pub mod provider;
+pub mod proxy;
+pub mod serve;
+pub mod snapshot;
+pub mod store;
+
+pub use proxy::Gateway;

@@ -1,0 +1,237 @@
+//! Stage 1, `request_filter`: which endpoint, who calls, with which model, at what price at worst; takes the hold.
+
+use super::control::{Control, DownstreamPolicy, DrainLimits};
+use super::exchange::{Admitted, Exchange, Prompt, unix_ms};
+use super::{body, downstream, models, reject};
+use crate::config::OnClientDisconnect;
+use crate::config::UnknownModel;
+use crate::dialect::endpoint::{self, RequestShape, Target};
+use crate::dialect::request::{self, RequestFacts};
+use crate::dialect::{Answer, DialectId};
+use crate::keyring::KeyEntry;
+use crate::ledger::{HoldError, Opening};
+use crate::snapshot::Route;
+use bytes::Bytes;
+use http::{StatusCode, header};
+use pingora::Result;
+use pingora::proxy::Session;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_plugin_api::{Flow, Key, KeyHandle, Reject, RejectCode, Reply, RequestHead};
+
+/// A client that takes no bytes for this long counts as gone.
+const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where a request goes after `admit`.
+enum Admission {
+    /// Upstream.
+    Forward(Box<Admitted>),
+    /// Nowhere: this is the answer.
+    Reply(Reply),
+}
+
+/// Runs the stage. True: answered here, nothing goes upstream.
+pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    match admission(session, exchange).await {
+        Ok(Admission::Forward(admitted)) => {
+            let control = control(exchange);
+            downstream::install(session, &control, admitted.body.clone());
+            exchange.control = Some(control);
+            exchange.admitted = Some(*admitted);
+            Ok(false)
+        }
+        Ok(Admission::Reply(reply)) => reject::respond(session, exchange, reply).await.map(|()| true),
+        Err(refusal) => reject::reject(session, exchange, refusal).await.map(|()| true),
+    }
+}
+
+async fn admission(session: &mut Session, exchange: &mut Exchange) -> Result<Admission, Reject> {
+    let request = session.req_header();
+    if let Some(reply) = own_page(exchange, &request.method, request.uri.path()) {
+        return Ok(Admission::Reply(reply));
+    }
+    let target = endpoint::target(&request.method, request.uri.path(), request.uri.query(), &request.headers);
+    exchange.dialect = match &target {
+        Ok(target) => target.endpoint.dialect,
+        Err(_) => endpoint::dialect_of(request.uri.path(), &request.headers),
+    };
+    let key = match run_plugins(session, exchange).await? {
+        Called::By(key) => key,
+        Called::Answered(reply) => return Ok(Admission::Reply(reply)),
+    };
+    let target = target?;
+    if target.endpoint.answer == Answer::ModelList {
+        return models::list(exchange, &target, &key.key()).map(Admission::Reply);
+    }
+    let body = match target.endpoint.request {
+        RequestShape::Empty => Bytes::new(),
+        _ => body::read(session, exchange.snapshot.request_body_bytes_max).await?,
+    };
+    let content_type =
+        session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
+    admit_model(exchange, target, facts, key, body).map(|admitted| Admission::Forward(Box::new(admitted)))
+}
+
+/// The pages that need no key.
+fn own_page(exchange: &Exchange, method: &http::Method, path: &str) -> Option<Reply> {
+    let reads = *method == http::Method::GET || *method == http::Method::HEAD;
+    (reads && matches!(path, "/v1/health" | "/health")).then(|| {
+        let healthy = exchange.shared.ledger.healthy();
+        let (status, word) =
+            if healthy { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable") };
+        let body = format!("{{\"status\":\"{word}\",\"version\":\"{}\"}}\n", env!("CARGO_PKG_VERSION"));
+        let json = http::HeaderValue::from_static("application/json");
+        Reply { status, headers: vec![(header::CONTENT_TYPE, json)], body: body.into_bytes() }
+    })
+}
+
+/// Who calls, or the answer that a plugin gave.
+enum Called {
+    By(Arc<KeyEntry>),
+    Answered(Reply),
+}
+
+async fn run_plugins(session: &Session, exchange: &Exchange) -> Result<Called, Reject> {
+    let request = session.req_header();
+    let mut head = RequestHead {
+        method: &request.method,
+        path: request.uri.path(),
+        query: request.uri.query(),
+        headers: &request.headers,
+        client: client_address(session, exchange),
+        key: None,
+    };
+    for plugin in &exchange.snapshot.plugins.request {
+        if let Flow::Respond(reply) = plugin.request_filter(&mut head).await? {
+            return Ok(Called::Answered(reply));
+        }
+    }
+    let handle = head.key.ok_or(RejectCode::AuthMissingToken)?;
+    let entry = handle.as_any().downcast::<KeyEntry>().map_err(|_| RejectCode::AuthInvalidToken)?;
+    entry.touch(unix_ms());
+    Ok(Called::By(entry))
+}
+
+/// The client's address: the last one in X-Forwarded-For that no trusted proxy added, if the peer is one.
+fn client_address(session: &Session, exchange: &Exchange) -> Option<IpAddr> {
+    let peer = session.client_addr()?.as_inet()?.ip();
+    let trusted = |address: IpAddr| exchange.snapshot.trusted_proxies.iter().any(|network| network.contains(address));
+    let mut client = peer;
+    if !trusted(peer) {
+        return Some(peer);
+    }
+    let fields = session.req_header().headers.get_all("x-forwarded-for");
+    let hops: Vec<&str> = fields.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).collect();
+    for hop in hops.iter().rev() {
+        match hop.trim().parse() {
+            Ok(address) => client = address,
+            Err(_) => break,
+        }
+        if !trusted(client) {
+            break;
+        }
+    }
+    Some(client)
+}
+
+/// Model, route, price and hold.
+fn admit_model(
+    exchange: &Exchange,
+    target: Target,
+    facts: RequestFacts,
+    entry: Arc<KeyEntry>,
+    body: Bytes,
+) -> Result<Admitted, Reject> {
+    let key = entry.key();
+    let model = facts.model.as_deref().or(target.model_in_path.as_deref()).unwrap_or_default();
+    let route = find_route(exchange, &key, model, target.endpoint.dialect)?;
+    check_priced(exchange, &key, &route)?;
+    let held_nanos = if key.quota_nanos.is_some() { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
+    let opening = Opening {
+        request_id: exchange.request_id,
+        started_at_ms: exchange.started_at_ms,
+        key_id: key.id,
+        key_name: key.name.clone(),
+        user: key.user.clone(),
+        group: key.group.clone(),
+        endpoint: target.endpoint.name.into(),
+        dialect: target.endpoint.dialect.as_str().into(),
+        model: route.model.to_string(),
+        stream: facts.stream,
+        price_version: exchange.snapshot.prices.version().into(),
+    };
+    let hold = exchange.shared.ledger.hold(&entry, held_nanos, opening).map_err(|error| match error {
+        HoldError::QuotaInsufficient => Reject::new(RejectCode::QuotaInsufficient),
+        HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
+    })?;
+    let prompt = Prompt::Body(body.clone());
+    Ok(Admitted { target, facts, key: entry, route, body, prompt, hold: Some(hold), limited: key.quota_nanos.is_some() })
+}
+
+fn find_route(exchange: &Exchange, key: &Key, model: &str, dialect: DialectId) -> Result<Arc<Route>, Reject> {
+    let unknown = || {
+        Reject::new(RejectCode::ModelNotFound)
+            .message(format!("The model `{}` does not exist or this key cannot use it", shown(model)))
+            .param("model")
+    };
+    let found = exchange.snapshot.routes(&key.group, model).ok_or_else(unknown)?;
+    if !key.models.is_empty() && !key.models.iter().any(|allowed| allowed == model) {
+        return Err(Reject::new(RejectCode::Forbidden)
+            .message(format!("This key may not use the model `{}`", shown(model)))
+            .param("model"));
+    }
+    found.for_dialect(dialect).cloned().ok_or_else(|| {
+        let spoken = found.dialects().map(DialectId::as_str).collect::<Vec<_>>().join(", ");
+        Reject::new(RejectCode::InvalidRequest)
+            .message(format!("The model `{}` is served in the dialect {spoken}, not in {}", shown(model), dialect.as_str()))
+            .param("model")
+    })
+}
+
+/// A client's model name, short enough for a message.
+fn shown(model: &str) -> String {
+    const CHARS_MAX: usize = 100;
+    model.chars().take(CHARS_MAX).filter(|c| !c.is_control()).collect()
+}
+
+fn check_priced(exchange: &Exchange, key: &Key, route: &Route) -> Result<(), Reject> {
+    let refused = match exchange.snapshot.unknown_model {
+        UnknownModel::Allow => false,
+        UnknownModel::Reject => true,
+        UnknownModel::RejectIfQuota => key.quota_nanos.is_some(),
+    };
+    if route.unpriced && refused {
+        return Err(Reject::new(RejectCode::PriceMissing)
+            .message(format!("The model `{}` has no price; the operator can set one with `tollgate price set`", route.model))
+            .param("model"));
+    }
+    Ok(())
+}
+
+/// What this request can cost at most: its prompt's upper bound and its output limit at the dearest candidate's prices.
+fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &RequestFacts, route: &Route) -> i64 {
+    if !target.endpoint.answer.uses_tokens() {
+        return 0;
+    }
+    let prices = route.distinct_prices.iter().map(|price| {
+        let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
+        let input = facts.input_tokens_bound(context);
+        let output = facts
+            .output_tokens_max
+            .or(price.output_tokens_max)
+            .unwrap_or(exchange.snapshot.routing.output_tokens_default)
+            .saturating_mul(facts.choices);
+        price.worst_case_nanos(input, output)
+    });
+    prices.max().unwrap_or(0)
+}
+
+fn control(exchange: &Exchange) -> Control {
+    let routing = &exchange.snapshot.routing;
+    let drain = (routing.on_client_disconnect == OnClientDisconnect::Drain)
+        .then_some(DrainLimits { time_max: routing.drain_time_max, bytes_max: routing.drain_bytes_max });
+    let policy = DownstreamPolicy { hold: routing.first_token_hold, write_timeout: CLIENT_WRITE_TIMEOUT, drain };
+    Control::new(policy, exchange.shared.drains.clone(), routing.drains_max)
+}

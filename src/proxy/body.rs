@@ -1,0 +1,60 @@
+//! Reads a request's body, whole, whatever its framing: content-length, chunked, `Expect: 100-continue`, HTTP/2 with or
+//! without a length.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, EXPECT};
+use pingora::proxy::Session;
+use std::time::Duration;
+use tollgate_plugin_api::{Reject, RejectCode};
+
+/// A client that sends nothing for this long is given up. Pingora has no time-out for HTTP/2 bodies.
+const PIECE_TIME_MAX: Duration = Duration::from_secs(60);
+/// Reserved ahead for a body of unknown or large length; more is taken as it comes.
+const RESERVE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The whole body.
+///
+/// # Errors
+/// `REQUEST_TOO_LARGE` beyond `bytes_max`, at once where the length is announced; `INVALID_REQUEST` when the client
+/// stops in the middle.
+pub(super) async fn read(session: &mut Session, bytes_max: usize) -> Result<Bytes, Reject> {
+    let headers = &session.req_header().headers;
+    let announced: Option<usize> =
+        headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
+    let too_large = || {
+        Reject::new(RejectCode::RequestTooLarge).message(format!("The request body is larger than {bytes_max} bytes"))
+    };
+    if announced.is_some_and(|bytes| bytes > bytes_max) {
+        return Err(too_large());
+    }
+    let unfinished = || Reject::new(RejectCode::InvalidRequest).message("The request body ended early");
+    if headers.contains_key(EXPECT) {
+        session.as_mut().write_continue_response().await.map_err(|_| unfinished())?;
+    }
+    let mut body: Option<BytesMut> = None;
+    let mut first: Option<Bytes> = None;
+    loop {
+        let piece = tokio::time::timeout(PIECE_TIME_MAX, session.as_mut().read_request_body()).await;
+        let Some(piece) = piece.map_err(|_| unfinished())?.map_err(|_| unfinished())? else { break };
+        let so_far = body.as_ref().map_or(0, BytesMut::len) + first.as_ref().map_or(0, Bytes::len);
+        if so_far + piece.len() > bytes_max {
+            return Err(too_large());
+        }
+        match (&mut body, first.take()) {
+            (Some(body), _) => body.extend_from_slice(&piece),
+            // Most bodies come in one piece and need no copy.
+            (None, None) => first = Some(piece),
+            (None, Some(first)) => {
+                let reserve = announced.unwrap_or(0).min(RESERVE_BYTES_MAX).max(first.len() + piece.len());
+                let joined = body.insert(BytesMut::with_capacity(reserve));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&piece);
+            }
+        }
+    }
+    let body = body.map(BytesMut::freeze).or(first).unwrap_or_default();
+    match announced {
+        Some(bytes) if body.len() < bytes => Err(unfinished()),
+        _ => Ok(body),
+    }
+}

@@ -1,0 +1,230 @@
+//! The state of one request and its answer: one field for each stage's result. Stages meet only here.
+
+use super::control::Control;
+use super::shared::Shared;
+use super::{route, settle};
+use crate::balance::{Pick, Tried};
+use crate::dialect::{DialectId, Framing};
+use crate::dialect::answer::Tail;
+use crate::dialect::endpoint::{Endpoint, Target};
+use crate::dialect::request::{self, RequestFacts};
+use crate::dialect::usage::Scanner;
+use crate::keyring::KeyEntry;
+use crate::ledger::Hold;
+use crate::price::Price;
+use crate::snapshot::{Route, Snapshot, Upstream};
+use bytes::{Bytes, BytesMut};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tollgate_plugin_api::{Metered, Reject, RejectCode};
+use uuid::Uuid;
+
+/// Pingora's per-request context.
+pub struct Exchange {
+    pub(super) shared: Arc<Shared>,
+    /// The configuration of admission; a reload does not change a running exchange.
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) request_id: Uuid,
+    pub(super) started: Instant,
+    pub(super) started_at_ms: i64,
+    /// The dialect in which refusals are worded.
+    pub(super) dialect: DialectId,
+    /// Set when the session wrapper is in place.
+    pub(super) control: Option<Control>,
+    /// Stage 1.
+    pub(super) admitted: Option<Admitted>,
+    /// Stages 2 to 4, of all attempts.
+    pub(super) attempts: Attempts,
+    /// Stages 2 to 4, of the attempt that runs.
+    pub(super) attempt: Option<Attempt>,
+    /// Stage 5 is done: the record is on its way.
+    pub(super) settled: bool,
+    /// What it cost, for plugins that want to know.
+    pub(super) bill: Option<Arc<OnceLock<Bill>>>,
+    /// What we answered ourselves.
+    pub(super) rejected: Option<RejectCode>,
+}
+
+/// What an exchange consumed and cost.
+pub(super) struct Bill {
+    pub(super) metered: Metered,
+    pub(super) cost_nanos: i64,
+}
+
+/// What `admit` found out.
+pub(super) struct Admitted {
+    pub(super) target: Target,
+    pub(super) facts: RequestFacts,
+    pub(super) key: Arc<KeyEntry>,
+    pub(super) route: Arc<Route>,
+    /// The request body as the client sent it; freed when the first byte of the answer goes out.
+    pub(super) body: Bytes,
+    /// What an estimate of the prompt is made from.
+    pub(super) prompt: Prompt,
+    pub(super) hold: Option<Hold>,
+    /// The key has a quota.
+    pub(super) limited: bool,
+}
+
+/// The prompt, as far as an estimate needs it.
+pub(super) enum Prompt {
+    /// The body itself: before the first byte, and for short ones.
+    Body(Bytes),
+    /// The beginning of its text, and how many bytes of text there are.
+    Sample(String, u64),
+}
+
+impl Prompt {
+    /// A prompt's text is kept up to here; what is longer is counted by its beginning's ratio of tokens to bytes.
+    const SAMPLE_BYTES_MAX: usize = 16 * 1024;
+
+    /// The text for a tokenizer, and how many bytes of text there are in all.
+    pub(super) fn text(&self, endpoint: &Endpoint) -> (String, u64) {
+        match self {
+            Self::Body(body) => request::prompt_text(endpoint, body, Self::SAMPLE_BYTES_MAX),
+            Self::Sample(text, bytes) => (text.clone(), *bytes),
+        }
+    }
+
+    /// Keeps no more than an estimate needs.
+    pub(super) fn shrink(&mut self, endpoint: &Endpoint) {
+        if matches!(self, Self::Body(body) if body.len() > Self::SAMPLE_BYTES_MAX) {
+            let (text, bytes) = self.text(endpoint);
+            *self = Self::Sample(text, bytes);
+        }
+    }
+}
+
+/// What the attempts so far left behind.
+#[derive(Default)]
+pub(super) struct Attempts {
+    pub(super) count: u32,
+    pub(super) tried: Tried,
+    /// Chosen ahead, when an answer had to be judged by whether there is another candidate.
+    pub(super) next: Option<Pick>,
+    /// A pooled connection turned out dead once; that attempt was not counted.
+    pub(super) stale_connection: bool,
+    /// The last attempt that ended without an HTTP answer ended by a time-out.
+    pub(super) timed_out: bool,
+}
+
+/// One attempt at one upstream.
+pub(super) struct Attempt {
+    pub(super) pick: Pick,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) upstream_model: Arc<str>,
+    pub(super) price: Option<Arc<Price>>,
+    /// What goes upstream.
+    pub(super) body: Bytes,
+    /// We asked for the usage chunk, not the client: it is taken out again.
+    pub(super) takes_out_usage_chunk: bool,
+    pub(super) started: Instant,
+    /// The breaker has been told how it ended.
+    pub(super) judged: bool,
+    pub(super) answer: Option<Answer>,
+}
+
+/// The answer of the attempt that runs.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) framing: Framing,
+    pub(super) scanner: Scanner,
+    /// Where what went to the client stops.
+    pub(super) tail: Tail,
+    /// An error answer, collected to be judged as a whole.
+    pub(super) error: Option<ErrorAnswer>,
+    /// From the request to the first token.
+    pub(super) first_token: Option<Duration>,
+    /// From the attempt to the first token.
+    pub(super) first_token_after: Option<Duration>,
+    /// Its end is told apart from a broken connection by HTTP itself.
+    pub(super) delimited: bool,
+    /// The body ended, whole or not.
+    pub(super) ended: bool,
+    pub(super) checkpoint: Checkpoint,
+}
+
+/// An error answer on its way.
+#[derive(Default)]
+pub(super) struct ErrorAnswer {
+    pub(super) body: BytesMut,
+    /// As the head says it.
+    pub(super) retry_after: Option<String>,
+}
+
+/// When progress was last journaled.
+#[derive(Default)]
+pub(super) struct Checkpoint {
+    pub(super) at: Option<Instant>,
+    pub(super) delivered_bytes: u64,
+}
+
+impl Exchange {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        shared.metrics.in_flight.inc();
+        let snapshot = shared.snapshot.load_full();
+        Self {
+            request_id: Uuid::now_v7(),
+            started: Instant::now(),
+            started_at_ms: unix_ms(),
+            dialect: DialectId::OpenAi,
+            control: None,
+            admitted: None,
+            attempts: Attempts::default(),
+            attempt: None,
+            settled: false,
+            bill: (!snapshot.plugins.logging.is_empty()).then(Arc::default),
+            rejected: None,
+            snapshot,
+            shared,
+        }
+    }
+
+    /// The request id as it stands in headers and records.
+    pub(super) fn request_id_text(&self) -> String {
+        self.request_id.as_hyphenated().to_string()
+    }
+
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether another attempt may follow: nothing went out, the client waits, attempts are left.
+    pub(super) fn may_fail_over(&self) -> bool {
+        self.attempts.count < self.snapshot.routing.attempts_max
+            && self.control.as_ref().is_some_and(Control::untouched)
+    }
+
+    pub(super) fn client_gone(&self) -> bool {
+        self.control.as_ref().is_some_and(Control::client_gone)
+    }
+
+    /// The refusal for an exchange whose attempts all ended without an HTTP answer.
+    pub(super) fn upstream_refusal(&self) -> Reject {
+        if self.attempts.timed_out {
+            return RejectCode::UpstreamTimeout.into();
+        }
+        let wait_ms = self.admitted.as_ref().map_or(0, |admitted| admitted.route.plan.retry_after_ms(now_ms()));
+        Reject::new(RejectCode::UpstreamUnavailable).retry_after_s(wait_ms.div_ceil(1000).max(1))
+    }
+}
+
+impl Drop for Exchange {
+    /// A panic in a filter ends here: what was held is settled all the same.
+    fn drop(&mut self) {
+        settle::abandoned(self);
+        route::drop_next(self);
+        self.shared.metrics.in_flight.dec();
+    }
+}
+
+/// Unix time in milliseconds.
+pub fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Unix time in milliseconds, as the breakers count it.
+pub(super) fn now_ms() -> u64 {
+    u64::try_from(unix_ms()).unwrap_or(0)
+}

@@ -1,0 +1,168 @@
+//! What happens when something fails: another attempt, a refusal, an error event at the end of a broken stream; and the
+//! last step of every exchange.
+
+use super::control::Control;
+use super::downstream::{self, UPSTREAM_SILENT};
+use super::exchange::Exchange;
+use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
+use super::route::{self, judge_failure};
+use super::settle::{self, BILLING_UNAVAILABLE, End};
+use super::reject;
+use crate::balance::Failure;
+use crate::dialect::{Framing, answer};
+use pingora::prelude::HttpPeer;
+use pingora::proxy::{FailToProxy, Session};
+use pingora::{Error, ErrorSource, ErrorType};
+use std::sync::Arc;
+use tollgate_plugin_api::{KeyHandle, Metered, Reject, RejectCode, Summary};
+
+/// The connection to an upstream failed: the next candidate's turn.
+pub(super) fn while_connecting(_peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
+    fail(exchange, &error);
+    error.set_retry(route::has_next(exchange));
+    error
+}
+
+/// The exchange with an upstream failed: the next candidate's turn, if nothing went out yet.
+pub(super) fn while_proxying(_peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
+    if *error.etype() == UPSTREAM_SILENT {
+        // The proxy loop takes what comes from the client's side for the client's fault.
+        error.as_up();
+    }
+    if *error.esource() != ErrorSource::Upstream {
+        error.set_retry(false);
+        return error;
+    }
+    let untouched = exchange.control.as_ref().is_some_and(Control::untouched);
+    let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
+    if reused && untouched && !answered && is_stale(&error) && !exchange.attempts.stale_connection {
+        // A pooled connection that the upstream had closed meanwhile: the same candidate again, not counted.
+        exchange.attempts.stale_connection = true;
+        exchange.attempts.count -= 1;
+        exchange.attempts.next = exchange.attempt.take().map(|attempt| attempt.pick);
+        error.set_retry(true);
+        return error;
+    }
+    fail(exchange, &error);
+    error.set_retry(route::has_next(exchange));
+    error
+}
+
+fn is_stale(error: &Error) -> bool {
+    matches!(
+        error.etype(),
+        ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::H2Error
+    )
+}
+
+/// Tells the breaker what kind of failure it was, unless it was told already.
+fn fail(exchange: &mut Exchange, error: &Error) {
+    if matches!(*error.etype(), ATTEMPT_FAILED | ANSWER_CUT) {
+        exchange.attempts.timed_out = false;
+        return;
+    }
+    let timed_out = is_timeout(error.etype());
+    exchange.attempts.timed_out = timed_out;
+    if let Some(attempt) = &exchange.attempt {
+        tracing::warn!("upstream {}: {:?}", attempt.upstream.name, error.etype());
+    }
+    judge_failure(exchange, if timed_out { Failure::Timeout } else { Failure::Connect });
+}
+
+fn is_timeout(kind: &ErrorType) -> bool {
+    *kind == UPSTREAM_SILENT
+        || matches!(
+            kind,
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout
+        )
+}
+
+/// No further attempt: refuse, or end a broken stream.
+pub(super) async fn at_last(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+    let closed = FailToProxy { error_code: 0, can_reuse_downstream: false };
+    if exchange.client_gone() || *error.esource() == ErrorSource::Downstream {
+        return closed;
+    }
+    if exchange.control.as_ref().is_some_and(Control::committed) {
+        break_off(session, exchange).await;
+        return closed;
+    }
+    let refusal = refusal(error, exchange);
+    let status = refusal.code.row().status;
+    if let Some(gate) = settle::settle(exchange, End::NoAnswer(refusal.code)) {
+        // Whether the journal took it is the journal's to keep trying; the client gets its refusal.
+        let _ = gate.await;
+    }
+    if let Err(error) = reject::reject(session, exchange, refusal).await {
+        tracing::debug!("refusal not sent: {error}");
+    }
+    FailToProxy { error_code: status, can_reuse_downstream: false }
+}
+
+fn refusal(error: &Error, exchange: &Exchange) -> Reject {
+    if *error.etype() == BILLING_UNAVAILABLE {
+        return Reject::new(RejectCode::BillingUnavailable).retry_after_s(1);
+    }
+    exchange.upstream_refusal()
+}
+
+/// Part of a stream is out and its upstream died: an error event in the caller's dialect, then a clean end.
+async fn break_off(session: &mut Session, exchange: &mut Exchange) {
+    if let Some(gate) = settle::settle(exchange, End::Broken) {
+        let _ = gate.await;
+    }
+    let request_id = exchange.request_id_text();
+    let dialect = exchange.dialect;
+    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return };
+    if answer.ended || !matches!(answer.framing, Framing::Sse | Framing::JsonArray | Framing::NdJson) {
+        return;
+    }
+    answer.ended = true;
+    let held = answer.scanner.finish();
+    answer.tail.push(&held);
+    let event = answer::stream_error_event(
+        dialect,
+        answer.framing,
+        "The upstream broke off its answer",
+        "UPSTREAM_BROKE_OFF",
+        &request_id,
+        &answer.tail,
+    );
+    if !held.is_empty() && session.write_response_body(Some(held), false).await.is_err() {
+        return;
+    }
+    if let Err(error) = session.write_response_body(Some(event), true).await {
+        tracing::debug!("error event not sent: {error}");
+    }
+}
+
+/// The last step, always: settles what is not settled, tells the plugins, gives Pingora its session back.
+pub(super) async fn logging(session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+    let end = match (error, exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref())) {
+        // An answer without a body never passes the body filter.
+        (None, Some(answer)) if answer.status >= 400 => End::Refused(answer.status),
+        (None, Some(_)) => End::Whole,
+        (Some(error), Some(_)) if *error.esource() == ErrorSource::Upstream => End::Broken,
+        _ => End::Aborted,
+    };
+    if let Some(gate) = settle::settle(exchange, end) {
+        let _ = gate.await;
+    }
+    for plugin in &exchange.snapshot.plugins.logging {
+        let request_id = exchange.request_id_text();
+        let status = session.response_written().map_or(0, |head| head.status.as_u16());
+        let none = Metered::default();
+        let bill = exchange.bill.as_ref().and_then(|bill| bill.get());
+        let key = exchange.admitted.as_ref().map(|admitted| admitted.key.clone() as Arc<dyn KeyHandle>);
+        plugin.logging(&Summary {
+            request_id: &request_id,
+            key: key.as_ref(),
+            status,
+            metered: bill.map_or(&none, |bill| &bill.metered),
+            cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
+        });
+    }
+    if let Some(control) = &exchange.control {
+        downstream::uninstall(session, control);
+    }
+}

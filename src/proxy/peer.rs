@@ -1,0 +1,103 @@
+//! From an upstream to a Pingora peer. Names are resolved off Pingora's path (its own resolver blocks and panics), kept,
+//! and refreshed in the background.
+
+use crate::snapshot::Upstream;
+use arc_swap::ArcSwapOption;
+use pingora::Result;
+use pingora::prelude::HttpPeer;
+use pingora::{Error, ErrorType};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Addresses older than this are looked up again, beside the request that noticed.
+const FRESH_FOR: Duration = Duration::from_secs(30);
+/// A pooled connection that idles longer is closed.
+const POOLED_IDLE_MAX: Duration = Duration::from_secs(90);
+/// A write that an upstream does not take for this long fails.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// HTTP/2 streams on one upstream connection.
+const H2_STREAMS_MAX: usize = 100;
+/// A provider closes HTTP/2 connections that are dead on the way only if someone asks.
+const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The resolved addresses of one upstream's host.
+#[derive(Default)]
+pub struct Addresses {
+    known: ArcSwapOption<Resolved>,
+    refreshing: AtomicBool,
+    next: AtomicUsize,
+}
+
+struct Resolved {
+    addresses: Vec<SocketAddr>,
+    at: Instant,
+}
+
+/// The peer for one attempt.
+///
+/// # Errors
+/// `ConnectError` or `ConnectTimedout` when the name does not resolve.
+pub(super) async fn peer(upstream: &Arc<Upstream>, connect: Duration, silence: Duration) -> Result<Box<HttpPeer>> {
+    let address = address(upstream, connect).await?;
+    let mut peer = HttpPeer::new(address, upstream.tls, upstream.host.clone());
+    // Connections of two accounts are never shared, even to the same address.
+    peer.group_key = upstream.group_key;
+    let options = &mut peer.options;
+    options.connection_timeout = Some(connect);
+    options.total_connection_timeout = Some(connect);
+    options.idle_timeout = Some(POOLED_IDLE_MAX);
+    options.write_timeout = Some(WRITE_TIMEOUT);
+    // Behind the exchange's own deadlines: these know the first token from the next piece.
+    options.read_timeout = Some(silence + Duration::from_secs(5));
+    if upstream.tls {
+        options.set_http_version(2, 1);
+        options.max_h2_streams = H2_STREAMS_MAX;
+        options.h2_ping_interval = Some(H2_PING_INTERVAL);
+    } else {
+        options.set_http_version(1, 1);
+    }
+    Ok(Box::new(peer))
+}
+
+async fn address(upstream: &Arc<Upstream>, limit: Duration) -> Result<SocketAddr> {
+    if let Ok(ip) = upstream.host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, upstream.port));
+    }
+    let addresses = &upstream.addresses;
+    if let Some(known) = addresses.known.load_full() {
+        if known.at.elapsed() > FRESH_FOR && !addresses.refreshing.swap(true, Ordering::AcqRel) {
+            let upstream = upstream.clone();
+            tokio::spawn(async move {
+                // A failed refresh keeps the old addresses: they may well still work.
+                let _ = resolve(&upstream, limit).await;
+                upstream.addresses.refreshing.store(false, Ordering::Release);
+            });
+        }
+        return Ok(known.choose(addresses));
+    }
+    resolve(upstream, limit).await.map(|resolved| resolved.choose(addresses))
+}
+
+async fn resolve(upstream: &Upstream, limit: Duration) -> Result<Arc<Resolved>> {
+    let lookup = tokio::net::lookup_host((&*upstream.host, upstream.port));
+    let found = match tokio::time::timeout(limit, lookup).await {
+        Ok(Ok(found)) => found.collect::<Vec<_>>(),
+        Ok(Err(error)) => return Error::e_explain(ErrorType::ConnectError, format!("{}: {error}", upstream.host)),
+        Err(_) => return Error::e_explain(ErrorType::ConnectTimedout, format!("{}: no answer", upstream.host)),
+    };
+    if found.is_empty() {
+        return Error::e_explain(ErrorType::ConnectError, format!("{}: no address", upstream.host));
+    }
+    let resolved = Arc::new(Resolved { addresses: found, at: Instant::now() });
+    upstream.addresses.known.store(Some(resolved.clone()));
+    Ok(resolved)
+}
+
+impl Resolved {
+    /// One after the other; never empty.
+    fn choose(&self, state: &Addresses) -> SocketAddr {
+        self.addresses[state.next.fetch_add(1, Ordering::Relaxed) % self.addresses.len()]
+    }
+}

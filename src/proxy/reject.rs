@@ -1,0 +1,86 @@
+//! Answers of our own: refusals, in the caller's dialect, and the few things the gateway serves itself.
+
+use super::exchange::Exchange;
+use crate::dialect::answer;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use std::time::Duration;
+use tollgate_plugin_api::{Reject, Reply};
+
+/// What a client may still be sending when it is refused: read and dropped up to here, so that it gets to read the
+/// refusal instead of a reset.
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
+const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Our own headers.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REJECTED_BY: HeaderName = HeaderName::from_static("x-tollgate-rejected-by");
+
+/// Refuses the request.
+pub(super) async fn reject(session: &mut Session, exchange: &mut Exchange, reject: Reject) -> Result<()> {
+    let row = reject.code.row();
+    exchange.rejected = Some(reject.code);
+    exchange.shared.metrics.rejected(row.code);
+    let body = answer::reject_body(exchange.dialect, &reject, &exchange.request_id_text());
+    let mut headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    if let Some(by) = row.rejected_by {
+        headers.push((REJECTED_BY, HeaderValue::from_static(by)));
+    }
+    if let Some(seconds) = reject.retry_after_s {
+        headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+    }
+    headers.extend(reject.headers);
+    let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    respond(session, exchange, Reply { status, headers, body: body.to_vec() }).await
+}
+
+/// Sends a whole answer of our own.
+pub(super) async fn respond(session: &mut Session, exchange: &mut Exchange, reply: Reply) -> Result<()> {
+    let mut headers = HeaderMap::with_capacity(reply.headers.len() + 6);
+    headers.extend(reply.headers.into_iter().map(|(name, value)| (Some(name), value)));
+    if let Ok(id) = HeaderValue::from_str(&exchange.request_id_text()) {
+        headers.insert(REQUEST_ID, id);
+    }
+    let request_headers = &session.req_header().headers;
+    for plugin in &exchange.snapshot.plugins.response {
+        plugin.response_filter(request_headers, reply.status, &mut headers);
+    }
+    let mut head = ResponseHeader::build(reply.status, Some(headers.len() + 2))?;
+    for (name, value) in &headers {
+        head.append_header(name, value)?;
+    }
+    let bodiless = reply.status == StatusCode::NO_CONTENT || session.req_header().method == http::Method::HEAD;
+    if reply.status != StatusCode::NO_CONTENT {
+        head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    }
+    let unread = !session.as_mut().is_body_done();
+    if unread {
+        session.set_keepalive(None);
+    }
+    session.write_response_header(Box::new(head), bodiless).await?;
+    if !bodiless {
+        session.write_response_body(Some(Bytes::from(reply.body)), true).await?;
+    }
+    if unread {
+        linger(session).await;
+    }
+    Ok(())
+}
+
+/// Reads on and drops what the client still sends.
+async fn linger(session: &mut Session) {
+    let read = async {
+        let mut bytes = 0;
+        while let Ok(Some(piece)) = session.as_mut().read_request_body().await {
+            bytes += piece.len();
+            if bytes > LINGER_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Running out of time means that the client keeps sending: its loss.
+    let _ = tokio::time::timeout(LINGER_TIME_MAX, read).await;
+}

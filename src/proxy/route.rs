@@ -1,0 +1,147 @@
+//! Stage 2, `upstream_peer`: candidates, breaker, strategy, peer. Entered again for every attempt.
+
+use super::exchange::{Attempt, Exchange, now_ms};
+use super::peer;
+use crate::balance::{Failure, Pick};
+use crate::dialect::request;
+use crate::provider::StreamUsage;
+use bytes::Bytes;
+use pingora::prelude::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+
+/// Chooses the next candidate and makes its peer. A candidate whose name does not resolve counts as a failed attempt,
+/// and the next one is tried at once.
+pub(super) async fn route(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    loop {
+        let Some(pick) = next_pick(exchange) else {
+            return Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is available");
+        };
+        begin(exchange, pick);
+        let Some(attempt) = &exchange.attempt else { continue };
+        let routing = &exchange.snapshot.routing;
+        let silence = routing.first_token_timeout.max(routing.response_timeout).max(routing.idle_timeout);
+        match peer::peer(&attempt.upstream, routing.connect_timeout, silence).await {
+            Ok(peer) => return Ok(peer),
+            Err(error) => {
+                tracing::warn!("upstream {}: {error}", attempt.upstream.name);
+                let timed_out = matches!(error.etype(), ErrorType::ConnectTimedout);
+                exchange.attempts.timed_out = timed_out;
+                judge_failure(exchange, if timed_out { Failure::Timeout } else { Failure::Connect });
+            }
+        }
+    }
+}
+
+/// The candidate for the next attempt, if attempts are left and one is available.
+fn next_pick(exchange: &mut Exchange) -> Option<Pick> {
+    if exchange.attempts.count >= exchange.snapshot.routing.attempts_max {
+        return None;
+    }
+    exchange.attempts.next.take().or_else(|| pick(exchange))
+}
+
+fn pick(exchange: &mut Exchange) -> Option<Pick> {
+    let admitted = exchange.admitted.as_ref()?;
+    let strategy = exchange.snapshot.strategy;
+    let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random())?;
+    exchange.attempts.tried.insert(&pick);
+    Some(pick)
+}
+
+/// Whether there is another candidate; if so it is kept for the next attempt. Asked when an answer that failed is to be
+/// passed on or not.
+pub(super) fn has_next(exchange: &mut Exchange) -> bool {
+    if !exchange.may_fail_over() {
+        return false;
+    }
+    if exchange.attempts.next.is_none() {
+        exchange.attempts.next = pick(exchange);
+    }
+    exchange.attempts.next.is_some()
+}
+
+fn begin(exchange: &mut Exchange, pick: Pick) {
+    exchange.attempts.count += 1;
+    let Some(admitted) = exchange.admitted.as_mut() else { return };
+    if let Some(hold) = admitted.hold.as_mut() {
+        hold.sent();
+    }
+    let Some(candidate) = admitted.route.plan.candidate(&pick) else { return };
+    let upstream = exchange.snapshot.upstreams[candidate.upstream as usize].clone();
+    let streams_text = admitted.facts.stream && admitted.target.endpoint.has_usage_chunk();
+    let asks_for_usage =
+        streams_text && !admitted.facts.wants_usage_chunk && upstream.provider.stream_usage == StreamUsage::OptIn;
+    let renamed = (*candidate.upstream_model != *admitted.route.model).then_some(&*candidate.upstream_model);
+    let body = if admitted.body.is_empty() {
+        Bytes::new()
+    } else {
+        request::splice(&admitted.facts, &admitted.body, renamed, asks_for_usage)
+    };
+    if let Some(control) = &exchange.control {
+        let routing = &exchange.snapshot.routing;
+        let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };
+        control.begin_attempt(limit);
+    }
+    exchange.attempt = Some(Attempt {
+        upstream_model: candidate.upstream_model.clone(),
+        price: admitted.route.price(&pick),
+        pick,
+        upstream,
+        body,
+        takes_out_usage_chunk: asks_for_usage,
+        started: std::time::Instant::now(),
+        judged: false,
+        answer: None,
+    });
+}
+
+/// Tells breaker and metrics that the attempt failed.
+pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
+    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    if std::mem::replace(&mut attempt.judged, true) {
+        return;
+    }
+    let upstream = &attempt.upstream;
+    upstream.breaker.failure(attempt.pick.permit, now_ms(), failure);
+    if failure.row().counts {
+        upstream.observed.observe(elapsed_ms(attempt), false);
+    }
+    exchange.shared.metrics.attempt(&upstream.name, failure.name());
+}
+
+/// Tells breaker and metrics that the attempt succeeded.
+pub(super) fn judge_success(exchange: &mut Exchange) {
+    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    if std::mem::replace(&mut attempt.judged, true) {
+        return;
+    }
+    let upstream = &attempt.upstream;
+    upstream.breaker.success(attempt.pick.permit, now_ms());
+    upstream.observed.observe(elapsed_ms(attempt), true);
+    exchange.shared.metrics.attempt(&upstream.name, "ok");
+}
+
+/// How fast the attempt was: to its first token where it streams, else to its end.
+fn elapsed_ms(attempt: &Attempt) -> u64 {
+    let to_first_token = attempt.answer.as_ref().and_then(|answer| answer.first_token_after);
+    let elapsed = to_first_token.unwrap_or_else(|| attempt.started.elapsed());
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Tells the breaker that the attempt ended for a reason of the client's, so that a probe is not left open.
+pub(super) fn judge_nothing(exchange: &mut Exchange) {
+    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    if std::mem::replace(&mut attempt.judged, true) {
+        return;
+    }
+    attempt.upstream.breaker.release(attempt.pick.permit, now_ms());
+    exchange.shared.metrics.attempt(&attempt.upstream.name, "client");
+}
+
+/// Gives back the place of a candidate that was chosen ahead and never tried.
+pub(super) fn drop_next(exchange: &mut Exchange) {
+    let (Some(pick), Some(admitted)) = (exchange.attempts.next.take(), &exchange.admitted) else { return };
+    if let Some(candidate) = admitted.route.plan.candidate(&pick) {
+        candidate.breaker.release(pick.permit, now_ms());
+    }
+}

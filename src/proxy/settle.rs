@@ -1,0 +1,299 @@
+//! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
+//! journal. Runs once an exchange, from whichever end comes first.
+
+use super::control::Gate;
+use super::exchange::{Admitted, Answer, Bill, Exchange, Prompt};
+use super::route;
+use crate::dialect::DialectId;
+use crate::dialect::endpoint::Endpoint;
+use crate::estimate;
+use crate::ledger::{Hold, Journaled, LedgerRecord, Outcome, Progress};
+use crate::metrics::{Metrics, Observation};
+use crate::price::Price;
+use crate::snapshot::{Snapshot, Upstream};
+use pingora::{Error, ErrorType};
+use futures::FutureExt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tollgate_plugin_api::{Metered, RejectCode, UsageSource};
+
+/// The journal did not take the record that the first byte waits for.
+pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
+/// Bytes wait this long for the journal, then the request is refused (or, at the end, the record is left to it).
+const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Progress is journaled after so many delivered bytes of text (about 256 tokens) …
+const CHECKPOINT_TEXT_BYTES: u64 = 1024;
+/// … or so much time.
+const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The answer is whole, as far as the upstream is concerned.
+    Whole,
+    /// The upstream failed in the middle of its answer.
+    Broken,
+    /// The upstream's answer was an error, and the client got it.
+    Refused(u16),
+    /// No upstream gave an HTTP answer; the client got this refusal.
+    NoAnswer(RejectCode),
+    /// The client left and the answer was not read to its end.
+    Aborted,
+    /// A filter panicked.
+    Panicked,
+}
+
+/// All that a settlement needs, taken out of the exchange so that it can move to another thread.
+struct Settlement {
+    hold: Hold,
+    /// The key has a quota.
+    limited: bool,
+    bill: Option<Arc<OnceLock<Bill>>>,
+    record: LedgerRecord,
+    /// What the scanner found; completed by an estimate.
+    metered: Metered,
+    estimate: Option<Estimate>,
+    snapshot: Arc<Snapshot>,
+    upstream: Option<Arc<Upstream>>,
+    price: Option<Arc<Price>>,
+    metrics: Arc<Metrics>,
+}
+
+/// What an estimate is made from.
+struct Estimate {
+    model: Arc<str>,
+    endpoint: &'static Endpoint,
+    prompt: Prompt,
+    delivered: String,
+    delivered_bytes: u64,
+}
+
+/// Settles the exchange; the returned gate is passed when the record is in the journal. `None`: there is nothing to
+/// settle (never admitted, or settled already).
+pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
+    let settlement = prepare(exchange, end)?;
+    if settlement.estimate.is_none() {
+        return Some(journal_gate(settlement.finish()));
+    }
+    // Spawned at once: the settlement happens even if nobody waits for it.
+    let running = tokio::task::spawn_blocking(move || settlement.finish());
+    Some(Box::pin(async move {
+        match running.await {
+            Ok(journaled) => journal_gate(journaled).await,
+            Err(error) => Error::e_explain(ErrorType::InternalError, format!("settlement: {error}")),
+        }
+    }))
+}
+
+/// The end of an exchange that was dropped in its middle: no runtime may be there, so lengths stand in for a tokenizer.
+pub(super) fn abandoned(exchange: &mut Exchange) {
+    let end = if std::thread::panicking() { End::Panicked } else { End::Aborted };
+    if let Some(mut settlement) = prepare(exchange, end) {
+        if let Some(estimate) = settlement.estimate.take() {
+            let usage = &mut settlement.metered.usage;
+            usage.output_tokens = usage.output_tokens.max(estimate::by_length(estimate.delivered_bytes));
+            if usage.input_tokens == 0 {
+                usage.input_tokens = estimate::by_length(estimate.prompt.text(estimate.endpoint).1);
+            }
+            settlement.metered.source = UsageSource::Estimated;
+        }
+        drop(settlement.finish());
+    }
+}
+
+/// Waits for the journal, with a time-out of its own.
+pub(super) fn journal_gate(journaled: Journaled) -> Gate {
+    Box::pin(async move {
+        match tokio::time::timeout(JOURNAL_WAIT_MAX, journaled).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Error::e_explain(BILLING_UNAVAILABLE, "the journal takes no records"),
+        }
+    })
+}
+
+/// The first byte waits until the hold is in the journal.
+pub(super) fn hold_gate(exchange: &Exchange) -> Option<Gate> {
+    let hold = exchange.admitted.as_ref()?.hold.as_ref()?;
+    let mut journaled = hold.journaled();
+    match (&mut journaled).now_or_never() {
+        Some(Ok(())) => None,
+        Some(Err(_)) | None => Some(journal_gate(hold.journaled())),
+    }
+}
+
+fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
+    if exchange.settled {
+        return None;
+    }
+    let hold = exchange.admitted.as_mut()?.hold.take()?;
+    exchange.settled = true;
+    if exchange.attempts.count == 0 {
+        // Never sent towards an upstream: no record.
+        hold.void();
+        return None;
+    }
+    if matches!(end, End::Aborted | End::Panicked) {
+        route::judge_nothing(exchange);
+    }
+    let gone = exchange.client_gone();
+    let duration_ms = exchange.elapsed_ms();
+    let admitted = exchange.admitted.as_mut()?;
+    let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut());
+    let metered = answer.as_ref().and_then(|answer| answer.scanner.metered()).unwrap_or_default();
+    let disbelieved = answer.as_ref().is_some_and(|answer| answer.scanner.disbelieved());
+    let estimate = answer.as_deref().and_then(|answer| estimate_of(admitted, answer, end, &metered));
+    let (outcome, status, error_code) = words(end, gone, answer.as_deref());
+    let mut record = LedgerRecord::from_opening(hold.opening());
+    record.outcome = outcome;
+    record.status = status;
+    record.error_code = error_code;
+    record.attempts = exchange.attempts.count;
+    record.duration_ms = duration_ms;
+    record.ttft_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
+    let attempt = exchange.attempt.as_ref();
+    if let Some(attempt) = attempt {
+        record.upstream = attempt.upstream.name.to_string();
+        record.upstream_model = attempt.upstream_model.to_string();
+    }
+    Some(Settlement {
+        hold,
+        limited: admitted.limited,
+        bill: exchange.bill.clone(),
+        record,
+        metered: Metered { disbelieved, ..metered },
+        estimate,
+        snapshot: exchange.snapshot.clone(),
+        upstream: attempt.map(|attempt| attempt.upstream.clone()),
+        price: attempt.and_then(|attempt| attempt.price.clone()),
+        metrics: exchange.shared.metrics.clone(),
+    })
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What an estimate is made from, if one is needed: an answer was on its way, and its usage is not (wholly) reported.
+fn estimate_of(admitted: &mut Admitted, answer: &Answer, end: End, metered: &Metered) -> Option<Estimate> {
+    let endpoint = admitted.target.endpoint;
+    if answer.status >= 400 || answer.error.is_some() || !endpoint.answer.uses_tokens() {
+        return None;
+    }
+    let reported = metered.source == UsageSource::Reported;
+    // Anthropic counts output only at the end: what its first event says is a placeholder.
+    let placeholder = end != End::Whole && endpoint.dialect == DialectId::Anthropic;
+    if reported && !placeholder {
+        return None;
+    }
+    let delivered = answer.scanner.delivered();
+    Some(Estimate {
+        model: admitted.route.model.clone(),
+        endpoint,
+        prompt: std::mem::replace(&mut admitted.prompt, Prompt::Sample(String::new(), 0)),
+        delivered: delivered.sample().into_owned(),
+        delivered_bytes: delivered.total_bytes(),
+    })
+}
+
+/// Outcome, status and error code of the record.
+fn words(end: End, gone: bool, answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
+    /// Nginx's word for a client that left before it got anything.
+    const CLIENT_CLOSED: u16 = 499;
+    let status = answer.map_or(CLIENT_CLOSED, |answer| answer.status);
+    match end {
+        End::NoAnswer(_) | End::Refused(_) | End::Broken if gone => {
+            (Outcome::ClientAborted, CLIENT_CLOSED, Some("CLIENT_CLOSED".into()))
+        }
+        End::Whole if gone => (Outcome::ClientAborted, status, Some("CLIENT_CLOSED".into())),
+        End::Whole => (Outcome::Ok, status, None),
+        End::Broken => (Outcome::UpstreamError, status, Some("UPSTREAM_BROKE_OFF".into())),
+        End::Refused(status) => (Outcome::UpstreamError, status, Some(format!("UPSTREAM_STATUS_{status}"))),
+        End::NoAnswer(code) => {
+            let row = code.row();
+            (Outcome::UpstreamError, row.status, Some(row.code.into()))
+        }
+        End::Aborted => (Outcome::ClientAborted, status, Some("CLIENT_CLOSED".into())),
+        End::Panicked => (Outcome::Interrupted, status, Some("INTERNAL_ERROR".into())),
+    }
+}
+
+impl Settlement {
+    /// Estimates if need be, prices, settles, counts.
+    fn finish(mut self) -> Journaled {
+        if let Some(estimate) = self.estimate.take() {
+            estimate.complete(&mut self.metered);
+        }
+        let billed = self.metered.source != UsageSource::None;
+        let cost = self.snapshot.prices.cost(self.price.as_deref(), &self.metered, self.record.started_at_ms);
+        self.record.cost_nanos = if billed { cost.nanos } else { 0 };
+        self.record.price_missing = self.price.is_none() || cost.missing;
+        self.record.metered = self.metered;
+        if let Some(upstream) = &self.upstream {
+            let record = &self.record;
+            self.metrics.observe(&Observation {
+                provider: &upstream.provider.name,
+                model: &record.model,
+                upstream: &upstream.name,
+                endpoint: &record.endpoint,
+                outcome: record.outcome.as_str(),
+                metered: &record.metered,
+                cost_nanos: record.cost_nanos,
+                price_missing: record.price_missing,
+                overshoot: self.limited && record.cost_nanos > self.hold.held_nanos(),
+                duration_seconds: Duration::from_millis(record.duration_ms).as_secs_f64(),
+                first_token_seconds: record.ttft_ms.map(|ms| Duration::from_millis(ms).as_secs_f64()),
+            });
+        }
+        if let Some(bill) = &self.bill {
+            // Set once: an exchange is settled once.
+            let _ = bill.set(Bill { metered: self.record.metered.clone(), cost_nanos: self.record.cost_nanos });
+        }
+        self.hold.settle(self.record)
+    }
+}
+
+impl Estimate {
+    /// Fills in what was not reported: the prompt, and what was delivered.
+    fn complete(self, metered: &mut Metered) {
+        let delivered = estimate::tokens(&self.model, &self.delivered, self.delivered_bytes);
+        metered.usage.output_tokens = metered.usage.output_tokens.max(delivered);
+        if metered.usage.input_tokens == 0 {
+            let (text, bytes) = self.prompt.text(self.endpoint);
+            metered.usage.input_tokens = estimate::tokens(&self.model, &text, bytes);
+        }
+        metered.source = UsageSource::Estimated;
+    }
+}
+
+/// Journals how far a stream has got, now and then: what it is billed by if this process dies.
+pub(super) fn progress(exchange: &mut Exchange) {
+    let count = exchange.attempts.count;
+    let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
+    let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_mut()) else { return };
+    let delivered_bytes = answer.scanner.delivered().total_bytes();
+    let checkpoint = &mut answer.checkpoint;
+    let due = checkpoint.at.is_none_or(|at| at.elapsed() >= CHECKPOINT_TIME)
+        || delivered_bytes >= checkpoint.delivered_bytes + CHECKPOINT_TEXT_BYTES;
+    if !due {
+        return;
+    }
+    checkpoint.at = Some(std::time::Instant::now());
+    checkpoint.delivered_bytes = delivered_bytes;
+    let mut metered = answer.scanner.metered().unwrap_or_default();
+    metered.usage.output_tokens = metered.usage.output_tokens.max(estimate::by_length(delivered_bytes));
+    if metered.usage.input_tokens == 0 {
+        metered.usage.input_tokens = estimate::by_length(admitted.facts.prompt_text_bytes);
+    }
+    metered.source = UsageSource::Estimated;
+    let cost = exchange.snapshot.prices.cost(attempt.price.as_deref(), &metered, exchange.started_at_ms);
+    hold.progress(Progress {
+        upstream: attempt.upstream.name.to_string(),
+        upstream_model: attempt.upstream_model.to_string(),
+        status: answer.status,
+        metered,
+        cost_nanos: cost.nanos,
+        price_missing: attempt.price.is_none() || cost.missing,
+        attempts: count,
+        ttft_ms: answer.first_token.map(milliseconds),
+    });
+}

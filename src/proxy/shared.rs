@@ -1,0 +1,55 @@
+//! What all exchanges of a gateway share.
+
+use super::control::Drains;
+use crate::balance::BreakerState;
+use crate::keyring::Keys;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// The parts of a gateway that live as long as the process. A reload swaps `snapshot`; keys change one at a time.
+pub struct Shared {
+    /// The configuration in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Every key, by the digest of its credential.
+    pub keys: Arc<Keys>,
+    /// Holds and records.
+    pub ledger: Arc<Ledger>,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    pub(super) drains: Arc<Drains>,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    pub fn new(snapshot: Snapshot, keys: Arc<Keys>, ledger: Arc<Ledger>, metrics: Arc<Metrics>) -> Arc<Self> {
+        Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            keys,
+            ledger,
+            metrics,
+            drains: Arc::new(Drains::default()),
+        })
+    }
+
+    /// Brings the gauges that are read, not counted, up to date.
+    pub fn refresh_gauges(&self) {
+        self.metrics.drains.set(i64::try_from(self.drains.running()).unwrap_or(i64::MAX));
+        let lag = self.ledger.lag();
+        self.metrics.holds.set(i64::try_from(lag.open_holds).unwrap_or(i64::MAX));
+        self.metrics.journal_pending_records.set(i64::try_from(lag.queued_records).unwrap_or(i64::MAX));
+        self.metrics.applier_lag_bytes.set(i64::try_from(lag.unapplied_bytes).unwrap_or(i64::MAX));
+        self.metrics.journal_healthy.set(i64::from(self.ledger.healthy()));
+        let now_ms = super::exchange::now_ms();
+        for upstream in &self.snapshot.load().upstreams {
+            let state = match upstream.breaker.state(now_ms) {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            };
+            self.metrics.breaker_state.with_label_values(&[&*upstream.name]).set(state);
+        }
+    }
+}

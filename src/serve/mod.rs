@@ -1,0 +1,197 @@
+//! Puts a gateway together from a configuration and runs it in a Pingora server until a signal ends it.
+
+mod shutdown;
+
+use crate::admin::MetricsPage;
+use crate::config::{self, Config, StoreUrl};
+use crate::jobs::{Jobs, Sources};
+use crate::keyring::Keys;
+use crate::ledger::{Ledger, LedgerOptions};
+use crate::metrics::Metrics;
+use crate::price::PriceBook;
+use crate::proxy::{Gateway, Shared};
+use crate::snapshot::Snapshot;
+use crate::store::{self, Store};
+use pingora::apps::HttpServerOptions;
+use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::prelude::{Opt, Server};
+use pingora::proxy::http_proxy_service_with_name;
+use pingora::server::RunArgs;
+use pingora::server::configuration::ServerConf;
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_plugin_api::{Clock, Ports};
+
+/// Pooled upstream connections, for each thread's share of the pool.
+const UPSTREAM_POOL_SIZE: usize = 1024;
+/// More attempts than `attempts_max` allows, for retries on stale pooled connections: a stop for the proxy loop.
+const PROXY_LOOP_MAX: usize = 64;
+/// Read ahead from a client's connection. Small: it is kept for as long as a stream is open.
+const CLIENT_READ_BUFFER_BYTES: usize = 4096;
+/// An HTTP/2 connection without a stream is closed after this.
+const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// What Pingora waits at most, at shutdown, for tasks that its own runtimes still hold.
+const RUNTIME_SHUTDOWN_SECONDS: u64 = 1;
+
+/// The time as the machine has it.
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        crate::proxy::unix_ms()
+    }
+}
+
+/// Where the configuration came from, so that it can be read again.
+pub struct Origin {
+    /// The file; `None`: made from environment variables, never reloaded.
+    pub config_file: Option<PathBuf>,
+    /// Prices that stand in where the pricing file is missing.
+    pub default_prices: &'static str,
+    /// A folder that goes when the gateway ends.
+    pub scratch_folder: Option<PathBuf>,
+}
+
+/// Runs the gateway until it is told to stop. `started` is called with a summary when everything is open, before the
+/// first request is served.
+///
+/// # Errors
+/// Whatever keeps it from starting, in words for the operator.
+pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> Result<(), String> {
+    let listens = config.server.listen.iter().chain(&config.server.metrics_listen);
+    for address in listens {
+        check_free(*address)?;
+    }
+    let parts = open(&config, &origin)?;
+    let conf = server_conf(&config);
+    let mut server = Server::new_with_opt_and_conf(None::<Opt>, conf);
+    server.bootstrap();
+    let (shared, closing) = (parts.shared.clone(), parts.closing(origin.scratch_folder.clone()));
+    server.add_service(gateway_service(&server, &config, &shared)?);
+    if let Some(address) = config.server.metrics_listen {
+        let mut metrics = Service::new("metrics".into(), MetricsPage::app(shared.clone()));
+        metrics.threads = Some(1);
+        metrics.add_tcp(&address.to_string());
+        server.add_service(metrics);
+    }
+    let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices };
+    let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone());
+    server.add_service(background_service("jobs", jobs));
+    started(&shared.snapshot.load());
+    let limit = Duration::from_millis(config.server.shutdown_ms);
+    shutdown::end_when_idle(server.watch_execution_phase(), closing.clone(), limit);
+    server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals) });
+    closing.close();
+    Ok(())
+}
+
+/// What is open while the gateway runs.
+struct Parts {
+    store: Arc<dyn Store>,
+    ports: Ports,
+    shared: Arc<Shared>,
+}
+
+impl Parts {
+    fn closing(&self, scratch_folder: Option<PathBuf>) -> shutdown::Closing {
+        shutdown::Closing { store: self.store.clone(), shared: self.shared.clone(), scratch_folder }
+    }
+}
+
+fn open(config: &Config, origin: &Origin) -> Result<Parts, String> {
+    let store = open_store(config)?;
+    let keys = Arc::new(Keys::new());
+    let durability = config.ledger.durability;
+    let options = LedgerOptions { durability, ..LedgerOptions::new(&config.ledger.journal_dir) };
+    let ledger = Ledger::open(options, store.clone(), keys.clone()).map_err(|error| error.to_string())?;
+    let ports = Ports { keys: keys.clone(), clock: Arc::new(SystemClock) };
+    let prices = load_prices(config, origin.default_prices)?;
+    let snapshot = config::build(config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
+    let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
+    let shared = Shared::new(snapshot, keys, ledger, metrics);
+    Ok(Parts { store, ports, shared })
+}
+
+/// Opens the store that a configuration names.
+///
+/// # Errors
+/// What the store says.
+pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, String> {
+    let StoreUrl::Sqlite(path) = &config.store.url;
+    store::open(&format!("sqlite:{}", path.display()), config.ledger.durability).map_err(|error| error.to_string())
+}
+
+/// Reads the price book that a configuration names; a missing file is the default one.
+///
+/// # Errors
+/// Everything that is wrong in it, `file:line:col` each.
+pub fn load_prices(config: &Config, default_prices: &str) -> Result<PriceBook, String> {
+    let path = &config.pricing.file;
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => default_prices.to_owned(),
+        Err(error) => return Err(format!("{}: cannot be read: {error}", path.display())),
+    };
+    PriceBook::parse(&text).map_err(|errors| {
+        let lines = errors.iter().map(|error| {
+            format!("{}:{}:{}: {}: {}", path.display(), error.line, error.column, error.key, error.message)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    })
+}
+
+/// Errors one a line.
+pub(crate) fn listed<E: std::fmt::Display>(errors: &[E]) -> String {
+    errors.iter().map(E::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Pingora panics when it cannot listen; this says it better.
+fn check_free(address: SocketAddr) -> Result<(), String> {
+    TcpListener::bind(address).map(drop).map_err(|error| format!("cannot listen on {address}: {error}"))
+}
+
+fn server_conf(config: &Config) -> ServerConf {
+    let threads = match config.server.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    ServerConf {
+        threads,
+        upstream_keepalive_pool_size: UPSTREAM_POOL_SIZE,
+        max_retries: PROXY_LOOP_MAX,
+        grace_period_seconds: Some(config.server.shutdown_ms.div_ceil(1000)),
+        graceful_shutdown_timeout_seconds: Some(RUNTIME_SHUTDOWN_SECONDS),
+        ..ServerConf::default()
+    }
+}
+
+type GatewayService = Service<pingora::proxy::HttpProxy<Gateway, ()>>;
+
+fn gateway_service(server: &Server, config: &Config, shared: &Arc<Shared>) -> Result<GatewayService, String> {
+    let gateway = Gateway::new(shared.clone());
+    let mut service = http_proxy_service_with_name(&server.configuration, gateway, "gateway");
+    if let Some(proxy) = service.app_logic_mut() {
+        let mut options = HttpServerOptions::default();
+        options.h2c = true;
+        options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
+        proxy.server_options = Some(options);
+    }
+    for address in &config.server.listen {
+        let buffer = L4BufferSettings::default().read(CLIENT_READ_BUFFER_BYTES);
+        let mut listener = ListenerConfig::tcp(address.to_string()).l4_buffer(buffer);
+        if let Some(tls) = &config.server.tls {
+            let (certificate, key) = (tls.certificate.to_string_lossy(), tls.key.to_string_lossy());
+            let mut settings = TlsSettings::intermediate(&certificate, &key)
+                .map_err(|error| format!("server.tls: {}: {error}", tls.certificate.display()))?;
+            settings.enable_h2();
+            listener = listener.tls(settings);
+        }
+        service.add_listener(listener);
+    }
+    Ok(service)
+}

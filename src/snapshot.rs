@@ -1,0 +1,194 @@
+//! The immutable runtime view of the whole configuration: what one request looks at from admission to settlement. Made by
+//! `config::build`, swapped whole by a reload. Keys are not in it: they live in a map of their own and change one by one.
+
+use crate::balance::{Breaker, Observed, Pick, Plan, Strategy};
+use crate::config::{Network, OnClientDisconnect, UnknownModel};
+use crate::dialect::DialectId;
+use crate::dialect::answer::ListedModel;
+use crate::price::{Price, PriceBook};
+use crate::provider::Provider;
+use crate::proxy::{Addresses, Fragments};
+use http::{HeaderName, HeaderValue};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_plugin_api::Plugin;
+
+/// Everything that is configured, in force at one moment.
+pub struct Snapshot {
+    /// Every upstream, in the file's order; candidates refer to them by index.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// The price book in force.
+    pub prices: Arc<PriceBook>,
+    /// What happens to models without a price.
+    pub unknown_model: UnknownModel,
+    /// Routing limits and time-outs.
+    pub routing: Routing,
+    /// How one of a tier's candidates is chosen.
+    pub strategy: &'static dyn Strategy,
+    /// The plugins, by phase, in order.
+    pub plugins: PluginChain,
+    /// The largest request body, in bytes.
+    pub request_body_bytes_max: usize,
+    /// Networks whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<Network>,
+    pub(crate) groups: HashMap<Arc<str>, Group>,
+}
+
+/// What a group's keys may use.
+#[derive(Default)]
+pub(crate) struct Group {
+    pub(crate) models: HashMap<Arc<str>, ModelRoutes>,
+    pub(crate) listed: Vec<ListedModel>,
+}
+
+impl Snapshot {
+    /// Where requests of this group for this model may go. `None`: the group has no such model.
+    pub fn routes(&self, group: &str, model: &str) -> Option<&ModelRoutes> {
+        self.groups.get(group)?.models.get(model)
+    }
+
+    /// The group's models, in order of name.
+    pub fn listed(&self, group: &str) -> &[ListedModel] {
+        self.groups.get(group).map_or(&[], |group| &group.listed)
+    }
+
+    /// How many different models there are in all groups.
+    pub fn model_count(&self) -> usize {
+        let mut names: Vec<&str> = self.groups.values().flat_map(|group| group.models.keys()).map(|name| &**name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    }
+}
+
+/// One model of one group: a route for each dialect that some candidate speaks.
+#[derive(Clone, Default)]
+pub struct ModelRoutes {
+    pub(crate) by_dialect: [Option<Arc<Route>>; DialectId::ALL.len()],
+}
+
+impl ModelRoutes {
+    /// The route of requests in this dialect.
+    pub fn for_dialect(&self, dialect: DialectId) -> Option<&Arc<Route>> {
+        self.by_dialect[dialect.index()].as_ref()
+    }
+
+    /// The dialects there is a route for.
+    pub fn dialects(&self) -> impl Iterator<Item = DialectId> {
+        DialectId::ALL.into_iter().filter(|dialect| self.for_dialect(*dialect).is_some())
+    }
+}
+
+/// Where requests for one model in one dialect may go, and at what prices.
+pub struct Route {
+    /// The model as clients call it.
+    pub model: Arc<str>,
+    /// The candidates, by tier.
+    pub plan: Plan,
+    /// Each candidate's price, in the plan's own order: by tier, then by index.
+    pub prices: Vec<Vec<Option<Arc<Price>>>>,
+    /// The prices without repetition: a hold is taken at the dearest.
+    pub distinct_prices: Vec<Arc<Price>>,
+    /// Some candidate has no price.
+    pub unpriced: bool,
+}
+
+impl Route {
+    /// The price at a chosen candidate.
+    pub fn price(&self, pick: &Pick) -> Option<Arc<Price>> {
+        self.prices.get(pick.tier as usize)?.get(pick.index as usize)?.clone()
+    }
+}
+
+/// One configured provider account. No `Debug`: it holds a credential.
+pub struct Upstream {
+    /// Its name, unique.
+    pub name: Arc<str>,
+    /// Its vendor's row.
+    pub provider: &'static Provider,
+    /// The host to connect to, also its TLS server name.
+    pub host: String,
+    /// The port to connect to.
+    pub port: u16,
+    /// HTTPS.
+    pub tls: bool,
+    /// The `Host` field: with the port where it is not the scheme's own.
+    pub host_header: HeaderValue,
+    /// The base URL's path, without a slash at the end.
+    pub base_path: String,
+    /// The header field that shows our key.
+    pub credential: Option<(HeaderName, HeaderValue)>,
+    /// Parts of our key, to mask an echo.
+    pub secret_fragments: Fragments,
+    /// Sent as they are.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether it may be used now; kept over reloads while name and provider stay.
+    pub breaker: Arc<Breaker>,
+    /// How fast and how reliable it was lately; kept likewise.
+    pub observed: Arc<Observed>,
+    /// The host's addresses.
+    pub addresses: Addresses,
+    /// Keeps its pooled connections apart from other accounts'.
+    pub group_key: u64,
+}
+
+/// `[routing]`, in the data plane's own units.
+#[derive(Clone, Debug)]
+pub struct Routing {
+    /// Attempts for one request, the first included.
+    pub attempts_max: u32,
+    /// Until a connection stands, TLS included.
+    pub connect_timeout: Duration,
+    /// Streaming: until the first token.
+    pub first_token_timeout: Duration,
+    /// Not streaming: until the whole answer is here.
+    pub response_timeout: Duration,
+    /// Between two pieces of a stream.
+    pub idle_timeout: Duration,
+    /// How long what comes before the first token is held.
+    pub first_token_hold: Duration,
+    /// What happens upstream when the client goes away.
+    pub on_client_disconnect: OnClientDisconnect,
+    /// A drain's time.
+    pub drain_time_max: Duration,
+    /// A drain's bytes.
+    pub drain_bytes_max: usize,
+    /// Drains at once.
+    pub drains_max: usize,
+    /// Output tokens of a hold where nobody says a limit.
+    pub output_tokens_default: u64,
+    /// Prompt tokens of a hold for what stands elsewhere, where the price does not say the model's context window.
+    pub context_tokens_default: u64,
+}
+
+/// The plugins of a chain, by the phase in which they act.
+#[derive(Clone, Default)]
+pub struct PluginChain {
+    /// Called on every request's head.
+    pub request: Vec<Arc<dyn Plugin>>,
+    /// Called on every answer's head.
+    pub response: Vec<Arc<dyn Plugin>>,
+    /// Called at the end.
+    pub logging: Vec<Arc<dyn Plugin>>,
+}
+
+impl PluginChain {
+    /// Sorts plugins into the phases they declare; the order stays.
+    pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Self {
+        let mut chain = Self::default();
+        for plugin in plugins {
+            let phases = plugin.phases();
+            for (wanted, list) in [
+                (phases.request, &mut chain.request),
+                (phases.response, &mut chain.response),
+                (phases.logging, &mut chain.logging),
+            ] {
+                if wanted {
+                    list.push(plugin.clone());
+                }
+            }
+        }
+        chain
+    }
+}

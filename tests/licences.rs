@@ -1,0 +1,82 @@
+//! Every dependency's licence is one that the project may be shipped with. Reads what cargo knows, offline.
+
+use serde_json::Value;
+use std::process::Command;
+
+/// Licences that ask for no more than their text. Weak copyleft (MPL-2.0) touches only its own files.
+const ALLOWED: [&str; 15] = [
+    "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unlicense",
+    "CC0-1.0", "0BSD", "Unicode-3.0", "MPL-2.0", "CDLA-Permissive-2.0", "bzip2-1.0.6",
+];
+
+/// Whether an SPDX expression can be satisfied: every part joined by AND, at least one joined by OR.
+fn is_allowed(expression: &str) -> bool {
+    let expression = expression.replace(" / ", " OR ").replace('/', " OR ");
+    let expression = expression.trim();
+    if let Some(inner) = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        if !inner.contains(['(', ')']) {
+            return is_allowed(inner);
+        }
+    }
+    for (joint, all) in [(" AND ", true), (" OR ", false)] {
+        let parts = split_outside_brackets(expression, joint);
+        if parts.len() > 1 {
+            let allowed = |part: &&str| is_allowed(part);
+            return if all { parts.iter().all(|part| allowed(part)) } else { parts.iter().any(|part| allowed(part)) };
+        }
+    }
+    ALLOWED.contains(&expression)
+}
+
+fn split_outside_brackets<'a>(text: &'a str, joint: &str) -> Vec<&'a str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ if depth == 0 && at >= start && text[at..].starts_with(joint) => {
+                parts.push(&text[start..at]);
+                start = at + joint.len();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+#[test]
+fn every_dependency_may_be_shipped() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo prints JSON");
+    let packages = metadata["packages"].as_array().expect("a list of packages");
+    assert!(packages.len() > 100, "the whole tree is there");
+    let refused: Vec<String> = packages
+        .iter()
+        .filter(|package| !package["license"].as_str().is_some_and(is_allowed))
+        .map(|package| format!("{} {}: {}", package["name"], package["version"], package["license"]))
+        .collect();
+    assert!(refused.is_empty(), "\n{}", refused.join("\n"));
+}
+
+#[test]
+fn expressions_are_read_as_spdx_means_them() {
+    for (expression, allowed) in [
+        ("MIT", true),
+        ("MIT OR GPL-3.0", true),
+        ("MIT AND GPL-3.0", false),
+        ("(MIT OR Apache-2.0) AND Unicode-3.0", true),
+        ("(MIT OR Apache-2.0) AND GPL-2.0", false),
+        ("MIT/Apache-2.0", true),
+        ("GPL-3.0-only", false),
+        ("Apache-2.0 WITH LLVM-exception", true),
+    ] {
+        assert_eq!(is_allowed(expression), allowed, "{expression}");
+    }
+}

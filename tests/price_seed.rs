@@ -1,0 +1,303 @@
+//! The price book that comes with this crate, against the crate its generated rows come from: `genai-prices` works the
+//! same bills out by itself, in floats.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+use genai_prices::{PriceRequest, Usage as Reported};
+use tollgate::price::{Price, PriceBook, SEED};
+use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail};
+
+/// The makers, whose rows name no provider, in the order in which the generator asks them.
+const MAKERS: [&str; 13] = [
+    "openai",
+    "anthropic",
+    "google",
+    "deepseek",
+    "mistral",
+    "x-ai",
+    "moonshotai",
+    "zai",
+    "minimax",
+    "cohere",
+    "perplexity",
+    "voyageai",
+    "meta",
+];
+
+/// Our providers under the crate's names, where they differ.
+const RENAMED: [(&str, &str); 2] = [("azure-openai", "azure"), ("zhipu", "zhipuai")];
+
+/// Providers whose rows are written by hand: the crate knows nothing of them.
+const BY_HAND: [&str; 2] = ["qwen", "siliconflow"];
+
+/// Sums of floats are off by less than this, in nano-USD.
+const FLOAT_NOISE: f64 = 0.01;
+
+/// Prices with more than nine decimals (OpenRouter's division of a price per hour) are rounded to nine in the seed, which
+/// is at most half a nano-USD per million tokens and class.
+const ROUNDED: &str = "google/gemini-";
+
+/// Wednesday noon, UTC; in the dear hours of a working day; when changes that are known by now have happened.
+const MOMENTS: [&str; 4] =
+    ["2026-11-25T12:00:00Z", "2026-11-25T02:00:00Z", "2026-12-02T12:00:00Z", "2027-01-06T12:00:00Z"];
+
+struct Case {
+    name: &'static str,
+    theirs: &'static [(&'static str, f64)],
+    ours: fn(&mut Metered),
+    context: Option<(&'static str, &'static str)>,
+}
+
+const CASES: [Case; 14] = [
+    Case { name: "plain", theirs: &[], ours: |_| (), context: None },
+    Case {
+        name: "cached",
+        theirs: &[("cache_read_tokens", 600.0)],
+        ours: |metered| metered.usage.cached_input_tokens = 600,
+        context: None,
+    },
+    Case {
+        name: "cache write",
+        theirs: &[("cache_write_tokens", 300.0)],
+        ours: |metered| metered.usage.cache_write_tokens = 300,
+        context: None,
+    },
+    Case {
+        name: "cache write for an hour",
+        theirs: &[("cache_write_tokens", 300.0), ("cache_write_1h_tokens", 100.0), ("cache_read_tokens", 600.0)],
+        ours: |metered| {
+            metered.usage.cached_input_tokens = 600;
+            metered.usage.cache_write_tokens = 300;
+            metered.detail.cache_write_1h_tokens = 100;
+        },
+        context: None,
+    },
+    Case {
+        name: "long",
+        theirs: &[("input_tokens", 300_000.0)],
+        ours: |metered| metered.usage.input_tokens = 300_000,
+        context: None,
+    },
+    Case {
+        name: "very long, with cache",
+        theirs: &[("input_tokens", 1_000_001.0), ("cache_read_tokens", 999_999.0)],
+        ours: |metered| {
+            metered.usage.input_tokens = 1_000_001;
+            metered.usage.cached_input_tokens = 999_999;
+        },
+        context: None,
+    },
+    Case {
+        name: "audio",
+        // There, the audio of the prompt includes what was cached.
+        theirs: &[
+            ("input_audio_tokens", 250.0),
+            ("cache_audio_read_tokens", 50.0),
+            ("cache_read_tokens", 60.0),
+            ("output_audio_tokens", 100.0),
+        ],
+        ours: |metered| {
+            metered.usage.cached_input_tokens = 60;
+            metered.detail = UsageDetail {
+                input_audio_tokens: 200,
+                cached_audio_tokens: 50,
+                output_audio_tokens: 100,
+                ..UsageDetail::default()
+            };
+        },
+        context: None,
+    },
+    Case {
+        name: "images",
+        theirs: &[("input_image_tokens", 200.0), ("output_image_tokens", 100.0)],
+        ours: |metered| {
+            metered.detail.input_image_tokens = 200;
+            metered.detail.output_image_tokens = 100;
+        },
+        context: None,
+    },
+    Case {
+        name: "reasoning",
+        theirs: &[("output_reasoning_tokens", 400.0)],
+        ours: |metered| metered.usage.reasoning_tokens = 400,
+        context: None,
+    },
+    Case {
+        name: "searches",
+        theirs: &[("web_searches", 3.0)],
+        ours: |metered| metered.detail.web_searches = 3,
+        context: None,
+    },
+    Case {
+        name: "batch",
+        theirs: &[("cache_read_tokens", 600.0)],
+        ours: |metered| {
+            metered.usage.cached_input_tokens = 600;
+            metered.tier = ServiceTier::Batch;
+        },
+        context: Some(("processing", "batch")),
+    },
+    Case {
+        name: "flex",
+        theirs: &[("cache_read_tokens", 600.0)],
+        ours: |metered| {
+            metered.usage.cached_input_tokens = 600;
+            metered.tier = ServiceTier::Flex;
+        },
+        context: Some(("service_tier", "flex")),
+    },
+    Case {
+        name: "priority",
+        theirs: &[],
+        ours: |metered| metered.tier = ServiceTier::Priority,
+        context: Some(("service_tier", "priority")),
+    },
+    Case {
+        name: "long batch",
+        theirs: &[("input_tokens", 300_000.0), ("cache_read_tokens", 1000.0)],
+        ours: |metered| {
+            metered.usage.input_tokens = 300_000;
+            metered.usage.cached_input_tokens = 1000;
+            metered.tier = ServiceTier::Batch;
+        },
+        context: Some(("processing", "batch")),
+    },
+];
+
+impl Case {
+    fn ours(&self) -> Metered {
+        let usage = Usage { input_tokens: 1000, output_tokens: 500, ..Usage::default() };
+        let mut metered = Metered { usage, ..Metered::default() };
+        (self.ours)(&mut metered);
+        metered
+    }
+
+    /// What the crate makes of it, in nano-USD.
+    fn theirs(&self, seller: &str, name: &str, unix_ms: i64) -> Option<f64> {
+        let mut usage = Reported::from([("input_tokens", 1000.0), ("output_tokens", 500.0)]);
+        usage.extend(self.theirs.iter().copied());
+        let moment = UNIX_EPOCH + Duration::from_millis(u64::try_from(unix_ms).ok()?);
+        let mut request = PriceRequest::new(name, &usage).with_provider_id(seller).with_timestamp(moment);
+        if let Some((key, value)) = self.context {
+            request = request.with_price_context(key, value);
+        }
+        genai_prices::calculate(&request).ok().map(|price| price.total_price * 1e9)
+    }
+}
+
+fn seed() -> PriceBook {
+    PriceBook::parse(SEED).unwrap_or_else(|errors| panic!("{}", errors[0]))
+}
+
+fn ms(moment: &str) -> i64 {
+    moment.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+}
+
+/// Who sells it, in the crate's words.
+fn seller(price: &Price) -> Option<&str> {
+    match price.provider.as_deref() {
+        Some(provider) if BY_HAND.contains(&provider) => None,
+        Some(provider) => {
+            Some(RENAMED.iter().find(|(ours, _)| *ours == provider).map_or(provider, |(_, theirs)| theirs))
+        }
+        None => MAKERS.into_iter().find(|maker| CASES[0].theirs(maker, &price.model, ms(MOMENTS[0])).is_some()),
+    }
+}
+
+#[test]
+fn agrees_with_the_crate_it_comes_from() {
+    let book = seed();
+    let (mut bills, mut wrong) = (0, Vec::new());
+    for price in book.iter() {
+        let Some(seller) = seller(price) else {
+            assert!(price.provider.is_some(), "{}: nobody sells it", price.model);
+            continue;
+        };
+        let noise = if price.model.contains(ROUNDED) { FLOAT_NOISE + 1.5 } else { FLOAT_NOISE };
+        for (case, moment) in CASES.iter().flat_map(|case| MOMENTS.iter().map(move |moment| (case, ms(moment)))) {
+            for name in price.aliases.iter().chain([&price.model]) {
+                let Some(theirs) = case.theirs(seller, name, moment) else {
+                    wrong.push(format!("{seller} {name} {}: not known there", case.name));
+                    continue;
+                };
+                let found = book.find(price.provider.as_deref().unwrap_or(""), name, "").expect("its own name");
+                let ours = book.cost(Some(found), &case.ours(), moment);
+                let apart = ours.nanos as f64 - theirs;
+                bills += 1;
+                if ours.missing || !(-noise..=1.0 + noise).contains(&apart) {
+                    wrong.push(format!("{seller} {name} {}: {} here, {theirs} there", case.name, ours.nanos));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {bills} bills:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(bills > 50_000, "{bills}");
+}
+
+/// The one difference that is meant: DeepSeek's dear hours are on working days only, which the crate cannot say.
+#[test]
+fn deepseeks_weekend_is_cheap() {
+    let book = seed();
+    let (saturday, before) = (ms("2026-11-21T02:00:00Z"), ms("2026-11-20T12:00:00Z"));
+    for model in ["deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"] {
+        let price = book.find("deepseek", model, "").unwrap();
+        let cost = |moment| book.cost(Some(price), &CASES[0].ours(), moment).nanos;
+        assert_eq!(cost(saturday), cost(before), "{model}");
+        assert!(CASES[0].theirs("deepseek", model, saturday) > CASES[0].theirs("deepseek", model, before), "{model}");
+        assert_eq!(cost(ms(MOMENTS[1])), 2 * cost(before), "{model}");
+    }
+}
+
+/// What a start without a config file offers has a price, or is named here.
+#[test]
+fn the_default_models_have_prices() {
+    // Paid by the second of audio or by the letter, which is no token price; or on terms that are not public.
+    let unpriced = ["whisper-1", "tts-1", "tts-1-hd", "whisper-large-v3", "whisper-large-v3-turbo"];
+    let unknown_providers = ["nvidia", "vercel"];
+    let book = seed();
+    let providers: BTreeMap<String, toml::Table> =
+        toml::from_str(include_str!("../src/provider/providers.toml")).unwrap();
+    let mut missing = Vec::new();
+    for (provider, row) in providers.iter().filter(|(provider, _)| !unknown_providers.contains(&provider.as_str())) {
+        let models = row.get("default_models").and_then(toml::Value::as_array).into_iter().flatten();
+        let models = models.filter_map(toml::Value::as_str).filter(|model| !unpriced.contains(model));
+        missing.extend(
+            models.filter(|model| book.find(provider, model, "").is_none()).map(|model| format!("{provider} {model}")),
+        );
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+    let named: Vec<&str> = book.iter().filter_map(|price| price.provider.as_deref()).collect();
+    let strangers: Vec<&&str> = named.iter().filter(|provider| !providers.contains_key(**provider)).collect();
+    assert!(strangers.is_empty(), "rows of providers that do not exist: {strangers:?}");
+}
+
+#[test]
+fn well_known_prices() {
+    let book = seed();
+    let usd = |provider: &str, model: &str| {
+        let price = book.find(provider, model, "").unwrap_or_else(|| panic!("{model}"));
+        let metered = |input_tokens, output_tokens| Metered {
+            usage: Usage { input_tokens, output_tokens, ..Usage::default() },
+            ..Metered::default()
+        };
+        let cost = |metered: Metered| book.cost(Some(price), &metered, ms(MOMENTS[0])).nanos;
+        (cost(metered(1000, 0)), cost(metered(0, 1000)))
+    };
+    assert_eq!(usd("openai", "gpt-4o"), (2_500_000, 10_000_000));
+    assert_eq!(usd("azure-openai", "gpt-4o"), (2_500_000, 10_000_000));
+    assert_eq!(usd("openai", "gpt-4o-2024-05-13"), (5_000_000, 15_000_000));
+    assert_eq!(usd("openai", "gpt-4-turbo"), (10_000_000, 30_000_000));
+    assert_eq!(usd("anthropic", "claude-sonnet-4-20250514"), (3_000_000, 15_000_000));
+    assert_eq!(usd("anthropic", "claude-3-5-haiku-20241022"), (800_000, 4_000_000));
+    assert_eq!(usd("gemini", "gemini-2.5-pro"), (1_250_000, 10_000_000));
+    assert_eq!(usd("groq", "llama-3.3-70b-versatile"), (590_000, 790_000));
+    assert_eq!(usd("openrouter", "OpenAI/gpt-4o-mini"), (150_000, 600_000));
+    assert_eq!(usd("qwen", "qwen-max"), (1_600_000, 6_400_000));
+    assert_eq!(usd("siliconflow", "deepseek-ai/DeepSeek-R1"), (500_000, 2_180_000));
+    assert!(
+        book.find("openai", "gpt-4o-2099-01-01", "").is_none(),
+        "OpenAI has changed the price of a snapshot before"
+    );
+    assert_eq!(book.find("openai", "gpt-4o", "").unwrap().output_tokens_max, Some(16_384));
+}

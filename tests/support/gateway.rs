@@ -1,0 +1,327 @@
+//! The built gateway as a process of its own, in a folder of its own.
+
+use super::client::{self, Request};
+use super::{PATIENCE, until};
+use serde_json::Value;
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// An upstream of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    name: String,
+    provider: String,
+    base_url: String,
+    models: String,
+    more: String,
+}
+
+impl Upstream {
+    /// `provider` is a row of `providers.toml`; it serves the model `m` under that name.
+    pub(crate) fn new(name: &str, provider: &str, base_url: impl Into<String>) -> Self {
+        let (name, provider, base_url) = (name.to_owned(), provider.to_owned(), base_url.into());
+        Self { name, provider, base_url, models: r#"["m"]"#.to_owned(), more: String::new() }
+    }
+
+    /// The list of models, as it stands in the configuration.
+    pub(crate) fn models(mut self, models: &str) -> Self {
+        self.models = models.to_owned();
+        self
+    }
+
+    /// Further lines of its table.
+    pub(crate) fn with(mut self, line: &str) -> Self {
+        self.more += line;
+        self.more += "\n";
+        self
+    }
+}
+
+/// The key that upstreams get, unless the test says otherwise: it must show up nowhere.
+pub(crate) const PROVIDER_KEY: &str = "provider-secret-0123456789";
+
+/// What a gateway is started with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    upstreams: Vec<Upstream>,
+    tables: String,
+    prices: Option<String>,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub(crate) fn new(upstreams: impl IntoIterator<Item = Upstream>) -> Self {
+        Self { upstreams: upstreams.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Further tables of the configuration (not `[server]`, `[store]`, `[ledger]`, `[pricing]`).
+    pub(crate) fn tables(mut self, text: &str) -> Self {
+        self.tables += text;
+        self.tables += "\n";
+        self
+    }
+
+    /// The price book; without it `m` costs 1 USD per million tokens in, 2 out.
+    pub(crate) fn prices(mut self, text: &str) -> Self {
+        self.prices = Some(text.to_owned());
+        self
+    }
+
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn config(&self, listen: SocketAddr, metrics: SocketAddr) -> String {
+        let mut out = format!(
+            "[server]\nlisten = [\"{listen}\"]\nmetrics_listen = \"{metrics}\"\nthreads = 2\nshutdown_ms = 10000\n"
+        );
+        out += "[store]\nurl = \"sqlite:data/tollgate.db\"\n[ledger]\njournal_dir = \"data/journal\"\n";
+        out += "[pricing]\nfile = \"pricing.toml\"\n";
+        out += &self.tables;
+        for upstream in &self.upstreams {
+            let Upstream { name, provider, base_url, models, more } = upstream;
+            let key = if more.contains("api_key") { String::new() } else { format!("api_key = \"{PROVIDER_KEY}\"\n") };
+            out += &format!(
+                "[[upstream]]\nname = \"{name}\"\nprovider = \"{provider}\"\nbase_url = \"{base_url}\"\nmodels = {models}\n{key}{more}"
+            );
+        }
+        out
+    }
+}
+
+/// The default prices.
+pub(crate) const PRICES: &str =
+    "[[model]]\nname = \"m\"\ncontext_tokens = 100000\nmax_output_tokens = 1000\ninput = 1\noutput = 2\n";
+
+/// A virtual key.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    /// The credential itself.
+    pub(crate) key: String,
+}
+
+/// A gateway: its folder, and its process while it runs.
+pub(crate) struct Gateway {
+    folder: tempfile::TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) metrics_address: SocketAddr,
+    environment: Vec<(String, String)>,
+    process: Option<Child>,
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address")
+}
+
+impl Gateway {
+    /// Writes the configuration, starts nothing yet: keys that are made now are there from the first request on.
+    pub(crate) fn prepare(setup: &Setup) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (address, metrics_address) = (free_address(), free_address());
+        let gateway = Self { folder, address, metrics_address, environment: setup.environment.clone(), process: None };
+        gateway.write("pricing.toml", setup.prices.as_deref().unwrap_or(PRICES));
+        gateway.write("tollgate.toml", &setup.config(address, metrics_address));
+        gateway
+    }
+
+    /// Writes the configuration, starts the process, and waits until it answers.
+    pub(crate) async fn start(setup: &Setup) -> Self {
+        let mut gateway = Self::prepare(setup);
+        gateway.serve().await;
+        gateway
+    }
+
+    /// A file in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file in its folder, all at once.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let next = self.path(&format!("{name}.next"));
+        std::fs::write(&next, text).expect("a writable folder");
+        std::fs::rename(next, self.path(name)).expect("a writable folder");
+    }
+
+    /// Reads a file in its folder.
+    pub(crate) fn read(&self, name: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.path(name)).unwrap_or_default()).into_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(arguments).arg("-c").arg(self.path("tollgate.toml")).current_dir(self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().expect("the built binary runs")
+    }
+
+    /// The same; it must succeed, and print one JSON object a line.
+    pub(crate) fn run_json(&self, arguments: &[&str]) -> Vec<Value> {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "tollgate {arguments:?}: {said}");
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+    }
+
+    /// Starts the process and waits until it answers.
+    ///
+    /// # Panics
+    /// If it does not, with what it said.
+    pub(crate) async fn serve(&mut self) {
+        let log =
+            |name: &str| File::options().create(true).append(true).open(self.path(name)).expect("a writable folder");
+        let mut command = self.command(&["serve"]);
+        command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
+        self.process = Some(command.spawn().expect("the built binary starts"));
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().expect("a child")) {
+                panic!("tollgate serve ended: {status}\n{}", self.said());
+            }
+            if let Ok(client) = client::Client::connect(self.address).await
+                && client.send(&Request::get("/v1/health")).await.status == 200
+            {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "tollgate serve does not answer\n{}", self.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Everything that the process has printed.
+    pub(crate) fn said(&self) -> String {
+        self.read("stdout.log") + &self.read("stderr.log")
+    }
+
+    /// Process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running gateway").id()
+    }
+
+    /// SIGTERM, without waiting.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        assert!(status.expect("kill runs").success());
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let mut process = self.process.take().expect("a running gateway");
+        until("the gateway to end", || process.try_wait().expect("a child")).await
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub(crate) async fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// SIGKILL: it has no chance to do anything.
+    pub(crate) async fn kill(&mut self) {
+        self.process.as_mut().expect("a running gateway").kill().expect("a running process");
+        self.ended().await;
+    }
+
+    /// Makes a key, with these further arguments; beside a running server it waits until the key is known there.
+    pub(crate) async fn key(&self, name: &str, arguments: &[&str]) -> Key {
+        let rows = self.run_json(&[&["key", "create", name, "--json"], arguments].concat());
+        let row = rows.first().expect("one object");
+        let text = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+        let key = Key { id: row["id"].as_i64().expect("a number"), name: text("name"), key: text("key") };
+        assert!(key.key.starts_with("sk-tg-"), "{row}");
+        let started = Instant::now();
+        while self.process.is_some() {
+            let answer = client::send(self.address, &Request::get("/v1/models").key(&key.key)).await;
+            if answer.status != 401 || answer.error_code() != "AUTH_INVALID_TOKEN" {
+                break;
+            }
+            assert!(started.elapsed() < PATIENCE, "the running server does not learn of the new key");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        key
+    }
+
+    /// The row of a key in `key list`.
+    pub(crate) fn key_row(&self, name: &str) -> Value {
+        let mut rows = self.run_json(&["key", "list", "--json"]).into_iter();
+        rows.find(|row| row["name"] == name).unwrap_or_else(|| panic!("no key {name}"))
+    }
+
+    /// Every record of the ledger.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        self.run_json(&["log", "list", "--json", "--limit", "1000000"])
+    }
+
+    /// Waits until the ledger has that many records.
+    ///
+    /// # Panics
+    /// If it has more, or does not get there.
+    pub(crate) async fn wait_records(&self, count: usize) -> Vec<Value> {
+        let records = until("the ledger's records", || Some(self.records()).filter(|all| all.len() >= count)).await;
+        assert_eq!(records.len(), count, "{records:#?}");
+        records
+    }
+
+    /// Waits for the only record of the ledger.
+    pub(crate) async fn wait_record(&self) -> Value {
+        self.wait_records(1).await.remove(0)
+    }
+
+    /// The record of one answer, found by its `x-request-id`.
+    pub(crate) async fn record_of(&self, answer: &client::Answer) -> Value {
+        let id = answer.field("x-request-id").expect("x-request-id on every answer").to_owned();
+        until("the answer's record", || self.records().into_iter().find(|record| record["request_id"] == *id)).await
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(crate) async fn send(&self, request: &Request) -> client::Answer {
+        client::send(self.address, request).await
+    }
+
+    /// Sends a request and reads the head of the answer.
+    pub(crate) async fn open(&self, request: &Request) -> client::Exchange {
+        client::Client::connect(self.address).await.expect("the gateway listens").open(request).await
+    }
+
+    /// The metrics page.
+    pub(crate) async fn metrics(&self) -> String {
+        let answer = client::send(self.metrics_address, &Request::get("/metrics").field("connection", "close")).await;
+        assert_eq!(answer.status, 200);
+        answer.text()
+    }
+
+    /// The sum of a metric's samples whose labels contain all of `labels`.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let page = self.metrics().await;
+        let samples = page.lines().filter(|line| {
+            let rest = line.strip_prefix(name).unwrap_or("x");
+            rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
+        });
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the gateway said ---\n{}", self.said());
+        }
+    }
+}

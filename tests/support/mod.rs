@@ -1,0 +1,37 @@
+//! What the end-to-end tests are made of: a provider that misbehaves on request, the built gateway as a process, and a
+//! client that sees every piece of an answer.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+pub(crate) mod answers;
+pub(crate) mod client;
+pub(crate) mod gateway;
+pub(crate) mod h2c;
+pub(crate) mod provider;
+pub(crate) mod script;
+pub(crate) mod wire;
+
+use std::time::Duration;
+
+/// The longest that anything in a test may take: reached only when something hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Asks again until there is an answer.
+///
+/// # Panics
+/// If there is none within [`PATIENCE`].
+pub(crate) async fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = std::time::Instant::now();
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "gave up waiting: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,266 @@
+//! The architecture's rules, kept by reading the sources: who may know whom, how long files and functions are, and what
+//! must not stand in them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files of one idea each.
+const FILE_LINES_MAX: usize = 600;
+/// Functions that can be read at once.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// Modules that compute: no runtime, no clock, no randomness, no files.
+const PURE: [&str; 4] = ["dialect", "provider", "balance", "price"];
+const NOT_PURE: [&str; 9] = [
+    "tokio", "pingora", "rusqlite", "std::fs", "std::net", "std::time", "rand", "crate::store", "crate::proxy",
+];
+/// The only modules that know Pingora.
+const KNOWS_PINGORA: [&str; 4] = ["proxy", "jobs", "admin", "serve"];
+/// Words that say nothing.
+const EMPTY_WORDS: [&str; 6] = ["manager", "helper", "util", "utils", "handler", "service"];
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// The top-level module it belongs to: `proxy` for `src/proxy/route.rs` and `src/proxy.rs`.
+    fn module(&self) -> Option<String> {
+        let inside = self.path.strip_prefix(root().join("src")).ok()?;
+        let first = inside.components().next()?.as_os_str().to_string_lossy().into_owned();
+        Some(first.trim_end_matches(".rs").to_owned())
+    }
+
+    /// The source without its unit tests and without comments.
+    fn code(&self) -> String {
+        let end = self.text.find("#[cfg(test)]\nmod tests {").unwrap_or(self.text.len());
+        let lines = self.text[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn is_test(&self) -> bool {
+        let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let inside = self.path.strip_prefix(root()).unwrap_or(&self.path);
+        name == "tests" || inside.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches" | "fuzz")))
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    for folder in ["src", "plugins", "tests", "benches", "examples"] {
+        collect(&root().join(folder), &mut found);
+    }
+    assert!(found.len() > 50, "the sources are where they are looked for");
+    found
+}
+
+fn collect(folder: &Path, found: &mut Vec<Source>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if entry.file_name() != "target" {
+                collect(&path, found);
+            }
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path).expect("sources are UTF-8");
+            found.push(Source { path, text });
+        }
+    }
+}
+
+fn assert_none(broken: Vec<String>) {
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+/// Whether a line of code names this path: `use` or inline, not a part of a longer word.
+fn names(code: &str, path: &str) -> bool {
+    code.match_indices(path).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        let after = code[at + path.len()..].chars().next();
+        let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
+        !before.is_some_and(|c| part_of_word(c) || c == ':') && after == Some(':')
+            || code[at..].starts_with(path) && before == Some(' ') && matches!(after, Some(';'))
+    })
+}
+
+#[test]
+fn pure_modules_know_no_runtime_no_clock_and_no_files() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let Some(module) = source.module() else { continue };
+        if PURE.contains(&module.as_str()) && !source.is_test() {
+            let code = source.code();
+            for path in NOT_PURE.iter().filter(|path| names(&code, path)) {
+                broken.push(format!("{}: `{module}` is pure, it must not know `{path}`", source.path.display()));
+            }
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn pingora_is_known_only_where_it_may_be() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let Some(module) = source.module() else { continue };
+        if !KNOWS_PINGORA.contains(&module.as_str()) && names(&source.code(), "pingora") {
+            broken.push(format!("{}: `{module}` must not know Pingora", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn only_the_store_knows_sql() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let Some(module) = source.module() else { continue };
+        if module != "store" && (names(&source.code(), "rusqlite") || names(&source.code(), "r2d2")) {
+            broken.push(format!("{}: only `store` knows SQL", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn the_data_plane_never_asks_the_store() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        if source.module().as_deref() == Some("proxy") && names(&source.code(), "crate::store") {
+            broken.push(format!("{}: the data plane must not wait for the store", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn plugins_know_the_contract_crate_alone() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let inside = source.path.strip_prefix(root().join("plugins")).is_ok();
+        if inside && (names(&source.text, "tollgate") || source.text.contains("pingora::")) {
+            broken.push(format!("{}: a plugin knows `tollgate_plugin_api` alone", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn files_hold_one_idea() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let lines = source.text.lines().count();
+        if lines > FILE_LINES_MAX {
+            broken.push(format!("{}: {lines} lines, at most {FILE_LINES_MAX}", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn functions_can_be_read_at_once() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        for (name, lines) in functions(&source.text) {
+            if lines > FUNCTION_LINES_MAX {
+                broken.push(format!("{}: fn {name}: {lines} lines, at most {FUNCTION_LINES_MAX}", source.path.display()));
+            }
+        }
+    }
+    assert_none(broken);
+}
+
+/// Functions and their lengths, by indentation: the formatter puts a function's end under its beginning.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = line.len() - code.len();
+        let Some(name) = code.split_once("fn ").filter(|(before, _)| {
+            before.is_empty() || before.split_whitespace().all(|word| {
+                matches!(word, "pub" | "async" | "const" | "unsafe" | "extern") || word.starts_with("pub(")
+            })
+        }) else {
+            continue;
+        };
+        let end = lines[at..].iter().position(|line| *line == format!("{}}}", " ".repeat(indent)));
+        if let Some(end) = end {
+            let name: String = name.1.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            found.push((name, end + 1));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_measure_of_functions_works() {
+    let found = functions("impl A {\n    pub(super) async fn b() {\n        x();\n    }\n}\nfn c() {\n}\n");
+    assert_eq!(found, [("b".to_owned(), 3), ("c".to_owned(), 2)]);
+}
+
+#[test]
+fn files_have_names_that_say_something() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let name = source.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if name.split('_').any(|word| EMPTY_WORDS.contains(&word)) {
+            broken.push(format!("{}: a name that says nothing", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn nothing_is_left_open_and_no_machine_is_named() {
+    // Put together here, so that this file does not find itself.
+    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["db", "g!("].concat(), ["FIX", "ME"].concat()];
+    let folders = [["/wo", "rk/"].concat(), ["/ro", "ot/"].concat()];
+    let mut broken = Vec::new();
+    for source in sources() {
+        for word in words.iter().chain(&folders).filter(|word| source.text.contains(word.as_str())) {
+            broken.push(format!("{}: {word}", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn money_is_never_a_float() {
+    let mut broken = Vec::new();
+    for source in sources() {
+        let Some(module) = source.module() else { continue };
+        if matches!(module.as_str(), "price" | "ledger" | "keyring" | "store") && !source.is_test() {
+            let code = source.code();
+            for float in ["f32", "f64"] {
+                if code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == float) {
+                    broken.push(format!("{}: {float}", source.path.display()));
+                }
+            }
+        }
+    }
+    assert_none(broken);
+}
+
+#[test]
+fn the_top_level_is_the_fixed_one() {
+    let allowed = [
+        "Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "src", "plugins", "pricing.toml", "db", "benches", "tests",
+        "deploy", "fuzz", "target", "data",
+    ];
+    let mut unknown = BTreeMap::new();
+    for entry in fs::read_dir(root()).expect("the project folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with('.') && !allowed.contains(&name.as_str()) {
+            unknown.insert(name, entry.path());
+        }
+    }
+    assert!(unknown.is_empty(), "unknown at the top level: {:?}", unknown.keys());
+}
