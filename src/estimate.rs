@@ -24,7 +24,8 @@ pub fn by_length(bytes: u64) -> u64 {
 
 /// OpenAI's vocabulary for the model: the older one for its older models, the current one for everything else.
 fn vocabulary(model: &str) -> &'static CoreBPE {
-    let older = ["gpt-4-", "gpt-3.5", "text-embedding", "babbage", "davinci"].iter().any(|prefix| model.starts_with(prefix));
+    let older =
+        ["gpt-4-", "gpt-3.5", "text-embedding", "babbage", "davinci"].iter().any(|prefix| model.starts_with(prefix));
     if older || model == "gpt-4" { tiktoken_rs::cl100k_base_singleton() } else { tiktoken_rs::o200k_base_singleton() }
 }
 

@@ -9,7 +9,8 @@ use tollgate_plugin_api::Metered;
 const NAMES: [&str; 2] = ["gen_ai_provider_name", "gen_ai_request_model"];
 /// Token counts, from the GenAI semantic conventions: powers of four.
 const TOKEN_BUCKETS: [f64; 14] = [
-    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0, 67108864.0,
+    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
+    67108864.0,
 ];
 /// Seconds of a whole operation, from the same conventions.
 const OPERATION_BUCKETS: [f64; 14] =
@@ -138,12 +139,17 @@ impl Metrics {
                 &[NAMES[0], NAMES[1]],
             )?,
             usage_source: series.counter("tollgate_usage_source_total", "Where counts came from.", &["source"])?,
-            overshoot: series.counter("tollgate_overshoot_total", "Answers that cost more than was held.", &["upstream"])?,
+            overshoot: series.counter(
+                "tollgate_overshoot_total",
+                "Answers that cost more than was held.",
+                &["upstream"],
+            )?,
             reloads: series.counter("tollgate_reloads_total", "Configuration reloads.", &["result"])?,
             in_flight: series.gauge("tollgate_requests_in_flight", "Exchanges that run now.")?,
             drains: series.gauge("tollgate_drains_running", "Answers read on for a client that left.")?,
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
-            journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records not yet in the journal.")?,
+            journal_pending_records: series
+                .gauge("tollgate_journal_pending_records", "Records not yet in the journal.")?,
             applier_lag_bytes: series.gauge("tollgate_applier_lag_bytes", "Journal bytes not yet in the store.")?,
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
             breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,

@@ -55,7 +55,8 @@ impl Snapshot {
 
     /// How many different models there are in all groups.
     pub fn model_count(&self) -> usize {
-        let mut names: Vec<&str> = self.groups.values().flat_map(|group| group.models.keys()).map(|name| &**name).collect();
+        let mut names: Vec<&str> =
+            self.groups.values().flat_map(|group| group.models.keys()).map(|name| &**name).collect();
         names.sort_unstable();
         names.dedup();
         names.len()

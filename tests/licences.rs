@@ -5,8 +5,21 @@ use std::process::Command;
 
 /// Licences that ask for no more than their text. Weak copyleft (MPL-2.0) touches only its own files.
 const ALLOWED: [&str; 15] = [
-    "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unlicense",
-    "CC0-1.0", "0BSD", "Unicode-3.0", "MPL-2.0", "CDLA-Permissive-2.0", "bzip2-1.0.6",
+    "Apache-2.0",
+    "Apache-2.0 WITH LLVM-exception",
+    "MIT",
+    "MIT-0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "Zlib",
+    "Unlicense",
+    "CC0-1.0",
+    "0BSD",
+    "Unicode-3.0",
+    "MPL-2.0",
+    "CDLA-Permissive-2.0",
+    "bzip2-1.0.6",
 ];
 
 /// Whether an SPDX expression can be satisfied: every part joined by AND, at least one joined by OR.

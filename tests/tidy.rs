@@ -12,9 +12,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Modules that compute: no runtime, no clock, no randomness, no files.
 const PURE: [&str; 4] = ["dialect", "provider", "balance", "price"];
-const NOT_PURE: [&str; 9] = [
-    "tokio", "pingora", "rusqlite", "std::fs", "std::net", "std::time", "rand", "crate::store", "crate::proxy",
-];
+const NOT_PURE: [&str; 9] =
+    ["tokio", "pingora", "rusqlite", "std::fs", "std::net", "std::time", "rand", "crate::store", "crate::proxy"];
 /// The only modules that know Pingora.
 const KNOWS_PINGORA: [&str; 4] = ["proxy", "jobs", "admin", "serve"];
 /// Words that say nothing.
@@ -43,7 +42,8 @@ impl Source {
     fn is_test(&self) -> bool {
         let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let inside = self.path.strip_prefix(root()).unwrap_or(&self.path);
-        name == "tests" || inside.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches" | "fuzz")))
+        name == "tests"
+            || inside.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches" | "fuzz")))
     }
 }
 
@@ -170,7 +170,8 @@ fn functions_can_be_read_at_once() {
     for source in sources() {
         for (name, lines) in functions(&source.text) {
             if lines > FUNCTION_LINES_MAX {
-                broken.push(format!("{}: fn {name}: {lines} lines, at most {FUNCTION_LINES_MAX}", source.path.display()));
+                broken
+                    .push(format!("{}: fn {name}: {lines} lines, at most {FUNCTION_LINES_MAX}", source.path.display()));
             }
         }
     }
@@ -185,9 +186,10 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         let code = line.trim_start();
         let indent = line.len() - code.len();
         let Some(name) = code.split_once("fn ").filter(|(before, _)| {
-            before.is_empty() || before.split_whitespace().all(|word| {
-                matches!(word, "pub" | "async" | "const" | "unsafe" | "extern") || word.starts_with("pub(")
-            })
+            before.is_empty()
+                || before.split_whitespace().all(|word| {
+                    matches!(word, "pub" | "async" | "const" | "unsafe" | "extern") || word.starts_with("pub(")
+                })
         }) else {
             continue;
         };
@@ -221,7 +223,8 @@ fn files_have_names_that_say_something() {
 #[test]
 fn nothing_is_left_open_and_no_machine_is_named() {
     // Put together here, so that this file does not find itself.
-    let words = [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["db", "g!("].concat(), ["FIX", "ME"].concat()];
+    let words =
+        [["to", "do!("].concat(), ["unimple", "mented!("].concat(), ["db", "g!("].concat(), ["FIX", "ME"].concat()];
     let folders = [["/wo", "rk/"].concat(), ["/ro", "ot/"].concat()];
     let mut broken = Vec::new();
     for source in sources() {
@@ -252,8 +255,20 @@ fn money_is_never_a_float() {
 #[test]
 fn the_top_level_is_the_fixed_one() {
     let allowed = [
-        "Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "src", "plugins", "pricing.toml", "db", "benches", "tests",
-        "deploy", "fuzz", "target", "data",
+        "Cargo.toml",
+        "Cargo.lock",
+        "LICENSE",
+        "README.md",
+        "src",
+        "plugins",
+        "pricing.toml",
+        "db",
+        "benches",
+        "tests",
+        "deploy",
+        "fuzz",
+        "target",
+        "data",
     ];
     let mut unknown = BTreeMap::new();
     for entry in fs::read_dir(root()).expect("the project folder").flatten() {

@@ -68,7 +68,10 @@ fn upstreams(config: &Config, previous: Option<&Snapshot>, errors: &mut Vec<Conf
             continue;
         };
         let before = previous.and_then(|snapshot| {
-            snapshot.upstreams.iter().find(|upstream| *upstream.name == *row.name && upstream.provider.name == row.provider)
+            snapshot
+                .upstreams
+                .iter()
+                .find(|upstream| *upstream.name == *row.name && upstream.provider.name == row.provider)
         });
         match upstream(row, provider, policy, before.map(|upstream| &**upstream)) {
             Ok(upstream) => built.push(Arc::new(upstream)),
@@ -155,11 +158,7 @@ struct Offer {
     priority: u32,
 }
 
-fn groups(
-    config: &Config,
-    upstreams: &[Arc<Upstream>],
-    prices: &PriceBook,
-) -> HashMap<Arc<str>, Group> {
+fn groups(config: &Config, upstreams: &[Arc<Upstream>], prices: &PriceBook) -> HashMap<Arc<str>, Group> {
     let mut offers: BTreeMap<&str, BTreeMap<&str, Vec<Offer>>> = BTreeMap::new();
     for (index, row) in config.upstreams.iter().enumerate() {
         for group in &row.groups {
@@ -196,12 +195,7 @@ fn groups(
     offers.into_iter().map(|(name, models)| (name.into(), group(models))).collect()
 }
 
-fn model_routes(
-    model: &Arc<str>,
-    offers: &[Offer],
-    upstreams: &[Arc<Upstream>],
-    prices: &PriceBook,
-) -> ModelRoutes {
+fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: &[Arc<Upstream>], prices: &PriceBook) -> ModelRoutes {
     let mut routes = ModelRoutes::default();
     for dialect in DialectId::ALL {
         let speaking = offers.iter().filter(|offer| upstreams[offer.upstream as usize].provider.speaks(dialect));

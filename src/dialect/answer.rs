@@ -210,9 +210,8 @@ fn gemini_details(said: &Said<'_>) -> String {
         ));
     }
     if let Some(seconds) = said.retry_after_s {
-        details.push_str(&format!(
-            r#",{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"{seconds}s"}}"#
-        ));
+        details
+            .push_str(&format!(r#",{{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"{seconds}s"}}"#));
     }
     details
 }

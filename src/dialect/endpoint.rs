@@ -144,7 +144,7 @@ impl Target {
         let base = base_path.trim_end_matches('/');
         let versioned = match self.endpoint.dialect {
             Anthropic => base.ends_with("/v1"),
-            Gemini => base.split('/').any(|segment| path::is_gemini_version(segment)),
+            Gemini => base.split('/').any(path::is_gemini_version),
             OpenAi | OpenAiResponses => false,
         };
         let path = match self.upstream_path[1..].find('/') {
@@ -199,7 +199,10 @@ pub fn target(method: &Method, path: &str, query: Option<&str>, headers: &Header
     let get = method == Method::GET || method == Method::HEAD;
     let found = find(&decoded, headers);
     let Some(matched) = found.iter().find(|matched| if matched.endpoint.post { post } else { get }) else {
-        return Err(not_found(method, path, found.first().map(|matched| matched.endpoint)));
+        // What stands behind a colon is an action: the path then is not that of a model.
+        let has_action = |matched: &&Matched| matched.model.as_deref().is_some_and(|model| post && model.contains(':'));
+        let other = found.iter().find(|matched| !has_action(matched));
+        return Err(not_found(method, path, other.map(|matched| matched.endpoint)));
     };
     if post {
         refuse_field_mask(headers)?;
@@ -248,10 +251,19 @@ struct Matched {
 
 /// The operations whose path this is, the likeliest dialect first.
 fn find(decoded: &Decoded, headers: &HeaderMap) -> Vec<Matched> {
-    let mut found: Vec<Matched> =
-        ENDPOINTS.iter().filter(|row| decoded.dialects.contains(&row.dialect)).filter_map(|row| fits(row, decoded)).collect();
+    let mut found: Vec<Matched> = ENDPOINTS
+        .iter()
+        .filter(|row| decoded.dialects.contains(&row.dialect))
+        .filter_map(|row| fits(row, decoded))
+        .collect();
     // Three dialects list models under the same path; without a prefix that tells, a header does.
-    let listed_first = if headers.contains_key("anthropic-version") { Anthropic } else { OpenAi };
+    let listed_first = if headers.contains_key("anthropic-version") {
+        Anthropic
+    } else if headers.contains_key("x-goog-api-key") && !headers.contains_key(http::header::AUTHORIZATION) {
+        Gemini
+    } else {
+        OpenAi
+    };
     found.sort_by_key(|matched| !matched.endpoint.post && matched.endpoint.dialect != listed_first);
     found
 }

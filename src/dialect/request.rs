@@ -21,9 +21,9 @@ use super::endpoint::{Endpoint, ModelPlace, RequestShape, Target};
 use super::shape::Answer;
 use bytes::Bytes;
 use places::Place;
-use splice::{Edits, ModelEdit};
-use tollgate_plugin_api::{Reject, RejectCode, ServiceTier};
+use splice::{Edits, ModelEdit, UsageEdit};
 use text_sink::TextSink;
+use tollgate_plugin_api::{Reject, RejectCode, ServiceTier};
 use walk::Walk;
 
 /// How deep a body may be nested.
@@ -158,7 +158,11 @@ fn read_json(endpoint: &Endpoint, target: &Target, body: &Bytes) -> Result<Reque
     let mut walk = Walk::new(endpoint.dialect, text, path_model);
     walk.run(Place::root(endpoint.answer, endpoint.dialect))?;
     let mut facts = walk.into_facts();
-    if facts.model.is_none() && matches!(endpoint.model, ModelPlace::BodyOr(_)) && facts.edits.model == ModelEdit::Never {
+    if endpoint.has_usage_chunk() && facts.edits.usage == UsageEdit::Never {
+        facts.edits.usage = UsageEdit::Absent;
+    }
+    if facts.model.is_none() && matches!(endpoint.model, ModelPlace::BodyOr(_)) && facts.edits.model == ModelEdit::Never
+    {
         facts.edits.model = ModelEdit::Insert;
     }
     Ok(facts)

@@ -205,10 +205,7 @@ mod tests {
     fn every_kind_of_line_end_at_every_cut() {
         let text = "\u{FEFF}data: a\r\nid: 1\n\ndata: b\r\rdata: c\r\n\r\n: \u{e9}\n\r\ndata: d";
         let whole = lines(&[text.as_bytes()]);
-        assert_eq!(
-            whole,
-            ["data: a", "id: 1", "", "data: b", "", "data: c", "", ": \u{e9}", "", "data: d"]
-        );
+        assert_eq!(whole, ["data: a", "id: 1", "", "data: b", "", "data: c", "", ": \u{e9}", "", "data: d"]);
         for cut in 0..=text.len() {
             let (left, right) = text.as_bytes().split_at(cut);
             assert_eq!(lines(&[left, right]), whole, "cut at {cut}");

@@ -34,9 +34,7 @@ impl DeliveredText {
     pub fn sample(&self) -> Cow<'_, str> {
         match std::str::from_utf8(&self.sample) {
             Ok(text) => Cow::Borrowed(text),
-            Err(error) if error.error_len().is_none() => {
-                String::from_utf8_lossy(&self.sample[..error.valid_up_to()])
-            }
+            Err(error) if error.error_len().is_none() => String::from_utf8_lossy(&self.sample[..error.valid_up_to()]),
             Err(_) => String::from_utf8_lossy(&self.sample),
         }
     }

@@ -70,7 +70,9 @@ impl Reload {
 
     fn load(&mut self) -> Result<(), String> {
         let config = match &self.sources.config_file {
-            Some(path) => Config::load(path, &|name| std::env::var(name).ok()).map_err(|errors| serve::listed(&errors))?,
+            Some(path) => {
+                Config::load(path, &|name| std::env::var(name).ok()).map_err(|errors| serve::listed(&errors))?
+            }
             None => self.config.clone(),
         };
         let prices = serve::load_prices(&config, self.sources.default_prices)?;

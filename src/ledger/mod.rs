@@ -19,7 +19,7 @@ mod recover;
 mod segment;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod ticket;
 mod verify;
 mod wire;

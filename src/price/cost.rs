@@ -54,8 +54,8 @@ pub(super) struct Tariff {
     pub(super) valid_from_ms: Option<i64>,
     pub(super) standard: Sheet,
     pub(super) windows: Vec<Window>,
-    /// By [`service_index`].
-    pub(super) services: [Option<Change>; SERVICES.len()],
+    /// By [`service_tier_index`].
+    pub(super) service_tiers: [Option<Change>; SERVICE_TIERS.len()],
     /// Nano-USD per request.
     pub(super) per_request: u64,
     /// Nano-USD per thousand searches.
@@ -63,11 +63,11 @@ pub(super) struct Tariff {
 }
 
 /// The service tiers that can have a price of their own, with their keys in `pricing.toml`.
-pub(super) const SERVICES: [(&str, ServiceTier); 3] =
+pub(super) const SERVICE_TIERS: [(&str, ServiceTier); 3] =
     [("batch", ServiceTier::Batch), ("flex", ServiceTier::Flex), ("priority", ServiceTier::Priority)];
 
-fn service_index(tier: ServiceTier) -> Option<usize> {
-    SERVICES.iter().position(|(_, service)| *service == tier)
+fn service_tier_index(tier: ServiceTier) -> Option<usize> {
+    SERVICE_TIERS.iter().position(|(_, service)| *service == tier)
 }
 
 /// The dearest prices that can apply to prompts up to a length, in grains per token.
@@ -180,7 +180,7 @@ impl Price {
             self.later.iter().rev().find(|tariff| tariff.valid_from_ms.is_none_or(|from_ms| from_ms <= unix_ms));
         let tariff = begun.unwrap_or(&self.first);
         let window = tariff.windows.iter().find(|window| window.contains(unix_ms));
-        Terms::new(tariff, window, service_index(tier).and_then(|index| tariff.services[index].as_ref()))
+        Terms::new(tariff, window, service_tier_index(tier).and_then(|index| tariff.service_tiers[index].as_ref()))
     }
 
     /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window and service tier that can
@@ -292,8 +292,8 @@ fn bounds<'t>(tariffs: impl Iterator<Item = &'t Tariff>) -> Vec<Bound> {
 fn all_terms(tariff: &Tariff) -> impl Iterator<Item = Terms<'_>> {
     let windows = std::iter::once(None).chain(tariff.windows.iter().map(Some));
     windows.flat_map(move |window| {
-        let services = std::iter::once(None).chain(tariff.services.iter().flatten().map(Some));
-        services.map(move |service| Terms::new(tariff, window, service))
+        let service_tiers = std::iter::once(None).chain(tariff.service_tiers.iter().flatten().map(Some));
+        service_tiers.map(move |service| Terms::new(tariff, window, service))
     })
 }
 

@@ -3,7 +3,7 @@
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
 use super::book::{PriceBook, folded};
-use super::cost::{PRICE_DECIMALS, SERVICES};
+use super::cost::{PRICE_DECIMALS, SERVICE_TIERS};
 use super::decimal;
 use super::parse::PRICE_NANOS_MAX;
 use super::sheet::Class;
@@ -141,7 +141,7 @@ fn change_row(table: &mut Table, prices: &[(String, Value)]) -> Vec<String> {
         }
     }
     let classes = Class::ALL.iter().map(|class| class.key());
-    let further = ["tiers", "windows"].into_iter().chain(SERVICES.iter().map(|(key, _)| *key)).chain(ONCE);
+    let further = ["tiers", "windows"].into_iter().chain(SERVICE_TIERS.iter().map(|(key, _)| *key)).chain(ONCE);
     let counts = |key: &&str| table.contains_key(key) && !prices.iter().any(|(named, _)| named == key);
     classes.chain(further).filter(counts).map(str::to_owned).collect()
 }

@@ -109,7 +109,7 @@ fn which(price: &Price, terms: &Terms<'_>, tier: ServiceTier) -> String {
         text.push_str(&format!(", in the window {} {from}-{to} {zone}", days.join(" ")));
     }
     if let Some(change) = terms.service {
-        let name = super::cost::SERVICES.iter().find(|(_, service)| *service == tier).map_or("", |(name, _)| name);
+        let name = super::cost::SERVICE_TIERS.iter().find(|(_, service)| *service == tier).map_or("", |(name, _)| name);
         text.push_str(match change {
             Change::Multiply(_) => ", multiplied for ",
             Change::Reprice(_) => ", prices for ",

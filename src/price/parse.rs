@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use toml::de::{DeTable, DeValue};
 
 use super::book::folded;
-use super::cost::{PRICE_DECIMALS, Price, SERVICES, Tariff};
+use super::cost::{PRICE_DECIMALS, Price, SERVICE_TIERS, Tariff};
 use super::reader::{PriceError, Reader, Value, join, kind};
 use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_ONE, Named, Sheet};
 use super::window::{self, ALL_DAYS, DAY_SECONDS, DAYS, Window};
@@ -189,12 +189,12 @@ fn row<'t>(reader: &mut Reader<'t>, value: &Value<'t>, index: usize) -> Option<R
 
 fn row_keys() -> Vec<&'static str> {
     let classes = Class::ALL.into_iter().map(Class::key);
-    let services = SERVICES.into_iter().map(|(key, _)| key);
+    let service_tiers = SERVICE_TIERS.into_iter().map(|(key, _)| key);
     NAMES
         .into_iter()
         .chain(classes)
         .chain(ONCE.into_iter().map(|(key, _)| key))
-        .chain(services)
+        .chain(service_tiers)
         .chain(["windows"])
         .collect()
 }
@@ -248,7 +248,7 @@ fn tariff<'t>(
     let change = |reader: &mut Reader<'t>, table: &DeTable<'t>, path: &str, place: &Range<usize>| {
         reprice(reader, table, path, place, &base, has_tiers).map(Change::Reprice)
     };
-    let services = SERVICES.map(|(key, _)| {
+    let service_tiers = SERVICE_TIERS.map(|(key, _)| {
         let (value, path) = (table.get(key)?, join(path, key));
         let DeValue::Table(own) = value.get_ref() else {
             let wanted = format!("{WANTED_MULTIPLIER}, or a table of prices");
@@ -275,7 +275,7 @@ fn tariff<'t>(
         }
     }
     let reprices = |change: &Change| matches!(change, Change::Reprice(_));
-    if services.iter().flatten().any(reprices) && windows.iter().any(|window: &Window| reprices(&window.change)) {
+    if service_tiers.iter().flatten().any(reprices) && windows.iter().any(|window: &Window| reprices(&window.change)) {
         let message = "both `windows` and a service tier name prices, expected a multiplier in one of them";
         reader.error(place, path, message);
     }
@@ -286,7 +286,7 @@ fn tariff<'t>(
             .unwrap_or(0)
     });
     let standard = Sheet::new(&base, &tiers.unwrap_or_default());
-    Tariff { valid_from_ms, standard, windows, services, per_request, web_search_per_thousand }
+    Tariff { valid_from_ms, standard, windows, service_tiers, per_request, web_search_per_thousand }
 }
 
 /// The keys of a table that changes prices.

@@ -68,8 +68,7 @@ async fn admission(session: &mut Session, exchange: &mut Exchange) -> Result<Adm
         RequestShape::Empty => Bytes::new(),
         _ => body::read(session, exchange.snapshot.request_body_bytes_max).await?,
     };
-    let content_type =
-        session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
     admit_model(exchange, target, facts, key, body).map(|admitted| Admission::Forward(Box::new(admitted)))
 }
@@ -123,7 +122,8 @@ fn client_address(session: &Session, exchange: &Exchange) -> Option<IpAddr> {
         return Some(peer);
     }
     let fields = session.req_header().headers.get_all("x-forwarded-for");
-    let hops: Vec<&str> = fields.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).collect();
+    let hops: Vec<&str> =
+        fields.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).collect();
     for hop in hops.iter().rev() {
         match hop.trim().parse() {
             Ok(address) => client = address,
@@ -167,7 +167,16 @@ fn admit_model(
         HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
     })?;
     let prompt = Prompt::Body(body.clone());
-    Ok(Admitted { target, facts, key: entry, route, body, prompt, hold: Some(hold), limited: key.quota_nanos.is_some() })
+    Ok(Admitted {
+        target,
+        facts,
+        key: entry,
+        route,
+        body,
+        prompt,
+        hold: Some(hold),
+        limited: key.quota_nanos.is_some(),
+    })
 }
 
 fn find_route(exchange: &Exchange, key: &Key, model: &str, dialect: DialectId) -> Result<Arc<Route>, Reject> {
@@ -185,7 +194,11 @@ fn find_route(exchange: &Exchange, key: &Key, model: &str, dialect: DialectId) -
     found.for_dialect(dialect).cloned().ok_or_else(|| {
         let spoken = found.dialects().map(DialectId::as_str).collect::<Vec<_>>().join(", ");
         Reject::new(RejectCode::InvalidRequest)
-            .message(format!("The model `{}` is served in the dialect {spoken}, not in {}", shown(model), dialect.as_str()))
+            .message(format!(
+                "The model `{}` is served in the dialect {spoken}, not in {}",
+                shown(model),
+                dialect.as_str()
+            ))
             .param("model")
     })
 }
@@ -204,7 +217,10 @@ fn check_priced(exchange: &Exchange, key: &Key, route: &Route) -> Result<(), Rej
     };
     if route.unpriced && refused {
         return Err(Reject::new(RejectCode::PriceMissing)
-            .message(format!("The model `{}` has no price; the operator can set one with `tollgate price set`", route.model))
+            .message(format!(
+                "The model `{}` has no price; the operator can set one with `tollgate price set`",
+                route.model
+            ))
             .param("model"));
     }
     Ok(())

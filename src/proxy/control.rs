@@ -88,6 +88,8 @@ pub(super) struct State {
     /// Bytes have gone out: no other attempt is possible.
     pub(super) committed: bool,
     pub(super) gate: Option<Gate>,
+    /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
+    settled: bool,
     pub(super) gone: Option<Gone>,
     /// The client left, and reading on is not wanted or has no place.
     pub(super) aborted: bool,
@@ -121,7 +123,8 @@ impl State {
         if self.gone.is_some() {
             return true;
         }
-        let place = self.policy.drain.and_then(|limits| Some((limits, self.drains.start(self.drains_max)?)));
+        let drain = self.policy.drain.filter(|_| !self.settled);
+        let place = drain.and_then(|limits| Some((limits, self.drains.start(self.drains_max)?)));
         match place {
             Some((limits, place)) => {
                 self.gone = Some(Gone { since: now, drained_bytes: 0, limits, _place: place });
@@ -152,6 +155,7 @@ impl Control {
             released: false,
             committed: false,
             gate: None,
+            settled: false,
             gone: None,
             aborted: false,
             returned: None,
@@ -182,6 +186,11 @@ impl Control {
     /// Nothing need be held any more.
     pub(super) fn release(&self) {
         self.state().released = true;
+    }
+
+    /// The exchange is settled.
+    pub(super) fn settled(&self) {
+        self.state().settled = true;
     }
 
     /// The next piece is due within `limit`.

@@ -5,11 +5,12 @@ use super::control::Control;
 use super::downstream::{self, UPSTREAM_SILENT};
 use super::exchange::Exchange;
 use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
+use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
-use super::reject;
 use crate::balance::Failure;
 use crate::dialect::{Framing, answer};
+use bytes::Bytes;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType};
@@ -24,7 +25,12 @@ pub(super) fn while_connecting(_peer: &HttpPeer, exchange: &mut Exchange, mut er
 }
 
 /// The exchange with an upstream failed: the next candidate's turn, if nothing went out yet.
-pub(super) fn while_proxying(_peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
+pub(super) fn while_proxying(
+    _peer: &HttpPeer,
+    exchange: &mut Exchange,
+    mut error: Box<Error>,
+    reused: bool,
+) -> Box<Error> {
     if *error.etype() == UPSTREAM_SILENT {
         // The proxy loop takes what comes from the client's side for the client's fault.
         error.as_up();
@@ -73,7 +79,10 @@ fn is_timeout(kind: &ErrorType) -> bool {
     *kind == UPSTREAM_SILENT
         || matches!(
             kind,
-            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout
+            ErrorType::ConnectTimedout
+                | ErrorType::ReadTimedout
+                | ErrorType::WriteTimedout
+                | ErrorType::TLSHandshakeTimedout
         )
 }
 
@@ -108,6 +117,13 @@ fn refusal(error: &Error, exchange: &Exchange) -> Reject {
 
 /// Part of a stream is out and its upstream died: an error event in the caller's dialect, then a clean end.
 async fn break_off(session: &mut Session, exchange: &mut Exchange) {
+    if exchange.settled {
+        // The terminal event is out already: the answer is whole, only the body's end is missing.
+        if let Err(error) = session.write_response_body(Some(Bytes::new()), true).await {
+            tracing::debug!("end not sent: {error}");
+        }
+        return;
+    }
     if let Some(gate) = settle::settle(exchange, End::Broken) {
         let _ = gate.await;
     }

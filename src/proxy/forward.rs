@@ -99,10 +99,14 @@ mod tests {
 
     #[test]
     fn credentials_and_connection_fields_stay_here_and_vendor_fields_go_along() {
-        for name in ["authorization", "x-api-key", "api-key", "cookie", "te", "x-forwarded-for", "cf-ray", "sec-fetch-mode"] {
+        for name in
+            ["authorization", "x-api-key", "api-key", "cookie", "te", "x-forwarded-for", "cf-ray", "sec-fetch-mode"]
+        {
             assert!(is_dropped(name), "{name}");
         }
-        for name in ["anthropic-beta", "anthropic-version", "openai-beta", "content-type", "traceparent", "x-stainless-lang"] {
+        for name in
+            ["anthropic-beta", "anthropic-version", "openai-beta", "content-type", "traceparent", "x-stainless-lang"]
+        {
             assert!(!is_dropped(name), "{name}");
         }
     }

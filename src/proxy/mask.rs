@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn the_key_and_its_parts_are_masked_and_nothing_else_is() {
         assert_eq!(masked("bad key sk-live-0123456789!"), "bad key ******************!");
-        assert_eq!(masked("sk-live-****6789 56789 01234567x"), "********" .to_owned() + "****6789 56789 ********x");
+        assert_eq!(masked("sk-live-****6789 56789 01234567x"), "********".to_owned() + "****6789 56789 ********x");
         assert_eq!(masked("nothing here"), "nothing here");
         assert_eq!(masked("short"), "short");
     }

@@ -1,14 +1,14 @@
 //! Stage 4, `upstream_response_filter` and `response_body_filter`: classify, fail over while nothing went out, scan the
 //! usage as the bytes pass.
 
-use super::exchange::{Answer, Exchange, ErrorAnswer, Checkpoint};
+use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange};
 use super::mask;
 use super::reject::REQUEST_ID;
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
 use crate::balance::{Failure, classify, classify_event, retry_after_header};
-use crate::dialect::usage::{ErrorEvent, Scanner};
 use crate::dialect::answer::Tail;
+use crate::dialect::usage::{ErrorEvent, Scanner};
 use crate::dialect::{Answer as AnswerKind, Framing, answer};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, header};
@@ -41,7 +41,9 @@ pub(super) fn head(head: &mut ResponseHeader, session: &Session, exchange: &mut 
     let endpoint = admitted.target.endpoint;
     let kind = content_kind(head.headers.get(header::CONTENT_TYPE));
     let framing = match kind {
-        ContentKind::Json if admitted.facts.stream && endpoint.answer == AnswerKind::GenerateContent => Framing::JsonArray,
+        ContentKind::Json if admitted.facts.stream && endpoint.answer == AnswerKind::GenerateContent => {
+            Framing::JsonArray
+        }
         ContentKind::Json => Framing::JsonDocument,
         ContentKind::Events => Framing::Sse,
         ContentKind::Lines => Framing::NdJson,
@@ -162,7 +164,11 @@ pub(super) fn body(body: &mut Option<Bytes>, end: bool, exchange: &mut Exchange)
         return Ok(());
     }
     let piece = body.take().unwrap_or_default();
-    let passed = if answer.error.is_some() { error_piece(piece, end, exchange)? } else { piece_of_answer(piece, end, exchange)? };
+    let passed = if answer.error.is_some() {
+        error_piece(piece, end, exchange)?
+    } else {
+        piece_of_answer(piece, end, exchange)?
+    };
     // An empty piece would end a chunked body early.
     *body = (!passed.is_empty()).then_some(passed);
     Ok(())
@@ -246,8 +252,15 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if end {
         return ended(passed, exchange);
     }
-    if stream {
-        settle::progress(exchange);
+    if stream && !exchange.settled {
+        let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
+        if answer.is_some_and(|answer| answer.scanner.has_terminal() && answer.scanner.error_event().is_none()) {
+            // Many clients leave at the terminal event, without waiting for the body's end: they have it all.
+            judge_success(exchange);
+            settle_with_gate(exchange, End::Whole);
+        } else {
+            settle::progress(exchange);
+        }
     }
     Ok(passed)
 }
@@ -349,6 +362,7 @@ fn settle_with_gate(exchange: &mut Exchange, end: End) {
     let gate = settle::settle(exchange, end);
     if let Some(control) = &exchange.control {
         control.release();
+        control.settled();
         if let Some(gate) = gate {
             control.gate(gate);
         }

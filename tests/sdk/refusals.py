@@ -22,11 +22,10 @@ REFUSALS = {
     "unknown key": (401, "AUTH_INVALID_TOKEN", "AuthenticationError"),
     "expired key": (401, "TOKEN_EXPIRED", "AuthenticationError"),
     "disabled key": (401, "AUTH_INVALID_TOKEN", "AuthenticationError"),
-    "poor key": (402, "QUOTA_INSUFFICIENT", "APIStatusError"),
+    "poor key": (402, "QUOTA_INSUFFICIENT", "APIStatusError|PaymentRequiredError"),
     "limited key": (403, "FORBIDDEN", "PermissionDeniedError"),
     "unknown model": (404, "MODEL_NOT_FOUND", "NotFoundError"),
     "unpriced model": (400, "PRICE_MISSING", "BadRequestError"),
-    "hasty key": (429, "RATE_LIMIT_EXCEEDED", "RateLimitError"),
 }
 
 
@@ -51,11 +50,9 @@ def check(url, keys):
         for sdk, ask in asks(clients, model).items():
             if name == "unpriced model" and sdk in ("anthropic", "gemini"):
                 continue  # the model is an OpenAI upstream's
-            if name == "hasty key":
-                caught(ask)  # it may ask once a minute: the very first request succeeds, no other
             kind, klass, got, said = caught(ask)
             wanted = exception if kind != "gemini" else "ClientError"
             wrong = None
-            if (klass, got) != (wanted, status) or code not in said:
+            if klass not in wanted.split("|") or got != status or code not in said:
                 wrong = f"expected {wanted} {status} {code}, got {klass} {got}: {said}"
             yield f"{name}, {sdk}", wrong

@@ -78,7 +78,6 @@ class Gateway:
             "expired key": self.key("expired", "--expires", "2020-01-01T00:00:00Z"),
             "disabled key": self.key("disabled"),
             "limited key": self.key("limited", "--models", "demo-embed"),
-            "hasty key": self.key("hasty", "--rpm", "1"),
             "unknown key": "sk-tg-" + "0" * 43,
         }
         self.run("key", "disable", "disabled")

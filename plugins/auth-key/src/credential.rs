@@ -28,7 +28,11 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 
 fn in_query(query: &str) -> Option<Cow<'_, [u8]>> {
     let value = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
-    if value.contains('%') { Some(Cow::Owned(percent_decoded(value.as_bytes()))) } else { Some(Cow::Borrowed(value.as_bytes())) }
+    if value.contains('%') {
+        Some(Cow::Owned(percent_decoded(value.as_bytes())))
+    } else {
+        Some(Cow::Borrowed(value.as_bytes()))
+    }
 }
 
 /// Percent sequences replaced; a broken one stays as it is (and so matches no key).

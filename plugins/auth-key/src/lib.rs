@@ -8,9 +8,7 @@ pub use credential::credential;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tollgate_plugin_api::{
-    Clock, Flow, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead,
-};
+use tollgate_plugin_api::{Clock, Flow, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead};
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "auth-key", always: true, build };

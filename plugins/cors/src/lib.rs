@@ -3,8 +3,9 @@
 
 use async_trait::async_trait;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ pub const PLUGIN: PluginRow = PluginRow { name: "cors", always: false, build };
 
 const ALLOWED_METHODS: &str = "GET, POST, OPTIONS";
 /// What a script may read of an answer beside the safelisted fields.
-const EXPOSED_HEADERS: &str = "x-request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, retry-after";
+const EXPOSED_HEADERS: &str =
+    "x-request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, retry-after";
 
 /// `[plugins.cors]`
 #[derive(serde::Deserialize)]
@@ -44,7 +46,8 @@ fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> 
 
 /// An origin as RFC 6454 serialises it: `scheme://host[:port]`, nothing behind.
 fn checked_origin(origin: &str) -> Result<HeaderValue, String> {
-    let wrong = || format!("allowed_origins: `{origin}` is not an origin; expected `https://host`, `https://host:port` or `*`");
+    let wrong =
+        || format!("allowed_origins: `{origin}` is not an origin; expected `https://host`, `https://host:port` or `*`");
     if origin != "*" {
         let uri: http::Uri = origin.parse().map_err(|_| wrong())?;
         let bare = uri.scheme_str().zip(uri.authority()).map(|(scheme, authority)| format!("{scheme}://{authority}"));
@@ -65,7 +68,11 @@ impl Cors {
     /// The value of `access-control-allow-origin` for this request, if its origin is allowed.
     fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
-        if self.any { Some(HeaderValue::from_static("*")) } else { self.origins.contains(origin).then(|| origin.clone()) }
+        if self.any {
+            Some(HeaderValue::from_static("*"))
+        } else {
+            self.origins.contains(origin).then(|| origin.clone())
+        }
     }
 }
 

@@ -40,7 +40,9 @@ fn a_preflight_is_answered_for_an_allowed_origin_only() {
     let asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")];
     for (origin, allowed) in [("https://app.example", true), ("https://evil.example", false)] {
         let headers = headers(&[asked[0], asked[1], ("origin", origin)]);
-        let Flow::Respond(reply) = request(&*plugin(ONE).unwrap(), Method::OPTIONS, &headers) else { panic!("answered") };
+        let Flow::Respond(reply) = request(&*plugin(ONE).unwrap(), Method::OPTIONS, &headers) else {
+            panic!("answered")
+        };
         assert_eq!(reply.status, StatusCode::NO_CONTENT);
         assert_eq!(reply.headers.iter().any(|(_, value)| value == "authorization"), allowed);
     }

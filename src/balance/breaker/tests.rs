@@ -139,6 +139,8 @@ fn requests_from_before_prove_nothing() {
     assert_eq!(breaker.cooldown_until_ms(), 1_000, "no growth");
     breaker.failure(early, 900, Failure::KeyDead);
     assert_eq!((breaker.cooldown_until_ms(), breaker.cause()), (300_900, Some("key_dead")));
+    breaker.failure(early, 901, Failure::RateLimited { retry_after_ms: Some(5) });
+    assert_eq!((breaker.cooldown_until_ms(), breaker.cause()), (300_900, Some("key_dead")), "no shorter");
     let probe = breaker.try_acquire(300_900).unwrap();
     breaker.failure(early, 300_901, Failure::KeyDead);
     breaker.success(early, 300_901);
@@ -214,36 +216,33 @@ fn of_many_threads_exactly_one_probes() {
     const THREADS: usize = 8;
     const ROUNDS: u64 = 300;
     let breaker = Breaker::new(BreakerPolicy { failures_to_open: 1, open_ms: 10, probe_ms: 5 });
-    let (start, end) = (Barrier::new(THREADS), Barrier::new(THREADS));
+    let barrier = Barrier::new(THREADS);
     let probes = AtomicUsize::new(0);
     fail(&breaker, 0, Failure::Connect);
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let (breaker, start, end, probes) = (&breaker, &start, &end, &probes);
-            scope.spawn(move || {
-                for round in 0..ROUNDS {
-                    let now_ms = 1_000_000 * (round + 1);
-                    start.wait();
-                    let permit = breaker.try_acquire(now_ms);
-                    if let Some(permit) = permit {
-                        assert!(permit.is_probe());
-                        probes.fetch_add(1, Relaxed);
-                    }
-                    if end.wait().is_leader() {
-                        assert_eq!(probes.swap(0, Relaxed), 1, "round {round}");
-                    }
-                    start.wait();
-                    // A failed probe, and one that is lost: the next round finds it half-open either way.
-                    if let Some(permit) = permit
-                        && (round as usize + thread).is_multiple_of(2)
-                    {
-                        breaker.failure(permit, now_ms, Failure::ServerError);
-                    }
-                    end.wait();
-                }
-            });
+    // No assertion between the barriers: a thread that left would keep the others waiting.
+    let per_round = |thread: usize, round: u64| {
+        let now_ms = 1_000_000 * (round + 1);
+        barrier.wait();
+        let permit = breaker.try_acquire(now_ms);
+        probes.fetch_add(usize::from(permit.is_some_and(Permit::is_probe)), Relaxed);
+        probes.fetch_add(if permit.is_some_and(|permit| !permit.is_probe()) { 1_000 } else { 0 }, Relaxed);
+        let leads = barrier.wait().is_leader();
+        let count = if leads { probes.swap(0, Relaxed) } else { 0 };
+        barrier.wait();
+        // A failed probe, or one that is lost: the next round finds it half-open either way.
+        if let Some(permit) = permit
+            && (round as usize + thread).is_multiple_of(2)
+        {
+            breaker.failure(permit, now_ms, Failure::ServerError);
         }
+        leads.then_some(count)
+    };
+    let counts: Vec<usize> = std::thread::scope(|scope| {
+        let run = |thread| (0..ROUNDS).filter_map(|round| per_round(thread, round)).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || run(thread))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
     });
+    assert_eq!(counts, vec![1; ROUNDS as usize]);
 }
 
 /// Reports of all threads together: the failures of a closed breaker are counted without loss.

@@ -35,10 +35,12 @@ fn failover_exhausts_a_tier_before_the_next() {
         for seed in 0..50 {
             let mut tried = Tried::default();
             let mut order = Vec::new();
-            while let Some(pick) = plan.pick(strategy, &tried, 0, seed) {
+            for _ in 0..5 {
+                let pick = plan.pick(strategy, &tried, 0, seed).unwrap();
                 order.push(plan.candidate(&pick).unwrap().upstream);
                 tried.insert(&pick);
             }
+            assert_eq!(plan.pick(strategy, &tried, 0, seed), None);
             let sets: Vec<HashSet<u32>> =
                 [&order[..2], &order[2..4], &order[4..]].map(|o| o.iter().copied().collect()).into();
             assert_eq!(sets, [HashSet::from([1, 2]), HashSet::from([3, 4]), HashSet::from([0])], "{}", strategy.name());
@@ -70,6 +72,22 @@ fn a_tier_whose_breakers_are_open_is_passed_over() {
 }
 
 #[test]
+fn an_upstream_that_recovered_takes_part_again() {
+    for strategy in STRATEGIES {
+        let plan = plan(&[(0, 1), (0, 1)]);
+        let sick = &plan.tiers[0].candidates[1];
+        let permit = sick.breaker.try_acquire(0).unwrap();
+        sick.breaker.failure(permit, 0, Failure::Connect);
+        let hits = |now_ms: u64| {
+            let picks = (0..200).filter_map(|random| plan.pick(strategy, &Tried::default(), now_ms, random));
+            picks.filter(|pick| pick.index == 1).map(|pick| sick.breaker.success(pick.permit, now_ms)).count()
+        };
+        assert_eq!(hits(999), 0, "{}", strategy.name());
+        assert!(hits(1_000) > 50, "{}", strategy.name());
+    }
+}
+
+#[test]
 fn a_plan_without_candidates_has_nothing() {
     let plan = Plan::new([]);
     assert!(plan.is_empty());
@@ -81,12 +99,12 @@ fn a_plan_without_candidates_has_nothing() {
 fn a_request_remembers_sixteen_attempts() {
     let plan = plan(&[(0, 1); 40]);
     let mut tried = Tried::default();
-    while let Some(pick) = plan.pick(weighted(), &tried, 0, 9) {
-        tried.insert(&pick);
-        let again = tried.len();
-        tried.insert(&pick);
-        assert_eq!(tried.len(), again);
+    for attempts in 1..=TRIED_MAX {
+        let pick = plan.pick(weighted(), &tried, 0, 9).unwrap();
+        (0..2).for_each(|_| tried.insert(&pick));
+        assert_eq!(tried.len(), attempts);
     }
+    assert_eq!(plan.pick(weighted(), &tried, 0, 9), None);
     assert!(tried.is_full() && !tried.is_empty());
     assert_eq!(tried.len(), TRIED_MAX);
 }

@@ -127,6 +127,9 @@ fn turns_are_fair_while_some_are_unavailable() {
             tier.prepare(0);
             hits[tier.rotate(&view(&tried)).unwrap()] += 1;
         }
+        // In turn: nobody comes twice before all have come.
+        let round: std::collections::HashSet<_> = (0..left).map(|_| tier.rotate(&view(&tried))).collect();
+        assert_eq!(round.len(), left);
         for (index, hit) in hits.iter().enumerate() {
             assert_eq!(*hit, if down.contains(&index) { 0 } else { 30 }, "{index} of {size}");
         }

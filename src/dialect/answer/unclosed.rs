@@ -286,7 +286,8 @@ mod tests {
 
     #[test]
     fn text_cut_anywhere_becomes_json_again() {
-        let whole = r#"{"a\"b":[1,-2.5e+3,true,false,null,{"é":"日本 𝄞 \ud834\udd1e \u00e9 \\ \n"},[],{}],"z":"end"}"#.as_bytes();
+        let whole = r#"{"a\"b":[1,-2.5e+3,true,false,null,{"é":"日本 𝄞 \ud834\udd1e \u00e9 \\ \n"},[],{}],"z":"end"}"#
+            .as_bytes();
         for cut in 1..whole.len() {
             let unclosed = unclosed(&whole[..cut]);
             let closed = [&whole[..cut], &unclosed.close(0).unwrap().text].concat();
@@ -325,7 +326,8 @@ mod tests {
         leaf.prop_recursive(4, 32, 5, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-                prop::collection::btree_map(".{0,4}", inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+                prop::collection::btree_map(".{0,4}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
     }

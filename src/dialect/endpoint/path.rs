@@ -37,7 +37,15 @@ static PREFIXES: &[Prefix] = &[
 
 /// Parameters that carry a credential, in lower case and without the `$` that Google allows before system parameters.
 const CREDENTIALS: [&str; 10] = [
-    "key", "api_key", "apikey", "api-key", "x-api-key", "x-goog-api-key", "access_token", "oauth_token", "authorization",
+    "key",
+    "api_key",
+    "apikey",
+    "api-key",
+    "x-api-key",
+    "x-goog-api-key",
+    "access_token",
+    "oauth_token",
+    "authorization",
     "auth_token",
 ];
 /// Google's system parameters that take the usage out of an answer or wrap it in something else.
@@ -135,7 +143,9 @@ pub(super) fn encode_segment(segment: &str, out: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in segment.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => out.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
+                out.push(char::from(byte))
+            }
             _ => {
                 out.push('%');
                 out.push(char::from(HEX[usize::from(byte >> 4)]));
@@ -157,15 +167,18 @@ pub(super) fn query_for_upstream(query: Option<&str>, post: bool) -> Result<Opti
     let mut kept: Vec<&str> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = percent_decode(name).ok_or_else(|| invalid("The query has a broken percent escape"))?.to_ascii_lowercase();
+        let name =
+            percent_decode(name).ok_or_else(|| invalid("The query has a broken percent escape"))?.to_ascii_lowercase();
         let name = name.trim().trim_start_matches('$');
         if CREDENTIALS.contains(&name) {
             continue;
         }
         let hides = HIDES_USAGE.contains(&name) || (name == "alt" && !is_known_alt(value));
         if post && hides {
-            return Err(invalid("This query parameter is not supported: it changes the answer so that its usage cannot be read")
-                .param(name));
+            return Err(invalid(
+                "This query parameter is not supported: it changes the answer so that its usage cannot be read",
+            )
+            .param(name));
         }
         kept.push(pair);
     }

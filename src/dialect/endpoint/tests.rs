@@ -100,6 +100,7 @@ fn prefixes_are_forgiven() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn gemini_actions_models_and_versions_are_read() {
     for (path, base, model, expected) in [
         ("/v1/models/g:generateContent", "", "g", "generate_content g /v1/models/g:generateContent"),
@@ -211,7 +212,16 @@ fn credentials_leave_the_query() {
 
 #[test]
 fn queries_that_hide_the_usage_are_refused() {
-    for query in ["fields=candidates", "%24fields=candidates", "$FIELDS=x", "callback=f", "alt=media", "$alt=proto", "a b", "a=%zz&%zz"] {
+    for query in [
+        "fields=candidates",
+        "%24fields=candidates",
+        "$FIELDS=x",
+        "callback=f",
+        "alt=media",
+        "$alt=proto",
+        "a b",
+        "a=%zz&%zz",
+    ] {
         let reject = find("POST", &format!("/v1beta/models/g:generateContent?{query}")).unwrap_err();
         assert_eq!(reject.code, RejectCode::InvalidRequest, "{query}");
     }
@@ -256,7 +266,9 @@ fn the_dialect_of_an_unknown_request_is_guessed() {
     ] {
         assert_eq!(dialect_of(path, &none), expected, "{path}");
     }
-    let with = |name: &'static str| HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_static("x"))]);
+    let with = |name: &'static str| {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_static("x"))])
+    };
     assert_eq!(dialect_of("/nothing", &with("anthropic-version")), DialectId::Anthropic);
     assert_eq!(dialect_of("/nothing", &with("x-goog-api-key")), DialectId::Gemini);
 }

@@ -34,7 +34,8 @@ pub(super) enum Mime {
 impl Mime {
     /// The kind of a MIME type.
     pub(super) fn of(mime: &str) -> Self {
-        let starts_with = |prefix: &str| mime.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        let starts_with =
+            |prefix: &str| mime.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
         if starts_with("image/") {
             Self::Image
         } else if starts_with("text/") {

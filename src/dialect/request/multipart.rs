@@ -126,7 +126,8 @@ fn boundary(content_type: Option<&str>) -> Option<&str> {
         let value = value.trim();
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
-        let fits = (1..=BOUNDARY_BYTES_MAX).contains(&value.len()) && value.bytes().all(allowed) && !value.ends_with(' ');
+        let fits =
+            (1..=BOUNDARY_BYTES_MAX).contains(&value.len()) && value.bytes().all(allowed) && !value.ends_with(' ');
         if !fits || found.replace(value).is_some() {
             return None;
         }
@@ -158,7 +159,11 @@ fn for_each_part<'a>(
     for _ in 0..=PARTS_MAX {
         let after = &body[at..];
         if let Some(rest) = after.strip_prefix(b"--") {
-            return if rest.is_empty() || rest == b"\r\n" { Ok(start) } else { Err(malformed("it goes on after its end")) };
+            return if rest.is_empty() || rest == b"\r\n" {
+                Ok(start)
+            } else {
+                Err(malformed("it goes on after its end"))
+            };
         }
         if !after.starts_with(b"\r\n") {
             return Err(malformed("a boundary line has something else on it"));

@@ -127,8 +127,7 @@ static RESPONSES: &[Member] = &[
     m(&["prompt"], Elsewhere),
 ];
 
-static IMAGE: &[Member] =
-    &[m(&["n"], Choices), m(&["image"], ImageUrl), m(&["images"], Part), m(&["mask"], Part)];
+static IMAGE: &[Member] = &[m(&["n"], Choices), m(&["image"], ImageUrl), m(&["images"], Part), m(&["mask"], Part)];
 
 static INPUT: &[Member] = &[m(&["input"], Part), m(&["stream_format"], StreamFormat)];
 
@@ -155,10 +154,8 @@ static GEMINI: &[Member] = &[
     m(&["requests"], GeminiRoot),
 ];
 
-static GEMINI_CONFIG: &[Member] = &[
-    m(&["maxOutputTokens", "max_output_tokens"], OutputMax),
-    m(&["candidateCount", "candidate_count"], Choices),
-];
+static GEMINI_CONFIG: &[Member] =
+    &[m(&["maxOutputTokens", "max_output_tokens"], OutputMax), m(&["candidateCount", "candidate_count"], Choices)];
 
 static PART: &[Member] = &[
     m(&["type"], Kind),
@@ -184,8 +181,7 @@ static AUDIO: &[Member] = &[m(&["data"], AudioBytes), m(&["url"], OtherUrl)];
 static FILE: &[Member] =
     &[m(&["file_data"], FileBytes), m(&["file_id"], Elsewhere), m(&["file_url"], OtherUrl), m(&["url"], OtherUrl)];
 
-static BLOCK: &[Member] =
-    &[m(&["content"], Block), m(&["source"], Source), m(&["file_id"], Elsewhere)];
+static BLOCK: &[Member] = &[m(&["content"], Block), m(&["source"], Source), m(&["file_id"], Elsewhere)];
 
 static SOURCE: &[Member] = &[
     m(&["type"], Kind),
@@ -227,10 +223,7 @@ impl Place {
 
     /// Whether it is a request (also one inside another).
     pub(super) fn is_root(self) -> bool {
-        matches!(
-            self,
-            ChatRoot | CompletionRoot | ResponsesRoot | ImageRoot | InputRoot | MessagesRoot | GeminiRoot
-        )
+        matches!(self, ChatRoot | CompletionRoot | ResponsesRoot | ImageRoot | InputRoot | MessagesRoot | GeminiRoot)
     }
 
     /// The members of an object here that mean something: its own, and those that all roots share.
@@ -325,7 +318,8 @@ mod tests {
 
     #[test]
     fn members_fit_the_set_of_seen_ones() {
-        let roots = [Place::ChatRoot, Place::CompletionRoot, Place::ResponsesRoot, Place::ImageRoot, Place::MessagesRoot];
+        let roots =
+            [Place::ChatRoot, Place::CompletionRoot, Place::ResponsesRoot, Place::ImageRoot, Place::MessagesRoot];
         for root in roots {
             let (own, common) = root.members();
             assert!(own.len() + common.len() <= 64);

@@ -10,7 +10,8 @@ use crate::dialect::endpoint::model_name;
 use serde_json::value::RawValue;
 use tollgate_plugin_api::{Reject, ServiceTier};
 
-/// What Anthropic adds to a prompt that has tools, at most: 264 to 804 tokens, by its tool use guide.
+/// What is added to a prompt that has tools, at most: Claude gets 264 to 804 tokens, by Anthropic's tool use guide, through
+/// whatever dialect it is called.
 pub(super) const TOOL_PROMPT_TOKENS: u64 = 1_024;
 /// What one of Anthropic's own client-side tools (bash, text editor, computer, memory) adds, at most: 245 to 735 tokens, by
 /// the same guide.
@@ -90,13 +91,19 @@ impl Walk<'_> {
         }
     }
 
-    pub(super) fn scalar(&mut self, place: Place, name: Name, frame: &mut Frame, value: Scalar<'_>) -> Result<(), Reject> {
+    pub(super) fn scalar(
+        &mut self,
+        place: Place,
+        name: Name,
+        frame: &mut Frame,
+        value: Scalar<'_>,
+    ) -> Result<(), Reject> {
         match (place, value) {
             (Place::Elsewhere, Scalar::Null | Scalar::Bool(false) | Scalar::Text("") | Scalar::List) => {}
             (Place::Elsewhere, _) => self.facts.refers_elsewhere = true,
             (_, Scalar::Text(text)) if !is_setting(place) => self.content(place, frame, text),
             _ if is_setting(place) => self.setting(place, name, value)?,
-            (Place::ClaudeTool, Scalar::Object) => self.has_tools = true,
+            (Place::Tool | Place::ClaudeTool, Scalar::Object) => self.has_tools = true,
             (Place::PromptItem, Scalar::List) => self.prompts += 1,
             _ => {}
         }
@@ -186,7 +193,9 @@ impl Walk<'_> {
         const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
         let number = match value {
             Scalar::Whole(number) => Some(number),
-            Scalar::Number(number) if (0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0 => Some(number as u64),
+            Scalar::Number(number) if (0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0 => {
+                Some(number as u64)
+            }
             Scalar::Text(digits) if self.dialect == DialectId::Gemini => digits.parse().ok(),
             _ => None,
         };

@@ -26,8 +26,10 @@ pub(super) enum ModelEdit {
 /// Where the wish for a usage chunk can be put.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum UsageEdit {
-    /// The body has no `stream_options`.
+    /// Nowhere: this operation has no such chunk, or the body is a form.
     #[default]
+    Never,
+    /// The body has no `stream_options`.
     Absent,
     /// `stream_options` is this null.
     Null(Range<usize>),
@@ -113,7 +115,7 @@ fn usage_change(edits: &Edits) -> Option<(Range<usize>, String)> {
             Some((*at..*at, format!("\"include_usage\":true{comma}")))
         }
         UsageEdit::Value(range) => Some((range.clone(), "true".to_owned())),
-        UsageEdit::Set => None,
+        UsageEdit::Never | UsageEdit::Set => None,
     }
 }
 

@@ -14,8 +14,22 @@ use tollgate_plugin_api::Reject;
 
 /// Members of a request that hold its prompt.
 const PROMPT_MEMBERS: [&str; 17] = [
-    "messages", "system", "input", "instructions", "prompt", "suffix", "contents", "content", "systemInstruction",
-    "system_instruction", "tools", "functions", "documents", "query", "requests", "generateContentRequest",
+    "messages",
+    "system",
+    "input",
+    "instructions",
+    "prompt",
+    "suffix",
+    "contents",
+    "content",
+    "systemInstruction",
+    "system_instruction",
+    "tools",
+    "functions",
+    "documents",
+    "query",
+    "requests",
+    "generateContentRequest",
     "generate_content_request",
 ];
 
@@ -253,7 +267,11 @@ impl Visitor<'_> for Key<'_, '_> {
             self.walk.collect(key);
         }
         let Some((number, member)) = self.around.member(key) else {
-            let near = if self.around.is_root() || !self.around.prefix().is_empty() { self.around.near_member(key) } else { None };
+            let near = if self.around.is_root() || !self.around.prefix().is_empty() {
+                self.around.near_member(key)
+            } else {
+                None
+            };
             return match near {
                 Some(name) => Err(self.walk.stop(refusal(key, &format!("`{key}` is not a field: write `{name}`")))),
                 None => Ok((self.around.stranger(), "")),

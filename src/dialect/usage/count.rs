@@ -168,7 +168,8 @@ impl Tier {
 impl<'de> Deserialize<'de> for Tier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = serde_json::Value::deserialize(deserializer)?;
-        let known = |word: &str| TIERS.iter().find(|(name, _)| *name == word).map_or(ServiceTier::Standard, |row| row.1);
+        let known =
+            |word: &str| TIERS.iter().find(|(name, _)| *name == word).map_or(ServiceTier::Standard, |row| row.1);
         Ok(Self(word.as_str().map(known)))
     }
 }
@@ -187,8 +188,19 @@ mod tests {
         }
         assert_eq!(count("null"), Count::Absent);
         for text in [
-            "-1", "-0.0", "1.5", "1000000001", "9223372036854775808", "18446744073709551616", "1e308", "\"12\"", "true",
-            "[]", "{\"a\":1}", "-9223372036854775809", "1000000000.5",
+            "-1",
+            "-0.0",
+            "1.5",
+            "1000000001",
+            "9223372036854775808",
+            "18446744073709551616",
+            "1e308",
+            "\"12\"",
+            "true",
+            "[]",
+            "{\"a\":1}",
+            "-9223372036854775809",
+            "1000000000.5",
         ] {
             assert_eq!(count(text), Count::Bad, "{text}");
         }

@@ -112,11 +112,35 @@ mod tests {
     #[test]
     fn the_shapes_of_all_dialects() {
         for (json, kind, code, message, status) in [
-            (r#"{"type":"overloaded_error","message":"Overloaded"}"#, Some("overloaded_error"), None, "Overloaded", Some(529)),
-            (r#"{"code":499,"message":"gone","status":"CANCELLED"}"#, Some("CANCELLED"), Some("499"), "gone", Some(499)),
+            (
+                r#"{"type":"overloaded_error","message":"Overloaded"}"#,
+                Some("overloaded_error"),
+                None,
+                "Overloaded",
+                Some(529),
+            ),
+            (
+                r#"{"code":499,"message":"gone","status":"CANCELLED"}"#,
+                Some("CANCELLED"),
+                Some("499"),
+                "gone",
+                Some(499),
+            ),
             (r#"{"code":502,"message":"bad","metadata":{"x":1}}"#, None, Some("502"), "bad", Some(502)),
-            (r#"{"type":"x","code":"insufficient_quota","param":null}"#, Some("x"), Some("insufficient_quota"), "", Some(429)),
-            (r#"{"message":"m","code":"tool_use_failed","status_code":400}"#, None, Some("tool_use_failed"), "m", Some(400)),
+            (
+                r#"{"type":"x","code":"insufficient_quota","param":null}"#,
+                Some("x"),
+                Some("insufficient_quota"),
+                "",
+                Some(429),
+            ),
+            (
+                r#"{"message":"m","code":"tool_use_failed","status_code":400}"#,
+                None,
+                Some("tool_use_failed"),
+                "m",
+                Some(400),
+            ),
             (r#""it broke""#, None, None, "it broke", None),
             (r#"{"message":{"a":1},"code":[],"type":7}"#, Some("7"), None, "", None),
             (r#"{"message":"a""#, None, None, "", None),

@@ -72,7 +72,10 @@ impl Sink<Slot> for TextMeter {
     fn text_end(&mut self, _: Slot) {
         self.delivered.end_string();
     }
-    fn raw(&mut self, _: Slot, _: &[u8]) {}
+    fn raw(&mut self, _: Slot, piece: &[u8]) {
+        self.any = true;
+        self.delivered.push_plain(piece);
+    }
     fn capture(&mut self, _: Slot, _: &[u8]) {}
     fn captured(&mut self, _: Slot) {}
 }
@@ -195,9 +198,8 @@ impl Sink<Slot> for Facts {
         self.meter.delivered.end_string();
     }
 
-    fn raw(&mut self, _: Slot, piece: &[u8]) {
-        self.meter.any = true;
-        self.meter.delivered.push_plain(piece);
+    fn raw(&mut self, slot: Slot, piece: &[u8]) {
+        self.meter.raw(slot, piece);
     }
 
     fn capture(&mut self, _: Slot, piece: &[u8]) {
@@ -227,7 +229,9 @@ impl Sink<Slot> for Facts {
             Slot::Message => self.message = Some(self.capture.clone()),
             Slot::Object => self.object_is_error = self.word() == b"error",
             Slot::Type => self.kind = self.kind.or(Some(kind_of(self.answer, self.word()))),
-            Slot::InnerType => self.opens_text = matches!(self.word(), b"text" | b"thinking" | b"message" | b"reasoning"),
+            Slot::InnerType => {
+                self.opens_text = matches!(self.word(), b"text" | b"thinking" | b"message" | b"reasoning")
+            }
             Slot::Tier => self.tier = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::Model => {
                 let gemini = memchr::memmem::find(&self.capture, b"gemini").is_some();

@@ -61,6 +61,8 @@ struct Stream {
     events: Events,
     /// The running line is a comment.
     in_comment: bool,
+    /// The body has ended, and what went on to the client ended within an event.
+    ended_inside: bool,
     take_out: Option<TakeOut>,
 }
 
@@ -138,10 +140,17 @@ impl Scanner {
         }
     }
 
-    /// What has passed so far ends between two events (two values, in a run of values).
+    /// The dialect's terminal event (`[DONE]`, `message_stop`, `response.completed` …) has passed: whoever has got so far has
+    /// the whole answer.
+    pub fn has_terminal(&self) -> bool {
+        matches!(self.source, Source::Sse(_)) && self.reader.has_terminal()
+    }
+
+    /// What has passed so far ends between two events (two values, in a run of values). After [`Self::finish`]: what went
+    /// on to the client does.
     pub fn at_event_boundary(&self) -> bool {
         match &self.source {
-            Source::Sse(stream) => stream.events.at_boundary() && stream.lines.at_line_start(),
+            Source::Sse(stream) => stream.at_boundary() && !stream.ended_inside,
             Source::Values(values) => values.at_boundary(),
             Source::Opaque { .. } => true,
         }
@@ -196,12 +205,23 @@ impl Stream {
         }
     }
 
+    fn at_boundary(&self) -> bool {
+        self.events.at_boundary() && self.lines.at_line_start()
+    }
+
     fn finish(&mut self, reader: &mut Reader) -> Bytes {
+        self.ended_inside |= !self.at_boundary();
         if let Some(line) = self.lines.finish() {
             self.events.line(line, false, reader);
         }
         let last = self.events.end_block(reader);
-        self.take_out.as_mut().map_or_else(Bytes::new, |take_out| take_out.finish(last))
+        let Some(take_out) = &mut self.take_out else {
+            return Bytes::new();
+        };
+        let held = take_out.finish(last);
+        // A usage chunk without its blank line is gone altogether.
+        self.ended_inside &= !(last.is_usage_chunk && held.is_empty());
+        held
     }
 }
 

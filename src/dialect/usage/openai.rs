@@ -121,9 +121,7 @@ impl OpenAiUsage {
     }
 
     fn input_detail(&self, pick: impl Fn(&InputDetails) -> Count) -> Count {
-        pick(&self.prompt_tokens_details.0)
-            .or(pick(&self.input_tokens_details.0))
-            .or(pick(&self.input_token_details.0))
+        pick(&self.prompt_tokens_details.0).or(pick(&self.input_tokens_details.0)).or(pick(&self.input_token_details.0))
     }
 
     fn output_detail(&self, pick: impl Fn(&OutputDetails) -> Count) -> Count {

@@ -194,20 +194,19 @@ const PLAIN: Rows = &[
     ("error", Error, Capture),
 ];
 
-const TRANSCRIPTION: Rows = &[
-    ("usage", Usage, Capture),
-    ("model", Model, Capture),
-    ("error", Error, Capture),
-    ("text", Text, Take::Text),
-];
+const TRANSCRIPTION: Rows =
+    &[("usage", Usage, Capture), ("model", Model, Capture), ("error", Error, Capture), ("text", Text, Take::Text)];
 
 const GEMINI_PLAIN: Rows = &[("usageMetadata", Usage, Capture), ("error", Error, Capture)];
 
 /// Answers that use nothing.
 const NOTHING: Rows = &[("error", Error, Capture)];
 
-/// Every table, with what it is for in a stream (`true`) or a document (`false`).
-const TABLES: [(&[Answer], bool, &[Group<Slot>]); 12] = [
+/// What it is for, in a stream (`true`) or a document (`false`), and its places.
+type Table = (&'static [Answer], bool, &'static [Group<Slot>]);
+
+/// Every table.
+const TABLES: [Table; 12] = [
     (CHAT, true, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.delta", DELTA)]),
     (CHAT, false, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.message", DELTA)]),
     (&[Answer::Messages], true, &[("", ANTHROPIC_TOP), ("delta", BLOCK_DELTA)]),
@@ -228,18 +227,24 @@ static PLACES: LazyLock<Vec<Places<Slot>>> =
     LazyLock::new(|| TABLES.iter().map(|(_, _, groups)| Places::new(groups)).collect());
 static NO_PLACES: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", NOTHING)]));
 static IN_DELTA: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", DELTA)]));
+static IN_PARTS: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("*", GEMINI_PART)]));
 static IN_BLOCK_DELTA: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", BLOCK_DELTA)]));
 
 /// The places of an answer's events or of its document.
 pub(super) fn places(answer: Answer, framing: Framing) -> &'static Places<Slot> {
     let streamed = framing != Framing::JsonDocument;
-    let row = |streamed| TABLES.iter().position(|(answers, stream, _)| *stream == streamed && answers.contains(&answer));
+    let row =
+        |streamed| TABLES.iter().position(|(answers, stream, _)| *stream == streamed && answers.contains(&answer));
     row(streamed).or_else(|| row(!streamed)).map_or(&NO_PLACES, |row| &PLACES[row])
 }
 
-/// The places inside a `delta` object.
+/// The places inside what an event adds: a `delta` object, Gemini's `parts`.
 pub(super) fn places_in_delta(answer: Answer) -> &'static Places<Slot> {
-    if answer == Answer::Messages { &IN_BLOCK_DELTA } else { &IN_DELTA }
+    match answer {
+        Answer::Messages => &IN_BLOCK_DELTA,
+        Answer::GenerateContent => &IN_PARTS,
+        _ => &IN_DELTA,
+    }
 }
 
 #[cfg(test)]

@@ -189,9 +189,10 @@ impl Reader {
     fn error(&mut self, kind: Kind) -> Option<ErrorEvent> {
         let facts = &mut self.facts;
         let bare = kind == Kind::Error || self.named_error || facts.object_is_error;
-        let mut error = facts.error.take().or_else(|| {
-            bare.then(|| ErrorEvent::of_parts(facts.code.as_deref(), facts.message.as_deref()))
-        })?;
+        let mut error = facts
+            .error
+            .take()
+            .or_else(|| bare.then(|| ErrorEvent::of_parts(facts.code.as_deref(), facts.message.as_deref())))?;
         error.status = error.status.or(self.stated_status);
         Some(error)
     }
@@ -213,6 +214,11 @@ impl Reader {
     /// The stream's own end, or a finish reason, has passed.
     pub(super) fn has_ended(&self) -> bool {
         self.said.terminal || self.said.finish
+    }
+
+    /// The stream's own end has passed: nothing of the answer can follow.
+    pub(super) fn has_terminal(&self) -> bool {
+        self.said.terminal
     }
 
     /// A count came that is not believed.

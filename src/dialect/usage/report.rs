@@ -9,8 +9,9 @@ use super::reading::Reading;
 use super::rules::UsageRules;
 use crate::dialect::shape::DialectId;
 
-/// One report of usage.
+/// One report of usage. It is always boxed, so its size is that of the largest.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Report {
     OpenAi(OpenAiUsage),
     Anthropic(AnthropicUsage),

@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn a_rows_table_is_read_and_an_unknown_key_is_an_error() {
         let rules: UsageRules =
-            toml::from_str("reasoning = \"outside_for_gemini\"\nhidden_in_total = true\ncitation_tokens = \"input\"").unwrap();
+            toml::from_str("reasoning = \"outside_for_gemini\"\nhidden_in_total = true\ncitation_tokens = \"input\"")
+                .unwrap();
         assert_eq!(rules.reasoning, Placement::OutsideForGemini);
         assert_eq!(rules.citation_tokens, CitationTokens::Input);
         assert!(rules.hidden_in_total && !rules.usage_in_choice);

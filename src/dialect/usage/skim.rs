@@ -16,16 +16,22 @@ static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\""));
+static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\""));
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
 
+/// Keys of a Gemini event that bring more than text.
+static GEMINI_KEYS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+    ["\"usageMetadata\"", "\"finishReason\"", "\"blockReason\"", "\"error\""].map(Finder::new)
+});
+
 /// Whether the event is one that brings nothing but text; if so, that text has been counted. `walker` looks out for the
-/// places inside a `delta`.
+/// places inside a `delta`, or among the `parts`.
 pub(super) fn skim(answer: Answer, event: &[u8], walker: &mut Walker<Slot>, meter: &mut TextMeter) -> bool {
     match answer {
-        Answer::Chat if is_plain_chunk(event) => objects_after(&DELTA, event, walker, meter),
+        Answer::Chat if is_plain_chunk(event) => containers_after(&DELTA, b'{', event, walker, meter),
         Answer::Completion if is_plain_chunk(event) => strings_after(&TEXT, event, meter),
         Answer::Messages => match type_at_front(event) {
-            Some(b"content_block_delta") => objects_after(&DELTA, event, walker, meter),
+            Some(b"content_block_delta") => containers_after(&DELTA, b'{', event, walker, meter),
             Some(b"content_block_stop" | b"ping") => {}
             _ => return false,
         },
@@ -36,6 +42,9 @@ pub(super) fn skim(answer: Answer, event: &[u8], walker: &mut Walker<Slot>, mete
             }
             Some(_) => return false,
         },
+        Answer::GenerateContent if GEMINI_KEYS.iter().all(|key| key.find(event).is_none()) => {
+            containers_after(&PARTS, b'[', event, walker, meter);
+        }
         _ => return false,
     }
     true
@@ -68,12 +77,18 @@ fn type_at_front(event: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Counts the text in every object that stands under this key.
-fn objects_after(key: &Finder<'_>, event: &[u8], walker: &mut Walker<Slot>, meter: &mut TextMeter) {
+/// Counts the text in every container of this kind that stands under this key.
+fn containers_after(
+    key: &Finder<'_>,
+    open: u8,
+    event: &[u8],
+    walker: &mut Walker<Slot>,
+    meter: &mut TextMeter,
+) {
     let mut at = 0;
     while let Some(found) = event.get(at..).and_then(|rest| key.find(rest)) {
         at += found + key.needle().len();
-        if let Some(value) = value_at(event, at).filter(|&value| event[value] == b'{') {
+        if let Some(value) = value_at(event, at).filter(|&value| event[value] == open) {
             at = match lone_string(&event[value..]) {
                 Some((slot, inside)) => {
                     meter.string(slot, inside);
@@ -115,7 +130,9 @@ fn strings_after(key: &Finder<'_>, event: &[u8], meter: &mut TextMeter) {
         at += found + key.needle().len();
         if let Some(value) = value_at(event, at).filter(|&value| event[value] == b'"') {
             let inside = &event[value + 1..];
-            let StringEnd::Closed(end) = string_end(inside, false) else { return };
+            let StringEnd::Closed(end) = string_end(inside, false) else {
+                return;
+            };
             meter.string(Slot::Text, &inside[..end]);
             meter.delivered.end_string();
             at = value + end + 2;

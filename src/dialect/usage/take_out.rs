@@ -41,7 +41,8 @@ impl TakeOut {
     /// Begins a piece. `lines`: as they stood before it.
     pub(super) fn begin(&mut self, piece: Bytes, lines: &Lines) -> Cut {
         let belongs_to_last = usize::from(lines.swallows_lf() && piece.first() == Some(&b'\n'));
-        let dropped = if piece.is_empty() { 0 } else { usize::from(std::mem::take(&mut self.drop_lf)) * belongs_to_last };
+        let dropped =
+            if piece.is_empty() { 0 } else { usize::from(std::mem::take(&mut self.drop_lf)) * belongs_to_last };
         let out = (dropped > 0).then(BytesMut::new);
         let mut cut = Cut { piece, out, done: dropped, block: belongs_to_last };
         if belongs_to_last > dropped && !self.held.is_empty() {
@@ -143,7 +144,9 @@ fn data_may_be_usage_chunk(data: &[u8]) -> bool {
     if !data.is_empty() && data[0] != b'{' {
         return false;
     }
-    let Some(at) = memmem::find(data, b"\"choices\"") else { return true };
+    let Some(at) = memmem::find(data, b"\"choices\"") else {
+        return true;
+    };
     let mut rest = data[at + b"\"choices\"".len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
     let first_three = [rest.next(), rest.next(), rest.next()];
     matches!(first_three, [None | Some(b':'), None | Some(b'['), None | Some(b']')])

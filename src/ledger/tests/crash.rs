@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 /// Tells the test binary, started again, that it is the process to be killed, and where.
 const PLACE: &str = "TOLLGATE_TEST_CRASH_PLACE";
 
-/// How many times a process is killed.
+/// How many times a process is killed, times [`scale`].
 const RUNS: u64 = 24;
 
 /// Costs: of a settled request, of its progress.
@@ -79,7 +79,7 @@ fn killed_processes_lose_and_double_nothing() {
     let place = Place::with_key(Some(i64::MAX));
     // Paths of tests do not begin with the crate's name.
     let child = format!("{}::child", module_path!().split_once("::").unwrap().1);
-    for run in 0..RUNS {
+    for run in 0..RUNS * scale() as u64 {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &child, "--nocapture"])
             .env(PLACE, place.folder.path())

@@ -49,9 +49,11 @@ fn run_through(durability: Durability, first: u64, count: u64, errno: i32, torn_
 
 #[test]
 fn a_disk_that_fails_at_any_call_costs_no_record() {
-    for first in 1..=14 {
-        run_through(Durability::Process, first, 1 + first % 4, if first % 2 == 0 { EIO } else { ENOSPC }, 50);
-        run_through(Durability::Power, first, 1 + first % 3, EIO, [0, 33, 100][first as usize % 3]);
+    for first in 1..=16 * scale() as u64 {
+        // Making a segment, its header, groups of records; with `Power` also the syncs between.
+        let durability = if first % 2 == 0 { Durability::Power } else { Durability::Process };
+        let (errno, torn_percent) = (if first % 3 == 0 { ENOSPC } else { EIO }, [0, 33, 100][first as usize % 3]);
+        run_through(durability, first.div_ceil(2), 1 + first % 4, errno, torn_percent);
     }
 }
 

@@ -10,8 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A disk writes this much or nothing.
 const SECTOR_BYTES: usize = 512;
 
-/// Crash images that are looked at.
-const IMAGES: usize = 10_000;
+/// Crash images that are looked at, times [`scale`].
+const IMAGES: usize = 1_000;
+
+/// Requests of a run.
+const THREADS: usize = 4;
+const REQUESTS: usize = 25;
 
 /// One step of a run.
 enum Op {
@@ -62,13 +66,13 @@ fn trace() -> (Uuid, Vec<Op>) {
     let options = LedgerOptions { durability: Durability::Power, ..place.options() };
     let running = place.open_with(options, Arc::new(disk.clone()));
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..THREADS {
             scope.spawn(|| {
-                for turn in 0..100 {
+                for turn in 0..REQUESTS {
                     let hold = running.hold(0);
                     let request_id = hold.opening().request_id;
                     // Some records are longer than a sector, some far shorter.
-                    let told = LedgerRecord { model: "x".repeat(turn * 5), ..record(&hold, 3) };
+                    let told = LedgerRecord { model: "x".repeat(turn * 20), ..record(&hold, 3) };
                     wait(hold.settle(told)).unwrap();
                     disk.0.lock().push(Op::Acknowledged(request_id));
                 }
@@ -144,8 +148,9 @@ fn settlements(writer_id: Uuid, files: &BTreeMap<PathBuf, File>) -> BTreeSet<Uui
 fn no_loss_of_power_takes_an_acknowledged_record() {
     let (writer_id, ops) = trace();
     let mut random = SmallRng::seed_from_u64(20_260_101);
-    let cuts: BTreeSet<usize> = (0..ops.len()).sample(&mut random, IMAGES).into_iter().collect();
-    let images_each = IMAGES.div_ceil(cuts.len());
+    let images = IMAGES * scale();
+    let cuts: BTreeSet<usize> = (0..ops.len()).sample(&mut random, images).into_iter().collect();
+    let images_each = images.div_ceil(cuts.len());
     let mut files = BTreeMap::<PathBuf, File>::new();
     let mut acknowledged = BTreeSet::new();
     for (index, op) in ops.into_iter().enumerate() {
@@ -164,5 +169,5 @@ fn no_loss_of_power_takes_an_acknowledged_record() {
             assert!(acknowledged.is_subset(&settled), "after step {index}");
         }
     }
-    assert_eq!(acknowledged.len(), 400);
+    assert_eq!(acknowledged.len(), THREADS * REQUESTS);
 }

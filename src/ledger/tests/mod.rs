@@ -108,6 +108,11 @@ fn record(hold: &Hold, cost_nanos: i64) -> LedgerRecord {
     LedgerRecord { cost_nanos, status: 200, ..LedgerRecord::from_opening(hold.opening()) }
 }
 
+/// How much longer than usual the tests by chance run; set for a release.
+pub(crate) fn scale() -> usize {
+    std::env::var("TOLLGATE_TEST_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
 /// Waits for something that must come.
 fn until(mut done: impl FnMut() -> bool) {
     let patience = Instant::now() + Duration::from_secs(60);

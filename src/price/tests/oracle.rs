@@ -38,7 +38,7 @@ enum Change {
 struct Row {
     named: Named,
     tiers: Tiers,
-    services: [Option<Change>; 3],
+    service_tiers: [Option<Change>; 3],
     /// The day of the week (0 = Monday) on which it applies, UTC.
     windows: Vec<(usize, Change)>,
     per_request: u64,
@@ -50,7 +50,7 @@ impl Row {
         let mut text = format!("[[model]]\nname = \"m\"\n{}", prices(&self.named).replace(", ", "\n"));
         text += &format!("\nper_request = {}\nweb_search_per_thousand = {}\n", usd(self.per_request), usd(self.search));
         text += &format!("tiers = {}\n", tiers(&self.tiers));
-        for (key, change) in ["batch", "flex", "priority"].iter().zip(&self.services) {
+        for (key, change) in ["batch", "flex", "priority"].iter().zip(&self.service_tiers) {
             text += &match change {
                 None => String::new(),
                 Some(Change::Times(times)) => format!("{key} = {}\n", multiplier(*times)),
@@ -77,9 +77,9 @@ impl Row {
         let window = self.windows.iter().find(|(day, _)| *day == today).map(|(_, change)| change);
         let service = match metered.tier {
             ServiceTier::Standard => None,
-            ServiceTier::Batch => self.services[0].as_ref(),
-            ServiceTier::Flex => self.services[1].as_ref(),
-            ServiceTier::Priority => self.services[2].as_ref(),
+            ServiceTier::Batch => self.service_tiers[0].as_ref(),
+            ServiceTier::Flex => self.service_tiers[1].as_ref(),
+            ServiceTier::Priority => self.service_tiers[2].as_ref(),
         };
         let (mut own, mut lengths, mut times) = ([None; 11], &self.tiers, Big::from(1));
         for change in [window, service] {
@@ -243,18 +243,18 @@ fn change() -> BoxedStrategy<Change> {
 }
 
 fn row() -> BoxedStrategy<Row> {
-    let services = vec(proptest::option::of(change()), 3);
+    let service_tiers = vec(proptest::option::of(change()), 3);
     let required = (price(), price());
     let rest = (vec((0..7_usize, change()), 0..3), price(), price());
-    let strategy = (named(false), required, some_tiers(), services, rest);
-    let strategy = strategy.prop_map(|(mut named, required, tiers, services, rest)| {
-        let services: [Option<Change>; 3] = services.try_into().unwrap();
+    let strategy = (named(false), required, some_tiers(), service_tiers, rest);
+    let strategy = strategy.prop_map(|(mut named, required, tiers, service_tiers, rest)| {
+        let service_tiers: [Option<Change>; 3] = service_tiers.try_into().unwrap();
         (named[0], named[7]) = (Some(required.0), Some(required.1));
         let (mut windows, per_request, search) = rest;
-        if services.iter().flatten().any(|change| matches!(change, Change::Prices(..))) {
+        if service_tiers.iter().flatten().any(|change| matches!(change, Change::Prices(..))) {
             windows.retain(|(_, change)| matches!(change, Change::Times(_)));
         }
-        Row { named, tiers, services, windows, per_request, search }
+        Row { named, tiers, service_tiers, windows, per_request, search }
     });
     strategy.boxed()
 }
@@ -322,7 +322,7 @@ proptest! {
 
     #[test]
     fn more_tokens_never_cost_less_without_tiers(row in row(), mut metered in metered(), at in time(), more in 0..1000_u64) {
-        let plain = Row { tiers: Vec::new(), services: [None, None, None], windows: Vec::new(), ..row };
+        let plain = Row { tiers: Vec::new(), service_tiers: [None, None, None], windows: Vec::new(), ..row };
         let book = book(&plain.text());
         let before = book.cost(Some(only(&book)), &metered, at).nanos;
         metered.usage.output_tokens = metered.usage.output_tokens.saturating_add(more);

@@ -37,7 +37,8 @@ fn the_names_for_cached_input_of_every_vendor() {
     ] {
         assert_eq!(chat(usage), Some([50, 40, 0, 5, 0]), "{usage}");
     }
-    let written = r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{"cache_creation_input_tokens":9}}"#;
+    let written =
+        r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{"cache_creation_input_tokens":9}}"#;
     assert_eq!(chat(written), Some([50, 0, 9, 5, 0]));
 }
 
@@ -118,12 +119,18 @@ fn embeddings_and_totals_alone() {
     let usage = |usage: &str| EMBEDDINGS.counts(&format!(r#"{{"data":[{{"embedding":[0.1]}}],"usage":{usage}}}"#));
     assert_eq!(usage(r#"{"prompt_tokens":2,"total_tokens":2}"#), Some([2, 0, 0, 0, 0]));
     assert_eq!(usage(r#"{"total_tokens":12}"#), Some([12, 0, 0, 0, 0]));
-    assert_eq!(usage(r#"{"prompt_tokens":5,"total_tokens":5,"completion_tokens":0,"request_count":null}"#), Some([5, 0, 0, 0, 0]));
+    assert_eq!(
+        usage(r#"{"prompt_tokens":5,"total_tokens":5,"completion_tokens":0,"request_count":null}"#),
+        Some([5, 0, 0, 0, 0])
+    );
     let cohere = r#"{"meta":{"billed_units":{"input_tokens":7,"image_tokens":0},"tokens":{"input_tokens":9}}}"#;
     assert_eq!(EMBEDDINGS.counts(cohere), Some([7, 0, 0, 0, 0]), "what is billed, not what was counted");
     let rerank = case(Answer::Rerank, DialectId::OpenAi, Framing::JsonDocument);
     assert_eq!(rerank.counts(r#"{"results":[],"meta":{"billed_units":{"search_units":1}}}"#), None);
-    assert_eq!(rerank.counts(r#"{"results":[],"tokens":{"input_tokens":31,"output_tokens":0}}"#), Some([31, 0, 0, 0, 0]));
+    assert_eq!(
+        rerank.counts(r#"{"results":[],"tokens":{"input_tokens":31,"output_tokens":0}}"#),
+        Some([31, 0, 0, 0, 0])
+    );
 }
 
 #[test]
@@ -163,7 +170,8 @@ fn repeated_usage_is_cumulative_the_last_wins() {
     let scanner = CHAT.whole(&stream);
     assert_eq!(scanner.metered().unwrap().usage.output_tokens, 19);
     assert!(!scanner.is_final(), "it was cut off");
-    let ended = format!("{stream}data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"stop\"}}],\"usage\":null}}\n\n");
+    let ended =
+        format!("{stream}data: {{\"choices\":[{{\"delta\":{{}},\"finish_reason\":\"stop\"}}],\"usage\":null}}\n\n");
     assert!(CHAT.whole(&ended).is_final());
     assert_eq!(CHAT.counts(&ended), Some([9, 0, 0, 19, 0]), "null takes nothing back");
 }
@@ -181,11 +189,25 @@ fn what_is_no_report() {
 #[test]
 fn impossible_counts_are_not_believed() {
     for bad in [
-        "-1", "1.5", "1e308", "1e999", "9223372036854775808", "18446744073709551616", "1000000001", "\"12\"", "true",
-        "{}", "[1]", "NaN", "-0.5", "[", "",
+        "-1",
+        "1.5",
+        "1e308",
+        "1e999",
+        "9223372036854775808",
+        "18446744073709551616",
+        "1000000001",
+        "\"12\"",
+        "true",
+        "{}",
+        "[1]",
+        "NaN",
+        "-0.5",
+        "[",
+        "",
     ] {
         for key in ["prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens"] {
-            let usage = format!(r#"{{"prompt_tokens_details":{{"audio_tokens":1}},"a":1,"{key}":{bad},"input_tokens":5}}"#);
+            let usage =
+                format!(r#"{{"prompt_tokens_details":{{"audio_tokens":1}},"a":1,"{key}":{bad},"input_tokens":5}}"#);
             let scanner = CHAT_JSON.whole(&document(&usage));
             assert_eq!(scanner.metered(), None, "{usage}");
             assert!(scanner.disbelieved() || bad == "[" || bad.is_empty(), "{usage}");
@@ -310,7 +332,8 @@ fn anthropics_input_leaves_the_cache_out() {
 
 #[test]
 fn a_message_delta_replaces_field_by_field() {
-    let start = r#"{"input_tokens":2039,"cache_read_input_tokens":7,"cache_creation_input_tokens":0,"output_tokens":4}"#;
+    let start =
+        r#"{"input_tokens":2039,"cache_read_input_tokens":7,"cache_creation_input_tokens":0,"output_tokens":4}"#;
     assert_eq!(MESSAGES.counts(&messages(start, r#"{"output_tokens":510}"#)), Some([2046, 7, 0, 510, 0]));
     let all = r#"{"input_tokens":10423,"output_tokens":510,"cache_read_input_tokens":null}"#;
     assert_eq!(MESSAGES.counts(&messages(start, all)), Some([10430, 7, 0, 510, 0]));
@@ -339,7 +362,9 @@ fn anthropic_counts_that_are_not_believed() {
 #[test]
 fn iterations_that_are_billed_on_top() {
     let iteration = |kind: &str, input: u64, output: u64| {
-        format!(r#"{{"type":"{kind}","model":null,"input_tokens":{input},"output_tokens":{output},"cache_read_input_tokens":3}}"#)
+        format!(
+            r#"{{"type":"{kind}","model":null,"input_tokens":{input},"output_tokens":{output},"cache_read_input_tokens":3}}"#
+        )
     };
     let usage = |input: u64, iterations: &[String]| {
         format!(r#"{{"input_tokens":{input},"output_tokens":8,"iterations":[{}]}}"#, iterations.join(","))
@@ -355,10 +380,16 @@ fn iterations_that_are_billed_on_top() {
     assert_eq!(extras(&with_message), [("compaction".to_owned(), counts)]);
     assert_eq!(extras(&usage(5, &[iteration("message", 2, 8)])), []);
     let unknown = iteration("reflection", 100, 83);
-    assert_eq!(extras(&usage(2, &[unknown.clone(), iteration("message", 2, 8)])), [], "it may be within the top counts");
-    let on_top = usage(2, &[unknown, iteration("message", 2, 8)]).replace("\"output_tokens\":8,\"iter", "\"cache_read_input_tokens\":3,\"output_tokens\":8,\"iter");
+    assert_eq!(
+        extras(&usage(2, &[unknown.clone(), iteration("message", 2, 8)])),
+        [],
+        "it may be within the top counts"
+    );
+    let on_top = usage(2, &[unknown, iteration("message", 2, 8)])
+        .replace("\"output_tokens\":8,\"iter", "\"cache_read_input_tokens\":3,\"output_tokens\":8,\"iter");
     assert_eq!(extras(&on_top), [("reflection".to_owned(), counts)]);
-    let advisor = r#"{"type":"advisor_message","model":"claude-opus-4-7","input_tokens":9,"output_tokens":1}"#.to_owned();
+    let advisor =
+        r#"{"type":"advisor_message","model":"claude-opus-4-7","input_tokens":9,"output_tokens":1}"#.to_owned();
     let scanner = MESSAGES_JSON.whole(&format!(r#"{{"usage":{}}}"#, usage(2, &[advisor])));
     assert_eq!(scanner.metered().unwrap().extras[0].model.as_deref(), Some("claude-opus-4-7"));
     let many = usage(2, &vec![compaction; 300]);
@@ -369,11 +400,14 @@ fn iterations_that_are_billed_on_top() {
 #[test]
 fn gemini_counts_stand_side_by_side() {
     let usage = r#"{"promptTokenCount":568,"candidatesTokenCount":305,"totalTokenCount":2295,"cachedContentTokenCount":217,"toolUsePromptTokenCount":395,"thoughtsTokenCount":1027}"#;
-    let event = format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"Hi"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#);
+    let event = format!(
+        r#"{{"candidates":[{{"content":{{"parts":[{{"text":"Hi"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
+    );
     let wanted = Some([963, 217, 0, 1332, 1027]);
     assert_eq!(GEMINI_JSON.counts(&event), wanted);
     assert_eq!(GEMINI.counts(&format!("data: {event}\r\n\r\n")), wanted);
-    let array = format!("[{}\n,\r\n{event}\n]\n", event.replace("305", "1").replace("STOP", "FINISH_REASON_UNSPECIFIED"));
+    let array =
+        format!("[{}\n,\r\n{event}\n]\n", event.replace("305", "1").replace("STOP", "FINISH_REASON_UNSPECIFIED"));
     assert_eq!(GEMINI_ARRAY.counts(&array), wanted);
     assert_eq!(GEMINI_JSON.counts(&array), wanted, "a document that is an array");
     for (usage, wanted) in [
@@ -418,6 +452,14 @@ fn counting_and_listing_use_nothing() {
         assert!(scanner.is_whole() && scanner.token_seen());
     }
     let embed = case(Answer::EmbedContent, DialectId::Gemini, Framing::JsonDocument);
-    assert_eq!(embed.counts(r#"{"embedding":{"values":[0.1]},"usageMetadata":{"promptTokenCount":6}}"#), Some([6, 0, 0, 0, 0]));
-    assert_eq!(COMPLETION.counts("data: {\"choices\":[{\"text\":\"x\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n"), Some([3, 0, 0, 1, 0]));
+    assert_eq!(
+        embed.counts(r#"{"embedding":{"values":[0.1]},"usageMetadata":{"promptTokenCount":6}}"#),
+        Some([6, 0, 0, 0, 0])
+    );
+    assert_eq!(
+        COMPLETION.counts(
+            "data: {\"choices\":[{\"text\":\"x\"}],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\n"
+        ),
+        Some([3, 0, 0, 1, 0])
+    );
 }

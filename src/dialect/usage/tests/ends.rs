@@ -6,6 +6,9 @@ use super::{
 };
 use crate::dialect::shape::{Answer, DialectId, Framing};
 
+/// A stream with an error in it, and what is read of that: kind, status, message.
+type Error = (Case, String, Option<&'static str>, Option<u16>, &'static str);
+
 fn event(json: &str) -> String {
     format!("data: {json}\n\n")
 }
@@ -15,7 +18,11 @@ fn the_first_token() {
     let chunk = |delta: &str| event(&format!(r#"{{"choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#));
     let tokens: [(Case, String, bool); 38] = [
         (CHAT, chunk(r#"{"role":"assistant","content":""}"#), false),
-        (CHAT, chunk(r#"{"role":"assistant","content":null,"refusal":null,"tool_calls":[],"reasoning_details":[]}"#), false),
+        (
+            CHAT,
+            chunk(r#"{"role":"assistant","content":null,"refusal":null,"tool_calls":[],"reasoning_details":[]}"#),
+            false,
+        ),
         (CHAT, ": OPENROUTER PROCESSING\n\n".to_owned(), false),
         (CHAT, event(r#"{"choices":[],"prompt_filter_results":[{"prompt_index":0}]}"#), false),
         (CHAT, event(r#"{"choices":[],"usage":null}"#), false),
@@ -33,10 +40,22 @@ fn the_first_token() {
         (CHAT, event(r#"{"choices":[],"usage":{"prompt_tokens":1}}"#), true),
         (COMPLETION, event(r#"{"choices":[{"text":"","finish_reason":null}]}"#), false),
         (COMPLETION, event(r#"{"choices":[{"text":"x","finish_reason":null}]}"#), true),
-        (MESSAGES, event(r#"{"type":"message_start","message":{"usage":{"input_tokens":9,"output_tokens":1}}}"#), false),
+        (
+            MESSAGES,
+            event(r#"{"type":"message_start","message":{"usage":{"input_tokens":9,"output_tokens":1}}}"#),
+            false,
+        ),
         (MESSAGES, event(r#"{"type":"ping"}"#), false),
-        (MESSAGES, event(r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#), false),
-        (MESSAGES, event(r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t"}}"#), true),
+        (
+            MESSAGES,
+            event(r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#),
+            false,
+        ),
+        (
+            MESSAGES,
+            event(r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t"}}"#),
+            true,
+        ),
         (MESSAGES, event(r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}"#), true),
         (MESSAGES, event(r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#), true),
         (MESSAGES, event(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#), false),
@@ -47,7 +66,11 @@ fn the_first_token() {
         (RESPONSES, event(r#"{"type":"response.content_part.added","part":{"type":"output_text"}}"#), false),
         (RESPONSES, event(r#"{"type":"response.output_text.delta","delta":"x"}"#), true),
         (RESPONSES, event(r#"{"type":"error","code":"server_error","message":"x"}"#), false),
-        (RESPONSES, event(r#"{"type":"response.failed","response":{"error":{"code":"server_error"},"usage":null}}"#), false),
+        (
+            RESPONSES,
+            event(r#"{"type":"response.failed","response":{"error":{"code":"server_error"},"usage":null}}"#),
+            false,
+        ),
         (GEMINI, event(r#"{"candidates":[{"content":{"parts":[{"text":""}]}}]}"#), false),
         (GEMINI, event(r#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}}}]}}]}"#), true),
         (GEMINI, event(r#"{"candidates":[{"finishReason":1}]}"#), true),
@@ -102,7 +125,11 @@ fn the_end_of_a_document() {
         (CHAT_JSON, r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}"#, false),
         (GEMINI_ARRAY, "[{\"usageMetadata\":{\"promptTokenCount\":1}}\n,\r\n{}]", true),
         (GEMINI_ARRAY, "[{\"usageMetadata\":{\"promptTokenCount\":1}}\n,\r\n", false),
-        (GEMINI_ARRAY, "[{\"usageMetadata\":{\"promptTokenCount\":1},\"candidates\":[{\"finishReason\":\"STOP\"}]}", true),
+        (
+            GEMINI_ARRAY,
+            "[{\"usageMetadata\":{\"promptTokenCount\":1},\"candidates\":[{\"finishReason\":\"STOP\"}]}",
+            true,
+        ),
     ] {
         let scanner = case.whole(text);
         assert_eq!(scanner.is_whole(), whole, "{text}");
@@ -116,24 +143,84 @@ fn the_end_of_a_document() {
 #[test]
 fn errors_inside_an_answer() {
     let named = "event: error\ndata: {\"code\":\"InvalidParameter\",\"message\":\"bad\"}\n\n";
-    let errors: [(Case, String, Option<&str>, Option<u16>, &str); 17] = [
-        (CHAT, event(r#"{"error":{"message":"m","type":"server_error"},"choices":[]}"#), Some("server_error"), Some(500), "m"),
-        (CHAT, event(r#"{"error":{"code":502,"message":"m"},"choices":[{"finish_reason":"error"}]}"#), None, Some(502), "m"),
+    let errors: [Error; 17] = [
+        (
+            CHAT,
+            event(r#"{"error":{"message":"m","type":"server_error"},"choices":[]}"#),
+            Some("server_error"),
+            Some(500),
+            "m",
+        ),
+        (
+            CHAT,
+            event(r#"{"error":{"code":502,"message":"m"},"choices":[{"finish_reason":"error"}]}"#),
+            None,
+            Some(502),
+            "m",
+        ),
         (CHAT, event(r#"{"error":"m"}"#), None, None, "m"),
         (CHAT, event(r#"{"object":"error","message":"m","code":400}"#), None, Some(400), "m"),
         (CHAT, named.to_owned(), None, None, "bad"),
         (CHAT, format!("id:1\n:HTTP_STATUS/400\n{named}"), None, Some(400), "bad"),
         (CHAT, "event: error\ndata: it broke\n\n".to_owned(), None, None, "it broke"),
-        (CHAT, "{\n  \"error\": {\n    \"code\": 499,\n    \"message\": \"m\"\n  }\n}\n".to_owned(), None, Some(499), "m"),
+        (
+            CHAT,
+            "{\n  \"error\": {\n    \"code\": 499,\n    \"message\": \"m\"\n  }\n}\n".to_owned(),
+            None,
+            Some(499),
+            "m",
+        ),
         (CHAT_JSON, r#"{"error":{"message":"m","code":"rate_limit_exceeded"}}"#.to_owned(), None, Some(429), "m"),
-        (MESSAGES, event(r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#), Some("overloaded_error"), Some(529), "m"),
-        (MESSAGES_JSON, r#"{"type":"error","error":{"type":"api_error","message":"m"}}"#.to_owned(), Some("api_error"), Some(500), "m"),
-        (RESPONSES, event(r#"{"type":"error","code":"server_error","message":"m","param":null}"#), None, Some(500), "m"),
-        (RESPONSES, event(r#"{"type":"error","error":{"type":"insufficient_quota","message":"m"}}"#), Some("insufficient_quota"), Some(429), "m"),
-        (RESPONSES, event(r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}}"#), None, Some(500), "m"),
-        (GEMINI, event(r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#), Some("UNAVAILABLE"), Some(503), "m"),
+        (
+            MESSAGES,
+            event(r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#),
+            Some("overloaded_error"),
+            Some(529),
+            "m",
+        ),
+        (
+            MESSAGES_JSON,
+            r#"{"type":"error","error":{"type":"api_error","message":"m"}}"#.to_owned(),
+            Some("api_error"),
+            Some(500),
+            "m",
+        ),
+        (
+            RESPONSES,
+            event(r#"{"type":"error","code":"server_error","message":"m","param":null}"#),
+            None,
+            Some(500),
+            "m",
+        ),
+        (
+            RESPONSES,
+            event(r#"{"type":"error","error":{"type":"insufficient_quota","message":"m"}}"#),
+            Some("insufficient_quota"),
+            Some(429),
+            "m",
+        ),
+        (
+            RESPONSES,
+            event(r#"{"type":"response.failed","response":{"error":{"code":"server_error","message":"m"}}}"#),
+            None,
+            Some(500),
+            "m",
+        ),
+        (
+            GEMINI,
+            event(r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#),
+            Some("UNAVAILABLE"),
+            Some(503),
+            "m",
+        ),
         (GEMINI_ARRAY, r#"[{"candidates":[]},{"error":{"code":503,"message":"m"}}]"#.to_owned(), None, Some(503), "m"),
-        (GEMINI_JSON, r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#.to_owned(), Some("INVALID_ARGUMENT"), Some(400), "m"),
+        (
+            GEMINI_JSON,
+            r#"[{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT"}}]"#.to_owned(),
+            Some("INVALID_ARGUMENT"),
+            Some(400),
+            "m",
+        ),
     ];
     for (case, text, kind, status, message) in errors {
         let scanner = case.whole(&text);
@@ -150,7 +237,12 @@ fn what_is_no_error() {
         (CHAT, event(r#"{"choices":[{"delta":{"content":"{\"error\":{\"message\":\"x\"}}"}}]}"#)),
         (RESPONSES, event(r#"{"type":"response.completed","response":{"error":null}}"#)),
         (RESPONSES_JSON, r#"{"error":null,"output":[{"error":{"message":"tool"}}]}"#.to_owned()),
-        (MESSAGES, event(r#"{"type":"content_block_start","content_block":{"type":"web_search_tool_result","content":{"type":"error","error":{}}}}"#)),
+        (
+            MESSAGES,
+            event(
+                r#"{"type":"content_block_start","content_block":{"type":"web_search_tool_result","content":{"type":"error","error":{}}}}"#,
+            ),
+        ),
     ] {
         assert_eq!(case.whole(&text).error_event(), None, "{text}");
     }
@@ -158,7 +250,9 @@ fn what_is_no_error() {
 
 #[test]
 fn the_delivered_text() {
-    let chunk = |delta: &str| event(&format!(r#"{{"choices":[{{"index":0,"delta":{delta},"message":{{"content":"so far"}}}}]}}"#));
+    let chunk = |delta: &str| {
+        event(&format!(r#"{{"choices":[{{"index":0,"delta":{delta},"message":{{"content":"so far"}}}}]}}"#))
+    };
     // Read in full and at a glance it is the same text.
     let deltas = [
         r#"{"content":"a\u00e9"}"#,
@@ -222,7 +316,9 @@ fn the_boundary_between_events() {
         assert_eq!(boundary(CHAT, &[text]), at_boundary, "{text:?}");
         assert_eq!(boundary(CHAT, &["data: {}\n\n", text]), at_boundary, "{text:?}");
     }
-    for (text, at_boundary) in [("", true), ("[", true), ("[{", false), ("[{}", true), ("[{},", true), ("[{},{\"a\"", false)] {
+    for (text, at_boundary) in
+        [("", true), ("[", true), ("[{", false), ("[{}", true), ("[{},", true), ("[{},{\"a\"", false)]
+    {
         assert_eq!(boundary(GEMINI_ARRAY, &[text]), at_boundary, "{text:?}");
     }
 }

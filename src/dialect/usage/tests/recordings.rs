@@ -56,7 +56,9 @@ fn folder() -> Option<PathBuf> {
 
 /// Every recording of an API that is spoken here; empty where there are none.
 fn recordings() -> Vec<Recording> {
-    let Some(folder) = folder() else { return Vec::new() };
+    let Some(folder) = folder() else {
+        return Vec::new();
+    };
     let manifest = std::fs::read_to_string(folder.join("manifest.jsonl")).unwrap();
     let rows = manifest.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     rows.filter_map(|row| {

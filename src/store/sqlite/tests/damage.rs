@@ -1,11 +1,12 @@
 //! Rows that were changed behind the ledger's back.
 
 use super::*;
+use crate::ledger::tests::scale;
 use crate::ledger::{Report, verify};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-/// Flips that are tried; each is a database of its own.
-const FLIPS: usize = 1_500;
+/// Flips that are tried, times [`scale`]; each is a database of its own.
+const FLIPS: usize = 250;
 
 fn report(store: &SqliteStore, place: &Place) -> Report {
     verify(store, &place.folder.path().join("journal")).unwrap()
@@ -90,7 +91,8 @@ fn any_flipped_byte_of_the_file_is_found_or_means_nothing() {
     let hits: Vec<usize> = (0..whole.len() - 6).filter(|at| whole[*at..].starts_with(b"gpt-4o")).collect();
     let mut random = SmallRng::seed_from_u64(7);
     let (mut found, mut meaningless) = (0, 0);
-    for turn in 0..FLIPS {
+    let flips = FLIPS * scale();
+    for turn in 0..flips {
         let in_row = turn % 2 == 0;
         let at = match in_row {
             true => hits[random.random_range(0..hits.len())] - 30 + random.random_range(0..90),
@@ -113,5 +115,5 @@ fn any_flipped_byte_of_the_file_is_found_or_means_nothing() {
             _ => found += 1,
         }
     }
-    assert!(found > FLIPS / 2 && found + meaningless == FLIPS, "{found} found, {meaningless} mean nothing");
+    assert!(found > flips / 2 && found + meaningless == flips, "{found} found, {meaningless} mean nothing");
 }

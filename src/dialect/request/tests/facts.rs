@@ -1,0 +1,220 @@
+use super::{CHAT, COMPLETIONS, GEMINI, MESSAGES, RESPONSES, at, facts};
+use crate::dialect::request::media::MEDIA_TOKENS_BOUND;
+use crate::dialect::request::prompt_text;
+use tollgate_plugin_api::ServiceTier;
+
+/// Base64 of nothing, long enough to be told from text.
+const MEDIUM: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0NTY3ODk=";
+
+#[test]
+fn a_plain_chat_is_read() {
+    let body = r#"{"model":"gpt-4o","messages":[{"role":"user","content":"hello"}]}"#;
+    let facts = facts(CHAT, body);
+    assert_eq!(facts.model.as_deref(), Some("gpt-4o"));
+    assert_eq!((facts.stream, facts.wants_usage_chunk, facts.refers_elsewhere), (false, false, false));
+    assert_eq!((facts.output_tokens_max, facts.choices, facts.media_parts), (None, 1, 0));
+    assert_eq!(facts.prompt_text_bytes, body.len() as u64);
+    assert_eq!(facts.service_tier, ServiceTier::Standard);
+    assert_eq!(facts.input_tokens_bound(1_000_000), body.len() as u64);
+}
+
+#[test]
+#[rustfmt::skip]
+fn settings_are_read_in_any_order_and_spelling() {
+    for (path, body, stream, usage, max, choices) in [
+        (CHAT, r#"{"stream":true,"model":"m"}"#, true, false, None, 1),
+        (CHAT, r#"{"model":"m","stream":null,"n":null,"max_tokens":null}"#, false, false, None, 1),
+        (CHAT, r#" { "stream_options" : { "x":[1], "include_usage" : true } , "stream":true, "model":"m" } "#, true, true, None, 1),
+        (CHAT, r#"{"model":"m","stream_options":{"include_usage":false}}"#, false, false, None, 1),
+        (CHAT, r#"{"model":"m","max_tokens":10,"max_completion_tokens":20,"n":3}"#, false, false, Some(20), 3),
+        (CHAT, r#"{"model":"m","max_tokens":1e2,"n":2,"best_of":5}"#, false, false, Some(100), 5),
+        (CHAT, r#"{"m\u006fdel":"m","\u0073tream":true,"max_tokens":0}"#, true, false, Some(0), 1),
+        (RESPONSES, r#"{"model":"m","max_output_tokens":7,"stream":true,"background":false}"#, true, false, Some(7), 1),
+        (MESSAGES, r#"{"model":"m","max_tokens":8,"thinking":{"type":"enabled","budget_tokens":4}}"#, false, false, Some(8), 1),
+        (GEMINI, r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":2}}"#, false, false, Some(9), 2),
+        (GEMINI, r#"{"generation_config":{"max_output_tokens":"9"}}"#, false, false, Some(9), 1),
+        (GEMINI, "{}", false, false, None, 1),
+    ] {
+        let facts = facts(path, body);
+        assert_eq!(
+            (facts.stream, facts.wants_usage_chunk, facts.output_tokens_max, facts.choices),
+            (stream, usage, max, choices),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn each_prompt_of_a_completion_has_its_own_choices() {
+    for (prompt, choices) in [
+        (r#""a""#, 2),
+        (r#"["a"]"#, 2),
+        (r#"["a","b","c"]"#, 6),
+        ("[1,2,3]", 2),
+        ("[[1,2],[3]]", 4),
+        ("[]", 2),
+        ("null", 2),
+    ] {
+        let body = format!(r#"{{"model":"m","prompt":{prompt},"n":2}}"#);
+        assert_eq!(facts(COMPLETIONS, &body).choices, choices, "{prompt}");
+    }
+    assert_eq!(facts(COMPLETIONS, r#"{"best_of":4,"n":2,"prompt":["a","b"],"model":"m"}"#).choices, 8);
+}
+
+#[test]
+fn operations_without_output_have_none() {
+    for (path, body) in [
+        ("/v1/embeddings", r#"{"model":"m","input":["a",[1,2]],"stream":true}"#),
+        ("/v1/moderations", r#"{"input":"a"}"#),
+        ("/v1/rerank", r#"{"model":"m","query":"q","documents":["d"]}"#),
+        ("/v1/messages/count_tokens", r#"{"model":"m","messages":[]}"#),
+        ("/v1/responses/input_tokens", r#"{"model":"m","input":"x"}"#),
+        ("/v1beta/models/g:countTokens", r#"{"contents":[]}"#),
+        ("/v1beta/models/g:embedContent", r#"{"content":{"parts":[{"text":"x"}]}}"#),
+    ] {
+        let facts = facts(path, body);
+        assert_eq!((facts.output_tokens_max, facts.stream), (Some(0), false), "{path}");
+    }
+}
+
+#[test]
+fn models_come_from_the_body_the_path_or_the_default() {
+    assert_eq!(facts(GEMINI, "{}").model.as_deref(), Some("g"));
+    assert_eq!(facts(GEMINI, r#"{"model":"models/g"}"#).model.as_deref(), Some("g"));
+    assert_eq!(facts("/v1/moderations", r#"{"input":"a"}"#).model.as_deref(), Some("omni-moderation-latest"));
+    assert_eq!(facts("/v1/images/generations", r#"{"model":null,"prompt":"a"}"#).model.as_deref(), Some("dall-e-2"));
+    assert_eq!(facts("/v1/images/generations", r#"{"model":"x","prompt":"a","n":4}"#).choices, 4);
+    let streamed = facts("/v1beta/models/g:streamGenerateContent", "{}");
+    assert!(streamed.stream);
+    assert!(facts("/v1/audio/speech", r#"{"model":"m","input":"x","stream_format":"sse"}"#).stream);
+}
+
+#[test]
+fn service_tiers_are_read() {
+    for (path, body, tier) in [
+        (CHAT, r#"{"model":"m","service_tier":"flex"}"#, ServiceTier::Flex),
+        (CHAT, r#"{"model":"m","service_tier":"priority"}"#, ServiceTier::Priority),
+        (CHAT, r#"{"model":"m","service_tier":"auto"}"#, ServiceTier::Standard),
+        (CHAT, r#"{"model":"m","service_tier":null}"#, ServiceTier::Standard),
+        (MESSAGES, r#"{"model":"m","service_tier":"standard_only"}"#, ServiceTier::Standard),
+        (MESSAGES, r#"{"model":"m","speed":"fast","service_tier":"auto"}"#, ServiceTier::Priority),
+        (GEMINI, r#"{"serviceTier":"SERVICE_TIER_PRIORITY"}"#, ServiceTier::Priority),
+    ] {
+        assert_eq!(facts(path, body).service_tier, tier, "{body}");
+    }
+}
+
+/// A body with `$` where a medium goes, and what becomes of it.
+#[test]
+#[rustfmt::skip]
+fn media_are_taken_off_the_text_only_where_they_are_media() {
+    const IMAGE: u64 = MEDIA_TOKENS_BOUND;
+    for (path, body, media_tokens, parts, elsewhere) in [
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,$"}}]}]}"#, Some(IMAGE), 1, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"image_url":"data:image/png;base64,$"}]}]}"#, Some(IMAGE), 1, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"$","format":"wav"}}]}]}"#, Some(1_010), 1, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,$"}}]}]}"#, Some(0), 1, true),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/plain;base64,$"}}]}]}"#, None, 0, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"video_url","video_url":{"url":"data:video/mp4;base64,$"}}]}]}"#, Some(0), 1, true),
+        (RESPONSES, r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,$"}]}]}"#, Some(IMAGE), 1, false),
+        (RESPONSES, r#"{"model":"m","input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","image_url":"data:image/png;base64,$"}}]}"#, Some(IMAGE), 1, false),
+        (RESPONSES, r#"{"model":"m","input":[{"result":"$","type":"image_generation_call"}]}"#, Some(IMAGE), 1, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"$"}}]}]}"#, Some(5_000), 1, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image","source":{"data":"$","media_type":"image/png","type":"base64"}}]}]}]}"#, Some(5_000), 1, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"$"}}]}]}"#, Some(0), 1, true),
+        (GEMINI, r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"$"}}]}]}"#, Some(8_000), 1, false),
+        (GEMINI, r#"{"contents":{"parts":[{"inline_data":{"data":"$","mime_type":"audio/wav"}}]}}"#, Some(0), 1, true),
+        // Text, whatever it looks like.
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"$"}}]}]}"#, None, 0, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"assistant","content":[{"type":"tool_use","input":{"source":{"type":"base64","media_type":"image/png","data":"$"}}}]}]}"#, None, 0, false),
+        (MESSAGES, r#"{"model":"m","source":{"type":"base64","media_type":"image/png","data":"$"}}"#, None, 0, false),
+        (CHAT, r#"{"model":"m","image_url":{"url":"data:image/png;base64,$"},"messages":[]}"#, None, 0, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"data:image/png;base64,$"}]}"#, None, 0, false),
+        (CHAT, r#"{"model":"m","messages":[],"functions":[{"parameters":{"image_url":{"url":"data:image/png;base64,$"}}}]}"#, None, 0, false),
+        (RESPONSES, r#"{"model":"m","input":[{"type":"mcp_call","result":"$"}]}"#, None, 0, false),
+        (GEMINI, r#"{"contents":[{"parts":[{"functionCall":{"args":{"inlineData":{"mimeType":"image/png","data":"$"}}}}]}]}"#, None, 0, false),
+        (GEMINI, r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"text/plain","data":"$"}}]}]}"#, None, 0, false),
+    ] {
+        let body = body.replace('$', MEDIUM);
+        let facts = facts(path, &body);
+        let text = if media_tokens.is_some() { body.len() - MEDIUM.len() } else { body.len() } as u64;
+        // A data URL is taken off with its beginning.
+        let slack = if media_tokens.is_some() { 40 } else { 0 };
+        assert!((text - slack..=text).contains(&facts.prompt_text_bytes), "{body}: {}", facts.prompt_text_bytes);
+        assert_eq!(
+            (facts.media_tokens, facts.media_parts, facts.refers_elsewhere),
+            (media_tokens.unwrap_or(0), parts, elsewhere),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_is_not_in_the_body_is_noticed() {
+    for (path, body, elsewhere) in [
+        (CHAT, r#"{"model":"m","messages":[{"content":[{"image_url":{"url":"https://x/y.png"}}]}]}"#, true),
+        (CHAT, r#"{"model":"m","messages":[{"content":[{"image_url":{"url":"QUJD"}}]}]}"#, true),
+        (CHAT, r#"{"model":"m","messages":[{"content":[{"file":{"file_id":"file-1"}}]}]}"#, true),
+        (CHAT, r#"{"model":"m","messages":[{"audio":{"id":"audio_1"}}]}"#, true),
+        (CHAT, r#"{"model":"m","messages":[{"audio":null}]}"#, false),
+        (CHAT, r#"{"model":"m","web_search_options":{}}"#, true),
+        (CHAT, r#"{"model":"m","enable_search":true}"#, true),
+        (CHAT, r#"{"model":"m","enable_search":false}"#, false),
+        (CHAT, r#"{"model":"m","plugins":[{"id":"web"}]}"#, true),
+        (CHAT, r#"{"model":"m","plugins":[]}"#, false),
+        (CHAT, r#"{"model":"m","tools":[{"type":"function"},{"type":"custom"}]}"#, false),
+        (CHAT, r#"{"model":"m","tools":[{"type":"web_search"}]}"#, true),
+        (RESPONSES, r#"{"model":"m","previous_response_id":"resp_1"}"#, true),
+        (RESPONSES, r#"{"model":"m","previous_response_id":null,"conversation":null,"prompt":null}"#, false),
+        (RESPONSES, r#"{"model":"m","conversation":{"id":"c"}}"#, true),
+        (RESPONSES, r#"{"model":"m","prompt":{"id":"p"}}"#, true),
+        (RESPONSES, r#"{"model":"m","input":[{"type":"item_reference","id":"i"}]}"#, true),
+        (RESPONSES, r#"{"model":"m","input":[{"content":[{"type":"input_file","file_url":"https://x"}]}]}"#, true),
+        (RESPONSES, r#"{"model":"m","tools":[{"type":"file_search"}]}"#, true),
+        (MESSAGES, r#"{"model":"m","messages":[{"content":[{"source":{"type":"url","url":"https://x"}}]}]}"#, true),
+        (MESSAGES, r#"{"model":"m","messages":[{"content":[{"source":{"type":"file","file_id":"f"}}]}]}"#, true),
+        (MESSAGES, r#"{"model":"m","tools":[{"type":"web_search_20250305","name":"web_search"}]}"#, true),
+        (MESSAGES, r#"{"model":"m","tools":[{"type":"custom","name":"t"},{"name":"u"}]}"#, false),
+        (MESSAGES, r#"{"model":"m","mcp_servers":[{"url":"https://x"}]}"#, true),
+        (GEMINI, r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://x"}}]}]}"#, true),
+        (GEMINI, r#"{"cachedContent":"cachedContents/1"}"#, true),
+        (GEMINI, r#"{"cached_content":""}"#, false),
+        (GEMINI, r#"{"tools":[{"functionDeclarations":[{"name":"f"}]}]}"#, false),
+        (GEMINI, r#"{"tools":[{"googleSearch":{}}]}"#, true),
+        (GEMINI, r#"{"generateContentRequest":{"cachedContent":"x"}}"#, true),
+    ] {
+        let facts = facts(path, body);
+        assert_eq!(facts.refers_elsewhere, elsewhere, "{body}");
+        assert_eq!(facts.input_tokens_bound(1_000_000) >= 1_000_000, elsewhere, "{body}");
+    }
+}
+
+#[test]
+fn tools_bring_text_of_their_own() {
+    let plain = facts(MESSAGES, r#"{"model":"m","tools":[]}"#).prompt_text_bytes;
+    assert_eq!(plain, 24);
+    let custom = r#"{"model":"m","tools":[{"name":"t"}]}"#;
+    assert_eq!(facts(MESSAGES, custom).prompt_text_bytes, custom.len() as u64 + 1_024);
+    let function = r#"{"model":"m","tools":[{"type":"function"}]}"#;
+    assert_eq!(facts(CHAT, function).prompt_text_bytes, function.len() as u64 + 1_024);
+    let bash = r#"{"model":"m","tools":[{"type":"bash_20250124","name":"bash"}]}"#;
+    assert_eq!(facts(MESSAGES, bash).prompt_text_bytes, bash.len() as u64 + 1_024 + 2_048);
+}
+
+#[test]
+fn the_prompts_text_is_collected() {
+    let text = |path: &str, body: &str, max: usize| prompt_text(at(path).endpoint, body.as_bytes(), max);
+    let chat = format!(
+        r#"{{"model":"m","user":"me","messages":[{{"role":"user","content":[{{"type":"text","text":"h\u00e9llo\n"}},{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{MEDIUM}"}}}}]}}],"tools":[{{"type":"function","function":{{"name":"f"}}}}]}}"#
+    );
+    let whole = "user\nhéllo\n\nname\nf";
+    assert_eq!(text(CHAT, &chat, 1000), (whole.to_owned(), whole.len() as u64));
+    assert_eq!(text(CHAT, &chat, 7), ("user\nh".to_owned(), whole.len() as u64), "cut before half a character");
+    assert_eq!(text(CHAT, &chat, 0), (String::new(), whole.len() as u64));
+    assert_eq!(text(COMPLETIONS, r#"{"prompt":["a","b"],"model":"m"}"#, 9).0, "a\nb");
+    assert_eq!(text(MESSAGES, r#"{"system":"s","messages":[{"role":"user","content":"c"}]}"#, 99).0, "s\nuser\nc");
+    assert_eq!(text(GEMINI, r#"{"contents":[{"parts":[{"text":"c"}]}],"model":"models/g"}"#, 99).0, "c");
+    assert_eq!(text("/v1/embeddings", r#"{"input":["x","y"],"model":"m"}"#, 99).0, "x\ny");
+    assert_eq!(text(CHAT, r#"{"messages":["seen", oops"#, 99).0, "seen");
+}
