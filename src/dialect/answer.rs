@@ -125,7 +125,7 @@ fn end_of_events(dialect: DialectId, members: &str, cut: Cut) -> Vec<u8> {
         }
         // An event's name that came before ours is replaced: the last one counts.
         Cut::BeforeData { finish, named } => format!("{finish}{}", event(named)).into_bytes(),
-        Cut::NoValue { named } => format!("{{{members}}}\n{}\n", name_line(named)).into_bytes(),
+        Cut::NoValue { finish, named } => format!("{finish}{{{members}}}\n{}\n", name_line(named)).into_bytes(),
         Cut::InValue { named, member: Some(closing), .. } if dialect != DialectId::Gemini => {
             let comma = if closing.needs_comma { "," } else { "" };
             let ours = format!("{comma}{members}}}\n{}\n", name_line(named));

@@ -52,7 +52,7 @@ impl BackgroundService for Jobs {
             let (store, shared) = (self.store.clone(), self.shared.clone());
             let worked = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);
-                if looks % LOOKS_TO_WRITE_ACCESSED == 0 {
+                if looks.is_multiple_of(LOOKS_TO_WRITE_ACCESSED) {
                     write_accessed(&*store, &shared);
                 }
                 reload.look(asked);

@@ -43,7 +43,7 @@ pub(super) fn install(session: &mut Session, control: &Control, body: Bytes) {
         attempt: 0,
         timer: None,
     };
-    session.downstream_session = Box::new(ServerSession::new_custom(Box::new(wrapper)));
+    *session.downstream_session = ServerSession::new_custom(Box::new(wrapper));
 }
 
 /// Takes the wrapper off, so that Pingora can reuse the connection. When the client is gone it stays: the real session
@@ -236,10 +236,8 @@ impl Downstream {
         let holding = !self.held.is_empty();
         let state = self.control.state();
         let now = Instant::now();
-        if let Some(gone) = &state.gone {
-            if now >= gone.since + gone.limits.time_max {
-                return Error::e_explain(DRAIN_OVER, "time").map_err(Error::into_down);
-            }
+        if state.gone.as_ref().is_some_and(|gone| now >= gone.since + gone.limits.time_max) {
+            return Error::e_explain(DRAIN_OVER, "time").map_err(Error::into_down);
         }
         if now >= state.deadline {
             let what = if state.committed { "between two pieces" } else { "before the first token" };
@@ -277,10 +275,10 @@ impl Downstream {
                 None => {}
             }
         }
-        if self.check_deadlines()? {
-            if let Err(error) = self.flush_held().await {
-                self.left(error)?;
-            }
+        if self.check_deadlines()?
+            && let Err(error) = self.flush_held().await
+        {
+            self.left(error)?;
         }
         Ok(())
     }

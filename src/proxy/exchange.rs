@@ -144,6 +144,13 @@ pub(super) struct Answer {
     pub(super) checkpoint: Checkpoint,
 }
 
+impl Answer {
+    /// Whether it arrives in events that mean something one by one.
+    pub(super) fn streams(&self) -> bool {
+        matches!(self.framing, Framing::Sse | Framing::JsonArray | Framing::NdJson)
+    }
+}
+
 /// An error answer on its way.
 #[derive(Default)]
 pub(super) struct ErrorAnswer {

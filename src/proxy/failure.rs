@@ -9,7 +9,7 @@ use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
 use crate::balance::Failure;
-use crate::dialect::{Framing, answer};
+use crate::dialect::answer;
 use bytes::Bytes;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, Session};
@@ -130,7 +130,7 @@ async fn break_off(session: &mut Session, exchange: &mut Exchange) {
     let request_id = exchange.request_id_text();
     let dialect = exchange.dialect;
     let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return };
-    if answer.ended || !matches!(answer.framing, Framing::Sse | Framing::JsonArray | Framing::NdJson) {
+    if answer.ended || !answer.streams() {
         return;
     }
     answer.ended = true;

@@ -72,9 +72,8 @@ pub(super) fn head(head: &mut ResponseHeader, session: &Session, exchange: &mut 
             || head.version == http::Version::HTTP_2,
         checkpoint: Checkpoint::default(),
     });
-    let streams = matches!(framing, Framing::Sse | Framing::JsonArray | Framing::NdJson);
-    let removes_length = streams || attempt.takes_out_usage_chunk;
-    pass_on(head, session, exchange, removes_length && !failed)?;
+    let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
+    pass_on(head, session, exchange, streams && !failed)?;
     let routing = &exchange.snapshot.routing;
     let Some(control) = &exchange.control else { return Ok(()) };
     match (failed, streams) {
@@ -216,53 +215,97 @@ fn failed_attempt() -> Box<Error> {
     Error::explain(ATTEMPT_FAILED, "the next candidate takes over").into_up()
 }
 
+/// What a piece of an answer brought.
+enum Seen {
+    /// Nothing that changes anything: before the first token, or a document's next piece.
+    Nothing,
+    /// The first token of a stream, or the first byte of what is no text.
+    FirstToken,
+    /// More of a stream that has begun.
+    More,
+    /// An error event instead of a first token.
+    Error(Failure),
+}
+
 fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
     let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(piece) };
     let mut passed = answer.scanner.push(piece);
     if end {
         passed = joined(passed, answer.scanner.finish());
     }
-    let stream = matches!(answer.framing, Framing::Sse | Framing::JsonArray | Framing::NdJson);
-    if stream {
+    if answer.streams() {
         answer.tail.push(&passed);
     }
-    let first_token = answer.first_token.is_none()
-        && (answer.scanner.token_seen() || (answer.framing == Framing::Opaque && !passed.is_empty()));
-    let failure = answer.scanner.error_event().map(meaning);
-    if let (Some(failure), None, false) = (failure, answer.first_token, first_token) {
-        judge_failure(exchange, failure);
-        if failure.tries_next() && route::has_next(exchange) {
-            return Err(failed_attempt());
-        }
-        // The last attempt's answer goes to the client as it is.
-        if let Some(control) = &exchange.control {
-            control.release();
-        }
-    } else if first_token {
-        token_passed(exchange, stream);
-    } else if stream && let Some(control) = &exchange.control {
-        if control.committed() {
-            let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
-            if answer.is_some_and(|answer| answer.first_token.is_some()) {
-                control.due_within(exchange.snapshot.routing.idle_timeout);
+    match seen(answer, &passed) {
+        Seen::Nothing => {}
+        Seen::FirstToken => token_passed(exchange),
+        Seen::More => more_passed(exchange),
+        Seen::Error(failure) => {
+            judge_failure(exchange, failure);
+            if failure.tries_next() && route::has_next(exchange) {
+                return Err(failed_attempt());
             }
-            free_bodies(exchange);
+            // The last attempt's answer goes to the client as it is.
+            if let Some(control) = &exchange.control {
+                control.release();
+            }
         }
     }
     if end {
         return ended(passed, exchange);
     }
-    if stream && !exchange.settled {
-        let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
-        if answer.is_some_and(|answer| answer.scanner.has_terminal() && answer.scanner.error_event().is_none()) {
-            // Many clients leave at the terminal event, without waiting for the body's end: they have it all.
-            judge_success(exchange);
-            settle_with_gate(exchange, End::Whole);
-        } else {
-            settle::progress(exchange);
-        }
-    }
+    settle_at_terminal_event(exchange);
     Ok(passed)
+}
+
+fn seen(answer: &Answer, passed: &Bytes) -> Seen {
+    if answer.first_token.is_some() {
+        return Seen::More;
+    }
+    match (answer.framing, answer.scanner.error_event()) {
+        (_, Some(event)) => Seen::Error(meaning(event)),
+        // A JSON document is held to its end, within the hold's limits: one that dies in the middle can fail over.
+        (Framing::JsonDocument, None) => Seen::Nothing,
+        (Framing::Opaque, None) if !passed.is_empty() => Seen::FirstToken,
+        (_, None) if answer.scanner.token_seen() => Seen::FirstToken,
+        (_, None) => Seen::Nothing,
+    }
+}
+
+/// The first token: what was held may go out.
+fn token_passed(exchange: &mut Exchange) {
+    let elapsed = exchange.started.elapsed();
+    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    let since_attempt = attempt.started.elapsed();
+    let Some(answer) = attempt.answer.as_mut() else { return };
+    answer.first_token = Some(elapsed);
+    answer.first_token_after = Some(since_attempt);
+    if let Some(control) = &exchange.control {
+        control.release();
+        control.due_within(exchange.snapshot.routing.idle_timeout);
+    }
+}
+
+fn more_passed(exchange: &mut Exchange) {
+    let Some(control) = &exchange.control else { return };
+    control.due_within(exchange.snapshot.routing.idle_timeout);
+    if control.committed() {
+        free_bodies(exchange);
+    }
+}
+
+/// Many clients leave at the terminal event, without waiting for the body's end: they have it all.
+fn settle_at_terminal_event(exchange: &mut Exchange) {
+    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return };
+    if !answer.streams() || exchange.settled {
+        return;
+    }
+    if answer.scanner.has_terminal() && answer.scanner.error_event().is_none() {
+        judge_success(exchange);
+        settle_with_gate(exchange, End::Whole);
+    } else if answer.first_token.is_some() {
+        settle::progress(exchange);
+    }
 }
 
 fn joined(first: Bytes, second: Bytes) -> Bytes {
@@ -276,25 +319,6 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
     both.extend_from_slice(&first);
     both.extend_from_slice(&second);
     both.freeze()
-}
-
-/// The first token: what was held may go out, once the hold is in the journal.
-fn token_passed(exchange: &mut Exchange, stream: bool) {
-    let elapsed = exchange.started.elapsed();
-    let Some(attempt) = exchange.attempt.as_mut() else { return };
-    let since_attempt = attempt.started.elapsed();
-    let Some(answer) = attempt.answer.as_mut() else { return };
-    if !stream && answer.framing != Framing::Opaque {
-        // A JSON document is held to its end, within the hold's limits: one that dies in the middle can fail over.
-        return;
-    }
-    if stream {
-        answer.first_token = Some(elapsed);
-        answer.first_token_after = Some(since_attempt);
-    }
-    let Some(control) = &exchange.control else { return };
-    control.release();
-    control.due_within(exchange.snapshot.routing.idle_timeout);
 }
 
 /// No other attempt is possible: the request body is not needed any more.
@@ -320,11 +344,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(passed) };
     answer.ended = true;
     let framing = answer.framing;
-    let whole = match framing {
-        Framing::Opaque => true,
-        Framing::JsonDocument => answer.scanner.is_whole() || answer.delimited,
-        Framing::Sse | Framing::JsonArray | Framing::NdJson => answer.scanner.is_whole(),
-    };
+    let whole = answer.scanner.is_whole() || (framing == Framing::JsonDocument && answer.delimited);
     let error_event = answer.scanner.error_event().map(meaning);
     if whole && error_event.is_none() {
         judge_success(exchange);

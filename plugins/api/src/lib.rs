@@ -8,6 +8,6 @@ mod reject;
 mod usage;
 
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
-pub use plugin::{Flow, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
+pub use plugin::{Build, Flow, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
 pub use reject::{Reject, RejectCode, RejectRow};
 pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};

@@ -99,6 +99,9 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Makes a plugin from its `[plugins.NAME]` table. The error says which key is wrong, and what was expected.
+pub type Build = fn(toml::Table, &Ports) -> Result<Arc<dyn Plugin>, String>;
+
 /// One line of the list of built-in plugins.
 #[derive(Clone, Copy)]
 pub struct PluginRow {
@@ -106,9 +109,6 @@ pub struct PluginRow {
     pub name: &'static str,
     /// True: always in the chain, even without a `[plugins.NAME]` table.
     pub always: bool,
-    /// Makes it from its table (empty if there is none).
-    ///
-    /// # Errors
-    /// Which key of the table is wrong, and what was expected.
-    pub build: fn(toml::Table, &Ports) -> Result<Arc<dyn Plugin>, String>,
+    /// Makes it; the table is empty if there is none.
+    pub build: Build,
 }

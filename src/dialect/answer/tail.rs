@@ -45,10 +45,10 @@ pub(super) enum Cut {
     Between,
     /// At the start of a line in an event that has its data.
     AfterData { after_return: bool },
-    /// In an event without data yet; `finish` ends its unfinished line, or makes a field of no meaning of it.
+    /// In an event without data yet; `finish` ends its unfinished line.
     BeforeData { finish: &'static str, named: bool },
-    /// After `data:`.
-    NoValue { named: bool },
+    /// In the name of a `data` line, or after its colon; `finish` completes the name.
+    NoValue { finish: &'static str, named: bool },
     /// In the JSON of the one `data` line, or of a line by itself.
     InValue { named: bool, whole: Vec<u8>, member: Option<Closing> },
     /// In something that is not known or not JSON.
@@ -144,10 +144,13 @@ impl Tail {
             Line::Start if !self.has_name => Cut::Between,
             Line::Start => Cut::BeforeData { finish: "", named },
             _ if self.has_data => Cut::Unknown,
-            // A name without a colon is a field with an empty value; one more letter makes it nobody's.
-            Line::Name { .. } => Cut::BeforeData { finish: "x\n", named },
+            Line::Name { bytes, length } => match bytes.get(..length) {
+                Some(name) if b"data".starts_with(name) => Cut::NoValue { finish: &"data: "[length..], named },
+                // A name without a colon is a field with an empty value; one more letter makes it nobody's.
+                _ => Cut::BeforeData { finish: "x\n", named },
+            },
             Line::Event | Line::Other => Cut::BeforeData { finish: "\n", named },
-            Line::Data if self.json.is_empty() => Cut::NoValue { named },
+            Line::Data if self.json.is_empty() => Cut::NoValue { finish: " ", named },
             Line::Data => self.in_value(named),
         }
     }

@@ -153,7 +153,7 @@ fn sdk(dialect: DialectId, event: &Event) -> Read {
     let raises = match dialect {
         OpenAi | OpenAiResponses => data["error"].is_object(),
         Anthropic => event.name == "error",
-        Gemini => event.data.starts_with("{\"error\":"),
+        Gemini => event.data.trim_start().starts_with("{\"error\":"),
     };
     if raises {
         assert!(data["error"]["message"].as_str().unwrap().starts_with("gone"), "{event:?}");
@@ -220,11 +220,12 @@ fn halves_that_are_not_json_are_ended() {
     for (stream, expected) in [
         ("data: [DO", "\n\ndata: {"),
         ("data: {\"a\":1}\ndata: {\"b", "\n\ndata: {"),
-        ("data", "x\ndata: {"),
+        ("data", ": {\"error\""),
         ("event: x", "\nevent: error\ndata: {"),
         ("retry: 1", "\ndata: {"),
-        ("da", "x\ndata: {"),
-        ("data:", "{\"error\""),
+        ("da", "ta: {\"error\""),
+        ("ev", "x\ndata: {"),
+        ("data:", " {\"error\""),
     ] {
         let mut tail = Tail::new(Framing::Sse);
         tail.push(stream.as_bytes());

@@ -199,8 +199,8 @@ impl Unclosed {
         if self.depth == 0 { State::Done } else { State::AfterValue }
     }
 
-    /// How to close everything but the outermost `levels` containers. What is missing of a value becomes a zero, an empty
-    /// text or a padding character. `None`: this is not JSON, or not that deep.
+    /// How to close everything but the outermost `levels` containers. A missing value becomes null, which typed
+    /// clients take for an absent one; what is missing of a character becomes padding. `None`: this is not JSON, or not that deep.
     pub(super) fn close(&self, levels: u8) -> Option<Closing> {
         if self.state == State::Broken || self.depth < levels {
             return None;
@@ -224,14 +224,14 @@ impl Unclosed {
 
     fn finish_value(&self, out: &mut Vec<u8>) {
         match self.state {
-            State::Key => out.extend_from_slice(b"\"\":0"),
-            State::Colon => out.extend_from_slice(b":0"),
-            State::Value => out.push(b'0'),
+            State::Key => out.extend_from_slice(b"\"\":null"),
+            State::Colon => out.extend_from_slice(b":null"),
+            State::Value => out.extend_from_slice(b"null"),
             State::Number { complete: false } => out.push(b'0'),
             State::Literal(missing) => out.extend_from_slice(missing.as_bytes()),
             State::Text { key } | State::Escape { key } | State::Unicode { key, .. } => {
                 self.finish_text(out);
-                out.extend_from_slice(if key { b"\":0" } else { b"\"" });
+                out.extend_from_slice(if key { b"\":null" } else { b"\"" });
             }
             State::Number { complete: true }
             | State::FirstValue
