@@ -28,12 +28,16 @@ pub(super) enum Take {
     Presence,
 }
 
-/// Where the walk delivers. `S` names a place.
+/// Where the walk delivers. `S` names a place. What a table does not ask for need not be received.
 pub(super) trait Sink<S> {
     /// The value in this place is not empty ([`Take::Presence`]).
-    fn present(&mut self, slot: S);
+    fn present(&mut self, slot: S) {
+        let _ = slot;
+    }
     /// The value in this place is an empty array ([`Take::Presence`]).
-    fn empty_array(&mut self, slot: S);
+    fn empty_array(&mut self, slot: S) {
+        let _ = slot;
+    }
     /// A piece of a string's inside, escapes as they are written ([`Take::Text`]).
     fn text(&mut self, slot: S, piece: &[u8]);
     /// That string has ended.
@@ -41,9 +45,13 @@ pub(super) trait Sink<S> {
     /// A piece of a value as it is written ([`Take::Raw`]).
     fn raw(&mut self, slot: S, piece: &[u8]);
     /// A piece of a value as it is written ([`Take::Capture`]).
-    fn capture(&mut self, slot: S, piece: &[u8]);
+    fn capture(&mut self, slot: S, piece: &[u8]) {
+        let _ = (slot, piece);
+    }
     /// That value is complete.
-    fn captured(&mut self, slot: S);
+    fn captured(&mut self, slot: S) {
+        let _ = slot;
+    }
 }
 
 #[derive(Debug)]
@@ -63,8 +71,8 @@ pub(super) struct Places<S> {
 }
 
 impl<S: Copy> Places<S> {
-    /// The table of these paths, each group's under its prefix. A path that is too deep for the walk is left out (a test
-    /// keeps that from happening).
+    /// The table of these paths, each group's under its prefix. A path that is too deep for the walk is left out (a
+    /// test keeps that from happening).
     pub(super) fn new(groups: &[Group<S>]) -> Self {
         let mut places = Self { nodes: vec![Node { keys: Vec::new(), each: NOWHERE, take: None }] };
         for &(prefix, paths) in groups {
@@ -471,7 +479,8 @@ pub(super) enum StringEnd {
     Open { escape: bool },
 }
 
-/// Finds the end of a string whose inside starts (or goes on) at `bytes`; `escape`: the byte before was an unescaped backslash.
+/// Finds the end of a string whose inside starts (or goes on) at `bytes`; `escape`: the byte before was an unescaped
+/// backslash.
 pub(super) fn string_end(bytes: &[u8], escape: bool) -> StringEnd {
     let mut at = usize::from(escape);
     while let Some(stop) = bytes.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {

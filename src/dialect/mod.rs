@@ -1,8 +1,8 @@
 //! The wire formats: which requests there are, what they ask for, and what their answers say was used.
 //!
-//! Pure: bytes in, facts out; no runtime, no clock, no files. The *request* side ([`endpoint`], [`request`]) reads what a
-//! client sends and splices in what the upstream needs; the *answer* side ([`usage`], over `sse` and `json`) watches an
-//! upstream's answer pass and finds the usage in it; [`answer`] writes what the gateway itself says to a client.
+//! Pure: bytes in, facts out; no runtime, no clock, no files. The *request* side ([`endpoint`], [`request`]) reads what
+//! a client sends and splices in what the upstream needs; the *answer* side ([`usage`], over `sse` and `json`) watches
+//! an upstream's answer pass and finds the usage in it; [`answer`] writes what the gateway itself says to a client.
 
 pub mod answer;
 pub mod endpoint;

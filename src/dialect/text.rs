@@ -7,8 +7,8 @@ use memchr::memchr;
 /// How much of the delivered text is kept, in bytes. What comes after is only counted.
 pub(super) const SAMPLE_BYTES_MAX: usize = 16 * 1024;
 
-/// Text, reasoning and tool arguments that passed. The sample is the beginning of the text, the total is all of it, both
-/// in bytes of UTF-8 after the JSON escapes are resolved.
+/// Text, reasoning and tool arguments that passed. The sample is the beginning of the text, the total is all of it,
+/// both in bytes of UTF-8 after the JSON escapes are resolved.
 #[derive(Debug, Default)]
 pub struct DeliveredText {
     sample: Vec<u8>,

@@ -80,6 +80,16 @@ pub(super) struct Member {
     pub(super) place: Place,
 }
 
+/// What a key is in its place.
+pub(super) enum Named {
+    /// This member, and its number.
+    Member(u32, &'static Member),
+    /// The name of a member that is acted on, in another case.
+    Nearly(&'static str),
+    /// Nothing.
+    Stranger,
+}
+
 const fn m(keys: &'static [&'static str], place: Place) -> Member {
     Member { keys, place }
 }
@@ -222,7 +232,7 @@ impl Place {
     }
 
     /// Whether it is a request (also one inside another).
-    pub(super) fn is_root(self) -> bool {
+    fn is_root(self) -> bool {
         matches!(self, ChatRoot | CompletionRoot | ResponsesRoot | ImageRoot | InputRoot | MessagesRoot | GeminiRoot)
     }
 
@@ -257,16 +267,33 @@ impl Place {
     }
 
     /// The member of that name, and its number among this place's members (below 64).
-    pub(super) fn member(self, key: &str) -> Option<(u32, &'static Member)> {
+    pub(super) fn member(self, key: &str) -> Named {
         let (own, common) = self.members();
-        (0..).zip(own.iter().chain(common)).find(|(_, member)| member.keys.contains(&key))
+        let mut number = 0;
+        for members in [own, common] {
+            for member in members {
+                for name in member.keys {
+                    // Nearly every key ends here.
+                    if name.len() != key.len() && key.is_ascii() {
+                        continue;
+                    }
+                    if *name == key {
+                        return Named::Member(number, member);
+                    }
+                    if self.acts() && folds_to(key, name) {
+                        return Named::Nearly(name);
+                    }
+                }
+                number += 1;
+            }
+        }
+        Named::Stranger
     }
 
-    /// A member whose name differs from this only in the case of letters. Some servers take such a key for it, so that one
-    /// request would mean two things.
-    pub(super) fn near_member(self, key: &str) -> Option<&'static str> {
-        let (own, common) = self.members();
-        own.iter().chain(common).flat_map(|member| member.keys).copied().find(|name| folds_to(key, name))
+    /// Whether its members are acted on, so that another spelling of one is no matter of taste: some servers take a key in
+    /// another case for it, and one request would mean two things.
+    fn acts(self) -> bool {
+        self.is_root() || matches!(self, GeminiConfig | StreamOptions)
     }
 
     /// What a member is that means nothing. In Gemini's tools every other one is a tool that Google runs.
@@ -293,9 +320,12 @@ impl Place {
     }
 }
 
-/// Whether a key is a lower-case or camel-case name in another case, also by Unicode's rules (the long s and the Kelvin
-/// sign fold to ASCII letters, and Go's JSON decoder does so).
+/// Whether a key is a name in another case, also by Unicode's rules (the long s and the Kelvin sign fold to ASCII letters, and
+/// Go's JSON decoder does so).
 fn folds_to(key: &str, name: &str) -> bool {
+    if key.is_ascii() {
+        return key.eq_ignore_ascii_case(name);
+    }
     let fold = |c: char| match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
@@ -306,7 +336,7 @@ fn folds_to(key: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, folds_to};
+    use super::{Named, Place, folds_to};
 
     #[test]
     fn another_case_is_told_from_another_name() {
@@ -323,7 +353,11 @@ mod tests {
         for root in roots {
             let (own, common) = root.members();
             assert!(own.len() + common.len() <= 64);
-            assert_eq!(root.member("model").map(|(_, member)| member.place), Some(Place::Model));
+            assert!(
+                matches!(root.member("model"), Named::Member(number, member) if number < 64 && member.place == Place::Model)
+            );
+            assert!(matches!(root.member("Model"), Named::Nearly("model")));
+            assert!(matches!(root.member("modell"), Named::Stranger));
         }
     }
 }

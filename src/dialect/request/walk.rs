@@ -1,6 +1,6 @@
 //! One pass over a JSON body, driven by serde: nothing is built, strings are looked at where they stand.
 
-use super::places::Place;
+use super::places::{Named, Place};
 use super::rules::{Frame, Name, Scalar, TOOL_PROMPT_TOKENS};
 use super::splice::Edits;
 use super::text_sink::TextSink;
@@ -122,6 +122,10 @@ impl<'a> Walk<'a> {
     }
 }
 
+fn too_deep() -> Reject {
+    invalid(&format!("The body is nested more than {DEPTH_MAX} levels deep"))
+}
+
 /// One value of the body, in its place.
 struct Node<'w, 'a> {
     walk: &'w mut Walk<'a>,
@@ -140,7 +144,7 @@ impl Node<'_, '_> {
     /// Before the inside of a container.
     fn enter<E: Error>(&mut self, value: Scalar<'_>) -> Result<usize, E> {
         if self.depth >= DEPTH_MAX {
-            return Err(self.walk.stop(invalid(&format!("The body is nested more than {DEPTH_MAX} levels deep"))));
+            return Err(self.walk.stop(too_deep()));
         }
         if self.depth == 0 && !matches!(value, Scalar::Object) {
             return Err(self.walk.stop(invalid("The body must be a JSON object")));
@@ -196,6 +200,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             self.walk.prompts = 0;
         }
         let place = self.place.element();
+        if place == Place::Text && self.walk.sink.is_none() {
+            while elements.next_element_seed(Skip { walk: &mut *self.walk, depth })?.is_some() {}
+            return Ok(());
+        }
         loop {
             let frame = &mut *self.frame;
             let node = Node { walk: &mut *self.walk, frame, place, name: self.name, depth };
@@ -216,6 +224,10 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 Place::Model | Place::InnerModel => self.walk.model(place, members.next_value()?),
                 Place::StreamOptions => self.walk.stream_options(members.next_value()?, depth),
                 Place::IncludeUsage => self.walk.include_usage(members.next_value()?),
+                Place::Text if self.walk.sink.is_none() => {
+                    members.next_value_seed(Skip { walk: &mut *self.walk, depth })?;
+                    Ok(())
+                }
                 _ => {
                     let name = Name { prefix: self.place.prefix(), key };
                     let node = Node { walk: &mut *self.walk, frame: &mut frame, place, name, depth };
@@ -233,6 +245,72 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 impl Node<'_, '_> {
     fn scalar_at_depth<E: Error>(mut self, value: Scalar<'_>) -> Result<(), E> {
         if self.depth == 0 { self.enter(value).map(|_| ()) } else { self.scalar(value) }
+    }
+}
+
+/// A value that means nothing: only its depth is looked at.
+struct Skip<'w, 'a> {
+    walk: &'w mut Walk<'a>,
+    depth: usize,
+}
+
+impl Skip<'_, '_> {
+    fn enter<E: Error>(&mut self) -> Result<usize, E> {
+        if self.depth >= DEPTH_MAX { Err(self.walk.stop(too_deep())) } else { Ok(self.depth + 1) }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Skip<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        let depth = self.enter()?;
+        while elements.next_element_seed(Skip { walk: &mut *self.walk, depth })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+        let depth = self.enter()?;
+        while members.next_key_seed(Skip { walk: &mut *self.walk, depth })?.is_some() {
+            members.next_value_seed(Skip { walk: &mut *self.walk, depth })?;
+        }
+        Ok(())
     }
 }
 
@@ -260,22 +338,20 @@ impl Visitor<'_> for Key<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
-        if self.depth == 1 {
-            self.walk.collects = PROMPT_MEMBERS.contains(&key);
-        } else if self.around == Place::Text {
-            // The names in a tool's schema and in a call's arguments are text to the model.
-            self.walk.collect(key);
+        if self.walk.sink.is_some() {
+            if self.depth == 1 {
+                self.walk.collects = PROMPT_MEMBERS.contains(&key);
+            } else if self.around == Place::Text {
+                // The names in a tool's schema and in a call's arguments are text to the model.
+                self.walk.collect(key);
+            }
         }
-        let Some((number, member)) = self.around.member(key) else {
-            let near = if self.around.is_root() || !self.around.prefix().is_empty() {
-                self.around.near_member(key)
-            } else {
-                None
-            };
-            return match near {
-                Some(name) => Err(self.walk.stop(refusal(key, &format!("`{key}` is not a field: write `{name}`")))),
-                None => Ok((self.around.stranger(), "")),
-            };
+        let (number, member) = match self.around.member(key) {
+            Named::Member(number, member) => (number, member),
+            Named::Nearly(name) => {
+                return Err(self.walk.stop(refusal(key, &format!("`{key}` is not a field: write `{name}`"))));
+            }
+            Named::Stranger => return Ok((self.around.stranger(), "")),
         };
         let bit = 1_u64 << number;
         if *self.seen & bit != 0 {

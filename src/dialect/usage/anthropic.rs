@@ -1,8 +1,8 @@
 //! The usage object of Anthropic's Messages.
 //!
-//! `input_tokens` leaves out what the cache read and wrote; a stream reports twice, and what `message_delta` says replaces,
-//! field by field, what `message_start` said. Iterations that are not part of the message (compaction, advisor) are billed
-//! but in none of the top-level counts.
+//! `input_tokens` leaves out what the cache read and wrote; a stream reports twice, and what `message_delta` says
+//! replaces, field by field, what `message_start` said. Iterations that are not part of the message (compaction,
+//! advisor) are billed but in none of the top-level counts.
 
 use serde::Deserialize;
 use tollgate_plugin_api::{ExtraUsage, Usage, UsageDetail};
@@ -132,8 +132,8 @@ impl AnthropicUsage {
         Reading { usage, detail, extras: self.extras(&usage), tier: self.service_tier.0 }
     }
 
-    /// The iterations that are billed on top. A kind that is not known is on top when the message's own iterations already
-    /// make up the top-level counts.
+    /// The iterations that are billed on top. A kind that is not known is on top when the message's own iterations
+    /// already make up the top-level counts.
     fn extras(&self, top: &Usage) -> Vec<ExtraUsage> {
         let iterations = self.iterations.as_deref().unwrap_or_default();
         let messages = iterations.iter().filter(|iteration| iteration.kind() == MESSAGE_KIND).map(Iteration::usage);

@@ -1,8 +1,8 @@
 //! Events out of the lines of a stream.
 //!
-//! An event that is one short line is read where it lies. One that is cut is put together, and one of several data lines,
-//! or of a long one, is walked through as it comes, without being kept. Two habits of real servers are forgiven: data lines
-//! that are each a whole event with no blank line between them, and a bare JSON error after the events.
+//! An event that is one short line is read where it lies. One that is cut is put together, and one of several data
+//! lines, or of a long one, is walked through as it comes, without being kept. Two habits of real servers are forgiven:
+//! data lines that are each a whole event with no blank line between them, and a bare JSON error after the events.
 
 use super::reader::Reader;
 use crate::dialect::sse::{Field, Line, Part, field};
@@ -158,8 +158,8 @@ impl Events {
         self.data = Data::Pending;
     }
 
-    /// The event goes on after its first line: from here on it is read as it comes. A line that is no beginning of a JSON
-    /// value (`[DONE]`, plain words) is an event of its own.
+    /// The event goes on after its first line: from here on it is read as it comes. A line that is no beginning of a
+    /// JSON value (`[DONE]`, plain words) is an event of its own.
     fn run_pending(&mut self, reader: &mut Reader) {
         let pending = std::mem::take(&mut self.pending);
         reader.begin();

@@ -64,8 +64,6 @@ impl TextMeter {
 }
 
 impl Sink<Slot> for TextMeter {
-    fn present(&mut self, _: Slot) {}
-    fn empty_array(&mut self, _: Slot) {}
     fn text(&mut self, slot: Slot, piece: &[u8]) {
         self.string(slot, piece);
     }
@@ -76,8 +74,6 @@ impl Sink<Slot> for TextMeter {
         self.any = true;
         self.delivered.push_plain(piece);
     }
-    fn capture(&mut self, _: Slot, _: &[u8]) {}
-    fn captured(&mut self, _: Slot) {}
 }
 
 /// Images made by a tool of OpenAI's Responses; counted beside the answer's usage.
@@ -247,8 +243,8 @@ impl Sink<Slot> for Facts {
     }
 }
 
-/// A reason why generation ended: a word or (Gemini, with enums as integers) a number; not `null`, not the word for it that
-/// DashScope sends until the end, nor Google's zero.
+/// A reason why generation ended: a word or (Gemini, with enums as integers) a number; not `null`, not the word for it
+/// that DashScope sends until the end, nor Google's zero.
 fn is_finish(json: &[u8]) -> bool {
     !matches!(json, b"null" | b"\"\"" | b"\"null\"" | b"0" | b"false" | b"\"FINISH_REASON_UNSPECIFIED\"" | b"")
 }

@@ -1,10 +1,11 @@
 //! The usage scanner: watches an upstream's answer pass and says what it used.
 //!
 //! It takes the bytes in pieces cut anywhere and comes to the same result however they were cut, in constant memory and
-//! (for the bulk of a stream) without allocating. The layers, from the bytes up: `sse` cuts lines, `events` makes events of
-//! them, `skim` sees at a glance that most of them bring only text, `reader` walks through the others along the tables in
-//! `places`, and what stands in the place of a usage object is read by serde into the shapes in `openai`, `anthropic` and
-//! `gemini`. A count is believed only in its protocol's own place; what a model writes, in whatever shape, is content.
+//! (for the bulk of a stream) without allocating. The layers, from the bytes up: `sse` cuts lines, `events` makes
+//! events of them, `skim` sees at a glance that most of them bring only text, `reader` walks through the others along
+//! the tables in `places`, and what stands in the place of a usage object is read by serde into the shapes in `openai`,
+//! `anthropic` and `gemini`. A count is believed only in its protocol's own place; what a model writes, in whatever
+//! shape, is content.
 
 mod anthropic;
 mod count;
@@ -67,8 +68,8 @@ struct Stream {
 }
 
 impl Scanner {
-    /// A scanner for one answer. `take_out_usage_chunk`: the gateway asked the upstream for a usage chunk that the client
-    /// did not ask for; it is taken out of the stream (OpenAI's chat and completion streams only).
+    /// A scanner for one answer. `take_out_usage_chunk`: the gateway asked the upstream for a usage chunk that the
+    /// client did not ask for; it is taken out of the stream (OpenAI's chat and completion streams only).
     pub fn new(
         answer: Answer,
         dialect: DialectId,
@@ -88,8 +89,8 @@ impl Scanner {
         Self { reader: Reader::new(answer, dialect, framing, rules), source }
     }
 
-    /// Takes the next piece of the body and says what of it goes on to the client: the same bytes, unless a usage chunk is
-    /// being taken out, or may be.
+    /// Takes the next piece of the body and says what of it goes on to the client: the same bytes, unless a usage chunk
+    /// is being taken out, or may be.
     pub fn push(&mut self, piece: Bytes) -> Bytes {
         match &mut self.source {
             Source::Sse(stream) => return stream.push(piece, &mut self.reader),
@@ -130,8 +131,8 @@ impl Scanner {
         self.reader.error_event()
     }
 
-    /// A stream: its dialect's terminal event, or a finish reason, has passed. A document: its value is complete. Bytes:
-    /// always, since nothing in them says where they end.
+    /// A stream: its dialect's terminal event, or a finish reason, has passed. A document: its value is complete.
+    /// Bytes: always, since nothing in them says where they end.
     pub fn is_whole(&self) -> bool {
         match &self.source {
             Source::Sse(_) => self.reader.has_ended(),
@@ -140,14 +141,14 @@ impl Scanner {
         }
     }
 
-    /// The dialect's terminal event (`[DONE]`, `message_stop`, `response.completed` …) has passed: whoever has got so far has
-    /// the whole answer.
+    /// The dialect's terminal event (`[DONE]`, `message_stop`, `response.completed` …) has passed: whoever has got so
+    /// far has the whole answer.
     pub fn has_terminal(&self) -> bool {
         matches!(self.source, Source::Sse(_)) && self.reader.has_terminal()
     }
 
-    /// What has passed so far ends between two events (two values, in a run of values). After [`Self::finish`]: what went
-    /// on to the client does.
+    /// What has passed so far ends between two events (two values, in a run of values). After [`Self::finish`]: what
+    /// went on to the client does.
     pub fn at_event_boundary(&self) -> bool {
         match &self.source {
             Source::Sse(stream) => stream.at_boundary() && !stream.ended_inside,
@@ -161,14 +162,14 @@ impl Scanner {
         self.reader.metered()
     }
 
-    /// There is a report, and it is the last one: when an answer is cut off, the output of a report that is not final is
-    /// only a lower bound (Anthropic's placeholder at the start; a cumulative count so far).
+    /// There is a report, and it is the last one: when an answer is cut off, the output of a report that is not final
+    /// is only a lower bound (Anthropic's placeholder at the start; a cumulative count so far).
     pub fn is_final(&self) -> bool {
         self.reader.output_reported() && self.is_whole() && self.metered().is_some()
     }
 
-    /// A report with an impossible count has come: negative, fractional, above [`COUNT_MAX`], not a number. A later one that
-    /// is believed counts all the same.
+    /// A report with an impossible count has come: negative, fractional, above [`COUNT_MAX`], not a number. A later one
+    /// that is believed counts all the same.
     pub fn disbelieved(&self) -> bool {
         self.reader.disbelieved()
     }

@@ -1,7 +1,8 @@
 //! The usage object of OpenAI's APIs and of everyone who copies them.
 //!
 //! Chat and its like say `prompt_tokens` / `completion_tokens`, Responses, images and audio `input_tokens` /
-//! `output_tokens`; the counts include their details (cached, reasoning) unless the vendor's [`UsageRules`] say otherwise.
+//! `output_tokens`; the counts include their details (cached, reasoning) unless the vendor's [`UsageRules`] say
+//! otherwise.
 
 use serde::Deserialize;
 use tollgate_plugin_api::{Usage, UsageDetail};
@@ -165,7 +166,8 @@ impl OpenAiUsage {
         Reading { usage, detail: self.detail(&usage, audio), extras: Vec::new(), tier: self.service_tier.0 }
     }
 
-    /// Prompt and output as reported; one that is missing is what the total leaves for it (Voyage reports a total alone).
+    /// Prompt and output as reported; one that is missing is what the total leaves for it (Voyage reports a total
+    /// alone).
     fn sides(&self) -> (u64, u64) {
         let total = self.total_tokens.get();
         let input = self.prompt_tokens.or(self.input_tokens).get();

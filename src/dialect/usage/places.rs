@@ -182,8 +182,8 @@ const MEDIA_EVENT: Rows = &[
     ("code", Code, Capture),
 ];
 
-/// Documents whose only interest is their usage: embeddings, images, moderation, rerank. Cohere's shapes beside OpenAI's:
-/// what is billed before what was counted.
+/// Documents whose only interest is their usage: embeddings, images, moderation, rerank. Cohere's shapes beside
+/// OpenAI's: what is billed before what was counted.
 const PLAIN: Rows = &[
     ("usage", Usage, Capture),
     ("usageMetadata", UsageAside, Capture),

@@ -11,8 +11,8 @@ pub struct UsageRules {
     pub reasoning: Placement,
     /// Whether the reported audio is part of the reported prompt (Mistral: it is not).
     pub prompt_audio: Placement,
-    /// What the total has beyond prompt and output was generated, and is named nowhere else (Gemini's thinking behind its
-    /// OpenAI-compatible API).
+    /// What the total has beyond prompt and output was generated, and is named nowhere else (Gemini's thinking behind
+    /// its OpenAI-compatible API).
     pub hidden_in_total: bool,
     /// The usage may stand in `choices[0].usage` (Moonshot).
     pub usage_in_choice: bool,
@@ -25,16 +25,16 @@ pub struct UsageRules {
 #[serde(rename_all = "snake_case")]
 pub enum Placement {
     /// It is outside exactly when the reported total is the sum with it, and inside otherwise. No answer that counts it
-    /// inside can look like that, so this is safe for vendors who differ from API to API (xAI: outside in chat, inside in
-    /// responses).
+    /// inside can look like that, so this is safe for vendors who differ from API to API (xAI: outside in chat, inside
+    /// in responses).
     #[default]
     ByTotal,
     /// It is always part of the count.
     Inside,
     /// It is never part of the count.
     Outside,
-    /// It is outside when the answer's model is a Gemini, or when it is larger than the count (Vercel's AI Gateway, whose
-    /// totals leave it out).
+    /// It is outside when the answer's model is a Gemini, or when it is larger than the count (Vercel's AI Gateway,
+    /// whose totals leave it out).
     OutsideForGemini,
 }
 

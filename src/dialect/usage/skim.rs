@@ -20,9 +20,8 @@ static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
 
 /// Keys of a Gemini event that bring more than text.
-static GEMINI_KEYS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
-    ["\"usageMetadata\"", "\"finishReason\"", "\"blockReason\"", "\"error\""].map(Finder::new)
-});
+static GEMINI_KEYS: LazyLock<[Finder<'static>; 4]> =
+    LazyLock::new(|| ["\"usageMetadata\"", "\"finishReason\"", "\"blockReason\"", "\"error\""].map(Finder::new));
 
 /// Whether the event is one that brings nothing but text; if so, that text has been counted. `walker` looks out for the
 /// places inside a `delta`, or among the `parts`.
@@ -78,13 +77,7 @@ fn type_at_front(event: &[u8]) -> Option<&[u8]> {
 }
 
 /// Counts the text in every container of this kind that stands under this key.
-fn containers_after(
-    key: &Finder<'_>,
-    open: u8,
-    event: &[u8],
-    walker: &mut Walker<Slot>,
-    meter: &mut TextMeter,
-) {
+fn containers_after(key: &Finder<'_>, open: u8, event: &[u8], walker: &mut Walker<Slot>, meter: &mut TextMeter) {
     let mut at = 0;
     while let Some(found) = event.get(at..).and_then(|rest| key.find(rest)) {
         at += found + key.needle().len();

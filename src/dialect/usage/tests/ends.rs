@@ -140,10 +140,9 @@ fn the_end_of_a_document() {
     assert_eq!(ndjson.counts(text), Some([1, 0, 0, 2, 0]));
 }
 
-#[test]
-fn errors_inside_an_answer() {
+fn chat_errors() -> Vec<Error> {
     let named = "event: error\ndata: {\"code\":\"InvalidParameter\",\"message\":\"bad\"}\n\n";
-    let errors: [Error; 17] = [
+    vec![
         (
             CHAT,
             event(r#"{"error":{"message":"m","type":"server_error"},"choices":[]}"#),
@@ -171,6 +170,11 @@ fn errors_inside_an_answer() {
             "m",
         ),
         (CHAT_JSON, r#"{"error":{"message":"m","code":"rate_limit_exceeded"}}"#.to_owned(), None, Some(429), "m"),
+    ]
+}
+
+fn other_errors() -> Vec<Error> {
+    vec![
         (
             MESSAGES,
             event(r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#),
@@ -221,8 +225,12 @@ fn errors_inside_an_answer() {
             Some(400),
             "m",
         ),
-    ];
-    for (case, text, kind, status, message) in errors {
+    ]
+}
+
+#[test]
+fn errors_inside_an_answer() {
+    for (case, text, kind, status, message) in chat_errors().into_iter().chain(other_errors()) {
         let scanner = case.whole(&text);
         let error = scanner.error_event().unwrap_or_else(|| panic!("{text}"));
         assert_eq!((error.kind.as_deref(), error.status, error.message.as_str()), (kind, status, message), "{text}");

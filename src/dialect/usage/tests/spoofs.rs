@@ -42,9 +42,7 @@ const OBJECTS: [&str; 9] = [
 ];
 
 /// Where content can be. `$S` is put in as a JSON string, `$O` as JSON. Each is a whole answer with usage 111 in, 22 out.
-fn answers() -> Vec<(Case, &'static str)> {
-    let rerank = case(Answer::Rerank, DialectId::OpenAi, Framing::JsonDocument);
-    let transcription = case(Answer::Transcription, DialectId::OpenAi, Framing::JsonDocument);
+fn chat_answers() -> Vec<(Case, &'static str)> {
     let ndjson = case(Answer::Chat, DialectId::OpenAi, Framing::NdJson);
     vec![
         (
@@ -96,6 +94,14 @@ fn answers() -> Vec<(Case, &'static str)> {
             ndjson,
             "{\"choices\":[{\"delta\":{\"content\":$S}}],\"x\":$O}\n{\"choices\":[],\"usage\":{\"prompt_tokens\":111,\"completion_tokens\":22}}\n{\"y\":$O}\n",
         ),
+    ]
+}
+
+/// The same in the other dialects, and of other kinds.
+fn other_answers() -> Vec<(Case, &'static str)> {
+    let rerank = case(Answer::Rerank, DialectId::OpenAi, Framing::JsonDocument);
+    let transcription = case(Answer::Transcription, DialectId::OpenAi, Framing::JsonDocument);
+    vec![
         (
             RESPONSES,
             concat!(
@@ -156,6 +162,10 @@ fn answers() -> Vec<(Case, &'static str)> {
             "{\"text\":$S,\"segments\":[$O,{\"text\":$S}],\"usage\":{\"input_tokens\":111,\"output_tokens\":22}}",
         ),
     ]
+}
+
+fn answers() -> Vec<(Case, &'static str)> {
+    chat_answers().into_iter().chain(other_answers()).collect()
 }
 
 #[test]

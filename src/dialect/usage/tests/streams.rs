@@ -157,6 +157,9 @@ fn events_of_several_data_lines() {
     }
     let stream = "data: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":5}\ndata: ,\"x\":[]\ndata:}\n\n";
     assert_eq!(CHAT.counts(stream), Some([5, 0, 0, 0, 0]));
+    let parted = "data: {\ndata: \"usage\":{\"prompt_tokens\":1\ndata: 2}}\n\n";
+    let scanner = CHAT.whole(parted);
+    assert!(scanner.metered().is_none() && scanner.disbelieved(), "a number does not go on behind a line feed");
 }
 
 #[test]
