@@ -286,8 +286,9 @@ mod tests {
 
     #[test]
     fn text_cut_anywhere_becomes_json_again() {
-        let whole = r#"{"a\"b":[1,-2.5e+3,true,false,null,{"é":"日本 𝄞 \ud834\udd1e \u00e9 \\ \n"},[],{}],"z":"end"}"#
-            .as_bytes();
+        let whole =
+            r#"{"a\"b":[1,-2.5e+3,true,false,null,{"é":"日本 𝄞 ࠀ𐀀 \ud834\udd1e \u00e9 \\ \n"},[],{}],"z":"end"}"#
+                .as_bytes();
         for cut in 1..whole.len() {
             let unclosed = unclosed(&whole[..cut]);
             let closed = [&whole[..cut], &unclosed.close(0).unwrap().text].concat();

@@ -126,6 +126,7 @@ fn media_are_taken_off_the_text_only_where_they_are_media() {
         (GEMINI, r#"{"contents":{"parts":[{"inline_data":{"data":"$","mime_type":"audio/wav"}}]}}"#, Some(0), 1, true),
         // Text, whatever it looks like.
         (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"$"}}]}]}"#, None, 0, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"image/png","data":"$"}}]}]}"#, None, 0, false),
         (MESSAGES, r#"{"model":"m","messages":[{"role":"assistant","content":[{"type":"tool_use","input":{"source":{"type":"base64","media_type":"image/png","data":"$"}}}]}]}"#, None, 0, false),
         (MESSAGES, r#"{"model":"m","source":{"type":"base64","media_type":"image/png","data":"$"}}"#, None, 0, false),
         (CHAT, r#"{"model":"m","image_url":{"url":"data:image/png;base64,$"},"messages":[]}"#, None, 0, false),

@@ -114,6 +114,7 @@ fn malformed_forms_are_refused() {
         ("empty name", part("Content-Disposition: form-data; name=\"\"")),
         ("two names", part("Content-Disposition: form-data; name=\"a\"; name=\"model\"")),
         ("extended name", part("Content-Disposition: form-data; name*=utf-8''model")),
+        ("a second, extended name", part("Content-Disposition: form-data; name=\"a\"; name*=utf-8''model")),
         ("escaped name", part("Content-Disposition: form-data; name=\"mode\\l\"")),
         ("open quote", part("Content-Disposition: form-data; name=\"model")),
         ("text behind a quote", part("Content-Disposition: form-data; name=\"model\"x")),
