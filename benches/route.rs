@@ -7,9 +7,12 @@ use std::sync::Arc;
 use tollgate::balance::{
     Breaker, BreakerPolicy, Candidate, Draws, Failure, Plan, STRATEGIES, Tried, classify, strategy,
 };
+use tollgate::keyring::{Keys, digest_of};
+use tollgate::store::KeyRow;
+use tollgate_plugin_api::Key;
 
 const UPSTREAMS: u32 = 10_000;
-const KEYS: u64 = 1_000_000;
+const KEYS: i64 = 1_000_000;
 const NOW_MS: u64 = 1_000_000;
 
 /// 10,000 candidates in one tier with uneven weights and 1,000 prices, measured once each; all but one in `keep_one_in` have
@@ -36,11 +39,26 @@ fn plan(keep_one_in: u32) -> Plan {
     }))
 }
 
-fn digest(number: u64) -> [u8; 32] {
-    let mut draws = Draws::new(number);
-    let mut digest = [0; 32];
-    digest.chunks_exact_mut(8).for_each(|chunk| chunk.copy_from_slice(&draws.next_u64().to_le_bytes()));
-    digest
+/// The digest of the key with this number.
+fn digest(number: i64) -> [u8; 32] {
+    digest_of(&format!("sk-tg-{number}"))
+}
+
+fn key(id: i64) -> KeyRow {
+    let key = Key {
+        id,
+        name: format!("key-{id}"),
+        user: None,
+        group: "default".into(),
+        models: Vec::new(),
+        enabled: true,
+        expires_at_ms: None,
+        quota_nanos: Some(1_000_000_000),
+        rpm: None,
+        tpm: None,
+        concurrency: None,
+    };
+    KeyRow { key, digest: Some(digest(id)), version: id, created_at_ms: 0, spent_nanos: 0 }
 }
 
 fn choose(criterion: &mut Criterion) {
@@ -99,21 +117,24 @@ fn small(criterion: &mut Criterion) {
 }
 
 fn look_up_and_choose(criterion: &mut Criterion) {
-    let keys = papaya::HashMap::new();
-    (0..KEYS).for_each(|number| {
-        keys.pin().insert(digest(number), Arc::new(number));
-    });
+    let keys = Keys::new();
+    (0..KEYS).for_each(|id| keys.apply_change(key(id)));
+    let credentials: Vec<String> = (0..KEYS).step_by(97).map(|id| format!("sk-tg-{id}")).collect();
     let plan = plan(10);
     let Some(weighted) = strategy("weighted") else { return };
-    let find = |number: u64| keys.pin().get(&digest(number)).cloned();
     let mut random = Draws::new(1);
-    criterion.bench_function("look-up of 1000000 keys", |bench| {
-        bench.iter(|| black_box(find(random.below(KEYS))));
+    let mut credential = || &credentials[random.below(credentials.len() as u64) as usize];
+    let mut choices = Draws::new(2);
+    criterion.bench_function("hash of a credential", |bench| {
+        bench.iter(|| black_box(digest_of(credential())));
     });
-    criterion.bench_function("look-up of 1000000 keys, choose of 10000", |bench| {
+    criterion.bench_function("look-up among 1000000 keys, hash included", |bench| {
+        bench.iter(|| black_box(keys.find(&digest_of(credential()))));
+    });
+    criterion.bench_function("look-up among 1000000 keys, choose of 10000, 1 in 10 available", |bench| {
         bench.iter(|| {
-            let key = find(random.below(KEYS));
-            black_box((key, plan.pick(weighted, &Tried::default(), NOW_MS, random.next_u64())))
+            let key = keys.find(&digest_of(credential()));
+            black_box((key, plan.pick(weighted, &Tried::default(), NOW_MS, choices.next_u64())))
         });
     });
 }

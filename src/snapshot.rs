@@ -124,7 +124,7 @@ pub struct Upstream {
     pub secret_fragments: Fragments,
     /// Sent as they are.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether it may be used now; kept over reloads while name and provider stay.
+    /// Whether it may be used now; kept over reloads while name, provider, host and key stay.
     pub breaker: Arc<Breaker>,
     /// How fast and how reliable it was lately; kept likewise.
     pub observed: Arc<Observed>,

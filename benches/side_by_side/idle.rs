@@ -24,9 +24,11 @@ pub(crate) fn hold<T>(
     runtime.block_on(async {
         let mut open = Vec::with_capacity(streams);
         for _ in 0..streams {
-            open.push(tokio::time::timeout(FIRST_TOKEN_TIMEOUT, begin(address, request, first)).await.map_err(|_| {
-                format!("no first token after {} open streams", open.len())
-            })??);
+            open.push(
+                tokio::time::timeout(FIRST_TOKEN_TIMEOUT, begin(address, request, first))
+                    .await
+                    .map_err(|_| format!("no first token after {} open streams", open.len()))??,
+            );
         }
         tokio::time::sleep(REST).await;
         let measured = measure()?;

@@ -133,7 +133,8 @@ impl Site {
         if !output.status.success() {
             return Err(format!("tollgate {}: {}", arguments.join(" "), said()).into());
         }
-        serde_json::from_slice(&output.stdout).map_err(|_| format!("tollgate {}: {}", arguments.join(" "), said()).into())
+        serde_json::from_slice(&output.stdout)
+            .map_err(|_| format!("tollgate {}: {}", arguments.join(" "), said()).into())
     }
 
     /// Proves that all of it was billed: one record for each answer, with the usage that the provider reported.

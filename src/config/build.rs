@@ -97,6 +97,9 @@ fn upstream(
     let credential = provider.auth.header(secret).map_err(|error| ("api_key", error.to_string()))?;
     let mut hasher = DefaultHasher::new();
     (&row.name, &host, port, secret).hash(&mut hasher);
+    let group_key = hasher.finish();
+    // Another key or another host is another account: what was learned of the old one says nothing.
+    let before = before.filter(|before| before.group_key == group_key);
     let breaker = before.map_or_else(|| Arc::new(Breaker::new(policy)), |before| before.breaker.clone());
     breaker.set_policy(policy);
     Ok(Upstream {
@@ -113,7 +116,7 @@ fn upstream(
         breaker,
         observed: before.map_or_else(Arc::default, |before| before.observed.clone()),
         addresses: Addresses::default(),
-        group_key: hasher.finish(),
+        group_key,
     })
 }
 

@@ -93,6 +93,10 @@ impl Applier {
             }
         }
         self.write_touched_now();
+        if self.damaged {
+            // Set aside, for the ledger removes what is left.
+            self.leave_segment();
+        }
     }
 
     /// Waits for something to do; the segment at the front, if there is one by then.
@@ -248,7 +252,7 @@ impl Applier {
 }
 
 /// Ending of a segment that was applied, but for what was damaged in it.
-const DAMAGED_EXTENSION: &str = "damaged";
+pub(super) const DAMAGED_EXTENSION: &str = "damaged";
 
 /// Removes a segment that is in the store, or sets it aside if a part of it could not be read.
 pub(super) fn dispose(folder: &Path, number: u64, damaged: bool) -> io::Result<()> {

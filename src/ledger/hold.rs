@@ -65,7 +65,8 @@ impl Hold {
     }
 
     /// How far the request has got. What was said last is what it is billed by if it ends without being settled; the
-    /// journal has it, too, unless it is busy.
+    /// journal has it, too, unless it is busy. For checkpoints (every second, or every few hundred tokens), not for every
+    /// piece of a stream.
     pub fn progress(&mut self, mut progress: Progress) {
         progress.bound();
         let state = &self.journal.state;

@@ -73,8 +73,9 @@ impl Journal {
     pub(super) fn append(&self, event: Event, notify: Notify) {
         self.state.sent_records.fetch_add(1, Ordering::AcqRel);
         if self.commands.send(Command::Append(event, notify)).is_err() {
-            // Only after the end of the ledger; the hold is in the journal, so the next start settles it.
-            tracing::error!("a request ended after the ledger was shut down; the next start will settle it");
+            // The writer has ended: with the ledger, or by a fault. What was journaled before is settled by the next start.
+            self.state.set_journal_error(Some("the journal is closed".to_owned()));
+            tracing::error!("a request ended after the journal was closed; the next start will settle it");
         }
     }
 

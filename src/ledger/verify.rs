@@ -1,6 +1,7 @@
 //! `ledger verify`: proves that the ledger's rows are the ones that were written, and that balances and journals agree
 //! with them. Reads only; a server may be running.
 
+use super::apply::DAMAGED_EXTENSION;
 use super::chain::row_hash;
 use super::folder;
 use super::segment::{self, Header, Scan, Step};
@@ -101,7 +102,7 @@ impl Walk {
         }
         for &(key_id, spent_nanos) in &audit.balances {
             let sum = self.spent.remove(&key_id).unwrap_or(0);
-            if sum != i128::from(spent_nanos) {
+            if sum.min(i128::from(i64::MAX)) != i128::from(spent_nanos) {
                 report
                     .problem(format!("balance: key {key_id} has {spent_nanos} nano-USD spent, its rows sum to {sum}"));
             }
@@ -168,6 +169,7 @@ impl Journals<'_> {
                 return Ok(());
             }
         };
+        self.note_damaged(journal_dir);
         for id in writers {
             let folder = folder::of_writer(journal_dir, id);
             let Ok(numbers) = segment::numbers(&folder) else { continue };
@@ -180,6 +182,16 @@ impl Journals<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What recovery could not read is kept for people to look at.
+    fn note_damaged(&mut self, journal_dir: &Path) {
+        let Ok(entries) = std::fs::read_dir(journal_dir) else { return };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if path.extension().is_some_and(|extension| extension == DAMAGED_EXTENSION) {
+                self.report.notes.push(format!("{}: a damaged segment that was set aside", path.display()));
+            }
+        }
     }
 
     fn check_segment(&mut self, folder: &Path, id: Uuid, number: u64, is_last: bool) -> Result<()> {
@@ -231,8 +243,8 @@ impl Journals<'_> {
 fn problems_of(bytes: &[u8], id: Uuid, number: u64, is_last: bool) -> Vec<String> {
     let mut problems = Vec::new();
     let readable = Header::decode(bytes).is_some_and(|header| header.writer_id == id && header.number == number);
-    // The last one's header may not be written yet.
-    if !readable && !(is_last && bytes.iter().all(|byte| *byte == 0)) {
+    let is_unwritten = is_last && bytes.iter().all(|byte| *byte == 0);
+    if !readable && !is_unwritten {
         problems.push("its header is damaged".to_owned());
     }
     let mut scan = Scan::new(bytes, segment::HEADER_BYTES, wire::seed_of(id));

@@ -1,7 +1,7 @@
 //! Stage 4, `upstream_response_filter` and `response_body_filter`: classify, fail over while nothing went out, scan the
 //! usage as the bytes pass.
 
-use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange};
+use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange, now_ms};
 use super::mask;
 use super::reject::REQUEST_ID;
 use super::route::{self, judge_failure, judge_success};
@@ -280,6 +280,10 @@ fn token_passed(exchange: &mut Exchange) {
     let Some(answer) = attempt.answer.as_mut() else { return };
     answer.first_token = Some(elapsed);
     answer.first_token_after = Some(since_attempt);
+    if attempt.pick.permit.is_probe() {
+        // The upstream is well: the next request need not wait for the end of this answer.
+        attempt.upstream.breaker.success(attempt.pick.permit, now_ms());
+    }
     if let Some(control) = &exchange.control {
         control.release();
         control.due_within(exchange.snapshot.routing.idle_timeout);

@@ -32,6 +32,9 @@ const APPLICATION_ID: i32 = 0x5447_4c47;
 /// How long a locked database is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The write-ahead log is cut back to this after a long reader has kept it from being emptied.
+const LOG_BYTES_MAX: i64 = 64 << 20;
+
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
@@ -137,6 +140,7 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
         Durability::Power => "FULL",
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(())
 }

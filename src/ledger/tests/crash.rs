@@ -30,7 +30,11 @@ fn child() {
     std::thread::scope(|scope| {
         for thread in 0..3_usize {
             let (ledger, entry, log) = (&ledger, &entry, &log);
-            scope.spawn(move || (thread..).for_each(|turn| one_request(ledger, entry, log, turn)));
+            scope.spawn(move || {
+                for turn in thread.. {
+                    one_request(ledger, entry, log, turn);
+                }
+            });
         }
     });
 }
@@ -41,16 +45,16 @@ fn one_request(ledger: &Arc<Ledger>, entry: &Arc<KeyEntry>, mut log: &std::fs::F
     let mut hold = ledger.hold(entry, 5, Opening { request_id, ..Opening::default() }).unwrap();
     wait(hold.journaled()).unwrap();
     say("held");
-    if turn % 7 == 0 {
+    if turn.is_multiple_of(7) {
         say("voiding");
         hold.void();
         return;
     }
     hold.sent();
-    if turn % 3 == 0 {
+    if turn.is_multiple_of(3) {
         hold.progress(Progress { cost_nanos: PROGRESS, attempts: 1, ..Progress::default() });
     }
-    if turn % 5 == 0 {
+    if turn.is_multiple_of(5) {
         std::thread::sleep(Duration::from_millis(3));
     }
     let told = record(&hold, SETTLED);

@@ -61,7 +61,7 @@ fn quotas_hold_under_many_requests_at_once() {
         assert_eq!(running.try_hold(1).unwrap_err(), HoldError::QuotaInsufficient);
         for hold in admitted {
             let told = record(&hold, 10);
-            let _ = hold.settle(told);
+            drop(hold.settle(told));
         }
         assert!(running.ledger.shutdown(Duration::from_secs(30)));
         let balance = running.entry().account.balance();
@@ -225,7 +225,7 @@ fn many_segments_are_written_applied_and_removed() {
         let holds: Vec<_> = (0..40).map(|_| running.try_hold(0).unwrap()).collect();
         for hold in holds {
             let told = LedgerRecord { upstream_model: "x".repeat(500), ..record(&hold, 1) };
-            let _ = hold.settle(told);
+            drop(hold.settle(told));
         }
     }
     running.settle_down();

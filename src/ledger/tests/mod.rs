@@ -1,6 +1,7 @@
 //! The ledger as a whole: on a real folder and a real store.
 
 mod crash;
+mod cut_short;
 mod faults;
 mod flow;
 mod images;

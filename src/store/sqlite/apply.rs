@@ -50,10 +50,12 @@ fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
     transaction.prepare_cached("UPDATE chain_head SET sequence = ?, hash = ?")?.execute(params![sequence, hash])?;
     let mut book = transaction.prepare_cached(
         "INSERT INTO account (key_id, spent_nanos) VALUES (?, ?) \
-         ON CONFLICT (key_id) DO UPDATE SET spent_nanos = spent_nanos + excluded.spent_nanos",
+         ON CONFLICT (key_id) DO UPDATE SET spent_nanos = \
+         CASE WHEN spent_nanos > ?3 - excluded.spent_nanos THEN ?3 ELSE spent_nanos + excluded.spent_nanos END",
     )?;
     for (key_id, nanos) in spent {
-        book.execute(params![key_id, nanos])?;
+        // At the end of the range it stays there, as it does in memory: a batch must never be refused for what is in it.
+        book.execute(params![key_id, nanos, i64::MAX])?;
     }
     Ok(applied)
 }

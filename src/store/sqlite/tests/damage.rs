@@ -72,8 +72,11 @@ fn one_changed_row_is_one_problem() {
     assert_eq!(report(&place.open(), &place).problems_found, 1);
 }
 
+/// Rows and balances.
+type Content = (Vec<LedgerRecord>, Vec<(i64, i64)>);
+
 /// What a reader would see.
-fn content(store: &SqliteStore) -> Option<(Vec<LedgerRecord>, Vec<(i64, i64)>)> {
+fn content(store: &SqliteStore) -> Option<Content> {
     let mut rows = Vec::new();
     let audit = store.audit(&mut |row| rows.push(row)).ok()?;
     let rows = rows.into_iter().map(|row| row.ok().map(|row| row.record)).collect::<Option<_>>()?;
@@ -93,7 +96,7 @@ fn any_flipped_byte_of_the_file_is_found_or_means_nothing() {
     let (mut found, mut meaningless) = (0, 0);
     let flips = FLIPS * scale();
     for turn in 0..flips {
-        let in_row = turn % 2 == 0;
+        let in_row = turn.is_multiple_of(2);
         let at = match in_row {
             true => hits[random.random_range(0..hits.len())] - 30 + random.random_range(0..90),
             false => random.random_range(0..whole.len()),

@@ -18,6 +18,18 @@ fn a_row_changes_a_balance_once() {
 }
 
 #[test]
+fn no_amount_stops_a_batch() {
+    let place = Place::new();
+    let store = place.open();
+    for id in 1..=3 {
+        assert_eq!(store.apply(&settled([record(id, 1, i64::MAX), record(id + 10, 1, i64::MAX)])).unwrap().rows, 2);
+    }
+    let audit = store.audit(&mut |row| assert!(row.is_ok())).unwrap();
+    assert_eq!(audit.balances, [(1, i64::MAX)]);
+    assert!(crate::ledger::verify(&store, place.folder.path()).unwrap().is_clean());
+}
+
+#[test]
 fn a_batch_is_written_as_a_whole_or_not_at_all() {
     let place = Place::new();
     let store = place.open();

@@ -1,0 +1,137 @@
+//! Recovery that is cut short anywhere, and begun again.
+
+use super::*;
+use crate::keyring::Touched;
+use crate::store::{
+    Applied, Audit, Batch, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, OpenHold, Result, StoreErrorKind,
+    UsageBy, UsageSum,
+};
+use std::sync::atomic::AtomicI64;
+use tollgate_plugin_api::CredentialDigest;
+
+/// A store whose writes fail from the n-th on: before they are done, or after.
+struct FailingStore {
+    inner: Arc<dyn Store>,
+    left: AtomicI64,
+    fails_after: bool,
+}
+
+impl FailingStore {
+    fn write<T>(&self, write: impl FnOnce(&dyn Store) -> Result<T>) -> Result<T> {
+        let failed = Err(StoreError::new(StoreErrorKind::Unavailable, "as if the process had died"));
+        match self.left.fetch_sub(1, Ordering::Relaxed) {
+            1 if self.fails_after => write(&*self.inner).and(failed),
+            left if left <= 1 => failed,
+            _ => write(&*self.inner),
+        }
+    }
+}
+
+impl Store for FailingStore {
+    fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
+        self.inner.key_create(new, digest, now_ms)
+    }
+    fn key_find(&self, which: &KeyRef) -> Result<Option<KeyListing>> {
+        self.inner.key_find(which)
+    }
+    fn key_change(&self, id: i64, change: &KeyChange) -> Result<KeyRow> {
+        self.inner.key_change(id, change)
+    }
+    fn key_rotate(&self, id: i64, digest: &CredentialDigest) -> Result<KeyRow> {
+        self.inner.key_rotate(id, digest)
+    }
+    fn key_delete(&self, id: i64, now_ms: i64) -> Result<()> {
+        self.inner.key_delete(id, now_ms)
+    }
+    fn key_list(&self, each: &mut dyn FnMut(KeyListing)) -> Result<()> {
+        self.inner.key_list(each)
+    }
+    fn keys_changed_since(&self, version: i64, each: &mut dyn FnMut(KeyRow)) -> Result<i64> {
+        self.inner.keys_changed_since(version, each)
+    }
+    fn write_accessed(&self, touched: &[Touched]) -> Result<()> {
+        self.inner.write_accessed(touched)
+    }
+    fn apply(&self, batch: &Batch) -> Result<Applied> {
+        self.write(|inner| inner.apply(batch))
+    }
+    fn writer_open(&self, writer: &Writer) -> Result<()> {
+        self.write(|inner| inner.writer_open(writer))
+    }
+    fn writer_close(&self, id: Uuid) -> Result<()> {
+        self.write(|inner| inner.writer_close(id))
+    }
+    fn writers(&self) -> Result<Vec<Writer>> {
+        self.inner.writers()
+    }
+    fn open_holds(&self, writer_id: Uuid, limit: usize) -> Result<Vec<OpenHold>> {
+        self.inner.open_holds(writer_id, limit)
+    }
+    fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {
+        self.inner.ledger_rows(filter, each)
+    }
+    fn ledger_find(&self, request_id: Uuid) -> Result<Option<LedgerRecord>> {
+        self.inner.ledger_find(request_id)
+    }
+    fn usage_sums(&self, by: UsageBy, filter: &LedgerFilter) -> Result<Vec<UsageSum>> {
+        self.inner.usage_sums(by, filter)
+    }
+    fn audit(&self, each: &mut EachChainedRow<'_>) -> Result<Audit> {
+        self.inner.audit(each)
+    }
+}
+
+/// A dead process's journal: 1,200 requests settled, 600 running, some with progress, in two segments or more.
+fn left_behind() -> Place {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let aside = place.folder.path().join("aside.db");
+    std::fs::rename(place.database(), &aside).unwrap();
+    for turn in 0..1_800_u32 {
+        let mut hold = running.try_hold(0).unwrap();
+        if !turn.is_multiple_of(3) {
+            let told = LedgerRecord { upstream: "u".repeat(200), ..record(&hold, 10) };
+            drop(hold.settle(told));
+            continue;
+        }
+        if turn.is_multiple_of(2) {
+            hold.progress(Progress { cost_nanos: 1, ..Progress::default() });
+        }
+        std::mem::forget(hold);
+    }
+    until(|| running.ledger.lag().queued_records == 0);
+    assert!(!running.ledger.shutdown(Duration::from_millis(20)));
+    drop(running);
+    std::fs::rename(aside, place.database()).unwrap();
+    place
+}
+
+#[test]
+fn recovery_may_be_cut_short_at_any_write() {
+    let mut writes = 0;
+    for fails_after in [false, true] {
+        let place = left_behind();
+        // Each attempt gets one write further than the one before, and dies.
+        for left in 1.. {
+            let store = FailingStore { inner: place.store(), left: AtomicI64::new(left), fails_after };
+            let opened = Ledger::open(place.options(), Arc::new(store), Arc::new(Keys::new()));
+            writes += 1;
+            if let Ok(ledger) = opened {
+                ledger.shutdown(Duration::ZERO);
+                break;
+            }
+        }
+        let running = place.open();
+        assert_eq!(running.ledger.recovered().damage, Vec::<String>::new());
+        let rows = running.rows();
+        let interrupted: Vec<_> = rows.iter().filter(|row| row.outcome == Outcome::Interrupted).collect();
+        assert_eq!((rows.len(), interrupted.len()), (1_800, 600));
+        let sum = 12_000 + interrupted.iter().map(|row| row.cost_nanos).sum::<i64>();
+        assert!(sum > 12_000, "some had got somewhere");
+        assert_eq!(running.entry().account.balance().spent_nanos, sum);
+        assert!(running.ledger.shutdown(Duration::from_secs(30)));
+        let report = place.assert_clean();
+        assert_eq!((report.cost_nanos, report.notes.len()), (i128::from(sum), 0));
+    }
+    assert!(writes > 8, "{writes} writes are too few to tell anything");
+}
