@@ -103,7 +103,8 @@ impl std::fmt::Debug for KeyEntry {
     }
 }
 
-/// Hashes a digest by taking eight bytes of it. A digest is uniform already, and clients cannot put entries into the map.
+/// Hashes a digest by taking eight bytes of it. A digest is uniform already, and clients cannot put entries into the
+/// map.
 #[derive(Default)]
 struct DigestHasher(u64);
 
@@ -124,7 +125,8 @@ impl Hasher for DigestHasher {
 
 type ByDigest = papaya::HashMap<CredentialDigest, Arc<KeyEntry>, BuildHasherDefault<DigestHasher>>;
 
-/// Every key that is not deleted. Look-ups take no lock; a change costs the same whether there are ten keys or a million.
+/// Every key that is not deleted. Look-ups take no lock; a change costs the same whether there are ten keys or a
+/// million.
 #[derive(Default)]
 pub struct Keys {
     by_digest: ByDigest,
@@ -191,8 +193,8 @@ impl Keys {
         Ok(())
     }
 
-    /// Takes over a row as the store has it: a key that is new, changed, rotated or deleted. The balance of a key that is
-    /// already here is not touched: the one in memory is ahead of the store's.
+    /// Takes over a row as the store has it: a key that is new, changed, rotated or deleted. The balance of a key
+    /// that is already here is not touched: the one in memory is ahead of the store's.
     pub fn apply_change(&self, row: KeyRow) {
         let mut by_id = self.by_id.write();
         let by_digest = self.by_digest.pin();

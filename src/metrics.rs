@@ -87,7 +87,13 @@ impl Metrics {
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let series = Series { registry: &registry };
-        let metrics = Self {
+        let build = series.gauges("tollgate_build_info", "The running version.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Self::in_registry(&series)
+    }
+
+    fn in_registry(series: &Series<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
             token_usage: series.histogram(
                 "gen_ai_client_token_usage",
                 "Tokens of one answer.",
@@ -153,11 +159,8 @@ impl Metrics {
             applier_lag_bytes: series.gauge("tollgate_applier_lag_bytes", "Journal bytes not yet in the store.")?,
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
             breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,
-            registry: registry.clone(),
-        };
-        let build = series.gauges("tollgate_build_info", "The running version.", &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        Ok(metrics)
+            registry: series.registry.clone(),
+        })
     }
 
     /// Counts one finished exchange.

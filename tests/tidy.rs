@@ -167,7 +167,8 @@ fn files_hold_one_idea() {
 #[test]
 fn functions_can_be_read_at_once() {
     let mut broken = Vec::new();
-    for source in sources() {
+    // A test may be one long table of cases.
+    for source in sources().into_iter().filter(|source| !source.is_test()) {
         for (name, lines) in functions(&source.text) {
             if lines > FUNCTION_LINES_MAX {
                 broken
@@ -193,6 +194,11 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         }) else {
             continue;
         };
+        let declared = lines[at..].iter().position(|line| line.ends_with(';')).unwrap_or(usize::MAX);
+        let opened = lines[at..].iter().position(|line| line.ends_with('{')).unwrap_or(usize::MAX);
+        if declared < opened {
+            continue;
+        }
         let end = lines[at..].iter().position(|line| *line == format!("{}}}", " ".repeat(indent)));
         if let Some(end) = end {
             let name: String = name.1.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -204,7 +210,9 @@ fn functions(text: &str) -> Vec<(String, usize)> {
 
 #[test]
 fn the_measure_of_functions_works() {
-    let found = functions("impl A {\n    pub(super) async fn b() {\n        x();\n    }\n}\nfn c() {\n}\n");
+    let found = functions(
+        "trait T {\n    fn t(&self);\n}\nimpl A {\n    pub(super) async fn b() {\n        x();\n    }\n}\nfn c() {\n}\n",
+    );
     assert_eq!(found, [("b".to_owned(), 3), ("c".to_owned(), 2)]);
 }
 

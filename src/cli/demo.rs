@@ -31,7 +31,12 @@ pub(super) fn demo(arguments: &Demo, terminal: &mut Terminal<'_>) -> Outcome {
     let config = Config::load(&file, terminal.env)?;
     let shown = file.display();
     terminal.remark(&format!("While it runs, in another terminal: tollgate -c {shown} log list"))?;
-    serve::run(config, Origin { config_file: Some(file.clone()), default_prices: "", scratch_folder: Some(folder.0.clone()) }, true, terminal)
+    serve::run(
+        config,
+        Origin { config_file: Some(file.clone()), default_prices: "", scratch_folder: Some(folder.0.clone()) },
+        true,
+        terminal,
+    )
 }
 
 /// The demo's config file.

@@ -68,7 +68,11 @@ fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>) {
     let wanted = env(LOG_VARIABLE).or_else(|| env("RUST_LOG")).filter(|wanted| !wanted.is_empty());
     let filter =
         wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(LOG_DEFAULT));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
 }
 
 /// The key of a first start. Made before the server starts, so that it is in force at once; shown when it has started.

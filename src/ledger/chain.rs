@@ -1,5 +1,5 @@
-//! The chain of hashes over the ledger's rows: each row's hash covers the row and, through the hash of the row before it,
-//! every row before. Whatever is changed, added or taken away later, the chain no longer closes.
+//! The chain of hashes over the ledger's rows: each row's hash covers the row and, through the hash of the row before
+//! it, every row before. Whatever is changed, added or taken away later, the chain no longer closes.
 
 use super::record::LedgerRecord;
 use sha2::{Digest, Sha256};

@@ -10,9 +10,9 @@ use crate::keyring::KeyEntry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What a request was granted. It ends with [`settle`](Self::settle) or [`void`](Self::void); one that is dropped ends by
-/// itself: settled as `interrupted` from its last progress if it was [`sent`](Self::sent), else voided. None of these
-/// waits, and none can fail: the place in the journal's queue was taken at admission.
+/// What a request was granted. It ends with [`settle`](Self::settle) or [`void`](Self::void); one that is dropped
+/// ends by itself: settled as `interrupted` from its last progress if it was [`sent`](Self::sent), else voided. None
+/// of these waits, and none can fail: the place in the journal's queue was taken at admission.
 #[must_use = "dropping a hold ends the request"]
 pub struct Hold {
     journal: Arc<Journal>,
@@ -65,8 +65,8 @@ impl Hold {
     }
 
     /// How far the request has got. What was said last is what it is billed by if it ends without being settled; the
-    /// journal has it, too, unless it is busy. For checkpoints (every second, or every few hundred tokens), not for every
-    /// piece of a stream.
+    /// journal has it, too, unless it is busy. For checkpoints (every second, or every few hundred tokens), not for
+    /// every piece of a stream.
     pub fn progress(&mut self, mut progress: Progress) {
         progress.bound();
         let state = &self.journal.state;
@@ -82,9 +82,9 @@ impl Hold {
         self.last_progress = Some(Box::new(progress));
     }
 
-    /// Bills the request: the balance is changed when this returns, the record is on its way to the journal. Who it is
-    /// about (`request_id`, `started_at_ms`, `key_id`), `held_nanos` and `overshoot` are the hold's, whatever the record
-    /// says.
+    /// Bills the request: the balance is changed when this returns, the record is on its way to the journal. Who it
+    /// is about (`request_id`, `started_at_ms`, `key_id`), `held_nanos` and `overshoot` are the hold's, whatever the
+    /// record says.
     pub fn settle(mut self, record: LedgerRecord) -> Journaled {
         self.close(record)
     }

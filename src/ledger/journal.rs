@@ -1,8 +1,8 @@
 //! The writer thread: takes records off a queue and writes what has gathered there as one group.
 //!
 //! The queue has no bound of its own: a request brings the slots for its records, taken at admission, so that what is
-//! promised always fits. A record that cannot be written stays first in line, in the same bytes, until the disk takes it:
-//! a group that a failed write left half on the disk is simply written over.
+//! promised always fits. A record that cannot be written stays first in line, in the same bytes, until the disk takes
+//! it: a group that a failed write left half on the disk is simply written over.
 
 use super::Durability;
 use super::disk::{Disk, DiskFile};
@@ -73,7 +73,8 @@ impl Journal {
     pub(super) fn append(&self, event: Event, notify: Notify) {
         self.state.sent_records.fetch_add(1, Ordering::AcqRel);
         if self.commands.send(Command::Append(event, notify)).is_err() {
-            // The writer has ended: with the ledger, or by a fault. What was journaled before is settled by the next start.
+            // The writer has ended: with the ledger, or by a fault. What was journaled before is settled by the next
+            // start.
             self.state.set_journal_error(Some("the journal is closed".to_owned()));
             tracing::error!("a request ended after the journal was closed; the next start will settle it");
         }

@@ -206,8 +206,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Locks the folder, finishes what was left behind there, loads keys and balances into `keys` (which should be empty)
-    /// and starts to write.
+    /// Locks the folder, finishes what was left behind there, loads keys and balances into `keys` (which should be
+    /// empty) and starts to write.
     ///
     /// # Errors
     /// Somebody else serves from the folder or the store, or one of them cannot be used.
@@ -313,8 +313,8 @@ impl Ledger {
         }
     }
 
-    /// Refuses new requests, waits until the open ones have ended and everything is in the store, and stops. What is not
-    /// finished when `deadline` is over is finished by the next start. True: nothing is left for it.
+    /// Refuses new requests, waits until the open ones have ended and everything is in the store, and stops. What is
+    /// not finished when `deadline` is over is finished by the next start. True: nothing is left for it.
     pub fn shutdown(&self, deadline: Duration) -> bool {
         let state = &self.journal.state;
         let until = Instant::now() + deadline;

@@ -29,8 +29,8 @@ pub struct Recovered {
     pub damage: Vec<String>,
 }
 
-/// Finishes every journal that no living process holds: those in `journal_dir`, and those the store knows of elsewhere on
-/// this machine.
+/// Finishes every journal that no living process holds: those in `journal_dir`, and those the store knows of
+/// elsewhere on this machine.
 pub(super) fn recover(journal_dir: &Path, store: &dyn Store) -> Result<Recovered, LedgerError> {
     let mut recovered = Recovered::default();
     let known = store.writers()?;

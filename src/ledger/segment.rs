@@ -123,7 +123,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Looks for a record behind bytes that are none: if there is one, they were damaged later; if not, they are the end.
+    /// Looks for a record behind bytes that are none: if there is one, they were damaged later; if not, they are the
+    /// end.
     fn resume(&mut self, rest: &[u8], unreadable: Unreadable) -> Step {
         let from = self.at;
         let mut skipped = 1;

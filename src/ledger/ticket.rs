@@ -94,7 +94,7 @@ impl Future for Journaled {
         }
         let mut wakers = self.ticket.wakers.lock();
         // Again under the lock: the journal sets the state first and takes the wakers after.
-        let outcome = Poll::Pending;
+        let outcome = self.ticket.outcome();
         if outcome.is_pending() && !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
             wakers.push(context.waker().clone());
         }

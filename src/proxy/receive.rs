@@ -34,6 +34,9 @@ const NOT_PASSED_ON: [HeaderName; 4] = [
     HeaderName::from_static("openai-organization"),
 ];
 
+/// No answer can be read without these, whatever its `connection` says.
+const FRAMES: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::TRANSFER_ENCODING];
+
 /// The head of an answer is here.
 pub(super) fn head(head: &mut ResponseHeader, session: &Session, exchange: &mut Exchange) -> Result<()> {
     let status = head.status.as_u16();
@@ -122,6 +125,12 @@ fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
 /// Makes the upstream's head fit for the client.
 fn pass_on(head: &mut ResponseHeader, session: &Session, exchange: &Exchange, removes_length: bool) -> Result<()> {
     let Some(attempt) = &exchange.attempt else { return Ok(()) };
+    // What `connection` names concerns this connection alone (RFC 9110, 7.6.1).
+    let options = head.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let options = options.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    for name in options.filter(|name| !FRAMES.contains(name)).collect::<Vec<_>>() {
+        head.remove_header(&name);
+    }
     for name in &NOT_PASSED_ON {
         head.remove_header(name);
     }

@@ -114,7 +114,8 @@ impl SqliteStore {
         })
     }
 
-    /// A file that was removed or replaced can still be written through an open connection, and all of it would be lost.
+    /// A file that was removed or replaced can still be written through an open connection, and all of it would be
+    /// lost.
     fn check_identity(&self) -> Result<()> {
         let missing =
             |what: String| Err(StoreError::new(StoreErrorKind::Missing, format!("{}: {what}", self.path.display())));

@@ -56,137 +56,40 @@ pub struct RejectRow {
 impl RejectCode {
     /// This code's row.
     pub fn row(self) -> RejectRow {
-        use RejectCode::*;
-        let (status, code, message, rejected_by, openai_type, anthropic_type, gemini_status) = match self {
-            AuthMissingToken => (
-                401,
-                "AUTH_MISSING_TOKEN",
-                "Missing API key",
-                Some("auth"),
-                "authentication_error",
-                "authentication_error",
-                "UNAUTHENTICATED",
-            ),
-            AuthInvalidToken => (
-                401,
-                "AUTH_INVALID_TOKEN",
-                "Invalid API key",
-                Some("auth"),
-                "authentication_error",
-                "authentication_error",
-                "UNAUTHENTICATED",
-            ),
-            TokenExpired => (
-                401,
-                "TOKEN_EXPIRED",
-                "Token has expired",
-                Some("auth"),
-                "authentication_error",
-                "authentication_error",
-                "UNAUTHENTICATED",
-            ),
-            QuotaInsufficient => (
-                402,
-                "QUOTA_INSUFFICIENT",
-                "Insufficient quota",
-                Some("quota"),
-                "insufficient_quota",
-                "billing_error",
-                "RESOURCE_EXHAUSTED",
-            ),
-            Forbidden => (
-                403,
-                "FORBIDDEN",
-                "Not allowed",
-                Some("auth"),
-                "permission_error",
-                "permission_error",
-                "PERMISSION_DENIED",
-            ),
-            ModelNotFound => (
-                404,
-                "MODEL_NOT_FOUND",
-                "Model not found",
-                Some("routing"),
-                "invalid_request_error",
-                "not_found_error",
-                "NOT_FOUND",
-            ),
-            NotFound => (
-                404,
-                "NOT_FOUND",
-                "Not found",
-                Some("routing"),
-                "invalid_request_error",
-                "not_found_error",
-                "NOT_FOUND",
-            ),
-            InvalidRequest => (
-                400,
-                "INVALID_REQUEST",
-                "Invalid request",
-                None,
-                "invalid_request_error",
-                "invalid_request_error",
-                "INVALID_ARGUMENT",
-            ),
-            PriceMissing => (
-                400,
-                "PRICE_MISSING",
-                "This model has no price",
-                Some("billing"),
-                "invalid_request_error",
-                "invalid_request_error",
-                "FAILED_PRECONDITION",
-            ),
-            RequestTooLarge => (
-                413,
-                "REQUEST_TOO_LARGE",
-                "Request too large",
-                None,
-                "invalid_request_error",
-                "request_too_large",
-                "INVALID_ARGUMENT",
-            ),
-            RateLimitExceeded => (
-                429,
-                "RATE_LIMIT_EXCEEDED",
-                "Rate limit exceeded",
-                Some("rate_limit"),
-                "rate_limit_error",
-                "rate_limit_error",
-                "RESOURCE_EXHAUSTED",
-            ),
-            UpstreamUnavailable => (
-                503,
-                "UPSTREAM_UNAVAILABLE",
-                "No upstream is available",
-                Some("routing"),
-                "server_error",
-                "overloaded_error",
-                "UNAVAILABLE",
-            ),
-            BillingUnavailable => (
-                503,
-                "BILLING_UNAVAILABLE",
-                "Billing is unavailable",
-                Some("billing"),
-                "server_error",
-                "api_error",
-                "UNAVAILABLE",
-            ),
-            UpstreamTimeout => (
-                504,
-                "UPSTREAM_TIMEOUT",
-                "The upstream did not answer in time",
-                None,
-                "server_error",
-                "timeout_error",
-                "DEADLINE_EXCEEDED",
-            ),
-        };
-        RejectRow { status, code, message, rejected_by, openai_type, anthropic_type, gemini_status }
+        ROWS[self as usize]
     }
+}
+
+/// One row a code, in the order of [`RejectCode`]: status, code, message, who refused, and the types in OpenAI's,
+/// Anthropic's and Gemini's shapes. Kept as a table, hence unformatted.
+#[rustfmt::skip]
+const ROWS: [RejectRow; 14] = [
+    row(401, "AUTH_MISSING_TOKEN", "Missing API key", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
+    row(401, "AUTH_INVALID_TOKEN", "Invalid API key", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
+    row(401, "TOKEN_EXPIRED", "Token has expired", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
+    row(402, "QUOTA_INSUFFICIENT", "Insufficient quota", "quota", ["insufficient_quota", "billing_error", "RESOURCE_EXHAUSTED"]),
+    row(403, "FORBIDDEN", "Not allowed", "auth", ["permission_error", "permission_error", "PERMISSION_DENIED"]),
+    row(404, "MODEL_NOT_FOUND", "Model not found", "routing", ["invalid_request_error", "not_found_error", "NOT_FOUND"]),
+    row(404, "NOT_FOUND", "Not found", "routing", ["invalid_request_error", "not_found_error", "NOT_FOUND"]),
+    row(400, "INVALID_REQUEST", "Invalid request", "", ["invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"]),
+    row(400, "PRICE_MISSING", "This model has no price", "billing", ["invalid_request_error", "invalid_request_error", "FAILED_PRECONDITION"]),
+    row(413, "REQUEST_TOO_LARGE", "Request too large", "", ["invalid_request_error", "request_too_large", "INVALID_ARGUMENT"]),
+    row(429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", "rate_limit", ["rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"]),
+    row(503, "UPSTREAM_UNAVAILABLE", "No upstream is available", "routing", ["server_error", "overloaded_error", "UNAVAILABLE"]),
+    row(503, "BILLING_UNAVAILABLE", "Billing is unavailable", "billing", ["server_error", "api_error", "UNAVAILABLE"]),
+    row(504, "UPSTREAM_TIMEOUT", "The upstream did not answer in time", "", ["server_error", "timeout_error", "DEADLINE_EXCEEDED"]),
+];
+
+/// `by` is empty where nobody refused: the request itself is wrong, or the upstream was too slow.
+const fn row(
+    status: u16,
+    code: &'static str,
+    message: &'static str,
+    by: &'static str,
+    [openai_type, anthropic_type, gemini_status]: [&'static str; 3],
+) -> RejectRow {
+    let rejected_by = if by.is_empty() { None } else { Some(by) };
+    RejectRow { status, code, message, rejected_by, openai_type, anthropic_type, gemini_status }
 }
 
 /// A refusal of one request.
@@ -232,5 +135,21 @@ impl Reject {
 impl From<RejectCode> for Reject {
     fn from(code: RejectCode) -> Self {
         Self::new(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROWS, RejectCode};
+
+    #[test]
+    fn rows_stand_in_the_order_of_their_codes() {
+        assert_eq!(RejectCode::AuthMissingToken.row().code, "AUTH_MISSING_TOKEN");
+        assert_eq!(RejectCode::TokenExpired.row().message, "Token has expired");
+        assert_eq!(RejectCode::QuotaInsufficient.row().status, 402);
+        assert_eq!(RejectCode::InvalidRequest.row().rejected_by, None);
+        assert_eq!(RejectCode::RateLimitExceeded.row().rejected_by, Some("rate_limit"));
+        assert_eq!(RejectCode::UpstreamTimeout.row().code, "UPSTREAM_TIMEOUT");
+        assert_eq!(RejectCode::UpstreamTimeout as usize + 1, ROWS.len());
     }
 }

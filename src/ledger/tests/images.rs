@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SECTOR_BYTES: usize = 512;
 
 /// Crash images that are looked at, times [`scale`].
-const IMAGES: usize = 1_000;
+const IMAGES: usize = 3_000;
 
 /// Requests of a run.
 const THREADS: usize = 4;

@@ -54,7 +54,8 @@ fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
          CASE WHEN spent_nanos > ?3 - excluded.spent_nanos THEN ?3 ELSE spent_nanos + excluded.spent_nanos END",
     )?;
     for (key_id, nanos) in spent {
-        // At the end of the range it stays there, as it does in memory: a batch must never be refused for what is in it.
+        // At the end of the range it stays there, as it does in memory: a batch must never be refused for what is in
+        // it.
         book.execute(params![key_id, nanos, i64::MAX])?;
     }
     Ok(applied)

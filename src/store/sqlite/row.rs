@@ -12,8 +12,9 @@ use uuid::Uuid;
 /// The columns, in the order in which they are written and read.
 pub(super) const COLUMNS: &str = "sequence, request_id, started_at_ms, key_id, key_name, user, group_name, endpoint, \
      dialect, model, upstream, upstream_model, stream, status, outcome, input_tokens, cached_input_tokens, \
-     cache_write_tokens, output_tokens, reasoning_tokens, usage_source, cost_nanos, held_nanos, overshoot, disbelieved, \
-     price_version, price_missing, service_tier, detail, extras, attempts, ttft_ms, duration_ms, error_code, hash";
+     cache_write_tokens, output_tokens, reasoning_tokens, usage_source, cost_nanos, held_nanos, overshoot, \
+     disbelieved, price_version, price_missing, service_tier, detail, extras, attempts, ttft_ms, \
+     duration_ms, error_code, hash";
 
 /// How many there are.
 pub(super) const COLUMNS_COUNT: usize = 35;

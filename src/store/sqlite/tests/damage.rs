@@ -6,7 +6,7 @@ use crate::ledger::{Report, verify};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 /// Flips that are tried, times [`scale`]; each is a database of its own.
-const FLIPS: usize = 250;
+const FLIPS: usize = 1_000;
 
 fn report(store: &SqliteStore, place: &Place) -> Report {
     verify(store, &place.folder.path().join("journal")).unwrap()
