@@ -294,6 +294,9 @@ fn time() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
+    // A failing case is printed whole; no folder of seeds in the project.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     /// The number of cases is PROPTEST_CASES × 32.
     #[test]
     fn agrees_with_the_oracle(row in row(), answers in vec((metered(), time()), 32)) {

@@ -3,113 +3,105 @@
 use super::{book, errors, with};
 use crate::price::{PriceBook, SEED};
 
-/// Each wrong text has one error that begins like this.
+/// The rest of a row, and how the one error of the text begins.
+const MISTAKES: &[(&str, &str)] = &[
+    ("input = -1\noutput = 1", "3:9: m.input: `-1` is negative, expected USD per million tokens"),
+    ("input = 0.0000000001\noutput = 1", "3:9: m.input: `0.0000000001` is more than 9 decimals"),
+    ("input = 1e-10\noutput = 1", "3:9: m.input: `1e-10` is more than 9 decimals"),
+    ("input = nan\noutput = 1", "3:9: m.input: `nan` is not a decimal number"),
+    ("input = inf\noutput = 1", "3:9: m.input: `inf` is not a decimal number"),
+    ("input = 0x10\noutput = 1", "3:9: m.input: expected USD per million tokens"),
+    ("input = \"$2\"\noutput = 1", "3:9: m.input: `$2` is not a decimal number"),
+    (
+        "input = true\noutput = 1",
+        "3:9: m.input: expected USD per million tokens as 2.5 or \"2.5\", with at most nine decimals, found a boolean",
+    ),
+    ("input = 2000000000\noutput = 1", "3:9: m.input: `2000000000` is too large"),
+    ("input = 1", "1:1: m: no `output`, expected USD per million tokens"),
+    ("output = 1", "1:1: m: no `input`, expected"),
+    ("input = 1\noutput = 1\ncached_inptu = 1", "5:1: m.cached_inptu: unknown key, did you mean `cached_input`?"),
+    ("input = 1\noutput = 1\ncached = 1", "5:1: m.cached: unknown key, did you mean `cached_input`?"),
+    (
+        "input = 1\noutput = 1\nmax-output-tokens = 1",
+        "5:1: m.max-output-tokens: unknown key, did you mean `max_output_tokens`?",
+    ),
+    ("input = 1\noutput = 1\nzzz = 1", "5:1: m.zzz: unknown key, expected one of name, provider"),
+    ("input = 1\noutput = 1\ninput = 2", "5:1: duplicate key"),
+    (
+        "input = 1\noutput = 1\ncontext_tokens = 0",
+        "5:18: m.context_tokens: expected a whole number of tokens, at least 1",
+    ),
+    ("input = 1\noutput = 1\nmax_output_tokens = 1.5", "5:21: m.max_output_tokens: expected a whole number of tokens"),
+    ("input = 1\noutput = 1\ndated = 1", "5:9: m.dated: expected true or false, found an integer"),
+    ("input = 1\noutput = 1\nprovider = \"\"", "5:12: m.provider: expected a provider's name"),
+    ("input = 1\noutput = 1\naliases = \"x\"", "5:11: m.aliases: expected an array of names, found a string"),
+    ("input = 1\noutput = 1\naliases = [1]", "5:12: m.aliases: expected a model's name, found an integer"),
+    ("input = 1\noutput = 1\naliases = [\"x\", \"X\"]", "5:17: m.aliases: `X` already has a price since line 5"),
+    ("input = 1\noutput = 1\naliases = [\"M\"]", "5:12: m.aliases: `M` already has a price since line 1"),
+    ("input = 1\noutput = 1\nvalid_from = 2026", "5:14: m.valid_from: expected a date as 2026-12-01"),
+    ("input = 1\noutput = 1\nvalid_from = 2026-12-01T00:00:00", "5:14: m.valid_from: expected a date as 2026-12-01"),
+    ("input = 1\noutput = 1\nvalid_from = \"soon\"", "5:14: m.valid_from: expected a date as 2026-12-01"),
+    (
+        "input = 1\noutput = 1\nbatch = 0.55555",
+        "5:9: m.batch: `0.55555` is more than 4 decimals, expected a multiplier",
+    ),
+    ("input = 1\noutput = 1\nbatch = 1001", "5:9: m.batch: `1001` is too large"),
+    ("input = 1\noutput = 1\nbatch = {}", "5:9: m.batch: no price, expected a multiplier or at least one price"),
+    ("input = 1\noutput = 1\nbatch = { multiplier = 2, input = 1 }", "5:11: m.batch.multiplier: unknown key"),
+    ("input = 1\noutput = 1\nper_request = -1", "5:15: m.per_request: `-1` is negative, expected USD per request"),
+    ("input = 1\noutput = 1\ntiers = [{ input = 1 }]", "5:10: m.tiers: no `above_prompt_tokens`"),
+    ("input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5 }]", "5:10: m.tiers: no price, expected at least one"),
+    (
+        "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5, inputs = 1, input = 2 }]",
+        "5:37: m.tiers.inputs: unknown key, did you mean `input`?",
+    ),
+    (
+        "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5, input = 1 }, { above_prompt_tokens = 5, input = 2 }]",
+        "5:74: m.tiers.above_prompt_tokens: two tiers begin there",
+    ),
+    (
+        "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5, input = 2 }]\nbatch = { input = 1 }",
+        "6:9: m.batch: prices without `tiers` in a row that has some",
+    ),
+    ("input = 1\noutput = 1\nwindows = [{ multiplier = 2 }]", "5:12: m.windows: no `time_zone`"),
+    ("input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\" }]", "5:12: m.windows: no price"),
+    (
+        "input = 1\noutput = 1\nwindows = [{ time_zone = \"Moon\", multiplier = 2 }]",
+        "5:26: m.windows.time_zone: unknown time zone `Moon`",
+    ),
+    (
+        "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, input = 1 }]",
+        "5:49: m.windows.input: beside a `multiplier`",
+    ),
+    (
+        "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, from = \"09:00\" }]",
+        "5:12: m.windows: only one of `from` and `to`",
+    ),
+    (
+        "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, from = \"9\", to = \"10:00\" }]",
+        "5:56: m.windows.from: expected a time of day",
+    ),
+    (
+        "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, from = \"09:00\", to = \"09:00\" }]",
+        "5:12: m.windows: an empty window",
+    ),
+    (
+        "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, days = [\"monday\"] }]",
+        "5:57: m.windows.days: expected days out of mon, tue",
+    ),
+    (
+        "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, days = [] }]",
+        "5:56: m.windows.days: no day",
+    ),
+    (
+        "input = 1\noutput = 1\nflex = { input = 2 }\nwindows = [{ time_zone = \"UTC\", input = 3 }]",
+        "1:1: m: both `windows` and a service tier name prices",
+    ),
+];
+
 #[test]
 fn every_mistake_has_its_place_and_says_what_was_expected() {
-    let cases = [
-        ("input = -1\noutput = 1", "3:9: m.input: `-1` is negative, expected USD per million tokens"),
-        ("input = 0.0000000001\noutput = 1", "3:9: m.input: `0.0000000001` is more than 9 decimals"),
-        ("input = 1e-10\noutput = 1", "3:9: m.input: `1e-10` is more than 9 decimals"),
-        ("input = nan\noutput = 1", "3:9: m.input: `nan` is not a decimal number"),
-        ("input = inf\noutput = 1", "3:9: m.input: `inf` is not a decimal number"),
-        ("input = 0x10\noutput = 1", "3:9: m.input: expected USD per million tokens"),
-        ("input = \"$2\"\noutput = 1", "3:9: m.input: `$2` is not a decimal number"),
-        (
-            "input = true\noutput = 1",
-            "3:9: m.input: expected USD per million tokens as 2.5 or \"2.5\", with at most nine decimals, found a boolean",
-        ),
-        ("input = 2000000000\noutput = 1", "3:9: m.input: `2000000000` is too large"),
-        ("input = 1", "1:1: m: no `output`, expected USD per million tokens"),
-        ("output = 1", "1:1: m: no `input`, expected"),
-        ("input = 1\noutput = 1\ncached_inptu = 1", "5:1: m.cached_inptu: unknown key, did you mean `cached_input`?"),
-        ("input = 1\noutput = 1\ncached = 1", "5:1: m.cached: unknown key, did you mean `cached_input`?"),
-        (
-            "input = 1\noutput = 1\nmax-output-tokens = 1",
-            "5:1: m.max-output-tokens: unknown key, did you mean `max_output_tokens`?",
-        ),
-        ("input = 1\noutput = 1\nzzz = 1", "5:1: m.zzz: unknown key, expected one of name, provider"),
-        ("input = 1\noutput = 1\ninput = 2", "5:1: duplicate key"),
-        (
-            "input = 1\noutput = 1\ncontext_tokens = 0",
-            "5:18: m.context_tokens: expected a whole number of tokens, at least 1",
-        ),
-        (
-            "input = 1\noutput = 1\nmax_output_tokens = 1.5",
-            "5:21: m.max_output_tokens: expected a whole number of tokens",
-        ),
-        ("input = 1\noutput = 1\ndated = 1", "5:9: m.dated: expected true or false, found an integer"),
-        ("input = 1\noutput = 1\nprovider = \"\"", "5:12: m.provider: expected a provider's name"),
-        ("input = 1\noutput = 1\naliases = \"x\"", "5:11: m.aliases: expected an array of names, found a string"),
-        ("input = 1\noutput = 1\naliases = [1]", "5:12: m.aliases: expected a model's name, found an integer"),
-        ("input = 1\noutput = 1\naliases = [\"x\", \"X\"]", "5:17: m.aliases: `X` already has a price since line 5"),
-        ("input = 1\noutput = 1\naliases = [\"M\"]", "5:12: m.aliases: `M` already has a price since line 1"),
-        ("input = 1\noutput = 1\nvalid_from = 2026", "5:14: m.valid_from: expected a date as 2026-12-01"),
-        (
-            "input = 1\noutput = 1\nvalid_from = 2026-12-01T00:00:00",
-            "5:14: m.valid_from: expected a date as 2026-12-01",
-        ),
-        ("input = 1\noutput = 1\nvalid_from = \"soon\"", "5:14: m.valid_from: expected a date as 2026-12-01"),
-        (
-            "input = 1\noutput = 1\nbatch = 0.55555",
-            "5:9: m.batch: `0.55555` is more than 4 decimals, expected a multiplier",
-        ),
-        ("input = 1\noutput = 1\nbatch = 1001", "5:9: m.batch: `1001` is too large"),
-        ("input = 1\noutput = 1\nbatch = {}", "5:9: m.batch: no price, expected a multiplier or at least one price"),
-        ("input = 1\noutput = 1\nbatch = { multiplier = 2, input = 1 }", "5:11: m.batch.multiplier: unknown key"),
-        ("input = 1\noutput = 1\nper_request = -1", "5:15: m.per_request: `-1` is negative, expected USD per request"),
-        ("input = 1\noutput = 1\ntiers = [{ input = 1 }]", "5:10: m.tiers: no `above_prompt_tokens`"),
-        (
-            "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5 }]",
-            "5:10: m.tiers: no price, expected at least one",
-        ),
-        (
-            "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5, inputs = 1, input = 2 }]",
-            "5:37: m.tiers.inputs: unknown key, did you mean `input`?",
-        ),
-        (
-            "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5, input = 1 }, { above_prompt_tokens = 5, input = 2 }]",
-            "5:74: m.tiers.above_prompt_tokens: two tiers begin there",
-        ),
-        (
-            "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 5, input = 2 }]\nbatch = { input = 1 }",
-            "6:9: m.batch: prices without `tiers` in a row that has some",
-        ),
-        ("input = 1\noutput = 1\nwindows = [{ multiplier = 2 }]", "5:12: m.windows: no `time_zone`"),
-        ("input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\" }]", "5:12: m.windows: no price"),
-        (
-            "input = 1\noutput = 1\nwindows = [{ time_zone = \"Moon\", multiplier = 2 }]",
-            "5:26: m.windows.time_zone: unknown time zone `Moon`",
-        ),
-        (
-            "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, input = 1 }]",
-            "5:49: m.windows.input: beside a `multiplier`",
-        ),
-        (
-            "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, from = \"09:00\" }]",
-            "5:12: m.windows: only one of `from` and `to`",
-        ),
-        (
-            "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, from = \"9\", to = \"10:00\" }]",
-            "5:56: m.windows.from: expected a time of day",
-        ),
-        (
-            "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, from = \"09:00\", to = \"09:00\" }]",
-            "5:12: m.windows: an empty window",
-        ),
-        (
-            "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, days = [\"monday\"] }]",
-            "5:57: m.windows.days: expected days out of mon, tue",
-        ),
-        (
-            "input = 1\noutput = 1\nwindows = [{ time_zone = \"UTC\", multiplier = 2, days = [] }]",
-            "5:56: m.windows.days: no day",
-        ),
-        (
-            "input = 1\noutput = 1\nflex = { input = 2 }\nwindows = [{ time_zone = \"UTC\", input = 3 }]",
-            "1:1: m: both `windows` and a service tier name prices",
-        ),
-    ];
-    for (rest, expected) in cases {
+    for (rest, expected) in MISTAKES {
         let found = errors(&format!("[[model]]\nname = \"m\"\n{rest}\n"));
         assert!(found.starts_with(expected), "{rest}\nexpected: {expected}\nfound:    {found}");
         assert_eq!(found.lines().count(), 1, "{rest}\n{found}");

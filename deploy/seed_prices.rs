@@ -65,46 +65,24 @@ const CLASSES: [(&str, &str); 11] = [
 ];
 
 /// The service tiers, with the context that selects them in the crate.
-const SERVICES: [(&str, &str, &str); 3] =
+const SERVICE_TIERS: [(&str, &str, &str); 3] =
     [("batch", "processing", "batch"), ("flex", "service_tier", "flex"), ("priority", "service_tier", "priority")];
 
 /// Names that the crate matches by a pattern, so that they cannot be read off its data. Each goes to the row it matches.
-const FURTHER_NAMES: [(&str, &[&str]); 4] = [
-    (
-        "openai",
-        &["omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-latest", "text-moderation-stable"],
-    ),
-    ("anthropic", &["claude-3-5-sonnet-latest", "claude-3-haiku-20240307"]),
+const FURTHER_NAMES: [(&str, &str); 4] = [
+    ("openai", "omni-moderation-latest omni-moderation-2024-09-26 text-moderation-latest text-moderation-stable"),
+    ("anthropic", "claude-3-5-sonnet-latest claude-3-haiku-20240307"),
     (
         "google",
-        &[
-            "gemini-1.5-flash-001",
-            "gemini-1.5-flash-002",
-            "gemini-1.5-flash-latest",
-            "gemini-1.5-pro-001",
-            "gemini-1.5-pro-002",
-            "gemini-1.5-pro-latest",
-            "gemini-2.0-flash-001",
-            "gemini-2.0-flash-lite-001",
-            "gemini-2.5-flash-lite-preview-06-17",
-            "gemini-2.5-flash-lite-preview-09-2025",
-            "gemini-2.5-pro-preview-03-25",
-            "gemini-2.5-pro-preview-05-06",
-            "gemini-2.5-pro-preview-06-05",
-        ],
+        "gemini-1.5-flash-001 gemini-1.5-flash-002 gemini-1.5-flash-latest gemini-1.5-pro-001 gemini-1.5-pro-002 \
+         gemini-1.5-pro-latest gemini-2.0-flash-001 gemini-2.0-flash-lite-001 gemini-2.5-flash-lite-preview-06-17 \
+         gemini-2.5-flash-lite-preview-09-2025 gemini-2.5-pro-preview-03-25 gemini-2.5-pro-preview-05-06 \
+         gemini-2.5-pro-preview-06-05",
     ),
     (
         "mistral",
-        &[
-            "magistral-medium-latest",
-            "magistral-medium-2506",
-            "magistral-medium-2507",
-            "magistral-medium-2509",
-            "magistral-small-latest",
-            "magistral-small-2506",
-            "magistral-small-2507",
-            "magistral-small-2509",
-        ],
+        "magistral-medium-latest magistral-medium-2506 magistral-medium-2507 magistral-medium-2509 \
+         magistral-small-latest magistral-small-2506 magistral-small-2507 magistral-small-2509",
     ),
 ];
 
@@ -116,80 +94,32 @@ fn is_free(name: &str) -> bool {
     name.ends_with(":free") || name == "moderation"
 }
 
-/// The most tokens of one answer, from the vendors' model pages (October 2026). Families are cut off at a `*`.
-const OUTPUT_TOKENS_MAX: [(u64, &[&str]); 12] = [
-    (
-        4_096,
-        &["gpt-3.5-turbo*", "gpt-4-turbo", "gpt-4o-2024-05-13", "claude-3-haiku", "claude-3-opus*", "claude-3-sonnet"],
-    ),
+/// The most tokens of one answer, from the vendors' model pages (October 2026). A `*` stands for the rest of a name.
+const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
+    (4_096, "gpt-3.5-turbo* gpt-4-turbo gpt-4o-2024-05-13 claude-3-haiku claude-3-opus* claude-3-sonnet"),
     (
         8_192,
-        &[
-            "gpt-4",
-            "claude-3-5-haiku*",
-            "claude-3-5-sonnet",
-            "gemini-1.5-flash",
-            "gemini-1.5-pro",
-            "gemini-2.0-flash*",
-            "deepseek-chat",
-        ],
+        "gpt-4 claude-3-5-haiku* claude-3-5-sonnet gemini-1.5-flash gemini-1.5-pro gemini-2.0-flash* deepseek-chat",
     ),
-    (
-        16_384,
-        &[
-            "gpt-4o",
-            "gpt-4o-mini",
-            "gpt-4o-audio*",
-            "gpt-4o-mini-audio*",
-            "gpt-4o-search*",
-            "chatgpt-4o*",
-            "gpt-audio*",
-        ],
-    ),
-    (32_000, &["claude-opus-4-0", "claude-opus-4-1"]),
-    (32_768, &["gpt-4.1*", "o1-preview"]),
-    (64_000, &["claude-haiku-4-5", "claude-opus-4-5", "claude-sonnet-4-0", "claude-sonnet-4-5", "claude-sonnet-4-6"]),
+    (16_384, "gpt-4o gpt-4o-mini gpt-4o-audio* gpt-4o-mini-audio* gpt-4o-search* chatgpt-4o* gpt-audio*"),
+    (32_000, "claude-opus-4-0 claude-opus-4-1"),
+    (32_768, "gpt-4.1* o1-preview"),
+    (64_000, "claude-haiku-4-5 claude-opus-4-5 claude-sonnet-4-0 claude-sonnet-4-5 claude-sonnet-4-6"),
     (
         65_536,
-        &[
-            "o1-mini",
-            "gemini-2.5-flash",
-            "gemini-2.5-flash-lite",
-            "gemini-2.5-pro",
-            "gemini-3-flash-preview",
-            "gemini-3-pro-preview",
-            "gemini-3.1-pro-preview",
-            "gemini-3.8-flash",
-            "deepseek-reasoner",
-        ],
+        "o1-mini gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro gemini-3-flash-preview gemini-3-pro-preview \
+         gemini-3.1-pro-preview gemini-3.8-flash deepseek-reasoner",
     ),
-    (100_000, &["o1", "o1-pro", "o3*", "o4*", "codex-mini"]),
+    (100_000, "o1 o1-pro o3* o4* codex-mini"),
     (
         128_000,
-        &[
-            "gpt-5",
-            "gpt-5-mini",
-            "gpt-5-nano",
-            "gpt-5.1*",
-            "gpt-5.2*",
-            "gpt-5.3-codex",
-            "gpt-5.4*",
-            "gpt-5.5*",
-            "gpt-5.6*",
-            "gpt-6*",
-            "claude-3-7-sonnet*",
-            "claude-opus-4-6",
-            "claude-opus-4-7",
-            "claude-opus-4-8",
-            "claude-opus-5*",
-            "claude-sonnet-5*",
-            "claude-haiku-5*",
-            "claude-fable*",
-        ],
+        "gpt-5 gpt-5-mini gpt-5-nano gpt-5.1* gpt-5.2* gpt-5.3-codex gpt-5.4* gpt-5.5* gpt-5.6* gpt-6* \
+         claude-3-7-sonnet* claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-opus-5* claude-sonnet-5* \
+         claude-haiku-5* claude-fable*",
     ),
-    (131_072, &["gpt-oss*"]),
-    (272_000, &["gpt-5-pro"]),
-    (384_000, &["deepseek-v4*"]),
+    (131_072, "gpt-oss*"),
+    (272_000, "gpt-5-pro"),
+    (384_000, "deepseek-v4*"),
 ];
 
 type Failure = Box<dyn Error>;
@@ -208,7 +138,7 @@ fn run() -> Result<ExitCode, Failure> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("pricing.toml");
     let before = std::fs::read_to_string(&path)?;
     let (head, tail) = split(&before)?;
-    let (version, data) = crate_data()?;
+    let (version, sellers) = published()?;
     let mut taken = names_of(head)?;
     taken.extend(names_of(tail)?);
     let mut block = format!(
@@ -217,7 +147,8 @@ fn run() -> Result<ExitCode, Failure> {
     );
     let mut count = 0;
     for (seller, provider) in SELLERS {
-        let found = data.iter().find(|found| found["id"] == seller).ok_or_else(|| format!("no provider {seller}"))?;
+        let found =
+            sellers.iter().find(|found| found["id"] == seller).ok_or_else(|| format!("no provider {seller}"))?;
         count += seller_rows(found, seller, provider, &mut taken, &mut block)?;
     }
     let after = format!("{head}{block}\n{END}\n{tail}");
@@ -243,7 +174,7 @@ fn split(text: &str) -> Result<(&str, &str), Failure> {
 }
 
 /// The version of the crate that this build uses, and its providers.
-fn crate_data() -> Result<(String, Vec<Value>), Failure> {
+fn published() -> Result<(String, Vec<Value>), Failure> {
     let tool = |name: &str| std::env::var(name.to_uppercase()).unwrap_or_else(|_| name.into());
     // For this platform only: crates of other platforms need not be on this machine.
     let about = printed(Command::new(tool("rustc")).arg("-vV"))?;
@@ -256,8 +187,8 @@ fn crate_data() -> Result<(String, Vec<Value>), Failure> {
     let packages = metadata["packages"].as_array().ok_or("no packages")?;
     let package = packages.iter().find(|package| package["name"] == "genai-prices").ok_or("no genai-prices")?;
     let manifest = PathBuf::from(package["manifest_path"].as_str().ok_or("no path")?);
-    let data = std::fs::read(manifest.with_file_name("data").join("prices.json"))?;
-    Ok((package["version"].as_str().unwrap_or_default().into(), serde_json::from_slice(&data)?))
+    let prices = std::fs::read(manifest.with_file_name("data").join("prices.json"))?;
+    Ok((package["version"].as_str().unwrap_or_default().into(), serde_json::from_slice(&prices)?))
 }
 
 fn printed(command: &mut Command) -> Result<Vec<u8>, Failure> {
@@ -338,8 +269,8 @@ fn seller_rows(
 fn row_names(model: &Value, seller: &str, id: &str, mut free: impl FnMut(&str) -> bool) -> Vec<String> {
     let mut candidates = vec![id.to_owned()];
     literals(&model["match"], &mut candidates);
-    let further = FURTHER_NAMES.iter().filter(|(of, _)| *of == seller).flat_map(|(_, names)| names.iter());
-    candidates.extend(further.map(|name| (*name).to_owned()));
+    let further = FURTHER_NAMES.iter().filter(|(of, _)| *of == seller).flat_map(|(_, names)| names.split_whitespace());
+    candidates.extend(further.map(str::to_owned));
     let mut seen = BTreeSet::new();
     candidates.retain(|name| {
         let whole = name.ends_with(|last: char| last.is_ascii_alphanumeric());
@@ -389,7 +320,7 @@ fn output_tokens_max(seller: &str, id: &str) -> Option<u64> {
     let own = SELLERS.iter().any(|(of, provider)| *of == seller && provider.is_none());
     OUTPUT_TOKENS_MAX
         .iter()
-        .find(|(_, families)| own && families.iter().any(|family| fits(family)))
+        .find(|(_, families)| own && families.split_whitespace().any(fits))
         .map(|(tokens, _)| *tokens)
 }
 
@@ -415,7 +346,7 @@ struct Tariff {
     prices: Prices,
     /// `per_request` and `web_search_per_thousand`.
     once: BTreeMap<&'static str, u64>,
-    services: Vec<(&'static str, Prices)>,
+    service_tiers: Vec<(&'static str, Prices)>,
     windows: Vec<(String, String, Prices)>,
     weekdays: bool,
     /// Keys of the crate that cannot be said.
@@ -465,7 +396,7 @@ fn tariff(model: &Value, date: &str) -> Result<Tariff, Failure> {
         tariff.windows.push((start, end, read_prices(&window["prices"], &mut BTreeSet::new())?.0));
     }
     tariff.weekdays = model["id"].as_str().is_some_and(|id| WEEKDAY_WINDOWS.contains(&id));
-    for (service, key, value) in SERVICES {
+    for (service, key, value) in SERVICE_TIERS {
         let mut merged = Prices::new();
         let own = |variant: &&Value| {
             variant["when"].as_object().is_some_and(|when| when.len() == 1) && variant["when"][key] == value
@@ -476,7 +407,7 @@ fn tariff(model: &Value, date: &str) -> Result<Tariff, Failure> {
             }
         }
         if !merged.is_empty() {
-            tariff.services.push((service, merged));
+            tariff.service_tiers.push((service, merged));
         }
     }
     Ok(tariff)
@@ -541,7 +472,7 @@ impl Tariff {
         if !tiers.is_empty() {
             lines.push(format!("tiers = [{}]", tiers.join(", ")));
         }
-        for (service, own) in &self.services {
+        for (service, own) in &self.service_tiers {
             match self.multiplier(own) {
                 Some(10_000) => {}
                 Some(multiplier) => lines.push(format!("{service} = {}", decimal(multiplier, 4))),
