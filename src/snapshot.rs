@@ -128,8 +128,8 @@ pub struct Upstream {
     pub breaker: Arc<Breaker>,
     /// How fast and how reliable it was lately; kept likewise.
     pub observed: Arc<Observed>,
-    /// The host's addresses.
-    pub addresses: Addresses,
+    /// The host's addresses; kept likewise.
+    pub addresses: Arc<Addresses>,
     /// Keeps its pooled connections apart from other accounts'.
     pub group_key: u64,
 }

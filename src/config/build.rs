@@ -7,7 +7,7 @@ use crate::dialect::answer::ListedModel;
 use crate::plugins::PLUGINS;
 use crate::price::{Price, PriceBook};
 use crate::provider::{self, Provider};
-use crate::proxy::{Addresses, Fragments};
+use crate::proxy::Fragments;
 use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
 use http::HeaderValue;
 use secrecy::ExposeSecret;
@@ -115,7 +115,7 @@ fn upstream(
         headers: row.headers.clone(),
         breaker,
         observed: before.map_or_else(Arc::default, |before| before.observed.clone()),
-        addresses: Addresses::default(),
+        addresses: before.map_or_else(Arc::default, |before| before.addresses.clone()),
         group_key,
     })
 }

@@ -177,7 +177,7 @@ pub(super) fn routing(top: &Section<'_>, strategies: &[&str]) -> Routing {
     let on_disconnect = [("drain", OnClientDisconnect::Drain), ("abort", OnClientDisconnect::Abort)];
     Routing {
         strategy: section.choice("strategy", &words, default.strategy.as_str()).to_string(),
-        attempts_max: section.number("attempts_max", 1..=100, default.attempts_max),
+        attempts_max: section.number("attempts_max", 1..=16, default.attempts_max),
         connect_timeout_ms: time("connect_timeout_ms", default.connect_timeout_ms),
         first_token_timeout_ms: time("first_token_timeout_ms", default.first_token_timeout_ms),
         response_timeout_ms: time("response_timeout_ms", default.response_timeout_ms),

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::proxy::Shared;
 use crate::store::Store;
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use reload::Reload;
@@ -23,7 +24,7 @@ const LOOKS_TO_WRITE_ACCESSED: u32 = 20;
 
 /// The background work of one gateway.
 pub struct Jobs {
-    reload: parking_lot::Mutex<Option<Reload>>,
+    reload: Arc<Mutex<Reload>>,
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
 }
@@ -32,14 +33,14 @@ impl Jobs {
     /// Work for a gateway that was built from `config`.
     pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
         let reload = Reload::new(config, sources, ports, shared.clone());
-        Self { reload: parking_lot::Mutex::new(Some(reload)), store, shared }
+        Self { reload: Arc::new(Mutex::new(reload)), store, shared }
     }
 }
 
 #[async_trait]
 impl BackgroundService for Jobs {
     async fn start(&self, mut shutdown: ShutdownWatch) {
-        let Some(mut reload) = self.reload.lock().take() else { return };
+        let reload = self.reload.clone();
         let mut hangup = signal(SignalKind::hangup()).ok();
         let mut looks = 0_u32;
         loop {
@@ -50,20 +51,19 @@ impl BackgroundService for Jobs {
             };
             looks = looks.wrapping_add(1);
             let (store, shared) = (self.store.clone(), self.shared.clone());
-            let worked = tokio::task::spawn_blocking(move || {
+            let keys = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);
                 if looks.is_multiple_of(LOOKS_TO_WRITE_ACCESSED) {
                     write_accessed(&*store, &shared);
                 }
-                reload.look(asked);
-                reload
             });
-            match worked.await {
-                Ok(back) => reload = back,
-                Err(error) => {
-                    tracing::error!("background work ended: {error}");
-                    return;
-                }
+            let files = tokio::task::spawn_blocking({
+                let reload = reload.clone();
+                move || reload.lock().look(asked)
+            });
+            // A panic in one look must not end the next ones: a disabled key would stay in force.
+            for error in [keys.await.err(), files.await.err()].into_iter().flatten() {
+                tracing::error!("background work failed: {error}");
             }
         }
     }

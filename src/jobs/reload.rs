@@ -75,13 +75,15 @@ impl Reload {
             }
             None => self.config.clone(),
         };
+        // Before the file is read: what changes while it is, is seen at the next look.
+        let prices_stamp = Stamp::of(&config.pricing.file);
         let prices = serve::load_prices(&config, self.sources.default_prices)?;
         let before = self.shared.snapshot.load();
         let snapshot = config::build(&config, Arc::new(prices), &self.ports, Some(&before))
             .map_err(|errors| serve::listed(&errors))?;
         self.shared.snapshot.store(Arc::new(snapshot));
         self.name_what_needs_a_restart(&config);
-        self.prices_stamp = Stamp::of(&config.pricing.file);
+        self.prices_stamp = prices_stamp;
         self.config = config;
         Ok(())
     }

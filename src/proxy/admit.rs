@@ -12,9 +12,9 @@ use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
 use crate::snapshot::Route;
 use bytes::Bytes;
-use http::{StatusCode, header};
-use pingora::Result;
+use http::{HeaderMap, StatusCode, header};
 use pingora::proxy::Session;
+use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,12 +41,15 @@ pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Res
             exchange.admitted = Some(*admitted);
             Ok(false)
         }
-        Ok(Admission::Reply(reply)) => reject::respond(session, exchange, reply).await.map(|()| true),
-        Err(refusal) => reject::reject(session, exchange, refusal).await.map(|()| true),
+        Ok(Admission::Reply(reply)) => {
+            reject::respond(session, exchange, reply).await.map_err(Error::into_down).map(|()| true)
+        }
+        Err(refusal) => reject::reject(session, exchange, refusal).await.map_err(Error::into_down).map(|()| true),
     }
 }
 
 async fn admission(session: &mut Session, exchange: &mut Exchange) -> Result<Admission, Reject> {
+    exchange.client = client_address(session, exchange);
     let request = session.req_header();
     if let Some(reply) = own_page(exchange, &request.method, request.uri.path()) {
         return Ok(Admission::Reply(reply));
@@ -61,6 +64,7 @@ async fn admission(session: &mut Session, exchange: &mut Exchange) -> Result<Adm
         Called::Answered(reply) => return Ok(Admission::Reply(reply)),
     };
     let target = target?;
+    refuse_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {
         return models::list(exchange, &target, &key.key()).map(Admission::Reply);
     }
@@ -71,6 +75,20 @@ async fn admission(session: &mut Session, exchange: &mut Exchange) -> Result<Adm
     let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
     admit_model(exchange, target, facts, key, body).map(|admitted| Admission::Forward(Box::new(admitted)))
+}
+
+/// `Connection` may name fields that end here. Of the usual ones Pingora takes care; one that names another field would be
+/// refused by it later, when the request is held already.
+fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
+    const USUAL: [&str; 8] =
+        ["close", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "proxy-connection"];
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    for name in named.flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty()) {
+        if !USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(name)) {
+            return Err(Reject::new(RejectCode::InvalidRequest).message("The `Connection` field names another field"));
+        }
+    }
+    Ok(())
 }
 
 /// The pages that need no key.
@@ -99,7 +117,7 @@ async fn run_plugins(session: &Session, exchange: &Exchange) -> Result<Called, R
         path: request.uri.path(),
         query: request.uri.query(),
         headers: &request.headers,
-        client: client_address(session, exchange),
+        client: exchange.client,
         key: None,
     };
     for plugin in &exchange.snapshot.plugins.request {

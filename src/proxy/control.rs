@@ -2,8 +2,8 @@
 //! client is still there. The filters (synchronous) decide; the wrapper (`downstream.rs`, asynchronous) acts.
 
 use parking_lot::{Mutex, MutexGuard};
-use pingora::Result;
 use pingora::protocols::http::ServerSession;
+use pingora::{Error, Result};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -89,7 +89,13 @@ pub(super) struct State {
     pub(super) committed: bool,
     pub(super) gate: Option<Gate>,
     /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
-    settled: bool,
+    pub(super) settled: bool,
+    /// A filter that cannot fail itself found this: the wrapper fails instead.
+    pub(super) verdict: Option<Box<Error>>,
+    /// An answer without a body may go out as it is.
+    pub(super) passes_bodiless: bool,
+    /// The client got bytes of the answer.
+    delivered: bool,
     pub(super) gone: Option<Gone>,
     /// The client left, and reading on is not wanted or has no place.
     pub(super) aborted: bool,
@@ -156,6 +162,9 @@ impl Control {
             committed: false,
             gate: None,
             settled: false,
+            verdict: None,
+            passes_bodiless: false,
+            delivered: false,
             gone: None,
             aborted: false,
             returned: None,
@@ -171,6 +180,8 @@ impl Control {
         let mut state = self.state();
         state.attempt += 1;
         state.gate = None;
+        state.verdict = None;
+        state.passes_bodiless = false;
         state.released = false;
         let now = Instant::now();
         state.deadline = now + limit;
@@ -198,9 +209,35 @@ impl Control {
         self.state().deadline = Instant::now() + limit;
     }
 
-    /// The next bytes wait for this.
+    /// The next bytes wait for this, and for what they waited for already.
     pub(super) fn gate(&self, gate: Gate) {
-        self.state().gate = Some(gate);
+        let mut state = self.state();
+        state.gate = Some(match state.gate.take() {
+            None => gate,
+            Some(earlier) => Box::pin(async move {
+                earlier.await?;
+                gate.await
+            }),
+        });
+    }
+
+    /// The answer failed where no filter can say so.
+    pub(super) fn fail(&self, error: Box<Error>) {
+        self.state().verdict = Some(error);
+    }
+
+    /// An answer without a body may go out as it is: there is no other candidate.
+    pub(super) fn pass_bodiless(&self) {
+        self.state().passes_bodiless = true;
+    }
+
+    /// The client got bytes of the answer.
+    pub(super) fn note_delivered(&self) {
+        self.state().delivered = true;
+    }
+
+    pub(super) fn delivered(&self) -> bool {
+        self.state().delivered
     }
 
     /// Whether another attempt is still possible: no byte went out and the client waits.

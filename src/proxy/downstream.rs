@@ -6,6 +6,7 @@
 //! It rests on one hidden trait of Pingora 0.9.1 (`custom::server::Session`), which is why the version is pinned.
 
 use super::control::{Control, Gate};
+use super::receive::ANSWER_CUT;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{FutureExt, Stream};
@@ -53,7 +54,8 @@ pub(super) fn uninstall(session: &mut Session, control: &Control) {
         return;
     }
     drop(std::mem::replace(&mut session.downstream_session, placeholder()));
-    if let Some(inner) = control.state().returned.take() {
+    let returned = control.state().returned.take();
+    if let Some(inner) = returned {
         session.downstream_session = inner;
     }
 }
@@ -128,14 +130,25 @@ impl Downstream {
 
     /// Takes in a batch before the first byte went out. `None`: nothing may go out yet.
     fn hold(&mut self, tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
+        let (settled, passes_bodiless) = {
+            let state = self.control.state();
+            (state.settled, state.passes_bodiless)
+        };
         for task in tasks {
             match task {
+                // The terminal event came before: the answer is whole, only its end is missing.
+                HttpTask::Failed(_) if settled => self.held.push(HttpTask::Done),
                 HttpTask::Failed(error) => {
                     self.held.clear();
                     return Err(error);
                 }
                 // 103 and the like belong to the provider's connection, not to the answer.
                 HttpTask::Header(head, _) if head.status.is_informational() && head.status != 101 => {}
+                // No filter sees the end of an answer without a body, so it is judged here.
+                HttpTask::Header(_, true) if !settled && !passes_bodiless => {
+                    return Error::e_explain(ANSWER_CUT, "an answer without a body").map_err(Error::into_up);
+                }
+                HttpTask::Body(None, false) => {}
                 task => {
                     self.held_bytes += body_bytes(&task);
                     self.held.push(task);
@@ -183,14 +196,31 @@ impl Downstream {
         };
         match written {
             Err(error) if *error.esource() != ErrorSource::Upstream && is_disconnect(&error) => self.left(error),
+            Ok(()) => {
+                self.control.note_delivered();
+                Ok(())
+            }
             written => written,
         }
     }
 
+    /// What was held and could not go out with the head goes first.
+    fn after_held(&mut self, tasks: Vec<HttpTask>) -> Vec<HttpTask> {
+        if self.held.is_empty() {
+            return tasks;
+        }
+        let mut all = std::mem::take(&mut self.held);
+        all.extend(tasks);
+        all
+    }
+
     /// The hold time is over and nothing came: what is held goes out. Runs inside a `select!` arm, so it must survive
-    /// being dropped at an await: HTTP/1 resumes queued tasks; HTTP/2 is written at once or the client counts as gone.
+    /// being dropped at an await: HTTP/1 resumes queued tasks; on HTTP/2 the head is written at once and the rest goes
+    /// with the next piece.
     async fn flush_held(&mut self) -> Result<()> {
-        if let Some(mut gate) = self.control.state().gate.take() {
+        self.forget_earlier_attempt();
+        let gate = self.control.state().gate.take();
+        if let Some(mut gate) = gate {
             if let Some(passed) = (&mut gate).now_or_never() {
                 passed?;
             } else {
@@ -202,22 +232,40 @@ impl Downstream {
             }
         }
         self.commit();
-        let held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.held);
         if matches!(self.inner(), ServerSession::H1(_)) {
             for task in held {
                 self.inner_mut().send_downstream_proxy_task(task);
             }
-            return self.inner_mut().write_downstream_proxy_tasks().await.map(|_| ());
+            self.control.note_delivered();
+            return self.resume_write().await;
         }
+        self.held = held.split_off(1);
         match self.inner_mut().response_duplex_vec(held).now_or_never() {
-            Some(written) => written.map(|_| ()),
-            None => Error::e_explain(ErrorType::WriteTimedout, "the client takes no bytes").map_err(Error::into_down),
+            Some(Ok(_)) => {
+                self.control.note_delivered();
+                Ok(())
+            }
+            Some(Err(error)) => self.left(error),
+            None => {
+                let error = Error::explain(ErrorType::WriteTimedout, "the client takes no bytes");
+                self.left(error.into_down())
+            }
+        }
+    }
+
+    /// Goes on with a write that was interrupted.
+    async fn resume_write(&mut self) -> Result<()> {
+        match self.inner_mut().write_downstream_proxy_tasks().await {
+            Ok(_) => Ok(()),
+            Err(error) => self.left(error),
         }
     }
 
     fn commit(&mut self) {
-        self.control.state().committed = true;
-        self.body = Bytes::new();
+        if !std::mem::replace(&mut self.control.state().committed, true) {
+            self.body = Bytes::new();
+        }
     }
 
     /// Counts what came in for a client that left.
@@ -248,8 +296,9 @@ impl Downstream {
 
     /// One wait of [`CustomSession::read_body_or_idle`]: the client moves, or the timer fires.
     async fn wait(&mut self) -> Result<()> {
-        if self.inner().has_pending_downstream_proxy_tasks() {
-            self.inner_mut().write_downstream_proxy_tasks().await?;
+        let gone = self.control.client_gone();
+        if !gone && self.inner().has_pending_downstream_proxy_tasks() {
+            self.resume_write().await?;
         }
         let (wake, gone) = {
             let state = self.control.state();
@@ -275,10 +324,8 @@ impl Downstream {
                 None => {}
             }
         }
-        if self.check_deadlines()?
-            && let Err(error) = self.flush_held().await
-        {
-            self.left(error)?;
+        if self.check_deadlines()? {
+            self.flush_held().await?;
         }
         Ok(())
     }
@@ -325,8 +372,12 @@ impl CustomSession for Downstream {
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
         self.forget_earlier_attempt();
+        let verdict = self.control.state().verdict.take();
+        if let Some(error) = verdict {
+            return Err(error);
+        }
         let tasks = if self.control.committed() {
-            tasks
+            self.after_held(tasks)
         } else {
             match self.hold(tasks)? {
                 Some(tasks) => tasks,
@@ -354,11 +405,14 @@ impl CustomSession for Downstream {
         Ok(end)
     }
 
+    /// Only our own refusals come this way; Pingora closes the connection after them.
     async fn write_response_header(&mut self, head: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        self.inner_mut().set_keepalive(None);
         self.inner_mut().write_response_header(head).await
     }
 
     async fn write_response_header_ref(&mut self, head: &ResponseHeader, _end: bool) -> Result<()> {
+        self.inner_mut().set_keepalive(None);
         self.inner_mut().write_response_header_ref(head).await
     }
 

@@ -14,6 +14,7 @@ use crate::ledger::Hold;
 use crate::price::Price;
 use crate::snapshot::{Route, Snapshot, Upstream};
 use bytes::{Bytes, BytesMut};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tollgate_plugin_api::{Metered, Reject, RejectCode};
@@ -27,6 +28,8 @@ pub struct Exchange {
     pub(super) request_id: Uuid,
     pub(super) started: Instant,
     pub(super) started_at_ms: i64,
+    /// Who calls, as far as trusted proxies tell.
+    pub(super) client: Option<IpAddr>,
     /// The dialect in which refusals are worded.
     pub(super) dialect: DialectId,
     /// Set when the session wrapper is in place.
@@ -159,10 +162,9 @@ pub(super) struct ErrorAnswer {
     pub(super) retry_after: Option<String>,
 }
 
-/// When progress was last journaled.
-#[derive(Default)]
+/// When progress was last journaled, or could have been.
 pub(super) struct Checkpoint {
-    pub(super) at: Option<Instant>,
+    pub(super) at: Instant,
     pub(super) delivered_bytes: u64,
 }
 
@@ -174,6 +176,7 @@ impl Exchange {
             request_id: Uuid::now_v7(),
             started: Instant::now(),
             started_at_ms: unix_ms(),
+            client: None,
             dialect: DialectId::OpenAi,
             control: None,
             admitted: None,
@@ -198,7 +201,8 @@ impl Exchange {
 
     /// Whether another attempt may follow: nothing went out, the client waits, attempts are left.
     pub(super) fn may_fail_over(&self) -> bool {
-        self.attempts.count < self.snapshot.routing.attempts_max
+        !self.settled
+            && self.attempts.count < self.snapshot.routing.attempts_max
             && self.control.as_ref().is_some_and(Control::untouched)
     }
 

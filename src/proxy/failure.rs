@@ -4,7 +4,7 @@
 use super::control::Control;
 use super::downstream::{self, UPSTREAM_SILENT};
 use super::exchange::Exchange;
-use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
+use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
@@ -13,24 +13,32 @@ use crate::dialect::answer;
 use bytes::Bytes;
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, Session};
+use pingora::upstreams::peer::Peer;
 use pingora::{Error, ErrorSource, ErrorType};
 use std::sync::Arc;
+use std::time::Duration;
 use tollgate_plugin_api::{KeyHandle, Metered, Reject, RejectCode, Summary};
 
+/// A pooled connection that is dead says so at once; later, the upstream may have worked on the request already.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
+
 /// The connection to an upstream failed: the next candidate's turn.
-pub(super) fn while_connecting(_peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
+pub(super) fn while_connecting(peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
+    let address = peer.address().as_inet().copied();
+    let elsewhere = exchange.attempt.as_ref().zip(address);
+    if elsewhere.is_some_and(|(attempt, address)| attempt.upstream.addresses.mark_bad(address)) {
+        // Another address of the same host: the same candidate again, not counted.
+        again(exchange);
+        error.set_retry(true);
+        return error;
+    }
     fail(exchange, &error);
     error.set_retry(route::has_next(exchange));
     error
 }
 
 /// The exchange with an upstream failed: the next candidate's turn, if nothing went out yet.
-pub(super) fn while_proxying(
-    _peer: &HttpPeer,
-    exchange: &mut Exchange,
-    mut error: Box<Error>,
-    reused: bool,
-) -> Box<Error> {
+pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
     if *error.etype() == UPSTREAM_SILENT {
         // The proxy loop takes what comes from the client's side for the client's fault.
         error.as_up();
@@ -41,17 +49,23 @@ pub(super) fn while_proxying(
     }
     let untouched = exchange.control.as_ref().is_some_and(Control::untouched);
     let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
-    if reused && untouched && !answered && is_stale(&error) && !exchange.attempts.stale_connection {
+    let soon = exchange.attempt.as_ref().is_some_and(|attempt| attempt.started.elapsed() < STALE_WITHIN);
+    if reused && soon && untouched && !answered && is_stale(&error) && !exchange.attempts.stale_connection {
         // A pooled connection that the upstream had closed meanwhile: the same candidate again, not counted.
         exchange.attempts.stale_connection = true;
-        exchange.attempts.count -= 1;
-        exchange.attempts.next = exchange.attempt.take().map(|attempt| attempt.pick);
+        again(exchange);
         error.set_retry(true);
         return error;
     }
     fail(exchange, &error);
     error.set_retry(route::has_next(exchange));
     error
+}
+
+/// The same candidate once more, as if the attempt had not been.
+fn again(exchange: &mut Exchange) {
+    exchange.attempts.count -= 1;
+    exchange.attempts.next = exchange.attempt.take().map(|attempt| attempt.pick);
 }
 
 fn is_stale(error: &Error) -> bool {
@@ -65,6 +79,7 @@ fn is_stale(error: &Error) -> bool {
 fn fail(exchange: &mut Exchange, error: &Error) {
     if matches!(*error.etype(), ATTEMPT_FAILED | ANSWER_CUT) {
         exchange.attempts.timed_out = false;
+        receive::judge_bodiless(exchange);
         return;
     }
     let timed_out = is_timeout(error.etype());
@@ -152,18 +167,43 @@ async fn break_off(session: &mut Session, exchange: &mut Exchange) {
     }
 }
 
+/// One line for each request, with TOLLGATE_LOG=access=info.
+fn access_line(session: &Session, exchange: &Exchange) {
+    if !tracing::enabled!(target: "access", tracing::Level::INFO) {
+        return;
+    }
+    let request = session.req_header();
+    tracing::info!(
+        target: "access",
+        request_id = %exchange.request_id,
+        client = exchange.client.map(tracing::field::display),
+        method = %request.method,
+        path = request.uri.path(),
+        key = exchange.admitted.as_ref().map(|admitted| admitted.key.key().name.clone()),
+        status = session.response_written().map_or(0, |head| head.status.as_u16()),
+        rejected = exchange.rejected.map(|code| code.row().code),
+        duration_ms = exchange.elapsed_ms(),
+    );
+}
+
 /// The last step, always: settles what is not settled, tells the plugins, gives Pingora its session back.
 pub(super) async fn logging(session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
     let end = match (error, exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref())) {
         // An answer without a body never passes the body filter.
-        (None, Some(answer)) if answer.status >= 400 => End::Refused(answer.status),
+        (None, Some(answer)) if answer.error.is_some() => End::Refused(answer.status),
         (None, Some(_)) => End::Whole,
         (Some(error), Some(_)) if *error.esource() == ErrorSource::Upstream => End::Broken,
         _ => End::Aborted,
     };
+    match end {
+        End::Refused(_) => receive::judge_bodiless(exchange),
+        End::Whole => route::judge_success(exchange),
+        _ => {}
+    }
     if let Some(gate) = settle::settle(exchange, end) {
         let _ = gate.await;
     }
+    access_line(session, exchange);
     for plugin in &exchange.snapshot.plugins.logging {
         let request_id = exchange.request_id_text();
         let status = session.response_written().map_or(0, |head| head.status.as_u16());

@@ -10,7 +10,7 @@ use pingora::{Error, ErrorType, OrErr, Result};
 
 /// Fields of the client's request that stay here: credentials, what belongs to its connection with us, what tells who
 /// it is, and what we say ourselves. Everything else goes along: vendors read many fields of their own.
-const NOT_FORWARDED: [&str; 33] = [
+const NOT_FORWARDED: [&str; 31] = [
     "authorization",
     "x-api-key",
     "x-goog-api-key",
@@ -34,11 +34,9 @@ const NOT_FORWARDED: [&str; 33] = [
     "http2-settings",
     "forwarded",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
     "x-real-ip",
+    "true-client-ip",
+    "ocp-apim-subscription-key",
     "origin",
     "referer",
     "idempotency-key",
@@ -46,7 +44,8 @@ const NOT_FORWARDED: [&str; 33] = [
     "range",
 ];
 /// Everything that begins so is of some proxy in front of us, of a browser, or ours.
-const NOT_FORWARDED_PREFIXES: [&str; 6] = ["cf-", "sec-", "x-tollgate-", "x-amzn-", "x-envoy-", "proxy-"];
+const NOT_FORWARDED_PREFIXES: [&str; 8] =
+    ["cf-", "sec-", "x-tollgate-", "x-amzn-", "x-envoy-", "proxy-", "x-forwarded-", "x-auth-request-"];
 
 /// Turns the client's head into ours.
 pub(super) fn request_head(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {

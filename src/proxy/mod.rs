@@ -9,6 +9,7 @@ mod downstream;
 mod exchange;
 mod failure;
 mod forward;
+mod head;
 mod mask;
 mod models;
 mod peer;
@@ -25,6 +26,7 @@ pub use shared::Shared;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::HttpPeer;
@@ -94,7 +96,7 @@ impl ProxyHttp for Gateway {
         head: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if head.status.is_informational() { Ok(()) } else { receive::head(head, session, exchange) }
+        if head.status.is_informational() { Ok(()) } else { head::answer_head(head, session, exchange) }
     }
 
     fn response_body_filter(
@@ -105,6 +107,15 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
         receive::body(body, end, exchange).map(|()| None)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        _trailers: &mut HeaderMap,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Bytes>> {
+        Ok(receive::trailers(exchange))
     }
 
     fn fail_to_connect(
@@ -119,13 +130,13 @@ impl ProxyHttp for Gateway {
 
     fn error_while_proxy(
         &self,
-        peer: &HttpPeer,
+        _peer: &HttpPeer,
         _session: &mut Session,
         error: Box<Error>,
         exchange: &mut Exchange,
         reused: bool,
     ) -> Box<Error> {
-        failure::while_proxying(peer, exchange, error, reused)
+        failure::while_proxying(exchange, error, reused)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
@@ -134,6 +145,12 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
         failure::logging(session, error, exchange).await;
+    }
+
+    /// Pingora's own one has the query, and in it may be the caller's credential.
+    fn request_summary(&self, session: &Session, exchange: &Exchange) -> String {
+        let request = session.req_header();
+        format!("{} {} {}", exchange.request_id, request.method, request.uri.path())
     }
 
     fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, error: &Error) -> bool {

@@ -1,6 +1,7 @@
 //! From an upstream to a Pingora peer. Names are resolved off Pingora's path (its own resolver blocks and panics), kept,
 //! and refreshed in the background.
 
+use super::exchange::now_ms;
 use crate::snapshot::Upstream;
 use arc_swap::ArcSwapOption;
 use pingora::Result;
@@ -8,11 +9,13 @@ use pingora::prelude::HttpPeer;
 use pingora::{Error, ErrorType};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Addresses older than this are looked up again, beside the request that noticed.
 const FRESH_FOR: Duration = Duration::from_secs(30);
+/// An address that did not connect is passed over for so long, while the host has another one.
+const BAD_FOR_MS: u64 = 60_000;
 /// A pooled connection that idles longer is closed.
 const POOLED_IDLE_MAX: Duration = Duration::from_secs(90);
 /// A write that an upstream does not take for this long fails.
@@ -31,8 +34,32 @@ pub struct Addresses {
 }
 
 struct Resolved {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     at: Instant,
+}
+
+struct Address {
+    socket: SocketAddr,
+    /// Unix time in milliseconds until which it is passed over; 0: it is not.
+    bad_until_ms: AtomicU64,
+}
+
+impl Addresses {
+    /// No connection to this address: it is passed over for a while. True: there is another one to try.
+    pub(super) fn mark_bad(&self, address: SocketAddr) -> bool {
+        let now_ms = now_ms();
+        let Some(known) = self.known.load_full() else { return false };
+        for known in known.addresses.iter().filter(|known| known.socket == address) {
+            known.bad_until_ms.store(now_ms + BAD_FOR_MS, Ordering::Relaxed);
+        }
+        known.addresses.iter().any(|known| known.is_good(now_ms))
+    }
+}
+
+impl Address {
+    fn is_good(&self, now_ms: u64) -> bool {
+        self.bad_until_ms.load(Ordering::Relaxed) <= now_ms
+    }
 }
 
 /// The peer for one attempt.
@@ -90,14 +117,28 @@ async fn resolve(upstream: &Upstream, limit: Duration) -> Result<Arc<Resolved>> 
     if found.is_empty() {
         return Error::e_explain(ErrorType::ConnectError, format!("{}: no address", upstream.host));
     }
-    let resolved = Arc::new(Resolved { addresses: found, at: Instant::now() });
+    let before = upstream.addresses.known.load_full();
+    let bad_until_ms = |socket: &SocketAddr| {
+        let before = before.as_ref()?.addresses.iter().find(|before| before.socket == *socket)?;
+        Some(before.bad_until_ms.load(Ordering::Relaxed))
+    };
+    let addresses = found
+        .into_iter()
+        .map(|socket| Address { bad_until_ms: bad_until_ms(&socket).unwrap_or(0).into(), socket })
+        .collect();
+    let resolved = Arc::new(Resolved { addresses, at: Instant::now() });
     upstream.addresses.known.store(Some(resolved.clone()));
     Ok(resolved)
 }
 
 impl Resolved {
-    /// One after the other; never empty.
+    /// One after the other among those that can be reached; never empty. (A host may have addresses of a family that this
+    /// machine has no way to.)
     fn choose(&self, state: &Addresses) -> SocketAddr {
-        self.addresses[state.next.fetch_add(1, Ordering::Relaxed) % self.addresses.len()]
+        let now_ms = now_ms();
+        let start = state.next.fetch_add(1, Ordering::Relaxed);
+        let nth = |step: usize| &self.addresses[start.wrapping_add(step) % self.addresses.len()];
+        let good = (0..self.addresses.len()).map(nth).find(|address| address.is_good(now_ms));
+        good.unwrap_or_else(|| nth(0)).socket
     }
 }

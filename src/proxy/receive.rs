@@ -1,19 +1,14 @@
-//! Stage 4, `upstream_response_filter` and `response_body_filter`: classify, fail over while nothing went out, scan the
-//! usage as the bytes pass.
+//! Stage 4, `response_body_filter` (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
+//! bytes pass.
 
-use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange, now_ms};
+use super::exchange::{Answer, Exchange, now_ms};
 use super::mask;
-use super::reject::REQUEST_ID;
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
-use crate::balance::{Failure, classify, classify_event, retry_after_header};
-use crate::dialect::answer::Tail;
-use crate::dialect::usage::{ErrorEvent, Scanner};
-use crate::dialect::{Answer as AnswerKind, Framing, answer};
+use crate::balance::{Failure, classify, classify_event};
+use crate::dialect::usage::ErrorEvent;
+use crate::dialect::{Framing, answer};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, header};
-use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 /// The attempt failed, its breaker knows, and there is a next candidate.
@@ -23,146 +18,30 @@ pub(super) const ANSWER_CUT: ErrorType = ErrorType::Custom("AnswerCut");
 /// Error answers are collected up to here to be judged and masked as a whole.
 const ERROR_BODY_BYTES_MAX: usize = 1024 * 1024;
 
-const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
-const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
-/// What the upstream says to the holder of its account or about its own address, not to our client.
-const NOT_PASSED_ON: [HeaderName; 4] = [
-    header::SET_COOKIE,
-    header::ALT_SVC,
-    header::STRICT_TRANSPORT_SECURITY,
-    HeaderName::from_static("openai-organization"),
-];
-
-/// No answer can be read without these, whatever its `connection` says.
-const FRAMES: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::TRANSFER_ENCODING];
-
-/// The head of an answer is here.
-pub(super) fn head(head: &mut ResponseHeader, session: &Session, exchange: &mut Exchange) -> Result<()> {
-    let status = head.status.as_u16();
-    let (Some(admitted), Some(attempt)) = (&exchange.admitted, exchange.attempt.as_mut()) else { return Ok(()) };
-    let endpoint = admitted.target.endpoint;
-    let kind = content_kind(head.headers.get(header::CONTENT_TYPE));
-    let framing = match kind {
-        ContentKind::Json if admitted.facts.stream && endpoint.answer == AnswerKind::GenerateContent => {
-            Framing::JsonArray
-        }
-        ContentKind::Json => Framing::JsonDocument,
-        ContentKind::Events => Framing::Sse,
-        ContentKind::Lines => Framing::NdJson,
-        ContentKind::Page | ContentKind::Other => Framing::Opaque,
-    };
-    // A page where an API's answer is due is some proxy's, whatever its status says.
-    let failed = status >= 300 || (kind == ContentKind::Page && endpoint.answer != AnswerKind::Transcription);
-    let retry_after = retry_after_header(&head.headers);
-    attempt.answer = Some(Answer {
-        status,
-        framing,
-        scanner: Scanner::new(
-            endpoint.answer,
-            endpoint.dialect,
-            framing,
-            attempt.upstream.provider.usage,
-            attempt.takes_out_usage_chunk,
-        ),
-        tail: Tail::new(framing),
-        error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after }),
-        first_token: None,
-        first_token_after: None,
-        ended: false,
-        delimited: head.headers.contains_key(header::CONTENT_LENGTH)
-            || head.headers.contains_key(header::TRANSFER_ENCODING)
-            || head.version == http::Version::HTTP_2,
-        checkpoint: Checkpoint::default(),
-    });
-    let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
-    pass_on(head, session, exchange, streams && !failed)?;
-    let routing = &exchange.snapshot.routing;
-    let Some(control) = &exchange.control else { return Ok(()) };
-    match (failed, streams) {
-        // Judged at its end, which is due soon.
-        (true, _) => control.due_within(routing.idle_timeout),
-        (false, true) => control.begin_hold(),
-        (false, false) => {
-            control.begin_hold();
-            // Not the first token's time-out: this answer has none.
-            let left = routing.response_timeout.saturating_sub(exchange.started.elapsed());
-            control.due_within(left);
-        }
-    }
-    if !failed && let Some(gate) = settle::hold_gate(exchange) {
-        control.gate(gate);
-    }
-    if failed && head.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length == "0") {
-        return error_ended(exchange).map(drop);
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ContentKind {
-    Json,
-    Events,
-    Lines,
-    Page,
-    Other,
-}
-
-fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "text/event-stream" => ContentKind::Events,
-        "application/x-ndjson" | "application/jsonl" | "application/stream+json" => ContentKind::Lines,
-        "text/html" | "application/xhtml+xml" => ContentKind::Page,
-        // Servers that do not say what they send nearly always send JSON.
-        "application/json" | "" => ContentKind::Json,
-        other if other.ends_with("+json") => ContentKind::Json,
-        _ => ContentKind::Other,
-    }
-}
-
-/// Makes the upstream's head fit for the client.
-fn pass_on(head: &mut ResponseHeader, session: &Session, exchange: &Exchange, removes_length: bool) -> Result<()> {
-    let Some(attempt) = &exchange.attempt else { return Ok(()) };
-    // What `connection` names concerns this connection alone (RFC 9110, 7.6.1).
-    let options = head.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let options = options.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    for name in options.filter(|name| !FRAMES.contains(name)).collect::<Vec<_>>() {
-        head.remove_header(&name);
-    }
-    for name in &NOT_PASSED_ON {
-        head.remove_header(name);
-    }
-    if removes_length {
-        head.remove_header(&header::CONTENT_LENGTH);
-    }
-    if let Some(id) = head.remove_header(&REQUEST_ID) {
-        head.insert_header(UPSTREAM_REQUEST_ID, id)?;
-    }
-    head.insert_header(REQUEST_ID, exchange.request_id_text())?;
-    head.insert_header(UPSTREAM, &*attempt.upstream.name)?;
-    head.insert_header(ATTEMPTS, exchange.attempts.count.to_string())?;
-    if exchange.snapshot.plugins.response.is_empty() {
-        return Ok(());
-    }
-    let mut headers = head.headers.clone();
-    for plugin in &exchange.snapshot.plugins.response {
-        plugin.response_filter(&session.req_header().headers, head.status, &mut headers);
-    }
-    let before: Vec<HeaderName> = head.headers.keys().cloned().collect();
-    for name in before.iter().filter(|name| !headers.contains_key(*name)) {
-        head.remove_header(name);
-    }
-    for name in headers.keys() {
-        if headers.get_all(name).iter().ne(head.headers.get_all(name).iter()) {
-            head.remove_header(name);
-            for value in headers.get_all(name) {
-                head.append_header(name.clone(), value)?;
+/// The end of an answer with trailers, which the body filter does not see. What is left of the body is returned.
+pub(super) fn trailers(exchange: &mut Exchange) -> Option<Bytes> {
+    let mut rest = Some(Bytes::new());
+    match body(&mut rest, true, exchange) {
+        Ok(()) => rest,
+        Err(error) => {
+            if let Some(control) = &exchange.control {
+                control.fail(error);
             }
+            None
         }
     }
-    Ok(())
+}
+
+/// An answer came without a body, and failed by that or by its status.
+pub(super) fn judge_bodiless(exchange: &mut Exchange) {
+    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
+    let failure = match answer {
+        Some(Answer { status, error: Some(error), .. }) if *status >= 400 => {
+            classify(*status, error.retry_after.as_deref(), b"", now_ms())
+        }
+        _ => Failure::ServerError,
+    };
+    judge_failure(exchange, failure);
 }
 
 /// A piece of the answer's body; `end`: the last one.
@@ -208,7 +87,7 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
         // A redirect or a page: no provider answers so.
         Failure::ServerError
     } else {
-        classify(status, error.retry_after.as_deref(), &error.body, super::exchange::now_ms())
+        classify(status, error.retry_after.as_deref(), &error.body, now_ms())
     };
     let mut passed = error.body.split();
     mask::mask(&mut passed, &attempt.upstream.secret_fragments);
@@ -254,7 +133,8 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
             if failure.tries_next() && route::has_next(exchange) {
                 return Err(failed_attempt());
             }
-            // The last attempt's answer goes to the client as it is.
+            // The last attempt's answer goes to the client as it is, but for our key.
+            passed = masked(passed, exchange);
             if let Some(control) = &exchange.control {
                 control.release();
             }
@@ -265,6 +145,13 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     }
     settle_at_terminal_event(exchange);
     Ok(passed)
+}
+
+fn masked(passed: Bytes, exchange: &Exchange) -> Bytes {
+    let Some(attempt) = &exchange.attempt else { return passed };
+    let mut masked = BytesMut::from(passed);
+    mask::mask(&mut masked, &attempt.upstream.secret_fragments);
+    masked.freeze()
 }
 
 fn seen(answer: &Answer, passed: &Bytes) -> Seen {
@@ -370,7 +257,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         if untouched && route::has_next(exchange) {
             return Err(failed_attempt());
         }
-        if untouched && framing == Framing::JsonDocument {
+        if untouched {
             return Error::e_explain(ANSWER_CUT, "the answer ended in its middle").map_err(Error::into_up);
         }
     }

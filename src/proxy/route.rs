@@ -12,6 +12,9 @@ use pingora::{Error, ErrorType, Result};
 /// Chooses the next candidate and makes its peer. A candidate whose name does not resolve counts as a failed attempt,
 /// and the next one is tried at once.
 pub(super) async fn route(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    if exchange.settled {
+        return Error::e_explain(ErrorType::InternalError, "the exchange is settled");
+    }
     loop {
         let Some(pick) = next_pick(exchange) else {
             return Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is available");

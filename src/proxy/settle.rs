@@ -1,7 +1,7 @@
 //! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
 //! journal. Runs once an exchange, from whichever end comes first.
 
-use super::control::Gate;
+use super::control::{Control, Gate};
 use super::exchange::{Admitted, Answer, Bill, Exchange, Prompt};
 use super::route;
 use crate::dialect::DialectId;
@@ -14,7 +14,7 @@ use crate::snapshot::{Snapshot, Upstream};
 use futures::FutureExt;
 use pingora::{Error, ErrorType};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tollgate_plugin_api::{Metered, RejectCode, UsageSource};
 
 /// The journal did not take the record that the first byte waits for.
@@ -41,6 +41,8 @@ pub(super) enum End {
     Aborted,
     /// A filter panicked.
     Panicked,
+    /// The gateway was stopped, and this took longer than `shutdown_ms`.
+    Stopped,
 }
 
 /// All that a settlement needs, taken out of the exchange so that it can move to another thread.
@@ -73,21 +75,29 @@ struct Estimate {
 pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
     let settlement = prepare(exchange, end)?;
     if settlement.estimate.is_none() {
-        return Some(journal_gate(settlement.finish()));
+        return Some(record_gate(settlement.finish()));
     }
     // Spawned at once: the settlement happens even if nobody waits for it.
     let running = tokio::task::spawn_blocking(move || settlement.finish());
     Some(Box::pin(async move {
         match running.await {
-            Ok(journaled) => journal_gate(journaled).await,
-            Err(error) => Error::e_explain(ErrorType::InternalError, format!("settlement: {error}")),
+            Ok(journaled) => record_gate(journaled).await,
+            Err(error) => {
+                // The hold settles itself when it is dropped.
+                tracing::error!("settlement: {error}");
+                Ok(())
+            }
         }
     }))
 }
 
 /// The end of an exchange that was dropped in its middle: no runtime may be there, so lengths stand in for a tokenizer.
 pub(super) fn abandoned(exchange: &mut Exchange) {
-    let end = if std::thread::panicking() { End::Panicked } else { End::Aborted };
+    let end = match exchange.shared.is_stopping() {
+        _ if std::thread::panicking() => End::Panicked,
+        true => End::Stopped,
+        false => End::Aborted,
+    };
     if let Some(mut settlement) = prepare(exchange, end) {
         if let Some(estimate) = settlement.estimate.take() {
             let usage = &mut settlement.metered.usage;
@@ -101,8 +111,20 @@ pub(super) fn abandoned(exchange: &mut Exchange) {
     }
 }
 
+/// Waits for the journal to have a settlement, for as long as is reasonable: the balance is changed, and the journal goes on
+/// trying, so the answer is not taken back from the client.
+fn record_gate(journaled: Journaled) -> Gate {
+    let gate = journal_gate(journaled);
+    Box::pin(async move {
+        if gate.await.is_err() {
+            tracing::error!("the journal is slow: an answer goes out before its record is written");
+        }
+        Ok(())
+    })
+}
+
 /// Waits for the journal, with a time-out of its own.
-pub(super) fn journal_gate(journaled: Journaled) -> Gate {
+fn journal_gate(journaled: Journaled) -> Gate {
     Box::pin(async move {
         match tokio::time::timeout(JOURNAL_WAIT_MAX, journaled).await {
             Ok(Ok(())) => Ok(()),
@@ -132,17 +154,19 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
         hold.void();
         return None;
     }
-    if matches!(end, End::Aborted | End::Panicked) {
-        route::judge_nothing(exchange);
-    }
+    // Nothing is learned of an upstream whose attempt was not judged by now; a probe's place must come back.
+    route::judge_nothing(exchange);
     let gone = exchange.client_gone();
+    let delivered = exchange.control.as_ref().is_some_and(Control::delivered);
     let duration_ms = exchange.elapsed_ms();
     let admitted = exchange.admitted.as_mut()?;
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut());
-    let metered = answer.as_ref().and_then(|answer| answer.scanner.metered()).unwrap_or_default();
-    let disbelieved = answer.as_ref().is_some_and(|answer| answer.scanner.disbelieved());
-    let estimate = answer.as_deref().and_then(|answer| estimate_of(admitted, answer, end, &metered));
-    let (outcome, status, error_code) = words(end, gone, answer.as_deref());
+    // What our own refusal took the place of was never delivered: it is not billed.
+    let billed = answer.as_deref().filter(|_| !matches!(end, End::NoAnswer(_)));
+    let metered = billed.and_then(|answer| answer.scanner.metered()).unwrap_or_default();
+    let disbelieved = billed.is_some_and(|answer| answer.scanner.disbelieved());
+    let estimate = billed.and_then(|answer| estimate_of(admitted, answer, end, &metered));
+    let (outcome, status, error_code) = words(end, gone.then_some(delivered), answer.as_deref());
     let mut record = LedgerRecord::from_opening(hold.opening());
     record.outcome = outcome;
     record.status = status;
@@ -195,17 +219,19 @@ fn estimate_of(admitted: &mut Admitted, answer: &Answer, end: End, metered: &Met
     })
 }
 
-/// Outcome, status and error code of the record.
-fn words(end: End, gone: bool, answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
+/// Outcome, status and error code of the record. `gone`: the client left, before or after it got bytes of the answer.
+fn words(end: End, gone: Option<bool>, answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
     /// Nginx's word for a client that left before it got anything.
     const CLIENT_CLOSED: u16 = 499;
-    let status = answer.map_or(CLIENT_CLOSED, |answer| answer.status);
+    let sent = answer.map_or(CLIENT_CLOSED, |answer| answer.status);
+    let status = if gone == Some(false) { CLIENT_CLOSED } else { sent };
+    let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some());
     match end {
-        End::NoAnswer(_) | End::Refused(_) | End::Broken if gone => {
-            (Outcome::ClientAborted, CLIENT_CLOSED, Some("CLIENT_CLOSED".into()))
-        }
-        End::Whole if gone => (Outcome::ClientAborted, status, Some("CLIENT_CLOSED".into())),
+        End::Panicked => (Outcome::Interrupted, status, Some("INTERNAL_ERROR".into())),
+        End::Stopped => (Outcome::Interrupted, status, Some("GATEWAY_STOPPED".into())),
+        _ if gone.is_some() => (Outcome::ClientAborted, status, Some("CLIENT_CLOSED".into())),
         End::Whole => (Outcome::Ok, status, None),
+        End::Broken if error_event => (Outcome::UpstreamError, status, Some("UPSTREAM_ERROR_EVENT".into())),
         End::Broken => (Outcome::UpstreamError, status, Some("UPSTREAM_BROKE_OFF".into())),
         End::Refused(status) => (Outcome::UpstreamError, status, Some(format!("UPSTREAM_STATUS_{status}"))),
         End::NoAnswer(code) => {
@@ -213,7 +239,6 @@ fn words(end: End, gone: bool, answer: Option<&Answer>) -> (Outcome, u16, Option
             (Outcome::UpstreamError, row.status, Some(row.code.into()))
         }
         End::Aborted => (Outcome::ClientAborted, status, Some("CLIENT_CLOSED".into())),
-        End::Panicked => (Outcome::Interrupted, status, Some("INTERNAL_ERROR".into())),
     }
 }
 
@@ -272,12 +297,12 @@ pub(super) fn progress(exchange: &mut Exchange) {
     let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_mut()) else { return };
     let delivered_bytes = answer.scanner.delivered().total_bytes();
     let checkpoint = &mut answer.checkpoint;
-    let due = checkpoint.at.is_none_or(|at| at.elapsed() >= CHECKPOINT_TIME)
+    let due = checkpoint.at.elapsed() >= CHECKPOINT_TIME
         || delivered_bytes >= checkpoint.delivered_bytes + CHECKPOINT_TEXT_BYTES;
     if !due {
         return;
     }
-    checkpoint.at = Some(std::time::Instant::now());
+    checkpoint.at = Instant::now();
     checkpoint.delivered_bytes = delivered_bytes;
     let mut metered = answer.scanner.metered().unwrap_or_default();
     metered.usage.output_tokens = metered.usage.output_tokens.max(estimate::by_length(delivered_bytes));

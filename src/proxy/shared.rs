@@ -8,6 +8,7 @@ use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The parts of a gateway that live as long as the process. A reload swaps `snapshot`; keys change one at a time.
 pub struct Shared {
@@ -20,6 +21,7 @@ pub struct Shared {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     pub(super) drains: Arc<Drains>,
+    stopping: AtomicBool,
 }
 
 impl Shared {
@@ -31,7 +33,17 @@ impl Shared {
             ledger,
             metrics,
             drains: Arc::new(Drains::default()),
+            stopping: AtomicBool::new(false),
         })
+    }
+
+    /// From here on, exchanges that are dropped were cut off by the end of the process.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Brings the gauges that are read, not counted, up to date.

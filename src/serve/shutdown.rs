@@ -81,12 +81,16 @@ pub(super) fn end_when_idle(mut phases: Receiver<ExecutionPhase>, closing: Closi
             }
         }
         let deadline = Instant::now() + limit;
+        let mut idle_looks = 0;
         while Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
-            if closing.shared.metrics.in_flight.get() == 0 {
+            idle_looks = if closing.shared.metrics.in_flight.get() == 0 { idle_looks + 1 } else { 0 };
+            // Twice: the last bytes of an HTTP/2 stream leave a moment after its exchange has ended.
+            if idle_looks == 2 {
                 closing.close();
                 std::process::exit(0);
             }
         }
+        closing.shared.stop();
     });
 }
