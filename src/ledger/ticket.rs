@@ -56,7 +56,8 @@ impl Ticket {
 
     fn advance(&self, state: u8) {
         self.state.store(state, Ordering::Release);
-        for waker in std::mem::take(&mut *self.wakers.lock()) {
+        let wakers = std::mem::take(&mut *self.wakers.lock());
+        for waker in wakers {
             waker.wake();
         }
     }
