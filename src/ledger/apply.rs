@@ -21,9 +21,6 @@ use uuid::Uuid;
 /// is bundled.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
-/// This much waiting journal is not bundled any further.
-const FLUSH_BYTES: u64 = 256 * 1024;
-
 /// Most bytes read at once; a record is far shorter.
 const READ_BYTES_MAX: u64 = 1 << 20;
 
@@ -105,10 +102,10 @@ impl Applier {
         let has_work = |written: Written| written.sealed || written.end > offset;
         self.state
             .wait_for_tail(TOUCHED_EVERY, |tail| tail.stopped || tail.segments.front().copied().is_some_and(has_work));
-        // Bundles what trickles in.
-        if let Some(rest) = FLUSH_EVERY.checked_sub(self.flushed_at.elapsed()) {
-            let is_much = |written: Written| written.sealed || written.end.saturating_sub(offset) >= FLUSH_BYTES;
-            self.state.wait_for_tail(rest, |tail| tail.stopped || tail.segments.front().copied().is_some_and(is_much));
+        // Bundles what trickles in. Asleep, not waiting: to be woken for each group only to look costs more than the group.
+        let rest = FLUSH_EVERY.checked_sub(self.flushed_at.elapsed());
+        if let Some(rest) = rest.filter(|_| !self.state.tail(|tail| tail.stopped)) {
+            std::thread::sleep(rest);
         }
         let front = self.state.tail(|tail| tail.segments.front().copied())?;
         debug_assert_eq!(front.number, self.position.segment);

@@ -56,7 +56,7 @@ impl Hold {
 
     /// Resolves when the hold is in the journal. No byte of an answer may go to the client before that.
     pub fn journaled(&self) -> Journaled {
-        Journaled::new(Arc::clone(&self.ticket))
+        Journaled::new(Arc::clone(&self.ticket), Some(Arc::clone(&self.journal)))
     }
 
     /// The request now goes towards an upstream: from here on it leaves a record, whatever happens.
@@ -106,7 +106,7 @@ impl Hold {
         self.journal.state.open_holds.fetch_sub(1, Ordering::Relaxed);
         let ticket = Arc::<Ticket>::default();
         self.journal.append(Event::Settle(Box::new(record)), Notify::Ticket(Arc::clone(&ticket)));
-        Journaled::new(ticket)
+        Journaled::new(ticket, Some(Arc::clone(&self.journal)))
     }
 
     fn close_void(&mut self) {

@@ -1,4 +1,8 @@
-//! The writer thread: takes records off a queue and writes what has gathered there as one group.
+//! The journal's writer: takes records off a queue and writes what has gathered there as one group.
+//!
+//! Whose turn it is to write: with `durability = "process"` a write goes to the operating system's cache and takes a few
+//! microseconds, less than waking a thread; so who waits for a record writes the group itself, if nobody else does at the
+//! moment. The writer's own thread has the rest: syncing (`power`), retries, and records that nobody waits for.
 //!
 //! The queue has no bound of its own: a request brings the slots for its records, taken at admission, so that what is
 //! promised always fits. A record that cannot be written stays first in line, in the same bytes, until the disk takes
@@ -10,13 +14,15 @@ use super::segment::{self, HEADER_BYTES, Header};
 use super::state::{State, Written, now_ms};
 use super::ticket::Ticket;
 use super::wire::{self, Event};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Most bytes gathered before they are written.
@@ -24,6 +30,12 @@ const GROUP_BYTES_MAX: usize = 1 << 20;
 
 /// First and longest pause between attempts to write.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// How often the thread looks for records that nobody waits for, while there are any …
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// … and how long there must be none before it sleeps until it is rung for.
+const DOZE_AFTER: Duration = Duration::from_millis(200);
 
 /// After so many failures in a row, a new segment is tried.
 const FAILURES_TO_ROTATE: u32 = 2;
@@ -46,8 +58,28 @@ enum Command {
 /// The queue's end at which requests stand.
 pub(super) struct Journal {
     commands: Sender<Command>,
+    writer: Arc<Mutex<JournalWriter>>,
+    bell: Arc<Bell>,
+    /// Waiters may write themselves.
+    shares_turns: bool,
     /// Shared with the threads.
     pub(super) state: Arc<State>,
+}
+
+/// Wakes the writer's thread.
+#[derive(Default)]
+struct Bell {
+    thread: OnceLock<Thread>,
+    /// The thread sleeps until it is rung for.
+    dozing: AtomicBool,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
 }
 
 /// What a writer needs to know.
@@ -63,10 +95,14 @@ pub(super) struct WriterSetup {
 
 impl Journal {
     /// A journal, and the writer to be run on a thread of its own.
-    pub(super) fn new(setup: WriterSetup) -> (Self, JournalWriter) {
+    pub(super) fn new(setup: WriterSetup) -> (Self, WriterThread) {
         let (commands, queue) = channel();
-        let journal = Self { commands, state: Arc::clone(&setup.state) };
-        (journal, JournalWriter::new(setup, queue))
+        let state = Arc::clone(&setup.state);
+        let shares_turns = setup.durability == Durability::Process;
+        let writer = Arc::new(Mutex::new(JournalWriter::new(setup, queue)));
+        let bell = Arc::<Bell>::default();
+        let thread = WriterThread { writer: Arc::clone(&writer), bell: Arc::clone(&bell) };
+        (Self { commands, writer, bell, shares_turns, state }, thread)
     }
 
     /// Queues a record on a slot that the caller has taken.
@@ -78,12 +114,32 @@ impl Journal {
             self.state.set_journal_error(Some("the journal is closed".to_owned()));
             tracing::error!("a request ended after the journal was closed; the next start will settle it");
         }
+        // Either this sees that the thread dozes, or the thread sees the record before it does.
+        fence(Ordering::SeqCst);
+        if self.bell.dozing.load(Ordering::Relaxed) {
+            self.bell.ring();
+        }
+    }
+
+    /// Somebody waits for a record, and writes it with all that is queued, unless it is another's turn.
+    pub(super) fn take_turn(&self) {
+        if self.shares_turns
+            && let Some(mut writer) = self.writer.try_lock()
+        {
+            writer.take_turn();
+        }
+    }
+
+    /// Has the writer's thread look at the queue.
+    pub(super) fn ring(&self) {
+        self.bell.ring();
     }
 
     /// Lets the writer end when it has written what is queued.
     pub(super) fn stop(&self) {
         // It may have ended already.
         let _ = self.commands.send(Command::Stop);
+        self.bell.ring();
     }
 }
 
@@ -115,34 +171,107 @@ pub(super) struct JournalWriter {
     /// Failures since the last success.
     failures: u32,
     stopping: bool,
+    ended: bool,
+}
+
+/// The writer's own thread.
+pub(super) struct WriterThread {
+    writer: Arc<Mutex<JournalWriter>>,
+    bell: Arc<Bell>,
+}
+
+impl WriterThread {
+    /// Writes until it is told to stop and nothing is left, or everything is abandoned.
+    pub(super) fn run(self) {
+        // A thread of its own runs this once.
+        let _ = self.bell.thread.set(std::thread::current());
+        let mut retry = RETRY.0;
+        let mut quiet_since = Instant::now();
+        while let Some((taken, gathered)) = self.turn() {
+            if !taken {
+                std::thread::park_timeout(retry);
+                retry = (retry * 2).min(RETRY.1);
+                continue;
+            }
+            retry = RETRY.0;
+            if gathered > 0 {
+                quiet_since = Instant::now();
+            }
+            if quiet_since.elapsed() < DOZE_AFTER {
+                std::thread::park_timeout(LOOK_EVERY);
+            } else {
+                self.doze();
+                quiet_since = Instant::now();
+            }
+        }
+    }
+
+    /// One look at the queue: whether the disk took it all, and how much it was. `None`: the end.
+    fn turn(&self) -> Option<(bool, usize)> {
+        let mut writer = self.writer.lock();
+        let outcome = writer.write_queued();
+        let nothing_left = writer.stopping && writer.pending.records.is_empty();
+        if nothing_left || writer.state().is_abandoned() {
+            writer.end();
+            return None;
+        }
+        Some(outcome)
+    }
+
+    /// Sleeps until it is rung for.
+    fn doze(&self) {
+        self.bell.dozing.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let is_quiet = self.turn().is_some_and(|(taken, gathered)| taken && gathered == 0);
+        if is_quiet {
+            std::thread::park();
+        }
+        self.bell.dozing.store(false, Ordering::Relaxed);
+    }
 }
 
 impl JournalWriter {
     fn new(setup: WriterSetup, queue: Receiver<Command>) -> Self {
         let seed = wire::seed_of(setup.writer_id);
         let pending = Pending { first_sequence: 1, ..Pending::default() };
-        Self { setup, queue, seed, next_sequence: 1, pending, current: None, failures: 0, stopping: false }
+        Self {
+            setup,
+            queue,
+            seed,
+            next_sequence: 1,
+            pending,
+            current: None,
+            failures: 0,
+            stopping: false,
+            ended: false,
+        }
     }
 
-    /// Writes until it is told to stop and nothing is left, or everything is abandoned.
-    pub(super) fn run(mut self) {
-        let mut pause = RETRY.0;
-        while !self.state().is_abandoned() {
-            self.receive(pause);
-            while !self.pending.records.is_empty() {
-                match self.write_group() {
-                    Ok(()) => pause = RETRY.0,
-                    Err(error) => {
-                        self.fail(&error);
-                        pause = (pause * 2).min(RETRY.1);
-                        break;
-                    }
-                }
+    /// Writes what is queued, on a waiter's thread. A journal that fails is left to its own thread, which has patience.
+    fn take_turn(&mut self) {
+        if self.failures == 0 && !self.ended {
+            self.write_queued();
+        }
+    }
+
+    /// Writes everything that is queued. False: the disk did not take it all. How many records were taken off the queue.
+    fn write_queued(&mut self) -> (bool, usize) {
+        let mut gathered = 0;
+        loop {
+            gathered += self.gather();
+            if self.pending.records.is_empty() {
+                return (true, gathered);
             }
-            if self.stopping && self.pending.records.is_empty() {
-                break;
+            if let Err(error) = self.write_group() {
+                self.fail(&error);
+                return (false, gathered);
             }
         }
+    }
+
+    /// Nothing is written any more.
+    fn end(&mut self) {
+        self.ended = true;
         let left = self.pending.records.len();
         if left > 0 {
             tracing::error!(records = left, "the journal was given up with records unwritten");
@@ -154,22 +283,21 @@ impl JournalWriter {
         &self.setup.state
     }
 
-    /// Gathers what is queued. Waits if there is nothing to do: for ever if nothing is pending, else for `pause`.
-    fn receive(&mut self, pause: Duration) {
-        let first = if self.pending.records.is_empty() && !self.stopping {
-            self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            self.queue.recv_timeout(pause)
-        };
-        match first {
-            Ok(command) => self.accept(command),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => self.stopping = true,
-        }
+    /// Takes what is queued, up to a group's size; how much that was.
+    fn gather(&mut self) -> usize {
+        let mut gathered = 0;
         while self.failures > 0 || self.pending.bytes.len() < GROUP_BYTES_MAX {
-            let Ok(command) = self.queue.try_recv() else { break };
-            self.accept(command);
+            match self.queue.try_recv() {
+                Ok(command) => self.accept(command),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    break;
+                }
+            }
+            gathered += 1;
         }
+        gathered
     }
 
     fn accept(&mut self, command: Command) {

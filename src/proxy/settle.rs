@@ -70,18 +70,21 @@ struct Estimate {
     delivered_bytes: u64,
 }
 
-/// Settles the exchange; the returned gate is passed when the record is in the journal. `None`: there is nothing to
-/// settle (never admitted, or settled already).
+/// Settles the exchange; the returned gate is passed when the record is in the journal. `None`: it is there already, or there
+/// is nothing to settle (never admitted, or settled before).
 pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
     let settlement = prepare(exchange, end)?;
     if settlement.estimate.is_none() {
-        return Some(record_gate(settlement.finish()));
+        return record_gate(settlement.finish());
     }
     // Spawned at once: the settlement happens even if nobody waits for it.
     let running = tokio::task::spawn_blocking(move || settlement.finish());
     Some(Box::pin(async move {
         match running.await {
-            Ok(journaled) => record_gate(journaled).await,
+            Ok(journaled) => match record_gate(journaled) {
+                Some(gate) => gate.await,
+                None => Ok(()),
+            },
             Err(error) => {
                 // The hold settles itself when it is dropped.
                 tracing::error!("settlement: {error}");
@@ -113,14 +116,18 @@ pub(super) fn abandoned(exchange: &mut Exchange) {
 
 /// Waits for the journal to have a settlement, for as long as is reasonable: the balance is changed, and the journal goes on
 /// trying, so the answer is not taken back from the client.
-fn record_gate(journaled: Journaled) -> Gate {
+fn record_gate(mut journaled: Journaled) -> Option<Gate> {
+    // The first look writes the record, as a rule.
+    if let Some(Ok(())) = (&mut journaled).now_or_never() {
+        return None;
+    }
     let gate = journal_gate(journaled);
-    Box::pin(async move {
+    Some(Box::pin(async move {
         if gate.await.is_err() {
             tracing::error!("the journal is slow: an answer goes out before its record is written");
         }
         Ok(())
-    })
+    }))
 }
 
 /// Waits for the journal, with a time-out of its own.
