@@ -106,6 +106,8 @@ impl Route {
 pub struct Upstream {
     /// Its name, unique.
     pub name: Arc<str>,
+    /// The name as it stands in `x-tollgate-upstream`.
+    pub name_header: HeaderValue,
     /// Its vendor's row.
     pub provider: &'static Provider,
     /// The host to connect to, also its TLS server name.

@@ -104,6 +104,7 @@ fn upstream(
     breaker.set_policy(policy);
     Ok(Upstream {
         name: row.name.as_str().into(),
+        name_header: HeaderValue::from_str(&row.name).map_err(|_| ("name", "cannot stand in a header".to_owned()))?,
         provider,
         host_header: HeaderValue::from_str(&host_text).map_err(|_| ("base_url", "has no valid host".to_owned()))?,
         host,

@@ -81,6 +81,8 @@ pub(super) struct State {
     pub(super) attempt: u32,
     /// The upstream must have moved by then (first token, next piece, whole answer).
     pub(super) deadline: Instant,
+    /// A stream has begun: from each batch of it to the next, this long at most.
+    pub(super) stream_idle: Option<Duration>,
     /// What is held goes out by then, token or not.
     pub(super) hold_until: Instant,
     /// The filters have seen enough: bytes may go out.
@@ -103,9 +105,45 @@ pub(super) struct State {
     pub(super) returned: Option<Box<ServerSession>>,
 }
 
+/// What the wrapper must know to pass a batch on.
+pub(super) struct Batch {
+    pub(super) attempt: u32,
+    pub(super) verdict: Option<Box<Error>>,
+    pub(super) committed: bool,
+    /// Only of a committed answer: before, the batch may yet be held.
+    pub(super) gate: Option<Gate>,
+    pub(super) gone: bool,
+    pub(super) write_timeout: Duration,
+}
+
 impl State {
-    pub(super) fn write_timeout(&self) -> Duration {
-        self.policy.write_timeout
+    /// A batch of the answer is here.
+    pub(super) fn begin_batch(&mut self) -> Batch {
+        Batch {
+            attempt: self.attempt,
+            verdict: self.verdict.take(),
+            committed: self.committed,
+            gate: if self.committed { self.gate.take() } else { None },
+            gone: self.gone.is_some() || self.aborted,
+            write_timeout: self.policy.write_timeout,
+        }
+    }
+
+    /// A batch with so many bytes of body has been passed on, or swallowed. False: a drain has had its share.
+    pub(super) fn end_batch(&mut self, bytes: usize) -> bool {
+        if let Some(idle) = self.stream_idle.filter(|_| bytes > 0) {
+            self.deadline = Instant::now() + idle;
+        }
+        match self.gone.as_mut() {
+            Some(gone) => {
+                gone.drained_bytes += bytes;
+                gone.drained_bytes <= gone.limits.bytes_max
+            }
+            None => {
+                self.delivered |= !self.aborted;
+                true
+            }
+        }
     }
 
     /// When the wrapper must look at the clock again.
@@ -157,6 +195,7 @@ impl Control {
             drains_max,
             attempt: 0,
             deadline: now + NEVER,
+            stream_idle: None,
             hold_until: now + NEVER,
             released: false,
             committed: false,
@@ -183,6 +222,7 @@ impl Control {
         state.verdict = None;
         state.passes_bodiless = false;
         state.released = false;
+        state.stream_idle = None;
         let now = Instant::now();
         state.deadline = now + limit;
         state.hold_until = now + NEVER;
@@ -207,6 +247,14 @@ impl Control {
     /// The next piece is due within `limit`.
     pub(super) fn due_within(&self, limit: Duration) {
         self.state().deadline = Instant::now() + limit;
+    }
+
+    /// The stream has begun: each batch is due within `idle` of the one before.
+    pub(super) fn begin_stream(&self, idle: Duration) {
+        let mut state = self.state();
+        state.released = true;
+        state.stream_idle = Some(idle);
+        state.deadline = Instant::now() + idle;
     }
 
     /// The next bytes wait for this, and for what they waited for already.

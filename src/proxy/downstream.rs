@@ -119,8 +119,7 @@ impl Downstream {
         if self.control.state().client_left(Instant::now()) { Ok(()) } else { Err(error) }
     }
 
-    fn forget_earlier_attempt(&mut self) {
-        let attempt = self.control.state().attempt;
+    fn forget_earlier_than(&mut self, attempt: u32) {
         if attempt != self.attempt {
             self.attempt = attempt;
             self.held.clear();
@@ -180,8 +179,7 @@ impl Downstream {
 
     /// Writes to the client. Pingora's own write time-out leaves out heads and flushes, hence this one; after it fired
     /// nothing may be written any more, because the write was cut in its middle.
-    async fn write(&mut self, tasks: Vec<HttpTask>) -> Result<()> {
-        let limit = self.control.state().write_timeout();
+    async fn write(&mut self, tasks: Vec<HttpTask>, limit: Duration) -> Result<()> {
         let pending = self.inner().has_pending_downstream_proxy_tasks();
         let inner = self.inner_mut();
         let written = tokio::time::timeout(limit, async {
@@ -196,10 +194,6 @@ impl Downstream {
         };
         match written {
             Err(error) if *error.esource() != ErrorSource::Upstream && is_disconnect(&error) => self.left(error),
-            Ok(()) => {
-                self.control.note_delivered();
-                Ok(())
-            }
             written => written,
         }
     }
@@ -218,8 +212,11 @@ impl Downstream {
     /// being dropped at an await: HTTP/1 resumes queued tasks; on HTTP/2 the head is written at once and the rest goes
     /// with the next piece.
     async fn flush_held(&mut self) -> Result<()> {
-        self.forget_earlier_attempt();
-        let gate = self.control.state().gate.take();
+        let (attempt, gate) = {
+            let mut state = self.control.state();
+            (state.attempt, state.gate.take())
+        };
+        self.forget_earlier_than(attempt);
         if let Some(mut gate) = gate {
             if let Some(passed) = (&mut gate).now_or_never() {
                 passed?;
@@ -266,17 +263,6 @@ impl Downstream {
         if !std::mem::replace(&mut self.control.state().committed, true) {
             self.body = Bytes::new();
         }
-    }
-
-    /// Counts what came in for a client that left.
-    fn count_drained(&mut self, bytes: usize) -> Result<()> {
-        let mut state = self.control.state();
-        let Some(gone) = state.gone.as_mut() else { return Ok(()) };
-        gone.drained_bytes += bytes;
-        if gone.drained_bytes > gone.limits.bytes_max {
-            return Error::e_explain(DRAIN_OVER, "bytes").map_err(Error::into_down);
-        }
-        Ok(())
     }
 
     /// Looks at the clock after the timer fired. Err: the upstream was silent for too long, or the drain is over.
@@ -371,12 +357,12 @@ impl CustomSession for Downstream {
     // === the answer: the one way in which the proxy loop writes ===
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        self.forget_earlier_attempt();
-        let verdict = self.control.state().verdict.take();
-        if let Some(error) = verdict {
+        let mut batch = self.control.state().begin_batch();
+        self.forget_earlier_than(batch.attempt);
+        if let Some(error) = batch.verdict {
             return Err(error);
         }
-        let tasks = if self.control.committed() {
+        let tasks = if batch.committed {
             self.after_held(tasks)
         } else {
             match self.hold(tasks)? {
@@ -384,14 +370,19 @@ impl CustomSession for Downstream {
                 None => return Ok(false),
             }
         };
-        let gate = self.control.state().gate.take();
-        if let Some(gate) = gate {
-            self.pass(gate).await?;
+        if !batch.committed {
+            batch.gate = self.control.state().gate.take();
         }
-        self.commit();
+        if let Some(gate) = batch.gate {
+            self.pass(gate).await?;
+            batch.gone = self.control.client_gone();
+        }
+        if !batch.committed {
+            self.commit();
+        }
         let end = tasks.iter().any(ends);
         let bytes = tasks.iter().map(body_bytes).sum();
-        if self.control.client_gone() {
+        if batch.gone {
             // Nobody to write to: the filters have seen the bytes, which is what reading on is for.
             for task in tasks {
                 if let HttpTask::Failed(error) = task {
@@ -399,10 +390,13 @@ impl CustomSession for Downstream {
                 }
             }
         } else {
-            self.write(tasks).await?;
+            self.write(tasks, batch.write_timeout).await?;
         }
-        self.count_drained(bytes)?;
-        Ok(end)
+        if self.control.state().end_batch(bytes) {
+            Ok(end)
+        } else {
+            Error::e_explain(DRAIN_OVER, "bytes").map_err(Error::into_down)
+        }
     }
 
     /// Only our own refusals come this way; Pingora closes the connection after them.

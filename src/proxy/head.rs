@@ -160,9 +160,9 @@ fn pass_on(head: &mut ResponseHeader, session: &Session, exchange: &Exchange, re
     if let Some(id) = head.remove_header(&REQUEST_ID) {
         head.insert_header(UPSTREAM_REQUEST_ID, id)?;
     }
-    head.insert_header(REQUEST_ID, exchange.request_id_text())?;
-    head.insert_header(UPSTREAM, &*attempt.upstream.name)?;
-    head.insert_header(ATTEMPTS, exchange.attempts.count.to_string())?;
+    head.insert_header(REQUEST_ID, &*exchange.request_id.as_hyphenated().encode_lower(&mut [0; 36]))?;
+    head.insert_header(UPSTREAM, attempt.upstream.name_header.clone())?;
+    head.insert_header(ATTEMPTS, HeaderValue::from(exchange.attempts.count))?;
     if exchange.snapshot.plugins.response.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Stage 4, `response_body_filter` (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
+use super::control::Control;
 use super::exchange::{Answer, Exchange, now_ms};
 use super::mask;
 use super::route::{self, judge_failure, judge_success};
@@ -181,15 +182,13 @@ fn token_passed(exchange: &mut Exchange) {
         attempt.upstream.breaker.success(attempt.pick.permit, now_ms());
     }
     if let Some(control) = &exchange.control {
-        control.release();
-        control.due_within(exchange.snapshot.routing.idle_timeout);
+        control.begin_stream(exchange.snapshot.routing.idle_timeout);
     }
 }
 
 fn more_passed(exchange: &mut Exchange) {
-    let Some(control) = &exchange.control else { return };
-    control.due_within(exchange.snapshot.routing.idle_timeout);
-    if control.committed() {
+    let kept = exchange.admitted.as_ref().is_some_and(|admitted| !admitted.body.is_empty());
+    if kept && exchange.control.as_ref().is_some_and(Control::committed) {
         free_bodies(exchange);
     }
 }
@@ -239,8 +238,6 @@ fn meaning(event: &ErrorEvent) -> Failure {
 
 /// The answer's body ended, cleanly as HTTP sees it.
 fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
-    let request_id = exchange.request_id_text();
-    let dialect = exchange.dialect;
     let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(passed) };
     answer.ended = true;
     let framing = answer.framing;
@@ -253,7 +250,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     }
     judge_failure(exchange, error_event.unwrap_or(Failure::Connect));
     if error_event.is_none() {
-        let untouched = exchange.control.as_ref().is_some_and(super::control::Control::untouched);
+        let untouched = exchange.control.as_ref().is_some_and(Control::untouched);
         if untouched && route::has_next(exchange) {
             return Err(failed_attempt());
         }
@@ -266,8 +263,9 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         return Ok(passed);
     }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(passed) };
+    let request_id = exchange.request_id_text();
     let last = answer::stream_error_event(
-        dialect,
+        exchange.dialect,
         framing,
         "The upstream broke off its answer",
         "UPSTREAM_BROKE_OFF",
