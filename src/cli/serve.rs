@@ -21,6 +21,16 @@ use tracing_subscriber::EnvFilter;
 const LOG_VARIABLE: &str = "TOLLGATE_LOG";
 /// What is logged when it is not set.
 const LOG_DEFAULT: &str = "warn,tollgate=info";
+/// What shows heads and bodies, and so credentials, when it says much: never more than this, whatever is asked for.
+const WIRE_LOGS: [&str; 7] = [
+    "pingora=info",
+    "pingora_core=info",
+    "pingora_proxy=info",
+    "pingora_http=info",
+    "h2=info",
+    "hyper=info",
+    "rustls=info",
+];
 /// The name of the key that a start without a config file makes.
 const FIRST_KEY_NAME: &str = "first";
 
@@ -66,8 +76,14 @@ fn nothing_to_serve() -> Failure {
 /// Logs of the gateway and of Pingora. A second call changes nothing.
 fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>) {
     let wanted = env(LOG_VARIABLE).or_else(|| env("RUST_LOG")).filter(|wanted| !wanted.is_empty());
-    let filter =
+    let mut filter =
         wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(LOG_DEFAULT));
+    for quiet in WIRE_LOGS {
+        // Constants; a test parses them.
+        if let Ok(directive) = quiet.parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -169,4 +185,17 @@ fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
     format!(
         "    curl {base}{path} \\\n      -H '{header}' \\\n      -H 'Content-Type: application/json' \\\n      -d '{body}'"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WIRE_LOGS;
+    use tracing_subscriber::filter::Directive;
+
+    #[test]
+    fn what_limits_the_wire_logs_is_read() {
+        for directive in WIRE_LOGS {
+            assert!(directive.parse::<Directive>().is_ok(), "{directive}");
+        }
+    }
 }

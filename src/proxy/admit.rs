@@ -12,7 +12,7 @@ use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
 use crate::snapshot::Route;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use pingora::proxy::Session;
 use pingora::{Error, Result};
 use std::net::IpAddr;
@@ -77,15 +77,16 @@ async fn admission(session: &mut Session, exchange: &mut Exchange) -> Result<Adm
     admit_model(exchange, target, facts, key, body).map(|admitted| Admission::Forward(Box::new(admitted)))
 }
 
-/// `Connection` may name fields that end here. Of the usual ones Pingora takes care; one that names another field would be
-/// refused by it later, when the request is held already.
+/// `Connection` may name fields that end here, and Pingora takes them out. What it refuses to take out, it refuses when the
+/// request is held already: so that is refused here.
 fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
-    const USUAL: [&str; 8] =
-        ["close", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "proxy-connection"];
-    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    for name in named.flat_map(|value| value.split(',')).map(str::trim).filter(|name| !name.is_empty()) {
-        if !USUAL.iter().any(|usual| usual.eq_ignore_ascii_case(name)) {
-            return Err(Reject::new(RejectCode::InvalidRequest).message("The `Connection` field names another field"));
+    const NOMINATIONS_MAX: usize = 9;
+    let fields = headers.get_all(header::CONNECTION).iter();
+    let names = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    for (count, name) in names.enumerate() {
+        let name = HeaderName::from_bytes(name).ok().filter(|_| count < NOMINATIONS_MAX);
+        if name.is_none_or(|name| name == header::HOST || name.as_str().starts_with("x-forwarded-")) {
+            return Err(Reject::new(RejectCode::InvalidRequest).message("The `Connection` field names what it cannot"));
         }
     }
     Ok(())

@@ -293,6 +293,13 @@ impl Exchange {
         }
     }
 
+    /// Reads until so many bytes have come.
+    pub(crate) async fn until_bytes(&mut self, bytes: usize) {
+        while self.answer.body().len() < bytes {
+            assert!(self.piece().await.is_some(), "the answer ended before byte {bytes}: {:?}", self.answer.text());
+        }
+    }
+
     /// Reads to the end.
     pub(crate) async fn rest(mut self) -> (Answer, Client) {
         while self.piece().await.is_some() {}

@@ -3,10 +3,12 @@
 use super::client::{self, Request};
 use super::{PATIENCE, until};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// An upstream of the configuration.
@@ -47,7 +49,8 @@ pub(crate) const PROVIDER_KEY: &str = "provider-secret-0123456789";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
     upstreams: Vec<Upstream>,
-    tables: String,
+    /// By table and key.
+    settings: BTreeMap<String, BTreeMap<String, String>>,
     prices: Option<String>,
     environment: Vec<(String, String)>,
 }
@@ -55,12 +58,30 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn new(upstreams: impl IntoIterator<Item = Upstream>) -> Self {
         Self { upstreams: upstreams.into_iter().collect(), ..Self::default() }
+            .set("server.threads", "2")
+            .set("server.shutdown_ms", "10000")
+            .set("store.url", r#""sqlite:data/tollgate.db""#)
+            .set("ledger.journal_dir", r#""data/journal""#)
+            .set("pricing.file", r#""pricing.toml""#)
     }
 
-    /// Further tables of the configuration (not `[server]`, `[store]`, `[ledger]`, `[pricing]`).
-    pub(crate) fn tables(mut self, text: &str) -> Self {
-        self.tables += text;
-        self.tables += "\n";
+    /// A setting as it stands in the file: `routing.attempts_max`, `2`.
+    pub(crate) fn set(mut self, path: &str, value: &str) -> Self {
+        let (table, key) = path.rsplit_once('.').expect("a table and a key");
+        self.settings.entry(table.to_owned()).or_default().insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Takes a setting out of the file.
+    pub(crate) fn unset(mut self, path: &str) -> Self {
+        let (table, key) = path.rsplit_once('.').expect("a table and a key");
+        self.settings.entry(table.to_owned()).or_default().remove(key);
+        self
+    }
+
+    /// One more upstream.
+    pub(crate) fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstreams.push(upstream);
         self
     }
 
@@ -75,13 +96,17 @@ impl Setup {
         self
     }
 
-    fn config(&self, listen: SocketAddr, metrics: SocketAddr) -> String {
-        let mut out = format!(
-            "[server]\nlisten = [\"{listen}\"]\nmetrics_listen = \"{metrics}\"\nthreads = 2\nshutdown_ms = 10000\n"
-        );
-        out += "[store]\nurl = \"sqlite:data/tollgate.db\"\n[ledger]\njournal_dir = \"data/journal\"\n";
-        out += "[pricing]\nfile = \"pricing.toml\"\n";
-        out += &self.tables;
+    /// The configuration file.
+    pub(crate) fn config(&self, listen: SocketAddr, metrics: SocketAddr) -> String {
+        let mut settings = self.settings.clone();
+        let server = settings.entry("server".to_owned()).or_default();
+        server.entry("listen".to_owned()).or_insert_with(|| format!("[\"{listen}\"]"));
+        server.entry("metrics_listen".to_owned()).or_insert_with(|| format!("\"{metrics}\""));
+        let mut out = String::new();
+        for (table, keys) in &settings {
+            out += &format!("[{table}]\n");
+            out.extend(keys.iter().map(|(key, value)| format!("{key} = {value}\n")));
+        }
         for upstream in &self.upstreams {
             let Upstream { name, provider, base_url, models, more } = upstream;
             let key = if more.contains("api_key") { String::new() } else { format!("api_key = \"{PROVIDER_KEY}\"\n") };
@@ -115,9 +140,19 @@ pub(crate) struct Gateway {
     process: Option<Child>,
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address")
+/// A port that is free now, below those that the system gives to outgoing connections: nobody takes it by chance.
+pub(crate) fn free_address() -> SocketAddr {
+    const PORTS: std::ops::Range<u16> = 10_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() % u32::from(PORTS.end - PORTS.start);
+    loop {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let offset = (start * 37 + step) % u32::from(PORTS.end - PORTS.start);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, PORTS.start + u16::try_from(offset).unwrap_or(0)));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Gateway {
@@ -211,7 +246,7 @@ impl Gateway {
         self.process.as_ref().expect("a running gateway").id()
     }
 
-    /// SIGTERM, without waiting.
+    /// Sends a signal, without waiting.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         assert!(status.expect("kill runs").success());
@@ -296,6 +331,30 @@ impl Gateway {
         client::Client::connect(self.address).await.expect("the gateway listens").open(request).await
     }
 
+    /// Ends the process as an operator does, and checks what must hold after everything: a clean end, records and
+    /// balances that agree, nothing held, and no secret in anything that was printed.
+    pub(crate) async fn finish(mut self, keys: &[&Key]) {
+        if self.process.is_some() {
+            let status = self.stop().await;
+            assert!(status.success(), "tollgate serve ended with {status}\n{}", self.said());
+        }
+        self.verify();
+        for row in self.run_json(&["key", "list", "--json"]) {
+            assert_eq!(row["held_nanos"], 0, "{row}");
+        }
+        let said = self.said();
+        for secret in keys.iter().map(|key| key.key.as_str()).chain([PROVIDER_KEY]) {
+            assert!(!said.contains(&secret[..16]), "a secret was printed");
+        }
+    }
+
+    /// `ledger verify` must find nothing.
+    pub(crate) fn verify(&self) {
+        let output = self.run(&["ledger", "verify"]);
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "ledger verify: {}", String::from_utf8_lossy(&said));
+    }
+
     /// The metrics page.
     pub(crate) async fn metrics(&self) -> String {
         let answer = client::send(self.metrics_address, &Request::get("/metrics").field("connection", "close")).await;
@@ -321,7 +380,9 @@ impl Drop for Gateway {
             let _ = process.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- the gateway said ---\n{}", self.said());
+            let said = self.said();
+            let lines: Vec<&str> = said.lines().collect();
+            eprintln!("--- the gateway said ---\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
         }
     }
 }

@@ -250,11 +250,19 @@ async fn send(answer: &Answer, sink: &mut OwnedWriteHalf, sent: &Mutex<usize>) -
     let chunked = answer.delimited == Delimited::Chunked;
     for (index, piece) in answer.sent_pieces().into_iter().enumerate() {
         pause(if index == 0 { first_ms } else { next_ms }).await;
+        step(answer).await;
         sink.write_all(&if chunked { chunk(&piece) } else { piece.clone() }).await?;
         *sent.lock().expect("no test panics with the lock") += piece.len();
     }
+    step(answer).await;
     if chunked && answer.cut.is_none() {
         sink.write_all(b"0\r\n\r\n").await?;
     }
     Ok(())
+}
+
+async fn step(answer: &Answer) {
+    if let Some(steps) = &answer.steps {
+        steps.wait().await;
+    }
 }

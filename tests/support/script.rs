@@ -2,6 +2,8 @@
 
 use super::wire::Fields;
 use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// How a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,33 @@ pub(crate) enum Delimited {
     Close,
 }
 
+/// Lets a test say when each piece of an answer goes out: none does before [`Self::go`]. Shared by all answers that have
+/// it.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps(Arc<Semaphore>);
+
+impl Steps {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// So many further pieces may go out.
+    pub(crate) fn go(&self, pieces: usize) {
+        self.0.add_permits(pieces);
+    }
+
+    /// Everything may go out from now on.
+    pub(crate) fn go_on(&self) {
+        self.0.add_permits(1 << 32);
+    }
+
+    pub(super) async fn wait(&self) {
+        if let Ok(permit) = self.0.acquire().await {
+            permit.forget();
+        }
+    }
+}
+
 /// An answer, and all that is wrong with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -51,6 +80,8 @@ pub(crate) struct Answer {
     pub(crate) delays_ms: (u64, u64, u64),
     /// Given before the request's body is read, which then is not read at all.
     pub(crate) early: bool,
+    /// Each piece waits for the test's leave; so does the end, if there is one.
+    pub(crate) steps: Option<Steps>,
 }
 
 impl Answer {
@@ -65,6 +96,7 @@ impl Answer {
             cut: None,
             delays_ms: (0, 0, 0),
             early: false,
+            steps: None,
         }
     }
 
@@ -123,6 +155,12 @@ impl Answer {
 
     pub(crate) fn early(mut self) -> Self {
         self.early = true;
+        self
+    }
+
+    /// Each piece waits for [`Steps::go`], and so does how the answer ends.
+    pub(crate) fn stepped(mut self, steps: &Steps) -> Self {
+        self.steps = Some(steps.clone());
         self
     }
 

@@ -1,0 +1,87 @@
+//! After everything that can go wrong with connections has gone wrong, nothing of it is left.
+
+use crate::clients::Load;
+use crate::join::{arrived, join, quiet};
+use crate::plan::{PRICES, Plan};
+use crate::provider::Provider;
+use crate::support::PATIENCE;
+use crate::support::gateway::{Gateway, Setup};
+use crate::support::provider::ClosedPort;
+use crate::wire::Wire;
+use std::time::{Duration, Instant};
+
+/// Requests of the mixed run.
+const REQUESTS: u64 = 600;
+
+/// Open files of the gateway's process, by what they are.
+fn open_files(gateway: &Gateway) -> Vec<String> {
+    let folder = format!("/proc/{}/fd", gateway.pid());
+    let entries = std::fs::read_dir(folder).expect("a running process").flatten();
+    let mut all: Vec<_> = entries
+        .filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
+        .map(|target| target.split_once(":[").map_or(target.clone(), |(kind, _)| kind.to_owned()))
+        .collect();
+    all.sort();
+    all
+}
+
+fn setup(provider: &Provider, second: &Provider, dead: &ClosedPort) -> Setup {
+    let mut setup = Setup::new([]).prices(PRICES);
+    for (name, address) in [("a", provider.address), ("b", second.address), ("dead", dead.address)] {
+        for upstream in Wire::upstreams(name, address, "") {
+            setup = setup.upstream(upstream);
+        }
+    }
+    for (name, value) in [
+        ("routing.first_token_timeout_ms", "400"),
+        ("routing.response_timeout_ms", "600"),
+        ("routing.idle_timeout_ms", "300"),
+        ("routing.first_token_hold_ms", "100"),
+        ("routing.drain_ms_max", "200"),
+        ("routing.drains_max", "8"),
+        ("breaker.failures_to_open", "1000"),
+        ("breaker.open_ms", "10"),
+    ] {
+        setup = setup.set(name, value);
+    }
+    setup
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_of_broken_connections() {
+    let _alone = crate::alone().await;
+    let seed = crate::seed();
+    println!("TOLLGATE_CHAOS_SEED={seed}");
+    let (provider, second, dead) = (Provider::start(true).await, Provider::start(true).await, ClosedPort::new());
+    let mut gateway = Gateway::prepare(&setup(&provider, &second, &dead));
+    let keys = [gateway.key("free", &[]).await, gateway.key("rich", &["--quota-usd", "1000"]).await];
+    gateway.serve().await;
+    quiet(&gateway).await;
+    let before = open_files(&gateway);
+
+    let credentials: Vec<_> = keys.iter().map(|key| key.key.clone()).collect();
+    let load = Load::start(gateway.address, &credentials, 0, move |number| Plan::draw(seed, number, 2, true));
+    let started = Instant::now();
+    while load.begun() < REQUESTS && started.elapsed() < 3 * PATIENCE {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let seen = load.seen().await;
+    quiet(&gateway).await;
+    arrived(&gateway, &seen).await;
+    let tally = join(&gateway, &seen, &[&provider, &second]);
+    println!("{}", tally.figures());
+    tally.assert_clean(&format!("TOLLGATE_CHAOS_SEED={seed}"));
+
+    // The providers take their side of the kept connections away; the clients' are closed already.
+    drop((provider, second));
+    let started = Instant::now();
+    loop {
+        let now = open_files(&gateway);
+        if now.len() <= before.len() {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "open before: {before:#?}\nafter: {now:#?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gateway.finish(&keys.iter().collect::<Vec<_>>()).await;
+}

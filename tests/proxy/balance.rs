@@ -1,0 +1,309 @@
+//! Which upstream a request goes to: weights, turns, tiers, groups, and the breakers that take upstreams out and let them
+//! back in.
+
+use crate::calls::{Wire, plain_chat, send_all, serving, serving_keys, stepped};
+use crate::support::client::Answer as Got;
+use crate::support::gateway::{Gateway, Key, Setup, Upstream};
+use crate::support::provider::{Provider, Received};
+use crate::support::script::Answer;
+use crate::support::until;
+use std::collections::BTreeMap;
+
+/// An upstream below a path of its own, so that one provider can tell them apart.
+fn named(name: &str, provider: &Provider) -> Upstream {
+    Upstream::new(name, "openai", provider.url(&format!("/{name}/v1")))
+}
+
+/// How many requests each upstream got.
+fn shares(provider: &Provider) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for request in provider.received() {
+        *counts.entry(request.target.split('/').nth(1).unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+fn went_to(request: &Received, name: &str) -> bool {
+    request.target.starts_with(&format!("/{name}/"))
+}
+
+async fn ask(gateway: &Gateway, key: &Key) -> Got {
+    gateway.send(&plain_chat(false).key(&key.key)).await
+}
+
+fn upstream_of(answer: &Got) -> String {
+    answer.field("x-tollgate-upstream").unwrap_or("nobody").to_owned()
+}
+
+#[tokio::test]
+async fn weights_of_80_and_20_give_80_and_20() {
+    const COUNT: usize = 2_000;
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([
+        named("a", &provider).with("weight = 80"),
+        named("b", &provider).with("weight = 20"),
+        named("never", &provider).with("weight = 0"),
+        named("later", &provider).with("weight = 1000\npriority = 1"),
+    ]);
+    let (gateway, key) = serving(&setup).await;
+    let answers = send_all(&gateway, vec![plain_chat(false).key(&key.key); COUNT], 4).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let shares = shares(&provider);
+    assert_eq!(shares.values().sum::<usize>(), COUNT);
+    assert_eq!(shares.keys().collect::<Vec<_>>(), ["a", "b"], "neither weight 0 nor a later tier");
+    // Binomial: the standard deviation is 17.9; this is more than five of them.
+    assert!(shares["b"].abs_diff(400) < 95, "{shares:?}");
+    gateway.wait_records(COUNT).await;
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn in_turn_is_exact_whatever_the_weights_and_equal_weights_take_turns_too() {
+    for (strategy, weights) in [("round_robin", [1, 100, 7]), ("weighted", [5, 5, 5]), ("weighted", [0, 0, 0])] {
+        let provider = Provider::always(Wire::Chat.whole("x")).await;
+        let upstreams = ["a", "b", "c"].iter().zip(weights);
+        let upstreams = upstreams.map(|(name, weight)| named(name, &provider).with(&format!("weight = {weight}")));
+        let setup = Setup::new(upstreams).set("routing.strategy", &format!("\"{strategy}\""));
+        let (gateway, key) = serving(&setup).await;
+        let answers = send_all(&gateway, vec![plain_chat(false).key(&key.key); 30], 1).await;
+        let order: Vec<String> = answers.iter().map(upstream_of).collect();
+        let mut turn = order[..3].to_vec();
+        turn.sort();
+        assert_eq!(turn, ["a", "b", "c"], "{strategy}");
+        for round in order.chunks(3) {
+            assert_eq!(round, &order[..3], "{strategy} {weights:?}");
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_cheapest_strategy_prefers_the_cheaper_model_and_unknown_strategies_are_refused() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let prices =
+        "[[model]]\nname = \"big\"\ninput = 9\noutput = 9\n[[model]]\nname = \"small\"\ninput = 1\noutput = 1\n";
+    let setup = |strategy: &str| {
+        Setup::new([
+            named("dear", &provider).models(r#"[{ name = "m", upstream_model = "big" }]"#),
+            named("cheap", &provider).models(r#"[{ name = "m", upstream_model = "small" }]"#),
+        ])
+        .prices(prices)
+        .set("routing.strategy", strategy)
+    };
+    let (gateway, key) = serving(&setup("\"cheapest\"")).await;
+    for _ in 0..10 {
+        assert_eq!(upstream_of(&ask(&gateway, &key).await), "cheap");
+    }
+    gateway.finish(&[&key]).await;
+    // The others choose by what they have seen: they serve, and each upstream gets a chance to be seen.
+    for strategy in ["least_latency", "success_rate", "layered"] {
+        let (gateway, key) = serving(&setup(&format!("\"{strategy}\""))).await;
+        for _ in 0..10 {
+            assert_eq!(ask(&gateway, &key).await.status, 200, "{strategy}");
+        }
+        gateway.finish(&[&key]).await;
+    }
+    let output = Gateway::prepare(&setup("\"wieghted\"")).run(&["check"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("routing.strategy") && said.contains("weighted"), "{said}");
+}
+
+#[tokio::test]
+async fn a_strategy_by_success_leaves_a_failing_upstream_alone() {
+    let provider = Provider::start(|_, request| {
+        if went_to(request, "bad") { Answer::new(500, "text/plain", "no") } else { Wire::Chat.whole("x") }
+    })
+    .await;
+    // The breaker must not be what takes it out.
+    let setup = Setup::new([named("bad", &provider), named("good", &provider)])
+        .set("routing.strategy", "\"success_rate\"")
+        .set("breaker.failures_to_open", "255");
+    let (gateway, key) = serving(&setup).await;
+    let answers = send_all(&gateway, vec![plain_chat(false).key(&key.key); 60], 1).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let shares = shares(&provider);
+    // In turn or at random it would be asked about thirty times.
+    assert!(shares.get("bad").copied().unwrap_or(0) < 20, "{shares:?}");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_rate_limit_cools_exactly_its_upstream_for_exactly_its_time() {
+    let provider = Provider::start(|before, request| {
+        if went_to(request, "a") && before == 0 {
+            Answer::new(429, "application/json", "{}").field("retry-after", "2")
+        } else {
+            Wire::Chat.whole("x")
+        }
+    })
+    .await;
+    let setup = Setup::new([named("a", &provider), named("b", &provider).with("priority = 1")]);
+    let (gateway, key) = serving(&setup).await;
+    let started = std::time::Instant::now();
+    assert_eq!(upstream_of(&ask(&gateway, &key).await), "b");
+    assert!(gateway.metrics().await.contains("tollgate_breaker_state{upstream=\"b\"} 0"));
+    loop {
+        let asked = started.elapsed();
+        let answer = ask(&gateway, &key).await;
+        assert_eq!(answer.status, 200);
+        if upstream_of(&answer) == "a" {
+            // Not before its time; afterwards at once, without a probe.
+            assert!(started.elapsed().as_millis() >= 2_000 - 50, "{:?}", started.elapsed());
+            break;
+        }
+        assert!(asked.as_secs() < 15, "it never comes back");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(shares(&provider)["a"], 2, "nothing went there in between");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_breaker_opens_after_so_many_failures_lets_one_probe_through_and_closes_again() {
+    let (slow, steps) = stepped(Wire::Chat.whole("x"));
+    let provider = Provider::start(move |before, request| {
+        if !went_to(request, "a") {
+            return Wire::Chat.whole("x");
+        }
+        // Three failures, then a probe that takes its time.
+        if before < 6 { Answer::new(500, "text/plain", "no") } else { slow.clone() }
+    })
+    .await;
+    let setup = Setup::new([named("a", &provider), named("b", &provider).with("priority = 1")])
+        .set("breaker.failures_to_open", "3")
+        .set("breaker.open_ms", "400");
+    let (gateway, key) = serving(&setup).await;
+    for attempts in ["2", "2", "2"] {
+        let answer = ask(&gateway, &key).await;
+        assert_eq!((upstream_of(&answer).as_str(), answer.field("x-tollgate-attempts")), ("b", Some(attempts)));
+    }
+    let asked = |name: &str| shares(&provider).get(name).copied().unwrap_or(0);
+    assert_eq!(asked("a"), 3);
+    // Open; then half-open: the next one that goes there is the probe, and hangs.
+    let probe = tokio::spawn({
+        let (address, request) = (gateway.address, plain_chat(false).key(&key.key));
+        let received = provider.clone();
+        async move {
+            loop {
+                let before = received.received().iter().filter(|request| went_to(request, "a")).count();
+                let client = crate::support::client::Client::connect(address).await.expect("the gateway listens");
+                let answer = client.send(&request).await;
+                if upstream_of(&answer) == "a" {
+                    return (before, answer);
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+    });
+    until("the probe", || (asked("a") == 4).then_some(())).await;
+    for _ in 0..10 {
+        let answer = ask(&gateway, &key).await;
+        let told = (upstream_of(&answer), answer.field("x-tollgate-attempts"));
+        assert_eq!(told, ("b".to_owned(), Some("1")), "one probe at a time");
+    }
+    assert!(gateway.metrics().await.contains("tollgate_breaker_state{upstream=\"a\"} 1"));
+    steps.go_on();
+    let (before, answer) = probe.await.expect("the probe ends");
+    assert_eq!((before, answer.status), (3, 200));
+    for _ in 0..5 {
+        assert_eq!(upstream_of(&ask(&gateway, &key).await), "a", "closed again");
+    }
+    assert!(gateway.metrics().await.contains("tollgate_breaker_state{upstream=\"a\"} 0"));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_breaker_stays_open_for_the_configured_time() {
+    let provider = Provider::start(|_, request| {
+        if went_to(request, "a") { Answer::new(500, "text/plain", "no") } else { Wire::Chat.whole("x") }
+    })
+    .await;
+    let setup = Setup::new([named("a", &provider), named("b", &provider).with("priority = 1")])
+        .set("breaker.failures_to_open", "2")
+        .set("breaker.open_ms", "600000");
+    let (gateway, key) = serving(&setup).await;
+    for _ in 0..40 {
+        assert_eq!(upstream_of(&ask(&gateway, &key).await), "b");
+    }
+    assert_eq!(shares(&provider)["a"], 2);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn failures_in_between_successes_open_nothing() {
+    let provider =
+        Provider::start(
+            |before, _| {
+                if before % 3 < 2 { Answer::new(500, "text/plain", "no") } else { Wire::Chat.whole("x") }
+            },
+        )
+        .await;
+    let setup = Setup::new([named("a", &provider)]).set("breaker.failures_to_open", "3");
+    let (gateway, key) = serving(&setup).await;
+    for round in 0..10 {
+        for status in [500, 500, 200] {
+            assert_eq!(ask(&gateway, &key).await.status, status, "round {round}");
+        }
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_does_not_keep_a_probe_to_itself() {
+    let (silent, _steps) = stepped(Wire::Chat.whole("x"));
+    let provider = Provider::start(move |before, _| match before {
+        0 => Answer::new(500, "text/plain", "no"),
+        1 => silent.clone(),
+        _ => Wire::Chat.whole("x"),
+    })
+    .await;
+    let setup = Setup::new([named("a", &provider)])
+        .set("breaker.failures_to_open", "1")
+        .set("breaker.open_ms", "50")
+        .set("routing.on_client_disconnect", "\"abort\"");
+    let (gateway, key) = serving(&setup).await;
+    assert_eq!(ask(&gateway, &key).await.status, 500);
+    // The probe's client leaves before there is an answer.
+    let probe = tokio::spawn({
+        let (address, request) = (gateway.address, plain_chat(false).key(&key.key));
+        async move {
+            loop {
+                let client = crate::support::client::Client::connect(address).await.expect("the gateway listens");
+                client.send(&request).await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+    });
+    until("the probe", || (provider.received().len() == 2).then_some(())).await;
+    probe.abort();
+    provider.ended(1).await;
+    let started = std::time::Instant::now();
+    while ask(&gateway, &key).await.status != 200 {
+        assert!(started.elapsed() < crate::support::PATIENCE, "no further probe is let through");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_group_sees_its_own_upstreams_and_models_alone() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([
+        named("shared", &provider).with(r#"groups = ["default", "vip"]"#).with("priority = 1"),
+        named("vip", &provider).with(r#"groups = ["vip"]"#),
+        named("extra", &provider).with(r#"groups = ["vip"]"#).models(r#"["extra"]"#),
+    ])
+    .set("pricing.unknown_model", "\"allow\"");
+    let (gateway, [plain, vip]) = serving_keys(&setup, [("plain", &[]), ("vip", &["--group", "vip"])]).await;
+    for _ in 0..5 {
+        assert_eq!(upstream_of(&ask(&gateway, &plain).await), "shared");
+        assert_eq!(upstream_of(&ask(&gateway, &vip).await), "vip");
+    }
+    let extra = Wire::Chat.request_for("extra", false);
+    assert_eq!(gateway.send(&extra.clone().key(&plain.key)).await.status, 404);
+    assert_eq!(gateway.send(&extra.key(&vip.key)).await.status, 200);
+    let groups: Vec<_> = gateway.wait_records(11).await.iter().map(|record| record["group"].clone()).collect();
+    assert_eq!(groups.iter().filter(|group| *group == "vip").count(), 6);
+    gateway.finish(&[&plain, &vip]).await;
+}

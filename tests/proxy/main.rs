@@ -1,0 +1,19 @@
+//! The gateway from end to end: the built binary, real sockets, a real database file, and a provider that misbehaves on
+//! request. Nothing here looks at the clock but to give up on what hangs: what is asserted is order, bytes and amounts.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod aborts;
+mod balance;
+mod bodies;
+mod broken;
+mod calls;
+mod endpoints;
+mod failover;
+mod headers;
+mod live;
+mod money;
+mod operations;
+mod passthrough;
+mod refusals;
