@@ -164,6 +164,8 @@ pub(super) struct ErrorAnswer {
 
 /// When progress was last journaled, or could have been.
 pub(super) struct Checkpoint {
+    /// Something was journaled.
+    pub(super) taken: bool,
     pub(super) at: Instant,
     pub(super) delivered_bytes: u64,
 }

@@ -65,7 +65,7 @@ pub(super) fn answer_head(head: &mut ResponseHeader, session: &Session, exchange
         delimited: head.headers.contains_key(header::CONTENT_LENGTH)
             || head.headers.contains_key(header::TRANSFER_ENCODING)
             || head.version == http::Version::HTTP_2,
-        checkpoint: Checkpoint { at: std::time::Instant::now(), delivered_bytes: 0 },
+        checkpoint: Checkpoint { taken: false, at: std::time::Instant::now(), delivered_bytes: 0 },
     });
     let attempt_elapsed = attempt.started.elapsed();
     let streams = attempt.answer.as_ref().is_some_and(Answer::streams);

@@ -31,7 +31,7 @@ use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use pingora::{Error, ErrorSource};
+use pingora::{Error, ErrorSource, ErrorType};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,8 +153,10 @@ impl ProxyHttp for Gateway {
         format!("{} {} {}", exchange.request_id, request.method, request.uri.path())
     }
 
+    /// Failed attempts are logged where they are judged, once.
     fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, error: &Error) -> bool {
-        *error.esource() == ErrorSource::Downstream
+        matches!(error.esource(), ErrorSource::Downstream | ErrorSource::Upstream)
+            || matches!(error.etype(), ErrorType::HTTPStatus(_))
     }
 
     fn suppress_proxy_warn_log(

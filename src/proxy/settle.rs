@@ -21,6 +21,8 @@ use tollgate_plugin_api::{Metered, RejectCode, UsageSource};
 pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
 /// Bytes wait this long for the journal, then the request is refused (or, at the end, the record is left to it).
 const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A longer prompt is journaled with the first token: if this process dies then, it is not free.
+const UNSAVED_PROMPT_BYTES_MAX: u64 = 1024;
 /// Progress is journaled after so many delivered bytes of text (about 256 tokens) …
 const CHECKPOINT_TEXT_BYTES: u64 = 1024;
 /// … or so much time.
@@ -304,11 +306,13 @@ pub(super) fn progress(exchange: &mut Exchange) {
     let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_mut()) else { return };
     let delivered_bytes = answer.scanner.delivered().total_bytes();
     let checkpoint = &mut answer.checkpoint;
-    let due = checkpoint.at.elapsed() >= CHECKPOINT_TIME
+    let due = (!checkpoint.taken && admitted.facts.prompt_text_bytes > UNSAVED_PROMPT_BYTES_MAX)
+        || checkpoint.at.elapsed() >= CHECKPOINT_TIME
         || delivered_bytes >= checkpoint.delivered_bytes + CHECKPOINT_TEXT_BYTES;
     if !due {
         return;
     }
+    checkpoint.taken = true;
     checkpoint.at = Instant::now();
     checkpoint.delivered_bytes = delivered_bytes;
     let mut metered = answer.scanner.metered().unwrap_or_default();
