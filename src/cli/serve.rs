@@ -76,19 +76,19 @@ fn nothing_to_serve() -> Failure {
 /// Logs of the gateway and of Pingora. A second call changes nothing.
 fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>) {
     let wanted = env(LOG_VARIABLE).or_else(|| env("RUST_LOG")).filter(|wanted| !wanted.is_empty());
-    let mut filter =
-        wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).unwrap_or_else(|| EnvFilter::new(LOG_DEFAULT));
-    for quiet in WIRE_LOGS {
-        // Constants; a test parses them.
-        if let Ok(directive) = quiet.parse() {
-            filter = filter.add_directive(directive);
-        }
-    }
+    let filter =
+        wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).map_or_else(|| EnvFilter::new(LOG_DEFAULT), capped);
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .try_init();
+}
+
+/// A filter that somebody asked for, within what may be shown.
+fn capped(filter: EnvFilter) -> EnvFilter {
+    let caps = WIRE_LOGS.iter().filter_map(|cap| cap.parse().ok());
+    caps.fold(filter, EnvFilter::add_directive)
 }
 
 /// The key of a first start. Made before the server starts, so that it is in force at once; shown when it has started.

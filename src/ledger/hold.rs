@@ -82,6 +82,11 @@ impl Hold {
         self.last_progress = Some(Box::new(progress));
     }
 
+    /// Writes what is queued now, if it is nobody else's turn (with `durability = "process"`).
+    pub fn flush(&self) {
+        self.journal.take_turn();
+    }
+
     /// Bills the request: the balance is changed when this returns, the record is on its way to the journal. Who it
     /// is about (`request_id`, `started_at_ms`, `key_id`), `held_nanos` and `overshoot` are the hold's, whatever the
     /// record says.

@@ -21,8 +21,6 @@ use tollgate_plugin_api::{Metered, RejectCode, UsageSource};
 pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
 /// Bytes wait this long for the journal, then the request is refused (or, at the end, the record is left to it).
 const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(5);
-/// A longer prompt is journaled with the first token: if this process dies then, it is not free.
-const UNSAVED_PROMPT_BYTES_MAX: u64 = 1024;
 /// Progress is journaled after so many delivered bytes of text (about 256 tokens) …
 const CHECKPOINT_TEXT_BYTES: u64 = 1024;
 /// … or so much time.
@@ -70,6 +68,8 @@ struct Estimate {
     prompt: Prompt,
     delivered: String,
     delivered_bytes: u64,
+    /// What the upstream was asked for at most: no estimate is higher, as no hold was.
+    output_tokens_max: u64,
 }
 
 /// Settles the exchange; the returned gate is passed when the record is in the journal. `None`: it is there already, or there
@@ -106,7 +106,8 @@ pub(super) fn abandoned(exchange: &mut Exchange) {
     if let Some(mut settlement) = prepare(exchange, end) {
         if let Some(estimate) = settlement.estimate.take() {
             let usage = &mut settlement.metered.usage;
-            usage.output_tokens = usage.output_tokens.max(estimate::by_length(estimate.delivered_bytes));
+            let delivered = estimate::by_length(estimate.delivered_bytes).min(estimate.output_tokens_max);
+            usage.output_tokens = usage.output_tokens.max(delivered);
             if usage.input_tokens == 0 {
                 usage.input_tokens = estimate::by_length(estimate.prompt.text(estimate.endpoint).1);
             }
@@ -169,12 +170,15 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let delivered = exchange.control.as_ref().is_some_and(Control::delivered);
     let duration_ms = exchange.elapsed_ms();
     let admitted = exchange.admitted.as_mut()?;
+    let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut());
     // What our own refusal took the place of was never delivered: it is not billed.
     let billed = answer.as_deref().filter(|_| !matches!(end, End::NoAnswer(_)));
     let metered = billed.and_then(|answer| answer.scanner.metered()).unwrap_or_default();
     let disbelieved = billed.is_some_and(|answer| answer.scanner.disbelieved());
-    let estimate = billed.and_then(|answer| estimate_of(admitted, answer, end, &metered));
+    let output_tokens_max =
+        admitted.output_tokens_max(price.as_deref(), exchange.snapshot.routing.output_tokens_default);
+    let estimate = billed.and_then(|answer| estimate_of(admitted, answer, end, &metered, output_tokens_max));
     let (outcome, status, error_code) = words(end, gone.then_some(delivered), answer.as_deref());
     let mut record = LedgerRecord::from_opening(hold.opening());
     record.outcome = outcome;
@@ -197,7 +201,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
         estimate,
         snapshot: exchange.snapshot.clone(),
         upstream: attempt.map(|attempt| attempt.upstream.clone()),
-        price: attempt.and_then(|attempt| attempt.price.clone()),
+        price,
         metrics: exchange.shared.metrics.clone(),
     })
 }
@@ -207,7 +211,13 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 /// What an estimate is made from, if one is needed: an answer was on its way, and its usage is not (wholly) reported.
-fn estimate_of(admitted: &mut Admitted, answer: &Answer, end: End, metered: &Metered) -> Option<Estimate> {
+fn estimate_of(
+    admitted: &mut Admitted,
+    answer: &Answer,
+    end: End,
+    metered: &Metered,
+    output_tokens_max: u64,
+) -> Option<Estimate> {
     let endpoint = admitted.target.endpoint;
     if answer.status >= 400 || answer.error.is_some() || !endpoint.answer.uses_tokens() {
         return None;
@@ -225,6 +235,7 @@ fn estimate_of(admitted: &mut Admitted, answer: &Answer, end: End, metered: &Met
         prompt: std::mem::replace(&mut admitted.prompt, Prompt::Sample(String::new(), 0)),
         delivered: delivered.sample().into_owned(),
         delivered_bytes: delivered.total_bytes(),
+        output_tokens_max,
     })
 }
 
@@ -289,7 +300,8 @@ impl Settlement {
 impl Estimate {
     /// Fills in what was not reported: the prompt, and what was delivered.
     fn complete(self, metered: &mut Metered) {
-        let delivered = estimate::tokens(&self.model, &self.delivered, self.delivered_bytes);
+        let delivered =
+            estimate::tokens(&self.model, &self.delivered, self.delivered_bytes).min(self.output_tokens_max);
         metered.usage.output_tokens = metered.usage.output_tokens.max(delivered);
         if metered.usage.input_tokens == 0 {
             let (text, bytes) = self.prompt.text(self.endpoint);
@@ -303,20 +315,24 @@ impl Estimate {
 pub(super) fn progress(exchange: &mut Exchange) {
     let count = exchange.attempts.count;
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
+    let output_tokens_max =
+        admitted.output_tokens_max(attempt.price.as_deref(), exchange.snapshot.routing.output_tokens_default);
     let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_mut()) else { return };
     let delivered_bytes = answer.scanner.delivered().total_bytes();
     let checkpoint = &mut answer.checkpoint;
-    let due = (!checkpoint.taken && admitted.facts.prompt_text_bytes > UNSAVED_PROMPT_BYTES_MAX)
+    // With the first token, whatever it costs: who served it, and the prompt, are known from then on.
+    let due = !checkpoint.taken
         || checkpoint.at.elapsed() >= CHECKPOINT_TIME
         || delivered_bytes >= checkpoint.delivered_bytes + CHECKPOINT_TEXT_BYTES;
     if !due {
         return;
     }
-    checkpoint.taken = true;
+    let first = !std::mem::replace(&mut checkpoint.taken, true);
     checkpoint.at = Instant::now();
     checkpoint.delivered_bytes = delivered_bytes;
     let mut metered = answer.scanner.metered().unwrap_or_default();
-    metered.usage.output_tokens = metered.usage.output_tokens.max(estimate::by_length(delivered_bytes));
+    let delivered = estimate::by_length(delivered_bytes).min(output_tokens_max);
+    metered.usage.output_tokens = metered.usage.output_tokens.max(delivered);
     if metered.usage.input_tokens == 0 {
         metered.usage.input_tokens = estimate::by_length(admitted.facts.prompt_text_bytes);
     }
@@ -332,4 +348,8 @@ pub(super) fn progress(exchange: &mut Exchange) {
         attempts: count,
         ttft_ms: answer.first_token.map(milliseconds),
     });
+    if first {
+        // Before the first byte goes out.
+        hold.flush();
+    }
 }

@@ -68,7 +68,7 @@ impl Life {
     /// Load, death, recovery.
     async fn run(&mut self) -> Tally {
         let load = self.load();
-        let (requests, pause_ms) = (self.draw.random_range(200..=350), self.draw.random_range(0..150));
+        let (requests, pause_ms) = (self.draw.random_range(300..=600), self.draw.random_range(0..150));
         let started = Instant::now();
         while load.begun() < requests && started.elapsed() < LOAD_PATIENCE {
             tokio::time::sleep(Duration::from_millis(1)).await;

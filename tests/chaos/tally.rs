@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     /// Records of requests that the gateway's death cut off: all, and those whose client had got text.
     pub(crate) interrupted: u64,
     pub(crate) interrupted_with_text: u64,
+    /// Of these: billed nothing, for want of a first checkpoint.
+    pub(crate) interrupted_for_nothing: u64,
     /// Of these: more text than one checkpoint, begun more than a second before.
     pub(crate) bills_compared: u64,
     /// Of these: billed within 256 tokens; the others are within a second of delivery.
@@ -55,7 +57,7 @@ impl Tally {
     pub(crate) fn figures(&self) -> String {
         format!(
             "{} requests, {} answered ({} whole, {} left early), {} refused; {} missing, {} duplicate; {} interrupted, {} of \
-             them with text, {} bills compared ({} within 256 tokens, at most {} bytes of text unbilled)",
+             them with text ({} billed nothing), {} bills compared ({} within 256 tokens, at most {} bytes of text unbilled)",
             self.requests,
             self.answered,
             self.whole,
@@ -65,6 +67,7 @@ impl Tally {
             self.duplicate,
             self.interrupted,
             self.interrupted_with_text,
+            self.interrupted_for_nothing,
             self.bills_compared,
             self.bills_within_tokens,
             self.unbilled_bytes_max
@@ -84,6 +87,7 @@ impl AddAssign for Tally {
             (&mut self.duplicate, other.duplicate),
             (&mut self.interrupted, other.interrupted),
             (&mut self.interrupted_with_text, other.interrupted_with_text),
+            (&mut self.interrupted_for_nothing, other.interrupted_for_nothing),
             (&mut self.bills_compared, other.bills_compared),
             (&mut self.bills_within_tokens, other.bills_within_tokens),
         ] {

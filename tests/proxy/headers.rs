@@ -124,9 +124,10 @@ async fn host_path_length_and_encoding_are_our_own_whatever_the_client_says() {
         .field("forwarded", "for=6.6.6.6;host=evil.example")
         .field("via", "1.1 evil")
         .field("te", "trailers")
-        .field("connection", "keep-alive, x-nominated")
+        .field("connection", "keep-alive, Upgrade, HTTP2-Settings")
         .field("keep-alive", "timeout=5")
-        .field("x-nominated", "1")
+        .field("upgrade", "h2c")
+        .field("http2-settings", "AAMAAABkAAQAAP__")
         .field("upgrade-insecure-requests", "1")
         .field("anthropic-beta", "a,b")
         .field("openai-beta", "assistants=v2")
@@ -178,6 +179,13 @@ async fn host_path_length_and_encoding_are_our_own_whatever_the_client_says() {
             assert_eq!(count, 1, "{name} in {:?}", received.fields);
         }
     }
+    // No field can be named away by `connection`.
+    let before = provider.received().len();
+    let nominating =
+        plain_chat(false).key(&key.key).field("connection", "keep-alive, anthropic-beta").field("anthropic-beta", "a");
+    let refused = gateway.send(&nominating).await;
+    assert_eq!((refused.status, refused.error_code().as_str()), (400, "INVALID_REQUEST"));
+    assert_eq!(provider.received().len(), before);
     // A target and a host that contradict each other: refused, or ours all the same.
     let mut torn = plain_chat(false).key(&key.key);
     torn.target = "http://evil.example/v1/chat/completions".to_owned();

@@ -17,3 +17,5 @@ mod money;
 mod operations;
 mod passthrough;
 mod refusals;
+mod settings;
+mod tls;

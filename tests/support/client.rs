@@ -8,9 +8,9 @@ use serde_json::Value;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 
 /// How a request's body is sent.
 #[derive(Clone, Debug)]
@@ -141,8 +141,25 @@ impl Answer {
 
 /// A connection to the gateway.
 pub(crate) struct Client {
-    reader: Reader<OwnedReadHalf>,
-    sink: OwnedWriteHalf,
+    reader: Reader<Source>,
+    sink: Sink,
+}
+
+type Source = Box<dyn AsyncRead + Send + Unpin>;
+
+/// The writing half of a connection.
+enum Sink {
+    Plain(OwnedWriteHalf),
+    Other(Box<dyn AsyncWrite + Send + Unpin>),
+}
+
+impl Sink {
+    fn get(&mut self) -> &mut (dyn AsyncWrite + Send + Unpin) {
+        match self {
+            Self::Plain(sink) => sink,
+            Self::Other(sink) => sink,
+        }
+    }
 }
 
 impl Client {
@@ -150,12 +167,18 @@ impl Client {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let (source, sink) = stream.into_split();
-        Ok(Self { reader: Reader::new(source), sink })
+        Ok(Self { reader: Reader::new(Box::new(source)), sink: Sink::Plain(sink) })
+    }
+
+    /// On a connection that was made otherwise.
+    pub(crate) fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        let (source, sink) = tokio::io::split(stream);
+        Self { reader: Reader::new(Box::new(source)), sink: Sink::Other(Box::new(sink)) }
     }
 
     /// Bytes as they are.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sink.write_all(bytes).await
+        self.sink.get().write_all(bytes).await
     }
 
     /// Sends a request and reads the head of its answer, also while the body is still being sent.
@@ -172,7 +195,7 @@ impl Client {
             ended: Ended::Left,
         };
         let opening = async {
-            if self.sink.write_all(request.head().as_bytes()).await.is_err() {
+            if self.sink.get().write_all(request.head().as_bytes()).await.is_err() {
                 return None;
             }
             if matches!(request.body, Body::Expect(_)) {
@@ -182,7 +205,7 @@ impl Client {
                 }
                 answer.informational.push(status);
             }
-            let (sink, reader) = (&mut self.sink, &mut self.reader);
+            let (sink, reader) = (self.sink.get(), &mut self.reader);
             let reading = async {
                 loop {
                     let (status, fields) = interim_or_final(reader).await?;
@@ -225,13 +248,13 @@ impl Client {
     }
 }
 
-async fn interim_or_final(reader: &mut Reader<OwnedReadHalf>) -> Option<(u16, Fields)> {
+async fn interim_or_final(reader: &mut Reader<Source>) -> Option<(u16, Fields)> {
     let (line, fields) = reader.head().await.ok()??;
     let status = line.split(' ').nth(1)?.parse().ok()?;
     Some((status, fields))
 }
 
-async fn send_body(body: &Body, sink: &mut OwnedWriteHalf) -> io::Result<()> {
+async fn send_body(body: &Body, sink: &mut (dyn AsyncWrite + Send + Unpin)) -> io::Result<()> {
     match body {
         Body::Nothing => Ok(()),
         Body::Length(body) | Body::Expect(body) | Body::Short(body, _) => sink.write_all(body).await,
@@ -313,13 +336,15 @@ impl Exchange {
 
     /// Resets the connection.
     pub(crate) fn reset(self) -> Answer {
-        self.client.sink.as_ref().set_zero_linger().expect("an open socket");
+        if let Sink::Plain(sink) = &self.client.sink {
+            sink.as_ref().set_zero_linger().expect("an open socket");
+        }
         self.answer
     }
 
     /// Tells the other side that nothing more will be sent, and goes on reading.
     pub(crate) async fn half_close(&mut self) {
-        let _ = self.client.sink.shutdown().await;
+        let _ = self.client.sink.get().shutdown().await;
     }
 }
 

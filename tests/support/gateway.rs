@@ -216,24 +216,42 @@ impl Gateway {
     /// # Panics
     /// If it does not, with what it said.
     pub(crate) async fn serve(&mut self) {
-        let log =
-            |name: &str| File::options().create(true).append(true).open(self.path(name)).expect("a writable folder");
-        let mut command = self.command(&["serve"]);
-        command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
-        self.process = Some(command.spawn().expect("the built binary starts"));
+        self.spawn();
         let started = Instant::now();
         loop {
-            if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().expect("a child")) {
-                panic!("tollgate serve ended: {status}\n{}", self.said());
-            }
+            self.assert_running(started);
             if let Ok(client) = client::Client::connect(self.address).await
                 && client.send(&Request::get("/v1/health")).await.status == 200
             {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "tollgate serve does not answer\n{}", self.said());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// The same, for one whose clients speak TLS: waits until it listens.
+    pub(crate) async fn serve_tls(&mut self) {
+        self.spawn();
+        let started = Instant::now();
+        while client::Client::connect(self.address).await.is_err() {
+            self.assert_running(started);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn spawn(&mut self) {
+        let log =
+            |name: &str| File::options().create(true).append(true).open(self.path(name)).expect("a writable folder");
+        let mut command = self.command(&["serve"]);
+        command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
+        self.process = Some(command.spawn().expect("the built binary starts"));
+    }
+
+    fn assert_running(&mut self, started: Instant) {
+        if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().expect("a child")) {
+            panic!("tollgate serve ended: {status}\n{}", self.said());
+        }
+        assert!(started.elapsed() < PATIENCE, "tollgate serve does not answer\n{}", self.said());
     }
 
     /// Everything that the process has printed.

@@ -5,6 +5,7 @@ use super::client::{Answer, Body, Ended, Request};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// Sends one request on a connection of its own; of the ways to send a body there are `Length`, with a `content-length`,
@@ -31,6 +32,11 @@ impl Connection {
     pub(crate) async fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.set_nodelay(true).expect("a socket");
+        Self::over(stream).await
+    }
+
+    /// On a connection that was made otherwise.
+    pub(crate) async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (client, connection) = h2::client::handshake(stream).await.expect("the gateway speaks HTTP/2");
         tokio::spawn(connection);
         Self { client }
@@ -126,7 +132,13 @@ async fn begin(client: h2::client::SendRequest<Bytes>, request: &Request) -> Res
 }
 
 /// Sends as the window allows. A peer that answers early may reset the stream: that is not our error.
-async fn send_body(sink: &mut h2::SendStream<Bytes>, mut body: Bytes) -> Option<()> {
+async fn send_body(sink: &mut h2::SendStream<Bytes>, body: Bytes) -> Option<()> {
+    send_piece(sink, body).await?;
+    sink.send_data(Bytes::new(), true).ok()
+}
+
+/// The same, without an end.
+pub(crate) async fn send_piece(sink: &mut h2::SendStream<Bytes>, mut body: Bytes) -> Option<()> {
     while !body.is_empty() {
         sink.reserve_capacity(body.len());
         let room = std::future::poll_fn(|cx| sink.poll_capacity(cx)).await?.ok()?;
@@ -137,5 +149,5 @@ async fn send_body(sink: &mut h2::SendStream<Bytes>, mut body: Bytes) -> Option<
         let part = body.split_to(room.min(body.len()));
         sink.send_data(part, false).ok()?;
     }
-    sink.send_data(Bytes::new(), true).ok()
+    Some(())
 }

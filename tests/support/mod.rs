@@ -8,6 +8,7 @@ pub(crate) mod gateway;
 pub(crate) mod h2c;
 pub(crate) mod provider;
 pub(crate) mod script;
+pub(crate) mod tls;
 pub(crate) mod wire;
 
 use std::time::Duration;

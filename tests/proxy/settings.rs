@@ -1,0 +1,255 @@
+//! Every key of `tollgate.toml` does something. Most are tested where what they govern is tested:
+//!
+//! | key | test |
+//! |---|---|
+//! | `server.request_body_bytes_max` | `bodies::the_limit_is_the_configured_one` |
+//! | `server.shutdown_ms` | `operations::an_idle_gateway_ends_at_once_and_what_outlasts_the_limit_is_settled` |
+//! | `server.tls` | `tls::clients_speak_http1_or_http2_over_tls` |
+//! | `pricing.unknown_model` | `refusals::what_happens_to_models_without_a_price_is_configured` |
+//! | `routing.strategy` | `balance::in_turn_is_exact…`, `balance::the_cheapest_strategy…` |
+//! | `routing.attempts_max` | `failover::attempts_are_counted_and_limited…` |
+//! | `routing.first_token_timeout_ms`, `response_timeout_ms` | `refusals::no_upstream_that_answers…`, `failover::whatever_goes_wrong…` |
+//! | `routing.idle_timeout_ms` | `broken::a_stream_that_falls_silent…` |
+//! | `routing.first_token_hold_ms` | `failover::what_is_held_goes_out_after_the_hold_time…` |
+//! | `routing.on_client_disconnect`, `drain_ms_max`, `drain_bytes_max`, `drains_max` | `aborts` |
+//! | `routing.output_tokens_default` | `money::the_hold_grows_with_prompt_answers_and_limits` |
+//! | `breaker.failures_to_open`, `open_ms` | `balance::a_breaker_opens_after_so_many_failures…`, `…stays_open_for_the_configured_time` |
+//! | `upstream.weight`, `priority`, `groups` | `balance` |
+//! | `upstream.headers`, `provider`, `models` | `headers`, `passthrough::only_the_models_name_is_changed…` |
+
+use crate::calls::{COST, Wire, number, plain_chat, serving};
+use crate::support::client::{self, Request};
+use crate::support::gateway::{Gateway, PRICES, Setup, free_address};
+use crate::support::provider::Provider;
+use crate::support::until;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::net::TcpSocket;
+
+async fn working() -> (Provider, Setup) {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
+    (provider, setup)
+}
+
+#[tokio::test]
+async fn server_listen_is_a_list_and_metrics_listen_can_be_off() {
+    let (_provider, setup) = working().await;
+    let (first, second) = (free_address(), free_address());
+    let setup =
+        setup.set("server.listen", &format!("[\"{first}\", \"{second}\"]")).set("server.metrics_listen", "\"\"");
+    let mut gateway = Gateway::prepare(&setup);
+    let key = gateway.key("k", &[]).await;
+    let unused = gateway.metrics_address;
+    gateway.address = first;
+    gateway.serve().await;
+    for address in [first, second] {
+        assert_eq!(client::send(address, &plain_chat(false).key(&key.key)).await.status, 200);
+    }
+    assert!(client::Client::connect(unused).await.is_err(), "nobody listens for metrics");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn server_threads_is_how_many_serve() {
+    let (_provider, setup) = working().await;
+    let mut counts = Vec::new();
+    for threads in [1, 9] {
+        let (gateway, key) = serving(&setup.clone().set("server.threads", &threads.to_string())).await;
+        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", gateway.pid()));
+        counts.push(tasks.map_or(threads, |tasks| tasks.count()));
+        gateway.finish(&[&key]).await;
+    }
+    assert!(counts[1] >= counts[0] + 8, "{counts:?}");
+}
+
+#[tokio::test]
+async fn server_trusted_proxies_are_believed_and_nobody_else() {
+    let (_provider, setup) = working().await;
+    // The list, what the request says, and whom the access log names.
+    let ways = [
+        ("[]", "6.6.6.6", "127.0.0.1"),
+        ("[\"127.0.0.0/8\"]", "6.6.6.6", "6.6.6.6"),
+        ("[\"127.0.0.0/8\"]", "6.6.6.6, 7.7.7.7", "7.7.7.7"),
+        ("[\"127.0.0.0/8\", \"7.7.7.0/24\"]", "5.5.5.5, 6.6.6.6, 7.7.7.7", "6.6.6.6"),
+        ("[\"10.0.0.0/8\"]", "6.6.6.6", "127.0.0.1"),
+    ];
+    for (trusted, forwarded, client) in ways {
+        let setup = setup.clone().set("server.trusted_proxies", trusted).environment("TOLLGATE_LOG", "access=info");
+        let (gateway, key) = serving(&setup).await;
+        let request = plain_chat(false).key(&key.key).field("x-forwarded-for", forwarded);
+        let answer = gateway.send(&request).await;
+        let id = answer.field("x-request-id").expect("an id").to_owned();
+        let line =
+            until("the access log", || gateway.said().lines().find(|line| line.contains(&id)).map(str::to_owned)).await;
+        assert!(line.contains(&format!("client={client} ")), "{trusted} {forwarded}: {line}");
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn store_url_journal_dir_and_pricing_file_are_where_things_are() {
+    let (_provider, setup) = working().await;
+    let setup = setup
+        .set("store.url", "\"sqlite:elsewhere/ledger file.db\"")
+        .set("ledger.journal_dir", "\"elsewhere/j\"")
+        .set("pricing.file", "\"elsewhere/prices.toml\"")
+        .prices("not even TOML, and not read");
+    let mut gateway = Gateway::prepare(&setup);
+    std::fs::create_dir_all(gateway.path("elsewhere")).expect("a folder");
+    gateway.write("elsewhere/prices.toml", PRICES);
+    let key = gateway.key("k", &[]).await;
+    gateway.serve().await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    assert_eq!(number(&gateway.wait_record().await, "cost_nanos"), COST);
+    assert!(gateway.path("elsewhere/ledger file.db").is_file());
+    assert!(std::fs::read_dir(gateway.path("elsewhere/j")).expect("the journal").count() > 0);
+    assert!(!gateway.path("data").exists(), "nothing where the defaults would be");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_missing_price_file_is_a_book_without_prices_and_an_unreadable_one_an_error() {
+    let (_provider, setup) = working().await;
+    let (gateway, key) = {
+        let mut gateway = Gateway::prepare(&setup);
+        std::fs::remove_file(gateway.path("pricing.toml")).expect("the file is there");
+        let key = gateway.key("k", &[]).await;
+        gateway.serve().await;
+        (gateway, key)
+    };
+    let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(gateway.wait_record().await["price_missing"], true);
+    gateway.finish(&[&key]).await;
+    for (text, words) in [("[[model]]\nname = \"m\"\ninput = -1\noutput = 2\n", ":3"), ("[[mode", ":1")] {
+        let gateway = Gateway::prepare(&setup.clone().prices(text));
+        for command in ["serve", "check"] {
+            let output = gateway.run(&[command]);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success() && said.contains(&format!("pricing.toml{words}")), "{command}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn ledger_durability_power_syncs_the_journal_before_the_answer() {
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
+        eprintln!("skipped: strace is not installed");
+        return;
+    }
+    let (_provider, setup) = working().await;
+    let mut synced = Vec::new();
+    for durability in ["process", "power"] {
+        let (gateway, key) = serving(&setup.clone().set("ledger.durability", &format!("\"{durability}\""))).await;
+        let trace = gateway.path("trace");
+        let mut strace = Command::new("strace")
+            .args(["-f", "-y", "-e", "trace=fsync,fdatasync,sync_file_range", "-o"])
+            .arg(&trace)
+            .args(["-p", &gateway.pid().to_string()])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("strace starts");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if let Some(status) = strace.try_wait().expect("a child") {
+            eprintln!("skipped: strace cannot attach ({status})");
+            return;
+        }
+        for _ in 0..5 {
+            assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+        }
+        let lines = std::fs::read_to_string(&trace).unwrap_or_default();
+        synced.push(lines.lines().filter(|line| line.contains("sync") && line.contains("/journal/")).count());
+        strace.kill().expect("strace ends");
+        strace.wait().expect("strace ends");
+        gateway.finish(&[&key]).await;
+    }
+    assert_eq!(synced[0], 0, "the operating system has it: that survives a kill");
+    assert!(synced[1] >= 5, "one for each answer at least: {synced:?}");
+}
+
+#[tokio::test]
+async fn routing_connect_timeout_ms_ends_a_connection_that_never_stands() {
+    // A listener that accepts nobody, with its queue full: further connections wait for ever.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+    let listener = socket.listen(1).expect("it listens");
+    let full = listener.local_addr().expect("an address");
+    let mut queued = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(300), tokio::net::TcpStream::connect(full)).await
+    {
+        queued.push(stream);
+        assert!(queued.len() < 100, "this system queues without an end");
+    }
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([
+        Wire::Chat.upstream_at("full", full).models(r#"["m", "alone"]"#),
+        Wire::Chat.upstream("next", &provider).with("priority = 1"),
+    ])
+    .set("routing.connect_timeout_ms", "300")
+    .set("pricing.unknown_model", "\"allow\"");
+    let (gateway, key) = serving(&setup).await;
+    // The default is ten seconds.
+    let limit = Duration::from_secs(7);
+    let request = plain_chat(false).key(&key.key);
+    let answer = tokio::time::timeout(limit, gateway.send(&request)).await.expect("long before the default");
+    assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("2")));
+    let request = Wire::Chat.request_for("alone", false).key(&key.key);
+    let answer = tokio::time::timeout(limit, gateway.send(&request)).await.expect("long before the default");
+    assert_eq!((answer.status, answer.error_code().as_str()), (504, "UPSTREAM_TIMEOUT"));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn upstream_api_key_and_base_url_take_variables() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let upstream = crate::support::gateway::Upstream::new("u", "openai", "http://${PROVIDER_ADDRESS}/v1")
+        .with("api_key = \"${PROVIDER_KEY_OF_A_TEST}\"");
+    let setup = Setup::new([upstream])
+        .environment("PROVIDER_ADDRESS", &provider.address.to_string())
+        .environment("PROVIDER_KEY_OF_A_TEST", "from-the-environment-1234");
+    let (gateway, key) = serving(&setup).await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    assert_eq!(provider.only().field("authorization"), Some("Bearer from-the-environment-1234"));
+    assert!(!gateway.said().contains("from-the-environment"));
+    let listed = gateway.run(&["upstream", "list", "--json"]);
+    assert!(listed.status.success() && !String::from_utf8_lossy(&listed.stdout).contains("from-the-environment"));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn plugins_cors_answers_browsers_of_the_named_origins_alone() {
+    let (provider, setup) = working().await;
+    let with = setup
+        .clone()
+        .set("plugins.cors.allowed_origins", "[\"https://app.example\"]")
+        .set("plugins.cors.max_age_seconds", "77");
+    let (gateway, key) = serving(&with).await;
+    let preflight = |origin: &str| {
+        Request::new("OPTIONS", "/v1/chat/completions")
+            .field("origin", origin)
+            .field("access-control-request-method", "POST")
+            .field("access-control-request-headers", "authorization,content-type")
+    };
+    let allowed = gateway.send(&preflight("https://app.example")).await;
+    assert_eq!((allowed.status, allowed.field("access-control-allow-origin")), (204, Some("https://app.example")));
+    assert_eq!(allowed.field("access-control-max-age"), Some("77"));
+    assert_eq!(gateway.send(&preflight("https://evil.example")).await.field("access-control-allow-origin"), None);
+    let from = |origin: &str| plain_chat(false).field("origin", origin);
+    let answer = gateway.send(&from("https://app.example").key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("access-control-allow-origin")), (200, Some("https://app.example")));
+    let refused = gateway.send(&from("https://app.example").key("junk")).await;
+    assert_eq!((refused.status, refused.field("access-control-allow-origin")), (401, Some("https://app.example")));
+    let evil = gateway.send(&from("https://evil.example").key(&key.key)).await;
+    assert_eq!((evil.status, evil.field("access-control-allow-origin")), (200, None));
+    assert!(provider.received().iter().all(|request| request.field("origin").is_none()));
+    gateway.finish(&[&key]).await;
+    // Without the table no browser is let in.
+    let (gateway, key) = serving(&setup).await;
+    let answer = gateway.send(&from("https://app.example").key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("access-control-allow-origin")), (200, None));
+    gateway.finish(&[&key]).await;
+}

@@ -1,0 +1,125 @@
+//! TLS with HTTP/1.1 and HTTP/2 towards clients, and towards upstreams.
+
+use crate::calls::{COST, TOKENS, Wire, assert_record, plain_chat, serving, stepped};
+use crate::support::client::{Body, Client, Ended, Request};
+use crate::support::gateway::{Gateway, Key, Setup, Upstream};
+use crate::support::provider::Provider;
+use crate::support::script::{Answer, Break};
+use crate::support::{h2c, sha256, tls};
+use bytes::Bytes;
+use serde_json::json;
+
+fn with_certificate(setup: Setup) -> Setup {
+    let path = |name: &str| format!("{:?}", tls::file(name).to_string_lossy());
+    setup.set("server.tls.certificate", &path("certificate.pem")).set("server.tls.key", &path("key.pem"))
+}
+
+/// Waits until the gateway answers over TLS.
+async fn start(setup: &Setup) -> (Gateway, Key) {
+    let mut gateway = Gateway::prepare(&with_certificate(setup.clone()));
+    let key = gateway.key("tester", &[]).await;
+    gateway.serve_tls().await;
+    (gateway, key)
+}
+
+#[tokio::test]
+async fn clients_speak_http1_or_http2_over_tls() {
+    let provider = Provider::start(|_, request| Wire::Chat.answer(crate::calls::wants_stream(request))).await;
+    let (gateway, key) = start(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    for protocol in ["h2", "http/1.1"] {
+        let (stream, chosen) = tls::connect(gateway.address, &[protocol]).await;
+        assert_eq!(chosen, protocol);
+        let request = Wire::Chat.request(true).key(&key.key);
+        let answer = if protocol == "h2" {
+            h2c::Connection::over(stream).await.open(&request).await.rest().await
+        } else {
+            Client::over(stream).send(&request).await
+        };
+        assert_eq!((answer.status, answer.ended), (200, Ended::Whole), "{protocol}");
+        assert_eq!(answer.body(), Wire::Chat.pieces(&TOKENS).concat(), "{protocol}");
+    }
+    let (_, chosen) = tls::connect(gateway.address, &["h2", "http/1.1"]).await;
+    assert_eq!(chosen, "h2", "preferred where both are offered");
+    // Without TLS there is nothing on this port.
+    let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_eq!(answer.status, 0, "{}", answer.text());
+    for record in gateway.wait_records(2).await {
+        assert_record(&record, json!({"outcome": "ok", "cost_nanos": COST}));
+    }
+    gateway.finish(&[&key]).await;
+}
+
+/// A gateway that believes the tests' certificate, in front of a provider that speaks this protocol over TLS.
+async fn over(protocol: &str, provider: &Provider, more: Setup) -> (Gateway, Key) {
+    let address = tls::in_front_of(provider.address, &[protocol]).await;
+    let setup = more
+        .upstream(Upstream::new("u", "openai", format!("https://localhost:{}/v1", address.port())))
+        .environment("SSL_CERT_FILE", &tls::file("authority.pem").to_string_lossy());
+    serving(&setup).await
+}
+
+#[tokio::test]
+async fn upstreams_are_reached_over_tls_with_http1_or_http2() {
+    for protocol in ["http/1.1", "h2"] {
+        let provider = Provider::start(|_, request| Wire::Chat.answer(crate::calls::wants_stream(request))).await;
+        let (gateway, key) = over(protocol, &provider, Setup::new([])).await;
+        for stream in [true, false, true] {
+            let answer = gateway.send(&Wire::Chat.request(stream).key(&key.key)).await;
+            assert_eq!((answer.status, answer.ended), (200, Ended::Whole), "{protocol}: {}", answer.text());
+            assert_eq!(answer.body(), Wire::Chat.answer(stream).body(), "{protocol}");
+        }
+        // A body far over every window, from a client of each kind.
+        let text = format!(r#"{{"model":"m","messages":[],"x":"{}"}}"#, "y".repeat(3 << 20));
+        let big = Request::post_raw("/v1/chat/completions", text.clone()).key(&key.key);
+        assert_eq!(gateway.send(&big).await.status, 200, "{protocol}");
+        assert_eq!(h2c::send(gateway.address, &big.body(Body::Chunked(text.clone().into(), 0))).await.status, 200);
+        let received = provider.received();
+        assert_eq!(received.len(), 5, "{protocol}");
+        assert_eq!(received[4].body_sha256, sha256(text.as_bytes()), "{protocol}");
+        let by = if protocol == "h2" { Some("h2") } else { None };
+        assert!(received.iter().all(|request| request.field("x-arrived-by") == by), "{protocol}");
+        for record in gateway.wait_records(5).await {
+            assert_record(&record, json!({"outcome": "ok", "cost_nanos": COST, "attempts": 1}));
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_breaks_over_http2_is_an_upstream_that_breaks() {
+    let pieces = Wire::Chat.pieces(&TOKENS)[..4].to_vec();
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let (dying, steps) = stepped(Wire::Chat.stream_of(pieces.clone()).cut(length, Break::Rst));
+    let provider = Provider::start(move |before, _| match before {
+        0 => Answer::nothing(Break::Fin),
+        _ => dying.clone(),
+    })
+    .await;
+    let fallback = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("next", &fallback).with("priority = 1")]);
+    let (gateway, key) = over("h2", &provider, setup).await;
+    let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("2")), "{}", answer.text());
+    steps.go(pieces.len());
+    let mut exchange = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
+    exchange.until_bytes(length).await;
+    steps.go(1);
+    let (answer, _) = exchange.rest().await;
+    assert_eq!(answer.ended, Ended::Whole);
+    Wire::Chat.error_at_end(&answer.text());
+    let record = gateway.record_of(&answer).await;
+    assert_record(&record, json!({"outcome": "upstream_error", "attempts": 1}));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn an_upstream_whose_certificate_nobody_vouches_for_is_not_talked_to() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let address = tls::in_front_of(provider.address, &["http/1.1"]).await;
+    let upstream = Upstream::new("u", "openai", format!("https://localhost:{}/v1", address.port()));
+    let (gateway, key) = serving(&Setup::new([upstream])).await;
+    let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_eq!((answer.status, answer.error_code().as_str()), (503, "UPSTREAM_UNAVAILABLE"));
+    assert!(provider.received().is_empty());
+    gateway.finish(&[&key]).await;
+}

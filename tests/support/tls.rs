@@ -1,0 +1,108 @@
+//! TLS at both ends of a gateway, with a certificate that only these tests believe (`tls/authority.pem`; it and its key
+//! protect nothing).
+
+use super::client::{Body, Client, Ended, Request};
+use super::h2c;
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// A file beside this one: `authority.pem`, `certificate.pem` (for `gateway.test`, `localhost` and 127.0.0.1), `key.pem`.
+pub(crate) fn file(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "support", "tls", name].iter().collect()
+}
+
+fn certificate(name: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(file(name)).expect("a certificate")
+}
+
+/// Connects, speaks the first of these protocols that the other side takes too, and says which.
+pub(crate) async fn connect(address: SocketAddr, protocols: &[&str]) -> (impl AsyncRead + AsyncWrite + use<>, String) {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate("authority.pem")).expect("a root");
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let name = ServerName::try_from("gateway.test").expect("a name");
+    let stream = TcpStream::connect(address).await.expect("somebody listens");
+    stream.set_nodelay(true).expect("a socket");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
+    let chosen = stream.get_ref().1.alpn_protocol().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+    (stream, chosen)
+}
+
+/// TLS in front of a plain address: HTTP/1.1 goes through as it is, HTTP/2 (if offered) is turned into HTTP/1.1.
+pub(crate) async fn in_front_of(plain: SocketAddr, protocols: &[&str]) -> SocketAddr {
+    let key = PrivateKeyDer::from_pem_file(file("key.pem")).expect("a key");
+    let chain = vec![certificate("certificate.pem")];
+    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair");
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    serve_http2(stream, plain).await;
+                } else if let Ok(mut plain) = TcpStream::connect(plain).await {
+                    // Either end may break the connection; that is what some tests are about.
+                    let _ = copy_bidirectional(&mut stream, &mut plain).await;
+                }
+            });
+        }
+    });
+    address
+}
+
+async fn serve_http2(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, plain: SocketAddr) {
+    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        // An error here is an exchange that somebody broke off.
+        tokio::spawn(async move { drop(exchange(request, respond, plain).await) });
+    }
+}
+
+async fn exchange(
+    request: http::Request<h2::RecvStream>,
+    mut respond: h2::server::SendResponse<Bytes>,
+    plain: SocketAddr,
+) -> Result<(), h2::Error> {
+    let (head, mut body) = request.into_parts();
+    let mut received = Vec::new();
+    while let Some(piece) = body.data().await {
+        let piece = piece?;
+        body.flow_control().release_capacity(piece.len())?;
+        received.extend_from_slice(&piece);
+    }
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut forwarded = Request::new(head.method.as_str(), target).field("x-arrived-by", "h2");
+    for (name, value) in head.headers.iter().filter(|(name, _)| *name != "content-length") {
+        forwarded = forwarded.field(name.as_str(), &String::from_utf8_lossy(value.as_bytes()));
+    }
+    let client = Client::connect(plain).await.expect("the provider listens");
+    let mut answer = client.open(&forwarded.body(Body::Length(received.into()))).await;
+    let mut builder = http::Response::builder().status(answer.answer.status);
+    for (name, value) in &answer.answer.fields {
+        if !["transfer-encoding", "connection"].contains(&name.to_ascii_lowercase().as_str()) {
+            builder = builder.header(name, value);
+        }
+    }
+    let mut sink = respond.send_response(builder.body(()).expect("a valid answer"), false)?;
+    while let Some(piece) = answer.piece().await {
+        h2c::send_piece(&mut sink, piece).await;
+    }
+    if answer.answer.ended == Ended::Broken {
+        sink.send_reset(h2::Reason::INTERNAL_ERROR);
+        return Ok(());
+    }
+    sink.send_data(Bytes::new(), true)
+}
