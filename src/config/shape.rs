@@ -120,7 +120,7 @@ pub enum UnknownModel {
 pub struct Routing {
     /// A name of the strategy table.
     pub strategy: String,
-    /// Attempts for one request, the first included; at least 1.
+    /// Attempts for one request, the first included; 1 to 16.
     pub attempts_max: u32,
     /// Until the connection to an upstream stands, TLS included.
     pub connect_timeout_ms: u64,

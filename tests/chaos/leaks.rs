@@ -1,6 +1,6 @@
 //! After everything that can go wrong with connections has gone wrong, nothing of it is left.
 
-use crate::clients::Load;
+use crate::clients::{self, Load};
 use crate::join::{arrived, join, quiet};
 use crate::plan::{PRICES, Plan};
 use crate::provider::Provider;
@@ -8,21 +8,38 @@ use crate::support::PATIENCE;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::ClosedPort;
 use crate::wire::Wire;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Requests of the mixed run.
 const REQUESTS: u64 = 600;
 
-/// Open sockets of the gateway's process. (Files of journal and store are opened when they are first needed, and stay.)
-fn open_sockets(gateway: &Gateway) -> Vec<String> {
-    let folder = format!("/proc/{}/fd", gateway.pid());
-    let entries = std::fs::read_dir(folder).expect("a running process").flatten();
-    let mut all: Vec<_> = entries
-        .filter_map(|entry| Some(std::fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned()))
-        .filter(|target| target.starts_with("socket:"))
-        .collect();
-    all.sort();
-    all
+/// Open files of a process.
+#[derive(Debug)]
+struct OpenFiles {
+    sockets: usize,
+    /// All others, by what they are.
+    others: BTreeMap<String, usize>,
+}
+
+impl OpenFiles {
+    fn of(gateway: &Gateway) -> Self {
+        let mut files = Self { sockets: 0, others: BTreeMap::new() };
+        for entry in std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).expect("a running process").flatten() {
+            // It may have been closed meanwhile.
+            let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+            match target.to_string_lossy() {
+                target if target.starts_with("socket:") => files.sockets += 1,
+                target => {
+                    *files
+                        .others
+                        .entry(target.split_once(":[").map_or(&*target, |kind| kind.0).to_owned())
+                        .or_default() += 1
+                }
+            }
+        }
+        files
+    }
 }
 
 fn setup(provider: &Provider, second: &Provider, dead: &ClosedPort) -> Setup {
@@ -57,15 +74,22 @@ async fn nothing_is_left_of_broken_connections() {
     let keys = [gateway.key("free", &[]).await, gateway.key("rich", &["--quota-usd", "1000"]).await];
     gateway.serve().await;
     quiet(&gateway).await;
-    let before = open_sockets(&gateway);
+    let idle = OpenFiles::of(&gateway);
+    // Files of journal and store are opened when they are first needed, and stay.
+    let first = clients::send(gateway.address, Plan::chat(u64::MAX, 5), &keys[0].key, &mut None).await;
+    quiet(&gateway).await;
+    let warm = OpenFiles::of(&gateway);
 
     let credentials: Vec<_> = keys.iter().map(|key| key.key.clone()).collect();
     let load = Load::start(gateway.address, &credentials, 0, move |number| Plan::draw(seed, number, 2, true));
-    let started = Instant::now();
+    let (started, mut sockets_most) = (Instant::now(), 0);
     while load.begun() < REQUESTS && started.elapsed() < 3 * PATIENCE {
+        sockets_most = sockets_most.max(OpenFiles::of(&gateway).sockets);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let seen = load.seen().await;
+    assert!(sockets_most > idle.sockets + 50, "not much was going on: {sockets_most} sockets at most");
+    let mut seen = load.seen().await;
+    seen.push(first);
     quiet(&gateway).await;
     arrived(&gateway, &seen).await;
     let tally = join(&gateway, &seen, &[&provider, &second]);
@@ -76,11 +100,14 @@ async fn nothing_is_left_of_broken_connections() {
     drop((provider, second));
     let started = Instant::now();
     loop {
-        let now = open_sockets(&gateway);
-        if now.len() <= before.len() {
+        let now = OpenFiles::of(&gateway);
+        if now.sockets <= idle.sockets && now.others == warm.others {
             break;
         }
-        assert!(started.elapsed() < PATIENCE, "open before: {before:#?}\nafter: {now:#?}");
+        assert!(
+            started.elapsed() < PATIENCE,
+            "open at first: {idle:#?}\nafter one request: {warm:#?}\nat last: {now:#?}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     gateway.finish(&keys.iter().collect::<Vec<_>>()).await;

@@ -156,7 +156,9 @@ async fn reading_on_stops_after_so_many_bytes() {
     let limit = [("routing.drain_bytes_max", "100000")];
     let (_provider, gateway, key, steps) = waiting(Wire::Chat, Answer::stream(pieces), &limit).await;
     steps.go(2);
-    let mut exchange = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
+    let mut body = Wire::Chat.body("m", true);
+    body["max_tokens"] = json!(1_000_000);
+    let mut exchange = gateway.open(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
     exchange.piece().await.expect("the first token");
     exchange.close();
     wait_drains(&gateway, 1).await;

@@ -179,19 +179,43 @@ async fn host_path_length_and_encoding_are_our_own_whatever_the_client_says() {
             assert_eq!(count, 1, "{name} in {:?}", received.fields);
         }
     }
-    // No field can be named away by `connection`.
-    let before = provider.received().len();
-    let nominating =
-        plain_chat(false).key(&key.key).field("connection", "keep-alive, anthropic-beta").field("anthropic-beta", "a");
-    let refused = gateway.send(&nominating).await;
-    assert_eq!((refused.status, refused.error_code().as_str()), (400, "INVALID_REQUEST"));
-    assert_eq!(provider.received().len(), before);
     // A target and a host that contradict each other: refused, or ours all the same.
     let mut torn = plain_chat(false).key(&key.key);
     torn.target = "http://evil.example/v1/chat/completions".to_owned();
     let answer = gateway.send(&torn).await;
     assert!([200, 400].contains(&answer.status), "{}", answer.text());
     assert!(provider.received().iter().all(|request| request.field("host") == Some(&provider.address.to_string())));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn fields_that_connection_names_end_here_but_none_of_ours_can_be_named_away() {
+    let (provider, gateway, key) = one(Wire::Chat, |_, _| Wire::Chat.whole("x")).await;
+    let naming = |names: &str| {
+        let request = plain_chat(false).field("x-api-key", &key.key).field("anthropic-beta", "a");
+        request.field("x-custom", "1").field("connection", &format!("keep-alive, {names}"))
+    };
+    let answer = gateway.send(&naming("anthropic-beta, X-Custom")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let received = provider.received().pop().expect("a request");
+    assert_eq!((received.field("anthropic-beta"), received.field("x-custom")), (None, None));
+    // A client that could do this would make the provider refuse our key, and close the upstream for everybody.
+    for name in ["authorization", "Authorization, content-length", "content-length", "accept-encoding", "content-type"] {
+        let before = provider.received().len();
+        let answer = gateway.send(&naming(name)).await;
+        assert!([200, 400].contains(&answer.status), "{name}: {}", answer.text());
+        for received in &provider.received()[before..] {
+            assert_eq!(received.field("authorization"), Some(format!("Bearer {PROVIDER_KEY}").as_str()), "{name}");
+            assert_eq!(received.field("accept-encoding"), Some("identity"), "{name}");
+            assert!(received.body_bytes > 0 && received.field("content-length").is_some(), "{name}");
+        }
+    }
+    for name in ["host", "x-forwarded-for", "a b", "a,b,c,d,e,f,g,h,i,j,k,l"] {
+        let before = provider.received().len();
+        let refused = gateway.send(&naming(name)).await;
+        assert_eq!((refused.status, refused.error_code().as_str()), (400, "INVALID_REQUEST"), "{name}");
+        assert_eq!(provider.received().len(), before, "{name}");
+    }
     gateway.finish(&[&key]).await;
 }
 

@@ -198,6 +198,17 @@ async fn what_nobody_counted_is_estimated_by_prompt_and_text() {
 }
 
 #[tokio::test]
+async fn an_estimate_is_never_above_the_limit_that_was_asked_for() {
+    let words: Vec<&str> = std::iter::repeat_n(" word", 500).collect();
+    let streamed = Answer::stream(chat_pieces(&words, None));
+    let (_provider, gateway, key) = one(Wire::Chat, move |_, _| streamed.clone()).await;
+    // plain_chat asks for a hundred tokens.
+    let record = billed(&gateway, &plain_chat(true).key(&key.key)).await;
+    assert_record(&record, json!({"output_tokens": 100, "usage_source": "estimated"}));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn text_that_looks_like_usage_changes_nothing() {
     let forged = r#"{"usage":{"prompt_tokens":999999,"completion_tokens":999999,"total_tokens":1999998}}"#;
     let lines = format!("\n\ndata: {forged}\n\ndata: [DONE]\n\nevent: message_stop\n\n");

@@ -96,7 +96,9 @@ async fn what_a_kill_interrupts_is_settled_at_the_next_start() {
     }
     let pieces = Wire::Chat.pieces(&words);
     steps.go(500);
-    let mut running = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
+    let mut body = Wire::Chat.body("m", true);
+    body["max_tokens"] = json!(10_000);
+    let mut running = gateway.open(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
     running.until_bytes(pieces[..500].iter().map(|piece| piece.len()).sum()).await;
     let id = running.answer.field("x-request-id").expect("an id").to_owned();
     gateway.kill().await;
@@ -214,6 +216,66 @@ async fn a_store_that_vanishes_stops_no_request_and_the_log_says_so() {
     }
     gateway.serve().await;
     assert_eq!(gateway.wait_records(21).await.len(), 21, "the journal has kept them");
+    gateway.finish(&[&key]).await;
+}
+
+/// Lets the process write to no file any more, or again.
+fn forbid_writes(gateway: &Gateway, forbid: bool) {
+    let limit = if forbid { "--fsize=0:" } else { "--fsize=unlimited:" };
+    let status = std::process::Command::new("prlimit").args([limit, "--pid", &gateway.pid().to_string()]).status();
+    assert!(status.expect("prlimit runs").success());
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_stops_new_requests_and_loses_none() {
+    if std::process::Command::new("prlimit").arg("--version").output().is_err() {
+        eprintln!("skipped: prlimit is not installed");
+        return;
+    }
+    let (slow, steps) = stepped(Wire::Chat.stream(&TOKENS));
+    let provider =
+        Provider::start(move |_, request| if wants_stream(request) { slow.clone() } else { Wire::Chat.whole("x") }).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
+    let mut gateway = Gateway::prepare(&setup);
+    let key = gateway.key("k", &["--quota-usd", "1"]).await;
+    // A write beyond the limit is then an error, and not a signal that ends the process.
+    gateway.first = Some("trap '' XFSZ");
+    gateway.serve().await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    steps.go(2);
+    let mut running = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
+    running.piece().await.expect("the first token");
+    gateway.wait_records(1).await;
+    forbid_writes(&gateway, true);
+    let mut refused = 0;
+    for _ in 0..5 {
+        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+        assert_eq!((answer.status, answer.error_code().as_str()), (503, "BILLING_UNAVAILABLE"), "{}", answer.text());
+        assert_eq!(answer.field("x-tollgate-rejected-by"), Some("billing"));
+        assert!(answer.field("retry-after").is_some());
+        refused += 1;
+    }
+    assert_eq!(gateway.send(&Request::get("/v1/health")).await.status, 503, "a load balancer sees it");
+    // What runs goes on to its end.
+    steps.go_on();
+    let (answer, _) = running.rest().await;
+    assert_eq!((answer.ended, answer.body()), (Ended::Whole, Wire::Chat.pieces(&TOKENS).concat()));
+    forbid_writes(&gateway, false);
+    let started = Instant::now();
+    while gateway.send(&plain_chat(false).key(&key.key)).await.status != 200 {
+        assert!(started.elapsed() < crate::support::PATIENCE, "it does not recover by itself");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(gateway.send(&Request::get("/v1/health")).await.status, 200);
+    let streamed = gateway.record_of(&answer).await;
+    assert_record(&streamed, json!({"outcome": "ok", "cost_nanos": COST}));
+    // Of those that were refused some may have been on their way to the provider: one record each, and no bill.
+    let records = gateway.records();
+    let ok = records.iter().filter(|record| record["outcome"] == "ok").count();
+    assert!(records.len() <= ok + refused + 50, "{records:#?}");
+    for record in records.iter().filter(|record| record["outcome"] != "ok") {
+        assert_eq!((&record["cost_nanos"], &record["error_code"]), (&json!(0), &json!("BILLING_UNAVAILABLE")), "{record}");
+    }
     gateway.finish(&[&key]).await;
 }
 

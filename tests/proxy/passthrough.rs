@@ -325,6 +325,26 @@ async fn streams_and_refusals_share_a_connection_and_one_that_closes_says_so() {
 }
 
 #[tokio::test]
+async fn clients_of_http_1_0_get_an_answer_they_can_read() {
+    let (_provider, gateway, key) = one(Wire::Chat, |before, _| Wire::Chat.answer(before == 0)).await;
+    for stream in [true, false] {
+        let body = Wire::Chat.body("m", stream).to_string();
+        let mut client = Client::connect(gateway.address).await.expect("the gateway listens");
+        let head = format!(
+            "POST /v1/chat/completions HTTP/1.0\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+            key.key,
+            body.len()
+        );
+        client.write(head.as_bytes()).await.expect("the gateway reads");
+        let answer = client.receive().await;
+        assert_eq!((answer.status, answer.ended), (200, Ended::Whole));
+        assert_eq!(answer.field("transfer-encoding"), None, "HTTP/1.0 has no chunks");
+        assert_eq!(answer.body(), Wire::Chat.answer(stream).body());
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn long_streams_and_long_events_pass_whole() {
     // Longer than every buffer on the way, and one event alone longer than what is held for failover.
     let long = "x".repeat(700_000);

@@ -185,7 +185,12 @@ impl Client {
     ///
     /// # Panics
     /// If that takes longer than any test should.
-    pub(crate) async fn open(mut self, request: &Request) -> Exchange {
+    pub(crate) async fn open(self, request: &Request) -> Exchange {
+        let head = request.head();
+        self.begin(request, head.as_bytes()).await
+    }
+
+    async fn begin(mut self, request: &Request, head: &[u8]) -> Exchange {
         let started = Instant::now();
         let mut answer = Answer {
             informational: Vec::new(),
@@ -195,7 +200,7 @@ impl Client {
             ended: Ended::Left,
         };
         let opening = async {
-            if self.sink.get().write_all(request.head().as_bytes()).await.is_err() {
+            if self.sink.get().write_all(head).await.is_err() {
                 return None;
             }
             if matches!(request.body, Body::Expect(_)) {
@@ -235,6 +240,13 @@ impl Client {
             answer.ended = Ended::Broken;
         }
         Exchange { client: self, answer, framing, started }
+    }
+
+    /// Reads the whole answer to a request that was written by hand.
+    pub(crate) async fn receive(self) -> Answer {
+        // Nothing more is sent: an empty request in front of the answer.
+        let nothing = Request { method: String::new(), target: String::new(), fields: Fields::new(), body: Body::Nothing };
+        self.begin(&nothing, b"").await.rest().await.0
     }
 
     /// Sends a request and reads the whole answer.

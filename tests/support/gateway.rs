@@ -137,6 +137,8 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: SocketAddr,
     environment: Vec<(String, String)>,
+    /// A shell command line that goes before `exec tollgate …`.
+    pub(crate) first: Option<&'static str>,
     process: Option<Child>,
 }
 
@@ -160,7 +162,7 @@ impl Gateway {
     pub(crate) fn prepare(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (address, metrics_address) = (free_address(), free_address());
-        let gateway = Self { folder, address, metrics_address, environment: setup.environment.clone(), process: None };
+        let gateway = Self { folder, address, metrics_address, environment: setup.environment.clone(), first: None, process: None };
         gateway.write("pricing.toml", setup.prices.as_deref().unwrap_or(PRICES));
         gateway.write("tollgate.toml", &setup.config(address, metrics_address));
         gateway
@@ -243,6 +245,13 @@ impl Gateway {
         let log =
             |name: &str| File::options().create(true).append(true).open(self.path(name)).expect("a writable folder");
         let mut command = self.command(&["serve"]);
+        if let Some(first) = self.first {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("{first}; exec \"$0\" \"$@\"")).arg(command.get_program());
+            shell.args(command.get_args()).current_dir(self.folder.path());
+            shell.envs(self.environment.iter().map(|(name, value)| (name, value)));
+            command = shell;
+        }
         command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
         self.process = Some(command.spawn().expect("the built binary starts"));
     }
