@@ -245,7 +245,8 @@ impl Client {
     /// Reads the whole answer to a request that was written by hand.
     pub(crate) async fn receive(self) -> Answer {
         // Nothing more is sent: an empty request in front of the answer.
-        let nothing = Request { method: String::new(), target: String::new(), fields: Fields::new(), body: Body::Nothing };
+        let nothing =
+            Request { method: String::new(), target: String::new(), fields: Fields::new(), body: Body::Nothing };
         self.begin(&nothing, b"").await.rest().await.0
     }
 

@@ -162,7 +162,14 @@ impl Gateway {
     pub(crate) fn prepare(setup: &Setup) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (address, metrics_address) = (free_address(), free_address());
-        let gateway = Self { folder, address, metrics_address, environment: setup.environment.clone(), first: None, process: None };
+        let gateway = Self {
+            folder,
+            address,
+            metrics_address,
+            environment: setup.environment.clone(),
+            first: None,
+            process: None,
+        };
         gateway.write("pricing.toml", setup.prices.as_deref().unwrap_or(PRICES));
         gateway.write("tollgate.toml", &setup.config(address, metrics_address));
         gateway
