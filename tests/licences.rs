@@ -27,16 +27,15 @@ const ALLOWED: [&str; 15] = [
 fn is_allowed(expression: &str) -> bool {
     let expression = expression.replace(" / ", " OR ").replace('/', " OR ");
     let expression = expression.trim();
-    if let Some(inner) = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
-        if !inner.contains(['(', ')']) {
-            return is_allowed(inner);
-        }
+    let bracketed = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    if let Some(inner) = bracketed.filter(|inner| !inner.contains(['(', ')'])) {
+        return is_allowed(inner);
     }
     for (joint, all) in [(" AND ", true), (" OR ", false)] {
         let parts = split_outside_brackets(expression, joint);
         if parts.len() > 1 {
-            let allowed = |part: &&str| is_allowed(part);
-            return if all { parts.iter().all(|part| allowed(part)) } else { parts.iter().any(|part| allowed(part)) };
+            let mut allowed = parts.iter().map(|part| is_allowed(part));
+            return if all { allowed.all(|allowed| allowed) } else { allowed.any(|allowed| allowed) };
         }
     }
     ALLOWED.contains(&expression)

@@ -82,6 +82,8 @@ fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>) {
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
+        // It would panic where standard error cannot be written: a full disk must not end an exchange.
+        .log_internal_errors(false)
         .try_init();
 }
 

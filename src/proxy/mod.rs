@@ -99,6 +99,14 @@ impl ProxyHttp for Gateway {
         if head.status.is_informational() { Ok(()) } else { head::answer_head(head, session, exchange) }
     }
 
+    /// HTTP/1.0 knows no chunks: there the end of the connection ends the body (RFC 9112, 6.1).
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, _: &mut Exchange) -> Result<()> {
+        if session.req_header().version == http::Version::HTTP_10 {
+            head.remove_header(&http::header::TRANSFER_ENCODING);
+        }
+        Ok(())
+    }
+
     fn response_body_filter(
         &self,
         _session: &mut Session,

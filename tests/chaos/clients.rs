@@ -144,7 +144,7 @@ pub(crate) async fn send(address: SocketAddr, plan: Plan, key: &str, kept: &mut 
     assert!(answer.status != 0 || was_kept || !seen.whole);
     if seen.left && seen.plan.resets {
         exchange.reset();
-    } else if clean && answer.status == 200 && seen.plan.number % 3 > 0 {
+    } else if clean && answer.status == 200 && !seen.plan.number.is_multiple_of(3) {
         *kept = Some(exchange.rest().await.1);
     }
     seen

@@ -196,6 +196,7 @@ impl Bill<'_> {
             (cost == input * INPUT_NANOS + output * OUTPUT_NANOS, "the cost is not that of the counts"),
             (!limited || cost <= self.number("held_nanos"), "it cost more than was held"),
             (record["overshoot"] == false, "an overshoot of a provider that keeps to the limits"),
+            (output <= plan.tokens_max(), "more billed than the request allowed"),
             // One more than nothing: Anthropic's first event counts a token before there is one.
             (output <= text_bytes.max(self.sent.tokens).max(1), "more billed than the provider sent"),
             (input <= plan.prompt_text_bytes() + 500, "more prompt billed than there was"),
@@ -224,7 +225,8 @@ impl Bill<'_> {
         tally.interrupted_with_text += 1;
         tally.interrupted_for_nothing += u64::from(output == 0);
         let token_bytes = if plan.wire.is_gemini() { plan.token_bytes.max(TOKEN_BYTES) } else { TOKEN_BYTES };
-        let is_full = plan.limit.is_some_and(|limit| output >= limit);
+        // An estimate ends where the request's limit is.
+        let is_full = output >= plan.tokens_max();
         let delivered = if is_full { 0 } else { self.seen.tokens * plan.token_bytes };
         let unbilled = delivered.saturating_sub(output * token_bytes);
         let within_tokens = unbilled <= CHECKPOINT_BYTES + plan.piece_bytes();

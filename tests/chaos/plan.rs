@@ -13,6 +13,9 @@ pub(crate) const OUTPUT_NANOS: u64 = 600;
 pub(crate) const PRICES: &str =
     "[[model]]\nname = \"m\"\ncontext_tokens = 100000\nmax_output_tokens = 1000\ninput = 0.15\noutput = 0.6\n";
 
+/// The most tokens of output where a request sets no limit, as the price book says.
+const OUTPUT_TOKENS_MAX: u64 = 1_000;
+
 /// What goes wrong at the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -101,7 +104,7 @@ impl Plan {
         let limit = match draw.random_range(0..10) {
             0..5 => Some(tokens),
             5..8 => Some(tokens + draw.random_range(1..300)),
-            _ => (wire == Wire::Messages).then_some(1_000),
+            _ => (wire == Wire::Messages).then_some(OUTPUT_TOKENS_MAX),
         };
         let leave = match draw.random_range(0..100) {
             0..4 => Some(Leave::After(Duration::from_millis(draw.random_range(0..40)))),
@@ -167,6 +170,11 @@ impl Plan {
     /// Bytes of text in a piece of its stream.
     pub(crate) fn piece_bytes(&self) -> u64 {
         self.piece_tokens * self.token_bytes
+    }
+
+    /// The most tokens that the provider may generate.
+    pub(crate) fn tokens_max(&self) -> u64 {
+        self.limit.unwrap_or(OUTPUT_TOKENS_MAX)
     }
 
     /// What the whole answer costs.

@@ -200,7 +200,8 @@ async fn fields_that_connection_names_end_here_but_none_of_ours_can_be_named_awa
     let received = provider.received().pop().expect("a request");
     assert_eq!((received.field("anthropic-beta"), received.field("x-custom")), (None, None));
     // A client that could do this would make the provider refuse our key, and close the upstream for everybody.
-    for name in ["authorization", "Authorization, content-length", "content-length", "accept-encoding", "content-type"] {
+    for name in ["authorization", "Authorization, content-length", "content-length", "accept-encoding", "content-type"]
+    {
         let before = provider.received().len();
         let answer = gateway.send(&naming(name)).await;
         assert!([200, 400].contains(&answer.status), "{name}: {}", answer.text());

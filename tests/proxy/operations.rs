@@ -234,7 +234,8 @@ async fn a_disk_that_takes_nothing_stops_new_requests_and_loses_none() {
     }
     let (slow, steps) = stepped(Wire::Chat.stream(&TOKENS));
     let provider =
-        Provider::start(move |_, request| if wants_stream(request) { slow.clone() } else { Wire::Chat.whole("x") }).await;
+        Provider::start(move |_, request| if wants_stream(request) { slow.clone() } else { Wire::Chat.whole("x") })
+            .await;
     let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
     let mut gateway = Gateway::prepare(&setup);
     let key = gateway.key("k", &["--quota-usd", "1"]).await;
@@ -259,7 +260,10 @@ async fn a_disk_that_takes_nothing_stops_new_requests_and_loses_none() {
     // What runs goes on to its end.
     steps.go_on();
     let (answer, _) = running.rest().await;
-    assert_eq!((answer.ended, answer.text()), (Ended::Whole, String::from_utf8_lossy(&Wire::Chat.pieces(&TOKENS).concat()).into_owned()));
+    assert_eq!(
+        (answer.ended, answer.text()),
+        (Ended::Whole, String::from_utf8_lossy(&Wire::Chat.pieces(&TOKENS).concat()).into_owned())
+    );
     forbid_writes(&gateway, false);
     let started = Instant::now();
     while gateway.send(&plain_chat(false).key(&key.key)).await.status != 200 {
@@ -274,7 +278,11 @@ async fn a_disk_that_takes_nothing_stops_new_requests_and_loses_none() {
     let ok = records.iter().filter(|record| record["outcome"] == "ok").count();
     assert!(records.len() <= ok + refused + 50, "{records:#?}");
     for record in records.iter().filter(|record| record["outcome"] != "ok") {
-        assert_eq!((&record["cost_nanos"], &record["error_code"]), (&json!(0), &json!("BILLING_UNAVAILABLE")), "{record}");
+        assert_eq!(
+            (&record["cost_nanos"], &record["error_code"]),
+            (&json!(0), &json!("BILLING_UNAVAILABLE")),
+            "{record}"
+        );
     }
     gateway.finish(&[&key]).await;
 }
