@@ -21,7 +21,7 @@ use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,8 @@ const PROXY_LOOP_MAX: usize = 64;
 const CLIENT_READ_BUFFER_BYTES: usize = 4096;
 /// An HTTP/2 connection without a stream is closed after this.
 const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// How often it is looked whether the listeners are open.
+const LISTENING_LOOK: Duration = Duration::from_millis(5);
 /// What Pingora waits at most, at shutdown, for tasks that its own runtimes still hold.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 1;
 
@@ -57,8 +59,7 @@ pub struct Origin {
     pub scratch_folder: Option<PathBuf>,
 }
 
-/// Runs the gateway until it is told to stop. `started` is called with a summary when everything is open, before the
-/// first request is served.
+/// Runs the gateway until it is told to stop. `started` is called when it listens.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in words for the operator.
@@ -82,12 +83,30 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> R
     let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices };
     let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone());
     server.add_service(background_service("jobs", jobs));
-    started(&shared.snapshot.load());
     let limit = Duration::from_millis(config.server.shutdown_ms);
     shutdown::end_when_idle(server.watch_execution_phase(), closing.clone(), limit);
-    server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals) });
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals) }));
+        wait_until_listening(&config.server.listen, || running.is_finished());
+        started(&shared.snapshot.load());
+        // A panic of the server's was printed already.
+        let _ = running.join();
+    });
     closing.close();
     Ok(())
+}
+
+/// Pingora opens its listeners in the background and does not say when: asks them, until all answer or `ended`.
+fn wait_until_listening(addresses: &[SocketAddr], ended: impl Fn() -> bool) {
+    for address in addresses {
+        let mut address = *address;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        while TcpStream::connect_timeout(&address, LISTENING_LOOK).is_err() && !ended() {
+            std::thread::sleep(LISTENING_LOOK);
+        }
+    }
 }
 
 /// What is open while the gateway runs.

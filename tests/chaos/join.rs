@@ -17,6 +17,11 @@ const TOKEN_BYTES: u64 = 4;
 /// Waits until nothing runs any more and everything is in the store.
 pub(crate) async fn quiet(gateway: &Gateway) {
     let started = std::time::Instant::now();
+    // It listens there a moment after it answers elsewhere.
+    while tokio::net::TcpStream::connect(gateway.metrics_address).await.is_err() {
+        assert!(started.elapsed() < crate::support::PATIENCE, "no metrics page");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     loop {
         let page = gateway.metrics().await;
         let value = |name: &str| {

@@ -10,7 +10,7 @@ use crate::tally::Tally;
 use crate::wire::Wire;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Times that one folder's gateway is killed.
@@ -19,6 +19,21 @@ const KILLS_PER_FOLDER: u64 = 5;
 const LOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// Requests to a gateway that is left alive.
 const LAST_REQUESTS: u64 = 100;
+
+/// How fast the disk is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    AsItIs,
+    Slow,
+}
+
+/// Makes each write of a process to its files take 20 ms longer, where `strace` is there and may do so.
+fn slow_down(pid: u32) -> Option<Child> {
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e", "inject=pwrite64:delay_enter=20000"]);
+    command.args(["-p", &pid.to_string()]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().ok()
+}
 
 /// One folder's life.
 struct Life {
@@ -66,7 +81,8 @@ impl Life {
     }
 
     /// Load, death, recovery.
-    async fn run(&mut self) -> Tally {
+    async fn run(&mut self, disk: Disk) -> Tally {
+        let slowed = if disk == Disk::Slow { slow_down(self.gateway.pid()) } else { None };
         let load = self.load();
         let (requests, pause_ms) = (self.draw.random_range(300..=600), self.draw.random_range(0..150));
         let started = Instant::now();
@@ -77,6 +93,9 @@ impl Life {
         self.gateway.kill().await;
         self.kills += 1;
         self.end(load).await;
+        if let Some(mut slowed) = slowed {
+            slowed.wait().expect("a child, which ends with what it traces");
+        }
         while self.draw.random_bool(0.25) {
             self.die_at_start().await;
         }
@@ -133,7 +152,7 @@ async fn every_answer_has_one_record_through_kill_9() {
         let context = format!("TOLLGATE_CHAOS_SEED={seed} TOLLGATE_CHAOS_RUNS={KILLS_PER_FOLDER}");
         println!("{context}");
         for _ in 0..KILLS_PER_FOLDER.min(runs - done) {
-            let tally = life.run().await;
+            let tally = life.run(Disk::AsItIs).await;
             println!("run {done}: {}", tally.figures());
             tally.assert_clean(&context);
             done += 1;
@@ -149,4 +168,19 @@ async fn every_answer_has_one_record_through_kill_9() {
     println!("{done} runs, {kills} kills, {}", all.figures());
     assert!(all.whole > 50 * runs && all.interrupted_with_text > 2 * runs, "too little happened: {}", all.figures());
     assert!(all.bills_compared > 0, "no bill was put to the test: {}", all.figures());
+}
+
+/// The disk takes its time, and what a client gets waits for it: where nothing waited, a record would be missing here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_wait_for_a_slow_disk() {
+    let _alone = crate::alone().await;
+    let seed = crate::seed();
+    println!("TOLLGATE_CHAOS_SEED={seed}");
+    let mut life = Life::begin(seed).await;
+    for _ in 0..2 {
+        let tally = life.run(Disk::Slow).await;
+        println!("{}", tally.figures());
+        tally.assert_clean(&format!("TOLLGATE_CHAOS_SEED={seed}"));
+    }
+    life.finish().await.assert_clean(&format!("TOLLGATE_CHAOS_SEED={seed}"));
 }
