@@ -123,6 +123,17 @@ async fn a_body_over_the_limit_is_refused_so_that_the_client_can_read_why() {
         assert!(answer.informational.is_empty());
         assert!(answer.field("x-request-id").is_some());
     }
+    // Many clients read only after they have sent everything: the connection must stay until then.
+    let mut client = Client::connect(gateway.address).await.expect("the gateway listens");
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+        key.key,
+        body.len()
+    );
+    client.write(head.as_bytes()).await.expect("the gateway reads");
+    client.write(&body).await.expect("the gateway reads on, though it has refused");
+    let answer = client.receive().await;
+    assert_eq!((answer.status, answer.error_code().as_str()), (413, "REQUEST_TOO_LARGE"));
     let over_http2 = h2c::send(gateway.address, &chat(Body::Length(body.clone())).key(&key.key)).await;
     assert_eq!((over_http2.status, over_http2.error_code().as_str()), (413, "REQUEST_TOO_LARGE"));
     let over_http2 = h2c::send(gateway.address, &chat(Body::Chunked(body, 0)).key(&key.key)).await;

@@ -340,6 +340,19 @@ async fn a_thousand_at_once_on_a_key_with_room_for_n_admit_exactly_n() {
 }
 
 #[tokio::test]
+async fn a_quota_used_up_to_the_last_nano_refuses_what_costs_nothing_too() {
+    let provider = Provider::always(Answer::json(200, &chat_body("x", 3, 100))).await;
+    let prices = "[[model]]\nname = \"m\"\ninput = 0\noutput = 2\n[[model]]\nname = \"free\"\ninput = 0\noutput = 0\n";
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider).models(r#"["m", "free"]"#)]).prices(prices);
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "0.0002"])]).await;
+    for (model, status) in [("free", 200), ("m", 200), ("free", 402), ("m", 402)] {
+        let answer = gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await;
+        assert_eq!(answer.status, status, "{model}: {}", answer.text());
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn an_answer_above_its_hold_is_billed_in_full_flagged_and_blocks_the_key() {
     // The provider ignores the limit of 100 tokens.
     let provider = Provider::always(Answer::json(200, &chat_body("x", 10, 5_000))).await;

@@ -1,21 +1,4 @@
-//! Every key of `tollgate.toml` does something. Most are tested where what they govern is tested:
-//!
-//! | key | test |
-//! |---|---|
-//! | `server.request_body_bytes_max` | `bodies::the_limit_is_the_configured_one` |
-//! | `server.shutdown_ms` | `operations::an_idle_gateway_ends_at_once_and_what_outlasts_the_limit_is_settled` |
-//! | `server.tls` | `tls::clients_speak_http1_or_http2_over_tls` |
-//! | `pricing.unknown_model` | `refusals::what_happens_to_models_without_a_price_is_configured` |
-//! | `routing.strategy` | `balance::in_turn_is_exact…`, `balance::the_cheapest_strategy…` |
-//! | `routing.attempts_max` | `failover::attempts_are_counted_and_limited…` |
-//! | `routing.first_token_timeout_ms`, `response_timeout_ms` | `refusals::no_upstream_that_answers…`, `failover::whatever_goes_wrong…` |
-//! | `routing.idle_timeout_ms` | `broken::a_stream_that_falls_silent…` |
-//! | `routing.first_token_hold_ms` | `failover::what_is_held_goes_out_after_the_hold_time…` |
-//! | `routing.on_client_disconnect`, `drain_ms_max`, `drain_bytes_max`, `drains_max` | `aborts` |
-//! | `routing.output_tokens_default` | `money::the_hold_grows_with_prompt_answers_and_limits` |
-//! | `breaker.failures_to_open`, `open_ms` | `balance::a_breaker_opens_after_so_many_failures…`, `…stays_open_for_the_configured_time` |
-//! | `upstream.weight`, `priority`, `groups` | `balance` |
-//! | `upstream.headers`, `provider`, `models` | `headers`, `passthrough::only_the_models_name_is_changed…` |
+//! Every key of `tollgate.toml` does something: [`TESTS`] says which test fails when it does nothing.
 
 use crate::calls::{COST, Wire, number, plain_chat, serving};
 use crate::support::client::{self, Request};
@@ -26,6 +9,90 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::net::TcpSocket;
+
+/// For each table, its keys, each with a test of this binary that fails when the key has no effect.
+#[rustfmt::skip]
+const TESTS: &[(&str, &[(&str, &str)])] = &[
+    ("server", &[
+        ("listen", "server_listen_is_a_list_and_metrics_listen_can_be_off"),
+        ("metrics_listen", "server_listen_is_a_list_and_metrics_listen_can_be_off"),
+        ("threads", "server_threads_is_how_many_serve"),
+        ("request_body_bytes_max", "the_limit_is_the_configured_one"),
+        ("shutdown_ms", "an_idle_gateway_ends_at_once_and_what_outlasts_the_limit_is_settled"),
+        ("trusted_proxies", "server_trusted_proxies_are_believed_and_nobody_else"),
+        ("tls", "clients_speak_http1_or_http2_over_tls"),
+    ]),
+    ("server.tls", &[
+        ("certificate", "clients_speak_http1_or_http2_over_tls"),
+        ("key", "clients_speak_http1_or_http2_over_tls"),
+    ]),
+    ("store", &[("url", "store_url_journal_dir_and_pricing_file_are_where_things_are")]),
+    ("ledger", &[
+        ("journal_dir", "store_url_journal_dir_and_pricing_file_are_where_things_are"),
+        ("durability", "ledger_durability_power_syncs_the_journal_before_the_answer"),
+    ]),
+    ("pricing", &[
+        ("file", "store_url_journal_dir_and_pricing_file_are_where_things_are"),
+        ("unknown_model", "what_happens_to_models_without_a_price_is_configured"),
+    ]),
+    ("routing", &[
+        ("strategy", "in_turn_is_exact_whatever_the_weights_and_equal_weights_take_turns_too"),
+        ("attempts_max", "attempts_are_counted_and_limited_and_tiers_are_tried_in_order"),
+        ("connect_timeout_ms", "routing_connect_timeout_ms_ends_a_connection_that_never_stands"),
+        ("first_token_timeout_ms", "no_upstream_that_answers_is_a_503_or_a_504_and_leaves_one_record"),
+        ("response_timeout_ms", "no_upstream_that_answers_is_a_503_or_a_504_and_leaves_one_record"),
+        ("idle_timeout_ms", "a_stream_that_falls_silent_ends_after_the_idle_time"),
+        ("first_token_hold_ms", "what_is_held_goes_out_after_the_hold_time_and_then_nothing_fails_over"),
+        ("on_client_disconnect", "with_the_abort_policy_the_upstream_is_let_go_and_the_delivered_is_estimated"),
+        ("drain_ms_max", "reading_on_stops_after_so_much_time"),
+        ("drain_bytes_max", "reading_on_stops_after_so_many_bytes"),
+        ("drains_max", "so_many_are_read_on_at_once_and_more_are_aborted"),
+        ("output_tokens_default", "the_hold_grows_with_prompt_answers_and_limits"),
+    ]),
+    ("breaker", &[
+        ("failures_to_open", "a_breaker_opens_after_so_many_failures_lets_one_probe_through_and_closes_again"),
+        ("open_ms", "a_breaker_stays_open_for_the_configured_time"),
+    ]),
+    ("upstream", &[
+        ("name", "an_answer_names_its_record_its_upstream_and_its_attempts"),
+        ("provider", "credentials_of_the_client_never_go_upstream_and_ours_goes_in_the_vendors_own_field"),
+        ("api_key", "upstream_api_key_and_base_url_take_variables"),
+        ("base_url", "upstream_api_key_and_base_url_take_variables"),
+        ("models", "only_the_models_name_is_changed_in_what_a_client_sends"),
+        ("weight", "weights_of_80_and_20_give_80_and_20"),
+        ("priority", "attempts_are_counted_and_limited_and_tiers_are_tried_in_order"),
+        ("groups", "a_group_sees_its_own_upstreams_and_models_alone"),
+        ("headers", "configured_headers_and_the_vendors_defaults_are_sent"),
+    ]),
+];
+
+/// The keys that `tollgate check` says a table has, when it is shown one that it has not.
+fn known_keys(table: &str) -> Vec<String> {
+    let header = if table == "upstream" { "[[upstream]]".to_owned() } else { format!("[{table}]") };
+    let gateway = Gateway::prepare(&Setup::new([]));
+    gateway.write("tollgate.toml", &format!("{header}\nzzzz = 1\n"));
+    let output = gateway.run(&["check"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = said.lines().find(|line| line.contains("zzzz: unknown key, expected ")).expect("it names what it knows");
+    line.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_key_has_a_test_that_fails_without_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proxy");
+    let files = std::fs::read_dir(folder).expect("these sources").flatten();
+    let sources: String = files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+    for (table, keys) in TESTS {
+        let mut known = known_keys(table);
+        let mut tested: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
+        known.sort();
+        tested.sort_unstable();
+        assert_eq!(tested, known, "[{table}]: what has a test, and what there is");
+        for (key, test) in *keys {
+            assert!(sources.contains(&format!("async fn {test}()")), "{table}.{key}: there is no test {test}");
+        }
+    }
+}
 
 async fn working() -> (Provider, Setup) {
     let provider = Provider::always(Wire::Chat.whole("x")).await;
