@@ -1,9 +1,7 @@
 //! Stage 1, `request_filter`: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
-use super::control::{Control, DownstreamPolicy, DrainLimits};
 use super::exchange::{Admitted, Exchange, Prompt, unix_ms};
-use super::{body, downstream, models, reject};
-use crate::config::OnClientDisconnect;
+use super::{body, models, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -17,11 +15,7 @@ use pingora::proxy::Session;
 use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tollgate_plugin_api::{Flow, Key, KeyHandle, Reject, RejectCode, Reply, RequestHead};
-
-/// A client that takes no bytes for this long counts as gone.
-const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where a request goes after `admit`.
 enum Admission {
@@ -35,9 +29,6 @@ enum Admission {
 pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
     match admission(session, exchange).await {
         Ok(Admission::Forward(admitted)) => {
-            let control = control(exchange);
-            downstream::install(session, &control, admitted.body.clone());
-            exchange.control = Some(control);
             exchange.admitted = Some(*admitted);
             Ok(false)
         }
@@ -261,12 +252,4 @@ fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &RequestFacts, 
         price.worst_case_nanos(input, output)
     });
     prices.max().unwrap_or(0)
-}
-
-fn control(exchange: &Exchange) -> Control {
-    let routing = &exchange.snapshot.routing;
-    let drain = (routing.on_client_disconnect == OnClientDisconnect::Drain)
-        .then_some(DrainLimits { time_max: routing.drain_time_max, bytes_max: routing.drain_bytes_max });
-    let policy = DownstreamPolicy { hold: routing.first_token_hold, write_timeout: CLIENT_WRITE_TIMEOUT, drain };
-    Control::new(policy, exchange.shared.drains.clone(), routing.drains_max)
 }

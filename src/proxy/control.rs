@@ -1,9 +1,10 @@
-//! What the filters and the session wrapper share about one exchange: attempt, deadlines, hold, gate, and whether the
-//! client is still there. The filters (synchronous) decide; the wrapper (`downstream.rs`, asynchronous) acts.
+//! Where one exchange stands: attempt, deadlines, hold, gate, and whether the client is still there. The stages decide; the
+//! client's side (`downstream`) acts.
 
-use parking_lot::{Mutex, MutexGuard};
-use pingora::protocols::http::ServerSession;
-use pingora::{Error, Result};
+use crate::config::OnClientDisconnect;
+use crate::snapshot::Routing;
+use parking_lot::Mutex;
+use pingora::Result;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,17 +17,6 @@ pub(super) type Gate = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// A deadline that never comes, for settings that are off.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// How one exchange treats its client.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DownstreamPolicy {
-    /// From the answer's head until what was held goes out without a token.
-    pub(super) hold: Duration,
-    /// A client that takes no bytes for this long counts as gone.
-    pub(super) write_timeout: Duration,
-    /// Read on after the client left; `None`: abort.
-    pub(super) drain: Option<DrainLimits>,
-}
 
 /// Bounds of reading on after the client left.
 #[derive(Clone, Copy, Debug)]
@@ -65,72 +55,116 @@ impl Drop for Drain {
 }
 
 /// The client left: since when, what came in since, and the place among the drains that reading on takes.
-pub(super) struct Gone {
-    pub(super) since: Instant,
-    pub(super) drained_bytes: usize,
-    pub(super) limits: DrainLimits,
+struct Gone {
+    since: Instant,
+    drained_bytes: usize,
+    limits: DrainLimits,
     _place: Drain,
 }
 
-/// The shared state. Locked for a few instructions at a time, never across an await.
-pub(super) struct State {
-    policy: DownstreamPolicy,
+/// The state that stages and client's side share.
+pub(super) struct Control {
+    /// From the answer's head until what was held goes out without a token.
+    hold: Duration,
+    /// Read on after the client left; `None`: abort.
+    drain: Option<DrainLimits>,
     drains: Arc<Drains>,
     drains_max: usize,
-    /// Counts attempts: what an earlier attempt left in the wrapper is void.
-    pub(super) attempt: u32,
     /// The upstream must have moved by then (first token, next piece, whole answer).
-    pub(super) deadline: Instant,
-    /// A stream has begun: from each batch of it to the next, this long at most.
-    pub(super) stream_idle: Option<Duration>,
+    deadline: Instant,
+    /// A stream has begun: from each piece of it to the next, this long at most.
+    stream_idle: Option<Duration>,
     /// What is held goes out by then, token or not.
-    pub(super) hold_until: Instant,
-    /// The filters have seen enough: bytes may go out.
-    pub(super) released: bool,
+    hold_until: Instant,
+    /// Enough was seen: bytes may go out.
+    released: bool,
     /// Bytes have gone out: no other attempt is possible.
     pub(super) committed: bool,
-    pub(super) gate: Option<Gate>,
+    /// (A mutex only because an exchange must be `Sync`; it is never locked.)
+    gate: Mutex<Option<Gate>>,
     /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
     pub(super) settled: bool,
-    /// A filter that cannot fail itself found this: the wrapper fails instead.
-    pub(super) verdict: Option<Box<Error>>,
-    /// An answer without a body may go out as it is.
-    pub(super) passes_bodiless: bool,
     /// The client got bytes of the answer.
-    delivered: bool,
-    pub(super) gone: Option<Gone>,
+    pub(super) delivered: bool,
+    gone: Option<Gone>,
     /// The client left, and reading on is not wanted or has no place.
-    pub(super) aborted: bool,
-    /// Where the wrapper leaves the real session when it is taken off.
-    pub(super) returned: Option<Box<ServerSession>>,
+    aborted: bool,
 }
 
-/// What the wrapper must know to pass a batch on.
-pub(super) struct Batch {
-    pub(super) attempt: u32,
-    pub(super) verdict: Option<Box<Error>>,
-    pub(super) committed: bool,
-    /// Only of a committed answer: before, the batch may yet be held.
-    pub(super) gate: Option<Gate>,
-    pub(super) gone: bool,
-    pub(super) write_timeout: Duration,
-}
-
-impl State {
-    /// A batch of the answer is here.
-    pub(super) fn begin_batch(&mut self) -> Batch {
-        Batch {
-            attempt: self.attempt,
-            verdict: self.verdict.take(),
-            committed: self.committed,
-            gate: if self.committed { self.gate.take() } else { None },
-            gone: self.gone.is_some() || self.aborted,
-            write_timeout: self.policy.write_timeout,
+impl Control {
+    pub(super) fn new(routing: &Routing, drains: Arc<Drains>) -> Self {
+        let never = Instant::now() + NEVER;
+        let drain = (routing.on_client_disconnect == OnClientDisconnect::Drain)
+            .then_some(DrainLimits { time_max: routing.drain_time_max, bytes_max: routing.drain_bytes_max });
+        Self {
+            hold: routing.first_token_hold,
+            drain,
+            drains,
+            drains_max: routing.drains_max,
+            deadline: never,
+            stream_idle: None,
+            hold_until: never,
+            released: false,
+            committed: false,
+            gate: Mutex::new(None),
+            settled: false,
+            delivered: false,
+            gone: None,
+            aborted: false,
         }
     }
 
-    /// A batch with so many bytes of body has been passed on, or swallowed. False: a drain has had its share.
-    pub(super) fn end_batch(&mut self, bytes: usize) -> bool {
+    /// A new attempt starts; its first token (or whole answer) is due within `limit`.
+    pub(super) fn begin_attempt(&mut self, limit: Duration) {
+        *self.gate.get_mut() = None;
+        self.released = false;
+        self.stream_idle = None;
+        let now = Instant::now();
+        self.deadline = now + limit;
+        self.hold_until = now + NEVER;
+    }
+
+    /// The head of the answer is here: what follows is held until [`Control::release`] or the hold time is over.
+    pub(super) fn begin_hold(&mut self) {
+        self.hold_until = Instant::now() + self.hold;
+    }
+
+    /// Nothing need be held any more.
+    pub(super) fn release(&mut self) {
+        self.released = true;
+    }
+
+    /// The next piece is due within `limit`.
+    pub(super) fn due_within(&mut self, limit: Duration) {
+        self.deadline = Instant::now() + limit;
+    }
+
+    /// The stream has begun: each piece is due within `idle` of the one before.
+    pub(super) fn begin_stream(&mut self, idle: Duration) {
+        self.released = true;
+        self.stream_idle = Some(idle);
+        self.deadline = Instant::now() + idle;
+    }
+
+    /// The next bytes wait for this, and for what they waited for already.
+    pub(super) fn gate(&mut self, gate: Gate) {
+        let waiting = self.gate.get_mut();
+        *waiting = Some(match waiting.take() {
+            None => gate,
+            Some(earlier) => Box::pin(async move {
+                earlier.await?;
+                gate.await
+            }),
+        });
+    }
+
+    /// What the next bytes wait for.
+    pub(super) fn take_gate(&mut self) -> Option<Gate> {
+        self.gate.get_mut().take()
+    }
+
+    /// So many bytes of body have been passed on, or swallowed. False: a drain has had its share.
+    pub(super) fn passed(&mut self, bytes: usize) -> bool {
         if let Some(idle) = self.stream_idle.filter(|_| bytes > 0) {
             self.deadline = Instant::now() + idle;
         }
@@ -146,32 +180,40 @@ impl State {
         }
     }
 
-    /// When the wrapper must look at the clock again.
+    /// When the clock must be looked at again; `holding`: something is held back.
     pub(super) fn next_wake(&self, holding: bool) -> Instant {
-        let mut at = self.deadline;
-        if let Some(gone) = &self.gone {
-            at = at.min(gone.since + gone.limits.time_max);
-        } else if holding && !self.committed {
-            at = at.min(self.hold_until);
+        match &self.gone {
+            Some(gone) => self.deadline.min(gone.since + gone.limits.time_max),
+            None if holding && !self.committed => self.deadline.min(self.hold_until),
+            None => self.deadline,
         }
-        at
     }
 
-    /// Whether the held bytes may go out now.
-    pub(super) fn may_commit(&self, now: Instant) -> bool {
-        self.released || now >= self.hold_until
+    /// Whether what is held may go out now.
+    pub(super) fn may_commit(&self) -> bool {
+        self.committed || self.released || Instant::now() >= self.hold_until
+    }
+
+    /// The upstream was silent for longer than it may be.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        now >= self.deadline
+    }
+
+    /// The client left long ago: enough was read.
+    pub(super) fn is_drained(&self, now: Instant) -> bool {
+        self.gone.as_ref().is_some_and(|gone| now >= gone.since + gone.limits.time_max)
     }
 
     /// The client is gone. True: read on (drain); false: abort.
-    pub(super) fn client_left(&mut self, now: Instant) -> bool {
+    pub(super) fn client_left(&mut self) -> bool {
         if self.gone.is_some() {
             return true;
         }
-        let drain = self.policy.drain.filter(|_| !self.settled);
+        let drain = self.drain.filter(|_| !self.settled);
         let place = drain.and_then(|limits| Some((limits, self.drains.start(self.drains_max)?)));
         match place {
             Some((limits, place)) => {
-                self.gone = Some(Gone { since: now, drained_bytes: 0, limits, _place: place });
+                self.gone = Some(Gone { since: Instant::now(), drained_bytes: 0, limits, _place: place });
                 true
             }
             None => {
@@ -180,126 +222,13 @@ impl State {
             }
         }
     }
-}
-
-/// A handle on the shared state: one in the exchange, one in the wrapper.
-#[derive(Clone)]
-pub(super) struct Control(Arc<Mutex<State>>);
-
-impl Control {
-    pub(super) fn new(policy: DownstreamPolicy, drains: Arc<Drains>, drains_max: usize) -> Self {
-        let now = Instant::now();
-        Self(Arc::new(Mutex::new(State {
-            policy,
-            drains,
-            drains_max,
-            attempt: 0,
-            deadline: now + NEVER,
-            stream_idle: None,
-            hold_until: now + NEVER,
-            released: false,
-            committed: false,
-            gate: None,
-            settled: false,
-            verdict: None,
-            passes_bodiless: false,
-            delivered: false,
-            gone: None,
-            aborted: false,
-            returned: None,
-        })))
-    }
-
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock()
-    }
-
-    /// A new attempt starts; its first token (or whole answer) is due within `limit`.
-    pub(super) fn begin_attempt(&self, limit: Duration) {
-        let mut state = self.state();
-        state.attempt += 1;
-        state.gate = None;
-        state.verdict = None;
-        state.passes_bodiless = false;
-        state.released = false;
-        state.stream_idle = None;
-        let now = Instant::now();
-        state.deadline = now + limit;
-        state.hold_until = now + NEVER;
-    }
-
-    /// The head of the answer is here: what follows is held until [`Control::release`] or the hold time is over.
-    pub(super) fn begin_hold(&self) {
-        let mut state = self.state();
-        state.hold_until = Instant::now() + state.policy.hold;
-    }
-
-    /// Nothing need be held any more.
-    pub(super) fn release(&self) {
-        self.state().released = true;
-    }
-
-    /// The exchange is settled.
-    pub(super) fn settled(&self) {
-        self.state().settled = true;
-    }
-
-    /// The next piece is due within `limit`.
-    pub(super) fn due_within(&self, limit: Duration) {
-        self.state().deadline = Instant::now() + limit;
-    }
-
-    /// The stream has begun: each batch is due within `idle` of the one before.
-    pub(super) fn begin_stream(&self, idle: Duration) {
-        let mut state = self.state();
-        state.released = true;
-        state.stream_idle = Some(idle);
-        state.deadline = Instant::now() + idle;
-    }
-
-    /// The next bytes wait for this, and for what they waited for already.
-    pub(super) fn gate(&self, gate: Gate) {
-        let mut state = self.state();
-        state.gate = Some(match state.gate.take() {
-            None => gate,
-            Some(earlier) => Box::pin(async move {
-                earlier.await?;
-                gate.await
-            }),
-        });
-    }
-
-    /// The answer failed where no filter can say so.
-    pub(super) fn fail(&self, error: Box<Error>) {
-        self.state().verdict = Some(error);
-    }
-
-    /// An answer without a body may go out as it is: there is no other candidate.
-    pub(super) fn pass_bodiless(&self) {
-        self.state().passes_bodiless = true;
-    }
-
-    /// The client got bytes of the answer.
-    pub(super) fn note_delivered(&self) {
-        self.state().delivered = true;
-    }
-
-    pub(super) fn delivered(&self) -> bool {
-        self.state().delivered
-    }
 
     /// Whether another attempt is still possible: no byte went out and the client waits.
     pub(super) fn untouched(&self) -> bool {
-        let state = self.state();
-        !state.committed && state.gone.is_none() && !state.aborted
-    }
-
-    pub(super) fn committed(&self) -> bool {
-        self.state().committed
+        !self.committed && !self.client_gone()
     }
 
     pub(super) fn client_gone(&self) -> bool {
-        let state = self.state();
-        state.gone.is_some() || state.aborted
+        self.gone.is_some() || self.aborted
     }
 }

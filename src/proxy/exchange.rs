@@ -14,6 +14,7 @@ use crate::ledger::Hold;
 use crate::price::Price;
 use crate::snapshot::{Route, Snapshot, Upstream};
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -32,8 +33,8 @@ pub struct Exchange {
     pub(super) client: Option<IpAddr>,
     /// The dialect in which refusals are worded.
     pub(super) dialect: DialectId,
-    /// Set when the session wrapper is in place.
-    pub(super) control: Option<Control>,
+    /// Where it stands between upstream and client.
+    pub(super) control: Control,
     /// Stage 1.
     pub(super) admitted: Option<Admitted>,
     /// Stages 2 to 4, of all attempts.
@@ -188,7 +189,7 @@ impl Exchange {
             started_at_ms: unix_ms(),
             client: None,
             dialect: DialectId::OpenAi,
-            control: None,
+            control: Control::new(&snapshot.routing, shared.drains.clone()),
             admitted: None,
             attempts: Attempts::default(),
             attempt: None,
@@ -205,6 +206,13 @@ impl Exchange {
         self.request_id.as_hyphenated().to_string()
     }
 
+    /// The request id as a header field's value.
+    pub(super) fn request_id_header(&self) -> HeaderValue {
+        let mut text = [0; 36];
+        let text = self.request_id.as_hyphenated().encode_lower(&mut text);
+        HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+
     pub(super) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -213,11 +221,11 @@ impl Exchange {
     pub(super) fn may_fail_over(&self) -> bool {
         !self.settled
             && self.attempts.count < self.snapshot.routing.attempts_max
-            && self.control.as_ref().is_some_and(Control::untouched)
+            && self.control.untouched()
     }
 
     pub(super) fn client_gone(&self) -> bool {
-        self.control.as_ref().is_some_and(Control::client_gone)
+        self.control.client_gone()
     }
 
     /// The refusal for an exchange whose attempts all ended without an HTTP answer.

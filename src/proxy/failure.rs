@@ -1,10 +1,9 @@
 //! What happens when something fails: another attempt, a refusal, an error event at the end of a broken stream; and the
 //! last step of every exchange.
 
-use super::control::Control;
-use super::downstream::{self, UPSTREAM_SILENT};
+use super::downstream::UPSTREAM_SILENT;
 use super::exchange::Exchange;
-use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
+use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
@@ -39,15 +38,11 @@ pub(super) fn while_connecting(peer: &HttpPeer, exchange: &mut Exchange, mut err
 
 /// The exchange with an upstream failed: the next candidate's turn, if nothing went out yet.
 pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
-    if *error.etype() == UPSTREAM_SILENT {
-        // The proxy loop takes what comes from the client's side for the client's fault.
-        error.as_up();
-    }
     if *error.esource() != ErrorSource::Upstream {
         error.set_retry(false);
         return error;
     }
-    let untouched = exchange.control.as_ref().is_some_and(Control::untouched);
+    let untouched = exchange.control.untouched();
     let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
     let soon = exchange.attempt.as_ref().is_some_and(|attempt| attempt.started.elapsed() < STALE_WITHIN);
     if reused && soon && untouched && !answered && is_stale(&error) && !exchange.attempts.stale_connection {
@@ -77,9 +72,9 @@ fn is_stale(error: &Error) -> bool {
 
 /// Tells the breaker what kind of failure it was, unless it was told already.
 fn fail(exchange: &mut Exchange, error: &Error) {
+    // Judged where it was found.
     if matches!(*error.etype(), ATTEMPT_FAILED | ANSWER_CUT) {
         exchange.attempts.timed_out = false;
-        receive::judge_bodiless(exchange);
         return;
     }
     let timed_out = is_timeout(error.etype());
@@ -107,7 +102,7 @@ pub(super) async fn at_last(session: &mut Session, error: &Error, exchange: &mut
     if exchange.client_gone() || *error.esource() == ErrorSource::Downstream {
         return closed;
     }
-    if exchange.control.as_ref().is_some_and(Control::committed) {
+    if exchange.control.committed {
         break_off(session, exchange).await;
         return closed;
     }
@@ -186,20 +181,11 @@ fn access_line(session: &Session, exchange: &Exchange) {
     );
 }
 
-/// The last step, always: settles what is not settled, tells the plugins, gives Pingora its session back.
+/// The last step, always: settles what is not settled, tells the plugins.
 pub(super) async fn logging(session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
-    let end = match (error, exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref())) {
-        // An answer without a body never passes the body filter.
-        (None, Some(answer)) if answer.error.is_some() => End::Refused(answer.status),
-        (None, Some(_)) => End::Whole,
-        (Some(error), Some(_)) if *error.esource() == ErrorSource::Upstream => End::Broken,
-        _ => End::Aborted,
-    };
-    match end {
-        End::Refused(_) => receive::judge_bodiless(exchange),
-        End::Whole => route::judge_success(exchange),
-        _ => {}
-    }
+    let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
+    let broken = error.is_some_and(|error| *error.esource() == ErrorSource::Upstream);
+    let end = if answered && broken { End::Broken } else { End::Aborted };
     if let Some(gate) = settle::settle(exchange, end) {
         let _ = gate.await;
     }
@@ -217,8 +203,5 @@ pub(super) async fn logging(session: &mut Session, error: Option<&Error>, exchan
             metered: bill.map_or(&none, |bill| &bill.metered),
             cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
         });
-    }
-    if let Some(control) = &exchange.control {
-        downstream::uninstall(session, control);
     }
 }

@@ -1,12 +1,11 @@
-//! Stage 3, `upstream_request_filter` and `request_body_filter`: what goes upstream: own path, own host, own credential,
-//! the body with its splices.
+//! Stage 3: what goes upstream: own path, own host, own credential, the body with its splices.
 
 use super::exchange::Exchange;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Uri};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::http::RequestHeader;
-use pingora::{Error, ErrorType, OrErr, Result};
+use pingora::{Error, ErrorType, Result};
 
 /// Fields of the client's request that stay here: credentials, what belongs to its connection with us, what tells who
 /// it is, and what we say ourselves. Everything else goes along: vendors read many fields of their own.
@@ -47,49 +46,53 @@ const NOT_FORWARDED: [&str; 31] = [
 const NOT_FORWARDED_PREFIXES: [&str; 8] =
     ["cf-", "sec-", "x-tollgate-", "x-amzn-", "x-envoy-", "proxy-", "x-forwarded-", "x-auth-request-"];
 
-/// Turns the client's head into ours.
-pub(super) fn request_head(request: &mut RequestHeader, exchange: &Exchange) -> Result<()> {
+/// What goes upstream: our own head, made of what of the client's may go along, and the body.
+///
+/// # Errors
+/// Something of it cannot be sent.
+pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(RequestHeader, Bytes)> {
     let (Some(admitted), Some(attempt)) = (&exchange.admitted, &exchange.attempt) else {
         return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
     };
     let upstream = &attempt.upstream;
-    let dropped: Vec<HeaderName> = request.headers.keys().filter(|name| is_dropped(name.as_str())).cloned().collect();
-    for name in &dropped {
-        request.remove_header(name);
-    }
     // Origin form, always: an absolute target would reach the upstream as it is.
     let path = admitted.target.upstream_path_and_query(&upstream.base_path, &attempt.upstream_model);
-    let uri: Uri = path.parse().or_err(ErrorType::InternalError, "the upstream path is not a URI")?;
-    request.set_uri(uri);
-    request.insert_header(HOST, &upstream.host_header)?;
-    request.insert_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
-    request.remove_header(&TRANSFER_ENCODING);
-    if request.method != http::Method::GET {
-        request.insert_header(CONTENT_LENGTH, attempt.body.len())?;
+    let fields = client.headers.len() + upstream.provider.headers.len() + upstream.headers.len() + 4;
+    let mut head = RequestHeader::build_no_case(client.method.clone(), path.as_bytes(), Some(fields))?;
+    head.insert_header(HOST, &upstream.host_header)?;
+    let nominated = nominated(&client.headers);
+    for (name, value) in &client.headers {
+        if !is_dropped(name.as_str()) && !nominated.contains(name) {
+            head.append_header(name, value)?;
+        }
+    }
+    head.insert_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
+    if client.method != Method::GET {
+        head.insert_header(CONTENT_LENGTH, HeaderValue::from(attempt.body.len()))?;
     }
     for (name, value) in &upstream.provider.headers {
-        if !request.headers.contains_key(name) {
-            request.insert_header(name, value)?;
+        if !head.headers.contains_key(name) {
+            head.insert_header(name, value)?;
         }
     }
     for (name, value) in &upstream.headers {
-        request.insert_header(name, value)?;
+        head.insert_header(name, value)?;
     }
     if let Some((name, value)) = &upstream.credential {
-        request.insert_header(name, value)?;
+        head.insert_header(name, value)?;
     }
-    Ok(())
+    Ok((head, attempt.body.clone()))
+}
+
+/// The fields that `Connection` names: they end here (RFC 9110, 7.6.1). Admission has refused what it may not name.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let fields = headers.get_all(CONNECTION).iter();
+    let names = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
 fn is_dropped(name: &str) -> bool {
     NOT_FORWARDED.contains(&name) || NOT_FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-}
-
-/// The whole body, once an attempt.
-pub(super) fn request_body(body: &mut Option<Bytes>, exchange: &Exchange) {
-    if let (Some(attempt), Some(_)) = (&exchange.attempt, &body) {
-        *body = Some(attempt.body.clone());
-    }
 }
 
 #[cfg(test)]

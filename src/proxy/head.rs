@@ -2,16 +2,15 @@
 
 use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange};
 use super::reject::{REJECTED_BY, REQUEST_ID};
-use super::{route, settle};
+use super::settle;
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
 use crate::dialect::usage::Scanner;
 use crate::dialect::{Answer as AnswerKind, Framing};
 use bytes::BytesMut;
-use http::{HeaderName, HeaderValue, header};
-use pingora::Result;
-use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{Error, ErrorType, Result};
 
 const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
@@ -34,10 +33,19 @@ const NOT_PASSED_ON: [HeaderName; 11] = [
 /// No answer can be read without these, whatever its `connection` says.
 const FRAMES: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::TRANSFER_ENCODING];
 
-/// The head of an answer is here.
-pub(super) fn answer_head(head: &mut ResponseHeader, session: &Session, exchange: &mut Exchange) -> Result<()> {
+/// The head of an answer is here; what the client gets of it is returned.
+///
+/// # Errors
+/// Something of it cannot be passed on.
+pub(super) fn answer_head(
+    head: &ResponseHeader,
+    request: &RequestHeader,
+    exchange: &mut Exchange,
+) -> Result<ResponseHeader> {
     let status = head.status.as_u16();
-    let (Some(admitted), Some(attempt)) = (&exchange.admitted, exchange.attempt.as_mut()) else { return Ok(()) };
+    let (Some(admitted), Some(attempt)) = (&exchange.admitted, exchange.attempt.as_mut()) else {
+        return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
+    };
     let endpoint = admitted.target.endpoint;
     let kind = content_kind(head.headers.get(header::CONTENT_TYPE));
     let framing = framing(kind, endpoint.answer, admitted.facts.stream);
@@ -69,39 +77,23 @@ pub(super) fn answer_head(head: &mut ResponseHeader, session: &Session, exchange
     });
     let attempt_elapsed = attempt.started.elapsed();
     let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
-    pass_on(head, session, exchange, streams && !failed)?;
+    let passed = pass_on(head, request, exchange, streams && !failed)?;
     let routing = &exchange.snapshot.routing;
-    let Some(control) = &exchange.control else { return Ok(()) };
     match (failed, streams) {
         // Judged at its end, which is due soon.
-        (true, _) => control.due_within(routing.idle_timeout),
-        (false, true) => control.begin_hold(),
+        (true, _) => exchange.control.due_within(routing.idle_timeout),
+        (false, true) => exchange.control.begin_hold(),
         (false, false) => {
-            control.begin_hold();
+            exchange.control.begin_hold();
             // Not the first token's time-out: this answer has none.
             let left = routing.response_timeout.saturating_sub(attempt_elapsed);
-            control.due_within(left);
+            exchange.control.due_within(left);
         }
     }
     if !failed && let Some(gate) = settle::hold_gate(exchange) {
-        control.gate(gate);
+        exchange.control.gate(gate);
     }
-    if failed
-        && may_be_bodiless(head)
-        && !route::has_next(exchange)
-        && let Some(control) = &exchange.control
-    {
-        control.pass_bodiless();
-    }
-    Ok(())
-}
-
-/// An answer that says no length may have no body at all (HTTP/2).
-fn may_be_bodiless(head: &ResponseHeader) -> bool {
-    match head.headers.get(header::CONTENT_LENGTH) {
-        Some(length) => length == "0",
-        None => !head.headers.contains_key(header::TRANSFER_ENCODING),
-    }
+    Ok(passed)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,45 +134,61 @@ fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
     }
 }
 
-/// Makes the upstream's head fit for the client.
-fn pass_on(head: &mut ResponseHeader, session: &Session, exchange: &Exchange, removes_length: bool) -> Result<()> {
-    let Some(attempt) = &exchange.attempt else { return Ok(()) };
-    // What `connection` names concerns this connection alone (RFC 9110, 7.6.1).
-    let options = head.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let options = options.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    for name in options.filter(|name| !FRAMES.contains(name)).collect::<Vec<_>>() {
-        head.remove_header(&name);
+/// What the client gets of the upstream's head.
+fn pass_on(
+    head: &ResponseHeader,
+    request: &RequestHeader,
+    exchange: &Exchange,
+    removes_length: bool,
+) -> Result<ResponseHeader> {
+    const OWN_FIELDS: usize = 5;
+    let mut passed = ResponseHeader::build_no_case(head.status, Some(head.headers.len() + OWN_FIELDS))?;
+    passed.set_reason_phrase(head.get_reason_phrase())?;
+    let nominated = nominated(&head.headers);
+    for (name, value) in &head.headers {
+        if name == REQUEST_ID {
+            passed.insert_header(UPSTREAM_REQUEST_ID, value)?;
+        } else if !(NOT_PASSED_ON.contains(name)
+            || nominated.contains(name)
+            || removes_length && name == header::CONTENT_LENGTH)
+        {
+            passed.append_header(name, value)?;
+        }
     }
-    for name in &NOT_PASSED_ON {
-        head.remove_header(name);
+    passed.insert_header(REQUEST_ID, exchange.request_id_header())?;
+    if let Some(attempt) = &exchange.attempt {
+        passed.insert_header(UPSTREAM, &attempt.upstream.name_header)?;
+        passed.insert_header(ATTEMPTS, HeaderValue::from(exchange.attempts.count))?;
     }
-    if removes_length {
-        head.remove_header(&header::CONTENT_LENGTH);
+    if request.version == Version::HTTP_10 {
+        // It knows no chunks: there the end of the connection ends the body (RFC 9112, 6.1).
+        passed.remove_header(&header::TRANSFER_ENCODING);
+    } else if !passed.headers.contains_key(header::CONTENT_LENGTH) {
+        passed.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
     }
-    if let Some(id) = head.remove_header(&REQUEST_ID) {
-        head.insert_header(UPSTREAM_REQUEST_ID, id)?;
-    }
-    head.insert_header(REQUEST_ID, &*exchange.request_id.as_hyphenated().encode_lower(&mut [0; 36]))?;
-    head.insert_header(UPSTREAM, attempt.upstream.name_header.clone())?;
-    head.insert_header(ATTEMPTS, HeaderValue::from(exchange.attempts.count))?;
+    filtered(passed, request, exchange)
+}
+
+/// What `connection` names concerns this connection alone (RFC 9110, 7.6.1).
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let names = options.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
+    names.filter(|name| !FRAMES.contains(name)).collect()
+}
+
+/// What the plugins make of it.
+fn filtered(head: ResponseHeader, request: &RequestHeader, exchange: &Exchange) -> Result<ResponseHeader> {
     if exchange.snapshot.plugins.response.is_empty() {
-        return Ok(());
+        return Ok(head);
     }
     let mut headers = head.headers.clone();
     for plugin in &exchange.snapshot.plugins.response {
-        plugin.response_filter(&session.req_header().headers, head.status, &mut headers);
+        plugin.response_filter(&request.headers, head.status, &mut headers);
     }
-    let before: Vec<HeaderName> = head.headers.keys().cloned().collect();
-    for name in before.iter().filter(|name| !headers.contains_key(*name)) {
-        head.remove_header(name);
+    let mut filtered = ResponseHeader::build_no_case(head.status, Some(headers.len()))?;
+    filtered.set_reason_phrase(head.get_reason_phrase())?;
+    for (name, value) in &headers {
+        filtered.append_header(name, value)?;
     }
-    for name in headers.keys() {
-        if headers.get_all(name).iter().ne(head.headers.get_all(name).iter()) {
-            head.remove_header(name);
-            for value in headers.get_all(name) {
-                head.append_header(name.clone(), value)?;
-            }
-        }
-    }
-    Ok(())
+    Ok(filtered)
 }

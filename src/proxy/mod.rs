@@ -15,9 +15,11 @@ mod models;
 mod peer;
 mod receive;
 mod reject;
+mod relay;
 mod route;
 mod settle;
 mod shared;
+mod upstream;
 
 pub use exchange::{Exchange, unix_ms};
 pub use mask::Fragments;
@@ -25,27 +27,24 @@ pub use peer::Addresses;
 pub use shared::Shared;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::HeaderMap;
 use pingora::Result;
-use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::HttpPeer;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::{Error, ErrorSource, ErrorType};
 use std::sync::Arc;
-use std::time::Duration;
+use upstream::Upstreams;
 
-/// The gateway as a Pingora `ProxyHttp`, to be mounted in the `tollgate` binary's server or in one's own. The server's
-/// `max_retries` must be at least the configuration's `attempts_max` plus one.
+/// The gateway as a Pingora `ProxyHttp`, to be mounted in the `tollgate` binary's server or in one's own.
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
+    upstreams: Arc<Upstreams>,
 }
 
 impl Gateway {
     /// A gateway on these parts.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, upstreams: Arc::new(Upstreams::new()) }
     }
 
     /// What its exchanges share.
@@ -66,85 +65,14 @@ impl ProxyHttp for Gateway {
         admit::admit(session, exchange).await
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        route::route(exchange).await
+    /// Stages 2 to 4. False: the answer is given, Pingora's own loop has nothing to do.
+    async fn proxy_upstream_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        relay::relay(session, exchange, &self.upstreams).await.map(|()| false)
     }
 
-    async fn upstream_request_filter(
-        &self,
-        _session: &mut Session,
-        request: &mut RequestHeader,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        forward::request_head(request, exchange)
-    }
-
-    async fn request_body_filter(
-        &self,
-        _session: &mut Session,
-        body: &mut Option<Bytes>,
-        _end: bool,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        forward::request_body(body, exchange);
-        Ok(())
-    }
-
-    async fn upstream_response_filter(
-        &self,
-        session: &mut Session,
-        head: &mut ResponseHeader,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        if head.status.is_informational() { Ok(()) } else { head::answer_head(head, session, exchange) }
-    }
-
-    /// HTTP/1.0 knows no chunks: there the end of the connection ends the body (RFC 9112, 6.1).
-    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, _: &mut Exchange) -> Result<()> {
-        if session.req_header().version == http::Version::HTTP_10 {
-            head.remove_header(&http::header::TRANSFER_ENCODING);
-        }
-        Ok(())
-    }
-
-    fn response_body_filter(
-        &self,
-        _session: &mut Session,
-        body: &mut Option<Bytes>,
-        end: bool,
-        exchange: &mut Exchange,
-    ) -> Result<Option<Duration>> {
-        receive::body(body, end, exchange).map(|()| None)
-    }
-
-    async fn response_trailer_filter(
-        &self,
-        _session: &mut Session,
-        _trailers: &mut HeaderMap,
-        exchange: &mut Exchange,
-    ) -> Result<Option<Bytes>> {
-        Ok(receive::trailers(exchange))
-    }
-
-    fn fail_to_connect(
-        &self,
-        _session: &mut Session,
-        peer: &HttpPeer,
-        exchange: &mut Exchange,
-        error: Box<Error>,
-    ) -> Box<Error> {
-        failure::while_connecting(peer, exchange, error)
-    }
-
-    fn error_while_proxy(
-        &self,
-        _peer: &HttpPeer,
-        _session: &mut Session,
-        error: Box<Error>,
-        exchange: &mut Exchange,
-        reused: bool,
-    ) -> Box<Error> {
-        failure::while_proxying(exchange, error, reused)
+    /// Never asked: the stages choose, and connect, themselves.
+    async fn upstream_peer(&self, _session: &mut Session, _exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        Error::e_explain(ErrorType::InternalError, "the gateway has its own upstream connections")
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {

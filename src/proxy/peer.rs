@@ -18,8 +18,6 @@ const FRESH_FOR: Duration = Duration::from_secs(30);
 const BAD_FOR_MS: u64 = 60_000;
 /// A pooled connection that idles longer is closed.
 const POOLED_IDLE_MAX: Duration = Duration::from_secs(90);
-/// A write that an upstream does not take for this long fails.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// HTTP/2 streams on one upstream connection.
 const H2_STREAMS_MAX: usize = 100;
 /// A provider closes HTTP/2 connections that are dead on the way only if someone asks.
@@ -66,7 +64,7 @@ impl Address {
 ///
 /// # Errors
 /// `ConnectError` or `ConnectTimedout` when the name does not resolve.
-pub(super) async fn peer(upstream: &Arc<Upstream>, connect: Duration, silence: Duration) -> Result<Box<HttpPeer>> {
+pub(super) async fn peer(upstream: &Arc<Upstream>, connect: Duration) -> Result<Box<HttpPeer>> {
     let address = address(upstream, connect).await?;
     let mut peer = HttpPeer::new(address, upstream.tls, upstream.host.clone());
     // Connections of two accounts are never shared, even to the same address.
@@ -75,9 +73,6 @@ pub(super) async fn peer(upstream: &Arc<Upstream>, connect: Duration, silence: D
     options.connection_timeout = Some(connect);
     options.total_connection_timeout = Some(connect);
     options.idle_timeout = Some(POOLED_IDLE_MAX);
-    options.write_timeout = Some(WRITE_TIMEOUT);
-    // Behind the exchange's own deadlines: these know the first token from the next piece.
-    options.read_timeout = Some(silence + Duration::from_secs(5));
     if upstream.tls {
         options.set_http_version(2, 1);
         options.max_h2_streams = H2_STREAMS_MAX;

@@ -1,7 +1,6 @@
-//! Stage 4, `response_body_filter` (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
+//! Stage 4 (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::control::Control;
 use super::exchange::{Answer, Exchange, now_ms};
 use super::mask;
 use super::route::{self, judge_failure, judge_success};
@@ -19,47 +18,33 @@ pub(super) const ANSWER_CUT: ErrorType = ErrorType::Custom("AnswerCut");
 /// Error answers are collected up to here to be judged and masked as a whole.
 const ERROR_BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// The end of an answer with trailers, which the body filter does not see. What is left of the body is returned.
-pub(super) fn trailers(exchange: &mut Exchange) -> Option<Bytes> {
-    let mut rest = Some(Bytes::new());
-    match body(&mut rest, true, exchange) {
-        Ok(()) => rest,
-        Err(error) => {
-            if let Some(control) = &exchange.control {
-                control.fail(error);
-            }
-            None
-        }
-    }
-}
-
-/// An answer came without a body, and failed by that or by its status.
-pub(super) fn judge_bodiless(exchange: &mut Exchange) {
+/// An answer came without a body: nothing of it can go to the client, unless it says what is wrong by its status.
+///
+/// # Errors
+/// The attempt failed by that.
+pub(super) fn bodiless(exchange: &mut Exchange) -> Result<Bytes> {
     let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
-    let failure = match answer {
-        Some(Answer { status, error: Some(error), .. }) if *status >= 400 => {
-            classify(*status, error.retry_after.as_deref(), b"", now_ms())
-        }
-        _ => Failure::ServerError,
-    };
-    judge_failure(exchange, failure);
+    if answer.is_some_and(|answer| answer.error.is_some()) {
+        return error_piece(Bytes::new(), true, exchange);
+    }
+    judge_failure(exchange, Failure::ServerError);
+    if route::has_next(exchange) {
+        return Err(failed_attempt());
+    }
+    Error::e_explain(ANSWER_CUT, "an answer without a body").map_err(Error::into_up)
 }
 
-/// A piece of the answer's body; `end`: the last one.
-pub(super) fn body(body: &mut Option<Bytes>, end: bool, exchange: &mut Exchange) -> Result<()> {
-    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(()) };
-    if answer.ended {
-        return Ok(());
+/// A piece of the answer's body; `end`: the last one. What of it may go to the client is returned.
+///
+/// # Errors
+/// The attempt failed, and the next candidate takes over; or nobody does, and nothing of it went out.
+pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
+    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
+    match answer {
+        Answer { ended: true, .. } => Ok(Bytes::new()),
+        Answer { error: Some(_), .. } => error_piece(piece, end, exchange),
+        _ => piece_of_answer(piece, end, exchange),
     }
-    let piece = body.take().unwrap_or_default();
-    let passed = if answer.error.is_some() {
-        error_piece(piece, end, exchange)?
-    } else {
-        piece_of_answer(piece, end, exchange)?
-    };
-    // An empty piece would end a chunked body early.
-    *body = (!passed.is_empty()).then_some(passed);
-    Ok(())
 }
 
 fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
@@ -106,12 +91,10 @@ fn failed_attempt() -> Box<Error> {
 
 /// What a piece of an answer brought.
 enum Seen {
-    /// Nothing that changes anything: before the first token, or a document's next piece.
+    /// Nothing that changes anything: before the first token, after it, or a document's next piece.
     Nothing,
     /// The first token of a stream, or the first byte of what is no text.
     FirstToken,
-    /// More of a stream that has begun.
-    More,
     /// An error event instead of a first token.
     Error(Failure),
 }
@@ -128,7 +111,6 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     match seen(answer, &passed) {
         Seen::Nothing => {}
         Seen::FirstToken => token_passed(exchange),
-        Seen::More => more_passed(exchange),
         Seen::Error(failure) => {
             judge_failure(exchange, failure);
             if failure.tries_next() && route::has_next(exchange) {
@@ -136,9 +118,7 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
             }
             // The last attempt's answer goes to the client as it is, but for our key.
             passed = masked(passed, exchange);
-            if let Some(control) = &exchange.control {
-                control.release();
-            }
+            exchange.control.release();
         }
     }
     if end {
@@ -157,7 +137,7 @@ fn masked(passed: Bytes, exchange: &Exchange) -> Bytes {
 
 fn seen(answer: &Answer, passed: &Bytes) -> Seen {
     if answer.first_token.is_some() {
-        return Seen::More;
+        return Seen::Nothing;
     }
     match (answer.framing, answer.scanner.error_event()) {
         (_, Some(event)) => Seen::Error(meaning(event)),
@@ -181,16 +161,7 @@ fn token_passed(exchange: &mut Exchange) {
         // The upstream is well: the next request need not wait for the end of this answer.
         attempt.upstream.breaker.success(attempt.pick.permit, now_ms());
     }
-    if let Some(control) = &exchange.control {
-        control.begin_stream(exchange.snapshot.routing.idle_timeout);
-    }
-}
-
-fn more_passed(exchange: &mut Exchange) {
-    let kept = exchange.admitted.as_ref().is_some_and(|admitted| !admitted.body.is_empty());
-    if kept && exchange.control.as_ref().is_some_and(Control::committed) {
-        free_bodies(exchange);
-    }
+    exchange.control.begin_stream(exchange.snapshot.routing.idle_timeout);
 }
 
 /// Many clients leave at the terminal event, without waiting for the body's end: they have it all.
@@ -221,7 +192,7 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
 }
 
 /// No other attempt is possible: the request body is not needed any more.
-fn free_bodies(exchange: &mut Exchange) {
+pub(super) fn free_bodies(exchange: &mut Exchange) {
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
     if !admitted.body.is_empty() {
         admitted.prompt.shrink(admitted.target.endpoint);
@@ -250,7 +221,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     }
     judge_failure(exchange, error_event.unwrap_or(Failure::Connect));
     if error_event.is_none() {
-        let untouched = exchange.control.as_ref().is_some_and(Control::untouched);
+        let untouched = exchange.control.untouched();
         if untouched && route::has_next(exchange) {
             return Err(failed_attempt());
         }
@@ -278,11 +249,9 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
 /// Settles now; the bytes of this batch wait for the journal.
 fn settle_with_gate(exchange: &mut Exchange, end: End) {
     let gate = settle::settle(exchange, end);
-    if let Some(control) = &exchange.control {
-        control.release();
-        control.settled();
-        if let Some(gate) = gate {
-            control.gate(gate);
-        }
+    exchange.control.release();
+    exchange.control.settled = true;
+    if let Some(gate) = gate {
+        exchange.control.gate(gate);
     }
 }

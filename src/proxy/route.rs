@@ -1,4 +1,4 @@
-//! Stage 2, `upstream_peer`: candidates, breaker, strategy, peer. Entered again for every attempt.
+//! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
 use super::exchange::{Attempt, Exchange, now_ms};
 use super::peer;
@@ -21,9 +21,7 @@ pub(super) async fn route(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         };
         begin(exchange, pick);
         let Some(attempt) = &exchange.attempt else { continue };
-        let routing = &exchange.snapshot.routing;
-        let silence = routing.first_token_timeout.max(routing.response_timeout).max(routing.idle_timeout);
-        match peer::peer(&attempt.upstream, routing.connect_timeout, silence).await {
+        match peer::peer(&attempt.upstream, exchange.snapshot.routing.connect_timeout).await {
             Ok(peer) => return Ok(peer),
             Err(error) => {
                 tracing::warn!("upstream {}: {error}", attempt.upstream.name);
@@ -80,11 +78,9 @@ fn begin(exchange: &mut Exchange, pick: Pick) {
     } else {
         request::splice(&admitted.facts, &admitted.body, renamed, asks_for_usage)
     };
-    if let Some(control) = &exchange.control {
-        let routing = &exchange.snapshot.routing;
-        let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };
-        control.begin_attempt(limit);
-    }
+    let routing = &exchange.snapshot.routing;
+    let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };
+    exchange.control.begin_attempt(limit);
     exchange.attempt = Some(Attempt {
         upstream_model: candidate.upstream_model.clone(),
         price: admitted.route.price(&pick),

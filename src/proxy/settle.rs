@@ -1,7 +1,7 @@
 //! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
 //! journal. Runs once an exchange, from whichever end comes first.
 
-use super::control::{Control, Gate};
+use super::control::Gate;
 use super::exchange::{Admitted, Answer, Bill, Exchange, Prompt};
 use super::route;
 use crate::dialect::DialectId;
@@ -167,7 +167,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     // Nothing is learned of an upstream whose attempt was not judged by now; a probe's place must come back.
     route::judge_nothing(exchange);
     let gone = exchange.client_gone();
-    let delivered = exchange.control.as_ref().is_some_and(Control::delivered);
+    let delivered = exchange.control.delivered;
     let duration_ms = exchange.elapsed_ms();
     let admitted = exchange.admitted.as_mut()?;
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());

@@ -27,10 +27,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate_plugin_api::{Clock, Ports};
 
-/// Pooled upstream connections, for each thread's share of the pool.
-const UPSTREAM_POOL_SIZE: usize = 1024;
-/// More attempts than `attempts_max` allows, for retries on stale pooled connections: a stop for the proxy loop.
-const PROXY_LOOP_MAX: usize = 64;
 /// Read ahead from a client's connection. Small: it is kept for as long as a stream is open.
 const CLIENT_READ_BUFFER_BYTES: usize = 4096;
 /// An HTTP/2 connection without a stream is closed after this.
@@ -181,8 +177,6 @@ fn server_conf(config: &Config) -> ServerConf {
     };
     ServerConf {
         threads,
-        upstream_keepalive_pool_size: UPSTREAM_POOL_SIZE,
-        max_retries: PROXY_LOOP_MAX,
         grace_period_seconds: Some(config.server.shutdown_ms.div_ceil(1000)),
         graceful_shutdown_timeout_seconds: Some(RUNTIME_SHUTDOWN_SECONDS),
         ..ServerConf::default()

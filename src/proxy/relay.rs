@@ -1,0 +1,96 @@
+//! From admission to the answer's end: attempt after attempt, until one answers or none is left; each attempt walks
+//! route → forward → receive. Pingora's own loop is not used: it knows no body that can be sent again, no first byte that
+//! can be held, no reading on, and passes every chunk through two queues.
+
+use super::downstream::Downstream;
+use super::exchange::Exchange;
+use super::upstream::{Conversation, Upstreams};
+use super::{failure, forward, head, receive, route};
+use bytes::Bytes;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+/// Answers an admitted request.
+///
+/// # Errors
+/// Why the answer did not come to its end; what is to be said of it to the client is not said yet.
+pub(super) async fn relay(session: &mut Session, exchange: &mut Exchange, upstreams: &Upstreams) -> Result<()> {
+    let mut downstream = Downstream::new(session);
+    loop {
+        match attempt(&mut downstream, exchange, upstreams).await {
+            // Nothing may be written any more, an end neither: the connection goes.
+            Ok(()) if exchange.client_gone() => {
+                return Error::e_explain(ErrorType::ConnectionClosed, "the client left").map_err(Error::into_down);
+            }
+            Ok(()) => return Ok(()),
+            Err(error) if error.retry() => downstream.begin_attempt(),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange, upstreams: &Upstreams) -> Result<()> {
+    let peer = route::route(exchange).await?;
+    let (mut conversation, reused) = match upstreams.connect(&peer).await {
+        Ok(connected) => connected,
+        Err(error) => return Err(failure::while_connecting(&peer, exchange, error)),
+    };
+    match converse(downstream, exchange, &mut conversation).await {
+        Ok(End::Clean) => {
+            upstreams.keep(conversation, &peer).await;
+            Ok(())
+        }
+        Ok(End::Cut) => {
+            upstreams.give_up(conversation, &peer).await;
+            Ok(())
+        }
+        Err(error) => {
+            upstreams.give_up(conversation, &peer).await;
+            Err(failure::while_proxying(exchange, error, reused))
+        }
+    }
+}
+
+/// How an answer that went out whole ended on the wire.
+enum End {
+    /// As HTTP has it.
+    Clean,
+    /// Behind its terminal event.
+    Cut,
+}
+
+async fn converse(
+    downstream: &mut Downstream<'_>,
+    exchange: &mut Exchange,
+    conversation: &mut Conversation,
+) -> Result<End> {
+    let (head, body) = forward::request(downstream.request(), exchange)?;
+    downstream.until(conversation.ask(head, body), exchange).await?;
+    let Some(head) = conversation.head() else {
+        return Error::e_explain(ErrorType::InternalError, "an answer without a head");
+    };
+    let head = head::answer_head(head, downstream.request(), exchange)?;
+    downstream.head(head);
+    if conversation.is_over() {
+        let body = receive::bodiless(exchange)?;
+        downstream.piece(body, true, exchange).await?;
+        return Ok(End::Clean);
+    }
+    loop {
+        let (piece, over) = match downstream.until(conversation.piece(), exchange).await {
+            Ok(Some(piece)) => (piece, conversation.is_over()),
+            Ok(None) => (Bytes::new(), true),
+            // The answer is whole: only the body's end is missing.
+            Err(error) if exchange.settled && *error.esource() == ErrorSource::Upstream => {
+                downstream.piece(Bytes::new(), true, exchange).await?;
+                return Ok(End::Cut);
+            }
+            Err(error) => return Err(error),
+        };
+        let passed = receive::body(piece, over, exchange)?;
+        downstream.piece(passed, over, exchange).await?;
+        if over {
+            return Ok(End::Clean);
+        }
+    }
+}
