@@ -1,10 +1,14 @@
 //! What `/metrics` shows. OpenTelemetry's GenAI names in Prometheus form for what they cover, `tollgate_*` for the rest.
 //! Every label value comes from the configuration or from a table of ours: no client can make a new series.
 
+use parking_lot::RwLock;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
-use tollgate_plugin_api::Metered;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use tollgate_plugin_api::{Metered, UsageSource};
 
 const NAMES: [&str; 2] = ["gen_ai_provider_name", "gen_ai_request_model"];
 /// Token counts, from the GenAI semantic conventions: powers of four.
@@ -37,6 +41,8 @@ pub struct Metrics {
     usage_source: IntCounterVec,
     overshoot: IntCounterVec,
     reloads: IntCounterVec,
+    /// What was found before, by all the labels of an exchange: to find each of its series anew takes longer than all else.
+    lines: RwLock<HashMap<String, Arc<Line>>>,
     /// Exchanges that run now.
     pub in_flight: IntGauge,
     /// Answers read on for a client that left.
@@ -52,6 +58,34 @@ pub struct Metrics {
     /// Breakers: 0 closed, 1 half open, 2 open.
     pub breaker_state: IntGaugeVec,
 }
+
+/// The series of exchanges with the same labels, each made when it first counts something.
+#[derive(Default)]
+struct Line {
+    ok: OnceLock<IntCounter>,
+    reported: OnceLock<IntCounter>,
+    operation_seconds: OnceLock<Histogram>,
+    first_token_seconds: OnceLock<Histogram>,
+    output_token_seconds: OnceLock<Histogram>,
+    cost_nanos: OnceLock<IntCounter>,
+    /// As [`CLASSES`]: of all answers, and of one.
+    classes: [(OnceLock<IntCounter>, OnceLock<Histogram>); CLASSES.len()],
+}
+
+/// A class of tokens.
+struct TokenClass {
+    name: &'static str,
+    /// The GenAI conventions have it.
+    in_conventions: bool,
+}
+
+const CLASSES: [TokenClass; 5] = [
+    TokenClass { name: "input", in_conventions: true },
+    TokenClass { name: "cached_input", in_conventions: false },
+    TokenClass { name: "cache_write", in_conventions: false },
+    TokenClass { name: "output", in_conventions: true },
+    TokenClass { name: "reasoning", in_conventions: false },
+];
 
 /// One finished exchange, as the metrics see it.
 pub struct Observation<'a> {
@@ -159,6 +193,7 @@ impl Metrics {
             applier_lag_bytes: series.gauge("tollgate_applier_lag_bytes", "Journal bytes not yet in the store.")?,
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
             breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,
+            lines: RwLock::default(),
             registry: series.registry.clone(),
         })
     }
@@ -166,43 +201,75 @@ impl Metrics {
     /// Counts one finished exchange.
     pub fn observe(&self, seen: &Observation<'_>) {
         let names = [seen.provider, seen.model];
-        self.requests.with_label_values(&[seen.endpoint, seen.outcome]).inc();
-        self.usage_source.with_label_values(&[seen.metered.source.as_str()]).inc();
-        self.operation_seconds
-            .with_label_values(&[seen.provider, seen.model, seen.endpoint])
+        let line = self.line(seen);
+        match seen.outcome {
+            "ok" => line.ok.get_or_init(|| self.requests.with_label_values(&[seen.endpoint, "ok"])).inc(),
+            other => self.requests.with_label_values(&[seen.endpoint, other]).inc(),
+        }
+        match seen.metered.source {
+            UsageSource::Reported => {
+                line.reported
+                    .get_or_init(|| self.usage_source.with_label_values(&[UsageSource::Reported.as_str()]))
+                    .inc();
+            }
+            other => self.usage_source.with_label_values(&[other.as_str()]).inc(),
+        }
+        line.operation_seconds
+            .get_or_init(|| self.operation_seconds.with_label_values(&[seen.provider, seen.model, seen.endpoint]))
             .observe(seen.duration_seconds);
         let usage = &seen.metered.usage;
         if let Some(first) = seen.first_token_seconds {
-            self.first_token_seconds.with_label_values(&names).observe(first);
+            line.first_token_seconds
+                .get_or_init(|| self.first_token_seconds.with_label_values(&names))
+                .observe(first);
             if usage.output_tokens > 1 {
                 let each = (seen.duration_seconds - first).max(0.0) / (usage.output_tokens - 1) as f64;
-                self.output_token_seconds.with_label_values(&names).observe(each);
+                line.output_token_seconds
+                    .get_or_init(|| self.output_token_seconds.with_label_values(&names))
+                    .observe(each);
             }
         }
-        for (class, tokens) in [("input", usage.input_tokens), ("output", usage.output_tokens)] {
-            if tokens > 0 {
-                self.token_usage.with_label_values(&[seen.provider, seen.model, class]).observe(tokens as f64);
+        let counts = [
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.cache_write_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+        ];
+        for ((class, tokens), (total, answer)) in CLASSES.iter().zip(counts).zip(&line.classes) {
+            if tokens == 0 {
+                continue;
             }
-        }
-        for (class, tokens) in [
-            ("input", usage.input_tokens),
-            ("cached_input", usage.cached_input_tokens),
-            ("cache_write", usage.cache_write_tokens),
-            ("output", usage.output_tokens),
-            ("reasoning", usage.reasoning_tokens),
-        ] {
-            if tokens > 0 {
-                self.tokens.with_label_values(&[seen.provider, seen.model, class]).inc_by(tokens);
+            let labels = [seen.provider, seen.model, class.name];
+            total.get_or_init(|| self.tokens.with_label_values(&labels)).inc_by(tokens);
+            if class.in_conventions {
+                answer.get_or_init(|| self.token_usage.with_label_values(&labels)).observe(tokens as f64);
             }
         }
         let cost = u64::try_from(seen.cost_nanos).unwrap_or(0);
-        self.cost_nanos.with_label_values(&[seen.upstream, seen.provider, seen.model]).inc_by(cost);
+        line.cost_nanos
+            .get_or_init(|| self.cost_nanos.with_label_values(&[seen.upstream, seen.provider, seen.model]))
+            .inc_by(cost);
         if seen.price_missing {
             self.price_missing.with_label_values(&names).inc();
         }
         if seen.overshoot {
             self.overshoot.with_label_values(&[seen.upstream]).inc();
         }
+    }
+
+    fn line(&self, seen: &Observation<'_>) -> Arc<Line> {
+        let parts = [seen.provider, seen.model, seen.upstream, seen.endpoint];
+        let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+        for part in parts {
+            key.push_str(part);
+            // No name has it.
+            key.push('\0');
+        }
+        if let Some(line) = self.lines.read().get(&key) {
+            return line.clone();
+        }
+        self.lines.write().entry(key).or_default().clone()
     }
 
     /// Counts one refusal.

@@ -19,8 +19,8 @@ use tollgate_plugin_api::Ports;
 
 /// How often the store is asked for changed keys, and files for changes: a change is in force within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Every so many looks, times of last use are written.
-const LOOKS_TO_WRITE_ACCESSED: u32 = 20;
+/// Every so many looks, times of last use are written, and idle connections are looked at.
+const LOOKS_TO_TIDY: u32 = 20;
 
 /// The background work of one gateway.
 pub struct Jobs {
@@ -53,7 +53,8 @@ impl BackgroundService for Jobs {
             let (store, shared) = (self.store.clone(), self.shared.clone());
             let keys = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);
-                if looks.is_multiple_of(LOOKS_TO_WRITE_ACCESSED) {
+                if looks.is_multiple_of(LOOKS_TO_TIDY) {
+                    shared.sweep_connections();
                     write_accessed(&*store, &shared);
                 }
             });

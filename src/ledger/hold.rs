@@ -59,6 +59,11 @@ impl Hold {
         Journaled::new(Arc::clone(&self.ticket), Some(Arc::clone(&self.journal)))
     }
 
+    /// Whether the hold is in the journal by now.
+    pub fn is_journaled(&self) -> bool {
+        self.ticket.is_written()
+    }
+
     /// The request now goes towards an upstream: from here on it leaves a record, whatever happens.
     pub fn sent(&mut self) {
         self.sent = true;

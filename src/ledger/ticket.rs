@@ -55,6 +55,11 @@ impl Ticket {
         }
     }
 
+    /// Whether the record is in the journal.
+    pub(super) fn is_written(&self) -> bool {
+        self.state.load(Ordering::Acquire) == WRITTEN
+    }
+
     fn advance(&self, state: u8) {
         self.state.store(state, Ordering::Release);
         let wakers = std::mem::take(&mut *self.wakers.lock());

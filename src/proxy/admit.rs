@@ -1,4 +1,4 @@
-//! Stage 1, `request_filter`: which endpoint, who calls, with which model, at what price at worst; takes the hold.
+//! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
 use super::exchange::{Admitted, Exchange, Prompt, unix_ms};
 use super::{body, models, reject};
@@ -11,7 +11,7 @@ use crate::ledger::{HoldError, Opening};
 use crate::snapshot::Route;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,21 +25,31 @@ enum Admission {
     Reply(Reply),
 }
 
-/// Runs the stage. True: answered here, nothing goes upstream.
-pub(super) async fn admit(session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-    match admission(session, exchange).await {
-        Ok(Admission::Forward(admitted)) => {
-            exchange.admitted = Some(*admitted);
-            Ok(false)
-        }
-        Ok(Admission::Reply(reply)) => {
-            reject::respond(session, exchange, reply).await.map_err(Error::into_down).map(|()| true)
-        }
-        Err(refusal) => reject::reject(session, exchange, refusal).await.map_err(Error::into_down).map(|()| true),
-    }
+/// What came of the stage.
+pub(super) enum Outcome {
+    /// The exchange holds what is to be sent.
+    Admitted,
+    /// The request was answered here.
+    Answered,
 }
 
-async fn admission(session: &mut Session, exchange: &mut Exchange) -> Result<Admission, Reject> {
+/// Runs the stage.
+///
+/// # Errors
+/// The answer could not be sent.
+pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Outcome> {
+    let sent = match admission(session, exchange).await {
+        Ok(Admission::Forward(admitted)) => {
+            exchange.admitted = Some(*admitted);
+            return Ok(Outcome::Admitted);
+        }
+        Ok(Admission::Reply(reply)) => reject::respond(session, exchange, reply).await,
+        Err(refusal) => reject::reject(session, exchange, refusal).await,
+    };
+    sent.map_err(Error::into_down).map(|()| Outcome::Answered)
+}
+
+async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Admission, Reject> {
     exchange.client = client_address(session, exchange);
     let request = session.req_header();
     if let Some(reply) = own_page(exchange, &request.method, request.uri.path()) {
@@ -102,7 +112,7 @@ enum Called {
     Answered(Reply),
 }
 
-async fn run_plugins(session: &Session, exchange: &Exchange) -> Result<Called, Reject> {
+async fn run_plugins(session: &ServerSession, exchange: &Exchange) -> Result<Called, Reject> {
     let request = session.req_header();
     let mut head = RequestHead {
         method: &request.method,
@@ -124,7 +134,7 @@ async fn run_plugins(session: &Session, exchange: &Exchange) -> Result<Called, R
 }
 
 /// The client's address: the last one in X-Forwarded-For that no trusted proxy added, if the peer is one.
-fn client_address(session: &Session, exchange: &Exchange) -> Option<IpAddr> {
+fn client_address(session: &ServerSession, exchange: &Exchange) -> Option<IpAddr> {
     let peer = session.client_addr()?.as_inet()?.ip();
     let trusted = |address: IpAddr| exchange.snapshot.trusted_proxies.iter().any(|network| network.contains(address));
     let mut client = peer;

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use std::time::Duration;
 use tollgate_plugin_api::{Reject, RejectCode};
 
@@ -17,7 +17,7 @@ const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 /// # Errors
 /// `REQUEST_TOO_LARGE` beyond `bytes_max`, at once where the length is announced; `INVALID_REQUEST` when the client
 /// stops in the middle.
-pub(super) async fn read(session: &mut Session, bytes_max: usize) -> Result<Bytes, Reject> {
+pub(super) async fn read(session: &mut ServerSession, bytes_max: usize) -> Result<Bytes, Reject> {
     let headers = &session.req_header().headers;
     let announced: Option<usize> =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
@@ -29,12 +29,12 @@ pub(super) async fn read(session: &mut Session, bytes_max: usize) -> Result<Byte
     }
     let unfinished = || Reject::new(RejectCode::InvalidRequest).message("The request body ended early");
     if headers.contains_key(EXPECT) {
-        session.as_mut().write_continue_response().await.map_err(|_| unfinished())?;
+        session.write_continue_response().await.map_err(|_| unfinished())?;
     }
     let mut body: Option<BytesMut> = None;
     let mut first: Option<Bytes> = None;
     loop {
-        let piece = tokio::time::timeout(PIECE_TIME_MAX, session.as_mut().read_request_body()).await;
+        let piece = tokio::time::timeout(PIECE_TIME_MAX, session.read_request_body()).await;
         let Some(piece) = piece.map_err(|_| unfinished())?.map_err(|_| unfinished())? else { break };
         let so_far = body.as_ref().map_or(0, BytesMut::len) + first.as_ref().map_or(0, Bytes::len);
         if so_far + piece.len() > bytes_max {

@@ -3,10 +3,10 @@
 
 use super::control::{Control, Gate};
 use super::exchange::Exchange;
-use super::receive;
+use super::{receive, settle};
 use bytes::{Bytes, BytesMut};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -24,7 +24,7 @@ const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The client, as the stages after admission see it.
 pub(super) struct Downstream<'s> {
-    session: &'s mut Session,
+    session: &'s mut ServerSession,
     held: Held,
     /// Set when something is first waited for.
     timer: Option<Pin<Box<Sleep>>>,
@@ -60,7 +60,7 @@ fn is_disconnect(error: &Error) -> bool {
 }
 
 impl<'s> Downstream<'s> {
-    pub(super) fn new(session: &'s mut Session) -> Self {
+    pub(super) fn new(session: &'s mut ServerSession) -> Self {
         Self { session, held: Held::default(), timer: None }
     }
 
@@ -100,6 +100,11 @@ impl<'s> Downstream<'s> {
         if self.held.is_empty() {
             return Ok(());
         }
+        if !exchange.control.committed
+            && let Some(gate) = settle::hold_gate(exchange)
+        {
+            exchange.control.gate(gate);
+        }
         if let Some(gate) = exchange.control.take_gate() {
             self.pass(gate, &mut exchange.control).await?;
         }
@@ -125,7 +130,7 @@ impl<'s> Downstream<'s> {
         }
         let left = tokio::select! { biased;
             passed = &mut gate => return passed,
-            idle = self.session.as_mut().read_body_or_idle(true) => idle,
+            idle = self.session.read_body_or_idle(true) => idle,
         };
         self.heard(left.map(drop), control)?;
         gate.await
@@ -154,7 +159,7 @@ impl<'s> Downstream<'s> {
         end: bool,
         control: &mut Control,
     ) -> Result<()> {
-        let session = self.session.as_mut();
+        let session = &mut *self.session;
         let written = tokio::time::timeout(CLIENT_WRITE_TIMEOUT, async {
             if let Some(head) = head {
                 session.write_response_header(head).await?;
@@ -192,7 +197,7 @@ impl<'s> Downstream<'s> {
             }
             tokio::select! { biased;
                 come = &mut coming => return come,
-                idle = self.session.as_mut().read_body_or_idle(true), if !gone => {
+                idle = self.session.read_body_or_idle(true), if !gone => {
                     self.heard(idle.map(drop), &mut exchange.control)?;
                 }
                 () = timer.as_mut() => self.look_at_the_clock(exchange).await?,

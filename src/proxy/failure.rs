@@ -10,10 +10,9 @@ use super::settle::{self, BILLING_UNAVAILABLE, End};
 use crate::balance::Failure;
 use crate::dialect::answer;
 use bytes::Bytes;
-use pingora::prelude::HttpPeer;
-use pingora::proxy::{FailToProxy, Session};
-use pingora::upstreams::peer::Peer;
+use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_plugin_api::{KeyHandle, Metered, Reject, RejectCode, Summary};
@@ -22,10 +21,8 @@ use tollgate_plugin_api::{KeyHandle, Metered, Reject, RejectCode, Summary};
 const STALE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The connection to an upstream failed: the next candidate's turn.
-pub(super) fn while_connecting(peer: &HttpPeer, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
-    let address = peer.address().as_inet().copied();
-    let elsewhere = exchange.attempt.as_ref().zip(address);
-    if elsewhere.is_some_and(|(attempt, address)| attempt.upstream.addresses.mark_bad(address)) {
+pub(super) fn while_connecting(address: SocketAddr, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
+    if exchange.attempt.as_ref().is_some_and(|attempt| attempt.upstream.addresses.mark_bad(address)) {
         // Another address of the same host: the same candidate again, not counted.
         again(exchange);
         error.set_retry(true);
@@ -96,18 +93,16 @@ fn is_timeout(kind: &ErrorType) -> bool {
         )
 }
 
-/// No further attempt: refuse, or end a broken stream.
-pub(super) async fn at_last(session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-    let closed = FailToProxy { error_code: 0, can_reuse_downstream: false };
+/// No further attempt: refuse, or end a broken stream. Nothing is said to a client that is gone.
+pub(super) async fn at_last(session: &mut ServerSession, error: &Error, exchange: &mut Exchange) {
     if exchange.client_gone() || *error.esource() == ErrorSource::Downstream {
-        return closed;
+        return;
     }
     if exchange.control.committed {
         break_off(session, exchange).await;
-        return closed;
+        return;
     }
     let refusal = refusal(error, exchange);
-    let status = refusal.code.row().status;
     if let Some(gate) = settle::settle(exchange, End::NoAnswer(refusal.code)) {
         // Whether the journal took it is the journal's to keep trying; the client gets its refusal.
         let _ = gate.await;
@@ -115,7 +110,6 @@ pub(super) async fn at_last(session: &mut Session, error: &Error, exchange: &mut
     if let Err(error) = reject::reject(session, exchange, refusal).await {
         tracing::debug!("refusal not sent: {error}");
     }
-    FailToProxy { error_code: status, can_reuse_downstream: false }
 }
 
 fn refusal(error: &Error, exchange: &Exchange) -> Reject {
@@ -126,10 +120,10 @@ fn refusal(error: &Error, exchange: &Exchange) -> Reject {
 }
 
 /// Part of a stream is out and its upstream died: an error event in the caller's dialect, then a clean end.
-async fn break_off(session: &mut Session, exchange: &mut Exchange) {
+async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) {
     if exchange.settled {
         // The terminal event is out already: the answer is whole, only the body's end is missing.
-        if let Err(error) = session.write_response_body(Some(Bytes::new()), true).await {
+        if let Err(error) = session.write_response_body(Bytes::new(), true).await {
             tracing::debug!("end not sent: {error}");
         }
         return;
@@ -154,16 +148,16 @@ async fn break_off(session: &mut Session, exchange: &mut Exchange) {
         &request_id,
         &answer.tail,
     );
-    if !held.is_empty() && session.write_response_body(Some(held), false).await.is_err() {
+    if !held.is_empty() && session.write_response_body(held, false).await.is_err() {
         return;
     }
-    if let Err(error) = session.write_response_body(Some(event), true).await {
+    if let Err(error) = session.write_response_body(event, true).await {
         tracing::debug!("error event not sent: {error}");
     }
 }
 
 /// One line for each request, with TOLLGATE_LOG=access=info.
-fn access_line(session: &Session, exchange: &Exchange) {
+fn access_line(session: &ServerSession, exchange: &Exchange) {
     if !tracing::enabled!(target: "access", tracing::Level::INFO) {
         return;
     }
@@ -182,7 +176,7 @@ fn access_line(session: &Session, exchange: &Exchange) {
 }
 
 /// The last step, always: settles what is not settled, tells the plugins.
-pub(super) async fn logging(session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+pub(super) async fn logging(session: &mut ServerSession, error: Option<&Error>, exchange: &mut Exchange) {
     let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
     let broken = error.is_some_and(|error| *error.esource() == ErrorSource::Upstream);
     let end = if answered && broken { End::Broken } else { End::Aborted };

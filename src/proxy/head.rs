@@ -2,7 +2,6 @@
 
 use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange};
 use super::reject::{REJECTED_BY, REQUEST_ID};
-use super::settle;
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
 use crate::dialect::usage::Scanner;
@@ -89,9 +88,6 @@ pub(super) fn answer_head(
             let left = routing.response_timeout.saturating_sub(attempt_elapsed);
             exchange.control.due_within(left);
         }
-    }
-    if !failed && let Some(gate) = settle::hold_gate(exchange) {
-        exchange.control.gate(gate);
     }
     Ok(passed)
 }

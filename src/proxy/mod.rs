@@ -13,10 +13,12 @@ mod head;
 mod mask;
 mod models;
 mod peer;
+mod pool;
 mod receive;
 mod reject;
 mod relay;
 mod route;
+mod server;
 mod settle;
 mod shared;
 mod upstream;
@@ -24,84 +26,41 @@ mod upstream;
 pub use exchange::{Exchange, unix_ms};
 pub use mask::Fragments;
 pub use peer::Addresses;
+pub use server::GatewayServer;
 pub use shared::Shared;
 
-use async_trait::async_trait;
-use pingora::Result;
-use pingora::prelude::HttpPeer;
-use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use pingora::{Error, ErrorSource, ErrorType};
+use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
-use upstream::Upstreams;
 
 /// The gateway as a Pingora `ProxyHttp`, to be mounted in the `tollgate` binary's server or in one's own.
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
-    upstreams: Arc<Upstreams>,
 }
 
 impl Gateway {
     /// A gateway on these parts.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, upstreams: Arc::new(Upstreams::new()) }
+        Self { shared }
     }
 
     /// What its exchanges share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
-}
 
-#[async_trait]
-impl ProxyHttp for Gateway {
-    type CTX = Exchange;
-
-    fn new_ctx(&self) -> Exchange {
-        Exchange::new(self.shared.clone())
-    }
-
-    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        admit::admit(session, exchange).await
-    }
-
-    /// Stages 2 to 4. False: the answer is given, Pingora's own loop has nothing to do.
-    async fn proxy_upstream_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        relay::relay(session, exchange, &self.upstreams).await.map(|()| false)
-    }
-
-    /// Never asked: the stages choose, and connect, themselves.
-    async fn upstream_peer(&self, _session: &mut Session, _exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        Error::e_explain(ErrorType::InternalError, "the gateway has its own upstream connections")
-    }
-
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        failure::at_last(session, error, exchange).await
-    }
-
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
-        failure::logging(session, error, exchange).await;
-    }
-
-    /// Pingora's own one has the query, and in it may be the caller's credential.
-    fn request_summary(&self, session: &Session, exchange: &Exchange) -> String {
-        let request = session.req_header();
-        format!("{} {} {}", exchange.request_id, request.method, request.uri.path())
-    }
-
-    /// Failed attempts are logged where they are judged, once.
-    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, error: &Error) -> bool {
-        matches!(error.esource(), ErrorSource::Downstream | ErrorSource::Upstream)
-            || matches!(error.etype(), ErrorType::HTTPStatus(_))
-    }
-
-    fn suppress_proxy_warn_log(
-        &self,
-        _session: &Session,
-        _exchange: &Exchange,
-        _error: &Error,
-        _context: ProxyWarnLogContext,
-    ) -> bool {
-        true
+    /// Answers a request whose head has been read. True: the connection can be used again.
+    pub(crate) async fn answer(&self, session: &mut ServerSession) -> bool {
+        let mut exchange = Exchange::new(self.shared.clone());
+        let outcome = match admit::admit(session, &mut exchange).await {
+            Ok(admit::Outcome::Answered) => Ok(()),
+            Ok(admit::Outcome::Admitted) => relay::relay(session, &mut exchange).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome {
+            failure::at_last(session, error, &mut exchange).await;
+        }
+        failure::logging(session, outcome.as_ref().err().map(|error| &**error), &mut exchange).await;
+        outcome.is_ok()
     }
 }

@@ -17,7 +17,7 @@ const FRESH_FOR: Duration = Duration::from_secs(30);
 /// An address that did not connect is passed over for so long, while the host has another one.
 const BAD_FOR_MS: u64 = 60_000;
 /// A pooled connection that idles longer is closed.
-const POOLED_IDLE_MAX: Duration = Duration::from_secs(90);
+pub(super) const POOLED_IDLE_MAX: Duration = Duration::from_secs(90);
 /// HTTP/2 streams on one upstream connection.
 const H2_STREAMS_MAX: usize = 100;
 /// A provider closes HTTP/2 connections that are dead on the way only if someone asks.
@@ -60,12 +60,8 @@ impl Address {
     }
 }
 
-/// The peer for one attempt.
-///
-/// # Errors
-/// `ConnectError` or `ConnectTimedout` when the name does not resolve.
-pub(super) async fn peer(upstream: &Arc<Upstream>, connect: Duration) -> Result<Box<HttpPeer>> {
-    let address = address(upstream, connect).await?;
+/// The peer that an upstream is at an address.
+pub(super) fn peer(upstream: &Upstream, address: SocketAddr, connect: Duration) -> HttpPeer {
     let mut peer = HttpPeer::new(address, upstream.tls, upstream.host.clone());
     // Connections of two accounts are never shared, even to the same address.
     peer.group_key = upstream.group_key;
@@ -80,10 +76,14 @@ pub(super) async fn peer(upstream: &Arc<Upstream>, connect: Duration) -> Result<
     } else {
         options.set_http_version(1, 1);
     }
-    Ok(Box::new(peer))
+    peer
 }
 
-async fn address(upstream: &Arc<Upstream>, limit: Duration) -> Result<SocketAddr> {
+/// Where to reach an upstream now.
+///
+/// # Errors
+/// `ConnectError` or `ConnectTimedout` when the name does not resolve.
+pub(super) async fn address(upstream: &Arc<Upstream>, limit: Duration) -> Result<SocketAddr> {
     if let Ok(ip) = upstream.host.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Ok(SocketAddr::new(ip, upstream.port));
     }

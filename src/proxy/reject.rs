@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::Result;
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use std::time::Duration;
 use tollgate_plugin_api::{Reject, Reply};
 
@@ -20,7 +20,7 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) const REJECTED_BY: HeaderName = HeaderName::from_static("x-tollgate-rejected-by");
 
 /// Refuses the request.
-pub(super) async fn reject(session: &mut Session, exchange: &mut Exchange, reject: Reject) -> Result<()> {
+pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange, reject: Reject) -> Result<()> {
     let row = reject.code.row();
     exchange.rejected = Some(reject.code);
     exchange.shared.metrics.rejected(row.code);
@@ -38,7 +38,7 @@ pub(super) async fn reject(session: &mut Session, exchange: &mut Exchange, rejec
 }
 
 /// Sends a whole answer of our own.
-pub(super) async fn respond(session: &mut Session, exchange: &mut Exchange, reply: Reply) -> Result<()> {
+pub(super) async fn respond(session: &mut ServerSession, exchange: &mut Exchange, reply: Reply) -> Result<()> {
     let mut headers = HeaderMap::with_capacity(reply.headers.len() + 6);
     headers.extend(reply.headers.into_iter().map(|(name, value)| (Some(name), value)));
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id_text()) {
@@ -56,14 +56,13 @@ pub(super) async fn respond(session: &mut Session, exchange: &mut Exchange, repl
     if reply.status != StatusCode::NO_CONTENT {
         head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
     }
-    let unread = !session.as_mut().is_body_done();
+    let unread = !session.is_body_done();
     if unread {
         session.set_keepalive(None);
     }
-    session.write_response_header(Box::new(head), bodiless).await?;
-    if !bodiless {
-        session.write_response_body(Some(Bytes::from(reply.body)), true).await?;
-    }
+    session.write_response_header(Box::new(head)).await?;
+    let body = if bodiless { Bytes::new() } else { Bytes::from(reply.body) };
+    session.write_response_body(body, true).await?;
     if unread {
         linger(session).await;
     }
@@ -71,10 +70,10 @@ pub(super) async fn respond(session: &mut Session, exchange: &mut Exchange, repl
 }
 
 /// Reads on and drops what the client still sends.
-async fn linger(session: &mut Session) {
+async fn linger(session: &mut ServerSession) {
     let read = async {
         let mut bytes = 0;
-        while let Ok(Some(piece)) = session.as_mut().read_request_body().await {
+        while let Ok(Some(piece)) = session.read_request_body().await {
             bytes += piece.len();
             if bytes > LINGER_BYTES_MAX {
                 break;

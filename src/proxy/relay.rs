@@ -4,20 +4,20 @@
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
-use super::upstream::{Conversation, Upstreams};
+use super::upstream::Conversation;
 use super::{failure, forward, head, receive, route};
 use bytes::Bytes;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 /// Answers an admitted request.
 ///
 /// # Errors
 /// Why the answer did not come to its end; what is to be said of it to the client is not said yet.
-pub(super) async fn relay(session: &mut Session, exchange: &mut Exchange, upstreams: &Upstreams) -> Result<()> {
+pub(super) async fn relay(session: &mut ServerSession, exchange: &mut Exchange) -> Result<()> {
     let mut downstream = Downstream::new(session);
     loop {
-        match attempt(&mut downstream, exchange, upstreams).await {
+        match attempt(&mut downstream, exchange).await {
             // Nothing may be written any more, an end neither: the connection goes.
             Ok(()) if exchange.client_gone() => {
                 return Error::e_explain(ErrorType::ConnectionClosed, "the client left").map_err(Error::into_down);
@@ -29,23 +29,25 @@ pub(super) async fn relay(session: &mut Session, exchange: &mut Exchange, upstre
     }
 }
 
-async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange, upstreams: &Upstreams) -> Result<()> {
-    let peer = route::route(exchange).await?;
-    let (mut conversation, reused) = match upstreams.connect(&peer).await {
+async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange) -> Result<()> {
+    let (upstream, address) = route::route(exchange).await?;
+    let shared = exchange.shared.clone();
+    let timeout = exchange.snapshot.routing.connect_timeout;
+    let (mut conversation, reused) = match shared.connections.connect(&upstream, address, timeout).await {
         Ok(connected) => connected,
-        Err(error) => return Err(failure::while_connecting(&peer, exchange, error)),
+        Err(error) => return Err(failure::while_connecting(address, exchange, error)),
     };
     match converse(downstream, exchange, &mut conversation).await {
         Ok(End::Clean) => {
-            upstreams.keep(conversation, &peer).await;
+            shared.connections.keep(conversation).await;
             Ok(())
         }
         Ok(End::Cut) => {
-            upstreams.give_up(conversation, &peer).await;
+            shared.connections.give_up(conversation).await;
             Ok(())
         }
         Err(error) => {
-            upstreams.give_up(conversation, &peer).await;
+            shared.connections.give_up(conversation).await;
             Err(failure::while_proxying(exchange, error, reused))
         }
     }

@@ -5,13 +5,15 @@ use super::peer;
 use crate::balance::{Failure, Pick};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
+use crate::snapshot::Upstream;
 use bytes::Bytes;
-use pingora::prelude::HttpPeer;
 use pingora::{Error, ErrorType, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-/// Chooses the next candidate and makes its peer. A candidate whose name does not resolve counts as a failed attempt,
-/// and the next one is tried at once.
-pub(super) async fn route(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+/// Chooses the next candidate and its address. A candidate whose name does not resolve counts as a failed attempt, and
+/// the next one is tried at once.
+pub(super) async fn route(exchange: &mut Exchange) -> Result<(Arc<Upstream>, SocketAddr)> {
     if exchange.settled {
         return Error::e_explain(ErrorType::InternalError, "the exchange is settled");
     }
@@ -21,10 +23,11 @@ pub(super) async fn route(exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         };
         begin(exchange, pick);
         let Some(attempt) = &exchange.attempt else { continue };
-        match peer::peer(&attempt.upstream, exchange.snapshot.routing.connect_timeout).await {
-            Ok(peer) => return Ok(peer),
+        let upstream = attempt.upstream.clone();
+        match peer::address(&upstream, exchange.snapshot.routing.connect_timeout).await {
+            Ok(address) => return Ok((upstream, address)),
             Err(error) => {
-                tracing::warn!("upstream {}: {error}", attempt.upstream.name);
+                tracing::warn!("upstream {}: {error}", upstream.name);
                 let timed_out = matches!(error.etype(), ErrorType::ConnectTimedout);
                 exchange.attempts.timed_out = timed_out;
                 judge_failure(exchange, if timed_out { Failure::Timeout } else { Failure::Connect });

@@ -76,14 +76,16 @@ struct Estimate {
 /// is nothing to settle (never admitted, or settled before).
 pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
     let settlement = prepare(exchange, end)?;
+    // An answer that is quicker than the journal's own thread brings hold and record in one write.
+    let need = if settlement.hold.is_journaled() { Need::Wish } else { Need::Must };
     if settlement.estimate.is_none() {
-        return record_gate(settlement.finish());
+        return record_gate(settlement.finish(), need);
     }
     // Spawned at once: the settlement happens even if nobody waits for it.
     let running = tokio::task::spawn_blocking(move || settlement.finish());
     Some(Box::pin(async move {
         match running.await {
-            Ok(journaled) => match record_gate(journaled) {
+            Ok(journaled) => match record_gate(journaled, need) {
                 Some(gate) => gate.await,
                 None => Ok(()),
             },
@@ -94,6 +96,15 @@ pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
             }
         }
     }))
+}
+
+/// What the client's bytes have to do with a settlement that the journal does not take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// The hold is in the journal, so nothing is lost: the bytes go out, the journal goes on trying.
+    Wish,
+    /// Nothing of the request is in the journal: no byte goes out.
+    Must,
 }
 
 /// The end of an exchange that was dropped in its middle: no runtime may be there, so lengths stand in for a tokenizer.
@@ -117,14 +128,16 @@ pub(super) fn abandoned(exchange: &mut Exchange) {
     }
 }
 
-/// Waits for the journal to have a settlement, for as long as is reasonable: the balance is changed, and the journal goes on
-/// trying, so the answer is not taken back from the client.
-fn record_gate(mut journaled: Journaled) -> Option<Gate> {
+/// Waits for the journal to have a settlement, for as long as is reasonable.
+fn record_gate(mut journaled: Journaled, need: Need) -> Option<Gate> {
     // The first look writes the record, as a rule.
     if let Some(Ok(())) = (&mut journaled).now_or_never() {
         return None;
     }
     let gate = journal_gate(journaled);
+    if need == Need::Must {
+        return Some(gate);
+    }
     Some(Box::pin(async move {
         if gate.await.is_err() {
             tracing::error!("the journal is slow: an answer goes out before its record is written");

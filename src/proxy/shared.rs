@@ -1,6 +1,7 @@
 //! What all exchanges of a gateway share.
 
 use super::control::Drains;
+use super::upstream::Connections;
 use crate::balance::BreakerState;
 use crate::keyring::Keys;
 use crate::ledger::Ledger;
@@ -21,6 +22,7 @@ pub struct Shared {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     pub(super) drains: Arc<Drains>,
+    pub(super) connections: Connections,
     stopping: AtomicBool,
 }
 
@@ -33,8 +35,14 @@ impl Shared {
             ledger,
             metrics,
             drains: Arc::new(Drains::default()),
+            connections: Connections::new(),
             stopping: AtomicBool::new(false),
         })
+    }
+
+    /// Closes pooled connections to upstreams that have idled for too long, or were closed over there.
+    pub fn sweep_connections(&self) {
+        self.connections.sweep();
     }
 
     /// From here on, exchanges that are dropped were cut off by the end of the process.

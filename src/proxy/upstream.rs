@@ -2,6 +2,9 @@
 //! as large as they are there.
 
 use super::downstream::HOLD_BYTES_MAX;
+use super::peer;
+use super::pool::{Place, Pool};
+use crate::snapshot::Upstream;
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt;
 use http::{StatusCode, Version, header};
@@ -16,12 +19,13 @@ use pingora::protocols::http::v2;
 use pingora::protocols::http::v2::client::Http2Session as Http2;
 use pingora::upstreams::peer::Peer;
 use pingora::{Error, ErrorType, OrErr, Result};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
-/// Idle upstream connections that are kept, of all upstreams.
-const POOL_SIZE: usize = 4096;
+/// Idle HTTP/2 connections that are kept, of all upstreams.
+const HTTP2_POOL_SIZE: usize = 1024;
 /// A body up to here is copied behind its head, so that both go out with one write (one TLS record, one packet).
 const COPIED_BODY_BYTES_MAX: usize = 64 * 1024;
 /// What is there already is joined up to here: many chunks cost one pass instead of one each.
@@ -31,61 +35,87 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Heads of 1xx that an upstream may send before its answer.
 const INFORMATIONAL_MAX: usize = 16;
 
-/// The connections to all upstreams.
-pub(super) struct Upstreams {
+/// The connections to all upstreams: of HTTP/1.1, idle ones wait in a pool of ours; of HTTP/2, in Pingora's.
+pub(super) struct Connections {
     connector: Connector,
+    pool: Pool,
 }
 
-impl Upstreams {
+impl Connections {
     pub(super) fn new() -> Self {
-        Self { connector: Connector::new(Some(ConnectorOptions::new(POOL_SIZE))) }
+        Self { connector: Connector::new(Some(ConnectorOptions::new(HTTP2_POOL_SIZE))), pool: Pool::default() }
     }
 
-    /// A connection to a peer, and whether it was used before.
+    /// A connection to an upstream, and whether it was used before.
     ///
     /// # Errors
     /// What Pingora says of connecting, as the upstream's.
-    pub(super) async fn connect(&self, peer: &HttpPeer) -> Result<(Conversation, bool)> {
-        let (session, reused) = self.connector.get_http_session(peer).await.map_err(Error::into_up)?;
-        let wire = match session {
-            HttpSession::H1(http1) => Wire::Unasked(Some(http1.into_inner())),
-            HttpSession::H2(http2) => Wire::Http2(Box::new(http2)),
-            HttpSession::Custom(()) => return Error::e_explain(ErrorType::InternalError, "no such protocol"),
-        };
-        Ok((Conversation { wire, tls: peer.is_tls(), unsent: None, failed: None }, reused))
+    pub(super) async fn connect(
+        &self,
+        upstream: &Upstream,
+        address: SocketAddr,
+        timeout: Duration,
+    ) -> Result<(Conversation, bool)> {
+        let place = Place { account: upstream.group_key, address };
+        let begun = |wire, peer| Conversation { wire, place, tls: upstream.tls, peer, unsent: None, failed: None };
+        if let Some(stream) = self.pool.take(place) {
+            return Ok((begun(Wire::Unasked(Some(stream)), None), true));
+        }
+        let peer = Box::new(peer::peer(upstream, address, timeout));
+        let (session, reused) = self.connector.get_http_session(&*peer).await.map_err(Error::into_up)?;
+        match session {
+            HttpSession::H1(http1) => Ok((begun(Wire::Unasked(Some(http1.into_inner())), None), reused)),
+            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2)), Some(peer)), reused)),
+            HttpSession::Custom(()) => Error::e_explain(ErrorType::InternalError, "no such protocol"),
+        }
     }
 
     /// The conversation came to its end: its connection is kept, if it can be used again.
-    pub(super) async fn keep(&self, conversation: Conversation, peer: &HttpPeer) {
-        let session = match conversation.wire {
+    pub(super) async fn keep(&self, conversation: Conversation) {
+        match conversation.wire {
             Wire::Http1(mut http1) if conversation.unsent.is_none() => {
                 http1.respect_keepalive();
-                HttpSession::H1(*http1)
+                if let Some(stream) = http1.reuse().await {
+                    self.pool.put(conversation.place, stream);
+                }
             }
-            Wire::Http1(_) | Wire::Unasked(_) => return,
-            Wire::Http2(http2) => HttpSession::H2(*http2),
-        };
-        self.connector.release_http_session(session, peer, peer.idle_timeout()).await;
+            Wire::Http1(_) | Wire::Unasked(_) => {}
+            Wire::Http2(http2) => self.release(http2, conversation.peer).await,
+        }
     }
 
     /// The conversation is given up in its middle; the upstream is told.
-    pub(super) async fn give_up(&self, conversation: Conversation, peer: &HttpPeer) {
+    pub(super) async fn give_up(&self, conversation: Conversation) {
         match conversation.wire {
             Wire::Http1(mut http1) => http1.shutdown().await,
             Wire::Unasked(_) => {}
             Wire::Http2(mut http2) => {
                 http2.shutdown();
-                // The connection goes on; its place for a stream comes back.
-                self.connector.release_http_session(HttpSession::H2(*http2), peer, peer.idle_timeout()).await;
+                self.release(http2, conversation.peer).await;
             }
         }
+    }
+
+    /// The connection of an HTTP/2 stream goes on; its place for a stream comes back.
+    async fn release(&self, http2: Box<Http2>, peer: Option<Box<HttpPeer>>) {
+        if let Some(peer) = peer {
+            self.connector.release_http_session(HttpSession::H2(*http2), &*peer, peer.idle_timeout()).await;
+        }
+    }
+
+    /// Closes what has idled for too long, or was closed by the upstream.
+    pub(super) fn sweep(&self) {
+        self.pool.sweep();
     }
 }
 
 /// One request and its answer on one connection.
 pub(super) struct Conversation {
     wire: Wire,
+    place: Place,
     tls: bool,
+    /// Of HTTP/2.
+    peer: Option<Box<HttpPeer>>,
     /// Why the request did not go out whole: an upstream may answer before it has read it all, and close.
     unsent: Option<Box<Error>>,
     /// Found behind bytes that were good.

@@ -9,14 +9,12 @@ use crate::keyring::Keys;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
 use crate::price::PriceBook;
-use crate::proxy::{Gateway, Shared};
+use crate::proxy::{Gateway, GatewayServer, Shared};
 use crate::snapshot::Snapshot;
 use crate::store::{self, Store};
-use pingora::apps::HttpServerOptions;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::prelude::{Opt, Server};
-use pingora::proxy::http_proxy_service_with_name;
 use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
@@ -29,8 +27,6 @@ use tollgate_plugin_api::{Clock, Ports};
 
 /// Read ahead from a client's connection. Small: it is kept for as long as a stream is open.
 const CLIENT_READ_BUFFER_BYTES: usize = 4096;
-/// An HTTP/2 connection without a stream is closed after this.
-const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How often it is looked whether the listeners are open.
 const LISTENING_LOOK: Duration = Duration::from_millis(5);
 /// What Pingora waits at most, at shutdown, for tasks that its own runtimes still hold.
@@ -69,7 +65,7 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> R
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, conf);
     server.bootstrap();
     let (shared, closing) = (parts.shared.clone(), parts.closing(origin.scratch_folder.clone()));
-    server.add_service(gateway_service(&server, &config, &shared)?);
+    server.add_service(gateway_service(&config, &shared)?);
     if let Some(address) = config.server.metrics_listen {
         let mut metrics = Service::new("metrics".into(), MetricsPage::app(shared.clone()));
         metrics.threads = Some(1);
@@ -183,17 +179,8 @@ fn server_conf(config: &Config) -> ServerConf {
     }
 }
 
-type GatewayService = Service<pingora::proxy::HttpProxy<Gateway, ()>>;
-
-fn gateway_service(server: &Server, config: &Config, shared: &Arc<Shared>) -> Result<GatewayService, String> {
-    let gateway = Gateway::new(shared.clone());
-    let mut service = http_proxy_service_with_name(&server.configuration, gateway, "gateway");
-    if let Some(proxy) = service.app_logic_mut() {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
-        proxy.server_options = Some(options);
-    }
+fn gateway_service(config: &Config, shared: &Arc<Shared>) -> Result<Service<GatewayServer>, String> {
+    let mut service = Service::new("gateway".into(), GatewayServer::new(Gateway::new(shared.clone())));
     for address in &config.server.listen {
         let buffer = L4BufferSettings::default().read(CLIENT_READ_BUFFER_BYTES);
         let mut listener = ListenerConfig::tcp(address.to_string()).l4_buffer(buffer);

@@ -1,0 +1,78 @@
+//! Idle HTTP/1.1 connections to upstreams. Pingora's own pool keeps a task for each of them, to notice when it is closed; here
+//! it is looked at when it is taken, and now and then.
+
+use super::peer::POOLED_IDLE_MAX;
+use futures::FutureExt;
+use parking_lot::Mutex;
+use pingora::protocols::Stream;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Instant;
+use tokio::io::AsyncReadExt;
+
+/// Idle connections to one address of one account; more are closed.
+const IDLE_MAX: usize = 1024;
+/// Parts of the pool with a lock of their own.
+const PARTS: usize = 16;
+
+/// Where a connection goes, and whose it is: two accounts never share one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) account: u64,
+    pub(super) address: SocketAddr,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Pool {
+    parts: [Mutex<HashMap<Place, Vec<Idle>>>; PARTS],
+}
+
+struct Idle {
+    stream: Stream,
+    since: Instant,
+}
+
+impl Idle {
+    /// Nothing may come of a connection on which nothing was asked: if something does, an end above all, it is of no use.
+    fn is_usable(&mut self) -> bool {
+        self.since.elapsed() < POOLED_IDLE_MAX && self.stream.read(&mut [0]).now_or_never().is_none()
+    }
+}
+
+impl Pool {
+    fn part(&self, place: Place) -> &Mutex<HashMap<Place, Vec<Idle>>> {
+        &self.parts[place.account as usize % PARTS]
+    }
+
+    /// The connection that was used last.
+    pub(super) fn take(&self, place: Place) -> Option<Stream> {
+        loop {
+            let mut idle = self.part(place).lock().get_mut(&place)?.pop()?;
+            if idle.is_usable() {
+                return Some(idle.stream);
+            }
+        }
+    }
+
+    /// Keeps a connection.
+    pub(super) fn put(&self, place: Place, stream: Stream) {
+        let idle = Idle { stream, since: Instant::now() };
+        let mut part = self.part(place).lock();
+        let waiting = part.entry(place).or_default();
+        if waiting.len() < IDLE_MAX {
+            waiting.push(idle);
+        }
+    }
+
+    /// Closes what is of no use any more.
+    pub(super) fn sweep(&self) {
+        for part in &self.parts {
+            let mut places = part.lock();
+            places.retain(|_, waiting| {
+                waiting.retain_mut(Idle::is_usable);
+                !waiting.is_empty()
+            });
+        }
+    }
+}
