@@ -47,7 +47,7 @@ fn digest(number: i64) -> [u8; 32] {
 fn key(id: i64) -> KeyRow {
     let key = Key {
         id,
-        name: format!("key-{id}"),
+        name: format!("key-{id}").into(),
         user: None,
         group: "default".into(),
         models: Vec::new(),

@@ -249,7 +249,7 @@ mod tests {
     fn key(id: i64) -> Key {
         Key {
             id,
-            name: format!("key-{id}"),
+            name: format!("key-{id}").into(),
             user: None,
             group: "default".into(),
             models: Vec::new(),

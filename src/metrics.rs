@@ -188,8 +188,7 @@ impl Metrics {
             in_flight: series.gauge("tollgate_requests_in_flight", "Exchanges that run now.")?,
             drains: series.gauge("tollgate_drains_running", "Answers read on for a client that left.")?,
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
-            journal_pending_records: series
-                .gauge("tollgate_journal_pending_records", "Records not yet in the journal.")?,
+            journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records to be journaled.")?,
             applier_lag_bytes: series.gauge("tollgate_applier_lag_bytes", "Journal bytes not yet in the store.")?,
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
             breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,
@@ -219,9 +218,7 @@ impl Metrics {
             .observe(seen.duration_seconds);
         let usage = &seen.metered.usage;
         if let Some(first) = seen.first_token_seconds {
-            line.first_token_seconds
-                .get_or_init(|| self.first_token_seconds.with_label_values(&names))
-                .observe(first);
+            line.first_token_seconds.get_or_init(|| self.first_token_seconds.with_label_values(&names)).observe(first);
             if usage.output_tokens > 1 {
                 let each = (seen.duration_seconds - first).max(0.0) / (usage.output_tokens - 1) as f64;
                 line.output_token_seconds

@@ -178,7 +178,7 @@ fn find(store: &dyn Store, text: &str) -> Result<KeyListing, Failure> {
     }
     let mut known = Vec::new();
     store.key_list(&mut |listing| known.push(listing.key.name))?;
-    let guess = did_you_mean(text, known.iter().map(String::as_str));
+    let guess = did_you_mean(text, known.iter().map(|name| &**name));
     let hint = if guess.is_empty() { " (`tollgate key list` shows them all)" } else { "" };
     Err(Failure::Runtime(format!("there is no key `{}`{guess}{hint}", plain(text))))
 }

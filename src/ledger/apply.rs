@@ -22,7 +22,7 @@ use uuid::Uuid;
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
 /// Most bytes read at once; a record is far shorter.
-const READ_BYTES_MAX: u64 = 1 << 20;
+const READ_BYTES_MAX: u64 = 4 << 20;
 
 /// How often the times of last use are written.
 const TOUCHED_EVERY: Duration = Duration::from_secs(1);

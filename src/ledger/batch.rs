@@ -6,8 +6,8 @@ use crate::store::{Batch, OpenHold, Position};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Most events in one batch.
-pub(super) const EVENTS_MAX: usize = 1_000;
+/// Most events in one batch. Many: what is running where a batch ends costs two statements more.
+pub(super) const EVENTS_MAX: usize = 4_000;
 
 /// A batch that is being gathered.
 #[derive(Default)]

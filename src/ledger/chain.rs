@@ -125,6 +125,7 @@ impl Fields {
 mod tests {
     use super::*;
     use crate::ledger::wire::tests::full_record;
+    use std::sync::Arc;
 
     #[test]
     fn a_hash_covers_the_row_its_number_and_the_row_before() {
@@ -135,6 +136,10 @@ mod tests {
         assert_ne!(hash, row_hash(&[0; 32], 2, &record));
     }
 
+    fn lengthen(text: &mut Arc<str>) {
+        *text = format!("{text}x").into();
+    }
+
     #[test]
     fn every_field_counts() {
         let record = full_record();
@@ -143,15 +148,15 @@ mod tests {
             |r| r.request_id = uuid::Uuid::from_u128(9),
             |r| r.started_at_ms += 1,
             |r| r.key_id += 1,
-            |r| r.key_name.push('x'),
+            |r| lengthen(&mut r.key_name),
             |r| r.user = None,
-            |r| r.user = Some(String::new()),
-            |r| r.group.push('x'),
+            |r| r.user = Some("".into()),
+            |r| lengthen(&mut r.group),
             |r| r.endpoint.to_mut().push('x'),
             |r| r.dialect.to_mut().push('x'),
-            |r| r.model.push('x'),
-            |r| r.upstream.push('x'),
-            |r| r.upstream_model.push('x'),
+            |r| lengthen(&mut r.model),
+            |r| lengthen(&mut r.upstream),
+            |r| lengthen(&mut r.upstream_model),
             |r| r.stream = !r.stream,
             |r| r.status += 1,
             |r| r.outcome = crate::ledger::Outcome::Ok,
@@ -165,7 +170,7 @@ mod tests {
             |r| r.cost_nanos += 1,
             |r| r.held_nanos += 1,
             |r| r.overshoot = !r.overshoot,
-            |r| r.price_version.push('x'),
+            |r| lengthen(&mut r.price_version),
             |r| r.price_missing = !r.price_missing,
             |r| r.ttft_ms = None,
             |r| r.duration_ms += 1,

@@ -130,6 +130,11 @@ impl Journal {
         }
     }
 
+    /// Whether waiters may write themselves.
+    pub(super) fn shares_turns(&self) -> bool {
+        self.shares_turns
+    }
+
     /// Has the writer's thread look at the queue.
     pub(super) fn ring(&self) {
         self.bell.ring();

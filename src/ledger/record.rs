@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::Arc;
 use tollgate_plugin_api::{Metered, Usage, UsageSource};
 use uuid::Uuid;
 
@@ -21,30 +22,30 @@ pub struct Opening {
     /// Who pays.
     pub key_id: i64,
     /// The key's name at that time.
-    pub key_name: String,
+    pub key_name: Arc<str>,
     /// The key's user at that time.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
     /// The key's group at that time.
-    pub group: String,
+    pub group: Arc<str>,
     /// Name of the endpoint (`chat`, `embeddings` …).
     pub endpoint: Cow<'static, str>,
     /// Name of the caller's dialect.
     pub dialect: Cow<'static, str>,
     /// The model the client asked for.
-    pub model: String,
+    pub model: Arc<str>,
     /// True: the client asked for a stream.
     pub stream: bool,
     /// Version of the price book that this request is billed by.
-    pub price_version: String,
+    pub price_version: Arc<str>,
 }
 
 /// How far a request has got: what it is billed by if nothing else is heard of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Name of the upstream that is serving it.
-    pub upstream: String,
+    pub upstream: Arc<str>,
     /// The model's name there.
-    pub upstream_model: String,
+    pub upstream_model: Arc<str>,
     /// Status sent to the client so far; 0: none yet.
     pub status: u16,
     /// What was consumed so far.
@@ -104,21 +105,21 @@ pub struct LedgerRecord {
     /// Who paid.
     pub key_id: i64,
     /// The key's name at that time.
-    pub key_name: String,
+    pub key_name: Arc<str>,
     /// The key's user at that time.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
     /// The key's group at that time.
-    pub group: String,
+    pub group: Arc<str>,
     /// Name of the endpoint.
     pub endpoint: Cow<'static, str>,
     /// Name of the caller's dialect.
     pub dialect: Cow<'static, str>,
     /// The model the client asked for.
-    pub model: String,
+    pub model: Arc<str>,
     /// Name of the upstream that served it, or was tried last; empty: unknown.
-    pub upstream: String,
+    pub upstream: Arc<str>,
     /// The model's name there.
-    pub upstream_model: String,
+    pub upstream_model: Arc<str>,
     /// True: the client asked for a stream.
     pub stream: bool,
     /// What the client got; 0: nothing.
@@ -134,7 +135,7 @@ pub struct LedgerRecord {
     /// True: it cost more than was held for it; the ledger writes this one itself.
     pub overshoot: bool,
     /// Version of the price book it was billed by.
-    pub price_version: String,
+    pub price_version: Arc<str>,
     /// True: the model has no price.
     pub price_missing: bool,
     /// Upstreams tried.
@@ -189,12 +190,12 @@ impl LedgerRecord {
     pub(super) fn bound(&mut self) {
         for text in [&mut self.key_name, &mut self.group, &mut self.model, &mut self.upstream, &mut self.upstream_model]
         {
-            cut(text);
+            cut_shared(text);
         }
-        cut(&mut self.price_version);
+        cut_shared(&mut self.price_version);
         cut_cow(&mut self.endpoint);
         cut_cow(&mut self.dialect);
-        self.user.as_mut().map(cut);
+        self.user.as_mut().map(cut_shared);
         self.error_code.as_mut().map(cut);
         self.cost_nanos = self.cost_nanos.max(0);
         self.ttft_ms = self.ttft_ms.map(|ms| ms.min(COUNT_MAX));
@@ -207,19 +208,19 @@ impl Opening {
     /// Brings every field into its limits.
     pub(super) fn bound(&mut self) {
         for text in [&mut self.key_name, &mut self.group, &mut self.model, &mut self.price_version] {
-            cut(text);
+            cut_shared(text);
         }
         cut_cow(&mut self.endpoint);
         cut_cow(&mut self.dialect);
-        self.user.as_mut().map(cut);
+        self.user.as_mut().map(cut_shared);
     }
 }
 
 impl Progress {
     /// Brings every field into its limits.
     pub(super) fn bound(&mut self) {
-        cut(&mut self.upstream);
-        cut(&mut self.upstream_model);
+        cut_shared(&mut self.upstream);
+        cut_shared(&mut self.upstream_model);
         self.cost_nanos = self.cost_nanos.max(0);
         self.ttft_ms = self.ttft_ms.map(|ms| ms.min(COUNT_MAX));
         bound_metered(&mut self.metered);
@@ -268,6 +269,12 @@ fn cut(text: &mut String) {
     text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
 }
 
+fn cut_shared(text: &mut Arc<str>) {
+    if text.len() > TEXT_BYTES_MAX {
+        *text = text[..text.floor_char_boundary(TEXT_BYTES_MAX)].into();
+    }
+}
+
 fn cut_cow(text: &mut Cow<'static, str>) {
     if text.len() > TEXT_BYTES_MAX {
         cut(text.to_mut());
@@ -302,7 +309,7 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_at_a_character_and_counts_are_bounded() {
-        let mut record = LedgerRecord { model: "é".repeat(1000), cost_nanos: -5, ..LedgerRecord::default() };
+        let mut record = LedgerRecord { model: "é".repeat(1000).into(), cost_nanos: -5, ..LedgerRecord::default() };
         record.metered.usage.input_tokens = u64::MAX;
         record.bound();
         assert_eq!(record.model.len(), TEXT_BYTES_MAX);

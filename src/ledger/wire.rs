@@ -237,13 +237,13 @@ pub(super) mod tests {
         let mut record = full_record();
         let long = "x".repeat(100_000);
         for text in [&mut record.key_name, &mut record.group, &mut record.model, &mut record.upstream] {
-            text.clone_from(&long);
+            *text = long.as_str().into();
         }
-        record.upstream_model.clone_from(&long);
-        record.price_version.clone_from(&long);
+        record.upstream_model = long.as_str().into();
+        record.price_version = long.as_str().into();
         record.endpoint = long.clone().into();
         record.dialect = long.clone().into();
-        (record.user, record.error_code) = (Some(long.clone()), Some(long.clone()));
+        (record.user, record.error_code) = (Some(long.as_str().into()), Some(long.clone()));
         let extra = ExtraUsage { kind: long.clone(), model: Some(long), usage: Usage::default() };
         record.metered.extras = vec![extra; 1_000];
         record.bound();

@@ -17,7 +17,7 @@ const VERSION_DIGITS: usize = 12;
 /// All prices of one text.
 #[derive(Clone, Debug)]
 pub struct PriceBook {
-    version: String,
+    version: Arc<str>,
     /// In the order of the text.
     prices: Vec<Arc<Price>>,
     /// Provider (empty: all) and name, both in lower case, to an index in `prices`.
@@ -56,7 +56,7 @@ impl PriceBook {
     }
 
     /// Says which text this is: the beginning of its SHA-256, in hexadecimal. The same on every machine.
-    pub fn version(&self) -> &str {
+    pub fn version(&self) -> &Arc<str> {
         &self.version
     }
 
@@ -180,9 +180,9 @@ fn is_date(text: &str) -> bool {
         && (1..=31).contains(&number(6..8))
 }
 
-fn version(text: &str) -> String {
+fn version(text: &str) -> Arc<str> {
     let digest = Sha256::digest(text.as_bytes());
     let mut hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     hex.truncate(VERSION_DIGITS);
-    hex
+    hex.into()
 }

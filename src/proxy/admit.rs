@@ -1,6 +1,6 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
-use super::exchange::{Admitted, Exchange, Prompt, unix_ms};
+use super::exchange::{Admitted, Exchange, Prompt};
 use super::{body, models, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
@@ -129,7 +129,7 @@ async fn run_plugins(session: &ServerSession, exchange: &Exchange) -> Result<Cal
     }
     let handle = head.key.ok_or(RejectCode::AuthMissingToken)?;
     let entry = handle.as_any().downcast::<KeyEntry>().map_err(|_| RejectCode::AuthInvalidToken)?;
-    entry.touch(unix_ms());
+    entry.touch(exchange.started_at_ms);
     Ok(Called::By(entry))
 }
 
@@ -178,9 +178,9 @@ fn admit_model(
         group: key.group.clone(),
         endpoint: target.endpoint.name.into(),
         dialect: target.endpoint.dialect.as_str().into(),
-        model: route.model.to_string(),
+        model: route.model.clone(),
         stream: facts.stream,
-        price_version: exchange.snapshot.prices.version().into(),
+        price_version: exchange.snapshot.prices.version().clone(),
     };
     let hold = exchange.shared.ledger.hold(&entry, held_nanos, opening).map_err(|error| match error {
         HoldError::QuotaInsufficient => Reject::new(RejectCode::QuotaInsufficient),

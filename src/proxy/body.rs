@@ -1,6 +1,7 @@
 //! Reads a request's body, whole, whatever its framing: content-length, chunked, `Expect: 100-continue`, HTTP/2 with or
 //! without a length.
 
+use super::downstream::within;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora::protocols::http::ServerSession;
@@ -34,7 +35,7 @@ pub(super) async fn read(session: &mut ServerSession, bytes_max: usize) -> Resul
     let mut body: Option<BytesMut> = None;
     let mut first: Option<Bytes> = None;
     loop {
-        let piece = tokio::time::timeout(PIECE_TIME_MAX, session.read_request_body()).await;
+        let piece = within(PIECE_TIME_MAX, session.read_request_body()).await;
         let Some(piece) = piece.map_err(|_| unfinished())?.map_err(|_| unfinished())? else { break };
         let so_far = body.as_ref().map_or(0, BytesMut::len) + first.as_ref().map_or(0, Bytes::len);
         if so_far + piece.len() > bytes_max {

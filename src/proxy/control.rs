@@ -92,8 +92,8 @@ pub(super) struct Control {
 }
 
 impl Control {
-    pub(super) fn new(routing: &Routing, drains: Arc<Drains>) -> Self {
-        let never = Instant::now() + NEVER;
+    pub(super) fn new(routing: &Routing, drains: Arc<Drains>, now: Instant) -> Self {
+        let never = now + NEVER;
         let drain = (routing.on_client_disconnect == OnClientDisconnect::Drain)
             .then_some(DrainLimits { time_max: routing.drain_time_max, bytes_max: routing.drain_bytes_max });
         Self {
@@ -115,18 +115,17 @@ impl Control {
     }
 
     /// A new attempt starts; its first token (or whole answer) is due within `limit`.
-    pub(super) fn begin_attempt(&mut self, limit: Duration) {
+    pub(super) fn begin_attempt(&mut self, limit: Duration, now: Instant) {
         *self.gate.get_mut() = None;
         self.released = false;
         self.stream_idle = None;
-        let now = Instant::now();
         self.deadline = now + limit;
         self.hold_until = now + NEVER;
     }
 
     /// The head of the answer is here: what follows is held until [`Control::release`] or the hold time is over.
-    pub(super) fn begin_hold(&mut self) {
-        self.hold_until = Instant::now() + self.hold;
+    pub(super) fn begin_hold(&mut self, now: Instant) {
+        self.hold_until = now + self.hold;
     }
 
     /// Nothing need be held any more.
@@ -134,9 +133,9 @@ impl Control {
         self.released = true;
     }
 
-    /// The next piece is due within `limit`.
-    pub(super) fn due_within(&mut self, limit: Duration) {
-        self.deadline = Instant::now() + limit;
+    /// The next piece is due by then.
+    pub(super) fn due_by(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     /// The stream has begun: each piece is due within `idle` of the one before.

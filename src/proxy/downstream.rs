@@ -10,7 +10,9 @@ use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, Sleep};
 
 /// The upstream was silent for longer than allowed.
@@ -59,6 +61,15 @@ fn is_disconnect(error: &Error) -> bool {
     !matches!(error.etype(), ErrorType::ConnectError)
 }
 
+/// A time-out whose clock is looked at only if it must be waited.
+pub(super) async fn within<T>(limit: Duration, doing: impl Future<Output = T>) -> Result<T, Elapsed> {
+    let mut doing = pin!(doing);
+    match futures::poll!(&mut doing) {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => tokio::time::timeout(limit, doing).await,
+    }
+}
+
 impl<'s> Downstream<'s> {
     pub(super) fn new(session: &'s mut ServerSession) -> Self {
         Self { session, held: Held::default(), timer: None }
@@ -75,8 +86,8 @@ impl<'s> Downstream<'s> {
     }
 
     /// The head of the answer: goes out with the first bytes.
-    pub(super) fn head(&mut self, head: ResponseHeader) {
-        self.held.head = Some(Box::new(head));
+    pub(super) fn head(&mut self, head: Box<ResponseHeader>) {
+        self.held.head = Some(head);
     }
 
     /// Passes a piece of the answer's body on, or holds it; `end`: the last one.
@@ -160,7 +171,7 @@ impl<'s> Downstream<'s> {
         control: &mut Control,
     ) -> Result<()> {
         let session = &mut *self.session;
-        let written = tokio::time::timeout(CLIENT_WRITE_TIMEOUT, async {
+        let written = within(CLIENT_WRITE_TIMEOUT, async {
             if let Some(head) = head {
                 session.write_response_header(head).await?;
             }
@@ -183,10 +194,12 @@ impl<'s> Downstream<'s> {
     /// What `coming` says; [`UPSTREAM_SILENT`]; [`DRAIN_OVER`]; what [`Downstream::piece`] says.
     pub(super) async fn until<T>(
         &mut self,
-        coming: impl Future<Output = Result<T>>,
+        mut coming: Pin<&mut impl Future<Output = Result<T>>>,
         exchange: &mut Exchange,
     ) -> Result<T> {
-        let mut coming = pin!(coming);
+        if let Poll::Ready(come) = futures::poll!(&mut coming) {
+            return come;
+        }
         loop {
             let wake = exchange.control.next_wake(!self.held.is_empty());
             let gone = exchange.control.client_gone();

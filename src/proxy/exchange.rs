@@ -183,13 +183,15 @@ impl Exchange {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         shared.metrics.in_flight.inc();
         let snapshot = shared.snapshot.load_full();
+        let started = Instant::now();
+        let started_at_ms = unix_ms();
         Self {
-            request_id: Uuid::now_v7(),
-            started: Instant::now(),
-            started_at_ms: unix_ms(),
+            request_id: request_id(started_at_ms),
+            started,
+            started_at_ms,
             client: None,
             dialect: DialectId::OpenAi,
-            control: Control::new(&snapshot.routing, shared.drains.clone()),
+            control: Control::new(&snapshot.routing, shared.drains.clone(), started.into()),
             admitted: None,
             attempts: Attempts::default(),
             attempt: None,
@@ -219,9 +221,7 @@ impl Exchange {
 
     /// Whether another attempt may follow: nothing went out, the client waits, attempts are left.
     pub(super) fn may_fail_over(&self) -> bool {
-        !self.settled
-            && self.attempts.count < self.snapshot.routing.attempts_max
-            && self.control.untouched()
+        !self.settled && self.attempts.count < self.snapshot.routing.attempts_max && self.control.untouched()
     }
 
     pub(super) fn client_gone(&self) -> bool {
@@ -245,6 +245,16 @@ impl Drop for Exchange {
         route::drop_next(self);
         self.shared.metrics.in_flight.dec();
     }
+}
+
+/// A new UUIDv7: the time, and 74 random bits. (The usual constructor counts within a millisecond, under one lock for all.)
+fn request_id(at_ms: i64) -> Uuid {
+    let random: u128 = rand::random();
+    uuid::Builder::from_unix_timestamp_millis(
+        at_ms.unsigned_abs(),
+        &random.to_ne_bytes()[..10].try_into().unwrap_or_default(),
+    )
+    .into_uuid()
 }
 
 /// Unix time in milliseconds.

@@ -168,7 +168,7 @@ fn access_line(session: &ServerSession, exchange: &Exchange) {
         client = exchange.client.map(tracing::field::display),
         method = %request.method,
         path = request.uri.path(),
-        key = exchange.admitted.as_ref().map(|admitted| admitted.key.key().name.clone()),
+        key = exchange.admitted.as_ref().map(|admitted| admitted.key.key().name.to_string()),
         status = session.response_written().map_or(0, |head| head.status.as_u16()),
         rejected = exchange.rejected.map(|code| code.row().code),
         duration_ms = exchange.elapsed_ms(),

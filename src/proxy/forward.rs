@@ -1,6 +1,7 @@
 //! Stage 3: what goes upstream: own path, own host, own credential, the body with its splices.
 
 use super::exchange::Exchange;
+use super::http1::RequestHead;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -50,38 +51,33 @@ const NOT_FORWARDED_PREFIXES: [&str; 8] =
 ///
 /// # Errors
 /// Something of it cannot be sent.
-pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(RequestHeader, Bytes)> {
+pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(RequestHead, Bytes)> {
     let (Some(admitted), Some(attempt)) = (&exchange.admitted, &exchange.attempt) else {
         return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
     };
     let upstream = &attempt.upstream;
     // Origin form, always: an absolute target would reach the upstream as it is.
-    let path = admitted.target.upstream_path_and_query(&upstream.base_path, &attempt.upstream_model);
+    let target = admitted.target.upstream_path_and_query(&upstream.base_path, &attempt.upstream_model);
     let fields = client.headers.len() + upstream.provider.headers.len() + upstream.headers.len() + 4;
-    let mut head = RequestHeader::build_no_case(client.method.clone(), path.as_bytes(), Some(fields))?;
-    head.insert_header(HOST, &upstream.host_header)?;
+    let mut headers = HeaderMap::with_capacity(fields);
+    headers.insert(HOST, upstream.host_header.clone());
     let nominated = nominated(&client.headers);
     for (name, value) in &client.headers {
         if !is_dropped(name.as_str()) && !nominated.contains(name) {
-            head.append_header(name, value)?;
+            headers.append(name.clone(), value.clone());
         }
     }
-    head.insert_header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if client.method != Method::GET {
-        head.insert_header(CONTENT_LENGTH, HeaderValue::from(attempt.body.len()))?;
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(attempt.body.len()));
     }
     for (name, value) in &upstream.provider.headers {
-        if !head.headers.contains_key(name) {
-            head.insert_header(name, value)?;
-        }
+        headers.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    for (name, value) in &upstream.headers {
-        head.insert_header(name, value)?;
+    for (name, value) in upstream.headers.iter().chain(&upstream.credential) {
+        headers.insert(name.clone(), value.clone());
     }
-    if let Some((name, value)) = &upstream.credential {
-        head.insert_header(name, value)?;
-    }
-    Ok((head, attempt.body.clone()))
+    Ok((RequestHead { method: client.method.clone(), target, headers }, attempt.body.clone()))
 }
 
 /// The fields that `Connection` names: they end here (RFC 9110, 7.6.1). Admission has refused what it may not name.

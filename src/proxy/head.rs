@@ -1,6 +1,7 @@
 //! The head of an upstream's answer: what kind of answer it is, how long it may take, and what of it the client gets.
 
 use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange};
+use super::http1::AnswerHead;
 use super::reject::{REJECTED_BY, REQUEST_ID};
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
@@ -37,10 +38,11 @@ const FRAMES: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_TYPE, h
 /// # Errors
 /// Something of it cannot be passed on.
 pub(super) fn answer_head(
-    head: &ResponseHeader,
+    head: AnswerHead,
     request: &RequestHeader,
     exchange: &mut Exchange,
-) -> Result<ResponseHeader> {
+) -> Result<Box<ResponseHeader>> {
+    let now = tokio::time::Instant::now();
     let status = head.status.as_u16();
     let (Some(admitted), Some(attempt)) = (&exchange.admitted, exchange.attempt.as_mut()) else {
         return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
@@ -72,21 +74,20 @@ pub(super) fn answer_head(
         delimited: head.headers.contains_key(header::CONTENT_LENGTH)
             || head.headers.contains_key(header::TRANSFER_ENCODING)
             || head.version == http::Version::HTTP_2,
-        checkpoint: Checkpoint { taken: false, at: std::time::Instant::now(), delivered_bytes: 0 },
+        checkpoint: Checkpoint { taken: false, at: now.into_std(), delivered_bytes: 0 },
     });
-    let attempt_elapsed = attempt.started.elapsed();
+    let started = tokio::time::Instant::from(attempt.started);
     let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
     let passed = pass_on(head, request, exchange, streams && !failed)?;
     let routing = &exchange.snapshot.routing;
     match (failed, streams) {
         // Judged at its end, which is due soon.
-        (true, _) => exchange.control.due_within(routing.idle_timeout),
-        (false, true) => exchange.control.begin_hold(),
+        (true, _) => exchange.control.due_by(now + routing.idle_timeout),
+        (false, true) => exchange.control.begin_hold(now),
         (false, false) => {
-            exchange.control.begin_hold();
+            exchange.control.begin_hold(now);
             // Not the first token's time-out: this answer has none.
-            let left = routing.response_timeout.saturating_sub(attempt_elapsed);
-            exchange.control.due_within(left);
+            exchange.control.due_by(started + routing.response_timeout);
         }
     }
     Ok(passed)
@@ -132,37 +133,41 @@ fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
 
 /// What the client gets of the upstream's head.
 fn pass_on(
-    head: &ResponseHeader,
+    head: AnswerHead,
     request: &RequestHeader,
     exchange: &Exchange,
     removes_length: bool,
-) -> Result<ResponseHeader> {
-    const OWN_FIELDS: usize = 5;
-    let mut passed = ResponseHeader::build_no_case(head.status, Some(head.headers.len() + OWN_FIELDS))?;
-    passed.set_reason_phrase(head.get_reason_phrase())?;
-    let nominated = nominated(&head.headers);
-    for (name, value) in &head.headers {
-        if name == REQUEST_ID {
-            passed.insert_header(UPSTREAM_REQUEST_ID, value)?;
-        } else if !(NOT_PASSED_ON.contains(name)
-            || nominated.contains(name)
-            || removes_length && name == header::CONTENT_LENGTH)
-        {
-            passed.append_header(name, value)?;
-        }
+) -> Result<Box<ResponseHeader>> {
+    let AnswerHead { status, reason, mut headers, .. } = head;
+    for name in nominated(&headers).iter().chain(&NOT_PASSED_ON) {
+        headers.remove(name);
     }
-    passed.insert_header(REQUEST_ID, exchange.request_id_header())?;
+    if removes_length {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    if let Some(theirs) = headers.insert(REQUEST_ID, exchange.request_id_header()) {
+        headers.insert(UPSTREAM_REQUEST_ID, theirs);
+    }
     if let Some(attempt) = &exchange.attempt {
-        passed.insert_header(UPSTREAM, &attempt.upstream.name_header)?;
-        passed.insert_header(ATTEMPTS, HeaderValue::from(exchange.attempts.count))?;
+        headers.insert(UPSTREAM, attempt.upstream.name_header.clone());
+        headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.count));
     }
     if request.version == Version::HTTP_10 {
         // It knows no chunks: there the end of the connection ends the body (RFC 9112, 6.1).
-        passed.remove_header(&header::TRANSFER_ENCODING);
-    } else if !passed.headers.contains_key(header::CONTENT_LENGTH) {
-        passed.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        headers.remove(header::TRANSFER_ENCODING);
+    } else if !headers.contains_key(header::CONTENT_LENGTH) {
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    filtered(passed, request, exchange)
+    for plugin in &exchange.snapshot.plugins.response {
+        plugin.response_filter(&request.headers, status, &mut headers);
+    }
+    let (mut parts, ()) = http::Response::new(()).into_parts();
+    (parts.status, parts.headers) = (status, headers);
+    let mut passed = Box::new(ResponseHeader::from(parts));
+    if let Some(reason) = &reason {
+        passed.set_reason_phrase(Some(reason))?;
+    }
+    Ok(passed)
 }
 
 /// What `connection` names concerns this connection alone (RFC 9110, 7.6.1).
@@ -170,21 +175,4 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let names = options.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
     names.filter(|name| !FRAMES.contains(name)).collect()
-}
-
-/// What the plugins make of it.
-fn filtered(head: ResponseHeader, request: &RequestHeader, exchange: &Exchange) -> Result<ResponseHeader> {
-    if exchange.snapshot.plugins.response.is_empty() {
-        return Ok(head);
-    }
-    let mut headers = head.headers.clone();
-    for plugin in &exchange.snapshot.plugins.response {
-        plugin.response_filter(&request.headers, head.status, &mut headers);
-    }
-    let mut filtered = ResponseHeader::build_no_case(head.status, Some(headers.len()))?;
-    filtered.set_reason_phrase(head.get_reason_phrase())?;
-    for (name, value) in &headers {
-        filtered.append_header(name, value)?;
-    }
-    Ok(filtered)
 }

@@ -10,6 +10,7 @@ mod exchange;
 mod failure;
 mod forward;
 mod head;
+mod http1;
 mod mask;
 mod models;
 mod peer;

@@ -9,6 +9,7 @@ use super::{failure, forward, head, receive, route};
 use bytes::Bytes;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType, Result};
+use std::pin::pin;
 
 /// Answers an admitted request.
 ///
@@ -67,10 +68,7 @@ async fn converse(
     conversation: &mut Conversation,
 ) -> Result<End> {
     let (head, body) = forward::request(downstream.request(), exchange)?;
-    downstream.until(conversation.ask(head, body), exchange).await?;
-    let Some(head) = conversation.head() else {
-        return Error::e_explain(ErrorType::InternalError, "an answer without a head");
-    };
+    let head = downstream.until(pin!(conversation.ask(head, body)), exchange).await?;
     let head = head::answer_head(head, downstream.request(), exchange)?;
     downstream.head(head);
     if conversation.is_over() {
@@ -79,7 +77,8 @@ async fn converse(
         return Ok(End::Clean);
     }
     loop {
-        let (piece, over) = match downstream.until(conversation.piece(), exchange).await {
+        let read = downstream.until(pin!(conversation.piece()), exchange).await;
+        let (piece, over) = match read {
             Ok(Some(piece)) => (piece, conversation.is_over()),
             Ok(None) => (Bytes::new(), true),
             // The answer is whole: only the body's end is missing.

@@ -83,7 +83,8 @@ fn begin(exchange: &mut Exchange, pick: Pick) {
     };
     let routing = &exchange.snapshot.routing;
     let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };
-    exchange.control.begin_attempt(limit);
+    let started = std::time::Instant::now();
+    exchange.control.begin_attempt(limit, started.into());
     exchange.attempt = Some(Attempt {
         upstream_model: candidate.upstream_model.clone(),
         price: admitted.route.price(&pick),
@@ -91,7 +92,7 @@ fn begin(exchange: &mut Exchange, pick: Pick) {
         upstream,
         body,
         takes_out_usage_chunk: asks_for_usage,
-        started: std::time::Instant::now(),
+        started,
         judged: false,
         answer: None,
     });

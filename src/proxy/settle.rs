@@ -202,8 +202,8 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     record.ttft_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
     let attempt = exchange.attempt.as_ref();
     if let Some(attempt) = attempt {
-        record.upstream = attempt.upstream.name.to_string();
-        record.upstream_model = attempt.upstream_model.to_string();
+        record.upstream = attempt.upstream.name.clone();
+        record.upstream_model = attempt.upstream_model.clone();
     }
     Some(Settlement {
         hold,
@@ -352,8 +352,8 @@ pub(super) fn progress(exchange: &mut Exchange) {
     metered.source = UsageSource::Estimated;
     let cost = exchange.snapshot.prices.cost(attempt.price.as_deref(), &metered, exchange.started_at_ms);
     hold.progress(Progress {
-        upstream: attempt.upstream.name.to_string(),
-        upstream_model: attempt.upstream_model.to_string(),
+        upstream: attempt.upstream.name.clone(),
+        upstream_model: attempt.upstream_model.clone(),
         status: answer.status,
         metered,
         cost_nanos: cost.nanos,

@@ -1,20 +1,18 @@
-//! The upstream's side of an attempt: a pooled connection, the request in as few writes as it takes, the answer in pieces
-//! as large as they are there.
+//! The upstream's side of an attempt: a pooled connection, and one request and its answer on it, over HTTP/1.1 or HTTP/2.
 
-use super::downstream::HOLD_BYTES_MAX;
+use super::downstream::within;
+use super::http1::{AnswerHead, Http1, RequestHead};
 use super::peer;
 use super::pool::{Place, Pool};
 use crate::snapshot::Upstream;
-use bytes::{Bytes, BytesMut};
-use futures::FutureExt;
-use http::{StatusCode, Version, header};
+use bytes::Bytes;
+use http::{Version, header};
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use pingora::prelude::HttpPeer;
 use pingora::protocols::Stream;
 use pingora::protocols::http::client::HttpSession;
-use pingora::protocols::http::v1::client::{HttpSession as Http1, http_req_header_to_wire};
 use pingora::protocols::http::v2;
 use pingora::protocols::http::v2::client::Http2Session as Http2;
 use pingora::upstreams::peer::Peer;
@@ -22,18 +20,11 @@ use pingora::{Error, ErrorType, OrErr, Result};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 
 /// Idle HTTP/2 connections that are kept, of all upstreams.
 const HTTP2_POOL_SIZE: usize = 1024;
-/// A body up to here is copied behind its head, so that both go out with one write (one TLS record, one packet).
-const COPIED_BODY_BYTES_MAX: usize = 64 * 1024;
-/// What is there already is joined up to here: many chunks cost one pass instead of one each.
-const PIECE_BYTES_MAX: usize = 16 * 1024;
 /// A write that an upstream does not take for this long fails.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Heads of 1xx that an upstream may send before its answer.
-const INFORMATIONAL_MAX: usize = 16;
 
 /// The connections to all upstreams: of HTTP/1.1, idle ones wait in a pool of ours; of HTTP/2, in Pingora's.
 pub(super) struct Connections {
@@ -57,15 +48,17 @@ impl Connections {
         timeout: Duration,
     ) -> Result<(Conversation, bool)> {
         let place = Place { account: upstream.group_key, address };
-        let begun = |wire, peer| Conversation { wire, place, tls: upstream.tls, peer, unsent: None, failed: None };
+        let begun = |wire| Conversation { wire, place, tls: upstream.tls, unsent: None, failed: None };
         if let Some(stream) = self.pool.take(place) {
-            return Ok((begun(Wire::Unasked(Some(stream)), None), true));
+            return Ok((begun(Wire::Http1(Http1::new(stream))), true));
         }
         let peer = Box::new(peer::peer(upstream, address, timeout));
-        let (session, reused) = self.connector.get_http_session(&*peer).await.map_err(Error::into_up)?;
+        // Seldom, and large.
+        let connecting = Box::pin(self.connector.get_http_session(&*peer));
+        let (session, reused) = connecting.await.map_err(Error::into_up)?;
         match session {
-            HttpSession::H1(http1) => Ok((begun(Wire::Unasked(Some(http1.into_inner())), None), reused)),
-            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2)), Some(peer)), reused)),
+            HttpSession::H1(http1) => Ok((begun(Wire::Http1(Http1::new(http1.into_inner()))), reused)),
+            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2), peer)), reused)),
             HttpSession::Custom(()) => Error::e_explain(ErrorType::InternalError, "no such protocol"),
         }
     }
@@ -73,34 +66,30 @@ impl Connections {
     /// The conversation came to its end: its connection is kept, if it can be used again.
     pub(super) async fn keep(&self, conversation: Conversation) {
         match conversation.wire {
-            Wire::Http1(mut http1) if conversation.unsent.is_none() => {
-                http1.respect_keepalive();
-                if let Some(stream) = http1.reuse().await {
+            Wire::Http1(http1) => {
+                let reusable = http1.into_reusable().filter(|_| conversation.unsent.is_none());
+                if let Some(stream) = reusable {
                     self.pool.put(conversation.place, stream);
                 }
             }
-            Wire::Http1(_) | Wire::Unasked(_) => {}
-            Wire::Http2(http2) => self.release(http2, conversation.peer).await,
+            Wire::Http2(http2, peer) => self.release(http2, &peer).await,
         }
     }
 
     /// The conversation is given up in its middle; the upstream is told.
     pub(super) async fn give_up(&self, conversation: Conversation) {
         match conversation.wire {
-            Wire::Http1(mut http1) => http1.shutdown().await,
-            Wire::Unasked(_) => {}
-            Wire::Http2(mut http2) => {
+            Wire::Http1(mut http1) => http1.close().await,
+            Wire::Http2(mut http2, peer) => {
                 http2.shutdown();
-                self.release(http2, conversation.peer).await;
+                self.release(http2, &peer).await;
             }
         }
     }
 
     /// The connection of an HTTP/2 stream goes on; its place for a stream comes back.
-    async fn release(&self, http2: Box<Http2>, peer: Option<Box<HttpPeer>>) {
-        if let Some(peer) = peer {
-            self.connector.release_http_session(HttpSession::H2(*http2), &*peer, peer.idle_timeout()).await;
-        }
+    async fn release(&self, http2: Box<Http2>, peer: &HttpPeer) {
+        Box::pin(self.connector.release_http_session(HttpSession::H2(*http2), peer, peer.idle_timeout())).await;
     }
 
     /// Closes what has idled for too long, or was closed by the upstream.
@@ -114,8 +103,6 @@ pub(super) struct Conversation {
     wire: Wire,
     place: Place,
     tls: bool,
-    /// Of HTTP/2.
-    peer: Option<Box<HttpPeer>>,
     /// Why the request did not go out whole: an upstream may answer before it has read it all, and close.
     unsent: Option<Box<Error>>,
     /// Found behind bytes that were good.
@@ -123,10 +110,8 @@ pub(super) struct Conversation {
 }
 
 enum Wire {
-    /// HTTP/1.1, before the request; empty while it is sent.
-    Unasked(Option<Stream>),
-    Http1(Box<Http1>),
-    Http2(Box<Http2>),
+    Http1(Http1<Stream>),
+    Http2(Box<Http2>, Box<HttpPeer>),
 }
 
 impl Conversation {
@@ -134,32 +119,19 @@ impl Conversation {
     ///
     /// # Errors
     /// Whatever keeps a whole head from coming, as the upstream's.
-    pub(super) async fn ask(&mut self, head: RequestHeader, body: Bytes) -> Result<()> {
+    pub(super) async fn ask(&mut self, head: RequestHead, body: Bytes) -> Result<AnswerHead> {
         let answered = match &mut self.wire {
-            Wire::Unasked(stream) => {
-                let stream = stream.take().ok_or_else(|| Error::explain(ErrorType::InternalError, "no connection"))?;
-                let (http1, unsent) = send_http1(stream, &head, &body).await;
-                self.unsent = unsent;
-                self.wire = Wire::Http1(Box::new(http1));
-                let Wire::Http1(http1) = &mut self.wire else { return Ok(()) };
-                read_http1_head(http1).await
+            Wire::Http1(http1) => {
+                // Also when this fails, an answer may be there to be read.
+                self.unsent = match within(WRITE_TIMEOUT, http1.send(&head, &body)).await {
+                    Ok(sent) => sent.err(),
+                    Err(_) => Some(Error::explain(ErrorType::WriteTimedout, "the upstream takes no bytes")),
+                };
+                http1.read_head().await
             }
-            Wire::Http1(_) => Error::e_explain(ErrorType::InternalError, "asked twice"),
-            Wire::Http2(http2) => ask_http2(http2, head, body, self.tls, &mut self.unsent).await,
+            Wire::Http2(http2, _) => Box::pin(ask_http2(http2, head, body, self.tls, &mut self.unsent)).await,
         };
-        match (answered, &mut self.unsent) {
-            (Ok(()), _) => Ok(()),
-            (Err(error), unsent) => Err(unsent.take().unwrap_or(error).into_up()),
-        }
-    }
-
-    /// The head of the answer, after [`Conversation::ask`].
-    pub(super) fn head(&self) -> Option<&ResponseHeader> {
-        match &self.wire {
-            Wire::Unasked(_) => None,
-            Wire::Http1(http1) => http1.resp_header(),
-            Wire::Http2(http2) => http2.response_header(),
-        }
+        answered.map_err(|error| self.unsent.take().unwrap_or(error).into_up())
     }
 
     /// The next piece of the answer's body, as large as is there; `None`: it is over.
@@ -171,92 +143,22 @@ impl Conversation {
             return Err(error);
         }
         let piece = match &mut self.wire {
-            Wire::Unasked(_) => Ok(None),
-            Wire::Http1(http1) => read_http1(http1, &mut self.failed).await,
-            Wire::Http2(http2) => read_http2(http2).await,
+            Wire::Http1(http1) => http1.piece().await,
+            Wire::Http2(http2, _) => read_http2(http2).await,
         };
         piece.map_err(Error::into_up)
     }
 
     /// Whether the answer is over. If it is not by its end, the next [`Conversation::piece`] says so.
     pub(super) fn is_over(&mut self) -> bool {
-        if self.failed.is_some() {
-            return false;
-        }
         match &mut self.wire {
-            Wire::Unasked(_) => false,
-            Wire::Http1(http1) => http1.is_body_done(),
-            Wire::Http2(http2) => http2.check_response_end_or_error().unwrap_or_else(|error| {
+            Wire::Http1(http1) => http1.is_over(),
+            Wire::Http2(http2, _) => http2.check_response_end_or_error().unwrap_or_else(|error| {
                 self.failed = Some(error.into_up());
                 false
             }),
         }
     }
-}
-
-/// Sends a request; also when that fails, an answer may be there to be read.
-async fn send_http1(mut stream: Stream, head: &RequestHeader, body: &Bytes) -> (Http1, Option<Box<Error>>) {
-    let sent = tokio::time::timeout(WRITE_TIMEOUT, write_http1(&mut stream, head, body)).await;
-    let unsent = match sent {
-        Ok(sent) => sent.err(),
-        Err(_) => Some(Error::explain(ErrorType::WriteTimedout, "the upstream takes no bytes")),
-    };
-    (Http1::new(stream), unsent)
-}
-
-async fn write_http1(stream: &mut Stream, head: &RequestHeader, body: &Bytes) -> Result<()> {
-    let mut wire = http_req_header_to_wire(head)
-        .ok_or_else(|| Error::explain(ErrorType::InvalidHTTPHeader, "a request line that cannot be sent"))?;
-    let rest = if body.len() <= COPIED_BODY_BYTES_MAX {
-        wire.extend_from_slice(body);
-        &[][..]
-    } else {
-        &body[..]
-    };
-    stream.write_all(&wire).await.or_err(ErrorType::WriteError, "sending a request")?;
-    stream.write_all(rest).await.or_err(ErrorType::WriteError, "sending a request's body")?;
-    stream.flush().await.or_err(ErrorType::WriteError, "sending a request")
-}
-
-async fn read_http1_head(http1: &mut Http1) -> Result<()> {
-    for _ in 0..INFORMATIONAL_MAX {
-        http1.read_response().await?;
-        match http1.resp_header() {
-            // Nobody asked for another protocol.
-            Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => break,
-            // 103 and the like belong to this connection, not to the answer.
-            Some(head) if head.status.is_informational() => {}
-            Some(_) => return Ok(()),
-            None => break,
-        }
-    }
-    Error::e_explain(ErrorType::InvalidHTTPHeader, "no answer but 1xx")
-}
-
-async fn read_http1(http1: &mut Http1, failed: &mut Option<Box<Error>>) -> Result<Option<Bytes>> {
-    let Some(first) = http1.read_body_bytes().await? else { return Ok(None) };
-    let mut joined: Option<BytesMut> = None;
-    let mut bytes = first.len();
-    while bytes < PIECE_BYTES_MAX && !http1.is_body_done() {
-        match http1.read_body_ref().now_or_never() {
-            Some(Ok(Some(more))) => {
-                bytes += more.len();
-                let joined = joined.get_or_insert_with(|| {
-                    let mut joined = BytesMut::with_capacity(PIECE_BYTES_MAX);
-                    joined.extend_from_slice(&first);
-                    joined
-                });
-                joined.extend_from_slice(more);
-            }
-            // What is good goes first.
-            Some(Err(error)) => {
-                *failed = Some(error.into_up());
-                break;
-            }
-            Some(Ok(None)) | None => break,
-        }
-    }
-    Ok(Some(joined.map_or(first, BytesMut::freeze)))
 }
 
 async fn read_http2(http2: &mut Http2) -> Result<Option<Bytes>> {
@@ -276,11 +178,11 @@ async fn read_http2(http2: &mut Http2) -> Result<Option<Bytes>> {
 /// Sends the request while the answer may come already: an upstream need not read all of a body to refuse it.
 async fn ask_http2(
     http2: &mut Http2,
-    head: RequestHeader,
+    head: RequestHead,
     body: Bytes,
     tls: bool,
     unsent: &mut Option<Box<Error>>,
-) -> Result<()> {
+) -> Result<AnswerHead> {
     http2.write_request_header(Box::new(http2_head(head, tls)?), body.is_empty())?;
     let writer = http2.take_request_body_writer().filter(|_| !body.is_empty());
     let mut sending = pin!(async {
@@ -302,23 +204,26 @@ async fn ask_http2(
             }
         }
     }
-    if !sent && http2.response_header().is_some_and(|head| head.status.is_success()) {
+    let Some(answer) = http2.response_header() else {
+        return Error::e_explain(ErrorType::H2Error, "an answer without a head");
+    };
+    let (status, headers) = (answer.status, answer.headers.clone());
+    if !sent && status.is_success() {
         *unsent = sending.await.err();
     }
-    Ok(())
+    Ok(AnswerHead { status, version: Version::HTTP_2, reason: None, headers })
 }
 
-/// HTTP/2 has the host in the target, and no fields of a connection's own.
-fn http2_head(mut head: RequestHeader, tls: bool) -> Result<RequestHeader> {
-    head.set_version(Version::HTTP_2);
-    let host = head.remove_header(&header::HOST);
-    let authority = host.as_ref().map_or(&b""[..], |host| host.as_bytes());
+/// HTTP/2 has the host in the target.
+fn http2_head(head: RequestHead, tls: bool) -> Result<RequestHeader> {
+    let RequestHead { method, target, mut headers } = head;
+    let host = headers.remove(header::HOST);
     let target = http::Uri::builder()
         .scheme(if tls { "https" } else { "http" })
-        .authority(authority)
-        .path_and_query(head.uri.path_and_query().map_or("/", |target| target.as_str()));
-    head.set_uri(target.build().or_err(ErrorType::InvalidHTTPHeader, "a target that cannot be sent")?);
-    Ok(head)
+        .authority(host.as_ref().map_or(&b""[..], |host| host.as_bytes()))
+        .path_and_query(target);
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    (parts.method, parts.version, parts.headers) = (method, Version::HTTP_2, headers);
+    parts.uri = target.build().or_err(ErrorType::InvalidHTTPHeader, "a target that cannot be sent")?;
+    Ok(RequestHeader::from(parts))
 }
-
-const _: () = assert!(PIECE_BYTES_MAX < HOLD_BYTES_MAX, "a piece fits into what is held");

@@ -60,6 +60,7 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> R
     for address in listens {
         check_free(*address)?;
     }
+    forgo_huge_pages();
     let parts = open(&config, &origin)?;
     let conf = server_conf(&config);
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, conf);
@@ -86,6 +87,14 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> R
     });
     closing.close();
     Ok(())
+}
+
+/// The allocator asks for huge pages. With them, every buffer of which a stream uses the beginning is resident as a whole.
+fn forgo_huge_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!("huge pages stay on: {error}");
+    }
 }
 
 /// Pingora opens its listeners in the background and does not say when: asks them, until all answer or `ended`.

@@ -11,11 +11,11 @@ pub struct Key {
     /// The row's id.
     pub id: i64,
     /// The operator's name for it.
-    pub name: String,
+    pub name: Arc<str>,
     /// The person or team it belongs to, if any.
-    pub user: Option<String>,
+    pub user: Option<Arc<str>>,
     /// The group whose upstreams it may use.
-    pub group: String,
+    pub group: Arc<str>,
     /// Models it may use; empty: every model of its group.
     pub models: Vec<String>,
     /// False: refused with `AUTH_INVALID_TOKEN`.

@@ -75,7 +75,7 @@ fn place_with_records() -> Place {
     failed.model = "o\u{1b}[31m3".into();
     failed.outcome = Outcome::UpstreamError;
     failed.error_code = Some("UPSTREAM_UNAVAILABLE".into());
-    (failed.status, failed.upstream, failed.cost_nanos, failed.ttft_ms) = (503, String::new(), 0, None);
+    (failed.status, failed.upstream, failed.cost_nanos, failed.ttft_ms) = (503, "".into(), 0, None);
     failed.metered.source = UsageSource::Estimated;
     failed.price_missing = true;
     let settled = vec![record(1, 1, "alice", 48 * HOUR_MS), record(2, 1, "alice", HOUR_MS), failed];

@@ -81,16 +81,16 @@ impl Store for FailingStore {
     }
 }
 
-/// A dead process's journal: 1,200 requests settled, 600 running, some with progress, in two segments or more.
+/// A dead process's journal: 4,000 requests settled, 2,000 running, some with progress, in two segments or more.
 fn left_behind() -> Place {
     let place = Place::with_key(None);
     let running = place.open();
     let aside = place.folder.path().join("aside.db");
     std::fs::rename(place.database(), &aside).unwrap();
-    for turn in 0..1_800_u32 {
+    for turn in 0..6_000_u32 {
         let mut hold = running.try_hold(0).unwrap();
         if !turn.is_multiple_of(3) {
-            let told = LedgerRecord { upstream: "u".repeat(200), ..record(&hold, 10) };
+            let told = LedgerRecord { upstream: "u".repeat(200).into(), ..record(&hold, 10) };
             drop(hold.settle(told));
             continue;
         }
@@ -125,9 +125,9 @@ fn recovery_may_be_cut_short_at_any_write() {
         assert_eq!(running.ledger.recovered().damage, Vec::<String>::new());
         let rows = running.rows();
         let interrupted: Vec<_> = rows.iter().filter(|row| row.outcome == Outcome::Interrupted).collect();
-        assert_eq!((rows.len(), interrupted.len()), (1_800, 600));
-        let sum = 12_000 + interrupted.iter().map(|row| row.cost_nanos).sum::<i64>();
-        assert!(sum > 12_000, "some had got somewhere");
+        assert_eq!((rows.len(), interrupted.len()), (6_000, 2_000));
+        let sum = 40_000 + interrupted.iter().map(|row| row.cost_nanos).sum::<i64>();
+        assert!(sum > 40_000, "some had got somewhere");
         assert_eq!(running.entry().account.balance().spent_nanos, sum);
         assert!(running.ledger.shutdown(Duration::from_secs(30)));
         let report = place.assert_clean();

@@ -119,7 +119,7 @@ fn a_dropped_request_is_billed_by_its_last_progress_if_it_was_sent() {
     let told: Vec<_> = rows.iter().map(|row| (row.cost_nanos, row.outcome, row.metered.source)).collect();
     assert_eq!(told, [(0, Outcome::Interrupted, UsageSource::None), (3, Outcome::Interrupted, UsageSource::Estimated)]);
     assert_eq!(rows[1].error_code.as_deref(), Some("INTERNAL_PANIC"));
-    assert_eq!(rows[1].upstream, "u");
+    assert_eq!(&*rows[1].upstream, "u");
     let balance = running.entry().account.balance();
     assert_eq!((balance.spent_nanos, balance.held_nanos), (3, 0));
 }
@@ -224,7 +224,7 @@ fn many_segments_are_written_applied_and_removed() {
     for _ in 0..40 {
         let holds: Vec<_> = (0..40).map(|_| running.try_hold(0).unwrap()).collect();
         for hold in holds {
-            let told = LedgerRecord { upstream_model: "x".repeat(500), ..record(&hold, 1) };
+            let told = LedgerRecord { upstream_model: "x".repeat(500).into(), ..record(&hold, 1) };
             drop(hold.settle(told));
         }
     }

@@ -72,7 +72,7 @@ fn trace() -> (Uuid, Vec<Op>) {
                     let hold = running.hold(0);
                     let request_id = hold.opening().request_id;
                     // Some records are longer than a sector, some far shorter.
-                    let told = LedgerRecord { model: "x".repeat(turn * 20), ..record(&hold, 3) };
+                    let told = LedgerRecord { model: "x".repeat(turn * 20).into(), ..record(&hold, 3) };
                     wait(hold.settle(told)).unwrap();
                     disk.0.lock().push(Op::Acknowledged(request_id));
                 }

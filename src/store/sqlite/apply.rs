@@ -1,18 +1,24 @@
 //! What the ledger writes: batches of its journal, and who writes them.
 
 use super::row;
-use crate::ledger::row_hash;
+use crate::ledger::{LedgerRecord, row_hash};
 use crate::store::{Applied, Batch, OpenHold, Position, Result, Writer};
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, Statement, Transaction, ffi, params};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-static INSERT_ROW: LazyLock<String> = LazyLock::new(|| {
-    let marks = vec!["?"; row::COLUMNS_COUNT].join(", ");
-    format!("INSERT INTO ledger ({}) VALUES ({marks}) ON CONFLICT (request_id) DO NOTHING", row::COLUMNS)
-});
+/// Rows that one statement adds: what a statement costs by itself is as much as a row.
+const ROWS_MAX: usize = 32;
+
+static INSERT_ROW: LazyLock<String> = LazyLock::new(|| insert(1));
+static INSERT_ROWS: LazyLock<String> = LazyLock::new(|| insert(ROWS_MAX));
+
+fn insert(rows: usize) -> String {
+    let row = format!("({})", vec!["?"; row::COLUMNS_COUNT].join(", "));
+    format!("INSERT INTO ledger ({}) VALUES {}", row::COLUMNS, vec![row; rows].join(", "))
+}
 
 /// [`Store::apply`](crate::store::Store::apply).
 pub(super) fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
@@ -31,22 +37,33 @@ fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
     if batch.settled.is_empty() {
         return Ok(applied);
     }
-    let (mut sequence, mut hash): (i64, [u8; 32]) = transaction
+    let mut chain: Chain = transaction
         .prepare_cached("SELECT sequence, hash FROM chain_head")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        .query_row([], |row| Ok(Chain { sequence: row.get(0)?, hash: row.get(1)? }))?;
     let mut spent = BTreeMap::<i64, i64>::new();
-    let mut insert = transaction.prepare_cached(&INSERT_ROW)?;
-    for record in &batch.settled {
-        let next_hash = row_hash(&hash, sequence + 1, record);
-        if row::with_values(sequence + 1, record, &next_hash, |values| insert.execute(values))? == 0 {
-            applied.duplicates += 1;
-            continue;
-        }
-        (sequence, hash) = (sequence + 1, next_hash);
-        applied.rows += 1;
+    let mut spend = |record: &LedgerRecord| {
         let nanos = spent.entry(record.key_id).or_default();
         *nanos = nanos.saturating_add(record.cost_nanos);
+    };
+    let mut many = transaction.prepare_cached(&INSERT_ROWS)?;
+    let mut one = transaction.prepare_cached(&INSERT_ROW)?;
+    for records in batch.settled.chunks(ROWS_MAX) {
+        if records.len() == ROWS_MAX && chain.add(records, &mut many)? {
+            applied.rows += records.len();
+            records.iter().for_each(&mut spend);
+            continue;
+        }
+        // The last ones, or there is one among them that is there already.
+        for record in records {
+            if chain.add(std::slice::from_ref(record), &mut one)? {
+                applied.rows += 1;
+                spend(record);
+            } else {
+                applied.duplicates += 1;
+            }
+        }
     }
+    let Chain { sequence, hash } = chain;
     transaction.prepare_cached("UPDATE chain_head SET sequence = ?, hash = ?")?.execute(params![sequence, hash])?;
     let mut book = transaction.prepare_cached(
         "INSERT INTO account (key_id, spent_nanos) VALUES (?, ?) \
@@ -59,6 +76,38 @@ fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
         book.execute(params![key_id, nanos, i64::MAX])?;
     }
     Ok(applied)
+}
+
+/// The last row of the ledger.
+#[derive(Clone, Copy)]
+struct Chain {
+    sequence: i64,
+    hash: [u8; 32],
+}
+
+impl Chain {
+    /// Adds rows, all or none. False: one of them is there already.
+    fn add(&mut self, records: &[LedgerRecord], statement: &mut Statement<'_>) -> Result<bool> {
+        let mut next = *self;
+        for (nth, record) in records.iter().enumerate() {
+            next.hash = row_hash(&next.hash, next.sequence + 1, record);
+            next.sequence += 1;
+            row::bind(statement, nth, next.sequence, record, &next.hash)?;
+        }
+        match statement.raw_execute() {
+            Ok(_) => {
+                *self = next;
+                Ok(true)
+            }
+            Err(error) if is_there(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A row with this request id exists; a sequence that does is another matter.
+fn is_there(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
 fn change_open_holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<()> {

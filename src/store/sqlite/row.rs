@@ -3,7 +3,7 @@
 
 use crate::ledger::{LedgerRecord, Outcome, tier_word};
 use rusqlite::types::{FromSql, Type};
-use rusqlite::{Row, ToSql, params};
+use rusqlite::{Row, Statement, ToSql};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail, UsageSource};
@@ -24,54 +24,58 @@ pub(super) fn unreadable(column: usize, error: impl Into<Box<dyn std::error::Err
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 
-/// Hands the values of a row to `run`.
-pub(super) fn with_values<T>(
+/// Binds the values of a row, the `nth` of those that the statement adds.
+pub(super) fn bind(
+    statement: &mut Statement<'_>,
+    nth: usize,
     sequence: i64,
     record: &LedgerRecord,
     hash: &[u8; 32],
-    run: impl FnOnce(&[&dyn ToSql]) -> T,
-) -> T {
+) -> rusqlite::Result<()> {
     let Metered { usage, detail, extras, tier, source, disbelieved } = &record.metered;
     let detail = (*detail != UsageDetail::default()).then(|| json(detail));
     let extras = (!extras.is_empty()).then(|| json(extras));
-    let values: &[&dyn ToSql] = params![
-        sequence,
+    let values: [&dyn ToSql; COLUMNS_COUNT] = [
+        &sequence,
         record.request_id.as_bytes(),
-        record.started_at_ms,
-        record.key_id,
-        record.key_name,
-        record.user,
-        record.group,
-        record.endpoint.as_ref(),
-        record.dialect.as_ref(),
-        record.model,
-        record.upstream,
-        record.upstream_model,
-        record.stream,
-        record.status,
-        record.outcome.as_str(),
-        count(usage.input_tokens),
-        count(usage.cached_input_tokens),
-        count(usage.cache_write_tokens),
-        count(usage.output_tokens),
-        count(usage.reasoning_tokens),
-        source.as_str(),
-        record.cost_nanos,
-        record.held_nanos,
-        record.overshoot,
+        &record.started_at_ms,
+        &record.key_id,
+        &record.key_name,
+        &record.user,
+        &record.group,
+        &record.endpoint.as_ref(),
+        &record.dialect.as_ref(),
+        &record.model,
+        &record.upstream,
+        &record.upstream_model,
+        &record.stream,
+        &record.status,
+        &record.outcome.as_str(),
+        &count(usage.input_tokens),
+        &count(usage.cached_input_tokens),
+        &count(usage.cache_write_tokens),
+        &count(usage.output_tokens),
+        &count(usage.reasoning_tokens),
+        &source.as_str(),
+        &record.cost_nanos,
+        &record.held_nanos,
+        &record.overshoot,
         disbelieved,
-        record.price_version,
-        record.price_missing,
-        tier_word(*tier),
-        detail,
-        extras,
-        record.attempts,
-        record.ttft_ms.map(count),
-        count(record.duration_ms),
-        record.error_code,
+        &record.price_version,
+        &record.price_missing,
+        &tier_word(*tier),
+        &detail,
+        &extras,
+        &record.attempts,
+        &record.ttft_ms.map(count),
+        &count(record.duration_ms),
+        &record.error_code,
         hash,
     ];
-    run(values)
+    for (column, value) in values.into_iter().enumerate() {
+        statement.raw_bind_parameter(nth * COLUMNS_COUNT + column + 1, value)?;
+    }
+    Ok(())
 }
 
 /// Counts are far below this limit when they come from the ledger; none may stop a batch.

@@ -24,7 +24,7 @@ fn a_key_is_what_it_was_made_as() {
     let row = store.key_create(&new, &[1; 32], 77).unwrap();
     assert_eq!((row.digest, row.version, row.created_at_ms, row.spent_nanos), (Some([1; 32]), 1, 77, 0));
     let key = row.key.clone();
-    assert_eq!((key.id, key.name.as_str(), key.user.as_deref(), key.group.as_str()), (1, "team a", Some("ann"), "eu"));
+    assert_eq!((key.id, &*key.name, key.user.as_deref(), &*key.group), (1, "team a", Some("ann"), "eu"));
     assert_eq!((key.models, key.enabled), (new.models, true));
     assert_eq!((key.expires_at_ms, key.quota_nanos), (Some(-1), Some(5)));
     assert_eq!((key.rpm, key.tpm, key.concurrency), (Some(1), Some(2), Some(3)));
@@ -47,7 +47,7 @@ fn names_are_unique_among_the_living() {
     let rename = KeyChange { name: Some("a".into()), ..KeyChange::default() };
     assert_eq!(store.key_change(2, &rename).unwrap_err().kind, StoreErrorKind::NameTaken);
     store.key_delete(1, 9).unwrap();
-    assert_eq!(store.key_change(2, &rename).unwrap().key.name, "a");
+    assert_eq!(store.key_change(2, &rename).unwrap().key.name, "a".into());
     assert_eq!(store.key_delete(1, 9).unwrap_err().kind, StoreErrorKind::NotFound);
     assert_eq!(store.key_create(&new_key("c"), &[4; 32], 0).unwrap().key.id, 3, "ids are not used again");
 }
@@ -119,7 +119,7 @@ fn every_change_is_seen_once_by_version() {
     let key = changed.key;
     assert_eq!((key.enabled, key.quota_nanos, key.expires_at_ms), (false, Some(9), Some(8)));
     assert_eq!((key.rpm, key.tpm, key.concurrency), (Some(1), Some(2), Some(3)));
-    assert_eq!((key.name.as_str(), key.group.as_str(), key.user.as_deref()), ("new", "g", Some("u")));
+    assert_eq!((&*key.name, &*key.group, key.user.as_deref()), ("new", "g", Some("u")));
     let clear = KeyChange { quota_nanos: Some(None), user: Some(None), rpm: Some(None), ..KeyChange::default() };
     let key = store.key_change(1, &clear).unwrap().key;
     assert_eq!((key.quota_nanos, key.user, key.rpm, key.tpm), (None, None, None, Some(2)));

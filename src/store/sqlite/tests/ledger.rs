@@ -89,7 +89,7 @@ fn listings_are_filtered_newest_first() {
     let row = |id: u128, key_id: i64, model: &str, started_at_ms: i64| LedgerRecord {
         model: model.into(),
         started_at_ms,
-        key_name: format!("key-{key_id}"),
+        key_name: format!("key-{key_id}").into(),
         ..record(id, key_id, 1)
     };
     // Settled in another order than they arrived in.
@@ -124,7 +124,7 @@ fn sums_are_grouped() {
         (4, 1, "b", "y", 20_001, 1),
     ] {
         let mut row = record(id, key_id, cost);
-        row.key_name = format!("name-{id}");
+        row.key_name = format!("name-{id}").into();
         row.model = model.into();
         row.upstream = upstream.into();
         row.started_at_ms = day * day_ms + 1;

@@ -1,0 +1,367 @@
+//! The client's side of HTTP/1.1 (RFC 9112) towards upstreams: a request goes out with one write, an answer comes in as large
+//! pieces as were read, chunks joined where they lie. Strict where an answer could be read in two ways.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use pingora::{Error, ErrorType, OrErr, Result};
+use std::mem::MaybeUninit;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A request's body up to here is copied behind its head, so that both go out with one write (one TLS record, one packet).
+const COPIED_BODY_BYTES_MAX: usize = 64 * 1024;
+/// One read takes up to this much.
+const READ_BYTES: usize = 16 * 1024;
+/// Heads that are longer are refused.
+const HEAD_BYTES_MAX: usize = 128 * 1024;
+/// Heads with more fields are refused.
+const FIELDS_MAX: usize = 256;
+/// Heads of 1xx that may come before the answer's.
+const INFORMATIONAL_MAX: usize = 16;
+/// A chunk's size with its extensions, or a trailer field: longer lines are refused.
+const LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// The head of a request, as it goes upstream.
+pub(super) struct RequestHead {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) target: String,
+    pub(super) headers: HeaderMap,
+}
+
+/// The head of an answer, as it came.
+pub(super) struct AnswerHead {
+    pub(super) status: StatusCode,
+    pub(super) version: Version,
+    /// Where it is not the status's own.
+    pub(super) reason: Option<String>,
+    pub(super) headers: HeaderMap,
+}
+
+/// Fields that the client gets besides the upstream's, so that they find room.
+const OWN_FIELDS: usize = 8;
+
+/// One connection, for one request and its answer.
+pub(super) struct Http1<S> {
+    stream: S,
+    /// Read, and not yet used.
+    buffer: BytesMut,
+    rest: Rest,
+    /// The connection can be used again when the answer has been read.
+    keeps: bool,
+}
+
+/// What is still to come of an answer's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// So many bytes.
+    Length(u64),
+    /// Chunks; where in them.
+    Chunks(Chunks),
+    /// Everything until the connection is closed.
+    UntilClose,
+    Nothing,
+}
+
+/// Where in a chunked body the reading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chunks {
+    /// Before a chunk's size.
+    Size,
+    /// So many bytes of a chunk are left.
+    Data(u64),
+    /// Before the line end behind a chunk.
+    DataEnd,
+    /// Before a trailer field, or the last line end. No API says anything in trailers.
+    Trailer,
+}
+
+fn broken(what: &'static str) -> Box<Error> {
+    Error::explain(ErrorType::InvalidHTTPHeader, what)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
+    /// On a connection on which nothing is under way.
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, buffer: BytesMut::new(), rest: Rest::Nothing, keeps: false }
+    }
+
+    /// Sends a request whose head says its body's length.
+    ///
+    /// # Errors
+    /// It cannot be sent. An answer may be there all the same.
+    pub(super) async fn send(&mut self, head: &RequestHead, body: &[u8]) -> Result<()> {
+        let copied = if body.len() <= COPIED_BODY_BYTES_MAX { body.len() } else { 0 };
+        let mut wire = wire_of(head, copied)?;
+        let behind = if body.len() <= COPIED_BODY_BYTES_MAX {
+            wire.extend_from_slice(body);
+            &[]
+        } else {
+            body
+        };
+        self.stream.write_all(&wire).await.or_err(ErrorType::WriteError, "sending a request")?;
+        if !behind.is_empty() {
+            self.stream.write_all(behind).await.or_err(ErrorType::WriteError, "sending a request's body")?;
+        }
+        self.stream.flush().await.or_err(ErrorType::WriteError, "sending a request")
+    }
+
+    /// Reads the head of the answer; what 1xx says concerns this connection alone.
+    ///
+    /// # Errors
+    /// The connection broke, or what came is no HTTP/1.1 answer that can be read in one way only.
+    pub(super) async fn read_head(&mut self) -> Result<AnswerHead> {
+        for _ in 0..=INFORMATIONAL_MAX {
+            let mut head = self.read_any_head().await?;
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Err(broken("another protocol, which nobody asked for"));
+            }
+            if !head.status.is_informational() {
+                (self.rest, self.keeps) = framing(&mut head)?;
+                return Ok(head);
+            }
+        }
+        Err(broken("too many 1xx"))
+    }
+
+    async fn read_any_head(&mut self) -> Result<AnswerHead> {
+        loop {
+            if let Some(head) = parse_head(&mut self.buffer)? {
+                return Ok(head);
+            }
+            if self.buffer.len() > HEAD_BYTES_MAX {
+                return Err(broken("a head that is too long"));
+            }
+            if self.fill().await? == 0 {
+                return Error::e_explain(ErrorType::ConnectionClosed, "before the head of an answer");
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> Result<usize> {
+        self.buffer.reserve(READ_BYTES);
+        self.stream.read_buf(&mut self.buffer).await.or_err(ErrorType::ReadError, "reading an answer")
+    }
+
+    /// The next piece of the body: what was read, without the chunks' own bytes. `None`: it is over.
+    ///
+    /// # Errors
+    /// The connection broke in the middle, or a chunk is none.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let piece = self.take()?;
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+            if self.rest == Rest::Nothing {
+                return Ok(None);
+            }
+            if self.fill().await? == 0 {
+                if self.rest != Rest::UntilClose {
+                    return Error::e_explain(ErrorType::ConnectionClosed, "in the middle of an answer");
+                }
+                self.rest = Rest::Nothing;
+            }
+        }
+    }
+
+    /// Whether the body is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.rest == Rest::Nothing
+    }
+
+    /// The connection, if another request may be sent on it.
+    pub(super) fn into_reusable(self) -> Option<S> {
+        (self.keeps && self.is_over() && self.buffer.is_empty()).then_some(self.stream)
+    }
+
+    /// Closes the connection.
+    pub(super) async fn close(&mut self) {
+        // It is of no use any more, however this ends.
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// What is in the buffer of the body.
+    fn take(&mut self) -> Result<Bytes> {
+        match self.rest {
+            Rest::Nothing => Ok(Bytes::new()),
+            Rest::UntilClose => Ok(self.buffer.split().freeze()),
+            Rest::Length(left) => {
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+                let left = left - here as u64;
+                self.rest = if left == 0 { Rest::Nothing } else { Rest::Length(left) };
+                Ok(self.buffer.split_to(here).freeze())
+            }
+            Rest::Chunks(state) => {
+                let joined = join_chunks(state, &mut self.buffer)?;
+                self.rest = joined.state.map_or(Rest::Nothing, Rest::Chunks);
+                let piece = self.buffer.split_to(joined.bytes).freeze();
+                self.buffer.advance(joined.used - joined.bytes);
+                Ok(piece)
+            }
+        }
+    }
+}
+
+/// What [`join_chunks`] made of a buffer: `bytes` of body at its beginning, out of the first `used`.
+struct Joined {
+    /// `None`: the body is over.
+    state: Option<Chunks>,
+    bytes: usize,
+    used: usize,
+}
+
+/// Moves the chunks that are there together, to the beginning of the buffer.
+fn join_chunks(mut state: Chunks, buffer: &mut [u8]) -> Result<Joined> {
+    let (mut bytes, mut used) = (0, 0);
+    loop {
+        let rest = &buffer[used..];
+        let (next, taken) = match state {
+            Chunks::Data(left) => {
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                buffer.copy_within(used..used + here, bytes);
+                bytes += here;
+                let left = left - here as u64;
+                used += here;
+                if left > 0 {
+                    return Ok(Joined { state: Some(Chunks::Data(left)), bytes, used });
+                }
+                (Some(Chunks::DataEnd), 0)
+            }
+            Chunks::Size if rest.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) => {
+                return Err(broken("a chunk without a size"));
+            }
+            Chunks::Size => match httparse::parse_chunk_size(rest) {
+                Ok(httparse::Status::Complete((end, 0))) => (Some(Chunks::Trailer), end),
+                Ok(httparse::Status::Complete((end, size))) => (Some(Chunks::Data(size)), end),
+                Ok(httparse::Status::Partial) if rest.len() <= LINE_BYTES_MAX => break,
+                _ => return Err(broken("a chunk's size that is none")),
+            },
+            Chunks::DataEnd => match rest {
+                [b'\r', b'\n', ..] => (Some(Chunks::Size), 2),
+                [] | [b'\r'] => break,
+                _ => return Err(broken("a chunk that is longer than it says")),
+            },
+            Chunks::Trailer => match memchr::memchr(b'\n', rest) {
+                Some(1) if rest[0] == b'\r' => (None, 2),
+                Some(0) => (None, 1),
+                Some(end) => (Some(Chunks::Trailer), end + 1),
+                None if rest.len() <= LINE_BYTES_MAX => break,
+                None => return Err(broken("a trailer that is too long")),
+            },
+        };
+        used += taken;
+        match next {
+            Some(next) => state = next,
+            None => return Ok(Joined { state: None, bytes, used }),
+        }
+    }
+    Ok(Joined { state: Some(state), bytes, used })
+}
+
+/// A request's head as it is sent, with room for so many bytes of body.
+fn wire_of(head: &RequestHead, room: usize) -> Result<Vec<u8>> {
+    if head.target.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+        return Err(broken("a request line that cannot be sent"));
+    }
+    let fields: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let line = head.method.as_str().len() + head.target.len() + 12;
+    let mut wire = Vec::with_capacity(line + fields + 2 + room);
+    for part in [head.method.as_str(), " ", &head.target, " HTTP/1.1\r\n"] {
+        wire.extend_from_slice(part.as_bytes());
+    }
+    for (name, value) in &head.headers {
+        wire.extend_from_slice(name.as_str().as_bytes());
+        wire.extend_from_slice(b": ");
+        wire.extend_from_slice(value.as_bytes());
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(b"\r\n");
+    Ok(wire)
+}
+
+/// Takes a whole head off the buffer, if it is there.
+fn parse_head(buffer: &mut BytesMut) -> Result<Option<AnswerHead>> {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut answer = httparse::Response::new(&mut []);
+    let mut config = httparse::ParserConfig::default();
+    config.allow_spaces_after_header_name_in_responses(true);
+    let parsed = config.parse_response_with_uninit_headers(&mut answer, buffer, &mut fields);
+    let httparse::Status::Complete(end) = parsed.or_err(ErrorType::InvalidHTTPHeader, "the head of an answer")? else {
+        return Ok(None);
+    };
+    // Values are slices of the buffer: what is kept of them keeps all of it, so the head gets a copy of its own.
+    let copied = Bytes::copy_from_slice(&buffer[..end]);
+    let start = buffer.as_ptr() as usize;
+    let mut headers = HeaderMap::with_capacity(answer.headers.len() + OWN_FIELDS);
+    for field in answer.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes())
+            .or_err(ErrorType::InvalidHTTPHeader, "the name of a field")?;
+        let at = field.value.as_ptr() as usize - start;
+        let value = HeaderValue::from_maybe_shared(copied.slice(at..at + field.value.len()))
+            .or_err(ErrorType::InvalidHTTPHeader, "the value of a field")?;
+        headers.append(name, value);
+    }
+    let status =
+        StatusCode::from_u16(answer.code.unwrap_or_default()).or_err(ErrorType::InvalidHTTPHeader, "a status")?;
+    let version = if answer.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let reason = answer.reason.filter(|reason| !reason.is_empty() && Some(*reason) != status.canonical_reason());
+    let reason = reason.map(str::to_owned);
+    buffer.advance(end);
+    Ok(Some(AnswerHead { status, version, reason, headers }))
+}
+
+/// How the body is delimited (RFC 9112, 6.3), and whether the connection can be used again.
+fn framing(head: &mut AnswerHead) -> Result<(Rest, bool)> {
+    let keeps = keeps_alive(head);
+    let length = content_length(&head.headers)?;
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let coded = match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(coding), None) if coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") => true,
+        // Nobody said that we understand any other.
+        _ => return Err(broken("a transfer coding that nobody asked for")),
+    };
+    if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Ok((Rest::Nothing, keeps));
+    }
+    match (coded, length) {
+        (true, None) => Ok((Rest::Chunks(Chunks::Size), keeps && head.version == Version::HTTP_11)),
+        (true, Some(_)) => {
+            // Somebody between may have read it the other way: this connection is not to be trusted further.
+            head.headers.remove(header::CONTENT_LENGTH);
+            Ok((Rest::Chunks(Chunks::Size), false))
+        }
+        (false, Some(0)) => Ok((Rest::Nothing, keeps)),
+        (false, Some(length)) => Ok((Rest::Length(length), keeps)),
+        (false, None) => Ok((Rest::UntilClose, false)),
+    }
+}
+
+/// One length, however often it is said.
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>> {
+    let mut length = None;
+    for value in headers.get_all(header::CONTENT_LENGTH) {
+        for text in value.as_bytes().split(|byte| *byte == b',') {
+            let digits = text.trim_ascii();
+            let said = std::str::from_utf8(digits).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
+            let said: u64 =
+                said.and_then(|digits| digits.parse().ok()).ok_or_else(|| broken("a length that is none"))?;
+            if length.replace(said).is_some_and(|before| before != said) {
+                return Err(broken("two lengths"));
+            }
+        }
+    }
+    Ok(length)
+}
+
+fn keeps_alive(head: &AnswerHead) -> bool {
+    let says = |word: &str| {
+        let values = head.headers.get_all(header::CONNECTION).iter();
+        let mut options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+    };
+    if head.version == Version::HTTP_11 { !says("close") } else { says("keep-alive") && !says("close") }
+}
+
+#[cfg(test)]
+mod tests;
