@@ -22,7 +22,7 @@ pub(super) const DRAIN_OVER: ErrorType = ErrorType::Custom("DrainOver");
 /// At most this much of an answer is held before its first byte goes out.
 pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
 /// A client that takes no bytes for this long counts as gone.
-const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The client, as the stages after admission see it.
 pub(super) struct Downstream<'s> {

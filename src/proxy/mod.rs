@@ -59,7 +59,9 @@ impl Gateway {
             Err(error) => Err(error),
         };
         if let Err(error) = &outcome {
-            failure::at_last(session, error, &mut exchange).await;
+            // A client that does not read must not keep what it is told from ending.
+            let told = failure::at_last(session, error, &mut exchange);
+            let _ = downstream::within(downstream::CLIENT_WRITE_TIMEOUT, told).await;
         }
         failure::logging(session, outcome.as_ref().err().map(|error| &**error), &mut exchange).await;
         outcome.is_ok()

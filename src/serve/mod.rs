@@ -137,6 +137,16 @@ fn open(config: &Config, origin: &Origin) -> Result<Parts, String> {
     Ok(Parts { store, ports, shared })
 }
 
+/// A gateway on what a configuration names, for a Pingora server of one's own (`http_proxy_service(&conf, gateway)`). What
+/// runs beside the requests in `tollgate serve` (reloads, keys changed by other processes) is [`Jobs`], a background service.
+///
+/// # Errors
+/// Whatever keeps it from opening, in words for the operator.
+pub fn gateway(config: &Config) -> Result<Gateway, String> {
+    let origin = Origin { config_file: None, default_prices: "", scratch_folder: None };
+    open(config, &origin).map(|parts| Gateway::new(parts.shared))
+}
+
 /// Opens the store that a configuration names.
 ///
 /// # Errors
