@@ -1,6 +1,7 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
 use super::exchange::{Admitted, Exchange, Prompt};
+use super::http1::connection_options;
 use super::{body, models, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
@@ -78,13 +79,10 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     admit_model(exchange, target, facts, key, body).map(|admitted| Admission::Forward(Box::new(admitted)))
 }
 
-/// `Connection` may name fields that end here, and Pingora takes them out. What it refuses to take out, it refuses when the
-/// request is held already: so that is refused here.
+/// `Connection` may name fields, which then end here; some of them no client may end.
 fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
     const NOMINATIONS_MAX: usize = 9;
-    let fields = headers.get_all(header::CONNECTION).iter();
-    let names = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
-    for (count, name) in names.enumerate() {
+    for (count, name) in connection_options(headers).enumerate() {
         let name = HeaderName::from_bytes(name).ok().filter(|_| count < NOMINATIONS_MAX);
         if name.is_none_or(|name| name == header::HOST || name.as_str().starts_with("x-forwarded-")) {
             return Err(Reject::new(RejectCode::InvalidRequest).message("The `Connection` field names what it cannot"));

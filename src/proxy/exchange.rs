@@ -21,7 +21,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tollgate_plugin_api::{Metered, Reject, RejectCode};
 use uuid::Uuid;
 
-/// Pingora's per-request context.
+/// What the stages know of one request; made when its head has been read.
 pub struct Exchange {
     pub(super) shared: Arc<Shared>,
     /// The configuration of admission; a reload does not change a running exchange.

@@ -1,10 +1,10 @@
 //! Stage 3: what goes upstream: own path, own host, own credential, the body with its splices.
 
 use super::exchange::Exchange;
-use super::http1::RequestHead;
+use super::http1::{RequestHead, nominated};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
+use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 
@@ -61,6 +61,7 @@ pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(Re
     let fields = client.headers.len() + upstream.provider.headers.len() + upstream.headers.len() + 4;
     let mut headers = HeaderMap::with_capacity(fields);
     headers.insert(HOST, upstream.host_header.clone());
+    // Admission has refused what `Connection` may not name.
     let nominated = nominated(&client.headers);
     for (name, value) in &client.headers {
         if !is_dropped(name.as_str()) && !nominated.contains(name) {
@@ -78,13 +79,6 @@ pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(Re
         headers.insert(name.clone(), value.clone());
     }
     Ok((RequestHead { method: client.method.clone(), target, headers }, attempt.body.clone()))
-}
-
-/// The fields that `Connection` names: they end here (RFC 9110, 7.6.1). Admission has refused what it may not name.
-fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    let fields = headers.get_all(CONNECTION).iter();
-    let names = fields.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect()
 }
 
 fn is_dropped(name: &str) -> bool {

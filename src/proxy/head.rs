@@ -1,14 +1,14 @@
 //! The head of an upstream's answer: what kind of answer it is, how long it may take, and what of it the client gets.
 
 use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange};
-use super::http1::AnswerHead;
+use super::http1::{AnswerHead, nominated};
 use super::reject::{REJECTED_BY, REQUEST_ID};
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
 use crate::dialect::usage::Scanner;
 use crate::dialect::{Answer as AnswerKind, Framing};
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 
@@ -139,7 +139,8 @@ fn pass_on(
     removes_length: bool,
 ) -> Result<Box<ResponseHeader>> {
     let AnswerHead { status, reason, mut headers, .. } = head;
-    for name in nominated(&headers).iter().chain(&NOT_PASSED_ON) {
+    let nominated = nominated(&headers);
+    for name in nominated.iter().filter(|name| !FRAMES.contains(name)).chain(&NOT_PASSED_ON) {
         headers.remove(name);
     }
     if removes_length {
@@ -168,11 +169,4 @@ fn pass_on(
         passed.set_reason_phrase(Some(reason))?;
     }
     Ok(passed)
-}
-
-/// What `connection` names concerns this connection alone (RFC 9110, 7.6.1).
-fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = options.flat_map(|text| text.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok());
-    names.filter(|name| !FRAMES.contains(name)).collect()
 }

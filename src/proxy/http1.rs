@@ -354,12 +354,20 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>> {
     Ok(length)
 }
 
+/// What `Connection` says.
+pub(super) fn connection_options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+/// The fields that `Connection` names: they concern that connection alone (RFC 9110, 7.6.1).
+pub(super) fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    connection_options(headers).filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
+}
+
 fn keeps_alive(head: &AnswerHead) -> bool {
-    let says = |word: &str| {
-        let values = head.headers.get_all(header::CONNECTION).iter();
-        let mut options = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
-    };
+    let says =
+        |word: &str| connection_options(&head.headers).any(|option| option.eq_ignore_ascii_case(word.as_bytes()));
     if head.version == Version::HTTP_11 { !says("close") } else { says("keep-alive") && !says("close") }
 }
 

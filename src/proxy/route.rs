@@ -105,6 +105,10 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
         return;
     }
     let upstream = &attempt.upstream;
+    // What ended without an answer was told where it was found.
+    if let Some(answer) = attempt.answer.as_ref().filter(|_| failure.tries_next()) {
+        tracing::warn!("upstream {}: {} (status {})", upstream.name, failure.name(), answer.status);
+    }
     upstream.breaker.failure(attempt.pick.permit, now_ms(), failure);
     if failure.row().counts {
         upstream.observed.observe(elapsed_ms(attempt), false);

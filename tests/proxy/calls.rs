@@ -367,3 +367,17 @@ pub(crate) fn assert_record(record: &Value, expected: Value) {
         assert_eq!(&record[field], value, "{field} in {record:#}");
     }
 }
+
+/// A provider that answers every dialect's calls, each in its own format.
+pub(crate) async fn provider_of_all() -> Provider {
+    Provider::start(|_, request| {
+        if request.target.contains("/messages") {
+            Wire::Messages.whole("x")
+        } else if request.target.contains("models/") {
+            Wire::GeminiEvents.whole("x")
+        } else {
+            Wire::Chat.whole("x")
+        }
+    })
+    .await
+}

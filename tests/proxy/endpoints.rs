@@ -1,6 +1,8 @@
 //! Every operation of every dialect, there and back: path, body and answer unchanged, and what the ledger says of it.
 
-use crate::calls::{INPUT, OUTPUT, Wire, assert_record, gemini_array, responses_body, send_all, serving};
+use crate::calls::{
+    INPUT, OUTPUT, Wire, assert_record, gemini_array, provider_of_all, responses_body, send_all, serving,
+};
 use crate::support::answers::{self, event};
 use crate::support::client::{Body, Ended, Request};
 use crate::support::gateway::{Setup, Upstream};
@@ -402,16 +404,7 @@ async fn a_form_keeps_its_bytes_when_the_model_is_renamed() {
 
 #[tokio::test]
 async fn a_base_url_typed_twice_is_forgiven() {
-    let provider = Provider::start(|_, request| {
-        if request.target.contains("/messages") {
-            Wire::Messages.whole("x")
-        } else if request.target.contains("models/") {
-            Wire::GeminiEvents.whole("x")
-        } else {
-            Wire::Chat.whole("x")
-        }
-    })
-    .await;
+    let provider = provider_of_all().await;
     let base = |path: &str| provider.url(path);
     let setup = Setup::new([
         Upstream::new("o", "openai", base("/v1")).models(r#"["o1"]"#),

@@ -247,6 +247,9 @@ async fn the_last_answer_reaches_the_client_as_it_is_but_for_our_own_key() {
         expected.replace(PROVIDER_KEY, &"*".repeat(PROVIDER_KEY.len())).replace("provider-sec", "************");
     assert_eq!((answer.status, answer.ended), (401, Ended::Whole));
     assert_eq!(answer.text(), masked);
+    for line in ["upstream first: server_error (status 500)", "upstream last: key_dead (status 401)"] {
+        assert!(gateway.said().contains(line), "the operator hears of it: {}", gateway.said());
+    }
     assert_eq!(answer.field("content-type"), Some("application/json; charset=utf-8"));
     assert_eq!(answer.field("content-length"), Some(masked.len().to_string().as_str()));
     assert_eq!(answer.field("x-tollgate-rejected-by"), None, "not ours");

@@ -1,7 +1,7 @@
 //! What of a request's head goes upstream, and what of an answer's head comes back: credentials never cross, the provider
 //! sees our own host and path, and every answer can be found in the ledger.
 
-use crate::calls::{Wire, one, plain_chat, serving};
+use crate::calls::{Wire, one, plain_chat, provider_of_all, serving};
 use crate::support::client::{Body, Client, Request};
 use crate::support::gateway::{PROVIDER_KEY, Setup, Upstream};
 use crate::support::h2c;
@@ -20,16 +20,7 @@ fn assert_no_credential(received: &Received, key: &str) {
 
 #[tokio::test]
 async fn credentials_of_the_client_never_go_upstream_and_ours_goes_in_the_vendors_own_field() {
-    let provider = Provider::start(|_, request| {
-        if request.target.contains("/messages") {
-            Wire::Messages.whole("x")
-        } else if request.target.contains("models/") {
-            Wire::GeminiEvents.whole("x")
-        } else {
-            Wire::Chat.whole("x")
-        }
-    })
-    .await;
+    let provider = provider_of_all().await;
     let setup = Setup::new([
         Wire::Chat.upstream("o", &provider).models(r#"["o"]"#),
         Wire::Messages.upstream("a", &provider).models(r#"["a"]"#),

@@ -2,7 +2,8 @@
 //! upstream likewise; the few exceptions are the contract's own.
 
 use crate::calls::{
-    COST, INPUT, OUTPUT, TOKENS, Wire, assert_record, number, one, plain_chat, recut, send_all, serving, stepped,
+    COST, INPUT, OUTPUT, TOKENS, Wire, assert_record, number, one, plain_chat, provider_of_all, recut, send_all,
+    serving, stepped,
 };
 use crate::support::answers::{chat_pieces, chat_token, data};
 use crate::support::client::{Client, Ended, Request};
@@ -243,16 +244,7 @@ async fn a_provider_that_reports_unasked_is_not_asked_and_one_that_refuses_the_f
 
 #[tokio::test]
 async fn only_the_models_name_is_changed_in_what_a_client_sends() {
-    let provider = Provider::start(|_, request| {
-        if request.target.contains("messages") {
-            Wire::Messages.whole("x")
-        } else if request.target.contains("models/") {
-            Wire::GeminiEvents.whole("x")
-        } else {
-            Wire::Chat.whole("x")
-        }
-    })
-    .await;
+    let provider = provider_of_all().await;
     let models = r#"[{ name = "fast", upstream_model = "vendor/real-\"1\"" }]"#;
     let plain = r#"[{ name = "quick", upstream_model = "real model/2" }]"#;
     let setup = Setup::new([
