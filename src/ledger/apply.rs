@@ -1,7 +1,7 @@
 //! The applier thread: carries the journal on into the store. It may fall behind for as long as the store is locked,
 //! read-only or full; the journal waits in its files, and nothing is given up.
 
-use super::batch::Gather;
+use super::batch::{EVENTS_MAX, Gather};
 use super::segment::{self, Damage, HEADER_BYTES, Scan, Step};
 use super::state::{State, Written};
 use super::wire::{self, RECORD_BYTES_MAX};
@@ -83,7 +83,7 @@ impl Applier {
                 return;
             }
             match waiting {
-                Some(written) if self.position.offset < written.end => self.apply_from(written),
+                Some(written) if self.position.offset < written.end => self.apply_written(written),
                 Some(written) if written.sealed => self.leave_segment(),
                 _ if self.state.tail(|tail| tail.stopped) => break,
                 _ => {}
@@ -112,9 +112,35 @@ impl Applier {
         Some(front)
     }
 
-    /// Carries what is written of a segment into the store, batch by batch.
-    fn apply_from(&mut self, written: Written) {
+    fn apply_written(&mut self, written: Written) {
+        if !self.apply_passed() {
+            self.apply_from_file(written);
+        }
+    }
+
+    /// Carries what the writer passed on into the store. False: what comes next is only in the file.
+    fn apply_passed(&mut self) -> bool {
+        let mut has_some = false;
+        loop {
+            let mut next = self.position;
+            let events = self.state.tail(|tail| tail.passed.take(&mut next, EVENTS_MAX));
+            let is_last = events.len() < EVENTS_MAX;
+            has_some |= !events.is_empty();
+            let mut gather = Gather::default();
+            events.into_iter().for_each(|event| gather.push(event));
+            if (next != self.position && !self.commit(gather, next)) || is_last {
+                return has_some;
+            }
+        }
+    }
+
+    /// Reads what is written of a segment, up to what the writer passed on, and carries it into the store, batch by
+    /// batch.
+    fn apply_from_file(&mut self, mut written: Written) {
         let from = self.position.offset;
+        if let Some(passed) = self.state.tail(|tail| tail.passed.first_of(written.number)) {
+            written.end = written.end.min(passed);
+        }
         let bytes = match self.read(written) {
             Ok(bytes) => bytes,
             Err(error) => {

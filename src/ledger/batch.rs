@@ -1,9 +1,11 @@
 //! Turns a stretch of the journal into one batch for the store. A hold that opens and ends within the stretch leaves
 //! nothing but its ledger row.
 
+use super::record::{Opening, Progress};
 use super::wire::Event;
 use crate::store::{Batch, OpenHold, Position};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Most events in one batch. Many: what is running where a batch ends costs two statements more.
@@ -12,11 +14,18 @@ pub(super) const EVENTS_MAX: usize = 4_000;
 /// A batch that is being gathered.
 #[derive(Default)]
 pub(super) struct Gather {
-    opened: BTreeMap<Uuid, OpenHold>,
-    progressed: BTreeMap<Uuid, crate::ledger::Progress>,
+    opened: BTreeMap<Uuid, Opened>,
+    progressed: BTreeMap<Uuid, Progress>,
     closed: Vec<Uuid>,
     settled: Vec<super::LedgerRecord>,
     events: usize,
+}
+
+/// A hold that has not ended within the stretch.
+struct Opened {
+    opening: Arc<Opening>,
+    held_nanos: i64,
+    progress: Option<Progress>,
 }
 
 impl Gather {
@@ -25,8 +34,7 @@ impl Gather {
         self.events += 1;
         match event {
             Event::Hold { held_nanos, opening } => {
-                let opening = std::sync::Arc::unwrap_or_clone(opening);
-                self.opened.insert(opening.request_id, OpenHold { opening, held_nanos, progress: None });
+                self.opened.insert(opening.request_id, Opened { opening, held_nanos, progress: None });
             }
             Event::Progress { request_id, progress } => match self.opened.get_mut(&request_id) {
                 Some(hold) => hold.progress = Some(*progress),
@@ -64,7 +72,7 @@ impl Gather {
         Batch {
             writer_id,
             position,
-            opened: self.opened.into_values().collect(),
+            opened: self.opened.into_values().map(Opened::finish).collect(),
             progressed: self.progressed.into_iter().collect(),
             closed: self.closed,
             settled: self.settled,
@@ -72,11 +80,17 @@ impl Gather {
     }
 }
 
+impl Opened {
+    fn finish(self) -> OpenHold {
+        let Self { opening, held_nanos, progress } = self;
+        OpenHold { opening: Arc::unwrap_or_clone(opening), held_nanos, progress }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{LedgerRecord, Opening, Progress};
-    use std::sync::Arc;
+    use crate::ledger::LedgerRecord;
 
     fn hold(id: u128) -> Event {
         let opening = Opening { request_id: Uuid::from_u128(id), ..Opening::default() };

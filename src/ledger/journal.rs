@@ -152,9 +152,17 @@ impl Journal {
 #[derive(Default)]
 struct Pending {
     bytes: Vec<u8>,
-    records: VecDeque<(usize, Notify)>,
+    records: VecDeque<Record>,
     /// Sequence of the first.
     first_sequence: u64,
+}
+
+/// A record that is encoded but not yet written.
+struct Record {
+    bytes: usize,
+    notify: Notify,
+    /// For the applier; not while the journal fails, for then it would be held twice for long.
+    event: Option<Event>,
 }
 
 /// The segment that is being written.
@@ -321,7 +329,8 @@ impl JournalWriter {
         if let (true, Notify::Ticket(ticket)) = (self.failures > 0, &notify) {
             ticket.failed();
         }
-        self.pending.records.push_back((self.pending.bytes.len() - before, notify));
+        let event = (self.failures == 0).then_some(event);
+        self.pending.records.push_back(Record { bytes: self.pending.bytes.len() - before, notify, event });
     }
 
     /// Writes as much of what is pending as fits into one segment.
@@ -336,18 +345,18 @@ impl JournalWriter {
 
     fn try_write_group(&mut self) -> io::Result<(usize, usize)> {
         let room = self.room();
-        let first_bytes = self.pending.records.front().map_or(0, |(bytes, _)| *bytes);
+        let first_bytes = self.pending.records.front().map_or(0, |record| record.bytes);
         let broken = self.failures >= FAILURES_TO_ROTATE && self.current.as_ref().is_some_and(Current::has_records);
         if room < first_bytes || broken {
             self.rotate()?;
         }
         let room = self.room();
         let (mut count, mut bytes) = (0, 0);
-        for (record_bytes, _) in &self.pending.records {
-            if bytes + record_bytes > room {
+        for record in &self.pending.records {
+            if bytes + record.bytes > room {
                 break;
             }
-            (count, bytes) = (count + 1, bytes + record_bytes);
+            (count, bytes) = (count + 1, bytes + record.bytes);
         }
         let Some(current) = &mut self.current else { return Err(io::ErrorKind::NotFound.into()) };
         current.file.write_at(&self.pending.bytes[..bytes], current.end)?;
@@ -397,17 +406,24 @@ impl JournalWriter {
         state.written_bytes.fetch_add(bytes as u64, Ordering::AcqRel);
         state.written_records.fetch_add(count as u64, Ordering::AcqRel);
         if let Some(current) = &self.current {
+            let mut from = current.end - bytes as u64;
             state.publish(|tail| {
                 if let Some(last) = tail.segments.back_mut() {
                     last.end = current.end;
+                }
+                for record in self.pending.records.range_mut(..count) {
+                    if let Some(event) = record.event.take() {
+                        tail.passed.push(current.number, from, record.bytes, event);
+                    }
+                    from += record.bytes as u64;
                 }
             });
         }
         self.pending.bytes.drain(..bytes);
         self.pending.first_sequence += count as u64;
         state.give_slots(count as i64);
-        for (_, notify) in self.pending.records.drain(..count) {
-            match notify {
+        for record in self.pending.records.drain(..count) {
+            match record.notify {
                 Notify::Ticket(ticket) => ticket.written(),
                 Notify::Progress(ticket) => ticket.progress_written(),
                 Notify::Nobody => {}
@@ -420,8 +436,9 @@ impl JournalWriter {
         if self.state().set_journal_error(Some(error.to_string())) {
             tracing::error!(%error, "the journal cannot be written; new requests are refused until it can");
         }
-        for (_, notify) in &self.pending.records {
-            if let Notify::Ticket(ticket) = notify {
+        for record in &mut self.pending.records {
+            record.event = None;
+            if let Notify::Ticket(ticket) = &record.notify {
                 ticket.failed();
             }
         }

@@ -14,6 +14,7 @@ mod folder;
 mod hold;
 mod holds;
 mod journal;
+mod passed;
 mod record;
 mod recover;
 mod segment;

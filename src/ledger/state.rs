@@ -1,5 +1,6 @@
 //! What the journal's two threads and the requests share: slots, the written end of the journal, and what fails.
 
+use super::passed::Passed;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -33,6 +34,8 @@ pub(super) struct Written {
 pub(super) struct Tail {
     /// Oldest first; the last is being written.
     pub(super) segments: VecDeque<Written>,
+    /// What was written last, for whoever comes soon enough.
+    pub(super) passed: Passed,
     /// True: the writer has stopped.
     pub(super) stopped: bool,
 }

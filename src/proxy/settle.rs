@@ -340,7 +340,7 @@ pub(super) fn progress(exchange: &mut Exchange) {
     if !due {
         return;
     }
-    let first = !std::mem::replace(&mut checkpoint.taken, true);
+    checkpoint.taken = true;
     checkpoint.at = Instant::now();
     checkpoint.delivered_bytes = delivered_bytes;
     let mut metered = answer.scanner.metered().unwrap_or_default();
@@ -361,8 +361,6 @@ pub(super) fn progress(exchange: &mut Exchange) {
         attempts: count,
         ttft_ms: answer.first_token.map(milliseconds),
     });
-    if first {
-        // Before the first byte goes out.
-        hold.flush();
-    }
+    // Before the bytes that it counts go out.
+    hold.flush();
 }

@@ -131,6 +131,32 @@ fn a_store_that_is_gone_for_a_while_misses_nothing() {
     place.assert_clean();
 }
 
+/// More than the applier is passed in memory: it has to read files, and then finds what was passed later.
+#[test]
+fn a_store_that_is_far_behind_misses_nothing() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let aside = place.folder.path().join("aside.db");
+    let settle = |count: usize| {
+        for _ in 0..count {
+            let hold = running.try_hold(0).unwrap();
+            let told = record(&hold, 1);
+            drop(hold.settle(told));
+        }
+    };
+    for round in 1..=3 {
+        std::fs::rename(place.database(), &aside).unwrap();
+        settle(10_000);
+        until(|| running.ledger.lag().queued_records == 0);
+        std::fs::rename(&aside, place.database()).unwrap();
+        settle(10);
+        running.settle_down();
+        assert_eq!(running.rows().len(), 10_010 * round);
+    }
+    assert!(running.ledger.shutdown(Duration::from_secs(30)));
+    assert_eq!(place.assert_clean().cost_nanos, 3 * 10_010);
+}
+
 #[test]
 fn a_store_that_stays_away_is_made_up_for_at_the_next_start() {
     let place = Place::with_key(None);
