@@ -8,6 +8,8 @@ mod tests;
 use super::shape::{Answer, DialectId};
 use http::{HeaderMap, Method};
 use path::Decoded;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 use tollgate_plugin_api::{Reject, RejectCode};
 
 /// How the request's body is written.
@@ -194,6 +196,27 @@ pub(super) fn model_name(resource: &str) -> &str {
 /// `INVALID_REQUEST`: a path that two servers could read differently (dot segments, backslashes, control characters, broken
 /// escapes), or a query that would hide from the gateway what it must bill.
 pub fn target(method: &Method, path: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Target, Reject> {
+    if method == Method::POST
+        && query.is_none()
+        && let Some(target) = USUAL.get(path)
+    {
+        refuse_field_mask(headers)?;
+        return Ok(target.clone());
+    }
+    read_target(method, path, query, headers)
+}
+
+/// The targets that most requests have, read once: `POST /v1/…` as it is documented, which means one operation whatever
+/// the fields say.
+static USUAL: LazyLock<HashMap<String, Target>> = LazyLock::new(|| {
+    let plain = ENDPOINTS.iter().filter(|row| row.post && row.dialect != Gemini);
+    let paths = plain.map(|row| format!("/v1/{}", row.path));
+    paths
+        .filter_map(|path| Some((path.clone(), read_target(&Method::POST, &path, None, &HeaderMap::new()).ok()?)))
+        .collect()
+});
+
+fn read_target(method: &Method, path: &str, query: Option<&str>, headers: &HeaderMap) -> Result<Target, Reject> {
     let decoded = path::decode(path)?;
     let post = method == Method::POST;
     let get = method == Method::GET || method == Method::HEAD;

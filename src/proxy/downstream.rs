@@ -24,12 +24,15 @@ pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
 /// A client that takes no bytes for this long counts as gone.
 pub(super) const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A clock that is seldom set again: a deadline that is pushed on is looked at when it has passed.
+pub(super) type Timer = Pin<Box<Sleep>>;
+
 /// The client, as the stages after admission see it.
 pub(super) struct Downstream<'s> {
     session: &'s mut ServerSession,
     held: Held,
     /// Set when something is first waited for.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
 }
 
 /// What has come of the answer and has not gone out.
@@ -83,6 +86,16 @@ impl<'s> Downstream<'s> {
     /// What an earlier attempt left is void.
     pub(super) fn begin_attempt(&mut self) {
         self.held = Held::default();
+    }
+
+    /// A clock that an earlier exchange made, instead of one of its own.
+    pub(super) fn use_timer(&mut self, timer: &mut Option<Timer>) {
+        self.timer = self.timer.take().or(timer.take());
+    }
+
+    /// The clock, for a later exchange.
+    pub(super) fn take_timer(&mut self) -> Option<Timer> {
+        self.timer.take()
     }
 
     /// The head of the answer: goes out with the first bytes.

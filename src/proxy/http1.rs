@@ -2,6 +2,7 @@
 //! pieces as were read, chunks joined where they lie. Strict where an answer could be read in two ways.
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::{Error, ErrorType, OrErr, Result};
 use std::mem::MaybeUninit;
@@ -170,8 +171,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     }
 
     /// The connection, if another request may be sent on it.
-    pub(super) fn into_reusable(self) -> Option<S> {
-        (self.keeps && self.is_over() && self.buffer.is_empty()).then_some(self.stream)
+    pub(super) fn into_reusable(self) -> Option<Self> {
+        (self.keeps && self.is_over() && self.buffer.is_empty()).then_some(self)
+    }
+
+    /// On a connection on which nothing is under way: whether nothing came of it. If something did, an end above all, it
+    /// is of no use.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.stream.read(&mut [0]).now_or_never().is_none()
+    }
+
+    /// Gives the memory back that the last answer was read into.
+    pub(super) fn free_buffer(&mut self) {
+        self.buffer = BytesMut::new();
     }
 
     /// Closes the connection.

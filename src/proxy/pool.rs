@@ -1,14 +1,14 @@
 //! Idle HTTP/1.1 connections to upstreams. Pingora's own pool keeps a task for each of them, to notice when it is closed; here
 //! it is looked at when it is taken, and now and then.
 
+use super::downstream::Timer;
+use super::http1::Http1;
 use super::peer::POOLED_IDLE_MAX;
-use futures::FutureExt;
 use parking_lot::Mutex;
 use pingora::protocols::Stream;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
-use tokio::io::AsyncReadExt;
 
 /// Idle connections to one address of one account; more are closed.
 const IDLE_MAX: usize = 1024;
@@ -28,15 +28,20 @@ pub(super) struct Pool {
     parts: [Mutex<HashMap<Place, Vec<Idle>>>; PARTS],
 }
 
+/// A connection with what the next exchange on it need not make again.
+pub(super) struct Pooled {
+    pub(super) http1: Http1<Stream>,
+    pub(super) timer: Option<Timer>,
+}
+
 struct Idle {
-    stream: Stream,
+    pooled: Pooled,
     since: Instant,
 }
 
 impl Idle {
-    /// Nothing may come of a connection on which nothing was asked: if something does, an end above all, it is of no use.
     fn is_usable(&mut self) -> bool {
-        self.since.elapsed() < POOLED_IDLE_MAX && self.stream.read(&mut [0]).now_or_never().is_none()
+        self.since.elapsed() < POOLED_IDLE_MAX && self.pooled.http1.is_quiet()
     }
 }
 
@@ -46,18 +51,18 @@ impl Pool {
     }
 
     /// The connection that was used last.
-    pub(super) fn take(&self, place: Place) -> Option<Stream> {
+    pub(super) fn take(&self, place: Place) -> Option<Pooled> {
         loop {
             let mut idle = self.part(place).lock().get_mut(&place)?.pop()?;
             if idle.is_usable() {
-                return Some(idle.stream);
+                return Some(idle.pooled);
             }
         }
     }
 
     /// Keeps a connection.
-    pub(super) fn put(&self, place: Place, stream: Stream) {
-        let idle = Idle { stream, since: Instant::now() };
+    pub(super) fn put(&self, place: Place, pooled: Pooled) {
+        let idle = Idle { pooled, since: Instant::now() };
         let mut part = self.part(place).lock();
         let waiting = part.entry(place).or_default();
         if waiting.len() < IDLE_MAX {
@@ -65,12 +70,13 @@ impl Pool {
         }
     }
 
-    /// Closes what is of no use any more.
+    /// Closes what is of no use any more, and gives back the memory of what idles.
     pub(super) fn sweep(&self) {
         for part in &self.parts {
             let mut places = part.lock();
             places.retain(|_, waiting| {
                 waiting.retain_mut(Idle::is_usable);
+                waiting.iter_mut().for_each(|idle| idle.pooled.http1.free_buffer());
                 !waiting.is_empty()
             });
         }

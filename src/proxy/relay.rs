@@ -38,8 +38,10 @@ async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange) -> Re
         Ok(connected) => connected,
         Err(error) => return Err(failure::while_connecting(address, exchange, error)),
     };
+    downstream.use_timer(&mut conversation.timer);
     match converse(downstream, exchange, &mut conversation).await {
         Ok(End::Clean) => {
+            conversation.timer = downstream.take_timer();
             shared.connections.keep(conversation).await;
             Ok(())
         }

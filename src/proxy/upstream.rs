@@ -1,9 +1,9 @@
 //! The upstream's side of an attempt: a pooled connection, and one request and its answer on it, over HTTP/1.1 or HTTP/2.
 
-use super::downstream::within;
+use super::downstream::{Timer, within};
 use super::http1::{AnswerHead, Http1, RequestHead};
 use super::peer;
-use super::pool::{Place, Pool};
+use super::pool::{Place, Pool, Pooled};
 use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{Version, header};
@@ -48,17 +48,17 @@ impl Connections {
         timeout: Duration,
     ) -> Result<(Conversation, bool)> {
         let place = Place { account: upstream.group_key, address };
-        let begun = |wire| Conversation { wire, place, tls: upstream.tls, unsent: None, failed: None };
-        if let Some(stream) = self.pool.take(place) {
-            return Ok((begun(Wire::Http1(Http1::new(stream))), true));
+        let begun = |wire, timer| Conversation { wire, place, tls: upstream.tls, timer, unsent: None, failed: None };
+        if let Some(Pooled { http1, timer }) = self.pool.take(place) {
+            return Ok((begun(Wire::Http1(http1), timer), true));
         }
         let peer = Box::new(peer::peer(upstream, address, timeout));
         // Seldom, and large.
         let connecting = Box::pin(self.connector.get_http_session(&*peer));
         let (session, reused) = connecting.await.map_err(Error::into_up)?;
         match session {
-            HttpSession::H1(http1) => Ok((begun(Wire::Http1(Http1::new(http1.into_inner()))), reused)),
-            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2), peer)), reused)),
+            HttpSession::H1(http1) => Ok((begun(Wire::Http1(Http1::new(http1.into_inner())), None), reused)),
+            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2), peer), None), reused)),
             HttpSession::Custom(()) => Error::e_explain(ErrorType::InternalError, "no such protocol"),
         }
     }
@@ -68,8 +68,8 @@ impl Connections {
         match conversation.wire {
             Wire::Http1(http1) => {
                 let reusable = http1.into_reusable().filter(|_| conversation.unsent.is_none());
-                if let Some(stream) = reusable {
-                    self.pool.put(conversation.place, stream);
+                if let Some(http1) = reusable {
+                    self.pool.put(conversation.place, Pooled { http1, timer: conversation.timer });
                 }
             }
             Wire::Http2(http2, peer) => self.release(http2, &peer).await,
@@ -103,6 +103,8 @@ pub(super) struct Conversation {
     wire: Wire,
     place: Place,
     tls: bool,
+    /// The clock of whoever converses; it goes with the connection from one exchange to the next.
+    pub(super) timer: Option<Timer>,
     /// Why the request did not go out whole: an upstream may answer before it has read it all, and close.
     unsent: Option<Box<Error>>,
     /// Found behind bytes that were good.
