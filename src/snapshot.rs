@@ -170,6 +170,10 @@ pub struct Routing {
 pub struct PluginChain {
     /// Called on every request's head.
     pub request: Vec<Arc<dyn Plugin>>,
+    /// Called when it is known what a request is about to take.
+    pub admission: Vec<Arc<dyn Plugin>>,
+    /// Called before an upstream is tried.
+    pub upstream: Vec<Arc<dyn Plugin>>,
     /// Called on every answer's head.
     pub response: Vec<Arc<dyn Plugin>>,
     /// Called at the end.
@@ -184,6 +188,8 @@ impl PluginChain {
             let phases = plugin.phases();
             for (wanted, list) in [
                 (phases.request, &mut chain.request),
+                (phases.admission, &mut chain.admission),
+                (phases.upstream, &mut chain.upstream),
                 (phases.response, &mut chain.response),
                 (phases.logging, &mut chain.logging),
             ] {

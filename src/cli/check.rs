@@ -58,7 +58,7 @@ fn collect<T>(result: Result<T, Failure>, wrong: &mut Vec<String>) -> Result<Opt
 
 /// Everything that `serve` would build.
 fn cross_check(config: &Config, book: &PriceBook) -> Result<(), Failure> {
-    let ports = Ports { keys: Arc::new(Keys::new()), clock: Arc::new(SystemClock) };
+    let ports = Ports { keys: Arc::new(Keys::new()), clock: Arc::new(SystemClock), memory: Arc::default() };
     config::build(config, Arc::new(book.clone()), &ports, None).map(drop)?;
     Ok(())
 }

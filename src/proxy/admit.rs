@@ -7,6 +7,7 @@ use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
 use crate::dialect::{Answer, DialectId};
+use crate::estimate;
 use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
 use crate::snapshot::Route;
@@ -16,7 +17,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tollgate_plugin_api::{Flow, Key, KeyHandle, Reject, RejectCode, Reply, RequestHead};
+use tollgate_plugin_api::{Flow, Intent, Key, KeyHandle, Reject, RejectCode, Reply, RequestHead};
 
 /// Where a request goes after `admit`.
 enum Admission {
@@ -167,6 +168,14 @@ fn admit_model(
     let route = find_route(exchange, &key, model, target.endpoint.dialect)?;
     check_priced(exchange, &key, &route)?;
     let held_nanos = if key.quota_nanos.is_some() { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
+    let mut leases = Vec::new();
+    {
+        let cost_nanos_max = || worst_case_nanos(exchange, &target, &facts, &route);
+        let intent = intent(&key, &facts, &cost_nanos_max);
+        for plugin in &exchange.snapshot.plugins.admission {
+            leases.extend(plugin.admission_filter(&intent)?);
+        }
+    }
     let opening = Opening {
         request_id: exchange.request_id,
         started_at_ms: exchange.started_at_ms,
@@ -193,6 +202,7 @@ fn admit_model(
         body,
         prompt,
         hold: Some(hold),
+        leases,
         limited: key.quota_nanos.is_some(),
     })
 }
@@ -244,8 +254,18 @@ fn check_priced(exchange: &Exchange, key: &Key, route: &Route) -> Result<(), Rej
     Ok(())
 }
 
+/// What plugins are told that a request is about to take.
+pub(super) fn intent<'a>(key: &'a Key, facts: &RequestFacts, cost_nanos_max: &'a dyn Fn() -> i64) -> Intent<'a> {
+    Intent {
+        key,
+        input_tokens: estimate::by_length(facts.prompt_text_bytes),
+        output_tokens: facts.output_tokens_max.unwrap_or(0).saturating_mul(facts.choices),
+        cost_nanos_max,
+    }
+}
+
 /// What this request can cost at most: its prompt's upper bound and its output limit at the dearest candidate's prices.
-fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &RequestFacts, route: &Route) -> i64 {
+pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &RequestFacts, route: &Route) -> i64 {
     if !target.endpoint.answer.uses_tokens() {
         return 0;
     }

@@ -18,7 +18,7 @@ use http::HeaderValue;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tollgate_plugin_api::{Metered, Reject, RejectCode};
+use tollgate_plugin_api::{Lease, Metered, Reject, RejectCode};
 use uuid::Uuid;
 
 /// What the stages know of one request; made when its head has been read.
@@ -66,6 +66,8 @@ pub(super) struct Admitted {
     /// What an estimate of the prompt is made from.
     pub(super) prompt: Prompt,
     pub(super) hold: Option<Hold>,
+    /// What it takes of limits, until it is settled.
+    pub(super) leases: Vec<Lease>,
     /// The key has a quota.
     pub(super) limited: bool,
 }
@@ -113,11 +115,20 @@ pub(super) struct Attempts {
     pub(super) count: u32,
     pub(super) tried: Tried,
     /// Chosen ahead, when an answer had to be judged by whether there is another candidate.
-    pub(super) next: Option<Pick>,
+    pub(super) next: Option<Chosen>,
+    /// Why a candidate could not be used that would have been tried.
+    pub(super) refused: Option<Reject>,
     /// A pooled connection turned out dead once; that attempt was not counted.
     pub(super) stale_connection: bool,
     /// The last attempt that ended without an HTTP answer ended by a time-out.
     pub(super) timed_out: bool,
+}
+
+/// A candidate that is about to be tried.
+pub(super) struct Chosen {
+    pub(super) pick: Pick,
+    /// What the attempt takes of the upstream's limits.
+    pub(super) leases: Vec<Lease>,
 }
 
 /// One attempt at one upstream.
@@ -126,6 +137,7 @@ pub(super) struct Attempt {
     pub(super) upstream: Arc<Upstream>,
     pub(super) upstream_model: Arc<str>,
     pub(super) price: Option<Arc<Price>>,
+    pub(super) leases: Vec<Lease>,
     /// What goes upstream.
     pub(super) body: Bytes,
     /// We asked for the usage chunk, not the client: it is taken out again.
@@ -232,6 +244,9 @@ impl Exchange {
     pub(super) fn upstream_refusal(&self) -> Reject {
         if self.attempts.timed_out {
             return RejectCode::UpstreamTimeout.into();
+        }
+        if let Some(refused) = self.attempts.refused.clone().filter(|_| self.attempts.count == 0) {
+            return refused;
         }
         let wait_ms = self.admitted.as_ref().map_or(0, |admitted| admitted.route.plan.retry_after_ms(now_ms()));
         Reject::new(RejectCode::UpstreamUnavailable).retry_after_s(wait_ms.div_ceil(1000).max(1))

@@ -2,7 +2,7 @@
 //! last step of every exchange.
 
 use super::downstream::UPSTREAM_SILENT;
-use super::exchange::Exchange;
+use super::exchange::{Chosen, Exchange};
 use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
@@ -57,7 +57,8 @@ pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reu
 /// The same candidate once more, as if the attempt had not been.
 fn again(exchange: &mut Exchange) {
     exchange.attempts.count -= 1;
-    exchange.attempts.next = exchange.attempt.take().map(|attempt| attempt.pick);
+    exchange.attempts.next =
+        exchange.attempt.take().map(|attempt| Chosen { pick: attempt.pick, leases: attempt.leases });
 }
 
 fn is_stale(error: &Error) -> bool {

@@ -153,6 +153,9 @@ fn pass_on(
         headers.insert(UPSTREAM, attempt.upstream.name_header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.count));
     }
+    for lease in exchange.admitted.iter().flat_map(|admitted| &admitted.leases) {
+        lease.allowances.write(&mut headers);
+    }
     if request.version == Version::HTTP_10 {
         // It knows no chunks: there the end of the connection ends the body (RFC 9112, 6.1).
         headers.remove(header::TRANSFER_ENCODING);

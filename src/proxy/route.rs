@@ -1,27 +1,29 @@
 //! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
-use super::exchange::{Attempt, Exchange, now_ms};
+use super::admit;
+use super::exchange::{Attempt, Chosen, Exchange, now_ms};
 use super::peer;
 use crate::balance::{Failure, Pick};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
 use crate::snapshot::Upstream;
 use bytes::Bytes;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorType};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tollgate_plugin_api::{Amounts, KeyHandle, Lease, Reject};
 
 /// Chooses the next candidate and its address. A candidate whose name does not resolve counts as a failed attempt, and
 /// the next one is tried at once.
-pub(super) async fn route(exchange: &mut Exchange) -> Result<(Arc<Upstream>, SocketAddr)> {
+pub(super) async fn route(exchange: &mut Exchange) -> pingora::Result<(Arc<Upstream>, SocketAddr)> {
     if exchange.settled {
         return Error::e_explain(ErrorType::InternalError, "the exchange is settled");
     }
     loop {
-        let Some(pick) = next_pick(exchange) else {
+        let Some(chosen) = next_pick(exchange) else {
             return Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is available");
         };
-        begin(exchange, pick);
+        begin(exchange, chosen);
         let Some(attempt) = &exchange.attempt else { continue };
         let upstream = attempt.upstream.clone();
         match peer::address(&upstream, exchange.snapshot.routing.connect_timeout).await {
@@ -37,19 +39,51 @@ pub(super) async fn route(exchange: &mut Exchange) -> Result<(Arc<Upstream>, Soc
 }
 
 /// The candidate for the next attempt, if attempts are left and one is available.
-fn next_pick(exchange: &mut Exchange) -> Option<Pick> {
+fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
     if exchange.attempts.count >= exchange.snapshot.routing.attempts_max {
         return None;
     }
     exchange.attempts.next.take().or_else(|| pick(exchange))
 }
 
-fn pick(exchange: &mut Exchange) -> Option<Pick> {
-    let admitted = exchange.admitted.as_ref()?;
+fn pick(exchange: &mut Exchange) -> Option<Chosen> {
     let strategy = exchange.snapshot.strategy;
-    let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random())?;
-    exchange.attempts.tried.insert(&pick);
-    Some(pick)
+    loop {
+        let admitted = exchange.admitted.as_ref()?;
+        let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random())?;
+        exchange.attempts.tried.insert(&pick);
+        match lease(exchange, &pick) {
+            Ok(leases) => return Some(Chosen { pick, leases }),
+            Err(refused) => {
+                release(exchange, &pick);
+                exchange.attempts.refused = Some(refused);
+            }
+        }
+    }
+}
+
+/// What the attempt takes of the upstream's limits.
+fn lease(exchange: &Exchange, pick: &Pick) -> Result<Vec<Lease>, Reject> {
+    let mut leases = Vec::new();
+    let plugins = &exchange.snapshot.plugins.upstream;
+    let (false, Some(admitted)) = (plugins.is_empty(), &exchange.admitted) else { return Ok(leases) };
+    let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(leases) };
+    let upstream = &exchange.snapshot.upstreams[candidate.upstream as usize];
+    let key = admitted.key.key();
+    let cost_nanos_max = || admit::worst_case_nanos(exchange, &admitted.target, &admitted.facts, &admitted.route);
+    let intent = admit::intent(&key, &admitted.facts, &cost_nanos_max);
+    for plugin in plugins {
+        leases.extend(plugin.upstream_filter(&upstream.name, &intent)?);
+    }
+    Ok(leases)
+}
+
+/// Gives back the place of a candidate that was not tried.
+fn release(exchange: &Exchange, pick: &Pick) {
+    let Some(admitted) = &exchange.admitted else { return };
+    if let Some(candidate) = admitted.route.plan.candidate(pick) {
+        candidate.breaker.release(pick.permit, now_ms());
+    }
 }
 
 /// Whether there is another candidate; if so it is kept for the next attempt. Asked when an answer that failed is to be
@@ -64,8 +98,12 @@ pub(super) fn has_next(exchange: &mut Exchange) -> bool {
     exchange.attempts.next.is_some()
 }
 
-fn begin(exchange: &mut Exchange, pick: Pick) {
+fn begin(exchange: &mut Exchange, Chosen { pick, leases }: Chosen) {
     exchange.attempts.count += 1;
+    if let Some(before) = &mut exchange.attempt {
+        // It was sent, and nothing came of it.
+        before.leases.iter_mut().for_each(|lease| lease.used(Amounts { requests: 1, ..Amounts::default() }));
+    }
     let Some(admitted) = exchange.admitted.as_mut() else { return };
     if let Some(hold) = admitted.hold.as_mut() {
         hold.sent();
@@ -89,6 +127,7 @@ fn begin(exchange: &mut Exchange, pick: Pick) {
         upstream_model: candidate.upstream_model.clone(),
         price: admitted.route.price(&pick),
         pick,
+        leases,
         upstream,
         body,
         takes_out_usage_chunk: asks_for_usage,
@@ -147,8 +186,7 @@ pub(super) fn judge_nothing(exchange: &mut Exchange) {
 
 /// Gives back the place of a candidate that was chosen ahead and never tried.
 pub(super) fn drop_next(exchange: &mut Exchange) {
-    let (Some(pick), Some(admitted)) = (exchange.attempts.next.take(), &exchange.admitted) else { return };
-    if let Some(candidate) = admitted.route.plan.candidate(&pick) {
-        candidate.breaker.release(pick.permit, now_ms());
+    if let Some(chosen) = exchange.attempts.next.take() {
+        release(exchange, &chosen.pick);
     }
 }

@@ -15,7 +15,7 @@ use futures::FutureExt;
 use pingora::{Error, ErrorType};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tollgate_plugin_api::{Metered, RejectCode, UsageSource};
+use tollgate_plugin_api::{Amounts, Lease, Metered, RejectCode, UsageSource};
 
 /// The journal did not take the record that the first byte waits for.
 pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
@@ -51,6 +51,7 @@ struct Settlement {
     /// The key has a quota.
     limited: bool,
     bill: Option<Arc<OnceLock<Bill>>>,
+    leases: Vec<Lease>,
     record: LedgerRecord,
     /// What the scanner found; completed by an estimate.
     metered: Metered,
@@ -200,6 +201,10 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     record.attempts = exchange.attempts.count;
     record.duration_ms = duration_ms;
     record.ttft_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
+    let mut leases = std::mem::take(&mut admitted.leases);
+    if let Some(attempt) = exchange.attempt.as_mut() {
+        leases.append(&mut attempt.leases);
+    }
     let attempt = exchange.attempt.as_ref();
     if let Some(attempt) = attempt {
         record.upstream = attempt.upstream.name.clone();
@@ -209,6 +214,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
         hold,
         limited: admitted.limited,
         bill: exchange.bill.clone(),
+        leases,
         record,
         metered: Metered { disbelieved, ..metered },
         estimate,
@@ -285,6 +291,16 @@ impl Settlement {
         let cost = self.snapshot.prices.cost(self.price.as_deref(), &self.metered, self.record.started_at_ms);
         self.record.cost_nanos = if billed { cost.nanos } else { 0 };
         self.record.price_missing = self.price.is_none() || cost.missing;
+        let usage = &self.metered.usage;
+        let used = Amounts {
+            requests: 1,
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cost_nanos: u64::try_from(self.record.cost_nanos).unwrap_or(0),
+        };
+        self.leases.iter_mut().for_each(|lease| lease.used(used));
+        // Before the last bytes go out: whoever has the answer finds what is left.
+        self.leases.clear();
         self.record.metered = self.metered;
         if let Some(upstream) = &self.upstream {
             let record = &self.record;

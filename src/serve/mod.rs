@@ -129,7 +129,7 @@ fn open(config: &Config, origin: &Origin) -> Result<Parts, String> {
     let durability = config.ledger.durability;
     let options = LedgerOptions { durability, ..LedgerOptions::new(&config.ledger.journal_dir) };
     let ledger = Ledger::open(options, store.clone(), keys.clone()).map_err(|error| error.to_string())?;
-    let ports = Ports { keys: keys.clone(), clock: Arc::new(SystemClock) };
+    let ports = Ports { keys: keys.clone(), clock: Arc::new(SystemClock), memory: Arc::default() };
     let prices = load_prices(config, origin.default_prices)?;
     let snapshot = config::build(config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
     let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);

@@ -11,6 +11,7 @@ mod clients;
 mod join;
 mod kill;
 mod leaks;
+mod limits;
 mod parallel;
 mod plan;
 mod provider;

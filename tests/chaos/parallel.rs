@@ -14,23 +14,25 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 /// Tokens of every answer, which are as many as it allows.
-const TOKENS: u64 = 40;
+pub(crate) const TOKENS: u64 = 40;
 /// A number with the same count of digits as every other: the prompts are of one length.
 const FIRST: u64 = 100_000;
 
-struct Stage {
-    provider: Provider,
-    gateway: Gateway,
+const QUOTA: (u16, &str) = (402, "QUOTA_INSUFFICIENT");
+
+pub(crate) struct Stage {
+    pub(crate) provider: Provider,
+    pub(crate) gateway: Gateway,
     next: u64,
     /// What is held for one request.
-    held_nanos: u64,
+    pub(crate) held_nanos: u64,
     /// The request that showed it.
     measured: Option<Seen>,
 }
 
 impl Stage {
     /// A gateway that is not started yet, and what one request holds on it.
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let provider = Provider::start(true).await;
         let gateway = Gateway::prepare(&Setup::new(Wire::upstreams("u", provider.address, "")).prices(PRICES));
         let mut stage = Self { provider, gateway, next: FIRST, held_nanos: 0, measured: None };
@@ -44,7 +46,7 @@ impl Stage {
         stage
     }
 
-    fn plan(&mut self) -> Plan {
+    pub(crate) fn plan(&mut self) -> Plan {
         self.next += 1;
         Plan::chat(self.next, TOKENS)
     }
@@ -60,7 +62,7 @@ impl Stage {
     }
 
     /// Sends one request with each of these credentials, all at the same moment.
-    async fn storm(&mut self, credentials: impl Iterator<Item = String>) -> JoinSet<(String, Answer)> {
+    pub(crate) async fn storm(&mut self, credentials: impl Iterator<Item = String>) -> JoinSet<(String, Answer)> {
         let requests: Vec<_> = credentials.map(|key| (self.plan().request(&key), key)).collect();
         let barrier = Arc::new(Barrier::new(requests.len()));
         let mut storm = JoinSet::new();
@@ -77,19 +79,24 @@ impl Stage {
 
     /// Waits for everybody who is refused, while the others are kept waiting by the provider; how many were refused of
     /// each credential.
-    async fn refusals(&self, storm: &mut JoinSet<(String, Answer)>, count: usize) -> Vec<String> {
+    pub(crate) async fn refusals(
+        &self,
+        storm: &mut JoinSet<(String, Answer)>,
+        count: usize,
+        (status, code): (u16, &str),
+    ) -> Vec<String> {
         let mut refused = Vec::with_capacity(count);
         while refused.len() < count {
             let next = tokio::time::timeout(PATIENCE, storm.join_next()).await;
             let (key, answer) = next.expect("a refusal in time").expect("somebody waits").expect("no client panics");
-            assert_eq!((answer.status, &*answer.error_code()), (402, "QUOTA_INSUFFICIENT"), "{}", answer.text());
+            assert_eq!((answer.status, &*answer.error_code()), (status, code), "{}", answer.text());
             refused.push(key);
         }
         refused
     }
 
     /// Waits until so many requests are at the provider, and asserts that nobody else is.
-    async fn in_flight(&self, before: usize, count: usize) {
+    pub(crate) async fn in_flight(&self, before: usize, count: usize) {
         let started = Instant::now();
         while self.provider.arrived() < before + count {
             assert!(started.elapsed() < PATIENCE, "{} of {count} arrived", self.provider.arrived() - before);
@@ -120,7 +127,7 @@ async fn of_a_thousand_requests_at_once_as_many_are_admitted_as_there_is_room_fo
         stage.provider.set_open(false);
         let before = stage.provider.arrived();
         let mut storm = stage.storm(std::iter::repeat_n(key.key.clone(), REQUESTS)).await;
-        stage.refusals(&mut storm, REQUESTS - room).await;
+        stage.refusals(&mut storm, REQUESTS - room, QUOTA).await;
         stage.in_flight(before, room).await;
         stage.provider.set_open(true);
         while let Some(done) = storm.join_next().await {
@@ -151,7 +158,7 @@ async fn fifty_keys_do_not_get_into_each_others_way() {
     let credentials: Vec<_> = (0..EACH).flat_map(|_| keys.iter().map(|key| key.key.clone())).collect();
     let admitted: u64 = (0..KEYS).map(room).sum();
     let mut storm = stage.storm(credentials.into_iter()).await;
-    let refused = stage.refusals(&mut storm, (KEYS * EACH - admitted) as usize).await;
+    let refused = stage.refusals(&mut storm, (KEYS * EACH - admitted) as usize, QUOTA).await;
     for (index, key) in (0..).zip(&keys) {
         let count = refused.iter().filter(|credential| **credential == key.key).count() as u64;
         assert_eq!(count, EACH - room(index), "refusals of {}", key.name);

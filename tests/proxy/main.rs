@@ -12,6 +12,7 @@ mod calls;
 mod endpoints;
 mod failover;
 mod headers;
+mod limits;
 mod live;
 mod money;
 mod operations;

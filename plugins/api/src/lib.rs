@@ -3,11 +3,15 @@
 //! phases and run in the order of the built-in list (`src/plugins.rs` of the gateway).
 
 mod key;
+mod lease;
+mod memory;
 mod plugin;
 mod reject;
 mod usage;
 
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
-pub use plugin::{Build, Flow, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
+pub use lease::{Allowance, Allowances, Amounts, LESSORS_MAX, Lease, Lessor, duration};
+pub use memory::Memory;
+pub use plugin::{Build, Flow, Intent, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
 pub use reject::{Reject, RejectCode, RejectRow};
 pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};

@@ -1,6 +1,6 @@
 //! The plugin trait and what its hooks are given.
 
-use crate::{Clock, KeyHandle, KeyRing, Metered, Reject};
+use crate::{Clock, Key, KeyHandle, KeyRing, Lease, Memory, Metered, Reject};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,6 +41,18 @@ pub struct RequestHead<'a> {
     pub key: Option<Arc<dyn KeyHandle>>,
 }
 
+/// What a request is about to take: known when its body has been read.
+pub struct Intent<'a> {
+    /// Who calls.
+    pub key: &'a Key,
+    /// The prompt's tokens, estimated by its length.
+    pub input_tokens: u64,
+    /// The most tokens that the client asks for; 0: it does not say.
+    pub output_tokens: u64,
+    /// The most that it can cost, in nano-USD.
+    pub cost_nanos_max: &'a dyn Fn() -> i64,
+}
+
 /// How an exchange ended, for plugins that log or count.
 pub struct Summary<'a> {
     /// Our id of the request.
@@ -60,6 +72,10 @@ pub struct Summary<'a> {
 pub struct Phases {
     /// [`Plugin::request_filter`].
     pub request: bool,
+    /// [`Plugin::admission_filter`].
+    pub admission: bool,
+    /// [`Plugin::upstream_filter`].
+    pub upstream: bool,
     /// [`Plugin::response_filter`].
     pub response: bool,
     /// [`Plugin::logging`].
@@ -83,6 +99,23 @@ pub trait Plugin: Send + Sync {
         Ok(Flow::Continue)
     }
 
+    /// Runs at the end of `admit`, when it is known what the request is about to take, before anything is held for it. What
+    /// is returned lives until the request's end.
+    ///
+    /// # Errors
+    /// A [`Reject`] refuses the request in the caller's dialect.
+    fn admission_filter(&self, _intent: &Intent<'_>) -> Result<Option<Lease>, Reject> {
+        Ok(None)
+    }
+
+    /// Runs in `route`, before an upstream is tried. What is returned lives as long as the attempt.
+    ///
+    /// # Errors
+    /// This upstream cannot be used now: another one is. If there is none, the [`Reject`] is the answer.
+    fn upstream_filter(&self, _upstream: &str, _intent: &Intent<'_>) -> Result<Option<Lease>, Reject> {
+        Ok(None)
+    }
+
     /// Runs on the head of every answer, our own included, before it goes to the client.
     fn response_filter(&self, _request_headers: &HeaderMap, _status: StatusCode, _headers: &mut HeaderMap) {}
 
@@ -97,6 +130,8 @@ pub struct Ports {
     pub keys: Arc<dyn KeyRing>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// What a plugin keeps over reloads.
+    pub memory: Arc<Memory>,
 }
 
 /// Makes a plugin from its `[plugins.NAME]` table. The error says which key is wrong, and what was expected.

@@ -18,7 +18,7 @@ impl Clock for Nothing {
 }
 
 fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
-    build(table.parse().unwrap(), &Ports { keys: Arc::new(Nothing), clock: Arc::new(Nothing) })
+    build(table.parse().unwrap(), &Ports { keys: Arc::new(Nothing), clock: Arc::new(Nothing), memory: Arc::default() })
 }
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -1,0 +1,157 @@
+//! Leases: what a request takes of a limit while it runs, and gives back or makes good when its real size is known.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// What a request is, in the units of limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Requests: 1 for one that was sent towards an upstream.
+    pub requests: u64,
+    /// Prompt-side tokens.
+    pub input_tokens: u64,
+    /// Generated tokens.
+    pub output_tokens: u64,
+    /// Cost in nano-USD.
+    pub cost_nanos: u64,
+}
+
+/// Something that has limits: a key, a user, an upstream.
+pub trait Lessor: Send + Sync {
+    /// A lease has ended that was given at `at_ms`: it stood for `taken`, and `used` is what came of it.
+    fn end(&self, at_ms: i64, taken: &Amounts, used: &Amounts);
+}
+
+/// One limit as the caller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// What is allowed in a window.
+    pub limit: u64,
+    /// What is left of it.
+    pub remaining: u64,
+    /// Milliseconds until all of it is there again.
+    pub reset_ms: u64,
+}
+
+/// The allowances that an answer tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowances {
+    /// In requests.
+    pub requests: Option<Allowance>,
+    /// In tokens.
+    pub tokens: Option<Allowance>,
+}
+
+impl Allowances {
+    /// Puts them into a head, named and written as OpenAI does (platform.openai.com/docs/guides/rate-limits).
+    pub fn write(&self, headers: &mut HeaderMap) {
+        const NAMES: [[HeaderName; 3]; 2] = [
+            [
+                HeaderName::from_static("x-ratelimit-limit-requests"),
+                HeaderName::from_static("x-ratelimit-remaining-requests"),
+                HeaderName::from_static("x-ratelimit-reset-requests"),
+            ],
+            [
+                HeaderName::from_static("x-ratelimit-limit-tokens"),
+                HeaderName::from_static("x-ratelimit-remaining-tokens"),
+                HeaderName::from_static("x-ratelimit-reset-tokens"),
+            ],
+        ];
+        // What an upstream says of its own limits would be mistaken for ours.
+        if self.requests.is_some() || self.tokens.is_some() {
+            NAMES.iter().flatten().for_each(|name| drop(headers.remove(name)));
+        }
+        for ([limit, remaining, reset], allowance) in NAMES.into_iter().zip([self.requests, self.tokens]) {
+            let Some(allowance) = allowance else { continue };
+            headers.insert(limit, HeaderValue::from(allowance.limit));
+            headers.insert(remaining, HeaderValue::from(allowance.remaining));
+            if let Ok(text) = HeaderValue::from_str(&duration(allowance.reset_ms)) {
+                headers.insert(reset, text);
+            }
+        }
+    }
+}
+
+/// As OpenAI writes one: `20ms`, `1s`, `6m0s`, `1h30m0s`.
+pub fn duration(ms: u64) -> String {
+    let (seconds, rest_ms) = (ms / 1000, ms % 1000);
+    if seconds == 0 {
+        return format!("{rest_ms}ms");
+    }
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    if hours > 0 {
+        let _ = write!(text, "{hours}h");
+    }
+    if hours > 0 || minutes > 0 {
+        let _ = write!(text, "{minutes}m");
+    }
+    let _ = if rest_ms == 0 { write!(text, "{seconds}s") } else { write!(text, "{seconds}.{rest_ms:03}s") };
+    text
+}
+
+/// The most that one lease is of: a key and its user, or an upstream.
+pub const LESSORS_MAX: usize = 2;
+
+/// What one request takes. It ends when it is dropped: with [`Lease::used`] said before, that much stays taken; else nothing.
+#[must_use = "dropping a lease ends it"]
+pub struct Lease {
+    lessors: [Option<Arc<dyn Lessor>>; LESSORS_MAX],
+    at_ms: i64,
+    taken: Amounts,
+    used: Amounts,
+    /// What the answer tells the caller.
+    pub allowances: Allowances,
+}
+
+impl Lease {
+    /// A lease that was given at `at_ms` (Unix milliseconds) by all of `lessors`.
+    pub fn new(
+        lessors: [Option<Arc<dyn Lessor>>; LESSORS_MAX],
+        at_ms: i64,
+        taken: Amounts,
+        allowances: Allowances,
+    ) -> Self {
+        Self { lessors, at_ms, taken, used: Amounts::default(), allowances }
+    }
+
+    /// What the request came to in the end.
+    pub fn used(&mut self, used: Amounts) {
+        self.used = used;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        for lessor in self.lessors.iter().flatten() {
+            lessor.end(self.at_ms, &self.taken, &self.used);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_openai_writes_them() {
+        let written = [0, 20, 999, 1000, 1500, 60_000, 360_000, 5_400_000, 3_600_001].map(duration);
+        assert_eq!(written, ["0ms", "20ms", "999ms", "1s", "1.500s", "1m0s", "6m0s", "1h30m0s", "1h0m0.001s"]);
+    }
+
+    #[test]
+    fn ours_take_the_place_of_the_upstreams() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ratelimit-limit-tokens", HeaderValue::from(9));
+        Allowances::default().write(&mut headers);
+        assert_eq!(headers.len(), 1, "nothing to say");
+        let requests = Some(Allowance { limit: 5, remaining: 4, reset_ms: 1000 });
+        Allowances { requests, tokens: None }.write(&mut headers);
+        assert_eq!(headers["x-ratelimit-limit-requests"], "5");
+        assert_eq!(headers["x-ratelimit-remaining-requests"], "4");
+        assert_eq!(headers["x-ratelimit-reset-requests"], "1s");
+        assert!(!headers.contains_key("x-ratelimit-limit-tokens"));
+    }
+}

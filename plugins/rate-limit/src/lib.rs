@@ -1,0 +1,174 @@
+//! Limits on what keys, users and upstreams consume: requests, tokens, spend in a sliding window, and requests at once. Always
+//! in the chain, for keys that have limits of their own; further rules come from `[plugins.rate-limit]`.
+//!
+//! A request takes what it may come to when it is admitted, under the locks of its key and its user, so that no two requests
+//! take the same room; when its real usage is known, that takes the estimate's place.
+
+mod meter;
+mod rules;
+mod window;
+
+use async_trait::async_trait;
+use meter::{Full, Meter};
+use papaya::HashMap;
+use rules::{Limit, Per, Rule, Unit, own_limits};
+use std::sync::Arc;
+use tollgate_plugin_api::{
+    Allowance, Allowances, Amounts, Clock, Intent, Key, Lease, Lessor, Phases, Plugin, PluginRow, Ports, Reject,
+    RejectCode, duration,
+};
+
+/// The row for the list of built-in plugins.
+pub const PLUGIN: PluginRow = PluginRow { name: "rate-limit", always: true, build };
+
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
+    let rules = rules::read(table)?;
+    Ok(Arc::new(RateLimit { rules, meters: ports.memory.get(), clock: ports.clock.clone() }))
+}
+
+/// One meter for each key, user and upstream that has limits; there are no more than the operator made.
+#[derive(Default)]
+struct Meters {
+    keys: HashMap<i64, Arc<Meter>>,
+    users: HashMap<Arc<str>, Arc<Meter>>,
+    upstreams: HashMap<Arc<str>, Arc<Meter>>,
+}
+
+impl Meters {
+    fn key(&self, id: i64) -> Arc<Meter> {
+        self.keys.pin().get_or_insert_with(id, Arc::default).clone()
+    }
+}
+
+fn named(meters: &HashMap<Arc<str>, Arc<Meter>>, name: &str) -> Arc<Meter> {
+    let meters = meters.pin();
+    meters.get(name).unwrap_or_else(|| meters.get_or_insert_with(name.into(), Arc::default)).clone()
+}
+
+struct RateLimit {
+    rules: Arc<[Rule]>,
+    meters: Arc<Meters>,
+    clock: Arc<dyn Clock>,
+}
+
+impl RateLimit {
+    /// The configured limits for somebody.
+    fn limits<'a>(&'a self, per: Per, name: &'a str) -> impl Iterator<Item = Limit> + Clone + 'a {
+        self.rules.iter().filter(move |rule| rule.concerns(per, name)).map(|rule| rule.limit)
+    }
+
+    /// A key's limits: where it has one of its own, that takes the place of the configured one.
+    fn key_limits<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = Limit> + Clone + 'a {
+        let is_own =
+            |limit: &Limit| own_limits(key).any(|own| own.unit == limit.unit && own.window_ms == limit.window_ms);
+        self.limits(Per::Key, &key.name).filter(move |limit| !is_own(limit)).chain(own_limits(key))
+    }
+}
+
+/// What a request is taken for until its usage is known.
+fn asked(intent: &Intent<'_>, mut limits: impl Iterator<Item = Limit>) -> Amounts {
+    let spends = limits.any(|limit| limit.unit == Unit::SpendUsd);
+    Amounts {
+        requests: 1,
+        input_tokens: intent.input_tokens,
+        output_tokens: intent.output_tokens,
+        cost_nanos: if spends { u64::try_from((intent.cost_nanos_max)()).unwrap_or(0) } else { 0 },
+    }
+}
+
+#[async_trait]
+impl Plugin for RateLimit {
+    fn name(&self) -> &'static str {
+        PLUGIN.name
+    }
+
+    fn phases(&self) -> Phases {
+        let upstream = self.rules.iter().any(|rule| rule.per == Per::Upstream);
+        Phases { admission: true, upstream, ..Phases::default() }
+    }
+
+    fn admission_filter(&self, intent: &Intent<'_>) -> Result<Option<Lease>, Reject> {
+        let of_key = self.key_limits(intent.key);
+        let user = intent.key.user.as_deref();
+        let of_user = user.into_iter().flat_map(|user| self.limits(Per::User, user));
+        let key_meter = of_key.clone().next().map(|_| self.meters.key(intent.key.id));
+        let user_meter = user.filter(|_| of_user.clone().next().is_some()).map(|user| named(&self.meters.users, user));
+        if key_meter.is_none() && user_meter.is_none() {
+            return Ok(None);
+        }
+        let asked = asked(intent, of_key.clone().chain(of_user.clone()));
+        let now_ms = self.clock.now_ms();
+        let mut allowances = Allowances::default();
+        {
+            // Always in this order; both are held until both have been taken from.
+            let mut of_key_taken = key_meter.as_deref().map(Meter::lock);
+            let mut of_user_taken = user_meter.as_deref().map(Meter::lock);
+            if let Some(taken) = &mut of_key_taken {
+                taken.check(of_key.clone(), &asked, now_ms).map_err(|full| refusal(Per::Key, &full))?;
+            }
+            if let Some(taken) = &mut of_user_taken {
+                taken.check(of_user.clone(), &asked, now_ms).map_err(|full| refusal(Per::User, &full))?;
+                allowances = taken.take(of_user, &asked, now_ms);
+            }
+            if let Some(taken) = &mut of_key_taken {
+                allowances = tighter(taken.take(of_key, &asked, now_ms), allowances);
+            }
+        }
+        let lessor = |meter: Option<Arc<Meter>>| meter.map(|meter| meter as Arc<dyn Lessor>);
+        Ok(Some(Lease::new([lessor(key_meter), lessor(user_meter)], now_ms, asked, allowances)))
+    }
+
+    fn upstream_filter(&self, upstream: &str, intent: &Intent<'_>) -> Result<Option<Lease>, Reject> {
+        let limits = self.limits(Per::Upstream, upstream);
+        if limits.clone().next().is_none() {
+            return Ok(None);
+        }
+        let asked = asked(intent, limits.clone());
+        let now_ms = self.clock.now_ms();
+        let meter = named(&self.meters.upstreams, upstream);
+        {
+            let mut taken = meter.lock();
+            taken.check(limits.clone(), &asked, now_ms).map_err(|full| {
+                // What an upstream is allowed is no business of the caller's.
+                refusal(Per::Upstream, &Full { allowances: Allowances::default(), ..*full })
+            })?;
+            taken.take(limits, &asked, now_ms);
+        }
+        Ok(Some(Lease::new([Some(meter), None], now_ms, asked, Allowances::default())))
+    }
+}
+
+/// Of each the one of which less remains.
+fn tighter(one: Allowances, other: Allowances) -> Allowances {
+    let less = |one: Option<Allowance>, other: Option<Allowance>| match (one, other) {
+        (Some(one), Some(other)) => Some(if other.remaining < one.remaining { other } else { one }),
+        (one, other) => one.or(other),
+    };
+    Allowances { requests: less(one.requests, other.requests), tokens: less(one.tokens, other.tokens) }
+}
+
+/// The refusal, as the caller reads it.
+fn refusal(per: Per, full: &Full) -> Reject {
+    let Full { limit, used, asked, wait_ms, allowances } = *full;
+    // Whoever asks for more than there ever is may as well wait for a whole window.
+    let wait_ms = wait_ms.unwrap_or(if limit.unit == Unit::Concurrency { 1_000 } else { limit.window_ms });
+    let window = match limit.unit {
+        Unit::Concurrency => String::new(),
+        _ => format!(" in {}", duration(limit.window_ms)),
+    };
+    let told = |amount: u64| match limit.unit {
+        Unit::SpendUsd => format!("{}.{:09} USD", amount / 1_000_000_000, amount % 1_000_000_000),
+        _ => amount.to_string(),
+    };
+    let mut message = format!("Rate limit reached for {} of this {}{window}", limit.unit.name(), per.name());
+    if per != Per::Upstream {
+        message.push_str(&format!(": limit {}, used {}, requested {}", told(limit.max), told(used), told(asked)));
+    }
+    message.push_str(&format!(". Please try again in {}.", duration(wait_ms)));
+    let mut reject = Reject::new(RejectCode::RateLimitExceeded).message(message);
+    reject.retry_after_s = Some(wait_ms.div_ceil(1000).max(1));
+    let mut headers = http::HeaderMap::new();
+    allowances.write(&mut headers);
+    reject.headers = headers.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
+    reject
+}

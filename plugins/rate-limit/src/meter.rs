@@ -1,0 +1,139 @@
+//! What one key, user or upstream has taken lately, and whether there is room for more.
+
+use crate::rules::{Limit, Unit};
+use crate::window::Window;
+use parking_lot::{Mutex, MutexGuard};
+use tollgate_plugin_api::{Allowance, Allowances, Amounts, Lessor};
+
+/// Windows of one meter. Limits that are taken away leave theirs behind; the oldest give way.
+const WINDOWS_MAX: usize = 32;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Meter(Mutex<Taken>);
+
+/// What is taken.
+#[derive(Default)]
+pub(crate) struct Taken {
+    running: u64,
+    windows: Vec<Counted>,
+}
+
+struct Counted {
+    unit: Unit,
+    window_ms: u64,
+    /// What was taken before is not in it.
+    since_ms: i64,
+    window: Window,
+}
+
+/// There is no room for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full {
+    pub(crate) limit: Limit,
+    pub(crate) used: u64,
+    pub(crate) asked: u64,
+    /// Milliseconds until there is room; `None`: it is more than the limit by itself, or nobody knows.
+    pub(crate) wait_ms: Option<u64>,
+    pub(crate) allowances: Allowances,
+}
+
+impl Meter {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock()
+    }
+}
+
+impl Taken {
+    /// Whether a request of this size fits into all limits; takes nothing.
+    pub(crate) fn check(
+        &mut self,
+        limits: impl Iterator<Item = Limit> + Clone,
+        asked: &Amounts,
+        now_ms: i64,
+    ) -> Result<(), Box<Full>> {
+        for limit in limits.clone() {
+            let (used, asked) = match limit.unit {
+                Unit::Concurrency => (self.running, 1),
+                unit => (self.window(limit, now_ms).total(), unit.of(asked)),
+            };
+            if used.checked_add(asked).is_none_or(|sum| sum > limit.max) {
+                let over = used.saturating_add(asked).saturating_sub(limit.max);
+                let waits = limit.unit != Unit::Concurrency && asked <= limit.max;
+                let wait_ms = waits.then(|| self.window(limit, now_ms).until_gone(over, now_ms));
+                let allowances = self.allowances(limits, now_ms);
+                return Err(Box::new(Full { limit, used, asked, wait_ms, allowances }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what was found to fit.
+    pub(crate) fn take(
+        &mut self,
+        limits: impl Iterator<Item = Limit> + Clone,
+        asked: &Amounts,
+        now_ms: i64,
+    ) -> Allowances {
+        self.running += 1;
+        for limit in limits.clone().filter(|limit| limit.unit != Unit::Concurrency) {
+            self.window(limit, now_ms);
+        }
+        for counted in &mut self.windows {
+            counted.window.advance(now_ms);
+            counted.window.add(counted.unit.of(asked));
+        }
+        self.allowances(limits, now_ms)
+    }
+
+    /// The tightest limits in requests and in tokens.
+    fn allowances(&mut self, limits: impl Iterator<Item = Limit>, now_ms: i64) -> Allowances {
+        let mut allowances = Allowances::default();
+        for limit in limits {
+            let place = match limit.unit {
+                Unit::Requests => &mut allowances.requests,
+                Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => &mut allowances.tokens,
+                Unit::Concurrency | Unit::SpendUsd => continue,
+            };
+            let window = self.window(limit, now_ms);
+            let remaining = limit.max.saturating_sub(window.total());
+            if place.is_none_or(|other: Allowance| remaining < other.remaining) {
+                let reset_ms = window.until_gone(u64::MAX, now_ms);
+                *place = Some(Allowance { limit: limit.max, remaining, reset_ms });
+            }
+        }
+        allowances
+    }
+
+    /// The window that a limit is about; made when it is first asked for.
+    fn window(&mut self, limit: Limit, now_ms: i64) -> &mut Window {
+        let is = |counted: &Counted| counted.unit == limit.unit && counted.window_ms == limit.window_ms;
+        let at = self.windows.iter().position(is).unwrap_or_else(|| {
+            if self.windows.len() >= WINDOWS_MAX {
+                self.windows.remove(0);
+            }
+            let window = Window::new(limit.window_ms);
+            self.windows.push(Counted { unit: limit.unit, window_ms: limit.window_ms, since_ms: now_ms, window });
+            self.windows.len() - 1
+        });
+        let window = &mut self.windows[at].window;
+        window.advance(now_ms);
+        window
+    }
+}
+
+impl Lessor for Meter {
+    /// What came of a request takes the place of what was asked for. What it came to be above that counts from now.
+    fn end(&self, at_ms: i64, taken: &Amounts, used: &Amounts) {
+        let mut all = self.0.lock();
+        all.running = all.running.saturating_sub(1);
+        for counted in all.windows.iter_mut().filter(|counted| counted.since_ms <= at_ms) {
+            let (taken, used) = (counted.unit.of(taken), counted.unit.of(used));
+            if used < taken {
+                counted.window.give_back(at_ms, taken - used);
+            } else {
+                counted.window.add(used - taken);
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Rate limits, as one client after the other meets them.
+
+use crate::calls::{INPUT, OUTPUT, Wire, plain_chat, serving, serving_keys, stepped};
+use crate::support::client::Answer;
+use crate::support::gateway::Setup;
+use crate::support::provider::Provider;
+use std::time::{Duration, Instant};
+
+/// A window that no test outlasts.
+const HOUR: &str = "window_ms = 3600000";
+
+/// Asks until it is so.
+async fn eventually(what: &str, done: impl AsyncFn() -> bool) {
+    let started = Instant::now();
+    while !done().await {
+        assert!(started.elapsed() < crate::support::PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn chat() -> (Provider, Setup) {
+    let provider = Provider::start(|_, request| Wire::Chat.answer(crate::calls::wants_stream(request))).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
+    (provider, setup)
+}
+
+fn assert_refused(answer: &Answer) {
+    assert_eq!((answer.status, &*answer.error_code()), (429, "RATE_LIMIT_EXCEEDED"), "{}", answer.text());
+    assert_eq!(answer.field("x-tollgate-rejected-by"), Some("rate_limit"));
+    let seconds: u64 = answer.field("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
+    assert!(seconds >= 1);
+}
+
+fn number(answer: &Answer, field: &str) -> u64 {
+    answer.field(field).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{field} in {:?}", answer.fields))
+}
+
+#[tokio::test]
+async fn a_keys_limits_are_told_with_every_answer_and_refuse_in_the_callers_dialect() {
+    let (provider, setup) = chat().await;
+    let setup = setup.upstream(Wire::Messages.upstream("a", &provider).models("[\"claude\"]"));
+    let (gateway, [key, free]) = serving_keys(&setup, [("k", &["--rpm", "3"]), ("free", &[])]).await;
+    for left in [2, 1, 0] {
+        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(number(&answer, "x-ratelimit-limit-requests"), 3);
+        assert_eq!(number(&answer, "x-ratelimit-remaining-requests"), left);
+        assert!(answer.field("x-ratelimit-reset-requests").is_some_and(|text| text.ends_with('s')));
+        assert_eq!(answer.field("x-ratelimit-limit-tokens"), None, "there is no such limit");
+    }
+    let refused = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_refused(&refused);
+    assert_eq!(number(&refused, "x-ratelimit-remaining-requests"), 0);
+    assert!((1..=61).contains(&number(&refused, "retry-after")));
+    let refused = gateway.send(&Wire::Messages.request_for("claude", false).key(&key.key)).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.json()["type"], "error");
+    assert_eq!(refused.json()["error"]["type"], "rate_limit_error");
+    let answer = gateway.send(&plain_chat(false).key(&free.key)).await;
+    assert_eq!((answer.status, answer.field("x-ratelimit-limit-requests")), (200, None));
+    assert_eq!(gateway.wait_records(4).await.len(), 4, "what is refused has no record");
+    assert_eq!(gateway.metric("tollgate_rejected_total", &["RATE_LIMIT_EXCEEDED"]).await, 2.0);
+}
+
+#[tokio::test]
+async fn tokens_are_taken_by_estimate_and_corrected_by_what_was_used_in_streams_too() {
+    let (_provider, setup) = chat().await;
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--tpm", "1000"])]).await;
+    let taken = |answer: &Answer| 1_000 - number(answer, "x-ratelimit-remaining-tokens");
+    let mut before = 0;
+    for stream in [false, true, true] {
+        let answer = gateway.send(&plain_chat(stream).key(&key.key)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        // The limit of 100 tokens of output, and the prompt.
+        assert!((before + 100..before + 130).contains(&taken(&answer)), "{} after {before}", taken(&answer));
+        before += INPUT + OUTPUT;
+    }
+    // A request that is larger than the limit alone never passes.
+    let mut body = Wire::Chat.body("m", false);
+    body["max_tokens"] = serde_json::json!(5_000);
+    let request = crate::support::client::Request::post("/v1/chat/completions", &body);
+    assert_refused(&gateway.send(&request.key(&key.key)).await);
+}
+
+#[tokio::test]
+async fn places_come_back_when_a_stream_ends_or_its_client_leaves() {
+    for leaves in [false, true] {
+        let (answer, steps) = stepped(Wire::Chat.stream(&["a", "b"]));
+        let provider = Provider::always(answer).await;
+        let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
+        let (gateway, [key]) = serving_keys(&setup, [("k", &["--concurrency", "1"])]).await;
+        let request = Wire::Chat.request(true).key(&key.key);
+        steps.go(2);
+        let mut running = gateway.open(&request).await;
+        running.piece().await.expect("the first token");
+        assert_refused(&gateway.send(&request).await);
+        if leaves {
+            running.close();
+            steps.go_on();
+            eventually("the place of who left", async || gateway.send(&request).await.status == 200).await;
+        } else {
+            steps.go_on();
+            running.rest().await;
+            assert_eq!(gateway.send(&request).await.status, 200, "the place came back with the end of the stream");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rules_concern_whom_they_name_and_counts_outlive_a_reload() {
+    let (provider, setup) = chat().await;
+    let rules = |max: u64| {
+        let row = |per: &str, limit: &str, max: String, name: &str| {
+            format!("{{ per = \"{per}\", limit = \"{limit}\", max = {max}, names = [\"{name}\"], {HOUR} }}")
+        };
+        let rows = [
+            row("key", "requests", max.to_string(), "one"),
+            row("user", "output_tokens", "210".to_owned(), "ann"),
+            row("key", "spend_usd", "\"0.0005\"".to_owned(), "poor"),
+        ];
+        format!("[{}]", rows.join(", "))
+    };
+    let setup = setup.set("plugins.rate-limit.rules", &rules(2));
+    let keys: [(&str, &[&str]); 5] =
+        [("one", &[]), ("other", &[]), ("ann-1", &["--user", "ann"]), ("ann-2", &["--user", "ann"]), ("poor", &[])];
+    let (gateway, [one, other, ann_1, ann_2, poor]) = serving_keys(&setup, keys).await;
+    let status = async |key: &str| gateway.send(&plain_chat(false).key(key)).await.status;
+    assert_eq!([status(&one.key).await, status(&one.key).await, status(&one.key).await], [200, 200, 429]);
+    assert_eq!([status(&other.key).await, status(&other.key).await, status(&other.key).await], [200, 200, 200]);
+    // Each is taken for 100 tokens and comes to 5: of 210, there is room for a hundred until 110 are used.
+    for nth in 0..22 {
+        let key = if nth % 2 == 0 { &ann_1 } else { &ann_2 };
+        assert_eq!(status(&key.key).await, 200, "request {nth}");
+    }
+    let refused = gateway.send(&plain_chat(false).key(&ann_1.key)).await;
+    assert_eq!(refused.status, 200, "110 are used");
+    assert_refused(&gateway.send(&plain_chat(false).key(&ann_2.key)).await);
+    // 0.0005 USD; each holds more than 0.0002 and comes to 0.00002: 25 of them would be it, without what is held.
+    let mut passed = 0;
+    while status(&poor.key).await == 200 {
+        passed += 1;
+    }
+    assert!((5..15).contains(&passed), "{passed}");
+    let setup = setup.set("plugins.rate-limit.rules", &rules(3));
+    gateway.write("tollgate.toml", &setup.config(gateway.address, gateway.metrics_address));
+    eventually("the reload", async || gateway.metric("tollgate_reloads_total", &["ok"]).await >= 1.0).await;
+    assert_eq!([status(&one.key).await, status(&one.key).await], [200, 429], "two of three were used before");
+    drop(provider);
+}
+
+#[tokio::test]
+async fn an_upstream_at_its_limit_gives_way_to_the_next_and_is_no_failure() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let first = Wire::Chat.upstream("first", &provider);
+    let second = Wire::Chat.upstream("second", &provider).with("priority = 1");
+    let rules = format!(
+        "[{{ per = \"upstream\", limit = \"requests\", max = 2, names = [\"first\"], {HOUR} }}, \
+          {{ per = \"upstream\", limit = \"requests\", max = 1, names = [\"second\"], {HOUR} }}]"
+    );
+    let (gateway, key) = serving(&Setup::new([first, second]).set("plugins.rate-limit.rules", &rules)).await;
+    let mut upstreams = Vec::new();
+    for _ in 0..3 {
+        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("1")));
+        upstreams.push(answer.field("x-tollgate-upstream").expect("a name").to_owned());
+    }
+    assert_eq!(upstreams, ["first", "first", "second"]);
+    let refused = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_refused(&refused);
+    assert!(!refused.text().contains("limit 2"), "{}", refused.text());
+    assert_eq!(gateway.wait_records(3).await.len(), 3);
+    for upstream in ["first", "second"] {
+        assert_eq!(gateway.metric("tollgate_breaker_state", &[upstream]).await, 0.0);
+    }
+}
+
+#[test]
+fn a_rule_with_a_mistake_is_named() {
+    for (rules, said) in [
+        ("[{ per = \"team\", limit = \"requests\", max = 1 }]", "unknown variant `team`"),
+        ("[{ per = \"key\", limit = \"requests\", max = -1 }]", "rules[0].max: -1, expected a whole number"),
+        ("[{ per = \"key\", limit = \"spend_usd\", max = 1.5 }]", "rules[0].max: 1.5, expected USD as 5 or"),
+        ("[{ per = \"key\", limit = \"tokens\", max = 1, window_ms = 5 }]", "rules[0].window_ms: 5, expected 1000 to"),
+        ("[{ per = \"key\", limit = \"concurrency\", max = 1, window_ms = 5000 }]", "have no window"),
+    ] {
+        let gateway = crate::support::gateway::Gateway::prepare(&Setup::new([]).set("plugins.rate-limit.rules", rules));
+        let output = gateway.run(&["check"]);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("plugins.rate-limit") && stderr.contains(said), "{rules}: {stderr}");
+    }
+}
