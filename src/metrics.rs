@@ -16,12 +16,12 @@ const TOKEN_BUCKETS: [f64; 14] = [
     1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
     67108864.0,
 ];
-/// Seconds of a whole operation, from the same conventions.
-const OPERATION_BUCKETS: [f64; 14] =
-    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
-/// Seconds to the first token, from the same conventions.
-const FIRST_TOKEN_BUCKETS: [f64; 16] =
-    [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Seconds of a whole operation, from the same conventions, and on to the ten minutes that an answer may take.
+const OPERATION_BUCKETS: [f64; 17] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36];
+/// Seconds to the first token, from the same conventions, and on to the two minutes that one may be waited for.
+const FIRST_TOKEN_BUCKETS: [f64; 19] =
+    [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 120.0];
 /// Seconds for one output token, from the same conventions.
 const OUTPUT_TOKEN_BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
 
@@ -51,8 +51,11 @@ pub struct Metrics {
     pub holds: IntGauge,
     /// Records that wait for the journal.
     pub journal_pending_records: IntGauge,
-    /// Journal bytes that are not in the store yet.
+    /// Journal bytes, and records, that are not in the store yet.
     pub applier_lag_bytes: IntGauge,
+    pub(crate) applier_lag_records: IntGauge,
+    /// 1: what is journaled gets into the store.
+    pub(crate) store_healthy: IntGauge,
     /// 1: the journal takes records.
     pub journal_healthy: IntGauge,
     /// Breakers: 0 closed, 1 half open, 2 open.
@@ -190,6 +193,8 @@ impl Metrics {
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
             journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records to be journaled.")?,
             applier_lag_bytes: series.gauge("tollgate_applier_lag_bytes", "Journal bytes not yet in the store.")?,
+            applier_lag_records: series.gauge("tollgate_applier_lag_records", "Records not yet in the store.")?,
+            store_healthy: series.gauge("tollgate_store_healthy", "1: the store takes what the journal has.")?,
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
             breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,
             lines: RwLock::default(),

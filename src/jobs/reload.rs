@@ -3,7 +3,7 @@
 
 use crate::config::{self, Config};
 use crate::proxy::Shared;
-use crate::serve;
+use crate::serve::{self, LiveCertificate};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,6 +15,8 @@ pub struct Sources {
     pub config_file: Option<PathBuf>,
     /// Prices that stand in where the pricing file is missing.
     pub default_prices: &'static str,
+    /// The listeners' certificate, if they have one.
+    pub certificate: Option<Arc<LiveCertificate>>,
 }
 
 /// What tells one state of a file from another.
@@ -29,6 +31,10 @@ impl Stamp {
     }
 }
 
+fn certificate_stamps(config: &Config) -> Option<[Stamp; 2]> {
+    config.server.tls.as_ref().map(|tls| [Stamp::of(&tls.certificate), Stamp::of(&tls.key)])
+}
+
 /// Watches the files of one gateway.
 pub(super) struct Reload {
     config: Config,
@@ -37,22 +43,30 @@ pub(super) struct Reload {
     shared: Arc<Shared>,
     config_stamp: Option<Stamp>,
     prices_stamp: Stamp,
+    certificate_stamps: Option<[Stamp; 2]>,
 }
 
 impl Reload {
     pub(super) fn new(config: Config, sources: Sources, ports: Ports, shared: Arc<Shared>) -> Self {
         let config_stamp = sources.config_file.as_deref().map(Stamp::of);
         let prices_stamp = Stamp::of(&config.pricing.file);
-        Self { config, sources, ports, shared, config_stamp, prices_stamp }
+        let certificate_stamps = certificate_stamps(&config);
+        Self { config, sources, ports, shared, config_stamp, prices_stamp, certificate_stamps }
     }
 
     /// Reloads if a file changed, or if `asked`.
     pub(super) fn look(&mut self, asked: bool) {
         let config_stamp = self.sources.config_file.as_deref().map(Stamp::of);
         let prices_stamp = Stamp::of(&self.config.pricing.file);
-        if !asked && config_stamp == self.config_stamp && prices_stamp == self.prices_stamp {
+        let certificate_stamps = certificate_stamps(&self.config);
+        if !asked
+            && config_stamp == self.config_stamp
+            && prices_stamp == self.prices_stamp
+            && certificate_stamps == self.certificate_stamps
+        {
             return;
         }
+        self.certificate_stamps = certificate_stamps;
         self.config_stamp = config_stamp;
         self.prices_stamp = prices_stamp;
         match self.load() {
@@ -81,7 +95,12 @@ impl Reload {
         let before = self.shared.snapshot.load();
         let snapshot = config::build(&config, Arc::new(prices), &self.ports, Some(&before))
             .map_err(|errors| serve::listed(&errors))?;
+        // Of what may be refused, the last.
+        if let (Some(certificate), Some(tls)) = (&self.sources.certificate, &config.server.tls) {
+            certificate.reload(tls)?;
+        }
         self.shared.snapshot.store(Arc::new(snapshot));
+        self.certificate_stamps = certificate_stamps(&config);
         self.name_what_needs_a_restart(&config);
         self.prices_stamp = prices_stamp;
         self.config = config;
@@ -95,7 +114,7 @@ impl Reload {
             ("server.metrics_listen", old_server.metrics_listen != new_server.metrics_listen),
             ("server.threads", old_server.threads != new_server.threads),
             ("server.shutdown_ms", old_server.shutdown_ms != new_server.shutdown_ms),
-            ("server.tls", old_server.tls != new_server.tls),
+            ("server.tls", old_server.tls.is_some() != new_server.tls.is_some()),
             ("store", self.config.store != new.store),
             ("ledger", self.config.ledger != new.ledger),
         ] {

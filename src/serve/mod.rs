@@ -1,6 +1,9 @@
 //! Puts a gateway together from a configuration and runs it in a Pingora server until a signal ends it.
 
+mod certificate;
 mod shutdown;
+
+pub use certificate::LiveCertificate;
 
 use crate::admin::MetricsPage;
 use crate::config::{self, Config, StoreUrl};
@@ -66,14 +69,15 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> R
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, conf);
     server.bootstrap();
     let (shared, closing) = (parts.shared.clone(), parts.closing(origin.scratch_folder.clone()));
-    server.add_service(gateway_service(&config, &shared)?);
+    let certificate = config.server.tls.as_ref().map(LiveCertificate::load).transpose()?;
+    server.add_service(gateway_service(&config, &shared, certificate.as_ref())?);
     if let Some(address) = config.server.metrics_listen {
         let mut metrics = Service::new("metrics".into(), MetricsPage::app(shared.clone()));
         metrics.threads = Some(1);
         metrics.add_tcp(&address.to_string());
         server.add_service(metrics);
     }
-    let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices };
+    let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices, certificate };
     let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone());
     server.add_service(background_service("jobs", jobs));
     let limit = Duration::from_millis(config.server.shutdown_ms);
@@ -198,15 +202,19 @@ fn server_conf(config: &Config) -> ServerConf {
     }
 }
 
-fn gateway_service(config: &Config, shared: &Arc<Shared>) -> Result<Service<GatewayServer>, String> {
+fn gateway_service(
+    config: &Config,
+    shared: &Arc<Shared>,
+    certificate: Option<&Arc<LiveCertificate>>,
+) -> Result<Service<GatewayServer>, String> {
     let mut service = Service::new("gateway".into(), GatewayServer::new(Gateway::new(shared.clone())));
     for address in &config.server.listen {
         let buffer = L4BufferSettings::default().read(CLIENT_READ_BUFFER_BYTES);
         let mut listener = ListenerConfig::tcp(address.to_string()).l4_buffer(buffer);
-        if let Some(tls) = &config.server.tls {
-            let (certificate, key) = (tls.certificate.to_string_lossy(), tls.key.to_string_lossy());
-            let mut settings = TlsSettings::intermediate(&certificate, &key)
-                .map_err(|error| format!("server.tls: {}: {error}", tls.certificate.display()))?;
+        if let Some(certificate) = certificate {
+            // Where there is a resolver, Pingora reads no files.
+            let mut settings = TlsSettings::intermediate("", "").map_err(|error| format!("server.tls: {error}"))?;
+            settings.set_cert_resolver(certificate.clone());
             settings.enable_h2();
             listener = listener.tls(settings);
         }

@@ -49,6 +49,43 @@ async fn clients_speak_http1_or_http2_over_tls() {
     gateway.finish(&[&key]).await;
 }
 
+#[tokio::test]
+async fn a_new_certificate_is_shown_to_new_connections_and_a_bad_one_changes_nothing() {
+    let (answer, steps) = stepped(Wire::Chat.stream(&TOKENS));
+    let provider = Provider::always(answer).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
+        .set("server.tls.certificate", "\"served.pem\"")
+        .set("server.tls.key", "\"served-key.pem\"");
+    let mut gateway = Gateway::prepare(&setup);
+    let put = |gateway: &Gateway, served: &str, source: &str| {
+        gateway.write(served, &std::fs::read_to_string(tls::file(source)).expect("a file"));
+    };
+    put(&gateway, "served.pem", "certificate.pem");
+    put(&gateway, "served-key.pem", "key.pem");
+    let key = gateway.key("tester", &[]).await;
+    gateway.serve_tls().await;
+    assert!(tls::shown(gateway.address, "certificate.pem").await);
+    steps.go(2);
+    let (stream, _) = tls::connect(gateway.address, &["http/1.1"]).await;
+    let mut running = Client::over(stream).open(&Wire::Chat.request(true).key(&key.key)).await;
+    running.piece().await.expect("the first token");
+    // A key that is not the certificate's.
+    put(&gateway, "served.pem", "second.pem");
+    let reloads = async |result: &str| gateway.metric("tollgate_reloads_total", &[result]).await;
+    while reloads("refused").await < 1.0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(gateway.said().contains("served-key.pem"), "{}", gateway.said());
+    assert!(tls::shown(gateway.address, "certificate.pem").await);
+    put(&gateway, "served-key.pem", "second-key.pem");
+    while !tls::shown(gateway.address, "second.pem").await {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    steps.go_on();
+    assert_eq!(running.rest().await.0.ended, Ended::Whole, "what was open goes on");
+    gateway.finish(&[&key]).await;
+}
+
 /// A gateway that believes the tests' certificate, in front of a provider that speaks this protocol over TLS.
 async fn over(protocol: &str, provider: &Provider, more: Setup) -> (Gateway, Key) {
     let address = tls::in_front_of(provider.address, &[protocol]).await;

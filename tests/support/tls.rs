@@ -14,7 +14,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// A file beside this one: `authority.pem`, `certificate.pem` (for `gateway.test`, `localhost` and 127.0.0.1), `key.pem`.
+/// A file beside this one: `authority.pem`, `certificate.pem` (for `gateway.test`, `localhost` and 127.0.0.1), `key.pem`;
+/// `second.pem` (for `gateway.test`), `second-key.pem`.
 pub(crate) fn file(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "support", "tls", name].iter().collect()
 }
@@ -35,6 +36,19 @@ pub(crate) async fn connect(address: SocketAddr, protocols: &[&str]) -> (impl As
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
     let chosen = stream.get_ref().1.alpn_protocol().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
     (stream, chosen)
+}
+
+/// The certificate that is shown to whoever connects, as it stands in its file.
+pub(crate) async fn shown(address: SocketAddr, expected: &str) -> bool {
+    let mut roots = RootCertStore::empty();
+    for name in ["authority.pem", "second.pem"] {
+        roots.add(certificate(name)).expect("a root");
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("gateway.test").expect("a name");
+    let stream = TcpStream::connect(address).await.expect("somebody listens");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("TLS");
+    stream.get_ref().1.peer_certificates().expect("a certificate")[0] == certificate(expected)
 }
 
 /// TLS in front of a plain address: HTTP/1.1 goes through as it is, HTTP/2 (if offered) is turned into HTTP/1.1.
