@@ -1,15 +1,45 @@
 //! `tollgate::Gateway` in a Pingora server of somebody's own: a `ProxyHttp` like any other, with all its stages.
 
+use async_trait::async_trait;
 use pingora::prelude::Server;
 use pingora::proxy::http_proxy_service;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tollgate::config::Config;
 use tollgate::keyring::digest_of;
 use tollgate::serve::open_store;
 use tollgate::store::{LedgerFilter, NewKey};
+use tollgate_plugin_api::{Flow, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead};
+
+/// A plugin of one's own: `[plugins.team]`, `name = "…"`; refuses whoever does not say it.
+struct Team(String);
+
+#[async_trait]
+impl Plugin for Team {
+    fn name(&self) -> &'static str {
+        "team"
+    }
+
+    fn phases(&self) -> Phases {
+        Phases { request: true, ..Phases::default() }
+    }
+
+    async fn request_filter(&self, head: &mut RequestHead<'_>) -> Result<Flow, Reject> {
+        assert!(head.key.is_some(), "it acts behind the built-in ones");
+        match head.headers.get("x-team") {
+            Some(team) if *team == *self.0 => Ok(Flow::Continue),
+            _ => Err(Reject::new(RejectCode::Forbidden).message("no team")),
+        }
+    }
+}
+
+fn team(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
+    let name = table.get("name").and_then(toml::Value::as_str).ok_or("name: missing")?;
+    Ok(Arc::new(Team(name.to_owned())))
+}
 
 const CREDENTIAL: &str = "sk-tg-mounted";
 const ANSWER: &str = r#"{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#;
@@ -70,8 +100,9 @@ fn connected(address: SocketAddr) -> BufReader<TcpStream> {
 #[test]
 fn a_pingora_server_of_ones_own_serves_the_gateway() {
     let folder = tempfile::tempdir().expect("a folder");
+    tollgate::plugins::add(PluginRow { name: "team", always: false, build: team });
     let text = format!(
-        "[[upstream]]\nname = \"u\"\nprovider = \"openai\"\napi_key = \"k\"\nbase_url = \"http://{}/v1\"\nmodels = [\"m\"]\n",
+        "[plugins.team]\nname = \"search\"\n[[upstream]]\nname = \"u\"\nprovider = \"openai\"\napi_key = \"k\"\nbase_url = \"http://{}/v1\"\nmodels = [\"m\"]\n",
         provider()
     );
     let config = Config::parse(&text, &folder.path().join("tollgate.toml"), &|_| None).expect("it is sound");
@@ -96,12 +127,18 @@ fn a_pingora_server_of_ones_own_serves_the_gateway() {
     };
     let call = "POST /v1/chat/completions HTTP/1.1\r\nhost: x";
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
-    let bearer = format!("authorization: Bearer {CREDENTIAL}\r\n");
+    let nobodys = format!("authorization: Bearer {CREDENTIAL}\r\n");
+    let bearer = format!("{nobodys}x-team: search\r\n");
     assert_eq!(ask("GET /v1/health HTTP/1.1\r\nhost: x", "", "").0, "HTTP/1.1 200 OK");
     for _ in 0..2 {
         assert_eq!(ask(call, &bearer, body), ("HTTP/1.1 200 OK".to_owned(), ANSWER.to_owned()));
     }
+    // Who is refused before the body was read gets no second answer on that connection.
     assert!(ask(call, "", body).1.contains("AUTH_MISSING_TOKEN"));
+    let mut other = connected(address);
+    other.get_mut().write_all(message(call, &nobodys, body).as_bytes()).expect("the server reads");
+    let refused = read_message(&mut other).expect("it answers");
+    assert!(refused.0.contains("403") && refused.1.contains("no team"), "{refused:?}");
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         let mut rows = Vec::new();

@@ -4,7 +4,7 @@ use super::{Config, ConfigError};
 use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier};
 use crate::dialect::DialectId;
 use crate::dialect::answer::ListedModel;
-use crate::plugins::PLUGINS;
+use crate::plugins;
 use crate::price::{Price, PriceBook};
 use crate::provider::{self, Provider};
 use crate::proxy::Fragments;
@@ -123,7 +123,7 @@ fn upstream(
 
 fn plugins(config: &Config, ports: &Ports, errors: &mut Vec<ConfigError>) -> PluginChain {
     let mut plugins = Vec::new();
-    for row in PLUGINS {
+    for row in plugins::all() {
         let table = config.plugins.get(row.name);
         if table.is_none() && !row.always {
             continue;

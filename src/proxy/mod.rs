@@ -34,6 +34,24 @@ use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 
 /// The gateway as a Pingora `ProxyHttp`, to be mounted in the `tollgate` binary's server or in one's own.
+///
+/// ```no_run
+/// use pingora::prelude::Server;
+/// use pingora::proxy::http_proxy_service;
+/// use std::path::Path;
+/// use tollgate::config::Config;
+///
+/// let environment = |name: &str| std::env::var(name).ok();
+/// let config = Config::load(Path::new("tollgate.toml"), &environment).expect("a sound configuration");
+/// let gateway = tollgate::serve::gateway(&config).expect("store and journal open");
+///
+/// let mut server = Server::new(None).expect("Pingora's defaults");
+/// server.bootstrap();
+/// let mut service = http_proxy_service(&server.configuration, gateway);
+/// service.add_tcp("127.0.0.1:8080");
+/// server.add_service(service);
+/// server.run_forever();
+/// ```
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
