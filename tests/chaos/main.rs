@@ -15,6 +15,7 @@ mod limits;
 mod parallel;
 mod plan;
 mod provider;
+mod reloads;
 mod tally;
 mod wire;
 
