@@ -2,7 +2,7 @@
 //! `config::build`, swapped whole by a reload. Keys are not in it: they live in a map of their own and change one by one.
 
 use crate::balance::{Breaker, Observed, Pick, Plan, Strategy};
-use crate::config::{Network, OnClientDisconnect, UnknownModel};
+use crate::config::{Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::DialectId;
 use crate::dialect::answer::ListedModel;
 use crate::price::{Price, PriceBook};
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub request_body_bytes_max: usize,
     /// Networks whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<Network>,
+    /// What `POST /console/internal/reload` must show; none: that page does not exist.
+    pub reload_secret: Option<SharedSecret>,
     pub(crate) groups: HashMap<Arc<str>, Group>,
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod near;
 mod network;
 mod reader;
 mod schema;
+mod secret;
 mod sections;
 mod shape;
 mod syntax;
@@ -20,6 +21,7 @@ pub use crate::ledger::Durability;
 pub use build::build;
 pub use error::ConfigError;
 pub use network::Network;
+pub use secret::SharedSecret;
 pub use shape::{
     Breaker, Config, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel,
     Upstream,

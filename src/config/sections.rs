@@ -4,6 +4,7 @@ use super::error::join;
 use super::near::{did_you_mean, one_of};
 use super::network::Network;
 use super::reader::{Section, kind};
+use super::secret::SharedSecret;
 use super::shape::{Breaker, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel};
 use crate::ledger::Durability;
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ pub(super) fn server(top: &Section<'_>) -> Server {
                 Network::parse(text).map_err(|message| format!("{message}, expected a network such as `10.0.0.0/8`"))
             })
             .unwrap_or_default(),
+        reload_secret: section.text("reload_secret").as_deref().map(SharedSecret::new),
         tls: tls(&section),
     }
 }

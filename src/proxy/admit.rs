@@ -2,7 +2,7 @@
 
 use super::exchange::{Admitted, Exchange, Prompt};
 use super::http1::connection_options;
-use super::{body, models, reject};
+use super::{body, models, pages, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -11,7 +11,7 @@ use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
 use crate::snapshot::Route;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, header};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
 use std::net::IpAddr;
@@ -53,7 +53,7 @@ pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) 
 async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Admission, Reject> {
     exchange.client = client_address(session, exchange);
     let request = session.req_header();
-    if let Some(reply) = own_page(exchange, &request.method, request.uri.path()) {
+    if let Some(reply) = pages::page(exchange, request).await? {
         return Ok(Admission::Reply(reply));
     }
     let target = endpoint::target(&request.method, request.uri.path(), request.uri.query(), &request.headers);
@@ -89,19 +89,6 @@ fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
         }
     }
     Ok(())
-}
-
-/// The pages that need no key.
-fn own_page(exchange: &Exchange, method: &http::Method, path: &str) -> Option<Reply> {
-    let reads = *method == http::Method::GET || *method == http::Method::HEAD;
-    (reads && matches!(path, "/v1/health" | "/health")).then(|| {
-        let healthy = exchange.shared.ledger.healthy();
-        let (status, word) =
-            if healthy { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable") };
-        let body = format!("{{\"status\":\"{word}\",\"version\":\"{}\"}}\n", env!("CARGO_PKG_VERSION"));
-        let json = http::HeaderValue::from_static("application/json");
-        Reply { status, headers: vec![(header::CONTENT_TYPE, json)], body: body.into_bytes() }
-    })
 }
 
 /// Who calls, or the answer that a plugin gave.

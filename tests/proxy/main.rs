@@ -15,6 +15,7 @@ mod headers;
 mod live;
 mod money;
 mod operations;
+mod pages;
 mod passthrough;
 mod refusals;
 mod settings;
