@@ -176,13 +176,14 @@ pub struct PluginChain {
     pub response: Vec<Arc<dyn Plugin>>,
     /// Called at the end.
     pub logging: Vec<Arc<dyn Plugin>>,
+    all: Vec<Arc<dyn Plugin>>,
 }
 
 impl PluginChain {
     /// Sorts plugins into the phases they declare; the order stays.
     pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Self {
         let mut chain = Self::default();
-        for plugin in plugins {
+        for plugin in &plugins {
             let phases = plugin.phases();
             for (wanted, list) in [
                 (phases.request, &mut chain.request),
@@ -194,6 +195,14 @@ impl PluginChain {
                 }
             }
         }
+        chain.all = plugins;
         chain
+    }
+
+    /// The process ends.
+    pub fn close(&self) {
+        for plugin in &self.all {
+            plugin.close();
+        }
     }
 }

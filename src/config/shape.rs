@@ -2,7 +2,6 @@
 //! parsed, `${VAR}` is replaced, relative paths are joined to the config file's folder.
 
 use super::error::{ConfigError, Positions};
-use super::network::Network;
 use super::secret::SharedSecret;
 use crate::ledger::Durability;
 use http::{HeaderName, HeaderValue, Uri};
@@ -10,6 +9,7 @@ use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tollgate_plugin_api::Network;
 
 /// A whole configuration. Its `Debug` form holds no secret.
 #[derive(Clone, Debug)]

@@ -24,6 +24,7 @@ mod route;
 mod server;
 mod settle;
 mod shared;
+mod trial;
 mod upstream;
 
 pub use exchange::{Exchange, unix_ms};
@@ -32,6 +33,7 @@ pub use peer::Addresses;
 pub use reloads::{ReloadRequest, Reloaded};
 pub use server::GatewayServer;
 pub use shared::Shared;
+pub use trial::{Trial, trial};
 
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;

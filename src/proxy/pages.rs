@@ -58,8 +58,13 @@ pub(super) async fn page(exchange: &Exchange, request: &RequestHeader) -> Result
         return reload(exchange, method, &request.headers).await.map(Some);
     }
     let reads = *method == Method::GET || *method == Method::HEAD;
-    let page = PAGES.iter().find(|page| reads && page.path == path);
-    Ok(page.map(|page| health(&exchange.shared, page.checks)))
+    Ok(if reads { health_page(&exchange.shared, path) } else { None })
+}
+
+/// The answer, if this is the path of a health page.
+pub(super) fn health_page(shared: &Shared, path: &str) -> Option<Reply> {
+    let page = PAGES.iter().find(|page| page.path == path)?;
+    Some(health(shared, page.checks))
 }
 
 fn health(shared: &Shared, checks: &[Check]) -> Reply {

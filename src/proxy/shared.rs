@@ -1,6 +1,7 @@
 //! What all exchanges of a gateway share.
 
 use super::control::Drains;
+use super::pages;
 use super::reloads::{ReloadRequest, Reloads};
 use super::upstream::Connections;
 use crate::balance::BreakerState;
@@ -12,6 +13,7 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
+use tollgate_plugin_api::Reply;
 
 /// The parts of a gateway that live as long as the process. A reload swaps `snapshot`; keys change one at a time.
 pub struct Shared {
@@ -74,6 +76,11 @@ impl Shared {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// The answer of a health page, for other ports than the clients'.
+    pub fn health_page(&self, path: &str) -> Option<Reply> {
+        pages::health_page(self, path)
     }
 
     /// Brings the gauges that are read, not counted, up to date.

@@ -17,6 +17,7 @@ mod money;
 mod operations;
 mod pages;
 mod passthrough;
+mod plugins;
 mod refusals;
 mod settings;
 mod tls;

@@ -3,11 +3,13 @@
 //! phases and run in the order of the built-in list (`src/plugins.rs` of the gateway).
 
 mod key;
+mod network;
 mod plugin;
 mod reject;
 mod usage;
 
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
+pub use network::Network;
 pub use plugin::{Build, Flow, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
 pub use reject::{Reject, RejectCode, RejectRow};
 pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};
