@@ -130,12 +130,13 @@ impl Metrics {
     }
 
     fn in_registry(series: &Series<'_>) -> prometheus::Result<Self> {
+        let by_class = [NAMES[0], NAMES[1], "gen_ai_token_type"];
         Ok(Self {
             token_usage: series.histogram(
                 "gen_ai_client_token_usage",
                 "Tokens of one answer.",
                 &TOKEN_BUCKETS,
-                &[NAMES[0], NAMES[1], "gen_ai_token_type"],
+                &by_class,
             )?,
             operation_seconds: series.histogram(
                 "gen_ai_client_operation_duration_seconds",
@@ -155,11 +156,7 @@ impl Metrics {
                 &OUTPUT_TOKEN_BUCKETS,
                 &NAMES,
             )?,
-            tokens: series.counter(
-                "tollgate_tokens_total",
-                "Tokens by class.",
-                &[NAMES[0], NAMES[1], "gen_ai_token_type"],
-            )?,
+            tokens: series.counter("tollgate_tokens_total", "Tokens by class.", &by_class)?,
             requests: series.counter(
                 "tollgate_requests_total",
                 "Requests that were sent towards an upstream, by outcome.",

@@ -1,5 +1,5 @@
-//! THE list of built-in plugins, in the order in which they act: cross-origin answers first, because preflights carry no
-//! credential; then who calls; then what they may take.
+//! THE list of built-in plugins, in the order in which they act: from where one may call; cross-origin answers, because
+//! preflights carry no credential; then who calls; then what they may take. What only looks on comes last.
 //!
 //! A program that has Tollgate as a library adds its own, which act after these. A plugin of one's own, in a binary that is
 //! Tollgate otherwise:
@@ -46,7 +46,17 @@ use parking_lot::RwLock;
 use tollgate_plugin_api::PluginRow;
 
 /// Every built-in plugin.
-pub const PLUGINS: &[PluginRow] = &[tollgate_cors::PLUGIN, tollgate_auth_key::PLUGIN, tollgate_rate_limit::PLUGIN];
+pub const PLUGINS: &[PluginRow] = &[
+    tollgate_ip_allow::PLUGIN,
+    tollgate_cors::PLUGIN,
+    tollgate_auth_key::PLUGIN,
+    tollgate_rate_limit::PLUGIN,
+    tollgate_access_log::PLUGIN,
+    tollgate_otlp::PLUGIN,
+];
+
+/// The keys of their tables that are paths, by plugin: relative ones start from the config file's folder.
+pub const PATHS: &[(&str, &str)] = &[("access-log", "path")];
 
 /// What a program has added.
 static ADDED: RwLock<Vec<PluginRow>> = RwLock::new(Vec::new());

@@ -2,7 +2,7 @@
 //! `config::build`, swapped whole by a reload. Keys are not in it: they live in a map of their own and change one by one.
 
 use crate::balance::{Breaker, Observed, Pick, Plan, Strategy};
-use crate::config::{Network, OnClientDisconnect, UnknownModel};
+use crate::config::{Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::DialectId;
 use crate::dialect::answer::ListedModel;
 use crate::price::{Price, PriceBook};
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub request_body_bytes_max: usize,
     /// Networks whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<Network>,
+    /// What `POST /console/internal/reload` must show; none: that page does not exist.
+    pub reload_secret: Option<SharedSecret>,
     pub(crate) groups: HashMap<Arc<str>, Group>,
 }
 
@@ -174,22 +176,26 @@ pub struct PluginChain {
     pub admission: Vec<Arc<dyn Plugin>>,
     /// Called before an upstream is tried.
     pub upstream: Vec<Arc<dyn Plugin>>,
+    /// Called on the head of what goes upstream.
+    pub upstream_request: Vec<Arc<dyn Plugin>>,
     /// Called on every answer's head.
     pub response: Vec<Arc<dyn Plugin>>,
     /// Called at the end.
     pub logging: Vec<Arc<dyn Plugin>>,
+    all: Vec<Arc<dyn Plugin>>,
 }
 
 impl PluginChain {
     /// Sorts plugins into the phases they declare; the order stays.
     pub fn new(plugins: Vec<Arc<dyn Plugin>>) -> Self {
         let mut chain = Self::default();
-        for plugin in plugins {
+        for plugin in &plugins {
             let phases = plugin.phases();
             for (wanted, list) in [
                 (phases.request, &mut chain.request),
                 (phases.admission, &mut chain.admission),
                 (phases.upstream, &mut chain.upstream),
+                (phases.upstream_request, &mut chain.upstream_request),
                 (phases.response, &mut chain.response),
                 (phases.logging, &mut chain.logging),
             ] {
@@ -198,6 +204,14 @@ impl PluginChain {
                 }
             }
         }
+        chain.all = plugins;
         chain
+    }
+
+    /// The process ends.
+    pub fn close(&self) {
+        for plugin in &self.all {
+            plugin.close();
+        }
     }
 }

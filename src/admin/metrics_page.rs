@@ -1,4 +1,4 @@
-//! `GET /metrics` on its own listener.
+//! `GET /metrics` on its own listener, with the health pages beside it: probes need not speak the clients' TLS.
 
 use crate::proxy::Shared;
 use async_trait::async_trait;
@@ -21,14 +21,17 @@ impl MetricsPage {
         HttpServer::new_app(Self { shared })
     }
 
-    fn page(&self, path: &str) -> (StatusCode, Vec<u8>) {
+    fn page(&self, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
+        if let Some(health) = self.shared.health_page(path) {
+            return (health.status, "application/json", health.body);
+        }
         if path != "/metrics" {
-            return (StatusCode::NOT_FOUND, b"the metrics are at /metrics\n".to_vec());
+            return (StatusCode::NOT_FOUND, CONTENT_TYPE, b"the metrics are at /metrics\n".to_vec());
         }
         self.shared.refresh_gauges();
         match self.shared.metrics.text() {
-            Ok(text) => (StatusCode::OK, text),
-            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
+            Ok(text) => (StatusCode::OK, CONTENT_TYPE, text),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, CONTENT_TYPE, error.to_string().into_bytes()),
         }
     }
 }
@@ -36,10 +39,10 @@ impl MetricsPage {
 #[async_trait]
 impl ServeHttp for MetricsPage {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let (status, body) = self.page(session.req_header().uri.path());
+        let (status, content_type, body) = self.page(session.req_header().uri.path());
         let mut response = Response::new(body);
         *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(CONTENT_TYPE));
+        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
         let length = response.body().len();
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
         response

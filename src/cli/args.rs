@@ -25,6 +25,8 @@ pub(super) enum Verb {
     Demo(Demo),
     /// Check the config file and the prices; exit status 2 if something is wrong
     Check,
+    /// Ask the running gateway how it is; exit status 1 if it is not well
+    Health(Health),
     /// Keys: what applications use instead of a provider's key
     #[command(subcommand)]
     Key(KeyVerb),
@@ -52,6 +54,13 @@ pub(super) struct Demo {
     /// Only the simulated provider: print where it is, and wait
     #[arg(long, hide = true)]
     pub(super) provider_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Health {
+    /// Ask whether requests should be sent there (readiness), not only whether they are admitted
+    #[arg(long)]
+    pub(super) ready: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -172,6 +181,20 @@ pub(super) struct KeySet {
 pub(super) enum UpstreamVerb {
     /// List the upstreams
     List(Listing),
+    /// Make a real call to each upstream, of a few tokens, and say what happened; exit status 1 if one failed
+    Test(UpstreamTest),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UpstreamTest {
+    /// The upstream's name; all of them if none is named
+    pub(super) name: Option<String>,
+    /// The model to call, as clients name it [default: the upstream's first]
+    #[arg(long)]
+    pub(super) model: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ mod amount;
 mod args;
 mod check;
 mod demo;
+mod health;
 mod key;
 mod key_text;
 mod ledger;
@@ -18,6 +19,7 @@ mod terminal;
 mod tests;
 mod time;
 mod upstream;
+mod upstream_test;
 mod usage;
 
 pub use terminal::Terminal;
@@ -79,8 +81,10 @@ fn dispatch(command: &Command, terminal: &mut Terminal<'_>) -> terminal::Outcome
         Verb::Serve => serve::serve(command, terminal),
         Verb::Demo(demo) => demo::demo(demo, terminal),
         Verb::Check => check::check(command, terminal),
+        Verb::Health(arguments) => health::health(arguments, command, terminal),
         Verb::Key(verb) => key::run(verb, command, terminal),
         Verb::Upstream(args::UpstreamVerb::List(listing)) => upstream::list(listing.json, command, terminal),
+        Verb::Upstream(args::UpstreamVerb::Test(arguments)) => upstream_test::test(arguments, command, terminal),
         Verb::Price(verb) => price::run(verb, command, terminal),
         Verb::Log(args::LogVerb::List(list)) => log::list(list, command, terminal),
         Verb::Usage(arguments) => usage::run(arguments, command, terminal),

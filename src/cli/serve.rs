@@ -154,7 +154,7 @@ pub(super) fn tell(config: &Config, models: usize, key: &FirstKey, out: &mut dyn
 }
 
 /// An address as a client on this machine reaches it.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

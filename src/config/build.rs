@@ -50,6 +50,7 @@ pub fn build(
         plugins,
         request_body_bytes_max: config.server.request_body_bytes_max,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        reload_secret: config.server.reload_secret.clone(),
         groups,
     })
 }

@@ -5,9 +5,9 @@ mod build;
 mod environment;
 mod error;
 pub(crate) mod near;
-mod network;
 mod reader;
 mod schema;
+mod secret;
 mod sections;
 mod shape;
 mod syntax;
@@ -19,11 +19,12 @@ mod upstreams;
 pub use crate::ledger::Durability;
 pub use build::build;
 pub use error::ConfigError;
-pub use network::Network;
+pub use secret::SharedSecret;
 pub use shape::{
     Breaker, Config, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel,
     Upstream,
 };
+pub use tollgate_plugin_api::Network;
 
 use error::Positions;
 use reader::{MISSING, Reader, Section};

@@ -23,6 +23,7 @@ pub(super) const TABLES: &[TableKeys] = &[
             "request_body_bytes_max",
             "shutdown_ms",
             "trusted_proxies",
+            "reload_secret",
             "tls",
         ],
     },

@@ -2,13 +2,14 @@
 
 use super::error::join;
 use super::near::{did_you_mean, one_of};
-use super::network::Network;
 use super::reader::{Section, kind};
+use super::secret::SharedSecret;
 use super::shape::{Breaker, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel};
 use crate::ledger::Durability;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tollgate_plugin_api::Network;
 use toml::de::DeValue;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -60,6 +61,7 @@ pub(super) fn server(top: &Section<'_>) -> Server {
                 Network::parse(text).map_err(|message| format!("{message}, expected a network such as `10.0.0.0/8`"))
             })
             .unwrap_or_default(),
+        reload_secret: section.text("reload_secret").as_deref().map(SharedSecret::new),
         tls: tls(&section),
     }
 }
@@ -214,7 +216,13 @@ pub(super) fn plugins(top: &Section<'_>, known: &[&str]) -> BTreeMap<String, tom
         }
         match value.get_ref() {
             DeValue::Table(table) => {
-                tables.insert(name.to_string(), top.reader.free_table(&path, table));
+                let mut table = top.reader.free_table(&path, table);
+                for (_, key) in crate::plugins::PATHS.iter().filter(|(plugin, _)| *plugin == name) {
+                    if let Some(toml::Value::String(text)) = table.get_mut(*key) {
+                        *text = top.reader.path(text).to_string_lossy().into_owned();
+                    }
+                }
+                tables.insert(name.to_string(), table);
             }
             other => top.reader.wrong(&path, format!("expected a table `[{path}]`, found {}", kind(other))),
         }

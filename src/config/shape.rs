@@ -2,13 +2,14 @@
 //! parsed, `${VAR}` is replaced, relative paths are joined to the config file's folder.
 
 use super::error::{ConfigError, Positions};
-use super::network::Network;
+use super::secret::SharedSecret;
 use crate::ledger::Durability;
 use http::{HeaderName, HeaderValue, Uri};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tollgate_plugin_api::Network;
 
 /// A whole configuration. Its `Debug` form holds no secret.
 #[derive(Clone, Debug)]
@@ -59,6 +60,8 @@ pub struct Server {
     pub shutdown_ms: u64,
     /// Networks whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<Network>,
+    /// What `POST /console/internal/reload` must show; none: that page does not exist.
+    pub reload_secret: Option<SharedSecret>,
     /// `[server.tls]`; none: plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -204,6 +207,7 @@ impl Default for Server {
             request_body_bytes_max: 32 * 1024 * 1024,
             shutdown_ms: 30_000,
             trusted_proxies: Vec::new(),
+            reload_secret: None,
             tls: None,
         }
     }

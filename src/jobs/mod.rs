@@ -5,7 +5,7 @@ mod reload;
 pub use reload::Sources;
 
 use crate::config::Config;
-use crate::proxy::Shared;
+use crate::proxy::{ReloadRequest, Shared};
 use crate::store::Store;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -15,6 +15,7 @@ use reload::Reload;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
 use tollgate_plugin_api::Ports;
 
 /// How often the store is asked for changed keys, and files for changes: a change is in force within a second.
@@ -27,13 +28,16 @@ pub struct Jobs {
     reload: Arc<Mutex<Reload>>,
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
+    /// Reloads that clients ask for; taken when the work begins.
+    reload_requests: Mutex<Option<Receiver<ReloadRequest>>>,
 }
 
 impl Jobs {
     /// Work for a gateway that was built from `config`.
     pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
         let reload = Reload::new(config, sources, ports, shared.clone());
-        Self { reload: Arc::new(Mutex::new(reload)), store, shared }
+        let reload_requests = Mutex::new(shared.take_reload_requests());
+        Self { reload: Arc::new(Mutex::new(reload)), store, shared, reload_requests }
     }
 }
 
@@ -42,11 +46,18 @@ impl BackgroundService for Jobs {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let reload = self.reload.clone();
         let mut hangup = signal(SignalKind::hangup()).ok();
+        let mut requests = self.reload_requests.lock().take();
         let mut looks = 0_u32;
         loop {
             let asked = tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-                () = async { match hangup.as_mut() { Some(hangup) => { hangup.recv().await; } None => std::future::pending().await } } => true,
+                () = tokio::time::sleep(LOOK_EVERY) => Asked::Nobody,
+                () = async { match hangup.as_mut() { Some(hangup) => { hangup.recv().await; } None => std::future::pending().await } } => Asked::Signal,
+                request = async { match requests.as_mut() { Some(requests) => requests.recv().await, None => std::future::pending().await } } => {
+                    match request {
+                        Some(request) => Asked::Request(request),
+                        None => { requests = None; Asked::Nobody }
+                    }
+                }
                 _ = shutdown.changed() => return,
             };
             looks = looks.wrapping_add(1);
@@ -60,7 +71,7 @@ impl BackgroundService for Jobs {
             });
             let files = tokio::task::spawn_blocking({
                 let reload = reload.clone();
-                move || reload.lock().look(asked)
+                move || reload_if_asked(&mut reload.lock(), asked)
             });
             // A panic in one look must not end the next ones: a disabled key would stay in force.
             for error in [keys.await.err(), files.await.err()].into_iter().flatten() {
@@ -70,9 +81,32 @@ impl BackgroundService for Jobs {
     }
 }
 
+/// Who wants a reload.
+enum Asked {
+    Nobody,
+    Signal,
+    Request(ReloadRequest),
+}
+
+fn reload_if_asked(reload: &mut Reload, asked: Asked) {
+    match asked {
+        Asked::Nobody => reload.look(),
+        Asked::Signal => drop(reload.reload()),
+        Asked::Request(request) => {
+            // A client that did not wait has its reload all the same.
+            let _ = request.send(reload.reload());
+        }
+    }
+}
+
 fn poll_keys(store: &dyn Store, shared: &Shared) {
-    if let Err(error) = shared.keys.poll(store) {
-        tracing::warn!("keys are not read: {error}");
+    let polled = shared.keys.poll(store);
+    let is_news = shared.note_store_readable(polled.is_ok());
+    match polled {
+        // Asked again four times a second: once is enough to say it.
+        Err(error) if is_news => tracing::warn!("keys are not read: {error}"),
+        Ok(_) if is_news => tracing::warn!("keys are read again"),
+        _ => {}
     }
 }
 

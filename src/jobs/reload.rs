@@ -2,7 +2,7 @@
 //! old snapshot stays in force, and the log says why.
 
 use crate::config::{self, Config};
-use crate::proxy::Shared;
+use crate::proxy::{Reloaded, Shared};
 use crate::serve::{self, LiveCertificate};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,30 +54,36 @@ impl Reload {
         Self { config, sources, ports, shared, config_stamp, prices_stamp, certificate_stamps }
     }
 
-    /// Reloads if a file changed, or if `asked`.
-    pub(super) fn look(&mut self, asked: bool) {
+    /// Reloads if a file changed.
+    pub(super) fn look(&mut self) {
         let config_stamp = self.sources.config_file.as_deref().map(Stamp::of);
         let prices_stamp = Stamp::of(&self.config.pricing.file);
         let certificate_stamps = certificate_stamps(&self.config);
-        if !asked
-            && config_stamp == self.config_stamp
-            && prices_stamp == self.prices_stamp
-            && certificate_stamps == self.certificate_stamps
+        if config_stamp != self.config_stamp
+            || prices_stamp != self.prices_stamp
+            || certificate_stamps != self.certificate_stamps
         {
-            return;
+            // The log says what came of it.
+            let _ = self.reload();
         }
-        self.certificate_stamps = certificate_stamps;
-        self.config_stamp = config_stamp;
-        self.prices_stamp = prices_stamp;
+    }
+
+    /// Reloads, whatever changed. The version of the price book in force, or everything that is wrong.
+    pub(super) fn reload(&mut self) -> Reloaded {
+        self.config_stamp = self.sources.config_file.as_deref().map(Stamp::of);
+        self.prices_stamp = Stamp::of(&self.config.pricing.file);
+        self.certificate_stamps = certificate_stamps(&self.config);
         match self.load() {
             Ok(()) => {
                 self.shared.metrics.reload("ok");
-                let version = self.shared.snapshot.load().prices.version().to_owned();
+                let version = self.shared.snapshot.load().prices.version().clone();
                 tracing::info!("configuration and prices are in force (price version {version})");
+                Ok(version)
             }
             Err(error) => {
                 self.shared.metrics.reload("refused");
                 tracing::error!("reload refused, the old configuration stays in force:\n{error}");
+                Err(error)
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
-use super::exchange::{Admitted, Exchange, Prompt};
+use super::exchange::{Admitted, Asked, Exchange, Prompt};
 use super::http1::connection_options;
-use super::{body, models, reject};
+use super::{body, models, pages, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -12,12 +12,12 @@ use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
 use crate::snapshot::Route;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, StatusCode, header};
+use http::{HeaderMap, HeaderName, header};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tollgate_plugin_api::{Flow, Intent, Key, KeyHandle, Reject, RejectCode, Reply, RequestHead};
+use tollgate_plugin_api::{Flow, Intent, Key, KeyHandle, Plugin, Reject, RejectCode, Reply, RequestHead};
 
 /// Where a request goes after `admit`.
 enum Admission {
@@ -54,7 +54,7 @@ pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) 
 async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Admission, Reject> {
     exchange.client = client_address(session, exchange);
     let request = session.req_header();
-    if let Some(reply) = own_page(exchange, &request.method, request.uri.path()) {
+    if let Some(reply) = pages::page(exchange, request).await? {
         return Ok(Admission::Reply(reply));
     }
     let target = endpoint::target(&request.method, request.uri.path(), request.uri.query(), &request.headers);
@@ -77,6 +77,10 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     };
     let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
+    if exchange.bill.is_some() {
+        let model = shown(asked_model(&target, &facts));
+        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model, stream: facts.stream });
+    }
     admit_model(exchange, target, facts, key, body).map(|admitted| Admission::Forward(Box::new(admitted)))
 }
 
@@ -92,26 +96,13 @@ fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
     Ok(())
 }
 
-/// The pages that need no key.
-fn own_page(exchange: &Exchange, method: &http::Method, path: &str) -> Option<Reply> {
-    let reads = *method == http::Method::GET || *method == http::Method::HEAD;
-    (reads && matches!(path, "/v1/health" | "/health")).then(|| {
-        let healthy = exchange.shared.ledger.healthy();
-        let (status, word) =
-            if healthy { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable") };
-        let body = format!("{{\"status\":\"{word}\",\"version\":\"{}\"}}\n", env!("CARGO_PKG_VERSION"));
-        let json = http::HeaderValue::from_static("application/json");
-        Reply { status, headers: vec![(header::CONTENT_TYPE, json)], body: body.into_bytes() }
-    })
-}
-
 /// Who calls, or the answer that a plugin gave.
 enum Called {
     By(Arc<KeyEntry>),
     Answered(Reply),
 }
 
-async fn run_plugins(session: &ServerSession, exchange: &Exchange) -> Result<Called, Reject> {
+async fn run_plugins(session: &ServerSession, exchange: &mut Exchange) -> Result<Called, Reject> {
     let request = session.req_header();
     let mut head = RequestHead {
         method: &request.method,
@@ -121,15 +112,25 @@ async fn run_plugins(session: &ServerSession, exchange: &Exchange) -> Result<Cal
         client: exchange.client,
         key: None,
     };
-    for plugin in &exchange.snapshot.plugins.request {
-        if let Flow::Respond(reply) = plugin.request_filter(&mut head).await? {
-            return Ok(Called::Answered(reply));
-        }
+    let answered = filter(&exchange.snapshot.plugins.request, &mut head).await;
+    let caller = head.key.and_then(|handle| handle.as_any().downcast::<KeyEntry>().ok());
+    // Also of a request that is refused from here on.
+    exchange.caller = caller.clone();
+    if let Some(reply) = answered? {
+        return Ok(Called::Answered(reply));
     }
-    let handle = head.key.ok_or(RejectCode::AuthMissingToken)?;
-    let entry = handle.as_any().downcast::<KeyEntry>().map_err(|_| RejectCode::AuthInvalidToken)?;
+    let entry = caller.ok_or(RejectCode::AuthMissingToken)?;
     entry.touch(exchange.started_at_ms);
     Ok(Called::By(entry))
+}
+
+async fn filter(plugins: &[Arc<dyn Plugin>], head: &mut RequestHead<'_>) -> Result<Option<Reply>, Reject> {
+    for plugin in plugins {
+        if let Flow::Respond(reply) = plugin.request_filter(head).await? {
+            return Ok(Some(reply));
+        }
+    }
+    Ok(None)
 }
 
 /// The client's address: the last one in X-Forwarded-For that no trusted proxy added, if the peer is one.
@@ -155,6 +156,10 @@ fn client_address(session: &ServerSession, exchange: &Exchange) -> Option<IpAddr
     Some(client)
 }
 
+fn asked_model<'a>(target: &'a Target, facts: &'a RequestFacts) -> &'a str {
+    facts.model.as_deref().or(target.model_in_path.as_deref()).unwrap_or_default()
+}
+
 /// Model, route, price and hold.
 fn admit_model(
     exchange: &Exchange,
@@ -164,7 +169,7 @@ fn admit_model(
     body: Bytes,
 ) -> Result<Admitted, Reject> {
     let key = entry.key();
-    let model = facts.model.as_deref().or(target.model_in_path.as_deref()).unwrap_or_default();
+    let model = asked_model(&target, &facts);
     let route = find_route(exchange, &key, model, target.endpoint.dialect)?;
     check_priced(exchange, &key, &route)?;
     let held_nanos = if key.quota_nanos.is_some() { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
@@ -194,17 +199,7 @@ fn admit_model(
         HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
     })?;
     let prompt = Prompt::Body(body.clone());
-    Ok(Admitted {
-        target,
-        facts,
-        key: entry,
-        route,
-        body,
-        prompt,
-        hold: Some(hold),
-        leases,
-        limited: key.quota_nanos.is_some(),
-    })
+    Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited: key.quota_nanos.is_some() })
 }
 
 fn find_route(exchange: &Exchange, key: &Key, model: &str, dialect: DialectId) -> Result<Arc<Route>, Reject> {

@@ -16,8 +16,9 @@ use crate::snapshot::{Route, Snapshot, Upstream};
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::SetOnce;
 use tollgate_plugin_api::{Lease, Metered, Reject, RejectCode};
 use uuid::Uuid;
 
@@ -43,8 +44,12 @@ pub struct Exchange {
     pub(super) attempt: Option<Attempt>,
     /// Stage 5 is done: the record is on its way.
     pub(super) settled: bool,
+    /// Who calls, from when that is known.
+    pub(super) caller: Option<Arc<KeyEntry>>,
+    /// Operation, model, and whether a stream is asked for, from when they are known; for plugins that want to know.
+    pub(super) asked: Option<Asked>,
     /// What it cost, for plugins that want to know.
-    pub(super) bill: Option<Arc<OnceLock<Bill>>>,
+    pub(super) bill: Option<Arc<SetOnce<Bill>>>,
     /// What we answered ourselves.
     pub(super) rejected: Option<RejectCode>,
 }
@@ -53,13 +58,22 @@ pub struct Exchange {
 pub(super) struct Bill {
     pub(super) metered: Metered,
     pub(super) cost_nanos: i64,
+    pub(super) outcome: &'static str,
+    pub(super) error_code: Option<String>,
+    pub(super) ttft_ms: Option<u64>,
+}
+
+/// What a request asks for, whether or not it is admitted.
+pub(super) struct Asked {
+    pub(super) endpoint: &'static str,
+    pub(super) model: String,
+    pub(super) stream: bool,
 }
 
 /// What `admit` found out.
 pub(super) struct Admitted {
     pub(super) target: Target,
     pub(super) facts: RequestFacts,
-    pub(super) key: Arc<KeyEntry>,
     pub(super) route: Arc<Route>,
     /// The request body as the client sent it; freed when the first byte of the answer goes out.
     pub(super) body: Bytes,
@@ -208,6 +222,8 @@ impl Exchange {
             attempts: Attempts::default(),
             attempt: None,
             settled: false,
+            caller: None,
+            asked: None,
             bill: (!snapshot.plugins.logging.is_empty()).then(Arc::default),
             rejected: None,
             snapshot,

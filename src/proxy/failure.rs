@@ -157,24 +157,8 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) {
     }
 }
 
-/// One line for each request, with TOLLGATE_LOG=access=info.
-fn access_line(session: &ServerSession, exchange: &Exchange) {
-    if !tracing::enabled!(target: "access", tracing::Level::INFO) {
-        return;
-    }
-    let request = session.req_header();
-    tracing::info!(
-        target: "access",
-        request_id = %exchange.request_id,
-        client = exchange.client.map(tracing::field::display),
-        method = %request.method,
-        path = request.uri.path(),
-        key = exchange.admitted.as_ref().map(|admitted| admitted.key.key().name.to_string()),
-        status = session.response_written().map_or(0, |head| head.status.as_u16()),
-        rejected = exchange.rejected.map(|code| code.row().code),
-        duration_ms = exchange.elapsed_ms(),
-    );
-}
+/// A settlement that somebody else began is waited for this long, to tell plugins what it came to.
+const BILL_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The last step, always: settles what is not settled, tells the plugins.
 pub(super) async fn logging(session: &mut ServerSession, error: Option<&Error>, exchange: &mut Exchange) {
@@ -184,19 +168,50 @@ pub(super) async fn logging(session: &mut ServerSession, error: Option<&Error>, 
     if let Some(gate) = settle::settle(exchange, end) {
         let _ = gate.await;
     }
-    access_line(session, exchange);
+    if exchange.snapshot.plugins.logging.is_empty() {
+        return;
+    }
+    if let Some(bill) = exchange.bill.as_ref().filter(|_| exchange.settled && exchange.attempts.count > 0) {
+        let _ = tokio::time::timeout(BILL_WAIT_MAX, bill.wait()).await;
+    }
+    tell_plugins(session, exchange);
+}
+
+fn tell_plugins(session: &ServerSession, exchange: &Exchange) {
+    let request = session.req_header();
+    let request_id = exchange.request_id_text();
+    let none = Metered::default();
+    let bill = exchange.bill.as_ref().and_then(|bill| bill.get());
+    let key = exchange.caller.as_ref().map(|key| key.clone() as Arc<dyn KeyHandle>);
+    let asked = exchange.asked.as_ref();
+    let attempt = exchange.attempt.as_ref();
+    let rejected = exchange.rejected.map(|code| code.row());
+    let summary = Summary {
+        request_id: &request_id,
+        key: key.as_ref(),
+        status: session.response_written().map_or(0, |head| head.status.as_u16()),
+        metered: bill.map_or(&none, |bill| &bill.metered),
+        cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
+        started_at_ms: exchange.started_at_ms,
+        duration_ms: exchange.elapsed_ms(),
+        ttft_ms: bill.and_then(|bill| bill.ttft_ms),
+        client: exchange.client,
+        method: &request.method,
+        path: request.uri.path(),
+        dialect: exchange.dialect.as_str(),
+        endpoint: asked.map(|asked| asked.endpoint),
+        model: asked.map(|asked| &*asked.model),
+        stream: asked.map(|asked| asked.stream),
+        headers: &request.headers,
+        provider: attempt.map(|attempt| &*attempt.upstream.provider.name),
+        upstream: attempt.map(|attempt| &*attempt.upstream.name),
+        upstream_model: attempt.map(|attempt| &*attempt.upstream_model),
+        attempts: exchange.attempts.count,
+        outcome: bill.map(|bill| bill.outcome),
+        error_code: rejected.map(|row| row.code).or_else(|| bill.and_then(|bill| bill.error_code.as_deref())),
+        rejected_by: rejected.and_then(|row| row.rejected_by),
+    };
     for plugin in &exchange.snapshot.plugins.logging {
-        let request_id = exchange.request_id_text();
-        let status = session.response_written().map_or(0, |head| head.status.as_u16());
-        let none = Metered::default();
-        let bill = exchange.bill.as_ref().and_then(|bill| bill.get());
-        let key = exchange.admitted.as_ref().map(|admitted| admitted.key.clone() as Arc<dyn KeyHandle>);
-        plugin.logging(&Summary {
-            request_id: &request_id,
-            key: key.as_ref(),
-            status,
-            metered: bill.map_or(&none, |bill| &bill.metered),
-            cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
-        });
+        plugin.logging(&summary);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::exchange::Exchange;
 use super::http1::{RequestHead, nominated};
+use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method};
@@ -58,19 +59,28 @@ pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(Re
     let upstream = &attempt.upstream;
     // Origin form, always: an absolute target would reach the upstream as it is.
     let target = admitted.target.upstream_path_and_query(&upstream.base_path, &attempt.upstream_model);
-    let fields = client.headers.len() + upstream.provider.headers.len() + upstream.headers.len() + 4;
-    let mut headers = HeaderMap::with_capacity(fields);
+    let mut headers = fields(&client.method, &client.headers, upstream, attempt.body.len());
+    for plugin in &exchange.snapshot.plugins.upstream_request {
+        plugin.upstream_request_filter(exchange.request_id.as_u128(), &client.headers, &mut headers);
+    }
+    Ok((RequestHead { method: client.method.clone(), target, headers }, attempt.body.clone()))
+}
+
+/// The fields of a request to this upstream: the client's that may go along, the vendor's, and our own.
+pub(super) fn fields(method: &Method, client: &HeaderMap, upstream: &Upstream, body_bytes: usize) -> HeaderMap {
+    let count = client.len() + upstream.provider.headers.len() + upstream.headers.len() + 4;
+    let mut headers = HeaderMap::with_capacity(count);
     headers.insert(HOST, upstream.host_header.clone());
     // Admission has refused what `Connection` may not name.
-    let nominated = nominated(&client.headers);
-    for (name, value) in &client.headers {
+    let nominated = nominated(client);
+    for (name, value) in client {
         if !is_dropped(name.as_str()) && !nominated.contains(name) {
             headers.append(name.clone(), value.clone());
         }
     }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if client.method != Method::GET {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(attempt.body.len()));
+    if *method != Method::GET {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(body_bytes));
     }
     for (name, value) in &upstream.provider.headers {
         headers.entry(name.clone()).or_insert_with(|| value.clone());
@@ -78,7 +88,7 @@ pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(Re
     for (name, value) in upstream.headers.iter().chain(&upstream.credential) {
         headers.insert(name.clone(), value.clone());
     }
-    Ok((RequestHead { method: client.method.clone(), target, headers }, attempt.body.clone()))
+    headers
 }
 
 fn is_dropped(name: &str) -> bool {

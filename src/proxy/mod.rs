@@ -13,22 +13,27 @@ mod head;
 mod http1;
 mod mask;
 mod models;
+mod pages;
 mod peer;
 mod pool;
 mod receive;
 mod reject;
 mod relay;
+mod reloads;
 mod route;
 mod server;
 mod settle;
 mod shared;
+mod trial;
 mod upstream;
 
 pub use exchange::{Exchange, unix_ms};
 pub use mask::Fragments;
 pub use peer::Addresses;
+pub use reloads::{ReloadRequest, Reloaded};
 pub use server::GatewayServer;
 pub use shared::Shared;
+pub use trial::{Trial, trial};
 
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;

@@ -69,7 +69,7 @@ fn lease(exchange: &Exchange, pick: &Pick) -> Result<Vec<Lease>, Reject> {
     let (false, Some(admitted)) = (plugins.is_empty(), &exchange.admitted) else { return Ok(leases) };
     let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(leases) };
     let upstream = &exchange.snapshot.upstreams[candidate.upstream as usize];
-    let key = admitted.key.key();
+    let Some(key) = exchange.caller.as_ref().map(|caller| caller.key()) else { return Ok(leases) };
     let cost_nanos_max = || admit::worst_case_nanos(exchange, &admitted.target, &admitted.facts, &admitted.route);
     let intent = admit::intent(&key, &admitted.facts, &cost_nanos_max);
     for plugin in plugins {

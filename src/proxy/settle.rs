@@ -13,8 +13,9 @@ use crate::price::Price;
 use crate::snapshot::{Snapshot, Upstream};
 use futures::FutureExt;
 use pingora::{Error, ErrorType};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::SetOnce;
 use tollgate_plugin_api::{Amounts, Lease, Metered, RejectCode, UsageSource};
 
 /// The journal did not take the record that the first byte waits for.
@@ -50,7 +51,7 @@ struct Settlement {
     hold: Hold,
     /// The key has a quota.
     limited: bool,
-    bill: Option<Arc<OnceLock<Bill>>>,
+    bill: Option<Arc<SetOnce<Bill>>>,
     leases: Vec<Lease>,
     record: LedgerRecord,
     /// What the scanner found; completed by an estimate.
@@ -320,7 +321,13 @@ impl Settlement {
         }
         if let Some(bill) = &self.bill {
             // Set once: an exchange is settled once.
-            let _ = bill.set(Bill { metered: self.record.metered.clone(), cost_nanos: self.record.cost_nanos });
+            let _ = bill.set(Bill {
+                metered: self.record.metered.clone(),
+                cost_nanos: self.record.cost_nanos,
+                outcome: self.record.outcome.as_str(),
+                error_code: self.record.error_code.clone(),
+                ttft_ms: self.record.ttft_ms,
+            });
         }
         self.hold.settle(self.record)
     }

@@ -1,6 +1,8 @@
 //! What all exchanges of a gateway share.
 
 use super::control::Drains;
+use super::pages;
+use super::reloads::{ReloadRequest, Reloads};
 use super::upstream::Connections;
 use crate::balance::BreakerState;
 use crate::keyring::Keys;
@@ -10,6 +12,8 @@ use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::mpsc;
+use tollgate_plugin_api::Reply;
 
 /// The parts of a gateway that live as long as the process. A reload swaps `snapshot`; keys change one at a time.
 pub struct Shared {
@@ -23,6 +27,9 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub(super) drains: Arc<Drains>,
     pub(super) connections: Connections,
+    pub(super) reloads: Reloads,
+    /// The store could not be read when it was last asked for changed keys.
+    store_unreadable: AtomicBool,
     stopping: AtomicBool,
 }
 
@@ -36,6 +43,8 @@ impl Shared {
             metrics,
             drains: Arc::new(Drains::default()),
             connections: Connections::new(),
+            reloads: Reloads::default(),
+            store_unreadable: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         })
     }
@@ -45,6 +54,21 @@ impl Shared {
         self.connections.sweep();
     }
 
+    /// The requests for a reload that clients make, for the one who answers them; `None`: somebody has them already.
+    pub fn take_reload_requests(&self) -> Option<mpsc::Receiver<ReloadRequest>> {
+        self.reloads.take_requests()
+    }
+
+    /// Notes whether the store could be read just now. True: that is news.
+    pub fn note_store_readable(&self, readable: bool) -> bool {
+        self.store_unreadable.swap(!readable, Ordering::AcqRel) == readable
+    }
+
+    /// Whether the store takes the ledger's records and can be read, as far as the last use of it tells.
+    pub(super) fn store_is_well(&self) -> bool {
+        !self.store_unreadable.load(Ordering::Acquire) && self.ledger.lag().store_error.is_none()
+    }
+
     /// From here on, exchanges that are dropped were cut off by the end of the process.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
@@ -52,6 +76,11 @@ impl Shared {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// The answer of a health page, for other ports than the clients'.
+    pub fn health_page(&self, path: &str) -> Option<Reply> {
+        pages::health_page(self, path)
     }
 
     /// Brings the gauges that are read, not counted, up to date.

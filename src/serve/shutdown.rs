@@ -62,6 +62,7 @@ impl Closing {
         if let Err(error) = self.store.write_accessed(&touched) {
             tracing::warn!("times of last use are not written: {error}");
         }
+        self.shared.snapshot.load().plugins.close();
         if let Some(folder) = &self.scratch_folder {
             // What is left of it is in the system's temporary folder, which is cleaned.
             let _ = std::fs::remove_dir_all(folder);

@@ -233,6 +233,7 @@ impl Store for SqliteStore {
     }
 
     fn keys_changed_since(&self, version: i64, each: &mut dyn FnMut(KeyRow)) -> Result<i64> {
+        self.check_identity()?;
         self.read(|connection| keys::changed_since(connection, version, each))
     }
 

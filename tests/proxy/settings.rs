@@ -20,6 +20,7 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("request_body_bytes_max", "the_limit_is_the_configured_one"),
         ("shutdown_ms", "an_idle_gateway_ends_at_once_and_what_outlasts_the_limit_is_settled"),
         ("trusted_proxies", "server_trusted_proxies_are_believed_and_nobody_else"),
+        ("reload_secret", "a_reload_by_request_needs_its_secret_and_is_in_force_when_it_is_answered"),
         ("tls", "clients_speak_http1_or_http2_over_tls"),
     ]),
     ("server.tls", &[
@@ -144,14 +145,14 @@ async fn server_trusted_proxies_are_believed_and_nobody_else() {
         ("[\"10.0.0.0/8\"]", "6.6.6.6", "127.0.0.1"),
     ];
     for (trusted, forwarded, client) in ways {
-        let setup = setup.clone().set("server.trusted_proxies", trusted).environment("TOLLGATE_LOG", "access=info");
+        let setup = setup.clone().set("server.trusted_proxies", trusted).set("plugins.access-log.output", "\"stdout\"");
         let (gateway, key) = serving(&setup).await;
         let request = plain_chat(false).key(&key.key).field("x-forwarded-for", forwarded);
         let answer = gateway.send(&request).await;
         let id = answer.field("x-request-id").expect("an id").to_owned();
         let line =
             until("the access log", || gateway.said().lines().find(|line| line.contains(&id)).map(str::to_owned)).await;
-        assert!(line.contains(&format!("client={client} ")), "{trusted} {forwarded}: {line}");
+        assert!(line.contains(&format!("\"client\":\"{client}\"")), "{trusted} {forwarded}: {line}");
         gateway.finish(&[&key]).await;
     }
 }

@@ -5,6 +5,7 @@
 mod key;
 mod lease;
 mod memory;
+mod network;
 mod plugin;
 mod reject;
 mod usage;
@@ -12,6 +13,7 @@ mod usage;
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
 pub use lease::{Allowance, Allowances, Amounts, LESSORS_MAX, Lease, Lessor, duration};
 pub use memory::Memory;
+pub use network::Network;
 pub use plugin::{Build, Flow, Intent, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
 pub use reject::{Reject, RejectCode, RejectRow};
 pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};

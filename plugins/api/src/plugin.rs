@@ -65,6 +65,42 @@ pub struct Summary<'a> {
     pub metered: &'a Metered,
     /// What it cost, in nano-USD.
     pub cost_nanos: i64,
+    /// Unix time in milliseconds at which its head had been read.
+    pub started_at_ms: i64,
+    /// From then to its end.
+    pub duration_ms: u64,
+    /// From then to the first token; streams only.
+    pub ttft_ms: Option<u64>,
+    /// The client's address, as far as trusted proxies tell.
+    pub client: Option<IpAddr>,
+    /// Method.
+    pub method: &'a Method,
+    /// The client's header fields: its words, credentials among them.
+    pub headers: &'a HeaderMap,
+    /// Path without the query. The client's words.
+    pub path: &'a str,
+    /// The dialect in which the client was answered.
+    pub dialect: &'a str,
+    /// The operation; `None`: refused before it was known.
+    pub endpoint: Option<&'a str>,
+    /// The model that was asked for. The client's word, unless the request was admitted.
+    pub model: Option<&'a str>,
+    /// Whether a stream was asked for; `None`: refused before it was known.
+    pub stream: Option<bool>,
+    /// The provider's row at the last attempt.
+    pub provider: Option<&'a str>,
+    /// The upstream of the last attempt.
+    pub upstream: Option<&'a str>,
+    /// What that upstream calls the model.
+    pub upstream_model: Option<&'a str>,
+    /// Attempts at upstreams.
+    pub attempts: u32,
+    /// The ledger's word for how it ended; `None`: it has no record.
+    pub outcome: Option<&'a str>,
+    /// The code of our refusal, or the ledger's of what went wrong.
+    pub error_code: Option<&'a str>,
+    /// Who refused, if we did: the value of `x-tollgate-rejected-by`.
+    pub rejected_by: Option<&'a str>,
 }
 
 /// The phases in which a plugin wants to be called; it is never called in another.
@@ -76,6 +112,8 @@ pub struct Phases {
     pub admission: bool,
     /// [`Plugin::upstream_filter`].
     pub upstream: bool,
+    /// [`Plugin::upstream_request_filter`].
+    pub upstream_request: bool,
     /// [`Plugin::response_filter`].
     pub response: bool,
     /// [`Plugin::logging`].
@@ -116,11 +154,17 @@ pub trait Plugin: Send + Sync {
         Ok(None)
     }
 
+    /// Runs on the head of every request that goes upstream. `request_headers` are the client's.
+    fn upstream_request_filter(&self, _request_id: u128, _request_headers: &HeaderMap, _headers: &mut HeaderMap) {}
+
     /// Runs on the head of every answer, our own included, before it goes to the client.
     fn response_filter(&self, _request_headers: &HeaderMap, _status: StatusCode, _headers: &mut HeaderMap) {}
 
-    /// Runs once, after the answer.
+    /// Runs once, after the answer. Must not wait.
     fn logging(&self, _summary: &Summary<'_>) {}
+
+    /// The process ends: what is still in memory is written now, within a second or two.
+    fn close(&self) {}
 }
 
 /// What a plugin may use of the gateway.

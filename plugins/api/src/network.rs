@@ -1,4 +1,4 @@
-//! IP networks, for `server.trusted_proxies`.
+//! IP networks, as configurations name them.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,0 +1,102 @@
+//! The file that lines go to: appended to, renamed when it is full, and opened again when somebody else renamed it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Addresses and names are nobody else's business.
+const FILE_MODE: u32 = 0o640;
+/// How often it is looked whether the file is still where it was (logrotate renames it).
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// When a file is full, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) rotate_bytes_max: u64,
+    pub(crate) files_max: u32,
+}
+
+/// See the module.
+pub(crate) struct LogFile {
+    path: PathBuf,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: File,
+    bytes: u64,
+    looked_at: Instant,
+    /// A line may be there in part only: the next one begins on a line of its own.
+    torn: bool,
+}
+
+impl LogFile {
+    /// Nothing is opened before there is something to write.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, open: None }
+    }
+
+    /// Appends whole lines; renames the file first if they would not fit.
+    ///
+    /// # Errors
+    /// What the file system says; the lines may then be there in part.
+    pub(crate) fn append(&mut self, lines: &[u8], limits: Limits) -> io::Result<()> {
+        self.look()?;
+        let bytes = self.open.as_ref().map_or(0, |open| open.bytes);
+        if bytes > 0 && bytes + lines.len() as u64 > limits.rotate_bytes_max {
+            self.open = None;
+            rotate(&self.path, limits.files_max)?;
+            self.look()?;
+        }
+        let Some(open) = &mut self.open else { return Err(io::ErrorKind::NotFound.into()) };
+        if open.torn {
+            open.file.write_all(b"\n")?;
+            open.torn = false;
+        }
+        let written = open.file.write_all(lines);
+        open.torn = written.is_err();
+        open.bytes += lines.len() as u64;
+        written
+    }
+
+    /// Opens the file if it is not open, or no longer there under its name.
+    fn look(&mut self) -> io::Result<()> {
+        if let Some(open) = &mut self.open {
+            if open.looked_at.elapsed() < LOOK_EVERY {
+                return Ok(());
+            }
+            open.looked_at = Instant::now();
+            let ours = open.file.metadata()?;
+            if fs::metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+                return Ok(());
+            }
+            self.open = None;
+        }
+        let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(&self.path)?;
+        let bytes = file.metadata()?.len();
+        self.open = Some(Open { file, bytes, looked_at: Instant::now(), torn: false });
+        Ok(())
+    }
+}
+
+/// The file becomes number 1, number 1 becomes 2 …; so many are left that `files_max` are there with the new one.
+fn rotate(path: &Path, files_max: u32) -> io::Result<()> {
+    let numbered = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    };
+    let gone = |result: io::Result<()>| match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    if files_max < 2 {
+        return gone(fs::remove_file(path));
+    }
+    for number in (1..files_max - 1).rev() {
+        gone(fs::rename(numbered(number), numbered(number + 1)))?;
+    }
+    gone(fs::rename(path, numbered(1)))
+}

@@ -1,0 +1,90 @@
+//! W3C trace context (www.w3.org/TR/trace-context): which trace a request belongs to. Nothing is kept of a request for it:
+//! what it does not bring is made of its id.
+
+use http::{HeaderMap, HeaderName};
+
+/// The field.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Where a request stands in its trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Context {
+    pub(crate) trace_id: u128,
+    /// Our own span.
+    pub(crate) span_id: u64,
+    /// The caller's span, if it told one.
+    pub(crate) parent_id: Option<u64>,
+    /// The trace is recorded.
+    pub(crate) sampled: bool,
+}
+
+impl Context {
+    /// The context of the request with this id. `share`: of traces that begin here, so many of 2^32 are recorded.
+    pub(crate) fn of(request_id: u128, headers: &HeaderMap, share: u64) -> Self {
+        // The second half of a UUIDv7 is random, but for two bits.
+        let (span_id, draw) = ((request_id as u64).max(1), request_id as u32);
+        match headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(parsed) {
+            Some((trace_id, parent_id, sampled)) => Self { trace_id, span_id, parent_id: Some(parent_id), sampled },
+            None => Self { trace_id: request_id, span_id, parent_id: None, sampled: u64::from(draw) < share },
+        }
+    }
+
+    /// The field's value towards the upstream: it is told our span as its parent.
+    pub(crate) fn traceparent(&self) -> String {
+        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+}
+
+/// Trace, parent, sampled.
+fn parsed(text: &str) -> Option<(u128, u64, bool)> {
+    let mut parts = text.trim().split('-');
+    let mut hex = |digits: usize| {
+        let part = parts.next()?;
+        let fits = part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        u128::from_str_radix(part, 16).ok().filter(|_| fits)
+    };
+    let (version, trace_id, parent_id, flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+    // A later version may have more parts; this one has not.
+    let whole = version != 0xff && (version != 0 || parts.next().is_none());
+    (whole && trace_id != 0 && parent_id != 0).then_some((trace_id, parent_id as u64, flags & 1 == 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    const GIVEN: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    fn context(traceparent: &'static str, share: u64) -> Context {
+        let mut headers = HeaderMap::new();
+        headers.insert(TRACEPARENT, HeaderValue::from_static(traceparent));
+        Context::of(0x0192_0000_0000_7000_8000_0000_0000_0001, &headers, share)
+    }
+
+    #[test]
+    fn a_trace_goes_on_with_our_span_as_the_parent() {
+        let context = context(GIVEN, 0);
+        assert_eq!(context.parent_id, Some(0xb7ad_6b71_6920_3331));
+        assert!(context.sampled, "the caller has decided");
+        assert_eq!(context.traceparent(), "00-0af7651916cd43dd8448eb211c80319c-8000000000000001-01");
+    }
+
+    #[test]
+    fn what_is_no_context_begins_a_trace() {
+        for wrong in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            let made = context(wrong, 1 << 32);
+            assert_eq!((made.parent_id, made.sampled), (None, true), "{wrong}");
+            assert_eq!(made.trace_id, 0x0192_0000_0000_7000_8000_0000_0000_0001);
+            assert!(!context(wrong, 0).sampled);
+        }
+    }
+}

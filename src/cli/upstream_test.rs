@@ -1,0 +1,169 @@
+//! `tollgate upstream test`: a real call of a few tokens to each upstream.
+
+use super::args::{Command, UpstreamTest};
+use super::price_file::read_book;
+use super::terminal::{Failure, Outcome, Terminal, plain};
+use crate::config::{self, Config, Model};
+use crate::dialect::DialectId;
+use crate::keyring::Keys;
+use crate::proxy::{Trial, trial};
+use crate::serve::SystemClock;
+use crate::snapshot::{Snapshot, Upstream};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tollgate_plugin_api::Ports;
+
+/// The output tokens that are asked for; some providers take no fewer.
+const OUTPUT_TOKENS: u32 = 16;
+/// So much of an upstream's words is shown, in characters.
+const WORDS_CHARS_MAX: usize = 300;
+
+#[derive(Serialize)]
+struct TestJson<'a> {
+    upstream: &'a str,
+    provider: &'a str,
+    model: &'a str,
+    ok: bool,
+    status: Option<u16>,
+    duration_ms: u64,
+    message: String,
+}
+
+pub(super) fn test(arguments: &UpstreamTest, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
+    let config = command.config(terminal)?;
+    let snapshot = snapshot(&config)?;
+    let chosen = chosen(arguments, &config, &snapshot)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Runtime(format!("no runtime: {error}")))?;
+    let mut failed = 0;
+    for (upstream, model) in &chosen {
+        let tried = runtime.block_on(call(&snapshot, upstream, model));
+        let ok = tried.status.as_ref().is_ok_and(|status| (200..300).contains(status));
+        failed += usize::from(!ok);
+        show(upstream, model, &tried, ok, arguments.json, terminal)?;
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::Runtime(format!("{failed} of {} upstreams failed", chosen.len()))),
+    }
+}
+
+fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
+    let ports = Ports { keys: Arc::new(Keys::new()), clock: Arc::new(SystemClock), memory: Arc::default() };
+    Ok(config::build(config, Arc::new(read_book(config)?), &ports, None)?)
+}
+
+/// The upstreams to be called, each with its model.
+fn chosen(
+    arguments: &UpstreamTest,
+    config: &Config,
+    snapshot: &Snapshot,
+) -> Result<Vec<(Arc<Upstream>, Model)>, Failure> {
+    let usage = |message: String| Failure::Usage(vec![format!("tollgate: {message}")]);
+    // The snapshot has them in the order of the file.
+    let rows = config.upstreams.iter().zip(&snapshot.upstreams);
+    let wanted = |name: &str| arguments.name.as_deref().is_none_or(|wanted| wanted == name);
+    let serves = |model: &&Model| arguments.model.as_deref().is_none_or(|wanted| wanted == model.name);
+    let mut named = 0;
+    let mut chosen = Vec::new();
+    for (row, upstream) in rows.filter(|(row, _)| wanted(&row.name)) {
+        named += 1;
+        chosen.extend(row.models.iter().find(serves).map(|model| (upstream.clone(), model.clone())));
+    }
+    match (chosen.is_empty(), named, &arguments.name) {
+        (false, ..) => Ok(chosen),
+        (true, 0, Some(name)) => Err(usage(format!("there is no upstream `{name}`; see `tollgate upstream list`"))),
+        (true, 0, None) => Err(usage("there is no upstream".into())),
+        (true, ..) => {
+            let model = arguments.model.as_deref().unwrap_or_default();
+            Err(usage(format!("no such upstream serves the model `{model}`; see `tollgate upstream list`")))
+        }
+    }
+}
+
+async fn call(snapshot: &Snapshot, upstream: &Arc<Upstream>, model: &Model) -> Trial {
+    let dialect = upstream.provider.dialects.first().copied().unwrap_or(DialectId::OpenAi);
+    let ask = async |limit: &str| {
+        let (path, body) = question(dialect, &model.upstream_model, limit);
+        trial(snapshot, upstream, &path, &model.upstream_model, Bytes::from(body.to_string())).await
+    };
+    let tried = ask("max_tokens").await;
+    // Newer models of OpenAI's have another name for it, which most compatible vendors do not know.
+    let renamed = matches!(tried.status, Ok(400)) && words(&tried.body).contains("max_completion_tokens");
+    if renamed { ask("max_completion_tokens").await } else { tried }
+}
+
+/// A client's path and body. `limit`: OpenAI's field for the most output tokens.
+fn question(dialect: DialectId, model: &str, limit: &str) -> (String, Value) {
+    const SAY: &str = "Say OK.";
+    let messages = json!([{"role": "user", "content": SAY}]);
+    match dialect {
+        DialectId::OpenAi => {
+            let body = json!({"model": model, "messages": messages, limit: OUTPUT_TOKENS});
+            ("/v1/chat/completions".into(), body)
+        }
+        DialectId::OpenAiResponses => {
+            let body = json!({"model": model, "input": SAY, "max_output_tokens": OUTPUT_TOKENS});
+            ("/v1/responses".into(), body)
+        }
+        DialectId::Anthropic => {
+            let body = json!({"model": model, "messages": messages, "max_tokens": OUTPUT_TOKENS});
+            ("/v1/messages".into(), body)
+        }
+        DialectId::Gemini => {
+            let body = json!({"contents": [{"role": "user", "parts": [{"text": SAY}]}],
+                "generationConfig": {"maxOutputTokens": OUTPUT_TOKENS}});
+            // The path's own model is replaced by the upstream's.
+            ("/v1beta/models/model:generateContent".into(), body)
+        }
+    }
+}
+
+/// The message of an error answer, wherever it has one; else its beginning.
+fn words(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let document: Value = serde_json::from_str(&text).unwrap_or_default();
+    let message = ["/error/message", "/0/error/message", "/message", "/error", "/detail"]
+        .iter()
+        .find_map(|place| document.pointer(place)?.as_str().map(str::to_owned));
+    plain(&message.unwrap_or_else(|| text.into_owned())).chars().take(WORDS_CHARS_MAX).collect()
+}
+
+fn show(
+    upstream: &Upstream,
+    model: &Model,
+    tried: &Trial,
+    ok: bool,
+    json: bool,
+    terminal: &mut Terminal<'_>,
+) -> Outcome {
+    let duration_ms = u64::try_from(tried.duration.as_millis()).unwrap_or(u64::MAX);
+    let message = match &tried.status {
+        Ok(_) if ok => String::new(),
+        Ok(_) => words(&tried.body),
+        Err(why) => plain(why),
+    };
+    if json {
+        return terminal.json(&TestJson {
+            upstream: &upstream.name,
+            provider: &upstream.provider.name,
+            model: &model.name,
+            ok,
+            status: tried.status.as_ref().ok().copied(),
+            duration_ms,
+            message,
+        });
+    }
+    let found = match &tried.status {
+        Ok(status) if ok => format!("ok ({status})"),
+        Ok(status) => format!("answered {status}: {message}"),
+        Err(_) => format!("no answer: {message}"),
+    };
+    writeln!(terminal.out, "{}  {}  {found}  {duration_ms} ms", upstream.name, plain(&model.name))?;
+    // Each as soon as it is known.
+    Ok(terminal.out.flush()?)
+}

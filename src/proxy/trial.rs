@@ -1,0 +1,88 @@
+//! A single call to one upstream, as a request's would be: same connector, address, path, credential and headers. For
+//! operators; no key, no hold, no record.
+
+use super::forward;
+use super::http1::RequestHead;
+use super::mask::mask;
+use super::peer;
+use super::upstream::Connections;
+use crate::dialect::endpoint;
+use crate::snapshot::{Snapshot, Upstream};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use pingora::{Error, ErrorType};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// So much of an answer is read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// What came of a call.
+pub struct Trial {
+    /// The upstream's status, or why there is none.
+    pub status: Result<u16, String>,
+    /// The answer's beginning, our key masked.
+    pub body: Vec<u8>,
+    /// From the look-up of its address to the answer's end.
+    pub duration: Duration,
+}
+
+/// Sends a client's request to this upstream. `path` and `body` are as a client of ours would have them; the model that
+/// the upstream is asked for stands in the body already.
+pub async fn trial(
+    snapshot: &Snapshot,
+    upstream: &Arc<Upstream>,
+    path: &str,
+    upstream_model: &str,
+    body: Bytes,
+) -> Trial {
+    let started = Instant::now();
+    let mut answer = Vec::new();
+    let asking = ask(snapshot, upstream, path, upstream_model, body, &mut answer);
+    let status = match tokio::time::timeout(snapshot.routing.response_timeout, asking).await {
+        Ok(Ok(status)) => Ok(status),
+        Ok(Err(error)) => Err(said(&error)),
+        Err(_) => Err("no whole answer within routing.response_timeout_ms".to_owned()),
+    };
+    mask(&mut answer, &upstream.secret_fragments);
+    Trial { status, body: answer, duration: started.elapsed() }
+}
+
+async fn ask(
+    snapshot: &Snapshot,
+    upstream: &Arc<Upstream>,
+    path: &str,
+    upstream_model: &str,
+    body: Bytes,
+    answer: &mut Vec<u8>,
+) -> pingora::Result<u16> {
+    let mut fields = HeaderMap::new();
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let target = endpoint::target(&Method::POST, path, None, &fields)
+        .map_err(|_| Error::explain(ErrorType::InternalError, "no such operation"))?;
+    let target = target.upstream_path_and_query(&upstream.base_path, upstream_model);
+    let headers = forward::fields(&Method::POST, &fields, upstream, body.len());
+    let head = RequestHead { method: Method::POST, target, headers };
+    let timeout = snapshot.routing.connect_timeout;
+    let address = peer::address(upstream, timeout).await?;
+    let connections = Connections::new();
+    let (mut conversation, _) = connections.connect(upstream, address, timeout).await?;
+    let head = conversation.ask(head, body).await?;
+    while !conversation.is_over() && answer.len() < ANSWER_BYTES_MAX {
+        match conversation.piece().await? {
+            Some(piece) => answer.extend_from_slice(&piece),
+            None => break,
+        }
+    }
+    connections.give_up(conversation).await;
+    Ok(head.status.as_u16())
+}
+
+/// What went wrong, without where in the gateway it was found.
+fn said(error: &Error) -> String {
+    let kind = error.etype().as_str();
+    match &error.context {
+        Some(context) => format!("{kind}: {}", context.as_str()),
+        None => kind.to_owned(),
+    }
+}

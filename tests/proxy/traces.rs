@@ -1,0 +1,126 @@
+//! Traces: a span for each request at the collector, in the trace of whoever called.
+
+use crate::calls::{COST, INPUT, OUTPUT, Wire, plain_chat, serving, wants_stream};
+use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
+use crate::support::provider::Provider;
+use crate::support::script::Answer;
+use crate::support::until;
+use serde_json::{Value, json};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+/// An upstream, a collector, and what a gateway between them is started with.
+async fn stage(script: impl Fn(bool) -> Answer + Send + Sync + 'static) -> (Provider, Provider, Setup) {
+    let provider = Provider::start(move |_, request| script(wants_stream(request))).await;
+    let collector = Provider::always(Answer::json(200, &json!({}))).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
+        .set("plugins.otlp.endpoint", &format!("\"{}\"", collector.url("/otel/")))
+        .set("plugins.otlp.headers", "{ \"x-collector-key\" = \"collector-secret\" }")
+        .set("plugins.otlp.service_name", "\"edge\"");
+    (provider, collector, setup)
+}
+
+/// All spans that have come, when there are so many.
+async fn spans(collector: &Provider, count: usize) -> Vec<Value> {
+    until("the spans", || {
+        let calls = collector.received();
+        assert!(calls.iter().all(|call| call.target == "/otel/v1/traces"), "{:?}", calls[0].target);
+        let all: Vec<Value> = calls
+            .iter()
+            .filter(|call| !call.body.is_empty())
+            .flat_map(|call| {
+                let sent = call.json();
+                let resource = &sent["resourceSpans"][0];
+                assert_eq!(resource["resource"]["attributes"][0]["value"]["stringValue"], "edge");
+                resource["scopeSpans"][0]["spans"].as_array().expect("spans").clone()
+            })
+            .collect();
+        (all.len() >= count).then_some(all)
+    })
+    .await
+}
+
+fn attribute(span: &Value, name: &str) -> Value {
+    let all = span["attributes"].as_array().expect("attributes");
+    let found = all.iter().find(|attribute| attribute["key"] == name);
+    found.map_or(Value::Null, |found| found["value"].as_object().expect("one").values().next().expect("one").clone())
+}
+
+#[tokio::test]
+async fn a_request_is_a_span_in_its_callers_trace_and_the_upstream_is_told_of_it() {
+    let (provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+    let (gateway, key) = serving(&setup).await;
+    let request = plain_chat(true).key(&key.key).field("traceparent", &format!("00-{TRACE}-{CALLER}-01"));
+    let answer = gateway.send(&request.field("tracestate", "a=b")).await;
+    assert_eq!(answer.status, 200);
+    let span = spans(&collector, 1).await.remove(0);
+    assert_eq!((&span["traceId"], &span["parentSpanId"]), (&json!(TRACE), &json!(CALLER)));
+    let sent = provider.received().pop().expect("a request");
+    let own = span["spanId"].as_str().expect("an id");
+    assert_eq!(sent.field("traceparent"), Some(&*format!("00-{TRACE}-{own}-01")));
+    assert_eq!(sent.field("tracestate"), Some("a=b"));
+    for (name, value) in [
+        ("gen_ai.operation.name", json!("chat")),
+        ("gen_ai.provider.name", json!("openai")),
+        ("gen_ai.request.model", json!("m")),
+        ("gen_ai.usage.input_tokens", json!(INPUT.to_string())),
+        ("gen_ai.usage.output_tokens", json!(OUTPUT.to_string())),
+        ("http.response.status_code", json!("200")),
+        ("tollgate.cost_nanos", json!(COST.to_string())),
+        ("tollgate.key", json!("tester")),
+        ("tollgate.upstream", json!("u")),
+        ("tollgate.outcome", json!("ok")),
+        ("tollgate.request_id", json!(answer.field("x-request-id").expect("an id"))),
+    ] {
+        assert_eq!(attribute(&span, name), value, "{name} of {span}");
+    }
+    let time = |name: &str| span[name].as_str().and_then(|text| text.parse::<u128>().ok()).expect("nanoseconds");
+    assert!(time("startTimeUnixNano") <= time("endTimeUnixNano"));
+    let call = collector.received().remove(0);
+    assert_eq!(call.field("x-collector-key"), Some("collector-secret"));
+    let text = String::from_utf8_lossy(&call.body).into_owned();
+    for secret in [&*key.key, PROVIDER_KEY, "Say something", "Hello"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn refusals_are_spans_too_and_what_is_not_sampled_is_none() {
+    let (_provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+    let (gateway, key) = serving(&setup.set("plugins.otlp.sample_ratio", "0.0")).await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200, "a trace of its own: not recorded");
+    let unsampled = plain_chat(false).key(&key.key).field("traceparent", &format!("00-{TRACE}-{CALLER}-00"));
+    assert_eq!(gateway.send(&unsampled).await.status, 200);
+    let sampled = plain_chat(false).key("junk").field("traceparent", &format!("00-{TRACE}-{CALLER}-01"));
+    assert_eq!(gateway.send(&sampled).await.status, 401);
+    let all = spans(&collector, 1).await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(attribute(&all[0], "error.type"), "AUTH_INVALID_TOKEN");
+    assert_eq!(all[0]["status"]["code"], 2);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_collector_that_is_gone_costs_no_request_and_mistakes_are_named() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
+    let gone =
+        setup.clone().set("plugins.otlp.endpoint", "\"http://127.0.0.1:1\"").set("plugins.otlp.timeout_ms", "50");
+    let (gateway, key) = serving(&gone).await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    until("a word of it", || gateway.said().contains("spans were not delivered").then_some(())).await;
+    gateway.finish(&[&key]).await;
+    for (key, value, said) in [
+        ("endpoint", "\"collector\"", "expected the collector's URL"),
+        ("sample_ratio", "1.5", "sample_ratio: 1.5, expected 0 to 1"),
+        ("headers", "{ \"a b\" = \"secret-value\" }", "headers.a b: cannot stand in a header"),
+    ] {
+        let wrong = gone.clone().set(&format!("plugins.otlp.{key}"), value);
+        let checked = Gateway::prepare(&wrong).run(&["check"]);
+        let stderr = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.code() == Some(2) && stderr.contains(said), "{stderr}");
+        assert!(!stderr.contains("secret-value"), "{stderr}");
+    }
+}
