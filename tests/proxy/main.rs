@@ -16,6 +16,7 @@ mod live;
 mod money;
 mod operations;
 mod passthrough;
+mod prices;
 mod refusals;
 mod settings;
 mod tls;
