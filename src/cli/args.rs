@@ -2,7 +2,7 @@
 
 mod price;
 
-pub(super) use price::{PriceExplain, PriceSet, PriceShow, PriceVerb, Tier};
+pub(super) use price::{PriceExplain, PriceImport, PriceSet, PriceShow, PriceVerb, Tier};
 
 use super::amount::parse_usd;
 use super::time::{Expiry, parse_expiry, parse_since};

@@ -1,6 +1,7 @@
 //! `tollgate price …`
 
 mod explain;
+mod import;
 
 use super::args::{Command, PriceSet, PriceShow, PriceVerb};
 use super::price_file::{default_prices, read_book, read_text, write_atomically};
@@ -32,6 +33,7 @@ pub(super) fn run(verb: &PriceVerb, command: &Command, terminal: &mut Terminal<'
         PriceVerb::Show(arguments) => show(arguments, &config, terminal),
         PriceVerb::Set(arguments) => set(arguments, &config, terminal),
         PriceVerb::Explain(arguments) => explain::explain(arguments, &config, terminal),
+        PriceVerb::Import(arguments) => import::import(arguments, &config, terminal),
     }
 }
 

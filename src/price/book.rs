@@ -79,6 +79,11 @@ impl PriceBook {
         providers
     }
 
+    /// Whether a provider has a row of its own for that name, without a date behind it taken off.
+    pub(super) fn has_row(&self, provider: &str, name: &str) -> bool {
+        self.names.get(&*folded(provider)).is_some_and(|names| names.contains_key(&*folded(name)))
+    }
+
     /// The price of a model at a provider: by the upstream's name for it, then by the client's; for each the provider's
     /// own row, then the one for all. `None`: the book does not say, and nothing is guessed.
     pub fn find(&self, provider: &str, upstream_model: &str, client_model: &str) -> Option<&Arc<Price>> {

@@ -84,6 +84,7 @@ mod currency;
 mod decimal;
 mod edit;
 mod explain;
+pub mod import;
 mod parse;
 mod reader;
 mod sheet;

@@ -3,7 +3,10 @@
 use super::super::amount::decimal;
 use super::super::time::{Since, parse_since};
 use super::Listing;
+use crate::price::import::FORMATS;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PriceVerb {
@@ -15,6 +18,8 @@ pub(in crate::cli) enum PriceVerb {
     Set(PriceSet),
     /// Show how a cost comes about
     Explain(PriceExplain),
+    /// Compare the pricing file with published prices, or take them over
+    Import(PriceImport),
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +110,27 @@ pub(in crate::cli) struct PriceExplain {
     /// When (2026-12-31T18:00:00Z, 1h ago as 1h) [default: now]
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     pub(in crate::cli) at: Option<Since>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PriceImport {
+    /// The published prices: a JSON file
+    pub(in crate::cli) file: PathBuf,
+    /// Whose format it is [default: what it looks like]
+    #[arg(long, value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name)))]
+    pub(in crate::cli) format: Option<String>,
+    /// Only these models, with * for any letters; may be given several times
+    #[arg(long = "model", value_name = "NAME")]
+    pub(in crate::cli) models: Vec<String>,
+    /// Only this provider, as the file or as Tollgate calls it; for prices without providers: whose rows they become
+    #[arg(long)]
+    pub(in crate::cli) provider: Option<String>,
+    /// Write the pricing file; without it, nothing is changed
+    #[arg(long)]
+    pub(in crate::cli) write: bool,
     /// One JSON object a line
     #[arg(long)]
     pub(in crate::cli) json: bool,

@@ -207,3 +207,40 @@ fn a_row_in_another_currency_is_set_shown_and_explained() {
     assert!(text.contains("price: qwen-max, in CNY at 0.1389 USD\n"), "{text}");
     assert!(text.contains("input: 1000 tokens x 0.66672 USD/M (4.8 CNY x 0.1389) = 0.00066672 USD"), "{text}");
 }
+
+#[test]
+fn published_prices_are_shown_as_a_difference_and_written_only_if_asked() {
+    let place = Place::new();
+    let prices = "# mine\n[[model]]\nname = \"gpt-4o\" # dear\ninput = 3 # USD\noutput = 10\n";
+    place.write("pricing.toml", prices);
+    let model = |input: &str| {
+        format!(r#"{{"litellm_provider": "openai", "input_cost_per_token": {input}, "output_cost_per_token": 1e-05}}"#)
+    };
+    let published = [("gpt-4o", "2.5e-06"), ("o3", "2e-06"), ("bad", "-1")];
+    let published = published.map(|(name, input)| format!("\"{name}\": {}", model(input))).join(", ");
+    place.write("published.json", &format!("{{{published}}}"));
+    let file = place.path("published.json").display().to_string();
+    let said = place.run(&format!("price import {file}"));
+    for line in [
+        "~ gpt-4o: input 3 -> 2.5\n",
+        "+ o3: input 2, output 10\n",
+        "! input_cost_per_token: `-1` is negative: openai/bad\n",
+        "litellm: 1 new, 1 changed, 0 as they are, 1 not read\n",
+    ] {
+        assert!(said.out.contains(line), "{line}: {said:?}");
+    }
+    assert!(said.err.contains("Nothing is written") && place.read("pricing.toml") == prices, "{said:?}");
+    let rows = place.json(&format!("price import {file} --model o* --json"));
+    assert_eq!((&rows[0]["change"], &rows[0]["keys"]["input"]["new"]), (&"added".into(), &"2".into()));
+    assert_eq!((rows.len(), &rows[1]["written"]), (2, &false.into()));
+    assert!(place.ok(&format!("price import {file} --write")).contains("is written"));
+    let written = place.read("pricing.toml");
+    let changed = prices.replace("input = 3 #", "input = 2.5 #");
+    assert_eq!(written, format!("{changed}\n[[model]]\nname = \"o3\"\ninput = 2\noutput = 10\n"));
+    assert!(place.run(&format!("price import {file} --write")).err.contains("nothing to change"));
+    assert_eq!(place.read("pricing.toml"), written);
+    place.fails(&format!("price import {file} --format new-ap"), 2, &["genai-prices, litellm, new-api"]);
+    place.fails("price import nowhere.json", 2, &["nowhere.json: there is no such file"]);
+    place.write("published.json", "{}");
+    place.fails(&format!("price import {file}"), 2, &["published.json: looks like none of the known formats"]);
+}
