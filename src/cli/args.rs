@@ -1,6 +1,10 @@
 //! What can be typed: the command line as clap reads it. The doc comments here are the help texts.
 
-use super::amount::{decimal, parse_usd};
+mod price;
+
+pub(super) use price::{PriceExplain, PriceImport, PriceSet, PriceShow, PriceVerb, Tier};
+
+use super::amount::parse_usd;
 use super::time::{Expiry, parse_expiry, parse_since};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -195,93 +199,6 @@ pub(super) struct UpstreamTest {
     /// One JSON object a line
     #[arg(long)]
     pub(super) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PriceVerb {
-    /// List all prices
-    List(Listing),
-    /// Show one model's price in full
-    Show(PriceShow),
-    /// Set a model's price in the pricing file
-    Set(PriceSet),
-    /// Show how a cost comes about
-    Explain(PriceExplain),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PriceShow {
-    /// The model
-    pub(super) model: String,
-    /// One JSON object a line
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PriceSet {
-    /// The model, as the provider calls it
-    pub(super) model: String,
-    /// The price at this provider only
-    #[arg(long)]
-    pub(super) provider: Option<String>,
-    /// USD per million input tokens
-    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
-    pub(super) input: String,
-    /// USD per million output tokens
-    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
-    pub(super) output: String,
-    /// USD per million input tokens read from the provider's cache
-    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
-    pub(super) cached_input: Option<String>,
-    /// USD per million input tokens written to the provider's cache
-    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
-    pub(super) cache_write: Option<String>,
-    /// USD per million reasoning tokens
-    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
-    pub(super) reasoning: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PriceExplain {
-    /// The model
-    pub(super) model: String,
-    /// The provider, where prices differ by provider
-    #[arg(long)]
-    pub(super) provider: Option<String>,
-    /// Input tokens, cached ones included
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) input: u64,
-    /// Of these, read from the provider's cache
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) cached_input: u64,
-    /// Of these, written to the provider's cache
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) cache_write: u64,
-    /// Output tokens, reasoning included
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) output: u64,
-    /// Of these, reasoning
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) reasoning: u64,
-    /// The service tier
-    #[arg(long, default_value = "standard")]
-    pub(super) tier: Tier,
-    /// When (2026-12-31T18:00:00Z, 1h ago as 1h) [default: now]
-    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
-    pub(super) at: Option<super::time::Since>,
-    /// One JSON object a line
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// A service tier, as it is typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Tier {
-    Standard,
-    Batch,
-    Flex,
-    Priority,
 }
 
 #[derive(Debug, Subcommand)]

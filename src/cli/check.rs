@@ -110,8 +110,5 @@ fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Ou
 /// Models that some upstream serves and the book has no price for.
 fn unpriced<'c>(config: &'c Config, book: &PriceBook) -> BTreeSet<&'c str> {
     let offers = config.upstreams.iter().flat_map(|row| row.models.iter().map(move |model| (row, model)));
-    offers
-        .filter(|(row, model)| book.find(&row.provider, &model.upstream_model, &model.name).is_none())
-        .map(|(_, model)| &*model.name)
-        .collect()
+    offers.filter(|(row, model)| row.price(book, model).is_none()).map(|(_, model)| &*model.name).collect()
 }

@@ -1,7 +1,9 @@
 //! `tollgate price …`
 
-use super::amount::usd;
-use super::args::{Command, PriceExplain, PriceSet, PriceShow, PriceVerb, Tier};
+mod explain;
+mod import;
+
+use super::args::{Command, PriceSet, PriceShow, PriceVerb};
 use super::price_file::{default_prices, read_book, read_text, write_atomically};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
@@ -9,7 +11,6 @@ use crate::config::near::did_you_mean;
 use crate::price::{Price, PriceBook, set_price};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageSource};
 
 /// A price as `--json` shows it. Amounts are exact decimals, so they are strings.
 #[derive(Serialize)]
@@ -19,6 +20,9 @@ struct PriceJson<'a> {
     aliases: Vec<&'a str>,
     context_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
+    /// What the row is written in; none: USD.
+    currency: Option<&'a str>,
+    usd_per_unit: Option<String>,
     usd_per_million: BTreeMap<&'static str, String>,
 }
 
@@ -28,7 +32,8 @@ pub(super) fn run(verb: &PriceVerb, command: &Command, terminal: &mut Terminal<'
         PriceVerb::List(listing) => list(listing.json, &config, terminal),
         PriceVerb::Show(arguments) => show(arguments, &config, terminal),
         PriceVerb::Set(arguments) => set(arguments, &config, terminal),
-        PriceVerb::Explain(arguments) => explain(arguments, &config, terminal),
+        PriceVerb::Explain(arguments) => explain::explain(arguments, &config, terminal),
+        PriceVerb::Import(arguments) => import::import(arguments, &config, terminal),
     }
 }
 
@@ -60,12 +65,15 @@ fn list(json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
 }
 
 fn object(price: &Price, now_ms: i64) -> PriceJson<'_> {
+    let (currency, usd_per_unit) = price.currency(now_ms).unzip();
     PriceJson {
         model: &price.model,
         provider: price.provider.as_deref(),
         aliases: price.aliases.iter().map(AsRef::as_ref).collect(),
         context_tokens: price.context_tokens,
         max_output_tokens: price.output_tokens_max,
+        currency,
+        usd_per_unit,
         usd_per_million: price.rates_usd(now_ms).into_iter().collect(),
     }
 }
@@ -93,6 +101,9 @@ fn show(arguments: &PriceShow, config: &Config, terminal: &mut Terminal<'_>) -> 
             ("context tokens", count(object.context_tokens)),
             ("most output tokens", count(object.max_output_tokens)),
         ];
+        if let (Some(code), Some(rate)) = (object.currency, &object.usd_per_unit) {
+            pairs.push(("written in", format!("{}, {rate} USD each", plain(code))));
+        }
         let rates = price.rates_usd(terminal.now_ms).into_iter();
         pairs.extend(rates.map(|(class, rate)| (class, format!("{rate} USD per million tokens"))));
         terminal.pairs(&pairs)?;
@@ -134,7 +145,7 @@ fn set(arguments: &PriceSet, config: &Config, terminal: &mut Terminal<'_>) -> Ou
         ("reasoning", arguments.reasoning.as_ref()),
     ];
     let prices: Vec<(&str, &str)> = given.into_iter().filter_map(|(key, usd)| Some((key, usd?.as_str()))).collect();
-    let edit = set_price(text, arguments.provider.as_deref(), &arguments.model, &prices)
+    let edit = set_price(text, arguments.provider.as_deref(), &arguments.model, arguments.currency.as_deref(), &prices)
         .map_err(|message| Failure::Usage(vec![format!("tollgate: {message}")]))?;
     write_atomically(file, &edit.text)
         .map_err(|error| Failure::Runtime(format!("{}: cannot be written: {error}", file.display())))?;
@@ -148,67 +159,4 @@ fn set(arguments: &PriceSet, config: &Config, terminal: &mut Terminal<'_>) -> Ou
         terminal.remark(&format!("Note: left as they were: {}", edit.kept.join(", ")))?;
     }
     Ok(())
-}
-
-fn explain(arguments: &PriceExplain, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
-    let parts = arguments.cached_input.checked_add(arguments.cache_write);
-    if parts.is_none_or(|parts| parts > arguments.input) || arguments.reasoning > arguments.output {
-        let message = "tollgate: --input is all input, with --cached-input and --cache-write as parts of it; \
-                       --output is all output, with --reasoning as a part of it";
-        return Err(Failure::Usage(vec![message.into()]));
-    }
-    let book = read_book(config)?;
-    let price = match &arguments.provider {
-        Some(provider) => book.find(provider, &arguments.model, &arguments.model).map(AsRef::as_ref),
-        None => book.find("", &arguments.model, &arguments.model).map(AsRef::as_ref),
-    };
-    let Some(price) = price else { return Err(elsewhere(arguments, &book, config)) };
-    let metered = metered(arguments);
-    let at_ms = arguments.at.map_or(terminal.now_ms, |at| at.resolve(terminal.now_ms));
-    let cost = book.cost(Some(price), &metered, at_ms);
-    let lines = book.explain(Some(price), &metered, at_ms);
-    if arguments.json {
-        for line in &lines {
-            terminal.json(&serde_json::json!({ "what": line.what, "how": line.how, "usd": line.usd() }))?;
-        }
-        let version = book.version();
-        return terminal
-            .json(&serde_json::json!({ "what": "cost", "cost_nanos": cost.nanos, "price_version": version }));
-    }
-    for line in &lines {
-        writeln!(terminal.out, "{line}")?;
-    }
-    Ok(writeln!(terminal.out, "cost: {} ({} nano-USD), price version {}", usd(cost.nanos), cost.nanos, book.version())?)
-}
-
-/// There is no such price; perhaps there is one at a provider.
-fn elsewhere(arguments: &PriceExplain, book: &PriceBook, config: &Config) -> Failure {
-    let rows = named(book, &arguments.model);
-    let providers: Vec<String> = rows.iter().filter_map(|price| price.provider.as_deref().map(plain)).collect();
-    if providers.is_empty() {
-        return missing(&arguments.model, book, config);
-    }
-    let message =
-        format!("`{}` has prices by provider: give --provider {}", plain(&arguments.model), providers.join(" or "));
-    Failure::Runtime(message)
-}
-
-fn metered(arguments: &PriceExplain) -> Metered {
-    Metered {
-        usage: Usage {
-            input_tokens: arguments.input,
-            cached_input_tokens: arguments.cached_input,
-            cache_write_tokens: arguments.cache_write,
-            output_tokens: arguments.output,
-            reasoning_tokens: arguments.reasoning,
-        },
-        tier: match arguments.tier {
-            Tier::Standard => ServiceTier::Standard,
-            Tier::Batch => ServiceTier::Batch,
-            Tier::Flex => ServiceTier::Flex,
-            Tier::Priority => ServiceTier::Priority,
-        },
-        source: UsageSource::Reported,
-        ..Metered::default()
-    }
 }

@@ -1,5 +1,6 @@
 //! Config → Snapshot: upstreams, routes and prices put together, and every check that needs more than the file.
 
+use super::pricing::Prices;
 use super::{Config, ConfigError};
 use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier};
 use crate::dialect::DialectId;
@@ -33,6 +34,7 @@ pub fn build(
     let mut errors = Vec::new();
     let upstreams = upstreams(config, previous, &mut errors);
     let plugins = plugins(config, ports, &mut errors);
+    errors.extend(config.price_errors(&prices));
     let strategy = balance::strategy(&config.routing.strategy);
     if strategy.is_none() {
         let strategies: Vec<_> = balance::STRATEGIES.iter().map(|strategy| strategy.name()).collect();
@@ -179,6 +181,7 @@ fn groups(config: &Config, upstreams: &[Arc<Upstream>], prices: &PriceBook) -> H
             }
         }
     }
+    let prices = Prices::new(prices);
     let group = |models: BTreeMap<&str, Vec<Offer>>| {
         let listed = models
             .iter()
@@ -191,7 +194,7 @@ fn groups(config: &Config, upstreams: &[Arc<Upstream>], prices: &PriceBook) -> H
             .into_iter()
             .map(|(name, offers)| {
                 let name: Arc<str> = name.into();
-                let routes = model_routes(&name, &offers, upstreams, prices);
+                let routes = model_routes(&name, &offers, (upstreams, &config.upstreams), &prices);
                 (name, routes)
             })
             .collect();
@@ -200,10 +203,13 @@ fn groups(config: &Config, upstreams: &[Arc<Upstream>], prices: &PriceBook) -> H
     offers.into_iter().map(|(name, models)| (name.into(), group(models))).collect()
 }
 
-fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: &[Arc<Upstream>], prices: &PriceBook) -> ModelRoutes {
+/// The upstreams as they run, and as they are configured.
+type Upstreams<'a> = (&'a [Arc<Upstream>], &'a [super::Upstream]);
+
+fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, prices: &Prices<'_>) -> ModelRoutes {
     let mut routes = ModelRoutes::default();
     for dialect in DialectId::ALL {
-        let speaking = offers.iter().filter(|offer| upstreams[offer.upstream as usize].provider.speaks(dialect));
+        let speaking = offers.iter().filter(|offer| upstreams.0[offer.upstream as usize].provider.speaks(dialect));
         routes.by_dialect[dialect.index()] = route(model, speaking, upstreams, prices);
     }
     routes
@@ -212,16 +218,14 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: &[Arc<Upstream>],
 fn route<'a>(
     model: &Arc<str>,
     offers: impl Iterator<Item = &'a Offer>,
-    upstreams: &[Arc<Upstream>],
-    prices: &PriceBook,
+    (upstreams, rows): Upstreams<'_>,
+    prices: &Prices<'_>,
 ) -> Option<Arc<Route>> {
     let offers: Vec<&Offer> = offers.collect();
     if offers.is_empty() {
         return None;
     }
-    let price_of = |upstream: u32, upstream_model: &str| {
-        prices.find(&upstreams[upstream as usize].provider.name, upstream_model, model).cloned()
-    };
+    let price_of = |upstream: u32, upstream_model: &str| prices.at(&rows[upstream as usize], upstream_model, model);
     let ranks = cost_ranks(offers.iter().map(|offer| price_of(offer.upstream, &offer.upstream_model)));
     let candidates = offers.iter().zip(ranks).map(|(offer, cost_rank)| {
         let upstream = &upstreams[offer.upstream as usize];

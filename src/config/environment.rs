@@ -4,6 +4,7 @@ use super::error::Positions;
 use super::sections;
 use super::shape::{Breaker, Config, Model, Routing, Server, Upstream};
 use super::upstreams::{parse_base_url, read_key};
+use crate::price::Multiplier;
 use crate::provider;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ impl Config {
                     priority: 0,
                     groups: vec!["default".into()],
                     headers: Vec::new(),
+                    price_provider: None,
+                    price_multiplier: Multiplier::ONE,
                 })
             })
             .collect();

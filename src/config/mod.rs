@@ -5,6 +5,7 @@ mod build;
 mod environment;
 mod error;
 pub(crate) mod near;
+mod pricing;
 mod reader;
 mod schema;
 mod secret;
@@ -43,8 +44,8 @@ impl Config {
         Self::parse(&text_of(path)?, path, env)
     }
 
-    /// Reads a file for a command that needs no more than `[store]`, `[ledger]` and `[pricing]`: errors in other tables
-    /// are let pass (the variables of the upstreams' keys are seldom set where such a command runs), and upstreams that
+    /// Reads a file for a command that needs no more than `[store]`, `[ledger]`, `[pricing]` and what upstreams say of
+    /// prices: other errors are let pass (the variables of the upstreams' keys are seldom set where such a command runs), and upstreams that
     /// have one are left out. The result is not fit to serve.
     ///
     /// # Errors
@@ -53,7 +54,8 @@ impl Config {
         let (config, mut errors) = Self::parse_all(&text_of(path)?, path, env)?;
         errors.retain(|error| {
             let table = error.key.split(['.', '[']).next().unwrap_or("");
-            table == error.key || ["store", "ledger", "pricing"].contains(&table)
+            let priced = table == "upstream" && error.key.contains("].price_");
+            table == error.key || priced || ["store", "ledger", "pricing"].contains(&table)
         });
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }

@@ -51,7 +51,19 @@ pub(super) const TABLES: &[TableKeys] = &[
     TableKeys { path: "breaker", keys: &["failures_to_open", "open_ms"] },
     TableKeys {
         path: "upstream",
-        keys: &["name", "provider", "api_key", "base_url", "models", "weight", "priority", "groups", "headers"],
+        keys: &[
+            "name",
+            "provider",
+            "api_key",
+            "base_url",
+            "models",
+            "weight",
+            "priority",
+            "groups",
+            "headers",
+            "price_provider",
+            "price_multiplier",
+        ],
     },
     TableKeys { path: "upstream.models", keys: &["name", "upstream_model"] },
 ];

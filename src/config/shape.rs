@@ -4,6 +4,7 @@
 use super::error::{ConfigError, Positions};
 use super::secret::SharedSecret;
 use crate::ledger::Durability;
+use crate::price::Multiplier;
 use http::{HeaderName, HeaderValue, Uri};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -187,6 +188,12 @@ pub struct Upstream {
     pub groups: Vec<String>,
     /// Sent upstream as they are. Values are marked sensitive, so that `Debug` does not show them.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whose rows of the price book hold here, instead of the provider's: a reseller's, a region's. The book has a row with
+    /// that `provider`, which need not be one of `providers.toml`.
+    pub price_provider: Option<String>,
+    /// What a cost here is multiplied by, before it is rounded, and a hold likewise: `0.85` is a discount of 15 %. At most
+    /// four decimals and 1000; default 1; 0: everything here is free.
+    pub price_multiplier: Multiplier,
 }
 
 /// One entry of `upstream.models`.

@@ -3,6 +3,7 @@
 use super::near::{did_you_mean, one_of};
 use super::reader::{Section, kind};
 use super::shape::{Model, Upstream};
+use crate::price::Multiplier;
 use crate::provider::{AuthScheme, Provider, providers};
 use http::{HeaderName, HeaderValue, Uri};
 use secrecy::SecretString;
@@ -82,6 +83,8 @@ fn upstream(section: &Section<'_>, names: &mut HashMap<String, usize>, index: us
     let priority = section.number("priority", 0..=PRIORITY_MAX, 0u32);
     let groups = groups(section);
     let headers = headers(section, provider.filter(|_| api_key.is_some()));
+    let price_provider = section.text("price_provider");
+    let price_multiplier = price_multiplier(section);
     Some(Upstream {
         name: name?,
         provider: provider?.name.clone(),
@@ -92,6 +95,8 @@ fn upstream(section: &Section<'_>, names: &mut HashMap<String, usize>, index: us
         priority,
         groups,
         headers,
+        price_provider,
+        price_multiplier,
     })
 }
 
@@ -256,6 +261,24 @@ fn model(section: &Section<'_>, path: &str, value: &DeValue<'_>) -> Option<Model
             None
         }
     }
+}
+
+fn price_multiplier(section: &Section<'_>) -> Multiplier {
+    const EXPECTED: &str = "expected a number such as `0.85`, with at most four decimals and at most 1000";
+    let Some(value) = section.get("price_multiplier") else { return Multiplier::ONE };
+    // The digits as they are written: exact.
+    let text = match value.get_ref() {
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::String(_) => section.text("price_multiplier"),
+        other => {
+            section.wrong("price_multiplier", format!("{EXPECTED}, found {}", kind(other)));
+            None
+        }
+    };
+    let Some(text) = text else { return Multiplier::ONE };
+    let read = Multiplier::parse(text.trim());
+    read.map_err(|why| section.wrong("price_multiplier", format!("{why}, {EXPECTED}"))).unwrap_or_default()
 }
 
 fn groups(section: &Section<'_>) -> Vec<String> {

@@ -10,6 +10,7 @@ use tollgate_plugin_api::{Metered, UsageDetail};
 use super::cost::{Part, Price, Terms, nanos};
 use super::parse;
 use super::reader::PriceError;
+use super::sheet::MULTIPLIER_ONE;
 
 /// Hexadecimal digits of a version.
 const VERSION_DIGITS: usize = 12;
@@ -70,6 +71,19 @@ impl PriceBook {
         self.prices.iter()
     }
 
+    /// The providers that have rows of their own, in lower case, in order.
+    pub fn providers(&self) -> Vec<&str> {
+        let mut providers: Vec<&str> =
+            self.names.keys().map(|seller| &**seller).filter(|name| !name.is_empty()).collect();
+        providers.sort_unstable();
+        providers
+    }
+
+    /// Whether a provider has a row of its own for that name, without a date behind it taken off.
+    pub(super) fn has_row(&self, provider: &str, name: &str) -> bool {
+        self.names.get(&*folded(provider)).is_some_and(|names| names.contains_key(&*folded(name)))
+    }
+
     /// The price of a model at a provider: by the upstream's name for it, then by the client's; for each the provider's
     /// own row, then the one for all. `None`: the book does not say, and nothing is guessed.
     pub fn find(&self, provider: &str, upstream_model: &str, client_model: &str) -> Option<&Arc<Price>> {
@@ -87,7 +101,8 @@ impl PriceBook {
     /// What an answer costs: one sum of counts × prices, rounded up once to a nano-USD. `at_unix_ms` is when the request
     /// began; it chooses among tariffs and windows. `None` for `price`: there is none (see [`Cost::missing`]).
     ///
-    /// What the provider ran on another model ([`Metered::extras`]) has that model's price.
+    /// What the provider ran on another model ([`Metered::extras`]) has that model's price. The multiplier of `price`
+    /// ([`Price::times`]) holds for the whole sum.
     pub fn cost(&self, price: Option<&Price>, metered: &Metered, at_unix_ms: i64) -> Cost {
         let mut grains = 0_u128;
         let missing = self.charge(price, metered, at_unix_ms, |entry| {
@@ -95,7 +110,8 @@ impl PriceBook {
                 grains = grains.saturating_add(part.grains());
             }
         });
-        Cost { nanos: nanos(grains), missing }
+        let multiplier = price.map_or(MULTIPLIER_ONE, |price| price.multiplier);
+        Cost { nanos: nanos(grains, multiplier), missing }
     }
 
     /// The one walk over an answer that both [`cost`](Self::cost) and [`explain`](Self::explain) make. True: some part of
@@ -110,7 +126,7 @@ impl PriceBook {
         let mut missing = price.is_none();
         if let Some(price) = price {
             let terms = price.terms(metered.tier, at_unix_ms);
-            sink(Entry::Terms(price, &terms));
+            sink(Entry::Terms(price, &terms, metered.usage.input_tokens));
             price.charge(&terms, &metered.usage, &metered.detail, &mut |part| sink(Entry::Part(part)));
             price.charge_once(&terms, metered.detail.web_searches, &mut |part| sink(Entry::Part(part)));
         }
@@ -125,7 +141,7 @@ impl PriceBook {
                 continue;
             };
             let terms = price.terms(metered.tier, at_unix_ms);
-            sink(Entry::Terms(price, &terms));
+            sink(Entry::Terms(price, &terms, extra.usage.input_tokens));
             price.charge(&terms, &extra.usage, &UsageDetail::default(), &mut |part| sink(Entry::Part(part)));
         }
         missing
@@ -134,8 +150,8 @@ impl PriceBook {
 
 /// What a walk over an answer comes by.
 pub(super) enum Entry<'a> {
-    /// From here on, this price on these terms.
-    Terms(&'a Price, &'a Terms<'a>),
+    /// From here on, this price on these terms, for a prompt of that length.
+    Terms(&'a Price, &'a Terms<'a>, u64),
     /// Something that costs.
     Part(Part),
 }

@@ -1,15 +1,18 @@
 //! One model's price: what an answer costs, and what it can cost at worst.
 //!
 //! Every product of a count, a price and two multipliers is a whole number of *grains* (10⁻²³ USD), so that a cost is one
-//! exact sum which is rounded once. Sums saturate: a `u128` of grains overflows far above the largest amount of nano-USD,
-//! so that saturation can never change a cost that fits.
+//! exact sum; an upstream's multiplier applies to that sum, and then it is rounded once. Sums saturate: a `u128` of grains,
+//! also one of ten-thousandths of a grain, overflows far above the largest amount of nano-USD, so that saturation can never
+//! change a cost that fits.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tollgate_plugin_api::{ServiceTier, Usage, UsageDetail};
 
+use super::currency::Currency;
 use super::decimal;
-use super::sheet::{CLASSES, Change, Class, MULTIPLIER_ONE, Sheet};
+use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, MULTIPLIER_ONE, Sheet};
 use super::window::Window;
 
 /// Grains in a nano-USD.
@@ -45,6 +48,38 @@ pub struct Price {
     /// By prompt length; see [`Price::worst_case_nanos`].
     bounds: Vec<Bound>,
     per_request_max: u64,
+    /// What the whole sum is multiplied by, in units of 1 / [`MULTIPLIER_ONE`].
+    pub(super) multiplier: u64,
+}
+
+/// What the whole cost at an upstream is multiplied by: a decimal number with at most four decimals, exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Multiplier(u64);
+
+impl Multiplier {
+    /// 1: nothing changes.
+    pub const ONE: Self = Self(MULTIPLIER_ONE);
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Why the text is none: `more than 4 decimals`, `negative`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let read = decimal::parse(text, MULTIPLIER_DECIMALS, MULTIPLIER_MAX);
+        read.map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl Default for Multiplier {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl fmt::Display for Multiplier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&decimal::format(self.0.into(), MULTIPLIER_DECIMALS))
+    }
 }
 
 /// The prices that are valid from some time on.
@@ -60,6 +95,8 @@ pub(super) struct Tariff {
     pub(super) per_request: u64,
     /// Nano-USD per thousand searches.
     pub(super) web_search_per_thousand: u64,
+    /// What its prices are written in; `None`: USD.
+    pub(super) currency: Option<Arc<Currency>>,
 }
 
 /// The service tiers that can have a price of their own, with their keys in `pricing.toml`.
@@ -118,9 +155,10 @@ fn grains_per_token(rate: u64, multipliers: [u64; 2]) -> u128 {
     u128::from(rate).saturating_mul(multiplier).saturating_mul(GRAINS_PER_RATE / ONE)
 }
 
-/// Whole nano-USD, rounded up; `i64::MAX` if it is more than that.
-pub(super) fn nanos(grains: u128) -> i64 {
-    i64::try_from(grains.div_ceil(GRAINS_PER_NANO)).unwrap_or(i64::MAX)
+/// Whole nano-USD of a sum times a multiplier, rounded up; `i64::MAX` if it is more than that. The one rounding of a cost.
+pub(super) fn nanos(grains: u128, multiplier: u64) -> i64 {
+    let sum = grains.saturating_mul(multiplier.into());
+    i64::try_from(sum.div_ceil(GRAINS_PER_NANO * u128::from(MULTIPLIER_ONE))).unwrap_or(i64::MAX)
 }
 
 /// What prices an answer: the tariff of its time, and in it the window and the service tier that apply.
@@ -171,7 +209,14 @@ impl Price {
             later,
             bounds,
             per_request_max,
+            multiplier: MULTIPLIER_ONE,
         }
+    }
+
+    /// The same price where everything costs so many times as much: at an upstream with a discount, say. It holds for the
+    /// sum of all parts, for the [worst case](Self::worst_case_nanos) and for what is shown.
+    pub fn times(&self, multiplier: Multiplier) -> Self {
+        Self { multiplier: multiplier.0, ..self.clone() }
     }
 
     /// What applies to a request that began at that time and was answered in that tier.
@@ -192,7 +237,8 @@ impl Price {
         let Some(bound) = reached else { return 0 };
         let tokens = bound.prompt.saturating_mul(input_tokens.into());
         let tokens = tokens.saturating_add(bound.output.saturating_mul(output_tokens.into()));
-        nanos(tokens.saturating_add(u128::from(self.per_request_max).saturating_mul(GRAINS_PER_NANO)))
+        let sum = tokens.saturating_add(u128::from(self.per_request_max).saturating_mul(GRAINS_PER_NANO));
+        nanos(sum, self.multiplier)
     }
 
     /// What a request of ordinary length in the standard tier pays at that time, as pairs of the class's key and USD per
@@ -202,9 +248,15 @@ impl Price {
         let rates = &terms.sheet.step(0).rates;
         let usd = |class: &Class| {
             let grains = grains_per_token(rates[*class as usize], terms.multipliers);
-            (class.key(), decimal::format(grains, 17))
+            (class.key(), decimal::format(grains.saturating_mul(self.multiplier.into()), 17 + MULTIPLIER_DECIMALS))
         };
         Class::ALL.iter().map(usd).collect()
+    }
+
+    /// What its prices at that time are written in and the USD that one unit is: `("CNY", "0.1389")`. `None`: USD.
+    pub fn currency(&self, unix_ms: i64) -> Option<(&str, String)> {
+        let currency = self.terms(ServiceTier::Standard, unix_ms).tariff.currency.as_deref()?;
+        Some((&currency.code, currency.usd_per_unit()))
     }
 
     /// Adds up one set of counts: `sink` gets every part that is not empty.

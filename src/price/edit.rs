@@ -1,15 +1,13 @@
 //! Changing a price in the text, so that its comments, order and everything else stay as they are.
 
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
+use toml_edit::{DocumentMut, Item, Table, Value};
 
 use super::book::{PriceBook, folded};
 use super::cost::{PRICE_DECIMALS, SERVICE_TIERS};
 use super::decimal;
-use super::parse::PRICE_NANOS_MAX;
+use super::parse::USD;
 use super::sheet::Class;
-
-/// Prices that are not per token.
-const ONCE: [&str; 2] = ["per_request", "web_search_per_thousand"];
+use super::tariff::{ONCE, PRICE_NANOS_MAX};
 
 /// What [`set_price`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,56 +21,120 @@ pub struct PriceEdit {
 }
 
 /// Sets prices of one model in the text of a price book: changes its row, or puts one at the end. `prices` are pairs of a
-/// key (`input`, `output`, `cached_input` …, `per_request`, `web_search_per_thousand`) and a decimal number of USD.
-/// `provider`: the row for that provider; `None`: the row for all that have none of their own. A name that was another
-/// row's alias becomes a row of its own, with that row's limits.
+/// key (`input`, `output`, `cached_input` …, `per_request`, `web_search_per_thousand`) and a decimal number in `currency`;
+/// `None`: USD. `provider`: the row for that provider; `None`: the row for all that have none of their own. A name that was
+/// another row's alias becomes a row of its own, with that row's limits.
 ///
 /// # Errors
-/// A sentence: the text does not parse, a key or number is wrong, a new row lacks `input` or `output`, or the model has
-/// several rows, of which only the operator can know which one is meant.
+/// A sentence: the text does not parse, a key or number is wrong, a new row lacks `input` or `output`, the row is in another
+/// currency, or the model has several rows, of which only the operator can know which one is meant.
 pub fn set_price(
     text: &str,
     provider: Option<&str>,
     model: &str,
+    currency: Option<&str>,
     prices: &[(&str, &str)],
 ) -> Result<PriceEdit, String> {
-    let book =
-        PriceBook::parse(text).map_err(|errors| format!("the price book does not parse: {}", listed(&errors)))?;
+    let mut editor = Editor::new(text)?;
     let prices = prices.iter().map(|(key, number)| checked(key, number)).collect::<Result<Vec<_>, _>>()?;
-    let mut document: DocumentMut = text.parse().map_err(|error| format!("the price book does not parse: {error}"))?;
-    let mut none = ArrayOfTables::new();
-    let rows = match document.get_mut("model") {
-        None => &mut none,
-        Some(item) => item
-            .as_array_of_tables_mut()
-            .ok_or("the models are in one array, expected rows that begin with [[model]]")?,
-    };
-    let fits = |table: &Table| names(table, "name", model) && sold_by(table, provider);
-    let edit = match rows.iter().filter(|table| fits(table)).count() {
-        0 => {
-            let created = new_row(&book, provider, model, &prices)?;
-            let sellers = rows.iter_mut().filter(|table| sold_by(table, provider));
-            // All of them: the rows of one model may repeat it.
-            let freed = sellers.filter_map(|table| remove_alias(table, model).then_some(())).count() > 0;
-            let before = if freed { line_ends_as_in(text, &document.to_string()) } else { text.to_owned() };
-            PriceEdit { text: appended(&before, &created), created: true, kept: Vec::new() }
+    let (created, kept) = editor.put(provider, model, currency.unwrap_or(USD), &prices)?;
+    Ok(PriceEdit { text: editor.finish()?, created, kept })
+}
+
+/// A price book's text in which rows change, one after the other.
+pub(super) struct Editor<'t> {
+    before: &'t str,
+    pub(super) book: PriceBook,
+    pub(super) document: DocumentMut,
+    /// Whether the rows that were there have changed.
+    changed: bool,
+    created: Vec<String>,
+}
+
+impl<'t> Editor<'t> {
+    /// # Errors
+    /// The text does not parse, or its rows cannot be changed one by one.
+    pub(super) fn new(text: &'t str) -> Result<Self, String> {
+        let wrong = |error: String| format!("the price book does not parse: {error}");
+        let book = PriceBook::parse(text).map_err(|errors| wrong(listed(&errors)))?;
+        let document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| wrong(error.to_string()))?;
+        if document.get("model").is_some_and(|models| models.as_array_of_tables().is_none()) {
+            return Err("the models are in one array, expected rows that begin with [[model]]".into());
         }
-        1 => {
-            let kept =
-                rows.iter_mut().filter(|table| fits(table)).flat_map(|table| change_row(table, &prices)).collect();
-            PriceEdit { text: line_ends_as_in(text, &document.to_string()), created: false, kept }
+        Ok(Self { before: text, book, document, changed: false, created: Vec::new() })
+    }
+
+    fn rows(&mut self) -> impl Iterator<Item = &mut Table> {
+        self.document
+            .get_mut("model")
+            .and_then(Item::as_array_of_tables_mut)
+            .into_iter()
+            .flat_map(|rows| rows.iter_mut())
+    }
+
+    /// The row of that name and provider; an error if there are several.
+    pub(super) fn row(&mut self, provider: Option<&str>, model: &str) -> Result<Option<&mut Table>, String> {
+        let mut found = self.rows().filter(|table| names(table, "name", model) && sold_by(table, provider));
+        let first = found.next();
+        match found.count() {
+            0 => Ok(first),
+            more => {
+                Err(format!("`{model}` has {} rows with different `valid_from`: change the text by hand", more + 1))
+            }
         }
-        several => {
-            return Err(format!("`{model}` has {several} rows with different `valid_from`: change the text by hand"));
+    }
+
+    /// Sets keys of the row, or makes one with them at the end. Says whether it was made, and which further keys of it have
+    /// to do with prices and were left as they were. A row can be put once.
+    pub(super) fn put(
+        &mut self,
+        provider: Option<&str>,
+        model: &str,
+        currency: &str,
+        entries: &[(String, Value)],
+    ) -> Result<(bool, Vec<String>), String> {
+        if let Some(table) = self.row(provider, model)? {
+            let written_in = currency_of(table);
+            if written_in != currency {
+                return Err(format!(
+                    "the row of `{model}` is in {written_in}, expected amounts in {written_in} (`--currency {written_in}`)"
+                ));
+            }
+            let kept = change_row(table, entries);
+            self.changed = true;
+            return Ok((false, kept));
         }
-    };
-    PriceBook::parse(&edit.text).map_err(|errors| format!("the result would not parse: {}", listed(&errors)))?;
-    Ok(edit)
+        let row = new_row(&self.book, provider, model, currency, entries)?;
+        // All of them: the rows of one model may repeat it.
+        let sellers = self.rows().filter(|table| sold_by(table, provider));
+        let freed = sellers.filter_map(|table| remove_alias(table, model).then_some(())).count() > 0;
+        self.changed |= freed;
+        self.created.push(row);
+        Ok((true, Vec::new()))
+    }
+
+    /// The new text, which parses.
+    pub(super) fn finish(self) -> Result<String, String> {
+        let mut text = self.before.to_owned();
+        if self.changed {
+            text = line_ends_as_in(self.before, &self.document.to_string());
+        }
+        for row in self.created {
+            text = appended(&text, &row);
+        }
+        PriceBook::parse(&text).map_err(|errors| format!("the result would not parse: {}", listed(&errors)))?;
+        Ok(text)
+    }
+}
+
+/// What a row's prices are written in.
+pub(super) fn currency_of(table: &Table) -> &str {
+    table.get("currency").and_then(Item::as_str).unwrap_or(USD)
 }
 
 /// A key and its number as they will stand in the text.
 fn checked(key: &str, number: &str) -> Result<(String, Value), String> {
-    if !Class::ALL.iter().any(|class| class.key() == key) && !ONCE.contains(&key) {
+    if !Class::ALL.iter().any(|class| class.key() == key) && !ONCE.iter().any(|(once, _)| *once == key) {
         return Err(format!("`{key}` is not a price"));
     }
     let nanos = decimal::parse(number.trim(), PRICE_DECIMALS, PRICE_NANOS_MAX)
@@ -86,6 +148,7 @@ fn new_row(
     book: &PriceBook,
     provider: Option<&str>,
     model: &str,
+    currency: &str,
     prices: &[(String, Value)],
 ) -> Result<String, String> {
     for key in ["input", "output"] {
@@ -97,10 +160,16 @@ fn new_row(
     if let Some(provider) = provider {
         row.push_str(&format!("provider = {}\n", Value::from(provider)));
     }
+    if currency != USD {
+        row.push_str(&format!("currency = {}\n", Value::from(currency)));
+    }
     // Limits are the model's, not the price's: they go with the name.
     if let Some(before) = book.find(provider.unwrap_or(""), model, model) {
         let limits = [("context_tokens", before.context_tokens), ("max_output_tokens", before.output_tokens_max)];
         for (key, tokens) in limits.into_iter().filter_map(|(key, tokens)| Some((key, tokens?))) {
+            if prices.iter().any(|(named, _)| named == key) {
+                continue;
+            }
             row.push_str(&format!("{key} = {tokens}\n"));
         }
     }
@@ -127,7 +196,7 @@ fn appended(text: &str, row: &str) -> String {
 }
 
 /// Changes or adds the prices; tells which further keys still count.
-fn change_row(table: &mut Table, prices: &[(String, Value)]) -> Vec<String> {
+pub(super) fn change_row(table: &mut Table, prices: &[(String, Value)]) -> Vec<String> {
     for (key, new) in prices {
         match table.get_mut(key).and_then(Item::as_value_mut) {
             Some(value) => {
@@ -141,7 +210,10 @@ fn change_row(table: &mut Table, prices: &[(String, Value)]) -> Vec<String> {
         }
     }
     let classes = Class::ALL.iter().map(|class| class.key());
-    let further = ["tiers", "windows"].into_iter().chain(SERVICE_TIERS.iter().map(|(key, _)| *key)).chain(ONCE);
+    let further = ["tiers", "windows"]
+        .into_iter()
+        .chain(SERVICE_TIERS.iter().map(|(key, _)| *key))
+        .chain(ONCE.iter().map(|(key, _)| *key));
     let counts = |key: &&str| table.contains_key(key) && !prices.iter().any(|(named, _)| named == key);
     classes.chain(further).filter(counts).map(str::to_owned).collect()
 }

@@ -1,17 +1,21 @@
 //! The arithmetic of a cost, line by line.
 
 use std::fmt;
+use std::sync::Arc;
 
 use tollgate_plugin_api::{Metered, ServiceTier};
 
 use super::book::{Entry, PriceBook};
 use super::cost::{GRAINS_PER_NANO, Item, PRICE_DECIMALS, Part, Price, Terms, nanos};
+use super::currency::Currency;
 use super::decimal;
-use super::sheet::{Change, MULTIPLIER_DECIMALS, MULTIPLIER_ONE};
+use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_ONE, Rates};
 use super::window::DAYS;
 
-/// Decimals of an amount in grains as USD.
-const GRAIN_DECIMALS: u32 = 23;
+/// Decimals of an amount as USD: grains times a multiplier.
+const AMOUNT_DECIMALS: u32 = 27;
+/// Amounts of a line in a nano-USD.
+const AMOUNTS_PER_NANO: u128 = GRAINS_PER_NANO * MULTIPLIER_ONE as u128;
 
 /// One line of a bill: what, how, and the exact amount. The amounts of all lines sum up to the cost, the last line being
 /// what rounding up adds.
@@ -21,8 +25,8 @@ pub struct ExplainLine {
     pub what: String,
     /// The factors: `1000 tokens x 2.5 USD/M`.
     pub how: String,
-    /// The product in units of 10⁻²³ USD.
-    pub grains: i128,
+    /// The product in units of 10⁻²⁷ USD.
+    pub amount: i128,
 }
 
 impl ExplainLine {
@@ -31,8 +35,8 @@ impl ExplainLine {
         if self.what == WHICH {
             return String::new();
         }
-        let sign = if self.grains < 0 { "-" } else { "" };
-        format!("{sign}{}", decimal::format(self.grains.unsigned_abs(), GRAIN_DECIMALS))
+        let sign = if self.amount < 0 { "-" } else { "" };
+        format!("{sign}{}", decimal::format(self.amount.unsigned_abs(), AMOUNT_DECIMALS))
     }
 }
 
@@ -51,44 +55,85 @@ impl PriceBook {
     /// The arithmetic behind [`cost`](Self::cost) of the same arguments. Parts without a price are not in it.
     pub fn explain(&self, price: Option<&Price>, metered: &Metered, at_unix_ms: i64) -> Vec<ExplainLine> {
         let mut lines = Vec::new();
-        let mut sum = 0_u128;
+        // As `cost` adds up, and as the lines show it; the latter is at its limit earlier, far above any amount.
+        let (mut grains, mut shown) = (0_u128, 0_i128);
+        let mut written = Written::default();
         self.charge(price, metered, at_unix_ms, |entry| match entry {
-            Entry::Terms(price, terms) => {
-                lines.push(ExplainLine { what: WHICH.into(), how: which(price, terms, metered.tier), grains: 0 });
+            Entry::Terms(price, terms, prompt_tokens) => {
+                written = Written::of(terms, prompt_tokens);
+                lines.push(ExplainLine { what: WHICH.into(), how: which(price, terms, metered.tier), amount: 0 });
             }
             Entry::Part(part) => {
-                // What the sum really grows by: it may be at its limit.
-                let before = sum;
-                sum = sum.saturating_add(part.grains()).min(i128::MAX.unsigned_abs());
-                lines.push(line(&part, signed(sum - before)));
+                grains = grains.saturating_add(part.grains());
+                let sum = amount(grains, MULTIPLIER_ONE);
+                lines.push(ExplainLine { what: what(&part).into(), how: how(&part, &written), amount: sum - shown });
+                shown = sum;
             }
         });
-        let cost = u128::try_from(nanos(sum)).unwrap_or(0) * GRAINS_PER_NANO;
-        let rounding = signed(cost) - signed(sum);
+        let multiplier = price.map_or(MULTIPLIER_ONE, |price| price.multiplier);
+        if multiplier != MULTIPLIER_ONE {
+            let how = format!("the sum x {}", decimal::format(multiplier.into(), MULTIPLIER_DECIMALS));
+            let sum = amount(grains, multiplier);
+            lines.push(ExplainLine { what: "price_multiplier".into(), how, amount: sum - shown });
+            shown = sum;
+        }
+        let cost = u128::try_from(nanos(grains, multiplier)).unwrap_or(0) * AMOUNTS_PER_NANO;
+        let rounding = i128::try_from(cost).unwrap_or(i128::MAX) - shown;
         if rounding != 0 {
             let how = if rounding > 0 { "up to a nano-USD" } else { "down to the largest amount there is" };
-            lines.push(ExplainLine { what: "rounding".into(), how: how.into(), grains: rounding });
+            lines.push(ExplainLine { what: "rounding".into(), how: how.into(), amount: rounding });
         }
         lines
     }
 }
 
-fn signed(grains: u128) -> i128 {
-    i128::try_from(grains).unwrap_or(i128::MAX)
+/// A sum as lines show it.
+fn amount(grains: u128, multiplier: u64) -> i128 {
+    i128::try_from(grains.saturating_mul(multiplier.into())).unwrap_or(i128::MAX)
 }
 
-fn line(part: &Part, grains: i128) -> ExplainLine {
-    let rate = decimal::format(part.rate.into(), PRICE_DECIMALS);
-    let (what, unit, per) = match part.item {
-        Item::Tokens(class) => (class.key(), "tokens", "USD/M"),
-        Item::WebSearches => ("web_searches", "searches", "USD/thousand"),
-        Item::Request => ("per_request", "request", "USD"),
+/// Prices as they are written in another currency; empty where that is USD.
+#[derive(Default)]
+struct Written {
+    currency: Option<Arc<Currency>>,
+    rates: Option<Rates>,
+}
+
+impl Written {
+    fn of(terms: &Terms<'_>, prompt_tokens: u64) -> Self {
+        let currency = terms.tariff.currency.clone();
+        Self { currency, rates: terms.sheet.written(prompt_tokens).copied() }
+    }
+
+    /// ` (2.4 CNY x 0.1389)`
+    fn of_class(&self, class: Class) -> Option<String> {
+        let (currency, rates) = (self.currency.as_deref()?, self.rates.as_ref()?);
+        Some(format!(" ({} x {})", currency.written(rates[class as usize]), currency.usd_per_unit()))
+    }
+}
+
+fn what(part: &Part) -> &'static str {
+    match part.item {
+        Item::Tokens(class) => class.key(),
+        Item::WebSearches => "web_searches",
+        Item::Request => "per_request",
+    }
+}
+
+fn how(part: &Part, written: &Written) -> String {
+    let (unit, per) = match part.item {
+        Item::Tokens(_) => ("tokens", "USD/M"),
+        Item::WebSearches => ("searches", "USD/thousand"),
+        Item::Request => ("request", "USD"),
     };
-    let mut how = format!("{} {unit} x {rate} {per}", part.count);
+    let mut how = format!("{} {unit} x {} {per}", part.count, decimal::format(part.rate.into(), PRICE_DECIMALS));
+    if let Item::Tokens(class) = part.item {
+        how.push_str(&written.of_class(class).unwrap_or_default());
+    }
     for multiplier in part.multipliers.into_iter().filter(|multiplier| *multiplier != MULTIPLIER_ONE) {
         how.push_str(&format!(" x {}", decimal::format(multiplier.into(), MULTIPLIER_DECIMALS)));
     }
-    ExplainLine { what: what.into(), how, grains }
+    how
 }
 
 /// Which of its prices apply: everything but the plainest case is said.
@@ -96,6 +141,9 @@ fn which(price: &Price, terms: &Terms<'_>, tier: ServiceTier) -> String {
     let mut text = price.model.to_string();
     if let Some(provider) = &price.provider {
         text.push_str(&format!(" at {provider}"));
+    }
+    if let Some(currency) = &terms.tariff.currency {
+        text.push_str(&format!(", in {} at {} USD", currency.code, currency.usd_per_unit()));
     }
     if let Some(from_ms) = terms.tariff.valid_from_ms {
         let from = jiff::Timestamp::from_millisecond(from_ms).map(|from| from.to_string());

@@ -9,12 +9,16 @@
 //! `3`, `1e-3`), exact to nine decimals.
 //!
 //! ```toml
+//! [currency]                       # optional: USD for one unit, for rows in other currencies
+//! CNY = "0.1389"
+//!
 //! [[model]]
 //! name = "gpt-4o"                  # what the provider calls it; upper and lower case are the same
 //! provider = "azure"               # optional: this row is the price at that provider only
 //! aliases = ["gpt-4o-2024-08-06"]  # optional: other names of the same thing at the same price
 //! dated = true                     # optional: so are NAME-2026-01-31, NAME-20260131 and NAME@20260131
 //! valid_from = 2026-12-01          # optional: a date (midnight UTC) or a time with an offset
+//! currency = "CNY"                 # optional: what this row's prices are written in; else USD
 //! context_tokens = 128000          # optional: the context window
 //! max_output_tokens = 16384        # optional: the most one answer can have
 //!
@@ -46,11 +50,19 @@
 //! that names prices must have `tiers` of its own (`[]` for none), because which of the two should win would be a guess.
 //! Windows and service tiers of one row may both multiply, but not both name prices.
 //!
+//! **Currencies**: a row in another currency is converted when the text is read, every price by itself: price × rate, exact
+//! and rounded up to the ninth decimal of USD (with up to nine decimals in both together there is nothing to round). From
+//! there on all is USD. A rate has at most nine decimals; it is fixed: no rate is ever fetched, and a new one is an edit of
+//! the text, thus another price version.
+//!
 //! **Prompt length** is `input_tokens`, cached ones included. Service tiers multiply token prices only, never
 //! `per_request` and `web_search_per_thousand`.
 //!
 //! **Windows**: `from` is in, `to` is out; a window over midnight (`from` later than `to`) belongs to the day on which it
 //! begins; without `from` and `to` it is the whole day, without `days` every day. `time_zone` is an IANA name.
+//!
+//! **At an upstream** of `tollgate.toml`, `price_provider` says whose rows are its prices, and `price_multiplier` what the
+//! whole sum is multiplied by before it is rounded ([`Price::times`]).
 //!
 //! **A price change that is known beforehand** is a second row of the same `name` (and `provider`) with a `valid_from`.
 //! The latest row that has begun applies; before the first one begins, the first one applies: no date makes a model free.
@@ -68,16 +80,19 @@
 
 mod book;
 mod cost;
+mod currency;
 mod decimal;
 mod edit;
 mod explain;
+pub mod import;
 mod parse;
 mod reader;
 mod sheet;
+mod tariff;
 mod window;
 
 pub use book::{Cost, PriceBook};
-pub use cost::Price;
+pub use cost::{Multiplier, Price};
 pub use edit::{PriceEdit, set_price};
 pub use explain::ExplainLine;
 pub use reader::PriceError;

@@ -215,7 +215,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The known word that was most likely meant: one with few letters to change, or one that contains the other.
-fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     const LETTERS_MAX: usize = 40;
     let plain = |word: &str| word.to_lowercase().replace(['-', ' ', '.'], "_");
     let word = plain(word);
@@ -223,8 +223,9 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let score = |known: &&&str| {
+        let known = &known.to_lowercase();
         let apart = edits(&word, known);
-        let contained = word.len() >= 4 && (known.contains(&word) || word.contains(&***known));
+        let contained = word.len() >= 4 && (known.contains(&word) || word.contains(&**known));
         let close = apart <= known.len() / 3;
         (close || contained).then_some(apart)
     };

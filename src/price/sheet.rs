@@ -1,5 +1,7 @@
 //! Token prices: the classes a token can be in, and a sheet of prices by prompt length.
 
+use super::currency::Currency;
+
 /// How many classes of tokens have a price.
 pub(super) const CLASSES: usize = 11;
 
@@ -112,11 +114,13 @@ pub(super) struct Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sheet {
     steps: Vec<Step>,
+    /// The prices of each step as they are written, in another currency; empty where that is USD.
+    written: Vec<Rates>,
 }
 
 impl Sheet {
-    /// `tiers`: prices that differ from `base` above a prompt length; in any order.
-    pub(super) fn new(base: &Named, tiers: &[(u64, Named)]) -> Self {
+    /// `tiers`: prices that differ from `base` above a prompt length; in any order. All are in `currency`.
+    pub(super) fn new(base: &Named, tiers: &[(u64, Named)], currency: Option<&Currency>) -> Self {
         let mut steps = vec![Step { above_tokens: 0, rates: base.rates() }];
         steps.extend(
             tiers
@@ -124,13 +128,25 @@ impl Sheet {
                 .map(|(above_tokens, named)| Step { above_tokens: *above_tokens, rates: named.over(base).rates() }),
         );
         steps.sort_by_key(|step| step.above_tokens);
-        Self { steps }
+        let Some(currency) = currency else { return Self { steps, written: Vec::new() } };
+        let written = steps.iter().map(|step| step.rates).collect();
+        for step in &mut steps {
+            step.rates = step.rates.map(|rate| currency.to_usd(rate));
+        }
+        Self { steps, written }
     }
 
     /// What applies to a prompt of that length.
     pub(super) fn step(&self, prompt_tokens: u64) -> &Step {
         let above = self.steps[1..].iter().rev().find(|step| prompt_tokens > step.above_tokens);
         above.unwrap_or(&self.steps[0])
+    }
+
+    /// The same as it is written in another currency.
+    pub(super) fn written(&self, prompt_tokens: u64) -> Option<&Rates> {
+        let above_tokens = self.step(prompt_tokens).above_tokens;
+        let index = self.steps.iter().position(|step| step.above_tokens == above_tokens)?;
+        self.written.get(index)
     }
 
     pub(super) fn steps(&self) -> &[Step] {
@@ -142,6 +158,8 @@ impl Sheet {
 pub(super) const MULTIPLIER_ONE: u64 = 10_000;
 /// The decimals of a multiplier.
 pub(super) const MULTIPLIER_DECIMALS: u32 = 4;
+/// The largest multiplier.
+pub(super) const MULTIPLIER_MAX: u64 = 1000 * MULTIPLIER_ONE;
 
 /// What a window or a service tier does to a row's token prices.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,6 +19,7 @@ mod operations;
 mod pages;
 mod passthrough;
 mod plugins;
+mod prices;
 mod refusals;
 mod settings;
 mod tls;

@@ -64,6 +64,8 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("priority", "attempts_are_counted_and_limited_and_tiers_are_tried_in_order"),
         ("groups", "a_group_sees_its_own_upstreams_and_models_alone"),
         ("headers", "configured_headers_and_the_vendors_defaults_are_sent"),
+        ("price_provider", "upstream_price_provider_and_price_multiplier_make_the_bill_and_the_hold"),
+        ("price_multiplier", "upstream_price_provider_and_price_multiplier_make_the_bill_and_the_hold"),
     ]),
 ];
 

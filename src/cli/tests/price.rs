@@ -98,3 +98,149 @@ fn check_warns_of_an_empty_configuration() {
     assert_eq!(ran.status, 0);
     assert!(ran.err.contains("there is no upstream"), "{}", ran.err);
 }
+
+#[test]
+fn every_class_can_be_explained() {
+    let place = Place::new();
+    place.write(
+        "pricing.toml",
+        "[[model]]\nname = \"m\"\ninput = 1\ncached_input = 2\ncache_write = 3\ncache_write_1h = 4\ninput_audio = 5\n\
+         cached_audio = 6\ninput_image = 7\noutput = 8\nreasoning = 9\noutput_audio = 10\noutput_image = 11\n\
+         web_search_per_thousand = 12\nwindows = [{ from = \"01:00\", to = \"02:00\", time_zone = \"UTC\", multiplier = 2 }]\n",
+    );
+    let line = "price explain m --input 1000 --cached 300 --cached-audio 100 --cache-write 200 --cache-write-1h 50 \
+                --input-audio 20 --input-image 30 --output 400 --reasoning 40 --output-audio 50 --output-image 60 \
+                --web-searches 7 --json";
+    let lines = place.json(&format!("{line} --at 2026-01-31T12:00:00Z"));
+    let named: Vec<(&str, &str)> =
+        lines.iter().filter_map(|line| Some((line["what"].as_str()?, line["how"].as_str()?))).collect();
+    assert_eq!(
+        named[1..],
+        [
+            ("input", "450 tokens x 1 USD/M"),
+            ("cached_input", "200 tokens x 2 USD/M"),
+            ("cache_write", "150 tokens x 3 USD/M"),
+            ("cache_write_1h", "50 tokens x 4 USD/M"),
+            ("input_audio", "20 tokens x 5 USD/M"),
+            ("cached_audio", "100 tokens x 6 USD/M"),
+            ("input_image", "30 tokens x 7 USD/M"),
+            ("output", "250 tokens x 8 USD/M"),
+            ("reasoning", "40 tokens x 9 USD/M"),
+            ("output_audio", "50 tokens x 10 USD/M"),
+            ("output_image", "60 tokens x 11 USD/M"),
+            ("web_searches", "7 searches x 12 USD/thousand"),
+        ]
+    );
+    let tokens = 450 + 400 + 450 + 200 + 100 + 600 + 210 + 2000 + 360 + 500 + 660;
+    assert_eq!(lines.last().unwrap()["cost_nanos"], tokens * 1000 + 84_000_000);
+    let dear = place.json(&format!("{line} --at 2026-01-31T01:30:00Z"));
+    assert_eq!(dear.last().unwrap()["cost_nanos"], 2 * tokens * 1000 + 84_000_000);
+    for more in ["--cached 1 --cached-audio 2", "--input-image 2", "--cache-write-1h 1", "--output 1 --output-audio 2"]
+    {
+        place.fails(&format!("price explain m --input 1 {more}"), 2, &["part"]);
+    }
+}
+
+#[test]
+fn an_upstreams_own_prices_are_explained() {
+    let place = Place::new();
+    let upstream = |more: &str| format!("{CONFIG}price_provider = \"reseller\"\nprice_multiplier = 0.85\n{more}");
+    place.write("tollgate.toml", &upstream(""));
+    let prices = "[[model]]\nname = \"gpt-4o\"\ninput = 2\noutput = 8\n[[model]]\nname = \"gpt-4o-mini\"\ninput = 1\noutput = 1\n";
+    place.write("pricing.toml", prices);
+    let unknown =
+        ["tollgate.toml:", "upstream[0].price_provider: no row of the price book has `provider = \"reseller\"`"];
+    place.fails("check", 2, &unknown);
+    place.fails("price explain gpt-4o --upstream main --input 1000", 2, &unknown);
+    place.write(
+        "pricing.toml",
+        &format!("{prices}[[model]]\nname = \"gpt-4o\"\nprovider = \"resellr\"\ninput = 3\noutput = 9\n"),
+    );
+    place.fails("check", 2, &["did you mean `resellr`?"]);
+    place.write(
+        "pricing.toml",
+        &format!("{prices}[[model]]\nname = \"gpt-4o\"\nprovider = \"Reseller\"\ninput = 3\noutput = 9\n"),
+    );
+    place.ok("check");
+    // 1001 x 3 x 0.85 and 1001 x 1 x 0.85 USD per million.
+    for (model, nanos) in [("gpt-4o", 2_552_550), ("fast", 850_850), ("gpt-4o-mini", 850_850)] {
+        let text = place.ok(&format!("price explain {model} --upstream main --input 1001"));
+        assert!(
+            text.contains("price_multiplier: the sum x 0.85 = -") && text.contains(&format!("({nanos} nano-USD)")),
+            "{text}"
+        );
+    }
+    place.fails(
+        "price explain gpt-4 --upstream main --input 1",
+        1,
+        &["`main` has no model `gpt-4`, did you mean `gpt-4o`?"],
+    );
+    place.fails("price explain gpt-4o --upstream mian --input 1", 1, &["no upstream `mian`, did you mean `main`?"]);
+    for (wrong, why) in [
+        ("0.00001", "more than 4 decimals"),
+        ("-1", "negative"),
+        ("true", "found true or false"),
+        ("1001", "too large"),
+    ] {
+        place.write("tollgate.toml", &upstream("").replace("0.85", wrong));
+        for command in ["check", "price explain gpt-4o --upstream main --input 1"] {
+            place.fails(command, 2, &["upstream[0].price_multiplier: ", why, "expected a number such as `0.85`"]);
+        }
+    }
+}
+
+#[test]
+fn a_row_in_another_currency_is_set_shown_and_explained() {
+    let place = Place::new();
+    place.write("pricing.toml", "[currency]\nCNY = \"0.1389\"\n");
+    place.ok("price set qwen-max --input 2.4 --output 9.6 --currency CNY");
+    assert!(place.read("pricing.toml").contains("currency = \"CNY\"\ninput = 2.4"));
+    place.fails("price set qwen-max --input 3 --output 9", 2, &["is in CNY", "--currency CNY"]);
+    place.fails("price set x --input 3 --output 9 --currency CNX", 2, &["did you mean `CNY`?"]);
+    place.ok("price set qwen-max --input 4.8 --output 9.6 --currency CNY");
+    let rows = place.json("price list --json");
+    assert_eq!((&rows[0]["currency"], &rows[0]["usd_per_unit"]), (&"CNY".into(), &"0.1389".into()));
+    assert_eq!(rows[0]["usd_per_million"]["input"], "0.66672");
+    let shown = place.ok("price show qwen-max");
+    assert!(shown.contains("CNY, 0.1389 USD each") && shown.contains("1.33344 USD per million tokens"), "{shown}");
+    let text = place.ok("price explain qwen-max --input 1000");
+    assert!(text.contains("price: qwen-max, in CNY at 0.1389 USD\n"), "{text}");
+    assert!(text.contains("input: 1000 tokens x 0.66672 USD/M (4.8 CNY x 0.1389) = 0.00066672 USD"), "{text}");
+}
+
+#[test]
+fn published_prices_are_shown_as_a_difference_and_written_only_if_asked() {
+    let place = Place::new();
+    let prices = "# mine\n[[model]]\nname = \"gpt-4o\" # dear\ninput = 3 # USD\noutput = 10\n";
+    place.write("pricing.toml", prices);
+    let model = |input: &str| {
+        format!(r#"{{"litellm_provider": "openai", "input_cost_per_token": {input}, "output_cost_per_token": 1e-05}}"#)
+    };
+    let published = [("gpt-4o", "2.5e-06"), ("o3", "2e-06"), ("bad", "-1")];
+    let published = published.map(|(name, input)| format!("\"{name}\": {}", model(input))).join(", ");
+    place.write("published.json", &format!("{{{published}}}"));
+    let file = place.path("published.json").display().to_string();
+    let said = place.run(&format!("price import {file}"));
+    for line in [
+        "~ gpt-4o: input 3 -> 2.5\n",
+        "+ o3: input 2, output 10\n",
+        "! input_cost_per_token: `-1` is negative: openai/bad\n",
+        "litellm: 1 new, 1 changed, 0 as they are, 1 not read\n",
+    ] {
+        assert!(said.out.contains(line), "{line}: {said:?}");
+    }
+    assert!(said.err.contains("Nothing is written") && place.read("pricing.toml") == prices, "{said:?}");
+    let rows = place.json(&format!("price import {file} --model o* --json"));
+    assert_eq!((&rows[0]["change"], &rows[0]["keys"]["input"]["new"]), (&"added".into(), &"2".into()));
+    assert_eq!((rows.len(), &rows[1]["written"]), (2, &false.into()));
+    assert!(place.ok(&format!("price import {file} --write")).contains("is written"));
+    let written = place.read("pricing.toml");
+    let changed = prices.replace("input = 3 #", "input = 2.5 #");
+    assert_eq!(written, format!("{changed}\n[[model]]\nname = \"o3\"\ninput = 2\noutput = 10\n"));
+    assert!(place.run(&format!("price import {file} --write")).err.contains("nothing to change"));
+    assert_eq!(place.read("pricing.toml"), written);
+    place.fails(&format!("price import {file} --format new-ap"), 2, &["genai-prices, litellm, new-api"]);
+    place.fails("price import nowhere.json", 2, &["nowhere.json: there is no such file"]);
+    place.write("published.json", "{}");
+    place.fails(&format!("price import {file}"), 2, &["published.json: looks like none of the known formats"]);
+}

@@ -3,7 +3,7 @@
 use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail};
 
 use super::{book, only, tokens, with};
-use crate::price::PriceBook;
+use crate::price::{Multiplier, PriceBook};
 
 fn nanos(book: &PriceBook, metered: &Metered) -> i64 {
     at(book, metered, 0)
@@ -13,8 +13,8 @@ fn at(book: &PriceBook, metered: &Metered, unix_ms: i64) -> i64 {
     let cost = book.cost(Some(only(book)), metered, unix_ms);
     assert!(!cost.missing);
     let lines = book.explain(Some(only(book)), metered, unix_ms);
-    let sum: i128 = lines.iter().map(|line| line.grains).sum();
-    assert_eq!(sum, i128::from(cost.nanos) * 100_000_000_000_000, "{lines:?}");
+    let sum: i128 = lines.iter().map(|line| line.amount).sum();
+    assert_eq!(sum, i128::from(cost.nanos) * 1_000_000_000_000_000_000, "{lines:?}");
     cost.nanos
 }
 
@@ -276,4 +276,75 @@ fn explains_in_plain_words() {
             "rounding: up to a nano-USD = 0.0000000005 USD",
         ]
     );
+}
+
+#[test]
+fn a_multiplier_is_applied_to_the_whole_sum_before_the_one_rounding() {
+    let book =
+        with("input = 0.000001\noutput = 0.000003\nper_request = 0.000000001\nweb_search_per_thousand = 0.00001");
+    let mut metered = tokens(333, 777);
+    metered.detail.web_searches = 1;
+    // 333 x 0.000001 + 777 x 0.000003 per million: 2.664 nano-USD; a nano-USD for the request, ten for the search.
+    for (multiplier, cost) in
+        [("1", 14), ("0.85", 12), ("0.5", 7), ("0", 0), ("0.0001", 1), ("1000", 13_664), ("2", 28)]
+    {
+        let price = only(&book).times(Multiplier::parse(multiplier).unwrap());
+        let lines = book.explain(Some(&price), &metered, 0);
+        assert_eq!(book.cost(Some(&price), &metered, 0).nanos, cost, "{multiplier}");
+        assert_eq!(lines.iter().map(|line| line.amount).sum::<i128>(), i128::from(cost) * 10_i128.pow(18), "{lines:?}");
+        let said =
+            lines.iter().any(|line| line.what == "price_multiplier" && line.how.ends_with(&format!("x {multiplier}")));
+        assert_eq!(said, multiplier != "1", "{lines:?}");
+        // The worst case has no searches in it.
+        metered.detail.web_searches = 0;
+        let bound = price.worst_case_nanos(333, 777);
+        assert!(book.cost(Some(&price), &metered, 0).nanos <= bound, "{multiplier}");
+        metered.detail.web_searches = 1;
+    }
+    let half = only(&book).times(Multiplier::parse("0.5").unwrap());
+    assert_eq!((only(&book).worst_case_nanos(10_000, 10_000), half.worst_case_nanos(10_000, 10_000)), (41, 21));
+    assert_eq!(half.rates_usd(0)[0], ("input", "0.0000005".to_owned()));
+    // At the limits: a sum that no amount can hold stays at the largest one, or comes back below it.
+    let huge = with("input = 1000000000\noutput = 0");
+    let all = tokens(u64::MAX, 0);
+    for (multiplier, cost) in [("1000", i64::MAX), ("1", i64::MAX), ("0.0001", i64::MAX), ("0", 0)] {
+        let price = only(&huge).times(Multiplier::parse(multiplier).unwrap());
+        assert_eq!(huge.cost(Some(&price), &all, 0).nanos, cost, "{multiplier}");
+        let lines = huge.explain(Some(&price), &all, 0);
+        assert_eq!(lines.iter().map(|line| line.amount).sum::<i128>(), i128::from(cost) * 10_i128.pow(18), "{lines:?}");
+    }
+    for (text, why) in
+        [("0.00001", "more than 4 decimals"), ("-1", "negative"), ("x", "not a"), ("1000.1", "too large")]
+    {
+        assert!(Multiplier::parse(text).unwrap_err().contains(why), "{text}");
+    }
+}
+
+#[test]
+fn a_row_in_another_currency_is_converted_once_exactly_or_up() {
+    let text = "[currency]\nCNY = \"0.1389\"\nJPY = 0.0067\n[[model]]\nname = \"m\"\ncurrency = \"CNY\"\ninput = 2.4\n\
+        cached_input = 0.000000001\noutput = 9.6\nper_request = 0.01\nweb_search_per_thousand = 10\n\
+        tiers = [{ above_prompt_tokens = 1000, input = 4.8 }]\nbatch = { input = 1.2, tiers = [] }\nflex = 0.5\n";
+    let book = book(text);
+    let mut metered = tokens(1000, 100);
+    // 1000 x 0.33336 + 100 x 1.33344 USD per million, and 0.001389 USD for the request.
+    assert_eq!(nanos(&book, &metered), 333_360 + 133_344 + 1_389_000);
+    metered.usage.cached_input_tokens = 1000;
+    // A price of 0.0000000001389 USD is rounded up to the ninth decimal: a nano-USD per million tokens.
+    assert_eq!(nanos(&book, &metered), 1 + 133_344 + 1_389_000);
+    assert_eq!(only(&book).rates_usd(0)[1], ("cached_input", "0.000000001".to_owned()));
+    metered = tokens(1001, 0);
+    metered.detail.web_searches = 1;
+    assert_eq!(nanos(&book, &metered), 1001 * 667 - 1001 * 28 / 100 + 1 + 1_389_000 + 1_389_000 - 1);
+    metered = tokens(1000, 0);
+    metered.tier = ServiceTier::Batch;
+    assert_eq!(nanos(&book, &metered), 166_680 + 1_389_000);
+    let lines = book.explain(Some(only(&book)), &metered, 0);
+    let how: Vec<&str> = lines.iter().map(|line| &*line.how).collect();
+    assert_eq!(how[0], "m, in CNY at 0.1389 USD, prices for batch");
+    assert_eq!(how[1], "1000 tokens x 0.16668 USD/M (1.2 CNY x 0.1389)");
+    metered.tier = ServiceTier::Flex;
+    assert_eq!(nanos(&book, &metered), 166_680 + 1_389_000);
+    assert_eq!(only(&book).currency(0), Some(("CNY", "0.1389".to_owned())));
+    assert_eq!(only(&book).worst_case_nanos(1000, 100), 333_360 + 133_344 + 1_389_000);
 }

@@ -23,7 +23,7 @@ output = 1
 
 #[test]
 fn a_row_is_changed_where_it_stands() {
-    let edit = set_price(TEXT, None, "A", &[("input", "3.50"), ("output", "1e1"), ("reasoning", "12")]).unwrap();
+    let edit = set_price(TEXT, None, "A", None, &[("input", "3.50"), ("output", "1e1"), ("reasoning", "12")]).unwrap();
     let expected = TEXT
         .replace("input = 2.5         # since May", "input = 3.5         # since May")
         .replace("output = 10\n", "output = 10\nreasoning = 12\n");
@@ -34,7 +34,7 @@ fn a_row_is_changed_where_it_stands() {
 
 #[test]
 fn a_new_row_is_put_at_the_end() {
-    let edit = set_price(TEXT, None, "c \"d\"", &[("input", "0.15"), ("output", "0.6")]).unwrap();
+    let edit = set_price(TEXT, None, "c \"d\"", None, &[("input", "0.15"), ("output", "0.6")]).unwrap();
     assert_eq!(edit.text, format!("{TEXT}\n[[model]]\nname = 'c \"d\"'\ninput = 0.15\noutput = 0.6\n"));
     assert!(edit.created && edit.kept.is_empty());
     for (text, expected) in [
@@ -42,17 +42,17 @@ fn a_new_row_is_put_at_the_end() {
         ("# x", "# x\n\n[[model]]\nname = \"m\"\ninput = 1\noutput = 2\n"),
         ("# x\r\n", "# x\r\n\r\n[[model]]\r\nname = \"m\"\r\ninput = 1\r\noutput = 2\r\n"),
     ] {
-        assert_eq!(set_price(text, None, "m", &[("input", "1"), ("output", "2")]).unwrap().text, expected);
+        assert_eq!(set_price(text, None, "m", None, &[("input", "1"), ("output", "2")]).unwrap().text, expected);
     }
 }
 
 #[test]
 fn the_row_of_a_provider_is_another_row() {
-    let edit = set_price(TEXT, Some("azure"), "b", &[("input", "2")]).unwrap();
+    let edit = set_price(TEXT, Some("azure"), "b", None, &[("input", "2")]).unwrap();
     assert_eq!(edit.text, TEXT.replace("input = 1\n", "input = 2\n"));
-    let edit = set_price(TEXT, None, "b", &[("input", "2"), ("output", "3")]).unwrap();
+    let edit = set_price(TEXT, None, "b", None, &[("input", "2"), ("output", "3")]).unwrap();
     assert!(edit.created && edit.text.ends_with("[[model]]\nname = \"b\"\ninput = 2\noutput = 3\n"));
-    let edit = set_price(TEXT, Some("azure"), "a", &[("input", "2"), ("output", "3")]).unwrap();
+    let edit = set_price(TEXT, Some("azure"), "a", None, &[("input", "2"), ("output", "3")]).unwrap();
     assert!(
         edit.text.contains("name = \"a\"\nprovider = \"azure\"\ncontext_tokens = 1000\ninput = 2"),
         "{}",
@@ -63,21 +63,21 @@ fn the_row_of_a_provider_is_another_row() {
 #[test]
 fn line_ends_stay_as_they_are() {
     let text = TEXT.replace('\n', "\r\n");
-    let edit = set_price(&text, None, "a", &[("input", "3")]).unwrap();
+    let edit = set_price(&text, None, "a", None, &[("input", "3")]).unwrap();
     assert_eq!(edit.text, text.replace("input = 2.5", "input = 3"));
-    let edit = set_price(&text, None, "old", &[("input", "3"), ("output", "3")]).unwrap();
+    let edit = set_price(&text, None, "old", None, &[("input", "3"), ("output", "3")]).unwrap();
     assert!(!edit.text.replace("\r\n", "").contains(['\r', '\n']), "{:?}", edit.text);
 }
 
 #[test]
 fn an_alias_becomes_a_row_of_its_own() {
-    let edit = set_price(TEXT, None, "old", &[("input", "7"), ("output", "8")]).unwrap();
+    let edit = set_price(TEXT, None, "old", None, &[("input", "7"), ("output", "8")]).unwrap();
     assert!(edit.created && edit.text.contains("aliases = [\"A-1\"]"), "{}", edit.text);
     let book = book(&edit.text);
     let nanos = |name| book.cost(book.find("", name, "").map(|price| &**price), &tokens(1_000_000, 0), 0).nanos;
     assert_eq!((nanos("old"), nanos("a"), nanos("a-1")), (7_000_000_000, 2_500_000_000, 2_500_000_000));
     assert_eq!(book.find("", "old", "").unwrap().context_tokens, Some(1000), "limits go with the name");
-    let both = set_price(&edit.text, None, "a-1", &[("input", "7"), ("output", "8")]).unwrap();
+    let both = set_price(&edit.text, None, "a-1", None, &[("input", "7"), ("output", "8")]).unwrap();
     assert!(!both.text.contains("aliases"));
 }
 
@@ -94,17 +94,35 @@ fn what_cannot_be_done_is_said() {
         ("[[model]]\nname = 1\ninput = 1\noutput = 1", "m", &[("input", "1")], "the price book does not parse: 2:8: "),
         ("model = [{ name = \"m\", input = 1, output = 1 }]", "m", &[("input", "2")], "the models are in one array"),
     ] {
-        let error = set_price(text, None, model, prices).unwrap_err();
+        let error = set_price(text, None, model, None, prices).unwrap_err();
         assert!(error.starts_with(expected), "{error}");
     }
 }
 
 #[test]
 fn the_seed_can_be_changed() {
-    let edit = set_price(SEED, None, "gpt-4o", &[("input", "2"), ("output", "9")]).unwrap();
+    let edit = set_price(SEED, None, "gpt-4o", None, &[("input", "2"), ("output", "9")]).unwrap();
     let changed = SEED.lines().zip(edit.text.lines()).filter(|(before, after)| before != after).count();
     assert_eq!((changed, edit.created), (2, false));
     assert_eq!(SEED.lines().count(), edit.text.lines().count());
-    let edit = set_price(SEED, Some("qwen"), "new-model", &[("input", "2"), ("output", "9")]).unwrap();
+    let edit = set_price(SEED, Some("qwen"), "new-model", None, &[("input", "2"), ("output", "9")]).unwrap();
     assert!(edit.text.starts_with(SEED), "only appended to");
+}
+
+#[test]
+fn amounts_are_in_the_rows_own_currency() {
+    let text = "[currency]\nCNY = 0.1389\n\n[[model]]\nname = \"m\"\ncurrency = \"CNY\" # list price\ninput = 2 # yuan\noutput = 8\n";
+    let error = set_price(text, None, "m", None, &[("input", "3")]).unwrap_err();
+    assert!(error.starts_with("the row of `m` is in CNY, expected amounts in CNY"), "{error}");
+    let edit = set_price(text, None, "m", Some("CNY"), &[("input", "3")]).unwrap();
+    assert_eq!(edit.text, text.replace("input = 2 #", "input = 3 #"));
+    let edit = set_price(text, None, "new", Some("CNY"), &[("input", "3"), ("output", "4")]).unwrap();
+    assert!(
+        edit.text.ends_with("[[model]]\nname = \"new\"\ncurrency = \"CNY\"\ninput = 3\noutput = 4\n"),
+        "{}",
+        edit.text
+    );
+    let error = set_price(text, None, "new", Some("CNX"), &[("input", "3"), ("output", "4")]).unwrap_err();
+    assert!(error.contains("`CNX` has no rate in [currency], did you mean `CNY`?"), "{error}");
+    assert!(set_price(TEXT, None, "a", Some("CNY"), &[("input", "3")]).unwrap_err().contains("is in USD"));
 }

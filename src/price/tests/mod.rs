@@ -7,6 +7,7 @@ use super::{Price, PriceBook};
 mod cost;
 mod edit;
 mod find;
+mod import;
 mod oracle;
 mod parse;
 

@@ -306,8 +306,8 @@ proptest! {
             prop_assert!(!cost.missing);
             prop_assert_eq!(cost.nanos, row.cost_nanos(&metered, at), "{:?} at {} in {}", metered, at, row.text());
             let lines = book.explain(Some(only(&book)), &metered, at);
-            let sum: i128 = lines.iter().map(|line| line.grains).sum();
-            prop_assert_eq!(sum, i128::from(cost.nanos) * 100_000_000_000_000);
+            let sum: i128 = lines.iter().map(|line| line.amount).sum();
+            prop_assert_eq!(sum, i128::from(cost.nanos) * 1_000_000_000_000_000_000);
         }
     }
 

@@ -206,3 +206,35 @@ fn no_text_panics() {
         let _ = PriceBook::parse(&format!("{}{c}{}", &text[..at], &text[at..]));
     }
 }
+
+#[test]
+fn currencies_that_are_wrong_are_named() {
+    let row = |currency: &str| format!("[[model]]\nname = \"m\"\ncurrency = {currency}\ninput = 1\noutput = 1\n");
+    let with = |rates: &str, currency: &str| format!("[currency]\n{rates}\n{}", row(currency));
+    for (text, expected) in [
+        (
+            row("\"CNY\""),
+            "3:12: m.currency: `CNY` has no rate in [currency], expected one of USD, or a line as `CNY = ",
+        ),
+        (with("CNY = 0.1389", "\"CNX\""), "5:12: m.currency: `CNX` has no rate in [currency], did you mean `CNY`?"),
+        (with("CNY = 0.1389", "\"cny\""), "5:12: m.currency: `cny` has no rate in [currency], did you mean `CNY`?"),
+        (
+            with("CNY = 0.1389", "1"),
+            "5:12: m.currency: expected a currency with a rate in [currency], found an integer",
+        ),
+        (with("CNY = 0", "\"USD\""), "2:7: currency.CNY: `0` would make it free, expected USD for one unit"),
+        (with("CNY = -1", "\"USD\""), "2:7: currency.CNY: `-1` is negative, expected USD for one unit"),
+        (with("CNY = 0.0000000001", "\"USD\""), "2:7: currency.CNY: `0.0000000001` is more than 9 decimals"),
+        (with("USD = 1", "\"USD\""), "2:1: currency.USD: USD is what the others are converted to"),
+        (with("\"C-Y\" = 1", "\"USD\""), "2:1: currency.C-Y: expected at most 16 letters and digits"),
+        (format!("currency = 1\n{}", row("\"USD\"")), "1:12: currency: expected a table `[currency]` of rates"),
+        (
+            with("BIG = 1000", "\"BIG\"").replace("input = 1", "input = 1000001"),
+            "6:9: m.input: `1000001` is too large, expected BIG per million",
+        ),
+    ] {
+        let said = errors(&text);
+        assert!(said.starts_with(expected), "{said}\nexpected {expected}");
+    }
+    assert_eq!(book(&with("CNY = 0.1389", "\"USD\"")).iter().count(), 1);
+}

@@ -1,0 +1,146 @@
+//! `tollgate price …`, as it is typed.
+
+use super::super::amount::decimal;
+use super::super::time::{Since, parse_since};
+use super::Listing;
+use crate::price::import::FORMATS;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum PriceVerb {
+    /// List all prices
+    List(Listing),
+    /// Show one model's price in full
+    Show(PriceShow),
+    /// Set a model's price in the pricing file
+    Set(PriceSet),
+    /// Show how a cost comes about
+    Explain(PriceExplain),
+    /// Compare the pricing file with published prices, or take them over
+    Import(PriceImport),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PriceShow {
+    /// The model
+    pub(in crate::cli) model: String,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PriceSet {
+    /// The model, as the provider calls it
+    pub(in crate::cli) model: String,
+    /// The price at this provider only
+    #[arg(long)]
+    pub(in crate::cli) provider: Option<String>,
+    /// What the amounts are in, if not USD: one of the file's [currency]
+    #[arg(long, value_name = "CODE")]
+    pub(in crate::cli) currency: Option<String>,
+    /// USD per million input tokens
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(in crate::cli) input: String,
+    /// USD per million output tokens
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(in crate::cli) output: String,
+    /// USD per million input tokens read from the provider's cache
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(in crate::cli) cached_input: Option<String>,
+    /// USD per million input tokens written to the provider's cache
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(in crate::cli) cache_write: Option<String>,
+    /// USD per million reasoning tokens
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(in crate::cli) reasoning: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PriceExplain {
+    /// The model
+    pub(in crate::cli) model: String,
+    /// The provider, where prices differ by provider
+    #[arg(long, conflicts_with = "upstream")]
+    pub(in crate::cli) provider: Option<String>,
+    /// What it costs at this upstream of the config file, with its price_provider and price_multiplier
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) upstream: Option<String>,
+    /// Input tokens, cached ones included
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) input: u64,
+    /// Of these, read from the provider's cache
+    #[arg(long, value_name = "N", default_value_t = 0, alias = "cached")]
+    pub(in crate::cli) cached_input: u64,
+    /// Of the cached ones, audio
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) cached_audio: u64,
+    /// Of these, written to the provider's cache
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) cache_write: u64,
+    /// Of the written ones, those that stay for an hour
+    #[arg(long = "cache-write-1h", value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) cache_write_1h: u64,
+    /// Of the input, audio that was not cached
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) input_audio: u64,
+    /// Of the input, images that were not cached
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) input_image: u64,
+    /// Output tokens, reasoning included
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) output: u64,
+    /// Of these, reasoning
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) reasoning: u64,
+    /// Of these, audio
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) output_audio: u64,
+    /// Of these, images
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) output_image: u64,
+    /// Searches on the web that the provider ran
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) web_searches: u64,
+    /// The service tier
+    #[arg(long, default_value = "standard")]
+    pub(in crate::cli) tier: Tier,
+    /// When (2026-12-31T18:00:00Z, 1h ago as 1h) [default: now]
+    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
+    pub(in crate::cli) at: Option<Since>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PriceImport {
+    /// The published prices: a JSON file
+    pub(in crate::cli) file: PathBuf,
+    /// Whose format it is [default: what it looks like]
+    #[arg(long, value_parser = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name)))]
+    pub(in crate::cli) format: Option<String>,
+    /// Only these models, with * for any letters; may be given several times
+    #[arg(long = "model", value_name = "NAME")]
+    pub(in crate::cli) models: Vec<String>,
+    /// Only this provider, as the file or as Tollgate calls it; for prices without providers: whose rows they become
+    #[arg(long)]
+    pub(in crate::cli) provider: Option<String>,
+    /// Write the pricing file; without it, nothing is changed
+    #[arg(long)]
+    pub(in crate::cli) write: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+/// A service tier, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(in crate::cli) enum Tier {
+    Standard,
+    Batch,
+    Flex,
+    Priority,
+}
