@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Nginx,
     Bare,
     Tollgate,
+    /// Tollgate that also limits, traces and logs every request.
+    Watched,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             "nginx" => Some(Self::Nginx),
             "bare" => Some(Self::Bare),
             "tollgate" => Some(Self::Tollgate),
+            "watched" => Some(Self::Watched),
             _ => None,
         }
     }
@@ -46,6 +49,7 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::Bare => "bare Pingora",
             Self::Tollgate => "Tollgate",
+            Self::Watched => "Tollgate, limited, traced, logged",
         }
     }
 }
@@ -72,7 +76,9 @@ impl Site {
             Kind::Direct => self.provider(),
             Kind::Nginx => self.nginx(provider),
             Kind::Bare => self.bare(provider),
-            Kind::Tollgate => self.tollgate(provider),
+            Kind::Tollgate => self.tollgate(kind, TOLLGATE_FOLDER, provider, ""),
+            // The stand-in takes the spans, too: it answers everything.
+            Kind::Watched => self.tollgate(kind, "watched", provider, &watching(provider)),
         };
         let mut proxy = started.map_err(|failure| format!("{}: {failure}", kind.title()))?;
         proxy.running.wait_for(proxy.address).map_err(|failure| format!("{}: {failure}", kind.title()))?;
@@ -106,29 +112,29 @@ impl Site {
     }
 
     /// Everything is on: the key has a quota, so that every request is priced, held and settled.
-    fn tollgate(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+    fn tollgate(&self, kind: Kind, name: &str, provider: SocketAddr, more: &str) -> Result<Proxy, Failure> {
         let (address, metrics) = (free_address()?, free_address()?);
-        let folder = self.folder.join(TOLLGATE_FOLDER);
+        let folder = self.folder.join(name);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
-        let config = self.config();
-        fs::write(&config, tollgate_toml(address, metrics, provider))?;
-        let created = self.json(&["key", "create", "side-by-side", "--quota-usd", "1000000", "--json"])?;
+        let config = self.config(name);
+        fs::write(&config, tollgate_toml(address, metrics, provider) + more)?;
+        let created = self.json(name, &["key", "create", "side-by-side", "--quota-usd", "1000000", "--json"])?;
         let key = created["key"].as_str().ok_or("`key create` showed no key")?.to_owned();
         let arguments = ["serve", "-c", &config.display().to_string()];
-        let running = Running::start(&self.tollgate, arguments, self.folder.join("tollgate.log"))?;
-        Ok(Proxy { kind: Kind::Tollgate, address, key, running })
+        let running = Running::start(&self.tollgate, arguments, self.folder.join(format!("{name}.log")))?;
+        Ok(Proxy { kind, address, key, running })
     }
 
-    fn config(&self) -> PathBuf {
-        self.folder.join(TOLLGATE_FOLDER).join("tollgate.toml")
+    fn config(&self, name: &str) -> PathBuf {
+        self.folder.join(name).join("tollgate.toml")
     }
 
     /// Runs a command of Tollgate's that prints one JSON object.
-    fn json(&self, arguments: &[&str]) -> Result<Value, Failure> {
-        let output = Command::new(&self.tollgate).args(arguments).arg("-c").arg(self.config()).output()?;
+    fn json(&self, name: &str, arguments: &[&str]) -> Result<Value, Failure> {
+        let output = Command::new(&self.tollgate).args(arguments).arg("-c").arg(self.config(name)).output()?;
         let said = || String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return Err(format!("tollgate {}: {}", arguments.join(" "), said()).into());
@@ -139,7 +145,7 @@ impl Site {
 
     /// Proves that all of it was billed: one record for each answer, with the usage that the provider reported.
     pub(crate) fn audit(&self, billed: &Billed) -> Result<String, Failure> {
-        let sum = self.json(&["usage", "--by", "key", "--json"])?;
+        let sum = self.json(TOLLGATE_FOLDER, &["usage", "--by", "key", "--json"])?;
         let wanted = [
             ("requests", billed.requests),
             ("input_tokens", billed.input_tokens),
@@ -152,7 +158,8 @@ impl Site {
                 return Err(format!("the ledger has {name} = {}, expected {wanted}", sum[name]).into());
             }
         }
-        let verified = Command::new(&self.tollgate).args(["ledger", "verify", "-c"]).arg(self.config()).output()?;
+        let verified =
+            Command::new(&self.tollgate).args(["ledger", "verify", "-c"]).arg(self.config(TOLLGATE_FOLDER)).output()?;
         if !verified.status.success() {
             return Err(format!("ledger verify: {}", String::from_utf8_lossy(&verified.stdout)).into());
         }
@@ -181,7 +188,7 @@ impl Billed {
 impl Proxy {
     /// Whether it asks for usage chunks that its client has not asked for.
     pub(crate) fn splices(&self) -> bool {
-        self.kind == Kind::Tollgate
+        matches!(self.kind, Kind::Tollgate | Kind::Watched)
     }
 
     /// Puts one round of load on it.
@@ -192,6 +199,17 @@ impl Proxy {
             Load { address: self.address, request: &request, expected: &expected, connections, warm_up, duration };
         load::run(load).map_err(|failure| format!("{}, {case:?}: {failure}", self.kind.title()).into())
     }
+}
+
+/// Everything that looks at a request and that a key with a price can do without.
+fn watching(collector: SocketAddr) -> String {
+    format!(
+        "[plugins.rate-limit]\nrules = [{{ per = \"key\", limit = \"requests\", max = 1000000000 }}, \
+         {{ per = \"key\", limit = \"tokens\", max = 1000000000000 }}, \
+         {{ per = \"key\", limit = \"concurrency\", max = 100000 }}]\n\
+         [plugins.access-log]\noutput = \"file\"\npath = \"access.log\"\n\
+         [plugins.otlp]\nendpoint = \"http://{collector}\"\n"
+    )
 }
 
 /// nginx as a plain proxy that passes streams on as they come.
