@@ -20,4 +20,5 @@ mod passthrough;
 mod plugins;
 mod refusals;
 mod settings;
+mod start;
 mod tls;
