@@ -50,12 +50,12 @@ impl BackgroundService for Jobs {
         let mut looks = 0_u32;
         loop {
             let asked = tokio::select! {
-                () = tokio::time::sleep(LOOK_EVERY) => Asked::ByNobody,
-                () = async { match hangup.as_mut() { Some(hangup) => { hangup.recv().await; } None => std::future::pending().await } } => Asked::BySignal,
+                () = tokio::time::sleep(LOOK_EVERY) => Asked::Nobody,
+                () = async { match hangup.as_mut() { Some(hangup) => { hangup.recv().await; } None => std::future::pending().await } } => Asked::Signal,
                 request = async { match requests.as_mut() { Some(requests) => requests.recv().await, None => std::future::pending().await } } => {
                     match request {
-                        Some(request) => Asked::ByRequest(request),
-                        None => { requests = None; Asked::ByNobody }
+                        Some(request) => Asked::Request(request),
+                        None => { requests = None; Asked::Nobody }
                     }
                 }
                 _ = shutdown.changed() => return,
@@ -81,18 +81,18 @@ impl BackgroundService for Jobs {
     }
 }
 
-/// Who wants a reload.
+/// By whom a reload is asked for.
 enum Asked {
-    ByNobody,
-    BySignal,
-    ByRequest(ReloadRequest),
+    Nobody,
+    Signal,
+    Request(ReloadRequest),
 }
 
 fn reload_if_asked(reload: &mut Reload, asked: Asked) {
     match asked {
-        Asked::ByNobody => reload.look(),
-        Asked::BySignal => drop(reload.reload()),
-        Asked::ByRequest(request) => {
+        Asked::Nobody => reload.look(),
+        Asked::Signal => drop(reload.reload()),
+        Asked::Request(request) => {
             // A client that did not wait has its reload all the same.
             let _ = request.send(reload.reload());
         }

@@ -9,6 +9,7 @@ mod balance;
 mod bodies;
 mod broken;
 mod calls;
+mod deploy;
 mod endpoints;
 mod failover;
 mod headers;
