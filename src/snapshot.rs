@@ -54,15 +54,6 @@ impl Snapshot {
     pub fn listed(&self, group: &str) -> &[ListedModel] {
         self.groups.get(group).map_or(&[], |group| &group.listed)
     }
-
-    /// How many different models there are in all groups.
-    pub fn model_count(&self) -> usize {
-        let mut names: Vec<&str> =
-            self.groups.values().flat_map(|group| group.models.keys()).map(|name| &**name).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len()
-    }
 }
 
 /// One model of one group: a route for each dialect that some candidate speaks.

@@ -2,17 +2,15 @@
 
 use super::args::Command;
 use super::price_file::read_book;
+use super::remarks::{models, remarks, unpriced};
 use super::terminal::{Failure, Outcome, Terminal, plain};
-use crate::config::{self, Config, StoreUrl, UnknownModel};
+use crate::config::{self, Config, StoreUrl};
 use crate::keyring::Keys;
 use crate::price::PriceBook;
 use crate::serve::SystemClock;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tollgate_plugin_api::Ports;
-
-/// Models that are named in a remark.
-const NAMES_MAX: usize = 20;
 
 pub(super) fn check(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let mut wrong = Vec::new();
@@ -64,8 +62,7 @@ fn cross_check(config: &Config, book: &PriceBook) -> Result<(), Failure> {
 }
 
 fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Outcome {
-    let models: BTreeSet<&str> =
-        config.upstreams.iter().flat_map(|row| &row.models).map(|model| &*model.name).collect();
+    let models = models(config);
     let groups: BTreeSet<&str> = config.upstreams.iter().flat_map(|row| &row.groups).map(String::as_str).collect();
     let names: Vec<&str> = config.upstreams.iter().map(|row| &*row.name).collect();
     let unpriced = unpriced(config, book);
@@ -89,26 +86,9 @@ fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Ou
         ("store", store.display().to_string()),
         ("journal", config.ledger.journal_dir.display().to_string()),
     ])?;
-    if config.upstreams.is_empty() {
-        terminal.remark("Note: there is no upstream, so no request can be answered.")?;
-    }
-    if !unpriced.is_empty() {
-        let fate = match config.pricing.unknown_model {
-            UnknownModel::RejectIfQuota => "keys with a quota are refused, others pass unbilled",
-            UnknownModel::Reject => "requests are refused",
-            UnknownModel::Allow => "requests pass unbilled",
-        };
-        let mut names = plain(&unpriced.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(", "));
-        if let Some(more @ 1..) = unpriced.len().checked_sub(NAMES_MAX) {
-            names.push_str(&format!(" and {more} more"));
-        }
-        terminal.remark(&format!("Note: without a price ({fate}): {names}"))?;
+    // A store that is there is not opened: that could change it.
+    for remark in remarks(config, book, (!store.exists()).then_some(false)) {
+        terminal.remark(&remark)?;
     }
     Ok(writeln!(terminal.out, "Everything is in order.")?)
-}
-
-/// Models that some upstream serves and the book has no price for.
-fn unpriced<'c>(config: &'c Config, book: &PriceBook) -> BTreeSet<&'c str> {
-    let offers = config.upstreams.iter().flat_map(|row| row.models.iter().map(move |model| (row, model)));
-    offers.filter(|(row, model)| row.price(book, model).is_none()).map(|(_, model)| &*model.name).collect()
 }

@@ -13,6 +13,7 @@ mod ledger;
 mod log;
 mod price;
 mod price_file;
+mod remarks;
 mod serve;
 mod terminal;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::args::Command;
 use super::check::validate;
 use super::open_store;
 use super::price_file::default_prices;
+use super::remarks::{listed, models, remarks};
 use super::terminal::{Failure, Outcome, Terminal};
 use crate::config::{Config, Upstream};
 use crate::dialect::DialectId;
@@ -51,10 +52,13 @@ pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Te
     log_to_stderr(terminal.env);
     let key = if first { FirstKey::make(&config, terminal.now_ms)? } else { FirstKey::NotNeeded };
     let mut begun = false;
-    let ended = serve::run(config.clone(), origin, |snapshot| {
+    let ended = serve::run(config.clone(), origin, |shared| {
         begun = true;
         // A terminal that is gone is no reason not to serve.
-        let _ = tell(&config, snapshot.model_count(), &key, terminal.out);
+        let _ = tell(&config, &key, terminal.out);
+        for remark in remarks(&config, &shared.snapshot.load().prices, Some(!shared.keys.is_empty())) {
+            let _ = writeln!(terminal.err, "{remark}");
+        }
     });
     if !begun {
         key.take_back(&config, terminal.now_ms);
@@ -125,7 +129,7 @@ impl FirstKey {
 }
 
 /// What is running, and how to use it.
-pub(super) fn tell(config: &Config, models: usize, key: &FirstKey, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn tell(config: &Config, key: &FirstKey, out: &mut dyn Write) -> io::Result<()> {
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let url = |address: &SocketAddr| format!("{scheme}://{}", reachable(*address));
     let listen: Vec<String> = config.server.listen.iter().map(url).collect();
@@ -133,8 +137,12 @@ pub(super) fn tell(config: &Config, models: usize, key: &FirstKey, out: &mut dyn
     if let Some(metrics) = config.server.metrics_listen {
         writeln!(out, "Metrics: http://{}/metrics", reachable(metrics))?;
     }
-    let names: Vec<&str> = config.upstreams.iter().map(|upstream| &*upstream.name).collect();
-    writeln!(out, "Upstreams: {} ({models} models)", if names.is_empty() { "none".into() } else { names.join(", ") })?;
+    let (upstreams, models) = (config.upstreams.iter().map(|upstream| &*upstream.name), models(config));
+    for (what, count, names) in
+        [("Upstreams", upstreams.len(), listed(upstreams)), ("Models", models.len(), listed(models.iter().copied()))]
+    {
+        writeln!(out, "{what}: {}", if count == 0 { "none".into() } else { format!("{count}: {names}") })?;
+    }
     match key {
         FirstKey::Made(_, secret) => {
             writeln!(out, "\nYour first key, shown this once:\n\n    {}\n", secret.expose_secret())?;

@@ -81,7 +81,7 @@ impl BackgroundService for Jobs {
     }
 }
 
-/// Who wants a reload.
+/// By whom a reload is asked for.
 enum Asked {
     Nobody,
     Signal,

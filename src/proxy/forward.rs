@@ -11,7 +11,7 @@ use pingora::{Error, ErrorType, Result};
 
 /// Fields of the client's request that stay here: credentials, what belongs to its connection with us, what tells who
 /// it is, and what we say ourselves. Everything else goes along: vendors read many fields of their own.
-const NOT_FORWARDED: [&str; 31] = [
+const NOT_FORWARDED: [&str; 30] = [
     "authorization",
     "x-api-key",
     "x-goog-api-key",
@@ -40,7 +40,6 @@ const NOT_FORWARDED: [&str; 31] = [
     "ocp-apim-subscription-key",
     "origin",
     "referer",
-    "idempotency-key",
     "x-request-id",
     "range",
 ];
@@ -106,9 +105,15 @@ mod tests {
         {
             assert!(is_dropped(name), "{name}");
         }
-        for name in
-            ["anthropic-beta", "anthropic-version", "openai-beta", "content-type", "traceparent", "x-stainless-lang"]
-        {
+        for name in [
+            "anthropic-beta",
+            "anthropic-version",
+            "openai-beta",
+            "content-type",
+            "traceparent",
+            "tracestate",
+            "idempotency-key",
+        ] {
             assert!(!is_dropped(name), "{name}");
         }
     }

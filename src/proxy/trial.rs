@@ -14,6 +14,8 @@ use pingora::{Error, ErrorType};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// An operator waits no longer for a call of a few tokens.
+const TRIAL_TIME_MAX: Duration = Duration::from_secs(60);
 /// So much of an answer is read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -39,10 +41,10 @@ pub async fn trial(
     let started = Instant::now();
     let mut answer = Vec::new();
     let asking = ask(snapshot, upstream, path, upstream_model, body, &mut answer);
-    let status = match tokio::time::timeout(snapshot.routing.response_timeout, asking).await {
+    let status = match tokio::time::timeout(snapshot.routing.response_timeout.min(TRIAL_TIME_MAX), asking).await {
         Ok(Ok(status)) => Ok(status),
         Ok(Err(error)) => Err(said(&error)),
-        Err(_) => Err("no whole answer within routing.response_timeout_ms".to_owned()),
+        Err(_) => Err(format!("no whole answer within {} s", TRIAL_TIME_MAX.as_secs())),
     };
     mask(&mut answer, &upstream.secret_fragments);
     Trial { status, body: answer, duration: started.elapsed() }

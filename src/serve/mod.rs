@@ -13,7 +13,6 @@ use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
 use crate::price::PriceBook;
 use crate::proxy::{Gateway, GatewayServer, Shared};
-use crate::snapshot::Snapshot;
 use crate::store::{self, Store};
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
@@ -58,7 +57,7 @@ pub struct Origin {
 ///
 /// # Errors
 /// Whatever keeps it from starting, in words for the operator.
-pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> Result<(), String> {
+pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Shared)) -> Result<(), String> {
     let listens = config.server.listen.iter().chain(&config.server.metrics_listen);
     for address in listens {
         check_free(*address)?;
@@ -85,7 +84,7 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Snapshot)) -> R
     std::thread::scope(|scope| {
         let running = scope.spawn(|| server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals) }));
         wait_until_listening(&config.server.listen, || running.is_finished());
-        started(&shared.snapshot.load());
+        started(&shared);
         // A panic of the server's was printed already.
         let _ = running.join();
     });

@@ -390,3 +390,29 @@ async fn an_answer_without_a_length_or_a_type_is_read_as_json() {
     assert_eq!(gateway.wait_record().await["usage_source"], "reported");
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn what_ties_a_request_to_others_goes_upstream_untouched() {
+    let provider = provider_of_all().await;
+    let setup = Setup::new([
+        Wire::Chat.upstream("o", &provider).models(r#"["o"]"#),
+        Wire::Messages.upstream("a", &provider).models(r#"["a"]"#),
+    ])
+    .set("pricing.unknown_model", "\"allow\"");
+    let (gateway, key) = serving(&setup).await;
+    let fields = [
+        ("idempotency-key", "8e03978e-40d5-43e8-bc93-6894a57f9324"),
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("tracestate", "vendor=a:b,other=1"),
+    ];
+    for (wire, model) in [(Wire::Chat, "o"), (Wire::Messages, "a")] {
+        let request = wire.request_for(model, false).key(&key.key);
+        let request = fields.iter().fold(request, |request, (name, value)| request.field(name, value));
+        assert_eq!(gateway.send(&request).await.status, 200);
+        let received = provider.received().pop().expect("a request");
+        for (name, value) in fields {
+            assert_eq!(received.field(name), Some(value), "{model}: {name}");
+        }
+    }
+    gateway.finish(&[&key]).await;
+}

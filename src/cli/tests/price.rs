@@ -97,6 +97,16 @@ fn check_warns_of_an_empty_configuration() {
     let ran = place.run("check");
     assert_eq!(ran.status, 0);
     assert!(ran.err.contains("there is no upstream"), "{}", ran.err);
+    let keyless = "name = 'home'\nprovider = 'ollama'\nmodels = ['llama']\n";
+    place.write("tollgate.toml", &format!("[[upstream]]\n{keyless}"));
+    let ran = place.run("check");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    for what in ["no keys yet", "there is no price file", "unbilled): llama", "without a key of ours: home"] {
+        assert!(ran.err.contains(what), "{what}: {}", ran.err);
+    }
+    place.write("pricing.toml", "[[model]]\nname = \"llama\"\ninput = 0\noutput = 0\n");
+    let ran = place.run("check");
+    assert!(!ran.err.contains("price"), "{}", ran.err);
 }
 
 #[test]

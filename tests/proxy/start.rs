@@ -1,0 +1,125 @@
+//! What an operator sees before the first request: the start's own words, `health`, and `upstream test`.
+
+use crate::calls::{Wire, serving};
+use crate::support::answers::{chat_body, message_body};
+use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, free_address};
+use crate::support::provider::Provider;
+use crate::support::script::Answer;
+use crate::support::until;
+use serde_json::json;
+use std::process::Output;
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned()
+}
+
+#[tokio::test]
+async fn the_start_says_what_it_serves_and_what_is_missing() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider).models(r#"["m", "dear"]"#)]);
+    let mut gateway = Gateway::prepare(&setup);
+    gateway.serve().await;
+    let text = until("the notes", || Some(gateway.said()).filter(|said| said.contains("no keys yet"))).await;
+    for words in [
+        &*format!("listens on http://{}", gateway.address),
+        &format!("http://{}/metrics", gateway.metrics_address),
+        "Upstreams: 1: u\n",
+        "Models: 2: dear, m\n",
+        "without a price (keys with a quota are refused, others pass unbilled): dear\n",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("no price file") && !text.contains("without a key"), "{text}");
+    gateway.finish(&[]).await;
+    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    assert!(!gateway.said().contains("Note:"), "nothing is missing: {}", gateway.said());
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn health_asks_the_running_gateway() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
+    let mut gateway = Gateway::prepare(&setup);
+    let stopped = gateway.run(&["health"]);
+    assert_eq!(stopped.status.code(), Some(1), "{}", said(&stopped));
+    assert!(said(&stopped).contains("does not answer"), "{}", said(&stopped));
+    gateway.serve().await;
+    for arguments in [&["health"][..], &["health", "--ready"]] {
+        let output = gateway.run(arguments);
+        assert!(output.status.success() && said(&output).contains(r#""journal":"ok""#), "{}", said(&output));
+    }
+    gateway.finish(&[]).await;
+    let mut gateway = Gateway::prepare(&Setup::new([]));
+    gateway.serve().await;
+    assert!(gateway.run(&["health"]).status.success());
+    let unready = gateway.run(&["health", "--ready"]);
+    assert_eq!(unready.status.code(), Some(1));
+    assert!(said(&unready).contains(r#""upstreams":"unavailable""#), "{}", said(&unready));
+    gateway.finish(&[]).await;
+}
+
+// The provider answers while a command runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn upstream_test_makes_a_real_call_to_each_and_says_what_happened() {
+    let well = Provider::always(Answer::json(200, &chat_body("OK", 9, 1))).await;
+    let refusing = Provider::always(Answer::json(
+        401,
+        &json!({"type": "error", "error": {"type": "x", "message": format!("bad key {PROVIDER_KEY}")}}),
+    ))
+    .await;
+    let gemini = Provider::always(Answer::json(200, &json!({"candidates": []}))).await;
+    let nobody = free_address();
+    let setup = Setup::new([
+        Wire::Chat.upstream("well", &well).models(r#"[{ name = "m", upstream_model = "m-1" }, "other"]"#),
+        Wire::Messages.upstream("refusing", &refusing),
+        Wire::GeminiEvents.upstream("third", &gemini),
+        Wire::Chat.upstream_at("nobody", nobody),
+    ]);
+    let gateway = Gateway::prepare(&setup);
+    let output = gateway.run(&["upstream", "test"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in ["well  m  ok (200)", "refusing  m  answered 401: bad key ****", "third  m  ok (200)", "2 of 4"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(text.contains("nobody  m  no answer: Connect") && !text.contains("provider-secret"), "{text}");
+    let call = well.only();
+    assert_eq!((call.method.as_str(), call.target.as_str()), ("POST", "/v1/chat/completions"));
+    assert_eq!(call.field("authorization"), Some(&*format!("Bearer {PROVIDER_KEY}")));
+    assert_eq!(call.json()["model"], "m-1", "as the upstream calls it");
+    assert_eq!(refusing.only().field("anthropic-version"), Some("2023-06-01"));
+    assert_eq!(gemini.only().target, "/v1beta/models/m:generateContent");
+    let one = gateway.run_json(&["upstream", "test", "well", "--model", "other", "--json"]).remove(0);
+    assert_eq!(
+        (&one["upstream"], &one["model"], &one["ok"], &one["status"]),
+        (&json!("well"), &json!("other"), &json!(true), &json!(200))
+    );
+    for (arguments, words) in [
+        (&["upstream", "test", "nosuch"][..], "no upstream `nosuch`"),
+        (&["upstream", "test", "--model", "nosuch"], "the model `nosuch`"),
+    ] {
+        let output = gateway.run(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said(&output).contains(words), "{}", said(&output));
+    }
+    assert!(!gateway.path("data").exists(), "no store, no journal, no record");
+}
+
+// The provider answers while a command runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn upstream_test_knows_the_other_name_of_the_limit() {
+    let provider = Provider::start(|_, request| {
+        if String::from_utf8_lossy(&request.body).contains("max_completion_tokens") {
+            return Answer::json(200, &chat_body("OK", 9, 1));
+        }
+        Answer::json(400, &json!({"error": {"message": "Use 'max_completion_tokens' instead."}}))
+    })
+    .await;
+    let anthropic = Provider::always(Answer::json(200, &message_body("OK", 9, 1))).await;
+    let gateway =
+        Gateway::prepare(&Setup::new([Wire::Chat.upstream("u", &provider), Wire::Messages.upstream("a", &anthropic)]));
+    let output = gateway.run(&["upstream", "test"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(provider.received().len(), 2);
+}
