@@ -99,7 +99,7 @@ fn offer(seller: &str, id: &str, model: Json<'_>, today: &str) -> Result<Offer, 
         None => {
             let entries = prices.array();
             let daily = |entry: &Json<'_>| entry.get("constraint").is_some_and(|only| only.get("start_time").is_some());
-            if entries.iter().any(|entry| daily(entry)) {
+            if entries.iter().any(daily) {
                 return Err("prices by the time of day: write `windows` by hand".into());
             }
             for date in entries.iter().filter_map(|entry| start(*entry)).filter(|date| date.as_str() > today) {
