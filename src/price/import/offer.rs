@@ -55,6 +55,7 @@ impl Offer {
     /// The keys of its row, with their values.
     pub(super) fn entries(&self) -> Vec<(String, Value)> {
         let mut entries: Vec<(String, Value)> = classes(&self.standard.base);
+        entries.retain(|(key, _)| !IMPLIED.iter().any(|(class, general)| class == key && self.follows(class, general)));
         entries.extend(self.once.iter().map(|(key, nanos)| ((*key).to_owned(), number(*nanos))));
         let own_tiers = tiers(&self.standard);
         if !own_tiers.is_empty() {
@@ -76,6 +77,26 @@ impl Offer {
             }
         }
         entries
+    }
+}
+
+/// Classes that cost what the more general one does where they are not named.
+const IMPLIED: [(&str, &str); 5] = [
+    ("reasoning", "output"),
+    ("output_audio", "output"),
+    ("output_image", "output"),
+    ("input_audio", "input"),
+    ("input_image", "input"),
+];
+
+impl Offer {
+    /// Whether a class costs what the more general one does, everywhere: named, it would stay at that in a service tier
+    /// where the general one is cheaper.
+    fn follows(&self, class: &str, general: &str) -> bool {
+        let same = |prices: &Prices| prices.get(class) == prices.get(general);
+        let unnamed =
+            |own: &Stepped| !own.base.contains_key(class) && own.tiers.values().all(|tier| !tier.contains_key(class));
+        same(&self.standard.base) && self.standard.tiers.values().all(same) && self.services.values().all(unnamed)
     }
 }
 

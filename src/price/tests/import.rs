@@ -237,3 +237,12 @@ fn the_same_price_written_otherwise_is_no_change() {
     let taken = take(SEED, published);
     assert_eq!((taken.rows.len(), taken.unchanged, taken.text == SEED), (0, 1, true), "{:?}", lines(&taken));
 }
+
+#[test]
+fn reasoning_at_the_price_of_output_follows_it_into_a_service_tier() {
+    let published = r#"{"m": {"litellm_provider": "openai", "input_cost_per_token": 1e-06, "output_cost_per_token": 9e-06,
+        "output_cost_per_reasoning_token": 9e-06, "output_cost_per_token_flex": 4.5e-06}}"#;
+    let row = "[[model]]\nname = \"m\"\ninput = 1\noutput = 9\nflex = { output = 4.5 }\n";
+    assert!(take(row, published).rows.is_empty());
+    assert_eq!(lines(&take("", published)), ["m at all: input - -> 1, output - -> 9, flex - -> { output = 4.5 }"]);
+}
