@@ -1,7 +1,6 @@
 //! Sends spans away, on a thread of its own: OTLP over HTTP as JSON (opentelemetry.io/docs/specs/otlp). Nobody waits for it:
 //! what does not fit its queue, or cannot be delivered, is dropped and said.
 
-use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -27,7 +26,7 @@ pub(crate) struct Target {
 
 /// The near end of the queue. Dropped, what is in it is still sent.
 pub(crate) struct Exporter {
-    spans: SyncSender<Value>,
+    spans: SyncSender<String>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -44,7 +43,7 @@ impl Exporter {
     }
 
     /// Queues a span.
-    pub(crate) fn send(&self, span: Value) {
+    pub(crate) fn send(&self, span: String) {
         if let Err(TrySendError::Full(_)) = self.spans.try_send(span) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -53,7 +52,7 @@ impl Exporter {
 
 struct Thread {
     target: Target,
-    queue: Receiver<Value>,
+    queue: Receiver<String>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -76,7 +75,7 @@ impl Thread {
     }
 
     /// What comes within a moment; true: it was the last.
-    fn batch(&self) -> (Vec<Value>, bool) {
+    fn batch(&self) -> (Vec<String>, bool) {
         let Ok(first) = self.queue.recv() else { return (Vec::new(), true) };
         let (mut batch, until) = (vec![first], Instant::now() + FLUSH_EVERY);
         while batch.len() < BATCH_MAX {
@@ -89,13 +88,16 @@ impl Thread {
         (batch, false)
     }
 
-    fn deliver(&self, agent: &ureq::Agent, batch: Vec<Value>) {
+    fn deliver(&self, agent: &ureq::Agent, batch: Vec<String>) {
         let count = batch.len();
-        let body = json!({"resourceSpans": [{
-            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": self.target.service_name}}]},
-            "scopeSpans": [{"scope": {"name": "tollgate", "version": env!("CARGO_PKG_VERSION")}, "spans": batch}],
-        }]});
-        let body = body.to_string();
+        let service_name = serde_json::Value::from(&*self.target.service_name);
+        let body = format!(
+            "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{{\"key\":\"service.name\",\"value\":\
+             {{\"stringValue\":{service_name}}}}}]}},\"scopeSpans\":[{{\"scope\":{{\"name\":\"tollgate\",\"version\":\"{}\"}},\
+             \"spans\":[{}]}}]}}]}}",
+            env!("CARGO_PKG_VERSION"),
+            batch.join(","),
+        );
         let mut error = match self.call(agent, &body) {
             Ok(()) => return,
             Err(error) => error,

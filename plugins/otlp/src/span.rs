@@ -1,13 +1,15 @@
 //! A request as a span (opentelemetry.io/docs/specs/semconv/gen-ai), in OTLP's JSON.
 
 use crate::context::Context;
-use serde_json::{Value, json};
+use std::fmt::Write;
 use tollgate_plugin_api::Summary;
 
 /// OTLP's numbers.
-const KIND_SERVER: u8 = 2;
-const STATUS_UNSET: u8 = 0;
-const STATUS_ERROR: u8 = 2;
+const KIND_SERVER: u64 = 2;
+const STATUS_UNSET: u64 = 0;
+const STATUS_ERROR: u64 = 2;
+/// Room for most of them.
+const SPAN_BYTES: usize = 2048;
 
 /// A UUID's text as its number.
 pub(crate) fn number(request_id: &str) -> Option<u128> {
@@ -15,30 +17,82 @@ pub(crate) fn number(request_id: &str) -> Option<u128> {
     u128::from_str_radix(&digits, 16).ok()
 }
 
-/// The span.
-pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> Value {
+/// The span, as text: one for each request, so nothing is built on the way to it.
+pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> String {
     let operation = operation(summary.endpoint.unwrap_or("unknown"));
-    let name = match summary.model {
-        Some(model) => format!("{operation} {model}"),
-        None => format!("{} {}", summary.method, operation),
-    };
     let start_ms = u64::try_from(summary.started_at_ms).unwrap_or(0);
-    let nanos = |ms: u64| (u128::from(ms) * 1_000_000).to_string();
+    let end_ms = start_ms.saturating_add(summary.duration_ms);
     let failed = summary.status >= 400 || summary.status == 0 || summary.error_code.is_some();
-    let mut span = json!({
-        "traceId": format!("{:032x}", context.trace_id),
-        "spanId": format!("{:016x}", context.span_id),
-        "name": name,
-        "kind": KIND_SERVER,
-        "startTimeUnixNano": nanos(start_ms),
-        "endTimeUnixNano": nanos(start_ms.saturating_add(summary.duration_ms)),
-        "attributes": attributes(operation, summary),
-        "status": {"code": if failed { STATUS_ERROR } else { STATUS_UNSET }},
-    });
+    let mut out = Json(String::with_capacity(SPAN_BYTES));
+    out.raw("{\"traceId\":\"").hex(context.trace_id, 32).raw("\",\"spanId\":\"").hex(context.span_id.into(), 16);
     if let Some(parent_id) = context.parent_id {
-        span["parentSpanId"] = format!("{parent_id:016x}").into();
+        out.raw("\",\"parentSpanId\":\"").hex(parent_id.into(), 16);
     }
-    span
+    out.raw("\",\"name\":");
+    match summary.model {
+        Some(model) => out.texts(&[operation, " ", model]),
+        None => out.texts(&[summary.method.as_str(), " ", operation]),
+    };
+    // Times in nanoseconds, as text.
+    out.raw(",\"kind\":").number(KIND_SERVER).raw(",\"startTimeUnixNano\":\"").number(start_ms);
+    out.raw("000000\",\"endTimeUnixNano\":\"").number(end_ms).raw("000000\",\"status\":{\"code\":");
+    out.number(if failed { STATUS_ERROR } else { STATUS_UNSET }).raw("},\"attributes\":[");
+    attributes(&mut out, operation, summary);
+    out.raw("]}");
+    out.0
+}
+
+/// JSON as it is written.
+struct Json(String);
+
+impl Json {
+    fn raw(&mut self, text: &str) -> &mut Self {
+        self.0.push_str(text);
+        self
+    }
+
+    fn number(&mut self, number: u64) -> &mut Self {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{number}");
+        self
+    }
+
+    fn hex(&mut self, number: u128, digits: usize) -> &mut Self {
+        let _ = write!(self.0, "{number:0digits$x}");
+        self
+    }
+
+    /// Texts one behind the other, as one string.
+    fn texts(&mut self, texts: &[&str]) -> &mut Self {
+        self.0.push('"');
+        for text in texts {
+            for c in text.chars() {
+                match c {
+                    '"' | '\\' => self.0.extend(['\\', c]),
+                    c if c < ' ' => drop(write!(self.0, "\\u{:04x}", u32::from(c))),
+                    c => self.0.push(c),
+                }
+            }
+        }
+        self.0.push('"');
+        self
+    }
+
+    fn attribute(&mut self, key: &str, kind: &str) -> &mut Self {
+        if !self.0.ends_with('[') {
+            self.0.push(',');
+        }
+        self.raw("{\"key\":\"").raw(key).raw("\",\"value\":{\"").raw(kind).raw("\":")
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.attribute(key, "stringValue").texts(&[text]).raw("}}");
+    }
+
+    /// 64-bit numbers are text in OTLP's JSON.
+    fn count(&mut self, key: &str, count: u64) {
+        self.attribute(key, "intValue").raw("\"").number(count).raw("\"}}");
+    }
 }
 
 /// The conventions' word for an operation; ours where they have none.
@@ -52,7 +106,7 @@ fn operation(endpoint: &str) -> &str {
     }
 }
 
-fn attributes(operation: &str, summary: &Summary<'_>) -> Vec<Value> {
+fn attributes(out: &mut Json, operation: &str, summary: &Summary<'_>) {
     let usage = &summary.metered.usage;
     let texts = [
         ("gen_ai.operation.name", Some(operation)),
@@ -66,31 +120,77 @@ fn attributes(operation: &str, summary: &Summary<'_>) -> Vec<Value> {
         ("tollgate.upstream", summary.upstream),
         ("tollgate.outcome", summary.outcome),
     ];
-    let ttft_ms = summary.ttft_ms.map(|ms| ms.min(i64::MAX as u64));
+    let some = |count: u64| Some(count).filter(|count| *count > 0);
     let counts = [
         ("http.response.status_code", Some(u64::from(summary.status))),
         ("gen_ai.usage.input_tokens", Some(usage.input_tokens)),
         ("gen_ai.usage.output_tokens", Some(usage.output_tokens)),
-        ("gen_ai.usage.cache_read.input_tokens", (usage.cached_input_tokens > 0).then_some(usage.cached_input_tokens)),
-        (
-            "gen_ai.usage.cache_creation.input_tokens",
-            (usage.cache_write_tokens > 0).then_some(usage.cache_write_tokens),
-        ),
-        ("tollgate.reasoning_tokens", (usage.reasoning_tokens > 0).then_some(usage.reasoning_tokens)),
+        ("gen_ai.usage.cache_read.input_tokens", some(usage.cached_input_tokens)),
+        ("gen_ai.usage.cache_creation.input_tokens", some(usage.cache_write_tokens)),
+        ("tollgate.reasoning_tokens", some(usage.reasoning_tokens)),
         ("tollgate.attempts", Some(u64::from(summary.attempts))),
         ("tollgate.cost_nanos", Some(u64::try_from(summary.cost_nanos).unwrap_or(0))),
-        ("tollgate.ttft_ms", ttft_ms),
+        ("tollgate.ttft_ms", summary.ttft_ms),
     ];
-    let text = |(key, value): (&str, Option<&str>)| Some(json!({"key": key, "value": {"stringValue": value?}}));
-    // 64-bit numbers are text in OTLP's JSON.
-    let count =
-        |(key, value): (&str, Option<u64>)| Some(json!({"key": key, "value": {"intValue": value?.to_string()}}));
-    let mut all: Vec<Value> = texts.into_iter().filter_map(text).chain(counts.into_iter().filter_map(count)).collect();
+    for (key, text) in texts.into_iter().filter_map(|(key, text)| Some((key, text?))) {
+        out.text(key, text);
+    }
+    for (key, count) in counts.into_iter().filter_map(|(key, count)| Some((key, count?))) {
+        out.count(key, count);
+    }
     if let Some(key) = summary.key {
-        all.push(json!({"key": "tollgate.key", "value": {"stringValue": *key.key().name}}));
+        out.text("tollgate.key", &key.key().name);
     }
     if let Some(client) = summary.client {
-        all.push(json!({"key": "client.address", "value": {"stringValue": client.to_string()}}));
+        out.text("client.address", &client.to_string());
     }
-    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, Method};
+    use tollgate_plugin_api::Metered;
+
+    #[test]
+    fn whatever_a_client_says_it_is_json() {
+        let (headers, metered) = (HeaderMap::new(), Metered::default());
+        let model = "m\"\\\n\u{1}\u{2028}é";
+        let summary = Summary {
+            request_id: "01920000-0000-7000-8000-000000000001",
+            key: None,
+            status: 404,
+            metered: &metered,
+            cost_nanos: -1,
+            started_at_ms: 1_700_000_000_123,
+            duration_ms: 7,
+            ttft_ms: None,
+            client: None,
+            method: &Method::POST,
+            headers: &headers,
+            path: "/v1/\"x",
+            dialect: "openai",
+            endpoint: Some("responses"),
+            model: Some(model),
+            stream: None,
+            provider: None,
+            upstream: None,
+            upstream_model: None,
+            attempts: 0,
+            outcome: None,
+            error_code: Some("MODEL_NOT_FOUND"),
+            rejected_by: None,
+        };
+        let id = number(summary.request_id).unwrap();
+        let text = span(&Context::of(id, &headers, 1 << 32), &summary);
+        let span: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        assert_eq!(span["name"], format!("chat {model}"));
+        assert_eq!(span["traceId"], "01920000000070008000000000000001");
+        assert_eq!(span["startTimeUnixNano"], "1700000000123000000");
+        assert_eq!(span["endTimeUnixNano"], "1700000000130000000");
+        assert_eq!(span["status"]["code"], 2);
+        let all = span["attributes"].as_array().unwrap();
+        assert!(all.iter().any(|one| one["key"] == "url.path" && one["value"]["stringValue"] == "/v1/\"x"));
+        assert!(all.iter().any(|one| one["key"] == "tollgate.cost_nanos" && one["value"]["intValue"] == "0"));
+    }
 }
