@@ -18,6 +18,8 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 const SAY_EVERY: Duration = Duration::from_secs(1);
 /// The end of the process waits this long for what is queued.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Lines of so much time are written together.
+const GATHER: Duration = Duration::from_millis(10);
 const FLUSH_LOOK: Duration = Duration::from_millis(5);
 
 /// Where lines go.
@@ -165,6 +167,8 @@ impl Thread {
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {
                     self.put();
+                    // Asleep, not waiting: to be woken for each line costs more than the line.
+                    std::thread::sleep(GATHER);
                     match self.receiver.recv() {
                         Ok(message) => message,
                         Err(_) => break,
