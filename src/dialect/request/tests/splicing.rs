@@ -185,7 +185,8 @@ proptest! {
     #[test]
     fn splicing_is_the_same_as_writing_the_edited_request(
         (request, options) in any_request(),
-        name in prop::option::of("[^\\p{C}]{1,8}"),
+        // (A name of nothing but spaces is none, and refused.)
+        name in prop::option::of("[^\\p{C}\\s][^\\p{C}]{0,7}"),
         usage: bool,
     ) {
         let text = request.text();
