@@ -1,0 +1,274 @@
+//! The conversation as Anthropic wants it: instructions apart, turns of user and model in alternation, results of tools
+//! first in theirs, nothing empty, every call with an id of its own.
+
+use super::super::super::fields::Field;
+use super::super::super::json::Json;
+use super::super::super::members::Object;
+use super::super::super::request::{ChatRequest, Media, Message, Part, Role, ToolCall, ToolResult};
+use super::super::super::signature::Signature;
+use super::super::super::wire::Inexpressible;
+use super::super::redacted;
+use super::media::Sent;
+use crate::dialect::DialectId;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write;
+
+/// A block of content, and whether the prompt up to it may be cached.
+pub(super) enum Block<'r> {
+    Text { text: &'r str, mark: Option<&'r Json<'r>> },
+    Media { media: Sent<'r>, mark: Option<&'r Json<'r>> },
+    Thinking { text: &'r str, signature: &'r str },
+    Redacted { data: &'r str },
+    Call { id: String, name: &'r str, input: Json<'r>, mark: Option<&'r Json<'r>> },
+    Result { id: String, content: Vec<Block<'r>>, is_error: bool, mark: Option<&'r Json<'r>> },
+}
+
+impl<'r> Block<'r> {
+    pub(super) fn mark(&self) -> Option<&'r Json<'r>> {
+        match self {
+            Self::Text { mark, .. }
+            | Self::Media { mark, .. }
+            | Self::Call { mark, .. }
+            | Self::Result { mark, .. } => *mark,
+            Self::Thinking { .. } | Self::Redacted { .. } => None,
+        }
+    }
+
+    /// False: it cannot be marked.
+    fn set_mark(&mut self, set: &'r Json<'r>) -> bool {
+        match self {
+            Self::Text { mark, .. }
+            | Self::Media { mark, .. }
+            | Self::Call { mark, .. }
+            | Self::Result { mark, .. } => {
+                *mark = Some(set);
+                true
+            }
+            Self::Thinking { .. } | Self::Redacted { .. } => false,
+        }
+    }
+
+    fn is_result(&self) -> bool {
+        matches!(self, Self::Result { .. })
+    }
+
+    fn is_thought(&self) -> bool {
+        matches!(self, Self::Thinking { .. } | Self::Redacted { .. })
+    }
+}
+
+/// What one side says before the other.
+pub(super) struct Turn<'r> {
+    pub(super) by_model: bool,
+    pub(super) blocks: Vec<Block<'r>>,
+}
+
+/// All of it.
+pub(super) struct Conversation<'r> {
+    pub(super) system: Vec<Block<'r>>,
+    pub(super) turns: Vec<Turn<'r>>,
+}
+
+/// Sorts the messages.
+///
+/// # Errors
+/// A part that Messages does not take.
+pub(super) fn conversation<'r>(
+    request: &'r ChatRequest<'_>,
+    unused: &mut Vec<Field>,
+) -> Result<Conversation<'r>, Inexpressible> {
+    let mut conversation = Conversation { system: Vec::new(), turns: Vec::new() };
+    let mut sorting = Sorting { ids: HashMap::new(), unused };
+    let mut before_is_system = false;
+    for message in &request.messages {
+        let mut blocks = Vec::new();
+        sorting.unused.extend(message.name.is_some().then_some(Field::ParticipantName));
+        for part in &message.parts {
+            if let Part::CacheMark(mark) = part {
+                let before = if before_is_system {
+                    Some(&mut conversation.system)
+                } else {
+                    conversation.turns.last_mut().map(|turn| &mut turn.blocks)
+                };
+                let candidates = before.into_iter().flatten().chain(&mut blocks);
+                mark_last(candidates, mark);
+            } else {
+                blocks.extend(sorting.block(message, part)?);
+            }
+        }
+        let is_system = matches!(message.role, Role::System | Role::Developer);
+        before_is_system = is_system;
+        if is_system {
+            conversation.system.extend(blocks);
+        } else {
+            conversation.extend(message.role == Role::Assistant, blocks);
+        }
+    }
+    if conversation.turns.is_empty() {
+        let blocks = std::mem::take(&mut conversation.system);
+        conversation.extend(false, blocks);
+    }
+    if conversation.turns.is_empty() {
+        return Err(Inexpressible::new(Field::Messages, "a conversation without content"));
+    }
+    for turn in &mut conversation.turns {
+        // Anthropic wants results right behind their calls.
+        turn.blocks.sort_by_key(|block| !block.is_result());
+    }
+    Ok(conversation)
+}
+
+fn mark_last<'b, 'r: 'b>(blocks: impl DoubleEndedIterator<Item = &'b mut Block<'r>>, mark: &'r Json<'r>) {
+    for block in blocks.rev() {
+        if block.set_mark(mark) {
+            return;
+        }
+    }
+}
+
+impl<'r> Conversation<'r> {
+    fn extend(&mut self, by_model: bool, blocks: Vec<Block<'r>>) {
+        match self.turns.last_mut() {
+            _ if blocks.is_empty() => {}
+            Some(turn) if turn.by_model == by_model => turn.blocks.extend(blocks),
+            _ => self.turns.push(Turn { by_model, blocks }),
+        }
+    }
+
+    /// The model goes on with calls that it made without (what is left of) thoughts.
+    pub(super) fn calls_began_without_thoughts(&self) -> bool {
+        let is_own = |turn: &&Turn<'_>| !turn.by_model && !turn.blocks.iter().any(Block::is_result);
+        let start = self.turns.iter().rposition(|turn| is_own(&turn)).unwrap_or(0);
+        let mut going_on = self.turns[start..].iter().filter(|turn| turn.by_model);
+        let began = going_on.clone().next().and_then(|turn| turn.blocks.first());
+        let calls = going_on.any(|turn| turn.blocks.iter().any(|block| matches!(block, Block::Call { .. })));
+        calls && !began.is_some_and(Block::is_thought)
+    }
+
+    /// What Anthropic refuses at the very end: the model's words with white space behind, and its thoughts where it
+    /// is not to think.
+    pub(super) fn end_for(&mut self, thinks: bool) {
+        let Some(last) = self.turns.last_mut().filter(|turn| turn.by_model) else { return };
+        if !thinks {
+            last.blocks.retain(|block| !block.is_thought());
+        }
+        if let Some(Block::Text { text, .. }) = last.blocks.last_mut() {
+            *text = text.trim_end();
+            if text.is_empty() {
+                last.blocks.pop();
+            }
+        }
+        if last.blocks.is_empty() {
+            self.turns.pop();
+        }
+    }
+}
+
+struct Sorting<'u> {
+    /// How often each id was given to a call: ids of whole conversations must differ.
+    ids: HashMap<String, u32>,
+    unused: &'u mut Vec<Field>,
+}
+
+impl Sorting<'_> {
+    fn block<'r>(&mut self, message: &'r Message<'_>, part: &'r Part<'_>) -> Result<Option<Block<'r>>, Inexpressible> {
+        let (field, apart) = match message.role {
+            Role::System | Role::Developer => (Field::Instructions, "an instruction that is not of text"),
+            Role::Assistant => (Field::Messages, "media in the model's own turn"),
+            Role::User => (Field::Messages, ""),
+        };
+        Ok(match part {
+            Part::Text { text, .. } | Part::Refusal(text) => text_block(text),
+            Part::Media(media) if apart.is_empty() => {
+                let media = self.media(media)?;
+                Some(Block::Media { media, mark: None })
+            }
+            Part::Media(_) => return Err(Inexpressible::new(field, apart)),
+            Part::Reasoning { text, signature, .. } => {
+                let thought = thought(text, signature.as_ref());
+                if thought.is_none() {
+                    self.unused.push(Field::Thoughts);
+                }
+                thought
+            }
+            Part::ToolCall(call) => Some(self.call(call)?),
+            Part::ToolResult(result) => Some(self.result(result)?),
+            Part::CacheMark(_) => None,
+        })
+    }
+
+    fn media<'r>(&mut self, media: &'r Media<'_>) -> Result<Sent<'r>, Inexpressible> {
+        if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
+            self.unused.push(Field::ImageDetail);
+        }
+        Sent::of(media)
+    }
+
+    fn call<'r>(&mut self, call: &'r ToolCall<'_>) -> Result<Block<'r>, Inexpressible> {
+        let arguments = if call.arguments.trim().is_empty() { "{}" } else { &*call.arguments };
+        let input = Json::parse(Cow::Borrowed(arguments)).filter(|_| Object::read(arguments, "").is_ok());
+        let no_object = || Inexpressible::new(Field::Messages, "tool arguments that are no JSON object");
+        let count = self.ids.entry(fitting(&call.id)).or_default();
+        *count += 1;
+        let id = numbered(&call.id, *count);
+        Ok(Block::Call { id, name: &call.name, input: input.ok_or_else(no_object)?, mark: None })
+    }
+
+    fn result<'r>(&mut self, result: &'r ToolResult<'_>) -> Result<Block<'r>, Inexpressible> {
+        let mut content = Vec::new();
+        for part in &result.parts {
+            match part {
+                Part::Text { text, .. } | Part::Refusal(text) => content.extend(text_block(text)),
+                Part::Media(media) => {
+                    let media = self.media(media)?;
+                    content.push(Block::Media { media, mark: None });
+                }
+                Part::CacheMark(mark) => mark_last(content.iter_mut(), mark),
+                Part::Reasoning { .. } | Part::ToolCall(_) | Part::ToolResult(_) => {
+                    return Err(Inexpressible::new(Field::Messages, "a tool's result that is not of text and media"));
+                }
+            }
+        }
+        if content.is_empty() && result.is_error {
+            // Without a word of it Anthropic takes no failure.
+            content.push(Block::Text { text: "error", mark: None });
+        }
+        let count = self.ids.get(&fitting(&result.id)).copied().unwrap_or(1);
+        Ok(Block::Result { id: numbered(&result.id, count), content, is_error: result.is_error, mark: None })
+    }
+}
+
+fn text_block(text: &str) -> Option<Block<'_>> {
+    (!text.trim().is_empty()).then_some(Block::Text { text, mark: None })
+}
+
+/// Anthropic's own thoughts alone: it takes none without its signature.
+fn thought<'r>(text: &'r str, signature: Option<&'r Signature<'_>>) -> Option<Block<'r>> {
+    let signature = signature?;
+    if let Some(data) = redacted(signature) {
+        return Some(Block::Redacted { data });
+    }
+    let signature = signature.for_maker(DialectId::Anthropic)?;
+    Some(Block::Thinking { text, signature })
+}
+
+/// The id in letters, digits, `_` and `-`: others by their number.
+fn fitting(id: &str) -> String {
+    let mut fits = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+            fits.push(char::from(byte));
+        } else {
+            // Writing to a text cannot fail.
+            let _ = write!(fits, "-{byte:02x}");
+        }
+    }
+    if fits.is_empty() { "call".to_owned() } else { fits }
+}
+
+/// The id of the `count`th call that has it.
+fn numbered(id: &str, count: u32) -> String {
+    let fits = fitting(id);
+    if count > 1 { format!("{fits}-{count}") } else { fits }
+}

@@ -1,0 +1,77 @@
+//! Wire formats that upstreams alone speak: requests are written into them, answers read from them. What their files share
+//! stands here.
+
+mod bedrock;
+mod cohere;
+mod dashscope;
+mod ollama;
+#[cfg(test)]
+mod tests;
+mod turns;
+
+use super::fields::Field;
+use super::json::Json;
+use super::request::{Media, Source, Tool, ToolCall, ToolChoice};
+use super::wire::{Inexpressible, Wire};
+use super::write::Members;
+use std::borrow::Cow;
+
+/// All of them.
+pub(super) static WIRES: [&Wire; 4] = [&bedrock::WIRE, &cohere::WIRE, &dashscope::WIRE, &ollama::WIRE];
+
+/// The schema of a tool that takes nothing.
+const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+
+/// A call's arguments, as the JSON object that they must be here.
+fn arguments<'c>(call: &'c ToolCall<'_>) -> Result<Json<'c>, Inexpressible> {
+    let text = if call.arguments.trim().is_empty() { "{}" } else { &*call.arguments };
+    Json::parse(Cow::Borrowed(text))
+        .filter(Json::is_object)
+        .ok_or_else(|| Inexpressible::new(Field::Messages, "tool arguments that are no JSON object"))
+}
+
+/// A tool's schema; one without takes an empty object.
+fn parameters<'t>(tool: &'t Tool<'_>) -> Json<'t> {
+    let text = tool.parameters.as_ref().map_or(NO_ARGUMENTS, Json::as_str);
+    Json::parse(Cow::Borrowed(text)).unwrap_or_else(|| Json::of(&()))
+}
+
+/// Tools as OpenAI's chat has them, and most others too.
+fn function_tools(body: &mut Members<'_>, tools: &[&Tool<'_>]) {
+    body.array("tools", |list| {
+        for tool in tools {
+            list.object_element(|element| {
+                element.member("type", "function");
+                element.object("function", |function| {
+                    function.member("name", &tool.name);
+                    function.some("description", tool.description.as_deref());
+                    function.raw("parameters", &parameters(tool));
+                });
+            });
+        }
+    });
+}
+
+/// The tools that the model may call: none where it must not, and of several named ones these alone.
+fn offered<'r, 'a>(tools: &'r [Tool<'a>], choice: Option<&ToolChoice<'_>>) -> Vec<&'r Tool<'a>> {
+    let is_offered = |tool: &&Tool<'_>| match choice {
+        Some(ToolChoice::None) => false,
+        Some(ToolChoice::Named(names)) => names.contains(&tool.name),
+        _ => true,
+    };
+    tools.iter().filter(is_offered).collect()
+}
+
+/// A medium's address: its own, or one that has its bytes in it. `None`: it has neither.
+fn url<'m>(media: &'m Media<'_>, mime_type: &str) -> Option<Cow<'m, str>> {
+    match &media.source {
+        Source::Url(url) => Some(Cow::Borrowed(url)),
+        Source::Base64(bytes) => Some(format!("data:{};base64,{bytes}", mime(media, mime_type)).into()),
+        Source::Text(_) | Source::File(_) => None,
+    }
+}
+
+/// What a medium says it is, or what it is likely to be.
+fn mime<'m>(media: &'m Media<'_>, likely: &'m str) -> &'m str {
+    media.mime_type.as_deref().unwrap_or(likely)
+}

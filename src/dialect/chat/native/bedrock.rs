@@ -1,0 +1,151 @@
+//! Amazon Bedrock's Converse and ConverseStream (Bedrock Runtime's service model of 2023-09-30, as of autumn 2026): one form of
+//! conversations for models of many vendors. What Converse has no field for goes into `additionalModelRequestFields`, in the
+//! vendor's own words.
+
+mod answer_reader;
+mod blocks;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use super::super::fields::Field;
+use super::super::request::{ChatRequest, Format, Tool, ToolChoice};
+use super::super::wire::{Inexpressible, Manner, Wire};
+use super::super::write::{Members, object};
+use super::{offered, parameters};
+use crate::dialect::DialectId;
+use blocks::{Block, Conversation};
+use model::Plan;
+
+pub(super) static WIRE: Wire = Wire {
+    dialect: DialectId::Bedrock,
+    read_request: None,
+    write_request,
+    answer_reader: answer_reader::reader,
+    answer_writer: None,
+};
+
+fn write_request(
+    request: &ChatRequest<'_>,
+    manner: &Manner<'_>,
+    unused: &mut Vec<Field>,
+) -> Result<Vec<u8>, Inexpressible> {
+    let options = &request.options;
+    let conversation = blocks::conversation(request, model::takes_cache_points(manner.model), unused)?;
+    let tools = offered_tools(request, &conversation)?;
+    let plan = Plan::of(request, manner, unused)?;
+    let tier = service_tier(request, unused);
+
+    let mut out = Vec::new();
+    object(&mut out, |body| {
+        if !conversation.system.is_empty() {
+            body.array("system", |list| conversation.system.iter().for_each(|block| block.write(list)));
+        }
+        body.array("messages", |list| {
+            for turn in &conversation.turns {
+                list.object_element(|message| {
+                    message.member("role", if turn.by_model { "assistant" } else { "user" });
+                    message.array("content", |list| turn.blocks.iter().for_each(|block| block.write(list)));
+                });
+            }
+        });
+        plan.write_inference(body, &options.stop);
+        write_tools(body, &tools, request, model::takes_cache_points(manner.model));
+        plan.write_additional(body);
+        write_output(body, plan.effort(), options.format.as_ref());
+        if let Some(tier) = tier {
+            body.object("serviceTier", |object| object.member("type", tier));
+        }
+    });
+    Ok(out)
+}
+
+/// Converse has no word for "no call": then no tools are offered. It wants them, though, where calls stand in the
+/// conversation.
+fn offered_tools<'r, 'a>(
+    request: &'r ChatRequest<'a>,
+    conversation: &Conversation<'_>,
+) -> Result<Vec<&'r Tool<'a>>, Inexpressible> {
+    let choice = request.options.tool_choice.as_ref();
+    let tools = offered(&request.tools, choice);
+    match choice {
+        Some(ToolChoice::None) if conversation.has_calls() => {
+            Err(Inexpressible::new(Field::ToolChoice, "a turn without calls behind turns with calls"))
+        }
+        Some(ToolChoice::Required | ToolChoice::Named(_)) if tools.is_empty() => {
+            Err(Inexpressible::new(Field::ToolChoice, "a call without tools"))
+        }
+        _ => Ok(tools),
+    }
+}
+
+fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], request: &ChatRequest<'_>, takes_cache_points: bool) {
+    if tools.is_empty() {
+        return;
+    }
+    body.object("toolConfig", |config| {
+        config.array("tools", |list| {
+            for tool in tools {
+                list.object_element(|element| element.object("toolSpec", |spec| write_tool(spec, tool)));
+                if let Some(mark) = tool.cache_mark.as_ref().filter(|_| takes_cache_points) {
+                    Block::CachePoint(mark).write(list);
+                }
+            }
+        });
+        match &request.options.tool_choice {
+            Some(ToolChoice::Named(names)) if names.len() == 1 => {
+                config.object("toolChoice", |choice| choice.object("tool", |tool| tool.member("name", &names[0])));
+            }
+            Some(ToolChoice::Required | ToolChoice::Named(_)) => {
+                config.object("toolChoice", |choice| choice.object("any", |_| {}));
+            }
+            Some(ToolChoice::Auto | ToolChoice::None) | None => {}
+        }
+    });
+}
+
+fn write_tool(spec: &mut Members<'_>, tool: &Tool<'_>) {
+    spec.member("name", &tool.name);
+    spec.some("description", tool.description.as_deref().filter(|text| !text.is_empty()));
+    spec.object("inputSchema", |schema| schema.raw("json", &parameters(tool)));
+    if tool.strict == Some(true) {
+        spec.member("strict", &true);
+    }
+}
+
+fn write_output(body: &mut Members<'_>, effort: Option<&str>, format: Option<&Format<'_>>) {
+    let format = match format {
+        Some(Format::Schema { name, description, schema, .. }) => Some((name, description, schema)),
+        _ => None,
+    };
+    if effort.is_none() && format.is_none() {
+        return;
+    }
+    body.object("outputConfig", |config| {
+        config.some("effort", effort);
+        let Some((name, description, schema)) = format else { return };
+        config.object("textFormat", |format| {
+            format.member("type", "json_schema");
+            format.object("structure", |structure| {
+                structure.object("jsonSchema", |json| {
+                    // A text, not an object.
+                    json.member("schema", schema.as_str());
+                    json.some("name", name.as_deref());
+                    json.some("description", description.as_deref());
+                });
+            });
+        });
+    });
+}
+
+fn service_tier(request: &ChatRequest<'_>, unused: &mut Vec<Field>) -> Option<&'static str> {
+    match request.options.plain(Field::ServiceTier)?.as_str().trim_matches('"') {
+        "priority" => Some("priority"),
+        "flex" => Some("flex"),
+        "default" | "standard" | "standard_only" | "auto" => None,
+        _ => {
+            unused.push(Field::ServiceTier);
+            None
+        }
+    }
+}

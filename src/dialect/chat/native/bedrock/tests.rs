@@ -1,0 +1,259 @@
+use crate::dialect::DialectId::{self, Bedrock};
+use crate::dialect::Framing::{EventStream, JsonDocument};
+use crate::dialect::chat::fields::Field;
+use crate::dialect::chat::native::tests::{
+    check, choosing, effort, image, medium, message, plain, png, read, said, schema, shaped, survives, tools, written,
+};
+use crate::dialect::chat::request::{ChatRequest, Effort, MediaKind, Part, Role, Source, ToolChoice};
+use crate::dialect::chat::{Annotation, Block, FinishReason, Json, ReasoningKind, Signature};
+use crate::dialect::event_frames::tests::frame;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+fn of(model: &str, request: &ChatRequest<'_>) -> (Value, Vec<Field>) {
+    written(Bedrock, request, model).unwrap()
+}
+
+#[test]
+fn a_request_is_written_as_converse_has_it() {
+    check(
+        Bedrock,
+        &plain(),
+        r#"{"system":[{"text":"Be brief."}],"messages":[{"role":"user","content":[{"text":"Hello"}]}],
+        "inferenceConfig":{"maxTokens":100,"temperature":0.5,"topP":0.9,"stopSequences":["END"]}}"#,
+    );
+    check(
+        Bedrock,
+        &tools(),
+        r#"{"messages":[{"role":"user","content":[{"text":"Weather in Paris and Rome?"}]},
+        {"role":"assistant","content":[{"text":"Let me look."},
+            {"toolUse":{"toolUseId":"call_1","name":"get_weather","input":{"city":"Paris"}}},
+            {"toolUse":{"toolUseId":"call_2","name":"get_weather","input":{"city":"Rome"}}}]},
+        {"role":"user","content":[{"toolResult":{"toolUseId":"call_1","content":[{"text":"18 C"}]}},
+            {"toolResult":{"toolUseId":"call_2","content":[{"text":"no such city"}],"status":"error"}},
+            {"text":"And now?"}]}],
+        "toolConfig":{"tools":[{"toolSpec":{"name":"get_weather","description":"Weather of a city","inputSchema":{"json":
+            {"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}}}]}}"#,
+    );
+    check(
+        Bedrock,
+        &image(png()),
+        r#"{"messages":[{"role":"user","content":[{"text":"What is this?"},
+        {"image":{"format":"png","source":{"bytes":"iVBORw0KGgo="}}}]}]}"#,
+    );
+    let shaped = of("m", &shaped(schema())).0;
+    let definition = &shaped["outputConfig"]["textFormat"]["structure"]["jsonSchema"];
+    let inner: Value = serde_json::from_str(definition["schema"].as_str().unwrap()).unwrap();
+    assert_eq!((&definition["name"], &inner["type"]), (&json!("answer"), &json!("object")));
+}
+
+#[test]
+fn a_choice_of_tools_has_converses_words_or_is_refused() {
+    let choice = |choice| of("m", &choosing(choice)).0["toolConfig"].clone();
+    assert_eq!(choice(ToolChoice::Required)["toolChoice"], json!({"any":{}}));
+    let named = ToolChoice::Named(vec!["get_weather".into()]);
+    assert_eq!(choice(named)["toolChoice"], json!({"tool":{"name":"get_weather"}}));
+    assert_eq!(choice(ToolChoice::None), Value::Null);
+    assert!(choice(ToolChoice::Auto).get("toolChoice").is_none());
+    let mut after_calls = tools();
+    after_calls.options.tool_choice = Some(ToolChoice::None);
+    assert_eq!(written(Bedrock, &after_calls, "m").unwrap_err().field, Field::ToolChoice);
+}
+
+#[test]
+fn each_vendors_models_are_told_to_think_in_their_own_words() {
+    let mut request = effort(Effort::High);
+    request.options.plain = vec![(Field::OutputTokens, Json::of(&30_000))];
+    let fields = |model: &str| of(model, &request).0["additionalModelRequestFields"].clone();
+    assert_eq!(fields(CLAUDE), json!({"thinking":{"type":"enabled","budget_tokens":24576}}));
+    assert_eq!(of("anthropic.claude-opus-4-7", &request).0["outputConfig"], json!({"effort":"high"}));
+    assert_eq!(
+        fields("us.amazon.nova-2-lite-v1:0"),
+        json!({"reasoningConfig":{"type":"enabled","maxReasoningEffort":"medium"}})
+    );
+    assert_eq!(fields("openai.gpt-oss-120b-1:0"), json!({"reasoning_effort":"high"}));
+    assert_eq!(of("meta.llama4", &request).1, [Field::Reasoning]);
+    let off = of("us.amazon.nova-2-lite-v1:0", &effort(Effort::None)).0;
+    assert_eq!(off["additionalModelRequestFields"], json!({"reasoningConfig":{"type":"disabled"}}));
+}
+
+#[test]
+fn the_most_likely_tokens_are_a_matter_of_the_vendor() {
+    let mut request = said("Hi");
+    request.options.plain = vec![(Field::TopK, Json::of(&5))];
+    assert_eq!(of(CLAUDE, &request).0["additionalModelRequestFields"], json!({"top_k":5}));
+    let nova = of("amazon.nova-pro-v1:0", &request).0;
+    assert_eq!(nova["additionalModelRequestFields"], json!({"inferenceConfig":{"topK":5}}));
+    assert_eq!(written(Bedrock, &request, "meta.llama4").unwrap_err().field, Field::TopK);
+}
+
+#[test]
+fn cache_points_stand_where_the_model_takes_them() {
+    let mut request = plain();
+    let mark = || Json::parse(r#"{"type":"ephemeral","ttl":"1h"}"#.into()).unwrap();
+    request.messages[0].parts.push(Part::CacheMark(mark()));
+    request.tools = tools().tools;
+    request.tools[0].cache_mark = Some(Json::parse(r#"{"type":"ephemeral"}"#.into()).unwrap());
+    let body = of(CLAUDE, &request).0;
+    assert_eq!(body["system"][1], json!({"cachePoint":{"type":"default","ttl":"1h"}}));
+    assert_eq!(body["toolConfig"]["tools"][1], json!({"cachePoint":{"type":"default"}}));
+    let (body, unused) = of("meta.llama4", &request);
+    assert_eq!((body["system"].as_array().unwrap().len(), unused), (1, vec![Field::CacheMark, Field::CacheMark]));
+}
+
+#[test]
+fn documents_have_harmless_names_and_what_bedrock_cannot_fetch_is_refused() {
+    let mut request = plain();
+    let Part::Media(mut pdf) = medium(MediaKind::Document, "application/pdf", Source::Base64("JVBERi0=".into())) else {
+        panic!("a medium")
+    };
+    pdf.name = Some("my  report.pdf".into());
+    request.messages[1].parts.push(Part::Media(pdf));
+    let body = of("m", &request).0;
+    let document = &body["messages"][0]["content"][1]["document"];
+    assert_eq!(*document, json!({"format":"pdf","name":"my report-pdf","source":{"bytes":"JVBERi0="}}));
+    let refused = |request: &ChatRequest<'_>| written(Bedrock, request, "m").unwrap_err().field;
+    assert_eq!(refused(&image(Source::Url("https://example.com/cat.jpg".into()))), Field::Messages);
+    let bucket = of("m", &image(Source::Url("s3://b/cat.png".into()))).0;
+    let source = &bucket["messages"][0]["content"][1]["image"]["source"];
+    assert_eq!(*source, json!({"s3Location":{"uri":"s3://b/cat.png"}}));
+}
+
+#[test]
+fn thoughts_go_back_to_bedrock_alone_and_ids_are_made_to_fit() {
+    let thought = |maker, text: &'static str| Part::Reasoning {
+        text: "Hm.".into(),
+        kind: ReasoningKind::Full,
+        signature: Some(Signature::new(maker, text)),
+    };
+    let mut request = tools();
+    request.messages[1].parts.splice(
+        0..0,
+        [thought(Bedrock, "c2ln"), thought(Bedrock, "redacted:QUJD"), thought(DialectId::Anthropic, "x")],
+    );
+    let content = of(CLAUDE, &request).0["messages"][1]["content"].clone();
+    assert_eq!(content[0], json!({"reasoningContent":{"reasoningText":{"text":"Hm.","signature":"c2ln"}}}));
+    assert_eq!(content[1], json!({"reasoningContent":{"redactedContent":"QUJD"}}));
+    assert_eq!(content[2], json!({"text":"Let me look."}));
+    let odd = "weird id/".to_owned() + &"x".repeat(80);
+    let call = crate::dialect::chat::ToolCall {
+        id: odd.as_str().into(),
+        name: "f".into(),
+        arguments: "".into(),
+        signature: None,
+    };
+    let request =
+        ChatRequest { messages: vec![message(Role::Assistant, vec![Part::ToolCall(call)])], ..ChatRequest::default() };
+    let called = of("m", &request).0["messages"][0]["content"][0]["toolUse"].clone();
+    assert_eq!((called["toolUseId"].as_str().unwrap().len(), &called["input"]), (64, &json!({})));
+}
+
+fn event(name: &str, payload: &str) -> Vec<u8> {
+    frame("event", name, payload)
+}
+
+fn stream() -> Vec<u8> {
+    [
+        event("messageStart", r#"{"p":"abcd","role":"assistant"}"#),
+        event("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"Hm, "}},"p":"ab"}"#),
+        event("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"let me see."}}}"#),
+        event("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"signature":"c2ln"}}}"#),
+        event("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+        event("contentBlockDelta", r#"{"contentBlockIndex":1,"delta":{"text":"Let me look."}}"#),
+        event("contentBlockStop", r#"{"contentBlockIndex":1}"#),
+        event(
+            "contentBlockStart",
+            r#"{"contentBlockIndex":2,"start":{"toolUse":{"name":"get_weather","toolUseId":"tooluse_1"}}}"#,
+        ),
+        event("contentBlockDelta", r#"{"contentBlockIndex":2,"delta":{"toolUse":{"input":"{\"city\":"}}}"#),
+        event("contentBlockDelta", r#"{"contentBlockIndex":2,"delta":{"toolUse":{"input":"\"Paris\"}"}}}"#),
+        event("contentBlockStop", r#"{"contentBlockIndex":2}"#),
+        event("messageStop", r#"{"stopReason":"tool_use"}"#),
+        event(
+            "metadata",
+            r#"{"metrics":{"latencyMs":9},"usage":{"inputTokens":8,"outputTokens":12,"totalTokens":30,"cacheReadInputTokens":4,"cacheWriteInputTokens":6,"cacheDetails":[{"ttl":"1h","inputTokens":6}]}}"#,
+        ),
+    ]
+    .concat()
+}
+
+const WHOLE: &str = r#"{"metrics":{"latencyMs":9},"output":{"message":{"content":[{"reasoningContent":{"reasoningText":{"text":"Hm, let me see.","signature":"c2ln"}}},{"text":"Let me look."},{"toolUse":{"toolUseId":"tooluse_1","name":"get_weather","input":{"city":"Paris"}}}],"role":"assistant"}},"stopReason":"tool_use","usage":{"inputTokens":8,"outputTokens":12,"totalTokens":30,"cacheReadInputTokens":4,"cacheReadInputTokenCount":4,"cacheWriteInputTokens":6}}"#;
+
+#[test]
+fn a_stream_and_a_document_are_the_same_answer() {
+    let streamed = read(Bedrock, EventStream, &stream());
+    let document = read(Bedrock, JsonDocument, WHOLE.as_bytes());
+    assert_eq!(streamed.answer, document.answer);
+    for read in [streamed, document] {
+        assert_eq!(read.counts, Some([18, 4, 6, 12, 0]));
+        assert!(read.token && read.whole);
+        assert_eq!(read.delivered, "Hm, let me see.Let me look.get_weather{\"city\":\"Paris\"}");
+        let signature = Some(Signature::new(Bedrock, "c2ln"));
+        let thoughts = Block::Reasoning { text: "Hm, let me see.".into(), kind: ReasoningKind::Full, signature };
+        let choice = &read.answer.choices[0];
+        assert_eq!(choice.blocks[0], thoughts);
+        let call = Block::ToolCall {
+            id: "tooluse_1".into(),
+            name: "get_weather".into(),
+            arguments: r#"{"city":"Paris"}"#.into(),
+            signature: None,
+        };
+        assert_eq!((&choice.blocks[2], &choice.finish), (&call, &Some(FinishReason::ToolCalls)));
+    }
+}
+
+#[test]
+fn exceptions_broken_frames_and_ends_are_told() {
+    let begun = [event("messageStart", r#"{"role":"assistant"}"#), text("Hel")].concat();
+    let failed = [begun.clone(), frame("exception", "serviceUnavailableException", r#"{"message":"Overloaded"}"#)];
+    let failed = read(Bedrock, EventStream, &failed.concat());
+    let error = failed.answer.error.unwrap();
+    assert_eq!((error.status, &*error.message), (503, "Overloaded"));
+    let mut broken = stream();
+    let last = broken.len() - 1;
+    broken[last] ^= 1;
+    survives(Bedrock, EventStream, &broken);
+    let end = |word: &str| {
+        let read = read(Bedrock, JsonDocument, WHOLE.replace("\"tool_use\"", &format!("\"{word}\"")).as_bytes());
+        read.answer.choices[0].finish.clone().unwrap()
+    };
+    assert_eq!(end("max_tokens"), FinishReason::Length);
+    assert_eq!(end("guardrail_intervened"), FinishReason::ContentFilter);
+    assert_eq!(end("malformed_tool_use"), FinishReason::Other("malformed_tool_use".into()));
+}
+
+fn text(text: &str) -> Vec<u8> {
+    event("contentBlockDelta", &json!({"contentBlockIndex":0,"delta":{"text":text}}).to_string())
+}
+
+#[test]
+fn what_the_model_writes_and_what_bedrock_does_itself_is_told_apart() {
+    let spoof = r#"{"usage":{"inputTokens":9,"outputTokens":9},"metrics":{"latencyMs":1},"stopReason":"end_turn"}"#;
+    let said = [text(spoof), event("contentBlockDelta", &format!(r#"{{"delta":{{"text":"x","usage":{spoof}}}}}"#))];
+    let got = read(Bedrock, EventStream, &said.concat());
+    assert!(got.counts.is_none() && !got.whole && got.token);
+    let server = r#"{"output":{"message":{"content":[{"toolUse":{"toolUseId":"t","name":"nova_code_interpreter","input":{},"type":"server_tool_use"}},{"toolResult":{"toolUseId":"t","content":[]}},{"citationsContent":{"content":[{"text":"Yes."}],"citations":[{"title":"facts","sourceContent":[{"text":"so it is"}],"location":{"web":{"url":"https://example.com"}}}]}}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1}}"#;
+    let got = read(Bedrock, JsonDocument, server.as_bytes());
+    let [Block::Text { text, annotations, .. }] = &got.answer.choices[0].blocks[..] else { panic!("text: {got:?}") };
+    let expected = Annotation {
+        url: Some("https://example.com".into()),
+        title: Some("facts".into()),
+        cited_text: Some("so it is".into()),
+        range: None,
+        native: None,
+    };
+    assert_eq!((text.as_str(), &annotations[..]), ("Yes.", &[expected][..]));
+}
+
+proptest! {
+    #[test]
+    fn no_frame_panics(name in "[a-zA-Z]{0,20}", payload in "[ -~]{0,80}", at in 0_usize..2000, byte: u8) {
+        survives(Bedrock, EventStream, &event(&name, &payload));
+        let mut bytes = stream();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        survives(Bedrock, EventStream, &bytes);
+    }
+}

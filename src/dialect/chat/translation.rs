@@ -1,0 +1,230 @@
+//! One exchange's translation: its request, then its answer as it comes.
+
+use super::answer::Answer;
+use super::error::Refusal;
+use super::event::{Event, Sink};
+use super::fields;
+use super::frames::{Frame, Frames};
+use super::wire::{AnswerReader, AnswerWriter, Manner, Unreadable, wire};
+use crate::dialect::{DialectId, Framing};
+use bytes::Bytes;
+use std::sync::Arc;
+use tollgate_plugin_api::{Metered, Reject, RejectCode};
+
+/// What the client asked for, as far as the answer depends on it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The client's dialect.
+    pub client: DialectId,
+    /// How the client's answer is framed: [`Framing::JsonDocument`] where no stream was asked for.
+    pub framing: Framing,
+    /// The usage of a stream is wanted (OpenAI's chat alone can do without).
+    pub include_usage: bool,
+    /// Ours; ids that the provider's answer has no counterpart for are made of it.
+    pub request_id: String,
+    /// When the request came, in Unix seconds.
+    pub started_s: i64,
+    /// The model as the upstream knows it, for answers that do not name theirs.
+    pub model: String,
+    /// The client's request, for answers that repeat parts of it (Responses). Writers read it once, and do not keep it.
+    pub body: Bytes,
+}
+
+impl Asked {
+    /// The same without the request, for as long as the answer takes.
+    pub fn without_body(&self) -> Arc<Self> {
+        Arc::new(Self { body: Bytes::new(), ..self.clone() })
+    }
+
+    /// Whether a stream was asked for.
+    pub fn streams(&self) -> bool {
+        self.framing != Framing::JsonDocument
+    }
+
+    /// The content type of the answer.
+    pub fn content_type(&self) -> &'static str {
+        match self.framing {
+            Framing::Sse => "text/event-stream",
+            Framing::NdJson => "application/x-ndjson",
+            Framing::JsonDocument | Framing::JsonArray | Framing::Opaque | Framing::EventStream => "application/json",
+        }
+    }
+}
+
+/// A request in the target's dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Translated {
+    /// The body.
+    pub body: Bytes,
+    /// What was left out, by the client's names.
+    pub left_out: Vec<String>,
+    /// Something of the conversation is no text.
+    pub has_media: bool,
+}
+
+/// Writes a client's request for an upstream of another dialect.
+///
+/// # Errors
+/// `INVALID_REQUEST`, naming the field that the target cannot express, or that cannot be read.
+pub fn translate_request(
+    client: DialectId,
+    target: DialectId,
+    body: &str,
+    stream: bool,
+    manner: &Manner<'_>,
+) -> Result<Translated, Reject> {
+    let not_translated =
+        || Reject::new(RejectCode::InvalidRequest).message(format!("{client} is not spoken by {target}"));
+    let (from, to) = (wire(client).ok_or_else(not_translated)?, wire(target).ok_or_else(not_translated)?);
+    let read = from.read_request.ok_or_else(not_translated)?;
+    let mut request = read(body)?;
+    request.stream = stream;
+    let mut left_out = fields::check(&request, client, target)?;
+    let mut unused = Vec::new();
+    let written = (to.write_request)(&request, manner, &mut unused)
+        .map_err(|refusal| fields::refused(refusal.field, client, target, Some(&refusal.what)))?;
+    unused.into_iter().for_each(|field| fields::push(&mut left_out, field, client));
+    let has_media = request.has_media();
+    Ok(Translated { body: written.into(), left_out, has_media })
+}
+
+/// An answer on its way from an upstream's dialect into the client's.
+pub struct Translation {
+    frames: Frames,
+    is_document: bool,
+    reader: Box<dyn AnswerReader>,
+    out: Out,
+}
+
+/// Where the events go.
+struct Out {
+    asked: Arc<Asked>,
+    writer: Box<dyn AnswerWriter>,
+    buffer: Vec<u8>,
+    /// The answer, where it goes out as one document.
+    answer: Option<Answer>,
+    /// The upstream's terminal event was seen, or an error.
+    is_over: bool,
+}
+
+impl Sink for Out {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            // Written when it is known what was used.
+            Event::End(_) => self.is_over = true,
+            _ if self.is_over => {}
+            event => {
+                self.is_over = matches!(event, Event::Error(_));
+                self.deliver(&event);
+            }
+        }
+    }
+}
+
+impl Out {
+    fn deliver(&mut self, event: &Event<'_>) {
+        match &mut self.answer {
+            Some(answer) => answer.event(event.clone()),
+            None => self.writer.event(event, &mut self.buffer),
+        }
+    }
+}
+
+impl Translation {
+    /// Of an answer with this framing, by an upstream of this dialect. `None`: one of the dialects is not translated.
+    pub fn new(asked: Arc<Asked>, upstream: DialectId, framing: Framing) -> Option<Self> {
+        let writer = wire(asked.client)?.answer_writer?(asked.clone());
+        let answer = (!asked.streams()).then(Answer::default);
+        Some(Self {
+            frames: Frames::new(framing),
+            is_document: framing == Framing::JsonDocument,
+            reader: (wire(upstream)?.answer_reader)(),
+            out: Out { asked: asked.without_body(), writer, buffer: Vec::new(), answer, is_over: false },
+        })
+    }
+
+    /// What the client gets of a piece of the upstream's answer. `metered` is what was used, asked at the terminal event; what
+    /// follows that is nothing to the client.
+    ///
+    /// # Errors
+    /// The answer is not what its dialect says; nothing more can be made of it. What it said before is kept for [`Self::rest`].
+    pub fn push(&mut self, piece: &[u8], metered: impl FnOnce() -> Option<Metered>) -> Result<Bytes, Unreadable> {
+        if self.out.is_over {
+            return Ok(Bytes::new());
+        }
+        let Self { frames, is_document, reader, out } = self;
+        let outcome = frames.push(piece, &mut |frame| take(frame, *is_document, reader, out));
+        if self.out.is_over {
+            self.end(metered());
+        } else {
+            outcome?;
+        }
+        Ok(self.flush())
+    }
+
+    /// What the client gets when the upstream's answer has ended; `whole`: as it should.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn finish(&mut self, whole: bool, metered: impl FnOnce() -> Option<Metered>) -> Result<Bytes, Unreadable> {
+        let was_over = self.out.is_over;
+        let Self { frames, is_document, reader, out } = self;
+        let outcome = frames.finish(&mut |frame| take(frame, *is_document, reader, out));
+        if !out.is_over {
+            outcome?;
+        }
+        if whole {
+            reader.end(out);
+        }
+        if !was_over && (self.out.is_over || whole) {
+            self.out.is_over = true;
+            self.end(metered());
+        }
+        if let Some(answer) = self.out.answer.take() {
+            self.out.buffer = match &answer.error {
+                Some(refusal) => error_body(self.out.asked.client, refusal, &self.out.asked.request_id).into(),
+                None if self.out.is_over => self.out.writer.document(&answer),
+                // Half an answer is none.
+                None => Vec::new(),
+            };
+        }
+        Ok(self.flush())
+    }
+
+    /// After an error: what the client gets of the events before the one that cannot be read. Whether these came in the same
+    /// piece must make no difference.
+    pub fn rest(&mut self) -> Bytes {
+        self.flush()
+    }
+
+    fn end(&mut self, metered: Option<Metered>) {
+        self.out.deliver(&Event::End(metered));
+    }
+
+    fn flush(&mut self) -> Bytes {
+        let bytes = Bytes::copy_from_slice(&self.out.buffer);
+        self.out.buffer.clear();
+        bytes
+    }
+}
+
+fn take(
+    frame: Frame<'_>,
+    is_document: bool,
+    reader: &mut Box<dyn AnswerReader>,
+    out: &mut Out,
+) -> Result<(), Unreadable> {
+    match frame {
+        _ if out.is_over => {}
+        Frame::Comment => out.event(Event::Ping),
+        Frame::Exception(status, words) => out.event(Event::Error(Refusal::read(status, words))),
+        Frame::Value(_, json) if is_document => reader.document(json, out)?,
+        Frame::Value(name, json) => reader.event(name, json, out)?,
+    }
+    Ok(())
+}
+
+/// The body of an error answer, in the client's dialect.
+pub fn error_body(client: DialectId, refusal: &Refusal<'_>, request_id: &str) -> Bytes {
+    format!("{{{}}}", refusal.members(client, false, request_id)).into()
+}

@@ -1,0 +1,63 @@
+//! The usage of Cohere's Chat, version 2: what is billed, and beside it what was counted, templates and all.
+
+use serde::Deserialize;
+use tollgate_plugin_api::{Usage, UsageDetail};
+
+use super::count::{Count, Object};
+use super::reading::{Reading, part_of};
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CohereUsage {
+    billed_units: Object<Tokens>,
+    tokens: Object<Tokens>,
+    /// Of `tokens`: nothing is said of how many of them are billed.
+    cached_tokens: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Tokens {
+    input_tokens: Count,
+    output_tokens: Count,
+    reasoning_tokens: Count,
+}
+
+impl Tokens {
+    fn counts(self) -> [Count; 3] {
+        [self.input_tokens, self.output_tokens, self.reasoning_tokens]
+    }
+
+    fn are_there(self) -> bool {
+        [self.input_tokens, self.output_tokens].iter().any(|&count| count != Count::Absent)
+    }
+}
+
+impl CohereUsage {
+    /// It has at least one of the counts that make a report.
+    pub(super) fn is_report(&self) -> bool {
+        self.billed_units.0.are_there() || self.tokens.0.are_there()
+    }
+
+    /// No count that is read is an impossible one.
+    pub(super) fn is_believable(&self) -> bool {
+        let mut counts = self.billed_units.0.counts().into_iter().chain(self.tokens.0.counts());
+        counts.all(|count| count != Count::Bad) && self.cached_tokens != Count::Bad
+    }
+
+    /// What is billed, where that is said; else what was counted, of which the cached part is known then.
+    pub(super) fn read(&self) -> Reading {
+        let (billed, counted) = (self.billed_units.0, self.tokens.0);
+        let (tokens, cached) = if billed.are_there() { (billed, Count::Absent) } else { (counted, self.cached_tokens) };
+        let (input, output) = (tokens.input_tokens.get().unwrap_or(0), tokens.output_tokens.get().unwrap_or(0));
+        let usage = Usage {
+            input_tokens: input,
+            cached_input_tokens: part_of(input, cached.get()),
+            cache_write_tokens: 0,
+            output_tokens: output,
+            reasoning_tokens: part_of(output, tokens.reasoning_tokens.or(counted.reasoning_tokens).get()),
+        };
+        Reading { usage, detail: UsageDetail::default(), extras: Vec::new(), tier: None }
+    }
+}

@@ -1,0 +1,251 @@
+//! The translate lane: a conversation, or texts to embed, that go to an upstream of another dialect than the client's. Everything that such
+//! an attempt needs beside what passes through as it is; without one, a request is in the passthrough lane.
+
+use super::exchange::{Admitted, Attempt, Exchange};
+use crate::balance::Pick;
+use crate::dialect::chat::{self, Asked, Manner, Refusal, Translated, Translation, Unreadable};
+use crate::dialect::embed;
+use crate::dialect::endpoint::{self, Endpoint, Target};
+use crate::dialect::{DialectId, Framing};
+use crate::estimate;
+use crate::provider::{Provider, StreamUsage};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::sync::Arc;
+use tollgate_plugin_api::{Metered, Reject};
+
+/// Names what of the request had no counterpart at the upstream and changes nothing that matters.
+const LEFT_OUT: HeaderName = HeaderName::from_static("x-tollgate-left-out");
+/// Names the dialect that the upstream speaks, where it is not the client's.
+const TRANSLATED: HeaderName = HeaderName::from_static("x-tollgate-translated");
+/// What of a client's fields means the same to every provider. The others are vendors' own.
+const FORWARDED: [&str; 5] = ["user-agent", "traceparent", "tracestate", "baggage", "idempotency-key"];
+
+/// What becomes of the answer.
+#[derive(Clone, Copy)]
+enum AnswerLane {
+    /// It passes as it is: the upstream speaks the client's dialect, only its request had to be written anew.
+    Passes,
+    /// A conversation's.
+    Chat,
+    /// Embeddings, in the shape that the client wants.
+    Embeddings(embed::Shape),
+}
+
+/// A request in the upstream's dialect.
+pub(super) struct Lane {
+    /// The upstream's operation.
+    pub(super) target: Target,
+    /// The body, model and all.
+    pub(super) body: Bytes,
+    /// The answer is to come in events.
+    stream: bool,
+    /// As [`LEFT_OUT`] names it.
+    left_out: Option<HeaderValue>,
+    answer: AnswerLane,
+}
+
+/// The largest answer of embeddings, in bytes.
+const EMBEDDINGS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// An answer on its way into the client's dialect.
+pub(super) enum Translating {
+    /// A conversation's.
+    Chat(Box<Translation>),
+    /// Embeddings: collected to their end.
+    Embeddings { body: Vec<u8>, shape: embed::Shape, model: String, input_tokens_estimate: u64 },
+}
+
+impl Translating {
+    /// What the client gets of a piece of the upstream's answer.
+    pub(super) fn push(
+        &mut self,
+        piece: &[u8],
+        metered: impl FnOnce() -> Option<Metered>,
+    ) -> Result<Bytes, Unreadable> {
+        match self {
+            Self::Chat(translation) => translation.push(piece, metered),
+            Self::Embeddings { body, .. } if body.len() + piece.len() > EMBEDDINGS_BYTES_MAX => {
+                Err(Unreadable::new("the answer is too large"))
+            }
+            Self::Embeddings { body, .. } => {
+                body.extend_from_slice(piece);
+                Ok(Bytes::new())
+            }
+        }
+    }
+
+    /// After an error: what it gets of what was readable.
+    pub(super) fn rest(&mut self) -> Bytes {
+        match self {
+            Self::Chat(translation) => translation.rest(),
+            Self::Embeddings { .. } => Bytes::new(),
+        }
+    }
+
+    /// What it gets at the answer's end; `whole`: as it should be.
+    pub(super) fn finish(
+        &mut self,
+        whole: bool,
+        metered: impl FnOnce() -> Option<Metered>,
+    ) -> Result<Bytes, Unreadable> {
+        match self {
+            Self::Chat(translation) => translation.finish(whole, metered),
+            Self::Embeddings { .. } if !whole => Ok(Bytes::new()),
+            Self::Embeddings { body, shape, model, input_tokens_estimate } => {
+                let text = std::str::from_utf8(body).map_err(|_| Unreadable::new("the answer is not UTF-8"))?;
+                let reported = metered().map(|metered| metered.usage.input_tokens).filter(|tokens| *tokens > 0);
+                embed::translate_answer(text, *shape, model, reported.unwrap_or(*input_tokens_estimate))
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn new(target: Target, translated: Translated, answer: AnswerLane, stream: bool) -> Box<Self> {
+        let left_out = (!translated.left_out.is_empty()).then(|| translated.left_out.join(", "));
+        let left_out = left_out.and_then(|names| HeaderValue::from_str(&names).ok());
+        Box::new(Self { target, body: translated.body, stream, left_out, answer })
+    }
+
+    /// Whether the answer must be translated.
+    pub(super) fn translates_answer(&self) -> bool {
+        !matches!(self.answer, AnswerLane::Passes)
+    }
+
+    /// What a client's header fields come to at the upstream, if they do not go along as they are.
+    pub(super) fn forwarded(&self, client: &HeaderMap) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(FORWARDED.len() + 2);
+        for name in FORWARDED {
+            if let Some(value) = client.get(name) {
+                headers.insert(HeaderName::from_static(name), value.clone());
+            }
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(endpoint::stream_field(self.target.endpoint.dialect).filter(|_| self.stream));
+        headers
+    }
+
+    /// What the answer's head says of it.
+    pub(super) fn tell(&self, asked: Option<&Asked>, failed: bool, headers: &mut HeaderMap) {
+        if let Some(asked) = asked {
+            let content_type = if failed { "application/json" } else { asked.content_type() };
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            headers.insert(TRANSLATED, HeaderValue::from_static(self.target.endpoint.dialect.as_str()));
+        }
+        if let Some(left_out) = &self.left_out {
+            headers.insert(LEFT_OUT, left_out.clone());
+        }
+    }
+}
+
+/// The lane of an attempt at this candidate; `None`: passthrough.
+///
+/// # Errors
+/// The candidate's dialect cannot express the request, or it cannot be read.
+pub(super) fn lane(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Result<Option<Box<Lane>>, Reject> {
+    let client = admitted.target.endpoint.dialect;
+    let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(None) };
+    let upstream = &exchange.snapshot.upstreams[candidate.upstream as usize];
+    if upstream.provider.speaks(client) {
+        return Ok(without_foreign_signatures(exchange, admitted, pick));
+    }
+    let Some(dialect) = upstream.provider.translated_into(admitted.target.endpoint) else { return Ok(None) };
+    // Admission has found it to be UTF-8.
+    let body = std::str::from_utf8(&admitted.body).unwrap_or_default();
+    if !admitted.target.endpoint.is_chat() {
+        let (translated, shape) = embed::translate_request(admitted.target.endpoint, body, &candidate.upstream_model)?;
+        let answer = AnswerLane::Embeddings(shape);
+        return Ok(Some(Lane::new(endpoint::embeddings_target(dialect), translated, answer, false)));
+    }
+    let stream = admitted.facts.stream;
+    let manner = manner(exchange, admitted, pick, &candidate.upstream_model, upstream.provider);
+    let translated = chat::translate_request(client, dialect, body, stream, &manner)?;
+    let target = endpoint::chat_target(dialect, stream, &candidate.upstream_model, translated.has_media);
+    Ok(Some(Lane::new(target, translated, AnswerLane::Chat, stream)))
+}
+
+/// How a conversation is written for this candidate.
+fn manner<'m>(
+    exchange: &Exchange,
+    admitted: &Admitted,
+    pick: &Pick,
+    model: &'m str,
+    provider: &Provider,
+) -> Manner<'m> {
+    let output_tokens = admitted.route.price(pick).and_then(|price| price.output_tokens_max);
+    Manner {
+        model,
+        output_tokens_default: output_tokens.unwrap_or(exchange.snapshot.routing.output_tokens_default),
+        asks_for_usage: admitted.facts.stream && provider.stream_usage == StreamUsage::OptIn,
+        rules: provider.chat,
+    }
+}
+
+/// A conversation that other dialects' upstreams took part in has their signatures in places where this one would refuse
+/// them: it is written anew without. What only this dialect can say does not go through that; then it is tried as it is.
+fn without_foreign_signatures(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Option<Box<Lane>> {
+    let endpoint = admitted.target.endpoint;
+    if !endpoint.is_chat() || !chat::has_foreign_signature(&admitted.body) {
+        return None;
+    }
+    let candidate = admitted.route.plan.candidate(pick)?;
+    let provider = exchange.snapshot.upstreams[candidate.upstream as usize].provider;
+    let manner = manner(exchange, admitted, pick, &candidate.upstream_model, provider);
+    let body = std::str::from_utf8(&admitted.body).unwrap_or_default();
+    let dialect = endpoint.dialect;
+    let translated = chat::translate_request(dialect, dialect, body, admitted.facts.stream, &manner).ok()?;
+    Some(Lane::new(admitted.target.clone(), translated, AnswerLane::Passes, admitted.facts.stream))
+}
+
+/// The operation that the attempt's upstream is asked for.
+pub(super) fn upstream_endpoint(admitted: &Admitted, attempt: &Attempt) -> &'static Endpoint {
+    attempt.lane.as_ref().map_or(admitted.target.endpoint, |lane| lane.target.endpoint)
+}
+
+/// What a translated answer must be like.
+pub(super) fn asked(exchange: &Exchange, admitted: &Admitted, attempt: &Attempt) -> Arc<Asked> {
+    let client = admitted.target.endpoint.dialect;
+    let events = client != DialectId::Gemini || admitted.target.query.as_deref().is_some_and(wants_events);
+    Arc::new(Asked {
+        client,
+        framing: match (admitted.facts.stream, events) {
+            (false, _) => Framing::JsonDocument,
+            (true, true) => Framing::Sse,
+            (true, false) => Framing::JsonArray,
+        },
+        include_usage: admitted.facts.wants_usage_chunk,
+        request_id: exchange.request_id_text(),
+        started_s: exchange.started_at_ms.div_euclid(1000),
+        model: attempt.upstream_model.to_string(),
+        body: admitted.body.clone(),
+    })
+}
+
+fn wants_events(query: &str) -> bool {
+    query.split('&').any(|pair| pair.eq_ignore_ascii_case("alt=sse") || pair.eq_ignore_ascii_case("$alt=sse"))
+}
+
+/// The translation of an answer with this framing.
+pub(super) fn translating(
+    asked: &Arc<Asked>,
+    admitted: &Admitted,
+    lane: &Lane,
+    framing: Framing,
+) -> Option<Translating> {
+    if let AnswerLane::Embeddings(shape) = lane.answer {
+        let input_tokens_estimate = estimate::by_length(admitted.facts.prompt_text_bytes);
+        return Some(Translating::Embeddings {
+            body: Vec::new(),
+            shape,
+            model: asked.model.clone(),
+            input_tokens_estimate,
+        });
+    }
+    Translation::new(asked.clone(), lane.target.endpoint.dialect, framing).map(|chat| Translating::Chat(Box::new(chat)))
+}
+
+/// An error answer of the upstream's, as the client's dialect has it.
+pub(super) fn error_body(exchange: &Exchange, status: u16, body: &[u8]) -> Bytes {
+    chat::error_body(exchange.dialect, &Refusal::read(Some(status), body), &exchange.request_id_text())
+}
