@@ -1,7 +1,7 @@
 //! Keys in memory: found by the digest of a credential, changed one at a time, with the balance beside each.
 
 use crate::ledger::Account;
-use crate::store::{KeyRow, Store, StoreError};
+use crate::store::{BalanceRow, KeyRow, Moment, OpenHold, Store, StoreError};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
@@ -11,6 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tollgate_plugin_api::{CredentialDigest, Key, KeyHandle, KeyRing};
+use uuid::Uuid;
 
 /// What every credential of ours begins with.
 pub const CREDENTIAL_PREFIX: &str = "sk-tg-";
@@ -134,6 +135,8 @@ pub struct Keys {
     by_id: RwLock<HashMap<i64, (CredentialDigest, Arc<KeyEntry>)>>,
     touched: Arc<TouchedIds>,
     version: AtomicI64,
+    /// What [`Keys::load`] has read.
+    loaded: Mutex<Moment>,
 }
 
 impl Keys {
@@ -177,19 +180,29 @@ impl Keys {
         Ok(changed)
     }
 
-    /// Loads every key and balance afresh. The ledger does this once, after recovery and before anything is held.
+    /// Loads every key and balance, and tells `each_hold` the holds that are open at that moment, with their writers. Only
+    /// before anything is held: what is spent is set to what the store has. The second time only what changed is read;
+    /// so whoever takes over a million keys in a moment reads them before.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub(crate) fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let version = store.keys_changed_since(0, &mut |row| {
-            let (id, spent_nanos) = (row.key.id, row.spent_nanos);
-            self.apply_change(row);
+    pub(crate) fn load(&self, store: &dyn Store, each_hold: &mut dyn FnMut(Uuid, OpenHold)) -> Result<(), StoreError> {
+        let set_spent = |id: i64, spent_nanos: i64| {
             if let Some((_, entry)) = self.by_id.read().get(&id) {
                 entry.account.set_spent(spent_nanos);
             }
+        };
+        let mut loaded = self.loaded.lock();
+        *loaded = store.balances_since(*loaded, &mut |row| match row {
+            BalanceRow::Key(row) => {
+                let (id, spent_nanos) = (row.key.id, row.spent_nanos);
+                self.apply_change(row);
+                set_spent(id, spent_nanos);
+            }
+            BalanceRow::Spent(id, spent_nanos) => set_spent(id, spent_nanos),
+            BalanceRow::Open(writer_id, hold) => each_hold(writer_id, hold),
         })?;
-        self.version.fetch_max(version, Ordering::AcqRel);
+        self.version.fetch_max(loaded.key_version, Ordering::AcqRel);
         Ok(())
     }
 

@@ -1,14 +1,14 @@
 //! What `/metrics` shows. OpenTelemetry's GenAI names in Prometheus form for what they cover, `tollgate_*` for the rest.
 //! Every label value comes from the configuration or from a table of ours: no client can make a new series.
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use tollgate_plugin_api::{Metered, UsageSource};
+use tollgate_plugin_api::{Loss, Losses, Metered, UsageSource};
 
 const NAMES: [&str; 2] = ["gen_ai_provider_name", "gen_ai_request_model"];
 /// Token counts, from the GenAI semantic conventions: powers of four.
@@ -28,10 +28,7 @@ const OUTPUT_TOKEN_BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.
 /// The series of one gateway. Cheap to share: every series is atomic inside.
 pub struct Metrics {
     registry: Registry,
-    token_usage: HistogramVec,
-    operation_seconds: HistogramVec,
-    first_token_seconds: HistogramVec,
-    output_token_seconds: HistogramVec,
+    conventional: Conventional,
     tokens: IntCounterVec,
     requests: IntCounterVec,
     rejected: IntCounterVec,
@@ -41,6 +38,7 @@ pub struct Metrics {
     usage_source: IntCounterVec,
     overshoot: IntCounterVec,
     reloads: IntCounterVec,
+    telemetry_lost: IntCounterVec,
     /// What was found before, by all the labels of an exchange: to find each of its series anew takes longer than all else.
     lines: RwLock<HashMap<String, Arc<Line>>>,
     /// Exchanges that run now.
@@ -49,6 +47,8 @@ pub struct Metrics {
     pub drains: IntGauge,
     /// Holds that are neither settled nor void.
     pub holds: IntGauge,
+    /// The same of the process that handed over to this one.
+    pub inherited_holds: IntGauge,
     /// Records that wait for the journal.
     pub journal_pending_records: IntGauge,
     /// Journal bytes, and records, that are not in the store yet.
@@ -58,8 +58,17 @@ pub struct Metrics {
     pub(crate) store_healthy: IntGauge,
     /// 1: the journal takes records.
     pub journal_healthy: IntGauge,
-    /// Breakers: 0 closed, 1 half open, 2 open.
-    pub breaker_state: IntGaugeVec,
+    breaker_state: IntGaugeVec,
+    /// The upstreams of which it tells.
+    breakers_shown: Mutex<Vec<String>>,
+}
+
+/// The series that OpenTelemetry's GenAI conventions have.
+struct Conventional {
+    token_usage: HistogramVec,
+    operation_seconds: HistogramVec,
+    first_token_seconds: HistogramVec,
+    output_token_seconds: HistogramVec,
 }
 
 /// The series of exchanges with the same labels, each made when it first counts something.
@@ -126,36 +135,16 @@ impl Metrics {
         let series = Series { registry: &registry };
         let build = series.gauges("tollgate_build_info", "The running version.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        Self::in_registry(&series)
+        let metrics = Self::in_registry(&series)?;
+        // So that the first one is an increase.
+        ["ok", "refused"].into_iter().for_each(|result| drop(metrics.reloads.with_label_values(&[result])));
+        Ok(metrics)
     }
 
     fn in_registry(series: &Series<'_>) -> prometheus::Result<Self> {
         let by_class = [NAMES[0], NAMES[1], "gen_ai_token_type"];
         Ok(Self {
-            token_usage: series.histogram(
-                "gen_ai_client_token_usage",
-                "Tokens of one answer.",
-                &TOKEN_BUCKETS,
-                &by_class,
-            )?,
-            operation_seconds: series.histogram(
-                "gen_ai_client_operation_duration_seconds",
-                "Seconds from the request to the end of the answer.",
-                &OPERATION_BUCKETS,
-                &[NAMES[0], NAMES[1], "gen_ai_operation_name"],
-            )?,
-            first_token_seconds: series.histogram(
-                "gen_ai_server_time_to_first_token_seconds",
-                "Seconds from the request to the first token of a stream.",
-                &FIRST_TOKEN_BUCKETS,
-                &NAMES,
-            )?,
-            output_token_seconds: series.histogram(
-                "gen_ai_server_time_per_output_token_seconds",
-                "Seconds for each output token after the first.",
-                &OUTPUT_TOKEN_BUCKETS,
-                &NAMES,
-            )?,
+            conventional: Conventional::new(series)?,
             tokens: series.counter("tollgate_tokens_total", "Tokens by class.", &by_class)?,
             requests: series.counter(
                 "tollgate_requests_total",
@@ -185,15 +174,22 @@ impl Metrics {
                 &["upstream"],
             )?,
             reloads: series.counter("tollgate_reloads_total", "Configuration reloads.", &["result"])?,
+            telemetry_lost: series.counter(
+                "tollgate_telemetry_lost_total",
+                "Log lines and spans that found no room in their queue, or were not delivered.",
+                &["plugin", "reason"],
+            )?,
             in_flight: series.gauge("tollgate_requests_in_flight", "Exchanges that run now.")?,
             drains: series.gauge("tollgate_drains_running", "Answers read on for a client that left.")?,
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
+            inherited_holds: series.gauge("tollgate_holds_inherited", "Open holds of the process before this one.")?,
             journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records to be journaled.")?,
             applier_lag_bytes: series.gauge("tollgate_applier_lag_bytes", "Journal bytes not yet in the store.")?,
             applier_lag_records: series.gauge("tollgate_applier_lag_records", "Records not yet in the store.")?,
             store_healthy: series.gauge("tollgate_store_healthy", "1: the store takes what the journal has.")?,
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
             breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,
+            breakers_shown: Mutex::default(),
             lines: RwLock::default(),
             registry: series.registry.clone(),
         })
@@ -216,15 +212,19 @@ impl Metrics {
             other => self.usage_source.with_label_values(&[other.as_str()]).inc(),
         }
         line.operation_seconds
-            .get_or_init(|| self.operation_seconds.with_label_values(&[seen.provider, seen.model, seen.endpoint]))
+            .get_or_init(|| {
+                self.conventional.operation_seconds.with_label_values(&[seen.provider, seen.model, seen.endpoint])
+            })
             .observe(seen.duration_seconds);
         let usage = &seen.metered.usage;
         if let Some(first) = seen.first_token_seconds {
-            line.first_token_seconds.get_or_init(|| self.first_token_seconds.with_label_values(&names)).observe(first);
+            line.first_token_seconds
+                .get_or_init(|| self.conventional.first_token_seconds.with_label_values(&names))
+                .observe(first);
             if usage.output_tokens > 1 {
                 let each = (seen.duration_seconds - first).max(0.0) / (usage.output_tokens - 1) as f64;
                 line.output_token_seconds
-                    .get_or_init(|| self.output_token_seconds.with_label_values(&names))
+                    .get_or_init(|| self.conventional.output_token_seconds.with_label_values(&names))
                     .observe(each);
             }
         }
@@ -242,7 +242,7 @@ impl Metrics {
             let labels = [seen.provider, seen.model, class.name];
             total.get_or_init(|| self.tokens.with_label_values(&labels)).inc_by(tokens);
             if class.in_conventions {
-                answer.get_or_init(|| self.token_usage.with_label_values(&labels)).observe(tokens as f64);
+                answer.get_or_init(|| self.conventional.token_usage.with_label_values(&labels)).observe(tokens as f64);
             }
         }
         let cost = u64::try_from(seen.cost_nanos).unwrap_or(0);
@@ -286,6 +286,19 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
+    /// Shows the breakers of these upstreams, and no others: 0 closed, 1 half open, 2 open.
+    pub fn breaker_states(&self, states: &[(&str, i64)]) {
+        let mut shown = self.breakers_shown.lock();
+        for gone in shown.iter().filter(|name| states.iter().all(|(other, _)| other != name)) {
+            // It is there: it was put there.
+            let _ = self.breaker_state.remove_label_values(&[gone]);
+        }
+        for (name, state) in states {
+            self.breaker_state.with_label_values(&[name]).set(*state);
+        }
+        *shown = states.iter().map(|(name, _)| (*name).to_owned()).collect();
+    }
+
     /// The text that Prometheus scrapes.
     ///
     /// # Errors
@@ -294,6 +307,43 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+}
+
+impl Conventional {
+    fn new(series: &Series<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            token_usage: series.histogram(
+                "gen_ai_client_token_usage",
+                "Tokens of one answer.",
+                &TOKEN_BUCKETS,
+                &[NAMES[0], NAMES[1], "gen_ai_token_type"],
+            )?,
+            operation_seconds: series.histogram(
+                "gen_ai_client_operation_duration_seconds",
+                "Seconds from the request to the end of the answer.",
+                &OPERATION_BUCKETS,
+                &[NAMES[0], NAMES[1], "gen_ai_operation_name"],
+            )?,
+            first_token_seconds: series.histogram(
+                "gen_ai_server_time_to_first_token_seconds",
+                "Seconds from the request to the first token of a stream.",
+                &FIRST_TOKEN_BUCKETS,
+                &NAMES,
+            )?,
+            output_token_seconds: series.histogram(
+                "gen_ai_server_time_per_output_token_seconds",
+                "Seconds for each output token after the first.",
+                &OUTPUT_TOKEN_BUCKETS,
+                &NAMES,
+            )?,
+        })
+    }
+}
+
+impl Losses for Metrics {
+    fn lost(&self, plugin: &'static str, loss: Loss, count: u64) {
+        self.telemetry_lost.with_label_values(&[plugin, loss.as_str()]).inc_by(count);
     }
 }
 

@@ -3,11 +3,12 @@
 
 use crate::balance::{Breaker, Observed, Pick, Plan, Strategy};
 use crate::config::{Network, OnClientDisconnect, SharedSecret, UnknownModel};
-use crate::dialect::DialectId;
 use crate::dialect::answer::ListedModel;
+use crate::dialect::endpoint::Endpoint;
+use crate::dialect::{Answer, DialectId};
 use crate::price::{Price, PriceBook};
 use crate::provider::Provider;
-use crate::proxy::{Addresses, Fragments};
+use crate::proxy::{Addresses, Fragments, Signer};
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -56,21 +57,29 @@ impl Snapshot {
     }
 }
 
-/// One model of one group: a route for each dialect that some candidate speaks.
+/// One model of one group: a route for each dialect that some candidate speaks, and, for what can be translated, those with
+/// the candidates of other dialects too.
 #[derive(Clone, Default)]
 pub struct ModelRoutes {
     pub(crate) by_dialect: [Option<Arc<Route>>; DialectId::ALL.len()],
+    pub(crate) chat: [Option<Arc<Route>>; DialectId::ALL.len()],
+    pub(crate) embeddings: [Option<Arc<Route>>; DialectId::ALL.len()],
 }
 
 impl ModelRoutes {
-    /// The route of requests in this dialect.
-    pub fn for_dialect(&self, dialect: DialectId) -> Option<&Arc<Route>> {
-        self.by_dialect[dialect.index()].as_ref()
+    /// The route of requests for this operation.
+    pub fn for_endpoint(&self, endpoint: &Endpoint) -> Option<&Arc<Route>> {
+        let routes = match endpoint.answer {
+            _ if endpoint.is_chat() => &self.chat,
+            Answer::Embeddings | Answer::EmbedContent | Answer::BatchEmbedContents => &self.embeddings,
+            _ => &self.by_dialect,
+        };
+        routes.get(endpoint.dialect.index())?.as_ref()
     }
 
     /// The dialects there is a route for.
     pub fn dialects(&self) -> impl Iterator<Item = DialectId> {
-        DialectId::ALL.into_iter().filter(|dialect| self.for_dialect(*dialect).is_some())
+        DialectId::ALL.into_iter().filter(|dialect| self.by_dialect[dialect.index()].is_some())
     }
 }
 
@@ -115,6 +124,8 @@ pub struct Upstream {
     pub base_path: String,
     /// The header field that shows our key.
     pub credential: Option<(HeaderName, HeaderValue)>,
+    /// What signs its requests, where our key is not shown.
+    pub signer: Option<Signer>,
     /// Parts of our key, to mask an echo.
     pub secret_fragments: Fragments,
     /// Sent as they are.

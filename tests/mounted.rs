@@ -1,18 +1,21 @@
 //! `tollgate::Gateway` in a Pingora server of somebody's own: a `ProxyHttp` like any other, with all its stages.
 
 use async_trait::async_trait;
+use http::{HeaderMap, StatusCode};
 use pingora::prelude::Server;
 use pingora::proxy::http_proxy_service;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 use tollgate::config::Config;
 use tollgate::keyring::digest_of;
+use tollgate::ledger::LedgerRecord;
 use tollgate::serve::open_store;
-use tollgate::store::{LedgerFilter, NewKey};
-use tollgate_plugin_api::{Flow, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead};
+use tollgate::store::{LedgerFilter, NewKey, Store};
+use tollgate_plugin_api::{Flow, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, Summary};
 
 /// A plugin of one's own: `[plugins.team]`, `name = "…"`; refuses whoever does not say it.
 struct Team(String);
@@ -33,6 +36,67 @@ impl Plugin for Team {
             Some(team) if *team == *self.0 => Ok(Flow::Continue),
             _ => Err(Reject::new(RejectCode::Forbidden).message("no team")),
         }
+    }
+}
+
+/// Panics where the client's `x-panic` says.
+struct Faulty;
+
+impl Faulty {
+    fn act(place: &str, headers: &HeaderMap) {
+        assert!(headers.get("x-panic").is_none_or(|wanted| wanted != place), "a mistake in {place}");
+    }
+}
+
+#[async_trait]
+impl Plugin for Faulty {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    fn phases(&self) -> Phases {
+        Phases { request: true, upstream_request: true, response: true, logging: true, ..Phases::default() }
+    }
+
+    async fn request_filter(&self, head: &mut RequestHead<'_>) -> Result<Flow, Reject> {
+        Self::act("request_filter", head.headers);
+        Ok(Flow::Continue)
+    }
+
+    fn upstream_request_filter(&self, _request_id: u128, request_headers: &HeaderMap, _headers: &mut HeaderMap) {
+        Self::act("upstream_request_filter", request_headers);
+    }
+
+    fn response_filter(&self, request_headers: &HeaderMap, _status: StatusCode, _headers: &mut HeaderMap) {
+        Self::act("response_filter", request_headers);
+    }
+
+    fn logging(&self, summary: &Summary<'_>) {
+        Self::act("logging", summary.headers);
+    }
+}
+
+/// Keeps what plugins behind it are told: where a panic was asked for, outcome, error code, status.
+struct Witness;
+
+type Told = (String, Option<String>, Option<String>, u16);
+
+static TOLD: Mutex<Vec<Told>> = Mutex::new(Vec::new());
+
+impl Plugin for Witness {
+    fn name(&self) -> &'static str {
+        "witness"
+    }
+
+    fn phases(&self) -> Phases {
+        Phases { logging: true, ..Phases::default() }
+    }
+
+    fn logging(&self, told: &Summary<'_>) {
+        let Some(place) = told.headers.get("x-panic").and_then(|place| place.to_str().ok()) else { return };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let said = (place.to_owned(), owned(told.outcome), owned(told.error_code), told.status);
+        TOLD.lock().unwrap().push(said);
     }
 }
 
@@ -97,15 +161,13 @@ fn connected(address: SocketAddr) -> BufReader<TcpStream> {
     }
 }
 
-#[test]
-fn a_pingora_server_of_ones_own_serves_the_gateway() {
-    let folder = tempfile::tempdir().expect("a folder");
-    tollgate::plugins::add(PluginRow { name: "team", always: false, build: team });
+/// A Pingora server with the gateway in it, in front of that provider; it ends with this process.
+fn mounted(folder: &Path, plugins: &str) -> (SocketAddr, Arc<dyn Store>) {
     let text = format!(
-        "[plugins.team]\nname = \"search\"\n[[upstream]]\nname = \"u\"\nprovider = \"openai\"\napi_key = \"k\"\nbase_url = \"http://{}/v1\"\nmodels = [\"m\"]\n",
+        "{plugins}\n[[upstream]]\nname = \"u\"\nprovider = \"openai\"\napi_key = \"k\"\nbase_url = \"http://{}/v1\"\nmodels = [\"m\"]\n",
         provider()
     );
-    let config = Config::parse(&text, &folder.path().join("tollgate.toml"), &|_| None).expect("it is sound");
+    let config = Config::parse(&text, &folder.join("tollgate.toml"), &|_| None).expect("it is sound");
     let store = open_store(&config).expect("it can be made");
     let new = NewKey { name: "k".into(), group: "default".into(), ..NewKey::default() };
     store.key_create(&new, &digest_of(CREDENTIAL), 0).expect("it is the first");
@@ -117,37 +179,83 @@ fn a_pingora_server_of_ones_own_serves_the_gateway() {
     let mut service = http_proxy_service(&server.configuration, gateway);
     service.add_tcp(&address.to_string());
     server.add_service(service);
-    // It ends with this process.
     thread::spawn(move || server.run_forever());
+    (address, store)
+}
 
+/// The ledger's records, when there are so many.
+fn records(store: &dyn Store, count: usize) -> Vec<LedgerRecord> {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let mut rows = Vec::new();
+        store.ledger_rows(&LedgerFilter::default(), &mut |row| rows.push(row)).expect("it can be read");
+        if rows.len() == count {
+            return rows;
+        }
+        assert!(rows.len() < count && Instant::now() < until, "{rows:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const CALL: &str = "POST /v1/chat/completions HTTP/1.1\r\nhost: x";
+const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
+
+#[test]
+fn a_pingora_server_of_ones_own_serves_the_gateway() {
+    let folder = tempfile::tempdir().expect("a folder");
+    tollgate::plugins::add(PluginRow { name: "team", always: false, build: team });
+    let (address, store) = mounted(folder.path(), "[plugins.team]\nname = \"search\"");
     let mut client = connected(address);
     let mut ask = |first: &str, more: &str, body: &str| {
         client.get_mut().write_all(message(first, more, body).as_bytes()).expect("the server reads");
         read_message(&mut client).expect("it answers, on the same connection")
     };
-    let call = "POST /v1/chat/completions HTTP/1.1\r\nhost: x";
-    let body = r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
     let nobodys = format!("authorization: Bearer {CREDENTIAL}\r\n");
     let bearer = format!("{nobodys}x-team: search\r\n");
     assert_eq!(ask("GET /v1/health HTTP/1.1\r\nhost: x", "", "").0, "HTTP/1.1 200 OK");
     for _ in 0..2 {
-        assert_eq!(ask(call, &bearer, body), ("HTTP/1.1 200 OK".to_owned(), ANSWER.to_owned()));
+        assert_eq!(ask(CALL, &bearer, BODY), ("HTTP/1.1 200 OK".to_owned(), ANSWER.to_owned()));
     }
     // Who is refused before the body was read gets no second answer on that connection.
-    assert!(ask(call, "", body).1.contains("AUTH_MISSING_TOKEN"));
+    assert!(ask(CALL, "", BODY).1.contains("AUTH_MISSING_TOKEN"));
     let mut other = connected(address);
-    other.get_mut().write_all(message(call, &nobodys, body).as_bytes()).expect("the server reads");
+    other.get_mut().write_all(message(CALL, &nobodys, BODY).as_bytes()).expect("the server reads");
     let refused = read_message(&mut other).expect("it answers");
     assert!(refused.0.contains("403") && refused.1.contains("no team"), "{refused:?}");
+    let rows = records(&*store, 2);
+    assert!(rows.iter().all(|row| (row.status, row.metered.usage.output_tokens) == (200, 1)), "{rows:?}");
+}
+
+#[test]
+fn a_request_that_panics_is_told_of_once_as_what_it_was_and_is_settled() {
+    let folder = tempfile::tempdir().expect("a folder");
+    tollgate::plugins::add(PluginRow { name: "faulty", always: false, build: |_, _| Ok(Arc::new(Faulty)) });
+    tollgate::plugins::add(PluginRow { name: "witness", always: false, build: |_, _| Ok(Arc::new(Witness)) });
+    let (address, store) = mounted(folder.path(), "[plugins.faulty]\n[plugins.witness]");
+    let places = ["request_filter", "upstream_request_filter", "response_filter", "logging"];
+    for place in places {
+        let fields = format!("authorization: Bearer {CREDENTIAL}\r\nx-panic: {place}\r\n");
+        let mut client = connected(address);
+        client.get_mut().write_all(message(CALL, &fields, BODY).as_bytes()).expect("the server reads");
+        // Nobody gets half an answer; one whose answer is out has it.
+        assert_eq!(read_message(&mut client).is_some(), place == "logging", "{place}");
+    }
+    let rows = records(&*store, 3);
+    let mut settled: Vec<_> = rows.iter().map(|row| (row.outcome.as_str(), row.error_code.as_deref())).collect();
+    settled.sort_unstable();
+    let cut = ("interrupted", Some("INTERNAL_ERROR"));
+    assert_eq!(settled, [cut, cut, ("ok", None)]);
     let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        let mut rows = Vec::new();
-        store.ledger_rows(&LedgerFilter::default(), &mut |row| rows.push(row)).expect("it can be read");
-        if rows.len() == 2 {
-            assert!(rows.iter().all(|row| (row.status, row.metered.usage.output_tokens) == (200, 1)), "{rows:?}");
-            break;
-        }
-        assert!(rows.len() < 2 && Instant::now() < until, "{rows:?}");
+    while TOLD.lock().unwrap().len() < places.len() {
+        assert!(Instant::now() < until, "{:?}", TOLD.lock().unwrap());
         thread::sleep(Duration::from_millis(20));
     }
+    let told = TOLD.lock().unwrap().clone();
+    let expected = [None, Some("interrupted"), Some("interrupted"), Some("ok")].map(|word| word.map(str::to_owned));
+    let codes = [true, true, true, false].map(|cut| cut.then(|| "INTERNAL_ERROR".to_owned()));
+    for (number, (place, outcome, code, status)) in told.iter().enumerate() {
+        assert_eq!((&**place, outcome, code), (places[number], &expected[number], &codes[number]));
+        assert_eq!(*status, if *place == "logging" { 200 } else { 0 }, "{place}");
+    }
+    assert_eq!(told.len(), places.len());
 }

@@ -5,9 +5,7 @@ use super::price_file::read_book;
 use super::remarks::{models, remarks, unpriced};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::{self, Config, StoreUrl};
-use crate::keyring::Keys;
 use crate::price::PriceBook;
-use crate::serve::SystemClock;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tollgate_plugin_api::Ports;
@@ -56,7 +54,7 @@ fn collect<T>(result: Result<T, Failure>, wrong: &mut Vec<String>) -> Result<Opt
 
 /// Everything that `serve` would build.
 fn cross_check(config: &Config, book: &PriceBook) -> Result<(), Failure> {
-    let ports = Ports { keys: Arc::new(Keys::new()), clock: Arc::new(SystemClock), memory: Arc::default() };
+    let ports = Ports::to_nothing();
     config::build(config, Arc::new(book.clone()), &ports, None).map(drop)?;
     Ok(())
 }

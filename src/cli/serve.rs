@@ -23,7 +23,7 @@ const LOG_VARIABLE: &str = "TOLLGATE_LOG";
 /// What is logged when it is not set.
 const LOG_DEFAULT: &str = "warn,tollgate=info";
 /// What shows heads and bodies, and so credentials, when it says much: never more than this, whatever is asked for.
-const WIRE_LOGS: [&str; 7] = [
+const WIRE_LOGS: [&str; 8] = [
     "pingora=info",
     "pingora_core=info",
     "pingora_proxy=info",
@@ -31,6 +31,7 @@ const WIRE_LOGS: [&str; 7] = [
     "h2=info",
     "hyper=info",
     "rustls=info",
+    "aws_sigv4=info",
 ];
 /// The name of the key that a start without a config file makes.
 const FIRST_KEY_NAME: &str = "first";
@@ -178,10 +179,6 @@ fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
     let chat =
         format!(r#"{{"model":"{model}","max_tokens":200,"messages":[{{"role":"user","content":"Say hello."}}]}}"#);
     let (path, header, body) = match dialect.unwrap_or(DialectId::OpenAi) {
-        DialectId::OpenAi => {
-            let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Say hello."}}]}}"#);
-            ("/v1/chat/completions".into(), format!("Authorization: Bearer {key}"), body)
-        }
         DialectId::OpenAiResponses => {
             let body = format!(r#"{{"model":"{model}","input":"Say hello."}}"#);
             ("/v1/responses".into(), format!("Authorization: Bearer {key}"), body)
@@ -190,6 +187,11 @@ fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
         DialectId::Gemini => {
             let body = r#"{"contents":[{"parts":[{"text":"Say hello."}]}]}"#.to_string();
             (format!("/v1beta/models/{model}:generateContent"), format!("x-goog-api-key: {key}"), body)
+        }
+        // What upstreams alone speak is reached in any client's dialect.
+        _ => {
+            let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Say hello."}}]}}"#);
+            ("/v1/chat/completions".into(), format!("Authorization: Bearer {key}"), body)
         }
     };
     format!(

@@ -5,9 +5,9 @@ use super::price_file::read_book;
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::{self, Config, Model};
 use crate::dialect::DialectId;
-use crate::keyring::Keys;
+use crate::dialect::chat::fields::Field;
+use crate::dialect::chat::{ChatRequest, ChatRules, Json, Manner, Message, Options, Part, Role, wire};
 use crate::proxy::{Trial, trial};
-use crate::serve::SystemClock;
 use crate::snapshot::{Snapshot, Upstream};
 use bytes::Bytes;
 use serde::Serialize;
@@ -53,7 +53,7 @@ pub(super) fn test(arguments: &UpstreamTest, command: &Command, terminal: &mut T
 }
 
 fn snapshot(config: &Config) -> Result<Snapshot, Failure> {
-    let ports = Ports { keys: Arc::new(Keys::new()), clock: Arc::new(SystemClock), memory: Arc::default() };
+    let ports = Ports::to_nothing();
     Ok(config::build(config, Arc::new(read_book(config)?), &ports, None)?)
 }
 
@@ -88,8 +88,8 @@ fn chosen(
 async fn call(snapshot: &Snapshot, upstream: &Arc<Upstream>, model: &Model) -> Trial {
     let dialect = upstream.provider.dialects.first().copied().unwrap_or(DialectId::OpenAi);
     let ask = async |limit: &str| {
-        let (path, body) = question(dialect, &model.upstream_model, limit);
-        trial(snapshot, upstream, &path, &model.upstream_model, Bytes::from(body.to_string())).await
+        let body = question(dialect, &model.upstream_model, limit);
+        trial(snapshot, upstream, dialect, &model.upstream_model, body).await
     };
     let tried = ask("max_tokens").await;
     // Newer models of OpenAI's have another name for it, which most compatible vendors do not know.
@@ -97,30 +97,35 @@ async fn call(snapshot: &Snapshot, upstream: &Arc<Upstream>, model: &Model) -> T
     if renamed { ask("max_completion_tokens").await } else { tried }
 }
 
-/// A client's path and body. `limit`: OpenAI's field for the most output tokens.
-fn question(dialect: DialectId, model: &str, limit: &str) -> (String, Value) {
+/// A body. `limit`: OpenAI's field for the most output tokens.
+fn question(dialect: DialectId, model: &str, limit: &str) -> Bytes {
     const SAY: &str = "Say OK.";
     let messages = json!([{"role": "user", "content": SAY}]);
-    match dialect {
-        DialectId::OpenAi => {
-            let body = json!({"model": model, "messages": messages, limit: OUTPUT_TOKENS});
-            ("/v1/chat/completions".into(), body)
-        }
-        DialectId::OpenAiResponses => {
-            let body = json!({"model": model, "input": SAY, "max_output_tokens": OUTPUT_TOKENS});
-            ("/v1/responses".into(), body)
-        }
-        DialectId::Anthropic => {
-            let body = json!({"model": model, "messages": messages, "max_tokens": OUTPUT_TOKENS});
-            ("/v1/messages".into(), body)
-        }
-        DialectId::Gemini => {
-            let body = json!({"contents": [{"role": "user", "parts": [{"text": SAY}]}],
-                "generationConfig": {"maxOutputTokens": OUTPUT_TOKENS}});
-            // The path's own model is replaced by the upstream's.
-            ("/v1beta/models/model:generateContent".into(), body)
-        }
-    }
+    let body = match dialect {
+        DialectId::OpenAi => json!({"model": model, "messages": messages, limit: OUTPUT_TOKENS}),
+        DialectId::OpenAiResponses => json!({"model": model, "input": SAY, "max_output_tokens": OUTPUT_TOKENS}),
+        DialectId::Anthropic => json!({"model": model, "messages": messages, "max_tokens": OUTPUT_TOKENS}),
+        DialectId::Gemini => json!({"contents": [{"role": "user", "parts": [{"text": SAY}]}],
+            "generationConfig": {"maxOutputTokens": OUTPUT_TOKENS}}),
+        _ => return translated(dialect, model, SAY),
+    };
+    body.to_string().into()
+}
+
+/// The same in a dialect that upstreams alone speak: as a client's request would be translated.
+fn translated(dialect: DialectId, model: &str, say: &str) -> Bytes {
+    let (name, parts) = (None, vec![Part::text(say)]);
+    let plain = vec![(Field::OutputTokens, Json::of(&OUTPUT_TOKENS))];
+    let request = ChatRequest {
+        messages: vec![Message { role: Role::User, name, parts }],
+        options: Options { plain, ..Options::default() },
+        ..ChatRequest::default()
+    };
+    let rules = ChatRules::default();
+    let manner = Manner { model, output_tokens_default: OUTPUT_TOKENS.into(), asks_for_usage: false, rules };
+    let written = wire(dialect).map(|wire| (wire.write_request)(&request, &manner, &mut Vec::new()));
+    // Every dialect can say this.
+    written.and_then(Result::ok).unwrap_or_default().into()
 }
 
 /// The message of an error answer, wherever it has one; else its beginning.

@@ -3,12 +3,13 @@
 use super::pricing::Prices;
 use super::{Config, ConfigError};
 use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier};
-use crate::dialect::DialectId;
 use crate::dialect::answer::ListedModel;
+use crate::dialect::endpoint::{self, Target};
+use crate::dialect::{DialectId, embed};
 use crate::plugins;
 use crate::price::{Price, PriceBook};
-use crate::provider::{self, Provider};
-use crate::proxy::Fragments;
+use crate::provider::{self, AuthScheme, Provider};
+use crate::proxy::{Fragments, Signer};
 use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
 use http::HeaderValue;
 use secrecy::ExposeSecret;
@@ -98,6 +99,8 @@ fn upstream(
     let host_text = if port == default_port { host.clone() } else { format!("{host}:{port}") };
     let secret = row.api_key.as_ref().map(|key| key.expose_secret()).unwrap_or_default();
     let credential = provider.auth.header(secret).map_err(|error| ("api_key", error.to_string()))?;
+    let signs = provider.auth == AuthScheme::AwsSigv4;
+    let signer = if signs { Signer::of(secret, &host).map_err(|error| ("api_key", error.to_owned()))? } else { None };
     let mut hasher = DefaultHasher::new();
     (&row.name, &host, port, secret).hash(&mut hasher);
     let group_key = hasher.finish();
@@ -115,6 +118,7 @@ fn upstream(
         tls,
         base_path: url.path().trim_end_matches('/').to_owned(),
         credential,
+        signer,
         secret_fragments: Fragments::of(secret),
         headers: row.headers.clone(),
         breaker,
@@ -209,25 +213,44 @@ type Upstreams<'a> = (&'a [Arc<Upstream>], &'a [super::Upstream]);
 fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, prices: &Prices<'_>) -> ModelRoutes {
     let mut routes = ModelRoutes::default();
     for dialect in DialectId::ALL {
-        let speaking = offers.iter().filter(|offer| upstreams.0[offer.upstream as usize].provider.speaks(dialect));
-        routes.by_dialect[dialect.index()] = route(model, speaking, upstreams, prices);
+        let provider = |offer: &Offer| upstreams.0[offer.upstream as usize].provider;
+        let natives = offers.iter().filter(|offer| provider(offer).speaks(dialect));
+        let natives: Vec<(u32, &Offer)> = natives.map(|offer| (2 * offer.priority, offer)).collect();
+        let native = route(model, &natives, upstreams, prices);
+        let with_translated = |target: Target| {
+            let foreign = offers.iter().filter(|offer| {
+                !provider(offer).speaks(dialect) && provider(offer).translated_into(target.endpoint).is_some()
+            });
+            // Within a priority, what passes unchanged comes first.
+            let foreign: Vec<(u32, &Offer)> = foreign.map(|offer| (2 * offer.priority + 1, offer)).collect();
+            if foreign.is_empty() {
+                return native.clone();
+            }
+            route(model, &[natives.as_slice(), foreign.as_slice()].concat(), upstreams, prices)
+        };
+        routes.chat[dialect.index()] = with_translated(endpoint::chat_target(dialect, false, "", false));
+        routes.embeddings[dialect.index()] = match embed::counterpart(dialect) {
+            Some(_) => with_translated(endpoint::embeddings_target(dialect)),
+            None => native.clone(),
+        };
+        routes.by_dialect[dialect.index()] = native;
     }
     routes
 }
 
-fn route<'a>(
+/// The route over these offers, each with its tier: a lower number is tried first.
+fn route(
     model: &Arc<str>,
-    offers: impl Iterator<Item = &'a Offer>,
+    offers: &[(u32, &Offer)],
     (upstreams, rows): Upstreams<'_>,
     prices: &Prices<'_>,
 ) -> Option<Arc<Route>> {
-    let offers: Vec<&Offer> = offers.collect();
     if offers.is_empty() {
         return None;
     }
     let price_of = |upstream: u32, upstream_model: &str| prices.at(&rows[upstream as usize], upstream_model, model);
-    let ranks = cost_ranks(offers.iter().map(|offer| price_of(offer.upstream, &offer.upstream_model)));
-    let candidates = offers.iter().zip(ranks).map(|(offer, cost_rank)| {
+    let ranks = cost_ranks(offers.iter().map(|(_, offer)| price_of(offer.upstream, &offer.upstream_model)));
+    let candidates = offers.iter().zip(ranks).map(|((tier, offer), cost_rank)| {
         let upstream = &upstreams[offer.upstream as usize];
         let candidate = Candidate {
             upstream: offer.upstream,
@@ -237,7 +260,7 @@ fn route<'a>(
             breaker: upstream.breaker.clone(),
             observed: upstream.observed.clone(),
         };
-        (offer.priority, candidate)
+        (*tier, candidate)
     });
     let plan = Plan::new(candidates);
     let in_tier = |tier: &Tier| {

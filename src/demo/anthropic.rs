@@ -1,8 +1,8 @@
 //! Anthropic's messages.
 
 use super::call::{Call, Fault, FaultKind, Reply};
-use super::media::base64;
 use super::text::{self, Ended, Generated};
+use super::tools::{Offer, signature};
 use serde_json::{Value, json};
 
 /// Tokens around each message.
@@ -114,22 +114,61 @@ fn asked(call: &Call<'_>) -> (String, bool) {
     (prompt, last.iter().any(|block| block["type"] == "tool_result"))
 }
 
-fn wanted_tool<'a>(call: &'a Call<'_>, answered: bool) -> Option<&'a Value> {
+fn offer<'a>(call: &'a Call<'_>, answered: bool) -> Offer<'a> {
     let choice = call.json.get("tool_choice").unwrap_or(&Value::Null);
-    if choice["type"] == "none" || (answered && !matches!(choice["type"].as_str(), Some("any" | "tool"))) {
-        return None;
+    if choice["type"] == "none" {
+        return Offer::default();
     }
+    let name_of = |value: &'a Value| value["name"].as_str().unwrap_or("");
+    let is_wanted = |tool: &&'a Value| choice["name"].as_str().is_none_or(|name| name_of(tool) == name);
     // Only tools with a schema are the client's own; the others run at the provider.
-    let is_wanted = |tool: &&Value| choice["name"].as_str().is_none_or(|name| tool["name"] == name);
-    call.list("tools").iter().filter(|tool| tool.get("input_schema").is_some()).find(is_wanted)
+    let own = call.list("tools").iter().filter(|tool| tool.get("input_schema").is_some());
+    let before = call.list("messages").iter().filter_map(|message| message["content"].as_array()).flatten();
+    Offer {
+        tools: own.filter(is_wanted).map(|tool| (name_of(tool), &tool["input_schema"])).collect(),
+        must: matches!(choice["type"].as_str(), Some("any" | "tool")),
+        single: choice["disable_parallel_tool_use"] == true,
+        answered,
+        called: before.filter(|block| block["type"] == "tool_use").map(name_of).collect(),
+    }
+}
+
+/// Thoughts that come back must be signed as they were. And where a turn goes on with a tool's result while the model
+/// thinks by a budget, it must have begun with thoughts (docs.anthropic.com, "Extended thinking", "Preserving thinking
+/// blocks").
+fn check_thoughts(call: &Call<'_>, answered: bool) -> Result<(), Fault> {
+    let assistant = || call.list("messages").iter().filter(|message| message["role"] == "assistant");
+    let blocks = assistant().filter_map(|message| message["content"].as_array()).flatten();
+    for block in blocks.filter(|block| block["type"] == "thinking") {
+        if block["signature"].as_str() != Some(&signature(block["thinking"].as_str().unwrap_or(""))) {
+            return Err(Fault::invalid("messages", "messages: Invalid `signature` in `thinking` block"));
+        }
+    }
+    let first = assistant().next_back().map_or(&Value::Null, |message| &message["content"][0]["type"]);
+    if answered && call.json["thinking"]["type"] == "enabled" && first != "thinking" && first != "redacted_thinking" {
+        let message = format!("messages: Expected `thinking` or `redacted_thinking`, but found `{first}`");
+        return Err(Fault::invalid("messages", message));
+    }
+    Ok(())
 }
 
 fn check(call: &Call<'_>) -> Result<&'static str, Fault> {
     let model = call.model("anthropic", call.text("model"))?;
+    if call.json["thread"].is_object() {
+        return Err(Fault::invalid("thread", "thread: conversations are not kept here"));
+    }
     if call.list("messages").is_empty() {
         return Err(Fault::invalid("messages", "messages: at least one message is required"));
     }
     Ok(model)
+}
+
+/// The answer's text, by the schema that was asked for.
+fn written_answer(call: &Call<'_>, prompt: &str) -> String {
+    match &call.json["output_config"]["format"]["schema"] {
+        Value::Null => text::answer(prompt, 0),
+        schema => text::example(schema, prompt).to_string(),
+    }
 }
 
 /// `POST /v1/messages`.
@@ -138,19 +177,26 @@ pub(super) fn messages(call: &Call<'_>) -> Result<Reply, Fault> {
     let tokens_max = call.number("max_tokens").filter(|max| *max > 0);
     let tokens_max = tokens_max.ok_or_else(|| Fault::invalid("max_tokens", "max_tokens: Field required"))?;
     let (prompt, answered) = asked(call);
+    check_thoughts(call, answered)?;
     let thinks = call.json["thinking"]["type"].as_str().is_some_and(|kind| kind != "disabled");
     let mut said = Vec::new();
     if thinks {
         said.push(Block::Thinking(text::limited(&text::reasoning(&prompt), Some(tokens_max), &[])));
     }
     let left = tokens_max - said.iter().map(Block::count).sum::<u64>();
-    let tool = wanted_tool(call, answered).map(|tool| {
-        let input = text::example(&tool["input_schema"], &prompt);
+    let tools = offer(call, answered).wanted(&prompt);
+    said.extend(tools.iter().map(|(name, schema)| {
+        let input = text::example(schema, &prompt);
         let written = text::limited(&input.to_string(), None, &[]);
-        Block::ToolUse { name: tool["name"].as_str().unwrap_or("").to_owned(), input, written }
-    });
-    let answer = || Block::Text(text::limited(&text::answer(&prompt, 0), Some(left), &call.texts("stop_sequences")));
-    said.push(tool.unwrap_or_else(answer));
+        Block::ToolUse { name: (*name).to_owned(), input, written }
+    }));
+    if tools.is_empty() {
+        said.push(Block::Text(text::limited(
+            &written_answer(call, &prompt),
+            Some(left),
+            &call.texts("stop_sequences"),
+        )));
+    }
     let message = Message { call, model, said, prompt: Prompt::read(call) };
     Ok(if call.flag("stream") { message.stream() } else { message.whole() })
 }
@@ -187,14 +233,14 @@ impl Message<'_> {
     }
 
     /// A block as it begins in a stream (empty), or whole.
-    fn block(&self, block: &Block, whole: bool) -> Value {
+    fn block(&self, index: usize, block: &Block, whole: bool) -> Value {
         let text = |text: &Generated| if whole { text.text() } else { String::new() };
         match block {
             Block::Thinking(thought) => json!({"type": "thinking", "thinking": text(thought),
-                "signature": if whole { signature(thought) } else { String::new() }}),
+                "signature": if whole { signature(&thought.text()) } else { String::new() }}),
             Block::Text(said) => json!({"type": "text", "text": text(said)}),
             Block::ToolUse { name, input, .. } => {
-                json!({"type": "tool_use", "id": self.call.id("toolu_"), "name": name,
+                json!({"type": "tool_use", "id": format!("{}{index}", self.call.id("toolu_")), "name": name,
                 "input": if whole { input.clone() } else { json!({}) }})
             }
         }
@@ -202,7 +248,8 @@ impl Message<'_> {
 
     fn whole(&self) -> Reply {
         let (reason, sequence) = self.stop();
-        let content: Vec<Value> = self.said.iter().map(|block| self.block(block, true)).collect();
+        let content: Vec<Value> =
+            self.said.iter().enumerate().map(|(index, block)| self.block(index, block, true)).collect();
         let tokens = self.said.iter().map(Block::count).sum();
         Reply::json(&self.frame(json!(content), (json!(reason), sequence), self.usage()), tokens)
     }
@@ -213,7 +260,7 @@ impl Message<'_> {
         let mut events = vec![json!({"type": "message_start", "message": start})];
         for (index, block) in self.said.iter().enumerate() {
             events.push(
-                json!({"type": "content_block_start", "index": index, "content_block": self.block(block, false)}),
+                json!({"type": "content_block_start", "index": index, "content_block": self.block(index, block, false)}),
             );
             let delta = |delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
             events.extend(block.tokens().iter().map(|token| {
@@ -224,7 +271,7 @@ impl Message<'_> {
                 })
             }));
             if let Block::Thinking(thought) = block {
-                events.push(delta(json!({"type": "signature_delta", "signature": signature(thought)})));
+                events.push(delta(json!({"type": "signature_delta", "signature": signature(&thought.text())})));
             }
             events.push(json!({"type": "content_block_stop", "index": index}));
         }
@@ -241,11 +288,6 @@ impl Message<'_> {
     }
 }
 
-/// Providers sign what was thought, so that it can be sent back to them.
-fn signature(thought: &Generated) -> String {
-    base64(&text::hash(&thought.text()).to_le_bytes())
-}
-
 /// `POST /v1/messages/count_tokens`.
 pub(super) fn count_tokens(call: &Call<'_>) -> Result<Reply, Fault> {
     check(call)?;
@@ -259,5 +301,9 @@ pub(super) fn fault(fault: &Fault, call: &Call<'_>) -> Value {
         FaultKind::NoModel | FaultKind::NoPath => "not_found_error",
         FaultKind::TooLarge => "request_too_large",
     };
-    json!({"type": "error", "error": {"type": kind, "message": fault.message}, "request_id": call.id("req_")})
+    let mut error = json!({"type": kind, "message": fault.message});
+    if fault.param.as_deref() == Some("thread") {
+        error["details"] = json!({"error_code": "thread_unsupported_request", "unsupported": ["thread"]});
+    }
+    json!({"type": "error", "error": error, "request_id": call.id("req_")})
 }

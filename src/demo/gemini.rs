@@ -1,8 +1,8 @@
 //! Gemini's `generateContent` and its kin.
 
 use super::call::{Call, Fault, FaultKind, Reply};
-use super::media::base64;
 use super::text::{self, Ended, Generated};
+use super::tools::{Offer, signature};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -12,6 +12,8 @@ const MEDIA_TOKENS: u64 = 258;
 const CACHED_CONTENT_TOKENS: u64 = 512;
 /// Tokens that go out in one event.
 const TOKENS_PER_EVENT: usize = 3;
+/// What is signed of a text: nobody has said that it must be its words.
+const SIGNED_TEXT: &str = "text";
 /// Candidates of one request at most.
 const CANDIDATES_MAX: u64 = 8;
 
@@ -78,14 +80,16 @@ struct Answer<'a> {
 
 enum Said {
     Text(Generated),
-    Tool { name: String, arguments: Value },
+    Tools(Vec<(String, Value)>),
 }
 
 impl Said {
     fn count(&self) -> u64 {
         match self {
             Self::Text(text) => text.count(),
-            Self::Tool { name, arguments } => text::count(name) + text::count(&arguments.to_string()),
+            Self::Tools(calls) => {
+                calls.iter().map(|(name, arguments)| text::count(name) + text::count(&arguments.to_string())).sum()
+            }
         }
     }
 
@@ -113,6 +117,7 @@ impl<'a> Answer<'a> {
             return Err(Fault::invalid("candidateCount", format!("candidateCount must be from 1 to {CANDIDATES_MAX}")));
         }
         let answered = parts(last).iter().any(|part| !field(part, "functionResponse").is_null());
+        check_signatures(contents)?;
         let candidates = (0..number).map(|n| say(call, settings, &prompt, n, answered)).collect();
         let cached = if field(&call.json, "cachedContent").is_string() { CACHED_CONTENT_TOKENS } else { 0 };
         Ok(Self { call, model, thought, candidates, prompt: prompt_tokens(&call.json) + cached, cached })
@@ -168,17 +173,34 @@ impl<'a> Answer<'a> {
         Some(json!({"text": thought.text(), "thought": true}))
     }
 
-    fn said_part(&self, said: &Said) -> Value {
+    /// As the real one does, a text is signed if the model thought, and of several calls the first.
+    fn said_parts(&self, said: &Said) -> Vec<Value> {
         match said {
-            Said::Text(text) => json!({"text": text.text()}),
-            Said::Tool { name, arguments } => json!({"functionCall": {"name": name, "args": arguments},
-                "thoughtSignature": base64(&text::hash(name).to_le_bytes())}),
+            Said::Text(text) => vec![self.signed_text(&text.text())],
+            Said::Tools(calls) => {
+                let part = |(at, (name, arguments)): (usize, &(String, Value))| {
+                    let mut part = json!({"functionCall": {"name": name, "args": arguments}});
+                    if at == 0 {
+                        part["thoughtSignature"] = json!(signature(name));
+                    }
+                    part
+                };
+                calls.iter().enumerate().map(part).collect()
+            }
         }
+    }
+
+    fn signed_text(&self, text: &str) -> Value {
+        let mut part = json!({"text": text});
+        if self.thought.is_some() {
+            part["thoughtSignature"] = json!(signature(SIGNED_TEXT));
+        }
+        part
     }
 
     fn whole(&self) -> Value {
         let candidate = |(index, said): (usize, &Said)| {
-            let parts: Vec<Value> = self.thought_part().into_iter().chain([self.said_part(said)]).collect();
+            let parts: Vec<Value> = self.thought_part().into_iter().chain(self.said_parts(said)).collect();
             self.candidate(index, json!(parts), Some(said.finish_reason()))
         };
         self.frame(self.candidates.iter().enumerate().map(candidate).collect(), self.output())
@@ -194,7 +216,7 @@ impl<'a> Answer<'a> {
         for (index, said) in self.candidates.iter().enumerate() {
             let Said::Text(text) = said else {
                 output += said.count();
-                let parts = json!([self.said_part(said)]);
+                let parts = json!(self.said_parts(said));
                 events.push(self.frame(vec![self.candidate(index, parts, Some(said.finish_reason()))], output));
                 continue;
             };
@@ -202,11 +224,42 @@ impl<'a> Answer<'a> {
                 output += group.len() as u64;
                 events.push(self.frame(vec![self.candidate(index, json!([{"text": group.concat()}]), None)], output));
             }
-            let parts = json!([{"text": ""}]);
+            let parts = json!([self.signed_text("")]);
             events.push(self.frame(vec![self.candidate(index, parts, Some(said.finish_reason()))], output));
         }
         events
     }
+}
+
+fn schema_of(tool: &Value) -> &Value {
+    let schema = field(tool, "parameters");
+    if schema.is_null() { field(tool, "parametersJsonSchema") } else { schema }
+}
+
+/// What is signed must come back as it was. And in the turn that goes on, the first call of each step must be signed, or
+/// have one of the two texts that stand for a signature (ai.google.dev/gemini-api/docs/thought-signatures).
+fn check_signatures(contents: &[Value]) -> Result<(), Fault> {
+    const PLACEHOLDERS: [&str; 2] = ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
+    let speaks = |content: &Value| content["role"] != "model" && !content_text(content).is_empty();
+    let turn = contents.iter().rposition(speaks).unwrap_or(0);
+    for (place, content) in contents.iter().enumerate().filter(|(_, content)| content["role"] == "model") {
+        let mut is_first_call = place > turn;
+        for part in parts(content) {
+            let (call, signed) = (field(part, "functionCall"), field(part, "thoughtSignature").as_str());
+            let words = if call.is_null() { SIGNED_TEXT } else { call["name"].as_str().unwrap_or("") };
+            // Google's own SDK writes the other alphabet.
+            let own = signed.is_some_and(|signed| signed.replace('-', "+").replace('_', "/") == signature(words));
+            let fits = own || signed.is_some_and(|signed| PLACEHOLDERS.contains(&signed));
+            let is_missing = signed.is_none() && !call.is_null() && is_first_call;
+            if is_missing || signed.is_some() && !fits {
+                let message =
+                    format!("Function call or text is missing its thought_signature: `{words}`, position {place}");
+                return Err(Fault::invalid("contents", message));
+            }
+            is_first_call &= call.is_null();
+        }
+    }
+    Ok(())
 }
 
 fn say(call: &Call<'_>, settings: &Value, prompt: &str, variant: u64, answered: bool) -> Said {
@@ -214,12 +267,22 @@ fn say(call: &Call<'_>, settings: &Value, prompt: &str, variant: u64, answered: 
     let mode = calling["mode"].as_str().unwrap_or("AUTO");
     let tools = list(&call.json["tools"]).iter().flat_map(|tool| list(field(tool, "functionDeclarations")));
     let allowed = list(field(calling, "allowedFunctionNames"));
-    let wanted = tools.into_iter().find(|tool| allowed.is_empty() || allowed.contains(&tool["name"]));
-    if let Some(tool) = wanted.filter(|_| mode == "ANY" || (mode != "NONE" && !answered)) {
-        let schema =
-            [field(tool, "parameters"), field(tool, "parametersJsonSchema")].into_iter().find(|s| !s.is_null());
-        let arguments = text::example(schema.unwrap_or(&Value::Null), prompt);
-        return Said::Tool { name: tool["name"].as_str().unwrap_or("").to_owned(), arguments };
+    let tools = tools.filter(|tool| mode != "NONE" && (allowed.is_empty() || allowed.contains(&tool["name"])));
+    let name_of = |value: &'_ Value| value["name"].as_str().unwrap_or("").to_owned();
+    let tools: Vec<(String, &Value)> = tools.map(|tool| (name_of(tool), schema_of(tool))).collect();
+    let before = list(&call.json["contents"]).iter().flat_map(parts).map(|part| name_of(field(part, "functionCall")));
+    let before: Vec<String> = before.collect();
+    let offer = Offer {
+        tools: tools.iter().map(|(name, schema)| (name.as_str(), *schema)).collect(),
+        must: mode == "ANY",
+        single: false,
+        answered,
+        called: before.iter().map(String::as_str).collect(),
+    };
+    let wanted = offer.wanted(prompt);
+    if !wanted.is_empty() {
+        let call = |(name, schema): &(&str, &Value)| ((*name).to_owned(), text::example(schema, prompt));
+        return Said::Tools(wanted.iter().map(call).collect());
     }
     let schema =
         [field(settings, "responseSchema"), field(settings, "responseJsonSchema")].into_iter().find(|s| !s.is_null());

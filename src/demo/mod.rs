@@ -13,6 +13,7 @@ mod openai_media;
 mod responses;
 mod server;
 mod text;
+mod tools;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener};

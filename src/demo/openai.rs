@@ -2,6 +2,7 @@
 
 use super::call::{Call, Fault, FaultKind, Reply};
 use super::text::{self, Ended, Generated};
+use super::tools::Offer;
 use serde_json::{Value, json};
 
 /// Choices of one request at most.
@@ -17,19 +18,29 @@ const CACHED_FROM_TOKENS: u64 = 1_024;
 /// Size of such a block.
 const CACHE_BLOCK_TOKENS: u64 = 128;
 
-/// What a model "says": text, or a call of a tool.
+/// What a model "says": text, or calls of tools.
 pub(super) enum Said {
     /// Text.
     Text(Generated),
-    /// A call of a tool: its name, and its arguments as JSON.
-    Tool(String, Generated),
+    /// Calls of tools: their names, and their arguments as JSON.
+    Tools(Vec<(String, Generated)>),
 }
 
 impl Said {
-    /// What is sent token by token.
+    /// Calls of these tools, with arguments that fit.
+    pub(super) fn calls(tools: &[(&str, &Value)], prompt: &str) -> Self {
+        let call = |(name, schema): &(&str, &Value)| {
+            let arguments = text::example(schema, prompt).to_string();
+            ((*name).to_owned(), text::limited(&arguments, None, &[]))
+        };
+        Self::Tools(tools.iter().map(call).collect())
+    }
+
+    /// The tokens of a text.
     pub(super) fn tokens(&self) -> &[String] {
         match self {
-            Self::Text(text) | Self::Tool(_, text) => &text.tokens,
+            Self::Text(text) => &text.tokens,
+            Self::Tools(_) => &[],
         }
     }
 
@@ -37,7 +48,7 @@ impl Said {
     pub(super) fn count(&self) -> u64 {
         match self {
             Self::Text(text) => text.count(),
-            Self::Tool(name, arguments) => text::count(name) + arguments.count() + 2,
+            Self::Tools(calls) => calls.iter().map(|(name, arguments)| text::count(name) + arguments.count() + 2).sum(),
         }
     }
 }
@@ -94,26 +105,29 @@ fn prompt_tokens(call: &Call<'_>) -> u64 {
     PROMPT_TOKENS + tools + call.list("messages").iter().map(message).sum::<u64>()
 }
 
-/// The tool to call, if one is: the named one, else the first; none when a tool has just answered.
-fn wanted_tool(call: &Call<'_>, last_role: &str) -> Option<Value> {
+fn offer<'a>(call: &'a Call<'_>, last_role: &str) -> Offer<'a> {
     let choice = call.json.get("tool_choice").unwrap_or(&Value::Null);
-    let named = choice["function"]["name"].as_str();
-    let answered = last_role == "tool" && named.is_none() && choice != "required";
-    if answered || choice == "none" {
-        return None;
+    if choice == "none" {
+        return Offer::default();
     }
-    let name_of = |tool: &Value| tool["function"]["name"].as_str().map(str::to_owned);
-    let mut tools = call.list("tools").iter();
-    tools
-        .find(|tool| named.is_none_or(|name| name_of(tool).as_deref() == Some(name)))
-        .map(|tool| tool["function"].clone())
+    let named = choice["function"]["name"].as_str();
+    let name_of = |tool: &'a Value| tool["function"]["name"].as_str().unwrap_or("");
+    let tools = call.list("tools").iter().filter(|tool| named.is_none_or(|name| name_of(tool) == name));
+    let called = call.list("messages").iter().filter_map(|message| message["tool_calls"].as_array()).flatten();
+    Offer {
+        tools: tools.map(|tool| (name_of(tool), &tool["function"]["parameters"])).collect(),
+        must: named.is_some() || choice == "required",
+        single: call.json["parallel_tool_calls"] == false,
+        answered: last_role == "tool",
+        called: called.map(name_of).collect(),
+    }
 }
 
 /// What one choice says.
 fn say(call: &Call<'_>, prompt: &str, last_role: &str, variant: u64, tokens_max: Option<u64>) -> Said {
-    if let Some(tool) = wanted_tool(call, last_role) {
-        let arguments = text::example(&tool["parameters"], prompt).to_string();
-        return Said::Tool(tool["name"].as_str().unwrap_or("").to_owned(), text::limited(&arguments, None, &[]));
+    let tools = offer(call, last_role).wanted(prompt);
+    if !tools.is_empty() {
+        return Said::calls(&tools, prompt);
     }
     let format = call.json.get("response_format").unwrap_or(&Value::Null);
     let answer = match format["type"].as_str() {
@@ -127,7 +141,7 @@ fn say(call: &Call<'_>, prompt: &str, last_role: &str, variant: u64, tokens_max:
 /// The word for why a text ended.
 pub(super) fn finish_reason(said: &Said) -> &'static str {
     match said {
-        Said::Tool(..) => "tool_calls",
+        Said::Tools(_) => "tool_calls",
         Said::Text(Generated { ended: Ended::Length, .. }) => "length",
         Said::Text(_) => "stop",
     }
@@ -176,8 +190,36 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    fn tool_id(&self, index: usize) -> String {
-        format!("call_{}{index}", &self.id[self.id.len() - 20..])
+    /// A call as it begins in a stream (without arguments), or whole.
+    fn tool_call(&self, choice: usize, at: usize, call: &(String, Generated), whole: bool) -> Value {
+        let id = format!("call_{}{choice}{at}", &self.id[self.id.len() - 20..]);
+        let arguments = if whole { call.1.text() } else { String::new() };
+        json!({"id": id, "type": "function", "function": {"name": call.0, "arguments": arguments}})
+    }
+
+    /// What a choice says in a stream, piece by piece.
+    fn deltas(&self, choice: usize, said: &Said) -> Vec<Value> {
+        let calls = match said {
+            Said::Text(text) => {
+                let role = json!({"role": "assistant", "content": "", "refusal": null});
+                return std::iter::once(role)
+                    .chain(text.tokens.iter().map(|token| json!({"content": token})))
+                    .collect();
+            }
+            Said::Tools(calls) => calls,
+        };
+        let mut deltas = Vec::new();
+        for (at, call) in calls.iter().enumerate() {
+            let mut begun = self.tool_call(choice, at, call, false);
+            begun["index"] = json!(at);
+            deltas.push(json!({"tool_calls": [begun]}));
+            let piece = |token: &String| json!({"tool_calls": [{"index": at, "function": {"arguments": token}}]});
+            deltas.extend(call.1.tokens.iter().map(piece));
+        }
+        if let Some(first) = deltas.first_mut().and_then(Value::as_object_mut) {
+            first.extend([("role".to_owned(), json!("assistant")), ("content".to_owned(), Value::Null)]);
+        }
+        deltas
     }
 
     fn whole(&self, said: &[Said], counts: Counts) -> Reply {
@@ -186,9 +228,11 @@ impl Head<'_> {
                 Said::Text(text) => {
                     json!({"role": "assistant", "content": text.text(), "refusal": null, "annotations": []})
                 }
-                Said::Tool(name, arguments) => json!({"role": "assistant", "content": null, "refusal": null,
-                    "annotations": [], "tool_calls": [{"id": self.tool_id(index), "type": "function",
-                    "function": {"name": name, "arguments": arguments.text()}}]}),
+                Said::Tools(calls) => {
+                    let each = |(at, call): (usize, &(String, Generated))| self.tool_call(index, at, call, true);
+                    json!({"role": "assistant", "content": null, "refusal": null, "annotations": [],
+                        "tool_calls": calls.iter().enumerate().map(each).collect::<Vec<_>>()})
+                }
             };
             json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish_reason(said)})
         };
@@ -221,22 +265,10 @@ impl Head<'_> {
             let choice = json!([{"index": index, "delta": delta, "logprobs": null, "finish_reason": reason}]);
             events.push(self.chunk(choice, none_yet.clone()));
         };
-        for (index, said) in said.iter().enumerate() {
-            let delta = match said {
-                Said::Text(_) => json!({"role": "assistant", "content": "", "refusal": null}),
-                Said::Tool(name, _) => json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": [
-                    {"index": 0, "id": self.tool_id(index), "type": "function", "function": {"name": name, "arguments": ""}}]}),
-            };
-            add(index, delta, Value::Null);
-        }
-        for at in 0..said.iter().map(|said| said.tokens().len()).max().unwrap_or(0) {
-            for (index, said) in said.iter().enumerate() {
-                let Some(token) = said.tokens().get(at) else { continue };
-                let delta = match said {
-                    Said::Text(_) => json!({"content": token}),
-                    Said::Tool(..) => json!({"tool_calls": [{"index": 0, "function": {"arguments": token}}]}),
-                };
-                add(index, delta, Value::Null);
+        let deltas: Vec<Vec<Value>> = said.iter().enumerate().map(|(index, said)| self.deltas(index, said)).collect();
+        for at in 0..deltas.iter().map(Vec::len).max().unwrap_or(0) {
+            for (index, deltas) in deltas.iter().enumerate() {
+                deltas.get(at).into_iter().for_each(|delta| add(index, delta.clone(), Value::Null));
             }
         }
         for (index, said) in said.iter().enumerate() {

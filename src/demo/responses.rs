@@ -3,6 +3,7 @@
 use super::call::{Call, Fault, Reply};
 use super::openai::{Counts, IMAGE_TOKENS, Said, content_text, media_parts, service_tier};
 use super::text::{self, Ended, Generated};
+use super::tools::{Offer, signature};
 use serde_json::{Value, json};
 
 /// Tokens around each input item.
@@ -16,12 +17,27 @@ pub(super) fn responses(call: &Call<'_>) -> Result<Reply, Fault> {
         return Err(Fault::invalid("input", "input must be a string, or a list that is not empty"));
     }
     let prompt = asked(input);
+    check_reasoning(input)?;
     let said = say(call, &prompt);
     let thinks = call.json["reasoning"]["effort"].as_str().is_some_and(|effort| effort != "none");
     let reasoning = if thinks { text::count(&text::reasoning(&prompt)) } else { 0 };
     let counts = Counts { input: input_tokens(call, input), output: said.count() + reasoning, reasoning };
-    let answer = Answer::new(call, model, said, counts, thinks);
+    let answer = Answer::new(call, model, said, counts, thinks.then(|| text::reasoning(&prompt)));
     Ok(if call.flag("stream") { answer.stream() } else { Reply::json(&answer.response(true), counts.output) })
+}
+
+/// Encrypted thoughts must come back as they were: these follow from what a user said, so they can be told.
+fn check_reasoning(input: &Value) -> Result<(), Fault> {
+    let items = input.as_array().map_or(&[][..], Vec::as_slice);
+    let texts = items.iter().filter(|item| item["role"] == "user").map(|item| content_text(&item["content"]));
+    let known: Vec<String> = texts.map(|prompt| signature(&text::reasoning(&prompt))).collect();
+    for item in items.iter().filter(|item| item["type"] == "reasoning") {
+        if item["encrypted_content"].as_str().is_some_and(|sealed| !known.iter().any(|own| own == sealed)) {
+            let message = "The encrypted content could not be verified: it could not be decrypted or parsed.";
+            return Err(Fault::invalid("input", message));
+        }
+    }
+    Ok(())
 }
 
 /// What the user said last.
@@ -46,15 +62,27 @@ fn input_tokens(call: &Call<'_>, input: &Value) -> u64 {
     items + tools + text::count(call.text("instructions").unwrap_or(""))
 }
 
-fn say(call: &Call<'_>, prompt: &str) -> Said {
+fn offer<'a>(call: &'a Call<'_>) -> Offer<'a> {
     let choice = call.json.get("tool_choice").unwrap_or(&Value::Null);
-    let answered = call.list("input").last().is_some_and(|item| item["type"] == "function_call_output");
-    let wanted =
-        |tool: &&Value| tool["type"] == "function" && choice["name"].as_str().is_none_or(|n| tool["name"] == n);
-    let tool = call.list("tools").iter().find(wanted).filter(|_| !answered && choice != "none");
-    if let Some(tool) = tool {
-        let arguments = text::example(&tool["parameters"], prompt).to_string();
-        return Said::Tool(tool["name"].as_str().unwrap_or("").to_owned(), text::limited(&arguments, None, &[]));
+    if choice == "none" {
+        return Offer::default();
+    }
+    let name_of = |value: &'a Value| value["name"].as_str().unwrap_or("");
+    let is_wanted = |tool: &&'a Value| choice["name"].as_str().is_none_or(|name| name_of(tool) == name);
+    let functions = call.list("tools").iter().filter(|tool| tool["type"] == "function");
+    Offer {
+        tools: functions.filter(is_wanted).map(|tool| (name_of(tool), &tool["parameters"])).collect(),
+        must: choice["name"].is_string() || choice == "required",
+        single: call.json["parallel_tool_calls"] == false,
+        answered: call.list("input").last().is_some_and(|item| item["type"] == "function_call_output"),
+        called: call.list("input").iter().filter(|item| item["type"] == "function_call").map(name_of).collect(),
+    }
+}
+
+fn say(call: &Call<'_>, prompt: &str) -> Said {
+    let tools = offer(call).wanted(prompt);
+    if !tools.is_empty() {
+        return Said::calls(&tools, prompt);
     }
     let format = &call.json["text"]["format"];
     let answer = match format["type"].as_str() {
@@ -70,16 +98,18 @@ struct Answer<'a> {
     model: &'static str,
     said: Said,
     counts: Counts,
-    /// The ids of the response, of its reasoning item (if there is one), and of its main item.
+    /// The ids of the response, of its reasoning item, and what its other items' ids begin with.
     id: String,
-    reasoning_id: Option<String>,
+    reasoning_id: String,
     item_id: String,
+    /// What was thought, if anything was.
+    thought: Option<String>,
 }
 
 impl<'a> Answer<'a> {
-    fn new(call: &'a Call<'a>, model: &'static str, said: Said, counts: Counts, thinks: bool) -> Self {
+    fn new(call: &'a Call<'a>, model: &'static str, said: Said, counts: Counts, thought: Option<String>) -> Self {
         let item_id = call.id(if matches!(said, Said::Text(_)) { "msg_" } else { "fc_" });
-        Self { call, model, said, counts, id: call.id("resp_"), reasoning_id: thinks.then(|| call.id("rs_")), item_id }
+        Self { call, model, said, counts, id: call.id("resp_"), reasoning_id: call.id("rs_"), item_id, thought }
     }
 
     fn is_cut(&self) -> bool {
@@ -102,8 +132,8 @@ impl<'a> Answer<'a> {
             (true, false) => "completed",
         };
         let asked = |name: &str, default: Value| self.call.json.get(name).cloned().unwrap_or(default);
-        let thought = self.reasoning_id.as_ref().map(|id| json!({"id": id, "type": "reasoning", "summary": []}));
-        let output: Vec<Value> = thought.into_iter().chain([self.item(true)]).collect();
+        let items = (0..self.items()).map(|at| self.item(at, true));
+        let output: Vec<Value> = self.reasoning_item(true).into_iter().chain(items).collect();
         json!({
             "id": self.id, "object": "response", "created_at": self.call.now_s, "status": status, "background": false,
             "error": null, "model": self.model, "output": if done { json!(output) } else { json!([]) },
@@ -120,19 +150,49 @@ impl<'a> Answer<'a> {
         })
     }
 
-    /// The main item, when it begins or when it is done.
-    fn item(&self, done: bool) -> Value {
+    /// The summary of what was thought, if it was asked for.
+    fn summary(&self) -> Option<&str> {
+        self.thought.as_deref().filter(|_| self.call.json["reasoning"]["summary"].is_string())
+    }
+
+    /// The reasoning item, if there is one: as it begins, or whole, with the thoughts encrypted if that was asked for.
+    fn reasoning_item(&self, done: bool) -> Option<Value> {
+        let thought = self.thought.as_ref()?;
+        let summary = self.summary().filter(|_| done).map(|text| json!({"type": "summary_text", "text": text}));
+        let summary: Vec<Value> = summary.into_iter().collect();
+        let mut item = json!({"id": self.reasoning_id, "type": "reasoning", "summary": summary});
+        if call_includes(self.call, "reasoning.encrypted_content") {
+            item["encrypted_content"] = json!(signature(thought));
+        }
+        Some(item)
+    }
+
+    /// How many items there are beside it.
+    fn items(&self) -> usize {
+        match &self.said {
+            Said::Text(_) => 1,
+            Said::Tools(calls) => calls.len(),
+        }
+    }
+
+    fn id_of(&self, at: usize) -> String {
+        if at == 0 { self.item_id.clone() } else { format!("{}{at}", self.item_id) }
+    }
+
+    /// One of them, when it begins or when it is done.
+    fn item(&self, at: usize, done: bool) -> Value {
         let status = match (done, self.is_cut()) {
             (false, _) => "in_progress",
             (true, true) => "incomplete",
             (true, false) => "completed",
         };
+        let id = self.id_of(at);
         match &self.said {
-            Said::Text(text) => json!({"id": self.item_id, "type": "message", "status": status, "role": "assistant",
+            Said::Text(text) => json!({"id": id, "type": "message", "status": status, "role": "assistant",
                 "content": if done { json!([part(&text.text())]) } else { json!([]) }}),
-            Said::Tool(name, arguments) => json!({"id": self.item_id, "type": "function_call", "status": status,
-                "call_id": format!("call_{}", &self.item_id[3..]), "name": name,
-                "arguments": if done { arguments.text() } else { String::new() }}),
+            Said::Tools(calls) => json!({"id": id, "type": "function_call", "status": status,
+                "call_id": format!("call_{}", &id[3..]), "name": calls[at].0,
+                "arguments": if done { calls[at].1.text() } else { String::new() }}),
         }
     }
 
@@ -141,24 +201,43 @@ impl<'a> Answer<'a> {
             json!({"type": "response.created", "response": self.response(false)}),
             json!({"type": "response.in_progress", "response": self.response(false)}),
         ];
-        if let Some(id) = &self.reasoning_id {
-            let item = json!({"id": id, "type": "reasoning", "summary": []});
-            events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": item}));
-            events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": item}));
+        let mut index = 0;
+        if let (Some(begun), Some(done)) = (self.reasoning_item(false), self.reasoning_item(true)) {
+            events.push(json!({"type": "response.output_item.added", "output_index": 0, "item": begun}));
+            self.summary().into_iter().for_each(|text| self.summary_events(&mut events, text));
+            events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": done}));
+            index += 1;
         }
-        let index = u64::from(self.reasoning_id.is_some());
-        events.push(json!({"type": "response.output_item.added", "output_index": index, "item": self.item(false)}));
-        match &self.said {
-            Said::Text(text) => self.text_events(&mut events, index, text),
-            Said::Tool(_, arguments) => self.tool_events(&mut events, index, arguments),
+        for at in 0..self.items() {
+            let item = self.item(at, false);
+            events.push(json!({"type": "response.output_item.added", "output_index": index, "item": item}));
+            match &self.said {
+                Said::Text(text) => self.text_events(&mut events, index, text),
+                Said::Tools(calls) => self.tool_events(&mut events, index, at, &calls[at].1),
+            }
+            let item = self.item(at, true);
+            events.push(json!({"type": "response.output_item.done", "output_index": index, "item": item}));
+            index += 1;
         }
-        events.push(json!({"type": "response.output_item.done", "output_index": index, "item": self.item(true)}));
         let last = if self.is_cut() { "response.incomplete" } else { "response.completed" };
         events.push(json!({"type": last, "response": self.response(true)}));
         for (number, event) in events.iter_mut().enumerate() {
             event["sequence_number"] = json!(number);
         }
         Reply::named_events(&events)
+    }
+
+    fn summary_events(&self, events: &mut Vec<Value>, text: &str) {
+        let mut add = |kind: &str, name: &str, value: Value| {
+            let mut event = json!({"type": format!("response.reasoning_summary_{kind}"), "item_id": self.reasoning_id,
+                "output_index": 0, "summary_index": 0});
+            event[name] = value;
+            events.push(event);
+        };
+        add("part.added", "part", json!({"type": "summary_text", "text": ""}));
+        text::tokens(text).for_each(|token| add("text.delta", "delta", json!(token)));
+        add("text.done", "text", json!(text));
+        add("part.done", "part", json!({"type": "summary_text", "text": text}));
     }
 
     fn text_events(&self, events: &mut Vec<Value>, index: u64, text: &Generated) {
@@ -182,9 +261,9 @@ impl<'a> Answer<'a> {
         }
     }
 
-    fn tool_events(&self, events: &mut Vec<Value>, index: u64, arguments: &Generated) {
+    fn tool_events(&self, events: &mut Vec<Value>, index: u64, at: usize, arguments: &Generated) {
         let event = |kind: &str, name: &str, value: &str| {
-            let mut event = json!({"type": kind, "item_id": self.item_id, "output_index": index});
+            let mut event = json!({"type": kind, "item_id": self.id_of(at), "output_index": index});
             event[name] = json!(value);
             event
         };
@@ -192,6 +271,10 @@ impl<'a> Answer<'a> {
         events.extend(deltas.map(|token| event("response.function_call_arguments.delta", "delta", token)));
         events.push(event("response.function_call_arguments.done", "arguments", &arguments.text()));
     }
+}
+
+fn call_includes(call: &Call<'_>, what: &str) -> bool {
+    call.list("include").iter().any(|wanted| wanted == what)
 }
 
 fn part(text: &str) -> Value {

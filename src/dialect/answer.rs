@@ -21,7 +21,7 @@ const LAST_SEQUENCE_NUMBER: i32 = i32::MAX;
 
 /// Follows the error event in Gemini's server-sent events: Google's JavaScript SDKs pass the event on as if it were an answer,
 /// but fail on a rest without a blank line. To every other parser it is a comment.
-const GEMINI_LAST_COMMENT: &str = ": the stream was broken off\n";
+pub(super) const GEMINI_LAST_COMMENT: &str = ": the stream was broken off\n";
 
 /// An error, before it gets a dialect's shape.
 struct Said<'a> {
@@ -48,6 +48,17 @@ pub fn reject_body(dialect: DialectId, reject: &Reject, request_id: &str) -> Byt
     // A refusal of Responses' is an HTTP answer, not an event: it has the shape of all of OpenAI's.
     let dialect = if dialect == DialectId::OpenAiResponses { DialectId::OpenAi } else { dialect };
     format!("{{{}}}", members(dialect, &said)).into()
+}
+
+/// How many tokens a prompt has, as the dialect's counting operation answers (Anthropic's `count_tokens`, Gemini's
+/// `countTokens`, OpenAI's `responses/input_tokens`).
+pub fn token_count(dialect: DialectId, tokens: u64) -> Bytes {
+    match dialect {
+        DialectId::Anthropic => format!(r#"{{"input_tokens":{tokens}}}"#),
+        DialectId::Gemini => format!(r#"{{"totalTokens":{tokens}}}"#),
+        _ => format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#),
+    }
+    .into()
 }
 
 /// The end of a stream whose upstream died: an error event in the client's dialect, after whatever it takes to end what is
@@ -84,7 +95,7 @@ pub fn stream_error_event<'a>(
         Framing::Sse => end_of_events(dialect, &members, cut),
         Framing::NdJson => end_of_lines(&members, cut),
         Framing::JsonArray => end_of_array(&members, cut),
-        Framing::JsonDocument | Framing::Opaque => Vec::new(),
+        Framing::JsonDocument | Framing::Opaque | Framing::EventStream => Vec::new(),
     }
     .into()
 }
@@ -172,7 +183,6 @@ fn members(dialect: DialectId, said: &Said<'_>) -> String {
         format!(r#""error":{{"message":{message},"type":{kind},"code":{code},"param":{param}}}"#)
     };
     match dialect {
-        DialectId::OpenAi => openai(),
         // By OpenAI's reference the members stand in the event; what it really sends has them in `error`. The SDKs look there.
         DialectId::OpenAiResponses => format!(
             r#""type":"error","sequence_number":{LAST_SEQUENCE_NUMBER},"code":{},"message":{},"param":{param},{}"#,
@@ -181,9 +191,10 @@ fn members(dialect: DialectId, said: &Said<'_>) -> String {
             openai(),
         ),
         DialectId::Anthropic => format!(
-            r#""type":"error","error":{{"type":{},"message":{}}},"request_id":{}"#,
+            r#""type":"error","error":{{"type":{},"message":{}{}}},"request_id":{}"#,
             json(row.anthropic_type),
             json(&format!("{message} ({code})")),
+            anthropic_details(said),
             json(said.request_id),
         ),
         DialectId::Gemini => format!(
@@ -193,7 +204,19 @@ fn members(dialect: DialectId, said: &Said<'_>) -> String {
             json(row.gemini_status),
             gemini_details(said),
         ),
+        // No client speaks the others.
+        _ => openai(),
     }
+}
+
+/// Refusals that Anthropic's SDK can go on from, by the field that is refused: where no server keeps the conversation, it
+/// sends the whole of it with every turn (anthropic-sdk-python, `lib/threads`).
+const ANTHROPIC_DETAILS: [(&str, &str); 1] =
+    [("thread", r#"{"error_code":"thread_unsupported_request","unsupported":["thread"]}"#)];
+
+fn anthropic_details(said: &Said<'_>) -> String {
+    let details = ANTHROPIC_DETAILS.iter().find(|(param, _)| said.param == Some(*param));
+    details.map_or_else(String::new, |(_, details)| format!(r#","details":{details}"#))
 }
 
 /// Google's error details (google/rpc/error_details.proto).

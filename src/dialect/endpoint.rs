@@ -4,13 +4,17 @@
 mod path;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
 use super::shape::{Answer, DialectId};
+use super::{chat, embed};
 use http::{HeaderMap, Method};
 use path::Decoded;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use tollgate_plugin_api::{Reject, RejectCode};
+
+pub use upstream::{chat_target, is_multimodal, stream_field};
 
 /// How the request's body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +57,31 @@ pub struct Endpoint {
     /// POST, or GET (which HEAD is taken for too).
     post: bool,
     /// The path below the version; for a POST of Gemini's, what stands behind the model's colon. A last segment `{id}`
-    /// takes all that follows.
+    /// takes all that follows. Of operations that upstreams alone have, the whole path.
     path: &'static str,
 }
 
 impl Endpoint {
+    /// Whether it is a conversation, which every dialect has an operation for: what is translated.
+    pub fn is_chat(&self) -> bool {
+        CHATS.contains(&(self.dialect, self.name)) || self.path == STREAM_ACTION
+    }
+
+    /// The dialects of upstreams that it can be translated for, its own aside.
+    pub fn translates_into(&self, upstream: DialectId) -> bool {
+        match self.answer {
+            Answer::Embeddings | Answer::EmbedContent | Answer::BatchEmbedContents => {
+                embed::counterpart(self.dialect) == Some(upstream)
+            }
+            _ => self.is_chat() && chat::wire(self.dialect).is_some() && chat::wire(upstream).is_some(),
+        }
+    }
+
+    /// Whether it says how many tokens a prompt has.
+    pub fn counts_tokens(&self) -> bool {
+        matches!(self.answer, Answer::CountTokens | Answer::CountGeminiTokens)
+    }
+
     /// Whether a stream of it can end with a chunk that has nothing but the usage (`stream_options.include_usage`).
     pub fn has_usage_chunk(&self) -> bool {
         self.dialect == DialectId::OpenAi && matches!(self.answer, Answer::Chat | Answer::Completion)
@@ -123,6 +147,10 @@ const GEMINI_COLLECTIONS: [&str; 2] = ["models", "tunedModels"];
 /// The most characters of a client's path that an error message repeats.
 const SHOWN_CHARS_MAX: usize = 200;
 
+/// Each dialect's operation for a conversation.
+const CHATS: [(DialectId, &str); 4] =
+    [(OpenAi, "chat"), (OpenAiResponses, "responses"), (Anthropic, "messages"), (Gemini, "generate_content")];
+
 /// What a request's method, path and query mean.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -144,24 +172,13 @@ impl Target {
     /// once; for Gemini and Anthropic the base URL's wins, since it is the operator who wrote it.
     pub fn upstream_path_and_query(&self, base_path: &str, upstream_model: &str) -> String {
         let base = base_path.trim_end_matches('/');
-        let versioned = match self.endpoint.dialect {
-            Anthropic => base.ends_with("/v1"),
-            Gemini => base.split('/').any(path::is_gemini_version),
-            OpenAi | OpenAiResponses => false,
-        };
-        let path = match self.upstream_path[1..].find('/') {
-            Some(end) if versioned => &self.upstream_path[end + 1..],
-            _ => &self.upstream_path,
-        };
+        let path = &self.upstream_path[upstream::repeated(self, base)..];
         let mut whole = String::with_capacity(base.len() + path.len() + upstream_model.len() + 16);
         whole.push_str(base);
         match path.split_once("{model}") {
             Some((before, after)) => {
                 whole.push_str(before);
-                let (collection, name) = resource(upstream_model);
-                whole.push_str(collection);
-                whole.push('/');
-                path::encode_segment(name, &mut whole);
+                upstream::put_model(self.endpoint.dialect, upstream_model, &mut whole);
                 whole.push_str(after);
             }
             None => whole.push_str(path),
@@ -186,6 +203,17 @@ pub(super) fn resource(model: &str) -> (&'static str, &str) {
 /// The name under which clients and configuration know a Gemini model: without `models/`.
 pub(super) fn model_name(resource: &str) -> &str {
     resource.strip_prefix("models/").unwrap_or(resource)
+}
+
+/// Embeddings in an upstream's dialect, likewise.
+pub fn embeddings_target(dialect: DialectId) -> Target {
+    let wanted = if dialect == Gemini { Answer::BatchEmbedContents } else { Answer::Embeddings };
+    let endpoint = ENDPOINTS.iter().find(|row| row.answer == wanted).unwrap_or(&ENDPOINTS[0]);
+    let upstream_path = match dialect {
+        Gemini => format!("/{GEMINI_VERSION}/{{model}}:{}", endpoint.path),
+        _ => format!("/{}", endpoint.path),
+    };
+    Target { endpoint, model_in_path: None, streams_by_path: false, upstream_path, query: None }
 }
 
 /// Finds the operation that a request means. Forgiven: a prefix written twice (a base URL with a version given to an SDK
@@ -236,7 +264,7 @@ fn read_target(method: &Method, path: &str, query: Option<&str>, headers: &Heade
         Gemini if post => format!("/{}/{{model}}:{}", decoded.version.unwrap_or(GEMINI_VERSION), endpoint.path),
         Gemini => format!("/{}/{}", decoded.version.unwrap_or(GEMINI_VERSION), decoded.encoded_rest()),
         Anthropic => format!("/v1/{}", decoded.encoded_rest()),
-        OpenAi | OpenAiResponses => format!("/{}", decoded.encoded_rest()),
+        _ => format!("/{}", decoded.encoded_rest()),
     };
     Ok(Target {
         endpoint,

@@ -196,6 +196,11 @@ impl<S: Copy + 'static> Walker<S> {
         self.lex == Lex::Done || (self.lex == Lex::InScalar && self.depth == 0)
     }
 
+    /// The value is complete whatever follows: that of a number or a word is known only from what is behind it.
+    pub(super) fn is_ended(&self) -> bool {
+        self.lex == Lex::Done
+    }
+
     /// The value's structure is broken.
     pub(super) fn is_dead(&self) -> bool {
         self.lex == Lex::Dead

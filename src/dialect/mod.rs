@@ -5,7 +5,10 @@
 //! an upstream's answer pass and finds the usage in it; [`answer`] writes what the gateway itself says to a client.
 
 pub mod answer;
+pub mod chat;
+pub mod embed;
 pub mod endpoint;
+mod event_frames;
 mod json;
 pub mod request;
 mod shape;

@@ -131,7 +131,11 @@ fn generates(answer: Answer) -> bool {
         | Answer::Speech
         | Answer::Transcription
         | Answer::Messages
-        | Answer::GenerateContent => true,
+        | Answer::GenerateContent
+        | Answer::Generation
+        | Answer::CohereChat
+        | Answer::OllamaChat
+        | Answer::Converse => true,
         Answer::Embeddings
         | Answer::Moderation
         | Answer::Rerank

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A wire format that a client can speak and an upstream can answer in.
+/// A wire format: of clients and upstreams, or of upstreams alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DialectId {
     /// OpenAI's Chat Completions and everything beside it: embeddings, images, audio, moderation, rerank.
@@ -17,11 +17,25 @@ pub enum DialectId {
     /// Google's Gemini API (`generateContent` and its like).
     #[serde(rename = "gemini")]
     Gemini,
+    /// Alibaba Cloud's DashScope: text and multimodal generation.
+    #[serde(rename = "dashscope")]
+    DashScope,
+    /// Cohere's Chat, version 2.
+    #[serde(rename = "cohere")]
+    Cohere,
+    /// Ollama's `/api/chat`.
+    #[serde(rename = "ollama")]
+    Ollama,
+    /// Amazon Bedrock's Converse and ConverseStream.
+    #[serde(rename = "bedrock")]
+    Bedrock,
 }
 
 impl DialectId {
-    /// Every dialect, in the order in which they are listed to users.
+    /// Every dialect that clients speak, in the order in which they are listed to users.
     pub const ALL: [Self; 4] = [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Gemini];
+    /// Those that upstreams alone speak: a conversation is translated into them.
+    pub const UPSTREAM_ONLY: [Self; 4] = [Self::DashScope, Self::Cohere, Self::Ollama, Self::Bedrock];
 
     /// The word used in configuration, ledger records and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -30,17 +44,21 @@ impl DialectId {
             Self::OpenAiResponses => "openai-responses",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::DashScope => "dashscope",
+            Self::Cohere => "cohere",
+            Self::Ollama => "ollama",
+            Self::Bedrock => "bedrock",
         }
     }
 
-    /// Its place in [`Self::ALL`].
+    /// Its place in [`Self::ALL`], and behind it in [`Self::UPSTREAM_ONLY`].
     pub const fn index(self) -> usize {
         self as usize
     }
 
     /// The dialect of that name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
+        Self::ALL.into_iter().chain(Self::UPSTREAM_ONLY).find(|dialect| dialect.as_str() == name)
     }
 }
 
@@ -85,6 +103,14 @@ pub enum Answer {
     BatchEmbedContents,
     /// A list of models, or one of them, in any dialect: uses none.
     ModelList,
+    /// DashScope's generation, whole or in events.
+    Generation,
+    /// Cohere's chat, whole or in events.
+    CohereChat,
+    /// Ollama's chat, whole or a value a line.
+    OllamaChat,
+    /// Bedrock's Converse, whole or in frames.
+    Converse,
 }
 
 impl Answer {
@@ -105,6 +131,8 @@ pub enum Framing {
     JsonArray,
     /// One JSON value a line.
     NdJson,
+    /// Amazon's binary frames (`application/vnd.amazon.eventstream`), with a JSON value in each.
+    EventStream,
     /// Bytes that carry no usage (audio, plain text).
     Opaque,
 }
@@ -115,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_dialects_name_reads_back_as_itself() {
-        for dialect in DialectId::ALL {
+        for (index, dialect) in DialectId::ALL.into_iter().chain(DialectId::UPSTREAM_ONLY).enumerate() {
             assert_eq!(DialectId::parse(dialect.as_str()), Some(dialect));
-            assert_eq!(DialectId::ALL[dialect.index()], dialect);
+            assert_eq!(dialect.index(), index);
             assert_eq!(serde_json::to_string(&dialect).unwrap(), format!("\"{dialect}\""));
         }
         assert_eq!(DialectId::parse("OpenAI"), None);

@@ -115,17 +115,18 @@ impl Reload {
 
     fn name_what_needs_a_restart(&self, new: &Config) {
         let (old_server, new_server) = (&self.config.server, &new.server);
-        for (key, changed) in [
-            ("server.listen", old_server.listen != new_server.listen),
-            ("server.metrics_listen", old_server.metrics_listen != new_server.metrics_listen),
-            ("server.threads", old_server.threads != new_server.threads),
-            ("server.shutdown_ms", old_server.shutdown_ms != new_server.shutdown_ms),
-            ("server.tls", old_server.tls.is_some() != new_server.tls.is_some()),
-            ("store", self.config.store != new.store),
-            ("ledger", self.config.ledger != new.ledger),
+        let (process, place) = ("the next upgrade (SIGQUIT) or start", "the next start");
+        for (key, when, changed) in [
+            ("server.listen", process, old_server.listen != new_server.listen),
+            ("server.metrics_listen", process, old_server.metrics_listen != new_server.metrics_listen),
+            ("server.threads", process, old_server.threads != new_server.threads),
+            ("server.shutdown_ms", process, old_server.shutdown_ms != new_server.shutdown_ms),
+            ("server.tls", process, old_server.tls.is_some() != new_server.tls.is_some()),
+            ("store", place, self.config.store != new.store),
+            ("ledger", place, self.config.ledger != new.ledger),
         ] {
             if changed {
-                tracing::warn!("{key} changed: it takes effect at the next start");
+                tracing::warn!("{key} changed: it takes effect at {when}");
             }
         }
     }

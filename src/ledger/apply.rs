@@ -13,7 +13,6 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -104,7 +103,8 @@ impl Applier {
             .wait_for_tail(TOUCHED_EVERY, |tail| tail.stopped || tail.segments.front().copied().is_some_and(has_work));
         // Bundles what trickles in. Asleep, not waiting: to be woken for each group only to look costs more than the group.
         let rest = FLUSH_EVERY.checked_sub(self.flushed_at.elapsed());
-        if let Some(rest) = rest.filter(|_| !self.state.tail(|tail| tail.stopped)) {
+        let is_wanted = || self.state.is_hurried() || self.state.tail(|tail| tail.stopped);
+        if let Some(rest) = rest.filter(|_| !is_wanted()) {
             std::thread::sleep(rest);
         }
         let front = self.state.tail(|tail| tail.segments.front().copied())?;
@@ -215,8 +215,7 @@ impl Applier {
             tracing::error!(rows = applied.duplicates, "request ids were used twice; the later rows were not billed");
         }
         let bytes = position.offset - self.position.offset;
-        self.state.applied_records.fetch_add(events, Ordering::AcqRel);
-        self.state.applied_bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.state.add_applied(events, bytes);
         self.position = position;
         self.flushed_at = Instant::now();
         true

@@ -25,7 +25,8 @@ pub(super) struct Gather {
 struct Opened {
     opening: Arc<Opening>,
     held_nanos: i64,
-    progress: Option<Progress>,
+    /// Boxed, so that holds are small: nearly all of them come and go while others are looked up.
+    progress: Option<Box<Progress>>,
 }
 
 impl Gather {
@@ -37,7 +38,7 @@ impl Gather {
                 self.opened.insert(opening.request_id, Opened { opening, held_nanos, progress: None });
             }
             Event::Progress { request_id, progress } => match self.opened.get_mut(&request_id) {
-                Some(hold) => hold.progress = Some(*progress),
+                Some(hold) => hold.progress = Some(progress),
                 None => {
                     self.progressed.insert(request_id, *progress);
                 }
@@ -83,7 +84,7 @@ impl Gather {
 impl Opened {
     fn finish(self) -> OpenHold {
         let Self { opening, held_nanos, progress } = self;
-        OpenHold { opening: Arc::unwrap_or_clone(opening), held_nanos, progress }
+        OpenHold { opening: Arc::unwrap_or_clone(opening), held_nanos, progress: progress.map(|progress| *progress) }
     }
 }
 

@@ -101,7 +101,15 @@ impl Hold {
 
     /// Ends a request that was never sent: it costs nothing and leaves no record.
     pub fn void(mut self) {
-        self.close_void();
+        self.close_void(Notify::Nobody);
+    }
+
+    /// The same, for one whose refusal waits until it is in the journal: a refused request must leave no record, whatever
+    /// ends the process then.
+    pub(super) fn void_journaled(mut self) -> Journaled {
+        let ticket = Arc::<Ticket>::default();
+        self.close_void(Notify::Ticket(Arc::clone(&ticket)));
+        Journaled::new(ticket, Some(Arc::clone(&self.journal)))
     }
 
     fn close(&mut self, mut record: LedgerRecord) -> Journaled {
@@ -119,11 +127,11 @@ impl Hold {
         Journaled::new(ticket, Some(Arc::clone(&self.journal)))
     }
 
-    fn close_void(&mut self) {
+    fn close_void(&mut self, notify: Notify) {
         self.open = false;
         self.entry.account.void(self.grant);
         self.journal.state.open_holds.fetch_sub(1, Ordering::Relaxed);
-        self.journal.append(Event::Void { request_id: self.opening.request_id }, Notify::Nobody);
+        self.journal.append(Event::Void { request_id: self.opening.request_id }, notify);
     }
 }
 
@@ -133,7 +141,7 @@ impl Drop for Hold {
             return;
         }
         if !self.sent {
-            self.close_void();
+            self.close_void(Notify::Nobody);
             return;
         }
         let mut record = LedgerRecord::interrupted(&self.opening, self.grant.nanos, self.last_progress.as_deref());

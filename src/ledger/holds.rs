@@ -63,6 +63,15 @@ impl Account {
         Ok(Grant { nanos: amount_nanos, limited: true })
     }
 
+    /// Books a hold that was decided on elsewhere: it is there, whatever the quota says.
+    pub fn inherit(&self, amount_nanos: i64) -> Grant {
+        let mut balance = self.balance.lock();
+        // As much as the sum can take, so that what is given back later is what was booked.
+        let nanos = amount_nanos.clamp(0, i64::MAX - balance.held_nanos.max(0));
+        balance.held_nanos += nanos;
+        Grant { nanos, limited: nanos > 0 || balance.quota_nanos.is_some() }
+    }
+
     /// Turns a hold into an expense. The cost may be more than was held.
     pub fn settle(&self, grant: Grant, cost_nanos: i64) {
         let mut balance = self.balance.lock();

@@ -8,6 +8,8 @@
 //! promised always fits. A record that cannot be written stays first in line, in the same bytes, until the disk takes
 //! it: a group that a failed write left half on the disk is simply written over.
 
+mod thread;
+
 use super::Durability;
 use super::disk::{Disk, DiskFile};
 use super::segment::{self, HEADER_BYTES, Header};
@@ -18,24 +20,14 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
-use std::time::{Duration, Instant};
+use thread::{Bell, WriterThread};
 use uuid::Uuid;
 
 /// Most bytes gathered before they are written.
 const GROUP_BYTES_MAX: usize = 1 << 20;
-
-/// First and longest pause between attempts to write.
-const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
-
-/// How often the thread looks for records that nobody waits for, while there are any …
-const LOOK_EVERY: Duration = Duration::from_millis(2);
-
-/// … and how long there must be none before it sleeps until it is rung for.
-const DOZE_AFTER: Duration = Duration::from_millis(200);
 
 /// After so many failures in a row, a new segment is tried.
 const FAILURES_TO_ROTATE: u32 = 2;
@@ -64,22 +56,6 @@ pub(super) struct Journal {
     shares_turns: bool,
     /// Shared with the threads.
     pub(super) state: Arc<State>,
-}
-
-/// Wakes the writer's thread.
-#[derive(Default)]
-struct Bell {
-    thread: OnceLock<Thread>,
-    /// The thread sleeps until it is rung for.
-    dozing: AtomicBool,
-}
-
-impl Bell {
-    fn ring(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
-        }
-    }
 }
 
 /// What a writer needs to know.
@@ -185,62 +161,6 @@ pub(super) struct JournalWriter {
     failures: u32,
     stopping: bool,
     ended: bool,
-}
-
-/// The writer's own thread.
-pub(super) struct WriterThread {
-    writer: Arc<Mutex<JournalWriter>>,
-    bell: Arc<Bell>,
-}
-
-impl WriterThread {
-    /// Writes until it is told to stop and nothing is left, or everything is abandoned.
-    pub(super) fn run(self) {
-        // A thread of its own runs this once.
-        let _ = self.bell.thread.set(std::thread::current());
-        let mut retry = RETRY.0;
-        let mut quiet_since = Instant::now();
-        while let Some((taken, gathered)) = self.turn() {
-            if !taken {
-                std::thread::park_timeout(retry);
-                retry = (retry * 2).min(RETRY.1);
-                continue;
-            }
-            retry = RETRY.0;
-            if gathered > 0 {
-                quiet_since = Instant::now();
-            }
-            if quiet_since.elapsed() < DOZE_AFTER {
-                std::thread::park_timeout(LOOK_EVERY);
-            } else {
-                self.doze();
-                quiet_since = Instant::now();
-            }
-        }
-    }
-
-    /// One look at the queue: whether the disk took it all, and how much it was. `None`: the end.
-    fn turn(&self) -> Option<(bool, usize)> {
-        let mut writer = self.writer.lock();
-        let outcome = writer.write_queued();
-        let nothing_left = writer.stopping && writer.pending.records.is_empty();
-        if nothing_left || writer.state().is_abandoned() {
-            writer.end();
-            return None;
-        }
-        Some(outcome)
-    }
-
-    /// Sleeps until it is rung for.
-    fn doze(&self) {
-        self.bell.dozing.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        let is_quiet = self.turn().is_some_and(|(taken, gathered)| taken && gathered == 0);
-        if is_quiet {
-            std::thread::park();
-        }
-        self.bell.dozing.store(false, Ordering::Relaxed);
-    }
 }
 
 impl JournalWriter {

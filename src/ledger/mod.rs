@@ -4,15 +4,19 @@
 //! * A writer thread (`journal`) groups what happens into checksummed segments of files (`segment`, `wire`, `disk`).
 //! * An applier thread (`apply`) carries them on into the store, which may be slow, locked or full for a while.
 //! * At start, `recover` finishes what processes before this one left behind.
+//! * Balances can go on to another process while requests run (`hand_over`, `inherit`); `admission` says who decides.
 //! * [`verify`] proves that rows, hashes, balances and journals agree (`chain`).
 
+mod admission;
 mod apply;
 mod batch;
 mod chain;
 mod disk;
 mod folder;
+mod hand_over;
 mod hold;
 mod holds;
+mod inherit;
 mod journal;
 mod passed;
 mod record;
@@ -25,11 +29,13 @@ mod ticket;
 mod verify;
 mod wire;
 
-use crate::keyring::{KeyEntry, Keys};
+use crate::keyring::Keys;
 use crate::store::{Store, StoreError, Writer};
+use admission::Admission;
 use apply::{Applier, START};
 use disk::{Disk, FileSystem};
 use folder::{FolderLock, Locking};
+use inherit::Inheritance;
 use journal::{Journal, WriterSetup};
 use parking_lot::Mutex;
 use state::{HOLD_SLOTS, State};
@@ -39,9 +45,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tollgate_plugin_api::KeyHandle;
 use uuid::Uuid;
 
+pub use admission::{Ask, Granting, Successor};
 pub use chain::row_hash;
 pub(crate) use chain::tier_word;
 pub use hold::Hold;
@@ -180,6 +186,8 @@ pub enum HoldError {
 pub struct Lag {
     /// Holds that are neither settled nor voided.
     pub open_holds: u64,
+    /// Of a process that has handed over to this one: holds that it has not ended yet.
+    pub inherited_holds: u64,
     /// Records that are queued for the journal.
     pub queued_records: u64,
     /// Records that are in the journal and not in the store.
@@ -198,17 +206,24 @@ pub struct Lag {
 pub struct Ledger {
     journal: Arc<Journal>,
     store: Arc<dyn Store>,
+    keys: Arc<Keys>,
+    admission: Admission,
+    inheritance: Arc<Inheritance>,
     writer_id: Uuid,
+    journal_dir: PathBuf,
+    /// The writer's own.
     folder: PathBuf,
     recovered: Recovered,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Both released at the end.
-    _locks: [FolderLock; 2],
+    /// Of `journal_dir`: whose it is, has the balances.
+    dir_lock: Mutex<Option<FolderLock>>,
+    /// Of `folder`; released at the end.
+    _writer_lock: FolderLock,
 }
 
 impl Ledger {
-    /// Locks the folder, finishes what was left behind there, loads keys and balances into `keys` (which should be
-    /// empty) and starts to write.
+    /// Locks the folder, finishes what was left behind there, loads keys and balances into `keys` (on which nothing is
+    /// held yet) and starts to write.
     ///
     /// # Errors
     /// Somebody else serves from the folder or the store, or one of them cannot be used.
@@ -229,8 +244,8 @@ impl Ledger {
             Locking::Ours(lock) => lock,
             Locking::Taken(process) => return Err(LedgerError::FolderInUse { journal_dir, process }),
         };
-        let recovered = recover::recover(&journal_dir, &*store)?;
-        keys.load(&*store)?;
+        let (recovered, living) = recover::recover(&journal_dir, &*store)?;
+        let inheritance = Arc::new(Inheritance::load(journal_dir.clone(), living, Arc::clone(&store), &keys)?);
 
         let writer_id = Uuid::now_v7();
         let folder = folder::of_writer(&journal_dir, writer_id);
@@ -255,35 +270,26 @@ impl Ledger {
             state: Arc::clone(&state),
         };
         let (journal, writer) = Journal::new(setup);
-        let applier = Applier::new(writer_id, folder.clone(), Arc::clone(&store), keys, state);
-        let threads = vec![spawn("journal", || writer.run())?, spawn("applier", || applier.run())?];
+        let applier = Applier::new(writer_id, folder.clone(), Arc::clone(&store), Arc::clone(&keys), state);
+        let mut threads = vec![spawn("journal", || writer.run())?, spawn("applier", || applier.run())?];
+        if !inheritance.is_settled() {
+            let inheritance = Arc::clone(&inheritance);
+            threads.push(spawn("inheritance", move || inheritance.run())?);
+        }
         Ok(Arc::new(Self {
             journal: Arc::new(journal),
             store,
+            keys,
+            admission: Admission::new(),
+            inheritance,
             writer_id,
+            journal_dir,
             folder,
             recovered,
             threads: Mutex::new(threads),
-            _locks: [dir_lock, writer_lock],
+            dir_lock: Mutex::new(Some(dir_lock)),
+            _writer_lock: writer_lock,
         }))
-    }
-
-    /// Admits a request: books `amount_nanos`, the most it can cost, on the key, and journals that. Never waits.
-    ///
-    /// # Errors
-    /// Why it is not admitted; then nothing was booked.
-    pub fn hold(&self, entry: &Arc<KeyEntry>, amount_nanos: i64, mut opening: Opening) -> Result<Hold, HoldError> {
-        let state = &self.journal.state;
-        if !state.admits() || !state.take_slots(HOLD_SLOTS, 0) {
-            return Err(HoldError::BillingUnavailable);
-        }
-        let Ok(grant) = entry.account.hold(amount_nanos) else {
-            state.give_slots(HOLD_SLOTS);
-            return Err(HoldError::QuotaInsufficient);
-        };
-        opening.key_id = entry.key().id;
-        opening.bound();
-        Ok(Hold::new(&self.journal, entry, grant, opening))
     }
 
     /// What recovery found when the ledger was opened.
@@ -304,6 +310,7 @@ impl Ledger {
         let written = state.written_records.load(Ordering::Acquire);
         let sent = state.sent_records.load(Ordering::Acquire);
         Lag {
+            inherited_holds: self.inheritance.open_holds() as u64,
             open_holds: u64::try_from(state.open_holds.load(Ordering::Relaxed)).unwrap_or(0),
             queued_records: sent.saturating_sub(written),
             unapplied_records: written.saturating_sub(applied),
@@ -322,6 +329,7 @@ impl Ledger {
         if !state.close() {
             return false;
         }
+        self.inheritance.stop();
         while !state.is_idle() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(2));
         }

@@ -30,9 +30,10 @@ pub struct Recovered {
 }
 
 /// Finishes every journal that no living process holds: those in `journal_dir`, and those the store knows of
-/// elsewhere on this machine.
-pub(super) fn recover(journal_dir: &Path, store: &dyn Store) -> Result<Recovered, LedgerError> {
-    let mut recovered = Recovered::default();
+/// elsewhere on this machine. With it, the writers in `journal_dir` that still live: they have handed over, and finish what
+/// they had begun.
+pub(super) fn recover(journal_dir: &Path, store: &dyn Store) -> Result<(Recovered, Vec<Uuid>), LedgerError> {
+    let (mut recovered, mut living) = (Recovered::default(), Vec::new());
     let known = store.writers()?;
     refuse_second_server(journal_dir, &known)?;
     let here = folder::writers(journal_dir).map_err(|error| LedgerError::io(journal_dir, error))?;
@@ -40,9 +41,22 @@ pub(super) fn recover(journal_dir: &Path, store: &dyn Store) -> Result<Recovered
     let elsewhere: Vec<_> = elsewhere.map(|writer| (PathBuf::from(&writer.journal_dir), writer.id)).collect();
     for (dir, id) in here.iter().map(|id| (journal_dir.to_owned(), *id)).chain(elsewhere) {
         let position = known.iter().find(|writer| writer.id == id).map(|writer| writer.position);
-        recover_writer(&dir, id, position, dir == journal_dir, store, &mut recovered)?;
+        if !recover_writer(&dir, id, position, dir == journal_dir, store, &mut recovered)? {
+            living.push(id);
+        }
     }
-    Ok(recovered)
+    Ok((recovered, living))
+}
+
+/// Finishes the journal of a process that was alive when this one began. `None`: it still is.
+pub(super) fn recover_ended(journal_dir: &Path, id: Uuid, store: &dyn Store) -> Result<Option<Recovered>, LedgerError> {
+    let mut recovered = Recovered::default();
+    let Some(writer) = store.writers()?.into_iter().find(|writer| writer.id == id) else {
+        // It has ended as it should, and left nothing.
+        return Ok(Some(recovered));
+    };
+    let is_finished = recover_writer(journal_dir, id, Some(writer.position), true, store, &mut recovered)?;
+    Ok(is_finished.then_some(recovered))
 }
 
 /// Balances are kept in memory, so one store cannot be served twice, not even with two journal folders.
@@ -57,6 +71,7 @@ fn refuse_second_server(journal_dir: &Path, known: &[Writer]) -> Result<(), Ledg
     Ok(())
 }
 
+/// False: a living process has it.
 fn recover_writer(
     journal_dir: &Path,
     id: Uuid,
@@ -64,12 +79,16 @@ fn recover_writer(
     is_ours: bool,
     store: &dyn Store,
     recovered: &mut Recovered,
-) -> Result<(), LedgerError> {
+) -> Result<bool, LedgerError> {
     let folder = folder::of_writer(journal_dir, id);
     let _lock: Option<FolderLock> = if folder.is_dir() {
+        // Asked first: one look is enough to see that it is taken, and a process that takes over has no time to lose.
+        if folder::is_taken(&folder).map_err(|error| LedgerError::io(&folder, error))? {
+            return Ok(false);
+        }
         match folder::lock(&folder).map_err(|error| LedgerError::io(&folder, error))? {
             Locking::Ours(lock) => Some(lock),
-            Locking::Taken(_) => return Ok(()),
+            Locking::Taken(_) => return Ok(false),
         }
     } else if is_ours || journal_dir.is_dir() {
         // The folder is gone. What of it was in the store can still be finished.
@@ -77,7 +96,7 @@ fn recover_writer(
     } else {
         // Perhaps a disk that is not mounted now.
         recovered.damage.push(format!("the journal folder {} cannot be found", folder.display()));
-        return Ok(());
+        return Ok(true);
     };
     let mut journal = DeadJournal { id, folder, position: position.unwrap_or(START), store, recovered };
     if position.is_none() {
@@ -85,7 +104,8 @@ fn recover_writer(
         let journal_dir = journal_dir.to_string_lossy().into_owned();
         store.writer_open(&Writer { id, journal_dir, position: START })?;
     }
-    journal.finish(position.is_some())
+    journal.finish(position.is_some())?;
+    Ok(true)
 }
 
 /// The journal of a process that has ended.

@@ -3,8 +3,10 @@
 use super::passed::Passed;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
 
 /// A write that has not come back for this long counts as a failed journal.
 const WRITE_MS_MAX: i64 = 1_000;
@@ -58,10 +60,14 @@ pub(super) struct State {
     pub(super) writing_since_ms: AtomicI64,
     failed: AtomicBool,
     closing: AtomicBool,
+    /// Somebody waits for the store: what trickles in is not bundled.
+    hurried: AtomicBool,
     /// True: the threads end now, whatever is left.
     abandoned: AtomicBool,
     tail: Mutex<Tail>,
     tail_changed: Condvar,
+    /// `applied_records` has grown.
+    applied: Notify,
     /// Why the journal, and the store, cannot be written.
     journal_error: Mutex<Option<String>>,
     store_error: Mutex<Option<String>>,
@@ -83,9 +89,11 @@ impl State {
             writing_since_ms: AtomicI64::new(0),
             failed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             tail: Mutex::default(),
             tail_changed: Condvar::new(),
+            applied: Notify::new(),
             journal_error: Mutex::default(),
             store_error: Mutex::default(),
         }
@@ -171,6 +179,38 @@ impl State {
         let mut tail = self.tail.lock();
         let mut unready = |tail: &mut Tail| !ready(tail) && !self.is_abandoned();
         self.tail_changed.wait_while_for(&mut tail, &mut unready, time);
+    }
+
+    // === the store ===
+
+    /// So many more records are in the store.
+    pub(super) fn add_applied(&self, records: u64, bytes: u64) {
+        self.applied_records.fetch_add(records, Ordering::AcqRel);
+        self.applied_bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.applied.notify_waiters();
+    }
+
+    /// Whether somebody waits for the store.
+    pub(super) fn set_hurried(&self, hurried: bool) {
+        self.hurried.store(hurried, Ordering::Release);
+    }
+
+    /// See [`State::set_hurried`].
+    pub(super) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Acquire)
+    }
+
+    /// Waits until so many records are in the store.
+    pub(super) async fn applied_up_to(&self, records: u64) {
+        loop {
+            let mut applied = pin!(self.applied.notified());
+            // Before the look, so that nothing is missed between the two.
+            applied.as_mut().enable();
+            if self.applied_records.load(Ordering::Acquire) >= records {
+                return;
+            }
+            applied.await;
+        }
     }
 
     // === the end ===

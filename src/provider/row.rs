@@ -1,6 +1,8 @@
 //! One row of the vendor table.
 
 use crate::dialect::DialectId;
+use crate::dialect::chat::ChatRules;
+use crate::dialect::endpoint::Endpoint;
 use crate::dialect::usage::UsageRules;
 use http::{HeaderName, HeaderValue};
 use serde::de::Error as _;
@@ -41,6 +43,9 @@ pub struct Provider {
     /// How its usage objects differ from OpenAI's.
     #[serde(default)]
     pub usage: UsageRules,
+    /// What of OpenAI's newer request fields it knows, for requests that are translated into OpenAI's dialect.
+    #[serde(default)]
+    pub chat: ChatRules,
     /// The models that a start without a config file offers; empty: such a start does not use this vendor.
     #[serde(default)]
     pub default_models: Vec<String>,
@@ -50,6 +55,11 @@ impl Provider {
     /// Whether it speaks this wire format itself.
     pub fn speaks(&self, dialect: DialectId) -> bool {
         self.dialects.contains(&dialect)
+    }
+
+    /// The dialect in which it gets requests for an operation of a dialect that it does not speak; `None`: it gets none.
+    pub fn translated_into(&self, endpoint: &Endpoint) -> Option<DialectId> {
+        self.dialects.iter().copied().find(|dialect| endpoint.translates_into(*dialect))
     }
 
     /// The names of the environment variable that may hold its key, the usual one first.
@@ -67,6 +77,10 @@ pub enum AuthScheme {
     /// The bare key in a header field of this name: `x-api-key`, `x-goog-api-key`, `api-key`.
     #[serde(deserialize_with = "read_header_name")]
     Header(HeaderName),
+    /// Amazon's: a key `ACCESS_KEY_ID:SECRET_ACCESS_KEY` (with `:SESSION_TOKEN` behind, where there is one) is not shown but
+    /// signs each request; one without a colon is shown as with [`Self::Bearer`].
+    #[serde(rename = "aws-sigv4")]
+    AwsSigv4,
     /// The vendor takes no key.
     None,
 }
@@ -85,7 +99,10 @@ impl AuthScheme {
         }
         let (name, value) = match self {
             Self::None => return Ok(None),
-            Self::Bearer => (http::header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {secret}"))),
+            Self::AwsSigv4 if secret.contains(':') => return Ok(None),
+            Self::Bearer | Self::AwsSigv4 => {
+                (http::header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {secret}")))
+            }
             Self::Header(name) => (name.clone(), HeaderValue::from_str(secret)),
         };
         let mut value = value.map_err(|_| UnusableSecret)?;
@@ -96,7 +113,7 @@ impl AuthScheme {
     /// The name of the header field that carries the key, if any: a client's own field of that name must not go upstream.
     pub fn header_name(&self) -> Option<HeaderName> {
         match self {
-            Self::Bearer => Some(http::header::AUTHORIZATION),
+            Self::Bearer | Self::AwsSigv4 => Some(http::header::AUTHORIZATION),
             Self::Header(name) => Some(name.clone()),
             Self::None => None,
         }

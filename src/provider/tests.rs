@@ -4,11 +4,14 @@ use crate::dialect::DialectId;
 use http::Uri;
 use std::collections::HashSet;
 
-const EXPECTED: [&str; 26] = [
+const EXPECTED: [&str; 31] = [
     "anthropic",
     "azure-openai",
+    "bedrock",
     "cerebras",
     "cohere",
+    "cohere-native",
+    "dashscope",
     "deepseek",
     "fireworks",
     "gemini",
@@ -19,8 +22,10 @@ const EXPECTED: [&str; 26] = [
     "moonshot",
     "nvidia",
     "ollama",
+    "ollama-native",
     "openai",
     "openai-compatible",
+    "openai-responses",
     "openrouter",
     "perplexity",
     "qwen",
@@ -64,7 +69,7 @@ fn every_row_can_be_used() {
         if !row.default_models.is_empty() {
             assert!(row.env.is_some() && row.base_url.is_some(), "{name}: default models that nothing can reach");
         }
-        let always = [DialectId::Anthropic, DialectId::Gemini].iter().any(|dialect| row.speaks(*dialect));
+        let always = !row.speaks(DialectId::OpenAi) && !row.speaks(DialectId::OpenAiResponses);
         if always {
             assert_eq!(row.stream_usage, StreamUsage::Always, "{name}: its dialect has no such option");
         }
@@ -129,6 +134,8 @@ fn a_secret_is_never_shown() {
     assert!(!UnusableSecret.to_string().contains("a\nb"));
     assert_eq!(AuthScheme::Bearer.header("  "), Ok(None));
     assert_eq!(AuthScheme::None.header("sk-x"), Ok(None));
+    assert_eq!(AuthScheme::AwsSigv4.header("AKID:secret"), Ok(None));
+    assert_eq!(AuthScheme::AwsSigv4.header("ABSKx").unwrap().unwrap().1, "Bearer ABSKx");
 }
 
 #[test]

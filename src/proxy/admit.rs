@@ -1,8 +1,8 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
-use super::exchange::{Admitted, Asked, Exchange, Prompt};
+use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
 use super::http1::connection_options;
-use super::{body, models, pages, reject};
+use super::{body, count, models, pages, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -10,7 +10,7 @@ use crate::dialect::{Answer, DialectId};
 use crate::estimate;
 use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
-use crate::snapshot::Route;
+use crate::snapshot::{ModelRoutes, Route};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 use pingora::protocols::http::ServerSession;
@@ -81,7 +81,13 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         let model = shown(asked_model(&target, &facts));
         exchange.asked = Some(Asked { endpoint: target.endpoint.name, model, stream: facts.stream });
     }
-    admit_model(exchange, target, facts, key, body).map(|admitted| Admission::Forward(Box::new(admitted)))
+    let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
+    if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {
+        let reply = count::count(exchange, &target, &facts, asked_model(&target, &facts), body).await?;
+        return Ok(Admission::Reply(reply));
+    }
+    let route = find_route(models, &target, &facts)?;
+    admit_model(exchange, route, target, facts, key, body).await.map(|admitted| Admission::Forward(Box::new(admitted)))
 }
 
 /// `Connection` may name fields, which then end here; some of them no client may end.
@@ -160,20 +166,19 @@ fn asked_model<'a>(target: &'a Target, facts: &'a RequestFacts) -> &'a str {
     facts.model.as_deref().or(target.model_in_path.as_deref()).unwrap_or_default()
 }
 
-/// Model, route, price and hold.
-fn admit_model(
+/// Price and hold.
+async fn admit_model(
     exchange: &Exchange,
+    route: Arc<Route>,
     target: Target,
     facts: RequestFacts,
     entry: Arc<KeyEntry>,
     body: Bytes,
 ) -> Result<Admitted, Reject> {
     let key = entry.key();
-    let model = asked_model(&target, &facts);
-    let route = find_route(exchange, &key, model, target.endpoint.dialect)?;
     check_priced(exchange, &key, &route)?;
     let held_nanos = if key.quota_nanos.is_some() { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
-    let mut leases = Vec::new();
+    let mut leases = Leases::new();
     {
         let cost_nanos_max = || worst_case_nanos(exchange, &target, &facts, &route);
         let intent = intent(&key, &facts, &cost_nanos_max);
@@ -194,7 +199,8 @@ fn admit_model(
         stream: facts.stream,
         price_version: exchange.snapshot.prices.version().clone(),
     };
-    let hold = exchange.shared.ledger.hold(&entry, held_nanos, opening).map_err(|error| match error {
+    let admitted = exchange.shared.ledger.admit(&entry, held_nanos, opening).await;
+    let hold = admitted.map_err(|error| match error {
         HoldError::QuotaInsufficient => Reject::new(RejectCode::QuotaInsufficient),
         HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
     })?;
@@ -202,7 +208,8 @@ fn admit_model(
     Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited: key.quota_nanos.is_some() })
 }
 
-fn find_route(exchange: &Exchange, key: &Key, model: &str, dialect: DialectId) -> Result<Arc<Route>, Reject> {
+/// Where requests for the model may go, if the key may use it.
+fn find_model<'e>(exchange: &'e Exchange, key: &Key, model: &str) -> Result<&'e ModelRoutes, Reject> {
     let unknown = || {
         Reject::new(RejectCode::ModelNotFound)
             .message(format!("The model `{}` does not exist or this key cannot use it", shown(model)))
@@ -214,14 +221,15 @@ fn find_route(exchange: &Exchange, key: &Key, model: &str, dialect: DialectId) -
             .message(format!("This key may not use the model `{}`", shown(model)))
             .param("model"));
     }
-    found.for_dialect(dialect).cloned().ok_or_else(|| {
-        let spoken = found.dialects().map(DialectId::as_str).collect::<Vec<_>>().join(", ");
+    Ok(found)
+}
+
+fn find_route(models: &ModelRoutes, target: &Target, facts: &RequestFacts) -> Result<Arc<Route>, Reject> {
+    models.for_endpoint(target.endpoint).cloned().ok_or_else(|| {
+        let spoken = models.dialects().map(DialectId::as_str).collect::<Vec<_>>().join(", ");
+        let (model, dialect) = (shown(asked_model(target, facts)), target.endpoint.dialect);
         Reject::new(RejectCode::InvalidRequest)
-            .message(format!(
-                "The model `{}` is served in the dialect {spoken}, not in {}",
-                shown(model),
-                dialect.as_str()
-            ))
+            .message(format!("The model `{model}` is served in the dialect {spoken}, not in {dialect}"))
             .param("model")
     })
 }

@@ -1,6 +1,7 @@
 //! The state of one request and its answer: one field for each stage's result. Stages meet only here.
 
 use super::control::Control;
+use super::lane::{Lane, Translating};
 use super::shared::Shared;
 use super::{route, settle};
 use crate::balance::{Pick, Tried};
@@ -15,6 +16,7 @@ use crate::price::Price;
 use crate::snapshot::{Route, Snapshot, Upstream};
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
+use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -54,6 +56,9 @@ pub struct Exchange {
     pub(super) rejected: Option<RejectCode>,
 }
 
+/// Leases in place: there are two at most, the caller's and the upstream's, unless plugins of one's own give more.
+pub(super) type Leases = SmallVec<[Lease; 2]>;
+
 /// What an exchange consumed and cost.
 pub(super) struct Bill {
     pub(super) metered: Metered,
@@ -81,7 +86,7 @@ pub(super) struct Admitted {
     pub(super) prompt: Prompt,
     pub(super) hold: Option<Hold>,
     /// What it takes of limits, until it is settled.
-    pub(super) leases: Vec<Lease>,
+    pub(super) leases: Leases,
     /// The key has a quota.
     pub(super) limited: bool,
 }
@@ -142,7 +147,9 @@ pub(super) struct Attempts {
 pub(super) struct Chosen {
     pub(super) pick: Pick,
     /// What the attempt takes of the upstream's limits.
-    pub(super) leases: Vec<Lease>,
+    pub(super) leases: Leases,
+    /// The request in the candidate's dialect, where it is not the client's.
+    pub(super) lane: Option<Box<Lane>>,
 }
 
 /// One attempt at one upstream.
@@ -151,7 +158,9 @@ pub(super) struct Attempt {
     pub(super) upstream: Arc<Upstream>,
     pub(super) upstream_model: Arc<str>,
     pub(super) price: Option<Arc<Price>>,
-    pub(super) leases: Vec<Lease>,
+    pub(super) leases: Leases,
+    /// The request in the upstream's dialect, where it is not the client's.
+    pub(super) lane: Option<Box<Lane>>,
     /// What goes upstream.
     pub(super) body: Bytes,
     /// We asked for the usage chunk, not the client: it is taken out again.
@@ -165,8 +174,16 @@ pub(super) struct Attempt {
 /// The answer of the attempt that runs.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// The upstream's.
+    pub(super) dialect: DialectId,
     pub(super) framing: Framing,
+    /// How what the client gets is framed: the same, but for translated answers.
+    pub(super) client_framing: Framing,
     pub(super) scanner: Scanner,
+    /// Into the client's dialect, where the upstream speaks another.
+    pub(super) translation: Option<Translating>,
+    /// What was translated before the answer turned out to be unreadable, and is not out yet.
+    pub(super) unsent: Bytes,
     /// Where what went to the client stops.
     pub(super) tail: Tail,
     /// An error answer, collected to be judged as a whole.
@@ -185,8 +202,17 @@ pub(super) struct Answer {
 impl Answer {
     /// Whether it arrives in events that mean something one by one.
     pub(super) fn streams(&self) -> bool {
-        matches!(self.framing, Framing::Sse | Framing::JsonArray | Framing::NdJson)
+        in_events(self.framing)
     }
+
+    /// Whether the client gets it so.
+    pub(super) fn goes_out_in_events(&self) -> bool {
+        in_events(self.client_framing)
+    }
+}
+
+fn in_events(framing: Framing) -> bool {
+    matches!(framing, Framing::Sse | Framing::JsonArray | Framing::NdJson | Framing::EventStream)
 }
 
 /// An error answer on its way.
@@ -272,7 +298,7 @@ impl Exchange {
 impl Drop for Exchange {
     /// A panic in a filter ends here: what was held is settled all the same.
     fn drop(&mut self) {
-        settle::abandoned(self);
+        let _ = settle::abandoned(self);
         route::drop_next(self);
         self.shared.metrics.in_flight.dec();
     }

@@ -1,5 +1,4 @@
-//! What happens when something fails: another attempt, a refusal, an error event at the end of a broken stream; and the
-//! last step of every exchange.
+//! What happens when something fails: another attempt, a refusal, an error event at the end of a broken stream.
 
 use super::downstream::UPSTREAM_SILENT;
 use super::exchange::{Chosen, Exchange};
@@ -10,12 +9,12 @@ use super::settle::{self, BILLING_UNAVAILABLE, End};
 use crate::balance::Failure;
 use crate::dialect::answer;
 use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
-use tollgate_plugin_api::{KeyHandle, Metered, Reject, RejectCode, Summary};
+use tollgate_plugin_api::{Reject, RejectCode};
 
 /// A pooled connection that is dead says so at once; later, the upstream may have worked on the request already.
 const STALE_WITHIN: Duration = Duration::from_secs(1);
@@ -57,8 +56,11 @@ pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reu
 /// The same candidate once more, as if the attempt had not been.
 fn again(exchange: &mut Exchange) {
     exchange.attempts.count -= 1;
-    exchange.attempts.next =
-        exchange.attempt.take().map(|attempt| Chosen { pick: attempt.pick, leases: attempt.leases });
+    exchange.attempts.next = exchange.attempt.take().map(|attempt| Chosen {
+        pick: attempt.pick,
+        leases: attempt.leases,
+        lane: attempt.lane,
+    });
 }
 
 fn is_stale(error: &Error) -> bool {
@@ -94,23 +96,27 @@ fn is_timeout(kind: &ErrorType) -> bool {
         )
 }
 
-/// No further attempt: refuse, or end a broken stream. Nothing is said to a client that is gone.
-pub(super) async fn at_last(session: &mut ServerSession, error: &Error, exchange: &mut Exchange) {
+/// No further attempt: refuse, or end a broken stream. Nothing is said to a client that is gone. True: what was said is
+/// whole, and the connection can be used again, as its head promised; a client that keeps connections would run into its end.
+pub(super) async fn at_last(session: &mut ServerSession, error: &Error, exchange: &mut Exchange) -> bool {
     if exchange.client_gone() || *error.esource() == ErrorSource::Downstream {
-        return;
+        return false;
     }
     if exchange.control.committed {
-        break_off(session, exchange).await;
-        return;
+        return break_off(session, exchange).await && is_chunked(session);
     }
     let refusal = refusal(error, exchange);
     if let Some(gate) = settle::settle(exchange, End::NoAnswer(refusal.code)) {
         // Whether the journal took it is the journal's to keep trying; the client gets its refusal.
         let _ = gate.await;
     }
-    if let Err(error) = reject::reject(session, exchange, refusal).await {
-        tracing::debug!("refusal not sent: {error}");
-    }
+    let sent = reject::reject(session, exchange, refusal).await;
+    sent.inspect_err(|error| tracing::debug!("refusal not sent: {error}")).is_ok()
+}
+
+/// Whether the answer's body ends by itself, whatever its upstream had announced.
+fn is_chunked(session: &ServerSession) -> bool {
+    session.response_written().is_some_and(|head| head.headers.contains_key(TRANSFER_ENCODING))
 }
 
 fn refusal(error: &Error, exchange: &Exchange) -> Reject {
@@ -120,98 +126,42 @@ fn refusal(error: &Error, exchange: &Exchange) -> Reject {
     exchange.upstream_refusal()
 }
 
-/// Part of a stream is out and its upstream died: an error event in the caller's dialect, then a clean end.
-async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) {
+/// Part of a stream is out and its upstream died: an error event in the caller's dialect, then a clean end. True: the end
+/// is out.
+async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool {
     if exchange.settled {
         // The terminal event is out already: the answer is whole, only the body's end is missing.
-        if let Err(error) = session.write_response_body(Bytes::new(), true).await {
-            tracing::debug!("end not sent: {error}");
-        }
-        return;
+        let ended = session.write_response_body(Bytes::new(), true).await;
+        return ended.inspect_err(|error| tracing::debug!("end not sent: {error}")).is_ok();
     }
     if let Some(gate) = settle::settle(exchange, End::Broken) {
         let _ = gate.await;
     }
     let request_id = exchange.request_id_text();
     let dialect = exchange.dialect;
-    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return };
-    if answer.ended || !answer.streams() {
-        return;
+    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return false };
+    if answer.ended || !answer.goes_out_in_events() {
+        return false;
     }
     answer.ended = true;
-    let held = answer.scanner.finish();
-    answer.tail.push(&held);
+    let held = if answer.translation.is_some() {
+        std::mem::take(&mut answer.unsent)
+    } else {
+        let held = answer.scanner.finish();
+        answer.tail.push(&held);
+        held
+    };
     let event = answer::stream_error_event(
         dialect,
-        answer.framing,
+        answer.client_framing,
         "The upstream broke off its answer",
         "UPSTREAM_BROKE_OFF",
         &request_id,
         &answer.tail,
     );
     if !held.is_empty() && session.write_response_body(held, false).await.is_err() {
-        return;
+        return false;
     }
-    if let Err(error) = session.write_response_body(event, true).await {
-        tracing::debug!("error event not sent: {error}");
-    }
-}
-
-/// A settlement that somebody else began is waited for this long, to tell plugins what it came to.
-const BILL_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// The last step, always: settles what is not settled, tells the plugins.
-pub(super) async fn logging(session: &mut ServerSession, error: Option<&Error>, exchange: &mut Exchange) {
-    let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
-    let broken = error.is_some_and(|error| *error.esource() == ErrorSource::Upstream);
-    let end = if answered && broken { End::Broken } else { End::Aborted };
-    if let Some(gate) = settle::settle(exchange, end) {
-        let _ = gate.await;
-    }
-    if exchange.snapshot.plugins.logging.is_empty() {
-        return;
-    }
-    if let Some(bill) = exchange.bill.as_ref().filter(|_| exchange.settled && exchange.attempts.count > 0) {
-        let _ = tokio::time::timeout(BILL_WAIT_MAX, bill.wait()).await;
-    }
-    tell_plugins(session, exchange);
-}
-
-fn tell_plugins(session: &ServerSession, exchange: &Exchange) {
-    let request = session.req_header();
-    let request_id = exchange.request_id_text();
-    let none = Metered::default();
-    let bill = exchange.bill.as_ref().and_then(|bill| bill.get());
-    let key = exchange.caller.as_ref().map(|key| key.clone() as Arc<dyn KeyHandle>);
-    let asked = exchange.asked.as_ref();
-    let attempt = exchange.attempt.as_ref();
-    let rejected = exchange.rejected.map(|code| code.row());
-    let summary = Summary {
-        request_id: &request_id,
-        key: key.as_ref(),
-        status: session.response_written().map_or(0, |head| head.status.as_u16()),
-        metered: bill.map_or(&none, |bill| &bill.metered),
-        cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
-        started_at_ms: exchange.started_at_ms,
-        duration_ms: exchange.elapsed_ms(),
-        ttft_ms: bill.and_then(|bill| bill.ttft_ms),
-        client: exchange.client,
-        method: &request.method,
-        path: request.uri.path(),
-        dialect: exchange.dialect.as_str(),
-        endpoint: asked.map(|asked| asked.endpoint),
-        model: asked.map(|asked| &*asked.model),
-        stream: asked.map(|asked| asked.stream),
-        headers: &request.headers,
-        provider: attempt.map(|attempt| &*attempt.upstream.provider.name),
-        upstream: attempt.map(|attempt| &*attempt.upstream.name),
-        upstream_model: attempt.map(|attempt| &*attempt.upstream_model),
-        attempts: exchange.attempts.count,
-        outcome: bill.map(|bill| bill.outcome),
-        error_code: rejected.map(|row| row.code).or_else(|| bill.and_then(|bill| bill.error_code.as_deref())),
-        rejected_by: rejected.and_then(|row| row.rejected_by),
-    };
-    for plugin in &exchange.snapshot.plugins.logging {
-        plugin.logging(&summary);
-    }
+    let ended = session.write_response_body(event, true).await;
+    ended.inspect_err(|error| tracing::debug!("error event not sent: {error}")).is_ok()
 }

@@ -2,12 +2,15 @@
 
 use super::exchange::Exchange;
 use super::http1::{RequestHead, nominated};
+use super::idempotency;
 use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
+use std::time::SystemTime;
+use tollgate_plugin_api::KeyHandle;
 
 /// Fields of the client's request that stay here: credentials, what belongs to its connection with us, what tells who
 /// it is, and what we say ourselves. Everything else goes along: vendors read many fields of their own.
@@ -57,12 +60,33 @@ pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(Re
     };
     let upstream = &attempt.upstream;
     // Origin form, always: an absolute target would reach the upstream as it is.
-    let target = admitted.target.upstream_path_and_query(&upstream.base_path, &attempt.upstream_model);
-    let mut headers = fields(&client.method, &client.headers, upstream, attempt.body.len());
+    let target = attempt.lane.as_ref().map_or(&admitted.target, |lane| &lane.target);
+    let target = target.upstream_path_and_query(&upstream.base_path, &attempt.upstream_model);
+    let mut headers = match &attempt.lane {
+        Some(lane) if lane.translates_answer() => {
+            fields(&client.method, &lane.forwarded(&client.headers), upstream, attempt.body.len())
+        }
+        _ => fields(&client.method, &client.headers, upstream, attempt.body.len()),
+    };
+    if let Some(caller) = &exchange.caller {
+        idempotency::separate(&caller.key(), &mut headers);
+    }
     for plugin in &exchange.snapshot.plugins.upstream_request {
         plugin.upstream_request_filter(exchange.request_id.as_u128(), &client.headers, &mut headers);
     }
-    Ok((RequestHead { method: client.method.clone(), target, headers }, attempt.body.clone()))
+    let head = signed(RequestHead { method: client.method.clone(), target, headers }, upstream, &attempt.body)?;
+    Ok((head, attempt.body.clone()))
+}
+
+/// A head that is complete, signed where the upstream's key is not shown.
+///
+/// # Errors
+/// It cannot be signed.
+pub(super) fn signed(mut head: RequestHead, upstream: &Upstream, body: &[u8]) -> Result<RequestHead> {
+    if let Some(signer) = &upstream.signer {
+        signer.sign(&mut head, body, SystemTime::now())?;
+    }
+    Ok(head)
 }
 
 /// The fields of a request to this upstream: the client's that may go along, the vendor's, and our own.
@@ -113,6 +137,7 @@ mod tests {
             "traceparent",
             "tracestate",
             "idempotency-key",
+            "x-idempotency-key",
         ] {
             assert!(!is_dropped(name), "{name}");
         }

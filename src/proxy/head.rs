@@ -1,13 +1,15 @@
 //! The head of an upstream's answer: what kind of answer it is, how long it may take, and what of it the client gets.
 
-use super::exchange::{Answer, Checkpoint, ErrorAnswer, Exchange};
+use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange};
 use super::http1::{AnswerHead, nominated};
+use super::lane;
 use super::reject::{REJECTED_BY, REQUEST_ID};
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
+use crate::dialect::chat::Asked;
 use crate::dialect::usage::Scanner;
 use crate::dialect::{Answer as AnswerKind, Framing};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
@@ -44,10 +46,14 @@ pub(super) fn answer_head(
 ) -> Result<Box<ResponseHeader>> {
     let now = tokio::time::Instant::now();
     let status = head.status.as_u16();
+    let asked = match (&exchange.admitted, &exchange.attempt) {
+        (Some(admitted), Some(attempt)) if is_translated(attempt) => Some(lane::asked(exchange, admitted, attempt)),
+        _ => None,
+    };
     let (Some(admitted), Some(attempt)) = (&exchange.admitted, exchange.attempt.as_mut()) else {
         return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
     };
-    let endpoint = admitted.target.endpoint;
+    let endpoint = lane::upstream_endpoint(admitted, attempt);
     let kind = content_kind(head.headers.get(header::CONTENT_TYPE));
     let framing = framing(kind, endpoint.answer, admitted.facts.stream);
     // A page where an API's answer is due is some proxy's, whatever its status says. We asked for no encoding: what comes
@@ -56,9 +62,16 @@ pub(super) fn answer_head(
         || (kind == ContentKind::Page && endpoint.answer != AnswerKind::Transcription)
         || head.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
     let retry_after = retry_after_header(&head.headers);
+    let client_framing = asked.as_ref().map_or(framing, |asked| asked.framing);
+    let translation = match (&asked, &attempt.lane) {
+        (Some(asked), Some(lane)) => lane::translating(asked, admitted, lane, framing),
+        _ => None,
+    };
     attempt.answer = Some(Answer {
         status,
+        dialect: endpoint.dialect,
         framing,
+        client_framing,
         scanner: Scanner::new(
             endpoint.answer,
             endpoint.dialect,
@@ -66,7 +79,9 @@ pub(super) fn answer_head(
             attempt.upstream.provider.usage,
             attempt.takes_out_usage_chunk,
         ),
-        tail: Tail::new(framing),
+        translation,
+        unsent: Bytes::new(),
+        tail: Tail::new(client_framing),
         error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after }),
         first_token: None,
         first_token_after: None,
@@ -78,7 +93,8 @@ pub(super) fn answer_head(
     });
     let started = tokio::time::Instant::from(attempt.started);
     let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
-    let passed = pass_on(head, request, exchange, streams && !failed)?;
+    let removes_length = (streams && !failed) || asked.is_some();
+    let passed = pass_on(head, request, exchange, (asked.as_deref(), failed), removes_length)?;
     let routing = &exchange.snapshot.routing;
     match (failed, streams) {
         // Judged at its end, which is due soon.
@@ -93,11 +109,17 @@ pub(super) fn answer_head(
     Ok(passed)
 }
 
+/// Whether the client gets the answer in another dialect than the upstream's.
+pub(super) fn is_translated(attempt: &Attempt) -> bool {
+    attempt.lane.as_ref().is_some_and(|lane| lane.translates_answer())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ContentKind {
     Json,
     Events,
     Lines,
+    Frames,
     Page,
     Other,
 }
@@ -109,6 +131,7 @@ fn framing(kind: ContentKind, answer: AnswerKind, stream: bool) -> Framing {
         ContentKind::Json => Framing::JsonDocument,
         ContentKind::Events => Framing::Sse,
         ContentKind::Lines => Framing::NdJson,
+        ContentKind::Frames => Framing::EventStream,
         ContentKind::Page => Framing::Opaque,
         ContentKind::Other if bytes_are_due => Framing::Opaque,
         // Some servers do not say what they send: what was asked for is what comes.
@@ -123,6 +146,7 @@ fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
     match essence.as_str() {
         "text/event-stream" => ContentKind::Events,
         "application/x-ndjson" | "application/jsonl" | "application/stream+json" => ContentKind::Lines,
+        "application/vnd.amazon.eventstream" => ContentKind::Frames,
         "text/html" | "application/xhtml+xml" => ContentKind::Page,
         // Servers that do not say what they send nearly always send JSON.
         "application/json" | "" => ContentKind::Json,
@@ -136,6 +160,7 @@ fn pass_on(
     head: AnswerHead,
     request: &RequestHeader,
     exchange: &Exchange,
+    (asked, failed): (Option<&Asked>, bool),
     removes_length: bool,
 ) -> Result<Box<ResponseHeader>> {
     let AnswerHead { status, reason, mut headers, .. } = head;
@@ -150,6 +175,9 @@ fn pass_on(
         headers.insert(UPSTREAM_REQUEST_ID, theirs);
     }
     if let Some(attempt) = &exchange.attempt {
+        if let Some(lane) = &attempt.lane {
+            lane.tell(asked, failed, &mut headers);
+        }
         headers.insert(UPSTREAM, attempt.upstream.name_header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.count));
     }

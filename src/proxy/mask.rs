@@ -1,7 +1,16 @@
-//! Masks our own provider key where an upstream echoes it, or a part of it, in an error answer.
+//! Masks credentials where they must not be read: our own provider key where an upstream echoes it, or a part of it, in an
+//! error answer, and whatever looks like a key in the words of a client that plugins are told.
+
+use std::borrow::Cow;
 
 /// Shorter parts are not masked: they tell nothing, and occur by chance.
 const FRAGMENT_BYTES: usize = 8;
+
+/// What a client chose is cut off here, in characters.
+const CLIENT_CHARS_MAX: usize = 512;
+/// How provider keys and ours begin; what so begins and goes on for a while is masked wherever a client may have put it.
+const SECRET_PREFIX: &str = "sk-";
+const SECRET_CHARS_MIN: usize = 12;
 
 /// Every part of a secret of that length, sorted. No `Debug`: it is the secret.
 #[derive(Clone, Default)]
@@ -36,9 +45,30 @@ pub(super) fn mask(text: &mut [u8], fragments: &Fragments) {
     }
 }
 
+/// What a client chose, short, and without anything that looks like a credential.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    let short = text.char_indices().nth(CLIENT_CHARS_MAX).map_or(text, |(end, _)| &text[..end]);
+    if !short.contains(SECRET_PREFIX) {
+        return Cow::Borrowed(short);
+    }
+    let mut out = String::with_capacity(short.len());
+    let mut rest = short;
+    while let Some(at) = rest.find(SECRET_PREFIX) {
+        let (before, found) = rest.split_at(at);
+        let tail = found.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        let found = &found[..found.len() - tail.len()];
+        out.push_str(before);
+        let is_secret = found.len() >= SECRET_PREFIX.len() + SECRET_CHARS_MIN;
+        out.push_str(if is_secret { "sk-***" } else { found });
+        rest = tail;
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fragments, mask};
+    use super::{CLIENT_CHARS_MAX, Fragments, harmless, mask};
 
     fn masked(text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
@@ -59,5 +89,19 @@ mod tests {
         let mut bytes = b"some text".to_vec();
         mask(&mut bytes, &Fragments::of(""));
         assert_eq!(bytes, b"some text");
+    }
+
+    #[test]
+    fn what_looks_like_a_credential_is_masked() {
+        for (text, shown) in [
+            ("/v1/models", "/v1/models"),
+            ("/sk-tg-0123456789abcdef/v1", "/sk-***/v1"),
+            ("/sk-ant-api03-0123456789/sk-proj-0123456789ab?", "/sk-***/sk-***?"),
+            ("task-force", "task-force"),
+            ("é/sk-short/é", "é/sk-short/é"),
+        ] {
+            assert_eq!(harmless(text), shown);
+        }
+        assert_eq!(harmless(&"é".repeat(5000)).chars().count(), CLIENT_CHARS_MAX);
     }
 }

@@ -5,12 +5,16 @@
 mod admit;
 mod body;
 mod control;
+mod count;
 mod downstream;
 mod exchange;
 mod failure;
 mod forward;
 mod head;
 mod http1;
+mod idempotency;
+mod lane;
+mod logging;
 mod mask;
 mod models;
 mod pages;
@@ -24,6 +28,7 @@ mod route;
 mod server;
 mod settle;
 mod shared;
+mod signature;
 mod trial;
 mod upstream;
 
@@ -31,10 +36,12 @@ pub use exchange::{Exchange, unix_ms};
 pub use mask::Fragments;
 pub use peer::Addresses;
 pub use reloads::{ReloadRequest, Reloaded};
-pub use server::GatewayServer;
+pub use server::{GatewayServer, LINGER};
 pub use shared::Shared;
+pub use signature::Signer;
 pub use trial::{Trial, trial};
 
+use logging::Running;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 
@@ -75,18 +82,22 @@ impl Gateway {
 
     /// Answers a request whose head has been read. True: the connection can be used again.
     pub(crate) async fn answer(&self, session: &mut ServerSession) -> bool {
-        let mut exchange = Exchange::new(self.shared.clone());
-        let outcome = match admit::admit(session, &mut exchange).await {
+        let mut running = Running::new(session, Exchange::new(self.shared.clone()));
+        let Running { session, exchange, .. } = &mut running;
+        let outcome = match admit::admit(session, exchange).await {
             Ok(admit::Outcome::Answered) => Ok(()),
-            Ok(admit::Outcome::Admitted) => relay::relay(session, &mut exchange).await,
+            Ok(admit::Outcome::Admitted) => relay::relay(session, exchange).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = &outcome {
-            // A client that does not read must not keep what it is told from ending.
-            let told = failure::at_last(session, error, &mut exchange);
-            let _ = downstream::within(downstream::CLIENT_WRITE_TIMEOUT, told).await;
-        }
-        failure::logging(session, outcome.as_ref().err().map(|error| &**error), &mut exchange).await;
-        outcome.is_ok()
+        let is_whole = match &outcome {
+            Ok(()) => true,
+            Err(error) => {
+                // A client that does not read must not keep what it is told from ending.
+                let told = failure::at_last(session, error, exchange);
+                downstream::within(downstream::CLIENT_WRITE_TIMEOUT, told).await.unwrap_or(false)
+            }
+        };
+        running.end(outcome.as_ref().err().map(|error| &**error)).await;
+        is_whole
     }
 }

@@ -2,10 +2,13 @@
 //! bytes pass.
 
 use super::exchange::{Answer, Exchange, now_ms};
-use super::mask;
+use super::head::is_translated;
+use super::lane::Translating;
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
+use super::{lane, mask};
 use crate::balance::{Failure, classify, classify_event};
+use crate::dialect::chat::Unreadable;
 use crate::dialect::usage::ErrorEvent;
 use crate::dialect::{Framing, answer};
 use bytes::{Bytes, BytesMut};
@@ -49,12 +52,18 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
 
 fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
     let Some(attempt) = exchange.attempt.as_mut() else { return Ok(piece) };
+    let is_translated = is_translated(attempt);
     let Some(error) = attempt.answer.as_mut().and_then(|answer| answer.error.as_mut()) else { return Ok(piece) };
     error.body.extend_from_slice(&piece);
     if end {
         return error_ended(exchange);
     }
     if error.body.len() <= ERROR_BODY_BYTES_MAX {
+        return Ok(Bytes::new());
+    }
+    if is_translated {
+        // Nobody's error is that long; its beginning says what there is to say.
+        error.body.truncate(ERROR_BODY_BYTES_MAX);
         return Ok(Bytes::new());
     }
     let mut passed = error.body.split();
@@ -81,7 +90,11 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
     if failure.tries_next() && route::has_next(exchange) {
         return Err(failed_attempt());
     }
+    let is_translated = exchange.attempt.as_ref().is_some_and(is_translated);
     settle_with_gate(exchange, End::Refused(status));
+    if is_translated {
+        return Ok(lane::error_body(exchange, status, &passed));
+    }
     Ok(passed.freeze())
 }
 
@@ -105,10 +118,17 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if end {
         passed = joined(passed, answer.scanner.finish());
     }
-    if answer.streams() {
+    let seen = seen(answer, &passed);
+    if let Some(translation) = &mut answer.translation {
+        match translation.push(&passed, || answer.scanner.metered()) {
+            Ok(translated) => passed = translated,
+            Err(unreadable) => return unreadable_answer(exchange, Bytes::new(), &unreadable),
+        }
+    }
+    if answer.goes_out_in_events() {
         answer.tail.push(&passed);
     }
-    match seen(answer, &passed) {
+    match seen {
         Seen::Nothing => {}
         Seen::FirstToken => token_passed(exchange),
         Seen::Error(failure) => {
@@ -126,6 +146,24 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     }
     settle_at_terminal_event(exchange);
     Ok(passed)
+}
+
+/// The upstream's answer is not what its dialect says: it failed. What went out already ends as that of one that broke off.
+/// `passed` is what was translated of its last piece.
+fn unreadable_answer(exchange: &mut Exchange, passed: Bytes, unreadable: &Unreadable) -> Result<Bytes> {
+    if let Some(attempt) = &mut exchange.attempt {
+        tracing::warn!("upstream {}: {}", attempt.upstream.name, unreadable.message);
+        if let Some(answer) = &mut attempt.answer {
+            let rest = answer.translation.as_mut().map(Translating::rest).unwrap_or_default();
+            answer.tail.push(&rest);
+            answer.unsent = joined(passed, rest);
+        }
+    }
+    judge_failure(exchange, Failure::ServerError);
+    if exchange.control.untouched() && route::has_next(exchange) {
+        return Err(failed_attempt());
+    }
+    Error::e_explain(ANSWER_CUT, "the answer cannot be translated").map_err(Error::into_up)
 }
 
 fn masked(passed: Bytes, exchange: &Exchange) -> Bytes {
@@ -214,6 +252,18 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     let framing = answer.framing;
     let whole = answer.scanner.is_whole() || (framing == Framing::JsonDocument && answer.delimited);
     let error_event = answer.scanner.error_event().map(meaning);
+    let passed = match &mut answer.translation {
+        None => passed,
+        Some(translation) => match translation.finish(whole, || answer.scanner.metered()) {
+            Ok(rest) => {
+                if answer.goes_out_in_events() {
+                    answer.tail.push(&rest);
+                }
+                joined(passed, rest)
+            }
+            Err(unreadable) => return unreadable_answer(exchange, passed, &unreadable),
+        },
+    };
     if whole && error_event.is_none() {
         judge_success(exchange);
         settle_with_gate(exchange, End::Whole);
@@ -230,14 +280,14 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         }
     }
     settle_with_gate(exchange, End::Broken);
-    if error_event.is_some() || framing == Framing::JsonDocument {
+    if error_event.is_some() {
         return Ok(passed);
     }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(passed) };
     let request_id = exchange.request_id_text();
     let last = answer::stream_error_event(
         exchange.dialect,
-        framing,
+        answer.client_framing,
         "The upstream broke off its answer",
         "UPSTREAM_BROKE_OFF",
         &request_id,

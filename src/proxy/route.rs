@@ -1,8 +1,8 @@
 //! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
 use super::admit;
-use super::exchange::{Attempt, Chosen, Exchange, now_ms};
-use super::peer;
+use super::exchange::{Attempt, Chosen, Exchange, Leases, now_ms};
+use super::{lane, peer};
 use crate::balance::{Failure, Pick};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use pingora::{Error, ErrorType};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tollgate_plugin_api::{Amounts, KeyHandle, Lease, Reject};
+use tollgate_plugin_api::{Amounts, KeyHandle, Reject};
 
 /// Chooses the next candidate and its address. A candidate whose name does not resolve counts as a failed attempt, and
 /// the next one is tried at once.
@@ -52,8 +52,8 @@ fn pick(exchange: &mut Exchange) -> Option<Chosen> {
         let admitted = exchange.admitted.as_ref()?;
         let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random())?;
         exchange.attempts.tried.insert(&pick);
-        match lease(exchange, &pick) {
-            Ok(leases) => return Some(Chosen { pick, leases }),
+        match prepare(exchange, pick) {
+            Ok(chosen) => return Some(chosen),
             Err(refused) => {
                 release(exchange, &pick);
                 exchange.attempts.refused = Some(refused);
@@ -62,9 +62,18 @@ fn pick(exchange: &mut Exchange) -> Option<Chosen> {
     }
 }
 
+/// What an attempt at this candidate needs: a place within its limits, and the request in its dialect.
+fn prepare(exchange: &Exchange, pick: Pick) -> Result<Chosen, Reject> {
+    let lane = match &exchange.admitted {
+        Some(admitted) => lane::lane(exchange, admitted, &pick)?,
+        None => None,
+    };
+    Ok(Chosen { leases: lease(exchange, &pick)?, lane, pick })
+}
+
 /// What the attempt takes of the upstream's limits.
-fn lease(exchange: &Exchange, pick: &Pick) -> Result<Vec<Lease>, Reject> {
-    let mut leases = Vec::new();
+fn lease(exchange: &Exchange, pick: &Pick) -> Result<Leases, Reject> {
+    let mut leases = Leases::new();
     let plugins = &exchange.snapshot.plugins.upstream;
     let (false, Some(admitted)) = (plugins.is_empty(), &exchange.admitted) else { return Ok(leases) };
     let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(leases) };
@@ -98,7 +107,7 @@ pub(super) fn has_next(exchange: &mut Exchange) -> bool {
     exchange.attempts.next.is_some()
 }
 
-fn begin(exchange: &mut Exchange, Chosen { pick, leases }: Chosen) {
+fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
     exchange.attempts.count += 1;
     if let Some(before) = &mut exchange.attempt {
         // It was sent, and nothing came of it.
@@ -114,10 +123,10 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases }: Chosen) {
     let asks_for_usage =
         streams_text && !admitted.facts.wants_usage_chunk && upstream.provider.stream_usage == StreamUsage::OptIn;
     let renamed = (*candidate.upstream_model != *admitted.route.model).then_some(&*candidate.upstream_model);
-    let body = if admitted.body.is_empty() {
-        Bytes::new()
-    } else {
-        request::splice(&admitted.facts, &admitted.body, renamed, asks_for_usage)
+    let body = match &lane {
+        Some(lane) => lane.body.clone(),
+        None if admitted.body.is_empty() => Bytes::new(),
+        None => request::splice(&admitted.facts, &admitted.body, renamed, asks_for_usage),
     };
     let routing = &exchange.snapshot.routing;
     let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };
@@ -130,7 +139,8 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases }: Chosen) {
         leases,
         upstream,
         body,
-        takes_out_usage_chunk: asks_for_usage,
+        takes_out_usage_chunk: asks_for_usage && !lane.as_ref().is_some_and(|lane| lane.translates_answer()),
+        lane,
         started,
         judged: false,
         answer: None,

@@ -19,6 +19,10 @@ use tokio::sync::Notify;
 /// An HTTP/2 connection without a stream is closed after this.
 const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// So long after another process has taken over, connections to this one are answered as before, but that each answer is their
+/// last: clients that use theirs learn of it by an answer, not by a closed connection that crosses their next request.
+pub const LINGER: Duration = Duration::from_secs(1);
+
 /// The gateway as an application of Pingora's HTTP server.
 pub struct GatewayServer {
     gateway: Gateway,
@@ -91,6 +95,9 @@ impl HttpServerApp for GatewayServer {
     }
 
     async fn http_cleanup(&self) {
+        if self.gateway.shared().lingers() {
+            tokio::time::sleep(LINGER).await;
+        }
         self.ended.store(true, Ordering::Release);
         self.ending.notify_waiters();
     }

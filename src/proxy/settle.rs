@@ -2,7 +2,7 @@
 //! journal. Runs once an exchange, from whichever end comes first.
 
 use super::control::Gate;
-use super::exchange::{Admitted, Answer, Bill, Exchange, Prompt};
+use super::exchange::{Admitted, Answer, Bill, Exchange, Leases, Prompt};
 use super::route;
 use crate::dialect::DialectId;
 use crate::dialect::endpoint::Endpoint;
@@ -16,7 +16,7 @@ use pingora::{Error, ErrorType};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::SetOnce;
-use tollgate_plugin_api::{Amounts, Lease, Metered, RejectCode, UsageSource};
+use tollgate_plugin_api::{Amounts, Metered, RejectCode, UsageSource};
 
 /// The journal did not take the record that the first byte waits for.
 pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
@@ -46,13 +46,25 @@ pub(super) enum End {
     Stopped,
 }
 
+impl End {
+    /// The code of what cut an exchange off in its middle.
+    pub(super) fn cut_off(self) -> Option<&'static str> {
+        match self {
+            Self::Panicked => Some("INTERNAL_ERROR"),
+            Self::Stopped => Some("GATEWAY_STOPPED"),
+            Self::Aborted => Some("CLIENT_CLOSED"),
+            Self::Whole | Self::Broken | Self::Refused(_) | Self::NoAnswer(_) => None,
+        }
+    }
+}
+
 /// All that a settlement needs, taken out of the exchange so that it can move to another thread.
 struct Settlement {
     hold: Hold,
     /// The key has a quota.
     limited: bool,
     bill: Option<Arc<SetOnce<Bill>>>,
-    leases: Vec<Lease>,
+    leases: Leases,
     record: LedgerRecord,
     /// What the scanner found; completed by an estimate.
     metered: Metered,
@@ -110,7 +122,7 @@ enum Need {
 }
 
 /// The end of an exchange that was dropped in its middle: no runtime may be there, so lengths stand in for a tokenizer.
-pub(super) fn abandoned(exchange: &mut Exchange) {
+pub(super) fn abandoned(exchange: &mut Exchange) -> End {
     let end = match exchange.shared.is_stopping() {
         _ if std::thread::panicking() => End::Panicked,
         true => End::Stopped,
@@ -128,6 +140,7 @@ pub(super) fn abandoned(exchange: &mut Exchange) {
         }
         drop(settlement.finish());
     }
+    end
 }
 
 /// Waits for the journal to have a settlement, for as long as is reasonable.
@@ -244,7 +257,7 @@ fn estimate_of(
     }
     let reported = metered.source == UsageSource::Reported;
     // Anthropic counts output only at the end: what its first event says is a placeholder.
-    let placeholder = end != End::Whole && endpoint.dialect == DialectId::Anthropic;
+    let placeholder = end != End::Whole && answer.dialect == DialectId::Anthropic;
     if reported && !placeholder {
         return None;
     }
@@ -267,9 +280,9 @@ fn words(end: End, gone: Option<bool>, answer: Option<&Answer>) -> (Outcome, u16
     let status = if gone == Some(false) { CLIENT_CLOSED } else { sent };
     let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some());
     match end {
-        End::Panicked => (Outcome::Interrupted, status, Some("INTERNAL_ERROR".into())),
-        End::Stopped => (Outcome::Interrupted, status, Some("GATEWAY_STOPPED".into())),
-        _ if gone.is_some() => (Outcome::ClientAborted, status, Some("CLIENT_CLOSED".into())),
+        End::Panicked | End::Stopped => (Outcome::Interrupted, status, end.cut_off().map(Into::into)),
+        End::Aborted => (Outcome::ClientAborted, status, end.cut_off().map(Into::into)),
+        _ if gone.is_some() => (Outcome::ClientAborted, status, End::Aborted.cut_off().map(Into::into)),
         End::Whole => (Outcome::Ok, status, None),
         End::Broken if error_event => (Outcome::UpstreamError, status, Some("UPSTREAM_ERROR_EVENT".into())),
         End::Broken => (Outcome::UpstreamError, status, Some("UPSTREAM_BROKE_OFF".into())),
@@ -278,7 +291,6 @@ fn words(end: End, gone: Option<bool>, answer: Option<&Answer>) -> (Outcome, u16
             let row = code.row();
             (Outcome::UpstreamError, row.status, Some(row.code.into()))
         }
-        End::Aborted => (Outcome::ClientAborted, status, Some("CLIENT_CLOSED".into())),
     }
 }
 

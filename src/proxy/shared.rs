@@ -31,6 +31,7 @@ pub struct Shared {
     /// The store could not be read when it was last asked for changed keys.
     store_unreadable: AtomicBool,
     stopping: AtomicBool,
+    lingering: AtomicBool,
 }
 
 impl Shared {
@@ -46,6 +47,7 @@ impl Shared {
             reloads: Reloads::default(),
             store_unreadable: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            lingering: AtomicBool::new(false),
         })
     }
 
@@ -78,6 +80,16 @@ impl Shared {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Whether connections that are open when accepting ends are answered for a while yet.
+    pub fn set_lingering(&self, lingering: bool) {
+        self.lingering.store(lingering, Ordering::Release);
+    }
+
+    /// See [`Shared::set_lingering`].
+    pub fn lingers(&self) -> bool {
+        self.lingering.load(Ordering::Acquire)
+    }
+
     /// The answer of a health page, for other ports than the clients'.
     pub fn health_page(&self, path: &str) -> Option<Reply> {
         pages::health_page(self, path)
@@ -88,19 +100,22 @@ impl Shared {
         self.metrics.drains.set(i64::try_from(self.drains.running()).unwrap_or(i64::MAX));
         let lag = self.ledger.lag();
         self.metrics.holds.set(i64::try_from(lag.open_holds).unwrap_or(i64::MAX));
+        self.metrics.inherited_holds.set(i64::try_from(lag.inherited_holds).unwrap_or(i64::MAX));
         self.metrics.journal_pending_records.set(i64::try_from(lag.queued_records).unwrap_or(i64::MAX));
         self.metrics.applier_lag_bytes.set(i64::try_from(lag.unapplied_bytes).unwrap_or(i64::MAX));
         self.metrics.applier_lag_records.set(i64::try_from(lag.unapplied_records).unwrap_or(i64::MAX));
         self.metrics.store_healthy.set(i64::from(lag.store_error.is_none()));
         self.metrics.journal_healthy.set(i64::from(self.ledger.healthy()));
         let now_ms = super::exchange::now_ms();
-        for upstream in &self.snapshot.load().upstreams {
+        let snapshot = self.snapshot.load();
+        let states = snapshot.upstreams.iter().map(|upstream| {
             let state = match upstream.breaker.state(now_ms) {
                 BreakerState::Closed => 0,
                 BreakerState::HalfOpen => 1,
                 BreakerState::Open => 2,
             };
-            self.metrics.breaker_state.with_label_values(&[&*upstream.name]).set(state);
-        }
+            (&*upstream.name, state)
+        });
+        self.metrics.breaker_states(&states.collect::<Vec<_>>());
     }
 }

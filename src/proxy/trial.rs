@@ -6,11 +6,11 @@ use super::http1::RequestHead;
 use super::mask::mask;
 use super::peer;
 use super::upstream::Connections;
-use crate::dialect::endpoint;
+use crate::dialect::{DialectId, endpoint};
 use crate::snapshot::{Snapshot, Upstream};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use pingora::{Error, ErrorType};
+use pingora::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,18 +29,18 @@ pub struct Trial {
     pub duration: Duration,
 }
 
-/// Sends a client's request to this upstream. `path` and `body` are as a client of ours would have them; the model that
-/// the upstream is asked for stands in the body already.
+/// Sends a conversation to this upstream. `body` is as its dialect has it; the model that the upstream is asked for stands in it
+/// already.
 pub async fn trial(
     snapshot: &Snapshot,
     upstream: &Arc<Upstream>,
-    path: &str,
+    dialect: DialectId,
     upstream_model: &str,
     body: Bytes,
 ) -> Trial {
     let started = Instant::now();
     let mut answer = Vec::new();
-    let asking = ask(snapshot, upstream, path, upstream_model, body, &mut answer);
+    let asking = ask(snapshot, upstream, dialect, upstream_model, body, &mut answer);
     let status = match tokio::time::timeout(snapshot.routing.response_timeout.min(TRIAL_TIME_MAX), asking).await {
         Ok(Ok(status)) => Ok(status),
         Ok(Err(error)) => Err(said(&error)),
@@ -53,18 +53,17 @@ pub async fn trial(
 async fn ask(
     snapshot: &Snapshot,
     upstream: &Arc<Upstream>,
-    path: &str,
+    dialect: DialectId,
     upstream_model: &str,
     body: Bytes,
     answer: &mut Vec<u8>,
 ) -> pingora::Result<u16> {
     let mut fields = HeaderMap::new();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let target = endpoint::target(&Method::POST, path, None, &fields)
-        .map_err(|_| Error::explain(ErrorType::InternalError, "no such operation"))?;
+    let target = endpoint::chat_target(dialect, false, upstream_model, false);
     let target = target.upstream_path_and_query(&upstream.base_path, upstream_model);
     let headers = forward::fields(&Method::POST, &fields, upstream, body.len());
-    let head = RequestHead { method: Method::POST, target, headers };
+    let head = forward::signed(RequestHead { method: Method::POST, target, headers }, upstream, &body)?;
     let timeout = snapshot.routing.connect_timeout;
     let address = peer::address(upstream, timeout).await?;
     let connections = Connections::new();

@@ -1,7 +1,11 @@
 //! Puts a gateway together from a configuration and runs it in a Pingora server until a signal ends it.
 
+mod accepting;
 mod certificate;
 mod shutdown;
+mod sockets;
+mod succession;
+mod supervisor;
 
 pub use certificate::LiveCertificate;
 
@@ -13,7 +17,10 @@ use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
 use crate::price::PriceBook;
 use crate::proxy::{Gateway, GatewayServer, Shared};
+use crate::snapshot::Snapshot;
 use crate::store::{self, Store};
+use accepting::Accepting;
+use pingora::apps::http_app::HttpServer;
 use pingora::listeners::tls::TlsSettings;
 use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::prelude::{Opt, Server};
@@ -21,21 +28,22 @@ use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use sockets::Sockets;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use succession::{Predecessor, Succession};
+use tokio::sync::watch;
 use tollgate_plugin_api::{Clock, Ports};
 
 /// Read ahead from a client's connection. Small: it is kept for as long as a stream is open.
 const CLIENT_READ_BUFFER_BYTES: usize = 4096;
-/// How often it is looked whether the listeners are open.
-const LISTENING_LOOK: Duration = Duration::from_millis(5);
 /// What Pingora waits at most, at shutdown, for tasks that its own runtimes still hold.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 1;
 
 /// The time as the machine has it.
-pub(crate) struct SystemClock;
+struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
@@ -53,41 +61,35 @@ pub struct Origin {
     pub scratch_folder: Option<PathBuf>,
 }
 
-/// Runs the gateway until it is told to stop. `started` is called when it listens.
+/// Runs the gateway until it is told to stop, or has handed over to another process. `started` is called when it listens.
 ///
 /// # Errors
 /// Whatever keeps it from starting, in words for the operator.
 pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Shared)) -> Result<(), String> {
-    let listens = config.server.listen.iter().chain(&config.server.metrics_listen);
-    for address in listens {
-        check_free(*address)?;
+    let mut predecessor = Predecessor::of_this_process()?;
+    let opened = Opened::new(&config, &origin, predecessor.as_mut());
+    if let (Err(why), Some(predecessor)) = (&opened, &mut predecessor) {
+        predecessor.fail(why);
     }
-    forgo_huge_pages();
-    let parts = open(&config, &origin)?;
-    let conf = server_conf(&config);
-    let mut server = Server::new_with_opt_and_conf(None::<Opt>, conf);
+    let Opened { sockets, certificate, parts } = opened?;
+    if let Some(predecessor) = predecessor {
+        predecessor.answer(parts.shared.ledger.clone());
+    }
+    let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(&config));
     server.bootstrap();
     let (shared, closing) = (parts.shared.clone(), parts.closing(origin.scratch_folder.clone()));
-    let certificate = config.server.tls.as_ref().map(LiveCertificate::load).transpose()?;
-    server.add_service(gateway_service(&config, &shared, certificate.as_ref())?);
-    if let Some(address) = config.server.metrics_listen {
-        let mut metrics = Service::new("metrics".into(), MetricsPage::app(shared.clone()));
-        metrics.threads = Some(1);
-        metrics.add_tcp(&address.to_string());
-        server.add_service(metrics);
-    }
+    let refused = origin.scratch_folder.is_some().then_some("what lives in a folder of its own ends with it");
+    let succession = Succession::new(&config, shared.clone(), sockets.clone(), refused);
+    server.add_service(gateway_service(&config, &shared, certificate.as_ref(), &succession)?);
+    server.add_service(metrics_service(&config, &shared, &succession));
     let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices, certificate };
     let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone());
     server.add_service(background_service("jobs", jobs));
     let limit = Duration::from_millis(config.server.shutdown_ms);
     shutdown::end_when_idle(server.watch_execution_phase(), closing.clone(), limit);
-    std::thread::scope(|scope| {
-        let running = scope.spawn(|| server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals) }));
-        wait_until_listening(&config.server.listen, || running.is_finished());
-        started(&shared);
-        // A panic of the server's was printed already.
-        let _ = running.join();
-    });
+    supervisor::ready();
+    started(&shared);
+    server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals { succession }) });
     closing.close();
     Ok(())
 }
@@ -97,19 +99,6 @@ fn forgo_huge_pages() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
         tracing::debug!("huge pages stay on: {error}");
-    }
-}
-
-/// Pingora opens its listeners in the background and does not say when: asks them, until all answer or `ended`.
-fn wait_until_listening(addresses: &[SocketAddr], ended: impl Fn() -> bool) {
-    for address in addresses {
-        let mut address = *address;
-        if address.ip().is_unspecified() {
-            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-        }
-        while TcpStream::connect_timeout(&address, LISTENING_LOOK).is_err() && !ended() {
-            std::thread::sleep(LISTENING_LOOK);
-        }
     }
 }
 
@@ -126,18 +115,65 @@ impl Parts {
     }
 }
 
-fn open(config: &Config, origin: &Origin) -> Result<Parts, String> {
-    let store = open_store(config)?;
-    let keys = Arc::new(Keys::new());
-    let durability = config.ledger.durability;
-    let options = LedgerOptions { durability, ..LedgerOptions::new(&config.ledger.journal_dir) };
-    let ledger = Ledger::open(options, store.clone(), keys.clone()).map_err(|error| error.to_string())?;
-    let ports = Ports { keys: keys.clone(), clock: Arc::new(SystemClock), memory: Arc::default() };
-    let prices = load_prices(config, origin.default_prices)?;
-    let snapshot = config::build(config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
-    let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
-    let shared = Shared::new(snapshot, keys, ledger, metrics);
-    Ok(Parts { store, ports, shared })
+/// Everything that there is before requests are served.
+struct Opened {
+    sockets: Arc<Sockets>,
+    certificate: Option<Arc<LiveCertificate>>,
+    parts: Parts,
+}
+
+impl Opened {
+    /// From a predecessor it has the sockets and, when all else is there, the balances.
+    fn new(config: &Config, origin: &Origin, mut predecessor: Option<&mut Predecessor>) -> Result<Self, String> {
+        let handed = predecessor.as_mut().map(|predecessor| predecessor.take_sockets()).unwrap_or_default();
+        let addresses = config.server.listen.iter().chain(&config.server.metrics_listen);
+        let sockets = Sockets::bind(addresses.copied(), handed)?;
+        forgo_huge_pages();
+        let prepared = Prepared::new(config, origin.default_prices)?;
+        let certificate = config.server.tls.as_ref().map(LiveCertificate::load).transpose()?;
+        if let Some(predecessor) = &mut predecessor {
+            predecessor.wait_to_open(config)?;
+        }
+        let parts = prepared.open(config)?;
+        sockets.listen()?;
+        if let Some(predecessor) = predecessor {
+            predecessor.wait_to_begin()?;
+        }
+        Ok(Self { sockets, certificate, parts })
+    }
+}
+
+/// Everything that can fail but the ledger, which only one process can have at a time.
+struct Prepared {
+    store: Arc<dyn Store>,
+    keys: Arc<Keys>,
+    ports: Ports,
+    snapshot: Snapshot,
+    metrics: Arc<Metrics>,
+}
+
+impl Prepared {
+    fn new(config: &Config, default_prices: &str) -> Result<Self, String> {
+        let store = open_store(config)?;
+        let keys = Arc::new(Keys::new());
+        // Once more with the ledger: then only what has changed.
+        keys.load(&*store, &mut |_, _| {}).map_err(|error| error.to_string())?;
+        let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
+        let ports =
+            Ports { keys: keys.clone(), clock: Arc::new(SystemClock), memory: Arc::default(), losses: metrics.clone() };
+        let prices = load_prices(config, default_prices)?;
+        let snapshot = config::build(config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
+        Ok(Self { store, keys, ports, snapshot, metrics })
+    }
+
+    fn open(self, config: &Config) -> Result<Parts, String> {
+        let Self { store, keys, ports, snapshot, metrics } = self;
+        let options =
+            LedgerOptions { durability: config.ledger.durability, ..LedgerOptions::new(&config.ledger.journal_dir) };
+        let ledger = Ledger::open(options, store.clone(), keys.clone()).map_err(|error| error.to_string())?;
+        let shared = Shared::new(snapshot, keys, ledger, metrics);
+        Ok(Parts { store, ports, shared })
+    }
 }
 
 /// A gateway on what a configuration names, for a Pingora server of one's own (`http_proxy_service(&conf, gateway)`). What
@@ -146,8 +182,7 @@ fn open(config: &Config, origin: &Origin) -> Result<Parts, String> {
 /// # Errors
 /// Whatever keeps it from opening, in words for the operator.
 pub fn gateway(config: &Config) -> Result<Gateway, String> {
-    let origin = Origin { config_file: None, default_prices: "", scratch_folder: None };
-    open(config, &origin).map(|parts| Gateway::new(parts.shared))
+    Prepared::new(config, "")?.open(config).map(|parts| Gateway::new(parts.shared))
 }
 
 /// Opens the store that a configuration names.
@@ -183,11 +218,6 @@ pub(crate) fn listed<E: std::fmt::Display>(errors: &[E]) -> String {
     errors.iter().map(E::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Pingora panics when it cannot listen; this says it better.
-fn check_free(address: SocketAddr) -> Result<(), String> {
-    TcpListener::bind(address).map(drop).map_err(|error| format!("cannot listen on {address}: {error}"))
-}
-
 fn server_conf(config: &Config) -> ServerConf {
     let threads = match config.server.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -205,19 +235,55 @@ fn gateway_service(
     config: &Config,
     shared: &Arc<Shared>,
     certificate: Option<&Arc<LiveCertificate>>,
-) -> Result<Service<GatewayServer>, String> {
-    let mut service = Service::new("gateway".into(), GatewayServer::new(Gateway::new(shared.clone())));
-    for address in &config.server.listen {
-        let buffer = L4BufferSettings::default().read(CLIENT_READ_BUFFER_BYTES);
-        let mut listener = ListenerConfig::tcp(address.to_string()).l4_buffer(buffer);
-        if let Some(certificate) = certificate {
-            // Where there is a resolver, Pingora reads no files.
-            let mut settings = TlsSettings::intermediate("", "").map_err(|error| format!("server.tls: {error}"))?;
-            settings.set_cert_resolver(certificate.clone());
-            settings.enable_h2();
-            listener = listener.tls(settings);
+    succession: &Succession,
+) -> Result<Accepting<GatewayServer>, String> {
+    let addresses = config.server.listen.clone();
+    let (listen, shared, certificate) = (addresses.clone(), shared.clone(), certificate.cloned());
+    let make = move || {
+        let mut service = Service::new("gateway".into(), GatewayServer::new(Gateway::new(shared.clone())));
+        for address in &listen {
+            let buffer = L4BufferSettings::default().read(CLIENT_READ_BUFFER_BYTES);
+            let mut listener = ListenerConfig::tcp(address.to_string()).l4_buffer(buffer);
+            if let Some(certificate) = &certificate {
+                // Where there is a resolver, Pingora reads no files.
+                let mut settings = TlsSettings::intermediate("", "").map_err(|error| format!("server.tls: {error}"))?;
+                settings.set_cert_resolver(certificate.clone());
+                settings.enable_h2();
+                listener = listener.tls(settings);
+            }
+            service.add_listener(listener);
         }
-        service.add_listener(listener);
-    }
-    Ok(service)
+        Ok(service)
+    };
+    // What is wrong with the settings is said at the start.
+    make()?;
+    Ok(accepting("gateway", None, addresses, succession, Box::new(make)))
+}
+
+fn metrics_service(
+    config: &Config,
+    shared: &Arc<Shared>,
+    succession: &Succession,
+) -> Accepting<HttpServer<MetricsPage>> {
+    let addresses: Vec<_> = config.server.metrics_listen.iter().copied().collect();
+    let (listen, shared) = (addresses.clone(), shared.clone());
+    let make = move || {
+        let mut service = Service::new("metrics".into(), MetricsPage::app(shared.clone()));
+        for address in &listen {
+            service.add_tcp(&address.to_string());
+        }
+        Ok(service)
+    };
+    accepting("metrics", Some(1), addresses, succession, Box::new(make))
+}
+
+fn accepting<A>(
+    name: &'static str,
+    threads: Option<usize>,
+    addresses: Vec<SocketAddr>,
+    succession: &Succession,
+    make: accepting::Make<A>,
+) -> Accepting<A> {
+    let (sockets, gate): (_, watch::Receiver<bool>) = (succession.sockets.clone(), succession.gate.subscribe());
+    Accepting { name, threads, addresses, sockets, gate, make }
 }

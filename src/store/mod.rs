@@ -206,6 +206,35 @@ pub struct Batch {
     pub settled: Vec<LedgerRecord>,
 }
 
+/// A moment in the life of the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Version of the key table; 0: before the first key.
+    pub key_version: i64,
+    /// Number of the ledger's last row.
+    pub sequence: i64,
+}
+
+/// What [`Store::balances_since`] tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BalanceRow {
+    /// A key that changed, with what it has spent; one that is deleted, too.
+    Key(KeyRow),
+    /// What a key has spent that has further rows in the ledger: its id, and nano-USD.
+    Spent(i64, i64),
+    /// An open hold, and whose journal it is in.
+    Open(Uuid, OpenHold),
+}
+
+/// A hold that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedHold {
+    /// Whose it was.
+    pub request_id: Uuid,
+    /// What its record says, in nano-USD; `None`: it was voided and left no record.
+    pub cost_nanos: Option<i64>,
+}
+
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -374,6 +403,19 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store.
     fn open_holds(&self, writer_id: Uuid, limit: usize) -> Result<Vec<OpenHold>>;
+
+    /// What keys and balances are made of: what changed since a moment, and every open hold, all as of one moment, which
+    /// is returned: what is spent and what is still open never overlap.
+    ///
+    /// # Errors
+    /// The store.
+    fn balances_since(&self, since: Moment, each: &mut dyn FnMut(BalanceRow)) -> Result<Moment>;
+
+    /// Of these requests, whose holds were open once, those whose are no longer.
+    ///
+    /// # Errors
+    /// The store.
+    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>>;
 
     /// Rows of the ledger, those that arrived last first.
     ///

@@ -8,8 +8,8 @@ mod row;
 mod tests;
 
 use super::{
-    Applied, Audit, Batch, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter, NewKey, OpenHold,
-    Result, Store, StoreError, StoreErrorKind, UsageBy, UsageSum, Writer,
+    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter,
+    Moment, NewKey, OpenHold, Result, Store, StoreError, StoreErrorKind, UsageBy, UsageSum, Writer,
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
@@ -259,6 +259,26 @@ impl Store for SqliteStore {
 
     fn open_holds(&self, writer_id: Uuid, limit: usize) -> Result<Vec<OpenHold>> {
         self.read(|connection| apply::open_holds(connection, writer_id, limit))
+    }
+
+    fn balances_since(&self, since: Moment, each: &mut dyn FnMut(BalanceRow)) -> Result<Moment> {
+        self.read(|connection| {
+            // One transaction: a hold that is settled meanwhile is either open or spent.
+            let transaction = connection.transaction()?;
+            let key_version =
+                keys::changed_since(&transaction, since.key_version, &mut |row| each(BalanceRow::Key(row)))?;
+            let sequence = apply::head_sequence(&transaction)?;
+            // From the beginning on, every key has told what it has spent.
+            if since.key_version > 0 {
+                keys::spent_since(&transaction, since.sequence, &mut |id, nanos| each(BalanceRow::Spent(id, nanos)))?;
+            }
+            apply::every_open_hold(&transaction, &mut |writer_id, hold| each(BalanceRow::Open(writer_id, hold)))?;
+            Ok(Moment { key_version, sequence })
+        })
+    }
+
+    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+        self.read(|connection| apply::closed_holds(connection, request_ids))
     }
 
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {

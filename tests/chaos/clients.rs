@@ -1,7 +1,7 @@
 //! The clients, and what each of them has seen.
 
 use crate::plan::{Leave, Plan};
-use crate::support::client::{Client, Ended, Exchange};
+use crate::support::client::{Answer, Client, Ended, Exchange};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -144,10 +144,15 @@ pub(crate) async fn send(address: SocketAddr, plan: Plan, key: &str, kept: &mut 
     assert!(answer.status != 0 || was_kept || !seen.whole);
     if seen.left && seen.plan.resets {
         exchange.reset();
-    } else if clean && answer.status == 200 && !seen.plan.number.is_multiple_of(3) {
+    } else if clean && answer.status == 200 && !closes(answer) && !seen.plan.number.is_multiple_of(3) {
         *kept = Some(exchange.rest().await.1);
     }
     seen
+}
+
+/// The gateway will close the connection.
+fn closes(answer: &Answer) -> bool {
+    answer.field("connection").is_some_and(|options| options.eq_ignore_ascii_case("close"))
 }
 
 /// Reads to the end, or to where the client leaves. With it, when how many tokens had come.

@@ -30,6 +30,7 @@ pub(crate) async fn quiet(gateway: &Gateway) {
         };
         let names = [
             "tollgate_holds_open ",
+            "tollgate_holds_inherited ",
             "tollgate_requests_in_flight ",
             "tollgate_drains_running ",
             "tollgate_journal_pending_records ",

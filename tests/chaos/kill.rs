@@ -5,7 +5,7 @@ use crate::clients::{Load, Seen};
 use crate::join::{arrived, join, quiet};
 use crate::plan::{PRICES, Plan};
 use crate::provider::Provider;
-use crate::support::gateway::{Gateway, Key, Setup};
+use crate::support::gateway::{Gateway, Key, Process, Setup};
 use crate::tally::Tally;
 use crate::wire::Wire;
 use rand::rngs::StdRng;
@@ -36,19 +36,21 @@ fn slow_down(pid: u32) -> Option<Child> {
 }
 
 /// One folder's life.
-struct Life {
+pub(crate) struct Life {
     seed: u64,
-    draw: StdRng,
+    pub(crate) draw: StdRng,
     provider: Provider,
-    gateway: Gateway,
+    pub(crate) gateway: Gateway,
     keys: Vec<Key>,
     seen: Vec<Seen>,
     next: u64,
     kills: u64,
+    /// Processes that have handed over and finish what runs.
+    pub(crate) draining: Vec<Process>,
 }
 
 impl Life {
-    async fn begin(seed: u64) -> Self {
+    pub(crate) async fn begin(seed: u64) -> Self {
         let mut draw = StdRng::seed_from_u64(seed);
         let provider = Provider::start(true).await;
         let on_disconnect = if draw.random_bool(0.5) { "drain" } else { "abort" };
@@ -64,7 +66,7 @@ impl Life {
             keys.push(gateway.key(name, &arguments).await);
         }
         gateway.serve().await;
-        Self { seed, draw, provider, gateway, keys, seen: Vec::new(), next: 0, kills: 0 }
+        Self { seed, draw, provider, gateway, keys, seen: Vec::new(), next: 0, kills: 0, draining: Vec::new() }
     }
 
     fn load(&self) -> Load {
@@ -73,16 +75,15 @@ impl Life {
         Load::start(self.gateway.address, &credentials, self.next, move |number| Plan::draw(seed, number, keys, false))
     }
 
-    async fn end(&mut self, load: Load) {
+    pub(crate) async fn end(&mut self, load: Load) {
         self.next += load.begun();
         let seen = load.seen().await;
         self.next = seen.iter().map(|seen| seen.plan.number + 1).max().unwrap_or_default().max(self.next);
         self.seen.extend(seen);
     }
 
-    /// Load, death, recovery.
-    async fn run(&mut self, disk: Disk) -> Tally {
-        let slowed = if disk == Disk::Slow { slow_down(self.gateway.pid()) } else { None };
+    /// A load, once it has got going.
+    pub(crate) async fn loaded(&mut self) -> Load {
         let load = self.load();
         let (requests, pause_ms) = (self.draw.random_range(300..=600), self.draw.random_range(0..150));
         let started = Instant::now();
@@ -90,6 +91,13 @@ impl Life {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        load
+    }
+
+    /// Load, death, recovery.
+    async fn run(&mut self, disk: Disk) -> Tally {
+        let slowed = if disk == Disk::Slow { slow_down(self.gateway.pid()) } else { None };
+        let load = self.loaded().await;
         self.gateway.kill().await;
         self.kills += 1;
         self.end(load).await;
@@ -100,6 +108,11 @@ impl Life {
             self.die_at_start().await;
         }
         self.gateway.serve().await;
+        self.compare().await
+    }
+
+    /// What was seen against what is written.
+    pub(crate) async fn compare(&self) -> Tally {
         quiet(&self.gateway).await;
         self.gateway.verify();
         join(&self.gateway, &self.seen, &[&self.provider])
@@ -118,7 +131,7 @@ impl Life {
     }
 
     /// What came through all this is a gateway like any other, which ends as it should.
-    async fn finish(mut self) -> Tally {
+    pub(crate) async fn finish(mut self) -> Tally {
         let before = self.seen.len();
         let load = self.load();
         let started = Instant::now();

@@ -17,6 +17,7 @@ mod plan;
 mod provider;
 mod reloads;
 mod tally;
+mod upgrades;
 mod wire;
 
 use tokio::sync::{Mutex, MutexGuard};

@@ -3,7 +3,7 @@
 
 use crate::calls::{INPUT, Wire, assert_record, number, one, plain_chat, send_each, serving, stepped};
 use crate::support::answers::{chat_pieces, data, event};
-use crate::support::client::{Answer as Got, Ended, Request};
+use crate::support::client::{Answer as Got, Client, Ended, Request};
 use crate::support::gateway::Setup;
 use crate::support::h2c;
 use crate::support::provider::{self, Provider};
@@ -342,5 +342,25 @@ async fn a_document_that_is_too_long_to_be_held_breaks_visibly() {
     assert!(long.as_bytes().starts_with(&answer.body()));
     assert!(next.received().is_empty());
     assert_billed_as_broken(&gateway.wait_record().await);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn what_is_said_at_last_leaves_the_connection_as_its_head_promised() {
+    let (pieces, length) = begun(Wire::Chat);
+    let (_provider, gateway, key) = one(Wire::Chat, move |before, _| match before % 2 {
+        // Nothing came: it is refused.
+        0 => Wire::Chat.stream_of(pieces.clone()).cut(0, Break::Fin),
+        _ => Wire::Chat.stream_of(pieces.clone()).cut(length, Break::Fin),
+    })
+    .await;
+    let mut client = Client::connect(gateway.address).await.expect("the gateway listens");
+    for status in [503, 200, 503, 200] {
+        let (answer, next) = client.send_and_keep(&Wire::Chat.request(true).key(&key.key)).await;
+        assert_eq!((answer.status, answer.ended), (status, Ended::Whole), "{}", answer.text());
+        assert_eq!(answer.field("connection"), Some("keep-alive"));
+        client = next;
+    }
+    gateway.wait_records(4).await;
     gateway.finish(&[&key]).await;
 }

@@ -2,14 +2,37 @@
 
 use crate::calls::{Wire, plain_chat, serving};
 use crate::support::client::Request;
-use crate::support::gateway::Setup;
+use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::Provider;
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use tollgate_plugin_api::RejectCode;
 
 fn deployed(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Runs Prometheus' own checks in `deploy/`, with something to read. Where there is no promtool, CI fails, and nobody else:
+/// `deploy/dev test` fetches it.
+fn promtool(arguments: &[&str], input: &str) {
+    let program = std::env::var_os("TOLLGATE_PROMTOOL").unwrap_or_else(|| "promtool".into());
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy"));
+    let mut running = match command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn() {
+        Ok(running) => running,
+        Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+            eprintln!("skipped: there is no promtool");
+            return;
+        }
+        Err(error) => panic!("promtool: {error}"),
+    };
+    running.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("it reads");
+    let output = running.wait_with_output().expect("it ends");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "promtool {arguments:?}: {}", String::from_utf8_lossy(&said));
 }
 
 /// Every word of a text that looks like a metric's name, without what a histogram adds.
@@ -24,6 +47,8 @@ async fn every_metric_of_the_dashboard_and_the_alerts_is_on_the_page() {
     let provider = Provider::always(Wire::Chat.answer(true)).await;
     // Each series shows once it has counted something: a price that is missing, more than was held, a refusal, a reload.
     let setup = Setup::new([Wire::Chat.upstream("u", &provider).models(r#"["m", "unpriced"]"#)])
+        .set("plugins.access-log.output", "\"file\"")
+        .set("plugins.access-log.path", "\"access.log\"")
         .prices("[[model]]\nname = \"m\"\nmax_output_tokens = 1000\ninput = 0\noutput = 2\n");
     let (gateway, key) = serving(&setup).await;
     let poor = gateway.key("poor", &["--quota-usd", "0.0003"]).await;
@@ -42,14 +67,29 @@ async fn every_metric_of_the_dashboard_and_the_alerts_is_on_the_page() {
     gateway.wait_records(3).await;
     crate::support::until("the reload", || gateway.said().contains("are in force").then_some(())).await;
     let page = gateway.metrics().await;
-    for file in ["grafana.json", "alerts.yml"] {
+    for file in ["grafana.json", "alerts.yml", "OPERATIONS.md"] {
         let names = metric_names(&deployed(file));
-        assert!(names.len() >= 7, "{file}: {names:?}");
+        assert!(names.len() >= 3, "{file}: {names:?}");
         for name in names {
             assert!(page.contains(&format!("# TYPE {name} ")), "{file}: there is no metric {name} in\n{page}");
         }
     }
+    promtool(&["check", "metrics"], &page);
     gateway.finish(&[&key, &poor]).await;
+}
+
+#[test]
+fn alert_rules_fire_when_they_should() {
+    promtool(&["check", "rules", "alerts.yml"], "");
+    promtool(&["test", "rules", "alerts_test.yml"], "");
+    // None is left out there.
+    let (alerts, tests) = (deployed("alerts.yml"), deployed("alerts_test.yml"));
+    for name in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        let of_it = || tests.split("alertname: ").skip(1).filter(|test| test.starts_with(name));
+        let fires =
+            of_it().filter(|test| test.split("eval_time").next().is_some_and(|test| test.contains("exp_alerts")));
+        assert!(fires.count() > 0 && of_it().count() > 1, "{name}");
+    }
 }
 
 #[test]
@@ -62,7 +102,7 @@ fn the_files_can_be_read_by_those_they_are_for() {
     }
     let alerts: serde_yaml::Value = serde_yaml::from_str(&deployed("alerts.yml")).expect("YAML");
     let rules = alerts["groups"][0]["rules"].as_sequence().expect("rules");
-    assert!(rules.len() >= 8);
+    assert!(rules.len() >= 11);
     for rule in rules {
         for key in ["alert", "expr"] {
             assert!(rule[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {rule:?}");
@@ -72,4 +112,52 @@ fn the_files_can_be_read_by_those_they_are_for() {
     let unit = deployed("tollgate.service");
     let wrong = unit.lines().find(|line| !line.is_empty() && !line.starts_with(['#', '[']) && !line.contains('='));
     assert_eq!(wrong, None, "a unit is sections of KEY=VALUE");
+}
+
+/// The pieces of code in a text's lines: what stands between backticks, and the lines of shell blocks.
+fn code(text: &str) -> Vec<String> {
+    let (mut found, mut shell) = (Vec::new(), false);
+    for line in text.lines() {
+        if line.starts_with("```") {
+            shell = line == "```sh";
+        } else if shell {
+            found.push(line.split('#').next().unwrap_or_default().trim().to_owned());
+        } else {
+            found.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn commands_and_codes_of_the_operations_are_those_there_are() {
+    let text = deployed("OPERATIONS.md");
+    let gateway = Gateway::prepare(&Setup::new([]));
+    let mut commands = 0;
+    for code in code(&text) {
+        // Also behind `docker exec NAME` and the like.
+        let Some(at) = code.find("tollgate ").filter(|at| code[..*at].ends_with([' ', '/']) || *at == 0) else {
+            continue;
+        };
+        let words: Vec<&str> = code[at..].split_whitespace().skip(1).collect();
+        let verbs = ["key", "upstream", "price", "log", "ledger"];
+        let count = if words.first().is_some_and(|verb| verbs.contains(verb)) { 2 } else { 1 };
+        let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
+        let verb: Vec<&str> = words.iter().take(count).copied().take_while(is_verb).collect();
+        if verb.len() < count {
+            continue;
+        }
+        let help = gateway.run(&[&verb[..], &["--help"]].concat());
+        let said = String::from_utf8_lossy(&help.stdout).into_owned();
+        assert!(help.status.success(), "{code}: {}", String::from_utf8_lossy(&help.stderr));
+        for flag in words.iter().map(|word| word.trim_matches(['[', ']'])).filter(|word| word.starts_with("--")) {
+            assert!(said.contains(flag), "{code}: {flag} is not in\n{said}");
+        }
+        commands += 1;
+    }
+    assert!(commands > 15, "{commands}");
+    for row in RejectCode::rows() {
+        let line = format!("| `{}` {} |", row.code, row.status);
+        assert!(text.contains(&line), "{line}");
+    }
 }

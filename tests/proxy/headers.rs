@@ -401,7 +401,6 @@ async fn what_ties_a_request_to_others_goes_upstream_untouched() {
     .set("pricing.unknown_model", "\"allow\"");
     let (gateway, key) = serving(&setup).await;
     let fields = [
-        ("idempotency-key", "8e03978e-40d5-43e8-bc93-6894a57f9324"),
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ("tracestate", "vendor=a:b,other=1"),
     ];

@@ -149,6 +149,18 @@ async fn rules_concern_whom_they_name_and_counts_outlive_a_reload() {
 }
 
 #[tokio::test]
+async fn a_rules_window_passes() {
+    let (_provider, setup) = chat().await;
+    let rules = r#"[{ per = "key", limit = "requests", max = 1, window_ms = 1000 }]"#;
+    let (gateway, key) = serving(&setup.set("plugins.rate-limit.rules", rules)).await;
+    let request = plain_chat(false).key(&key.key);
+    let statuses = async || [gateway.send(&request).await.status, gateway.send(&request).await.status];
+    // Two that fall into one window, whatever the machine does meanwhile; then there is room again.
+    eventually("a refusal", async || statuses().await.contains(&429)).await;
+    eventually("room in the next window", async || gateway.send(&request).await.status == 200).await;
+}
+
+#[tokio::test]
 async fn an_upstream_at_its_limit_gives_way_to_the_next_and_is_no_failure() {
     let provider = Provider::always(Wire::Chat.whole("x")).await;
     let first = Wire::Chat.upstream("first", &provider);

@@ -249,3 +249,20 @@ async fn breakers_outlive_a_reload() {
     assert_eq!(asked, 1, "a dead key stays dead over a reload");
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn an_upstream_that_is_taken_out_has_no_breaker_on_the_metrics_page_any_more() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new(["stays", "goes"].map(|name| Wire::Chat.upstream(name, &provider)));
+    let (gateway, key) = serving(&setup).await;
+    let shown = async |name: &str| {
+        gateway.metrics().await.contains(&format!("tollgate_breaker_state{{upstream=\"{name}\"}} 0"))
+    };
+    assert!(shown("stays").await && shown("goes").await);
+    let fewer = Setup::new([Wire::Chat.upstream("stays", &provider)]);
+    gateway.write("tollgate.toml", &fewer.config(gateway.address, gateway.metrics_address));
+    gateway.signal("HUP");
+    said(&gateway, "are in force").await;
+    assert!(shown("stays").await && !shown("goes").await);
+    gateway.finish(&[&key]).await;
+}

@@ -5,8 +5,9 @@ use crate::support::client::{Answer as Got, Request};
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::{Answer, Break};
-use crate::support::until;
+use crate::support::{PATIENCE, until};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 async fn working() -> (Provider, Setup) {
     let provider = Provider::always(Wire::Chat.whole("x")).await;
@@ -167,6 +168,16 @@ async fn plugins_access_log_rotates_and_is_whole_when_the_process_ends() {
     gateway.finish(&[&key]).await;
 }
 
+/// Waits until the metrics say that so many lines or spans were not delivered, or more.
+pub(crate) async fn wait_lost(gateway: &Gateway, plugin: &str, count: usize) {
+    let labels = [format!("plugin=\"{plugin}\""), "reason=\"undelivered\"".to_owned()];
+    let started = Instant::now();
+    while (gateway.metric("tollgate_telemetry_lost_total", &[&labels[0], &labels[1]]).await as usize) < count {
+        assert!(started.elapsed() < PATIENCE, "{}", gateway.metrics().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn an_access_log_that_cannot_be_written_stops_no_request() {
     let (_provider, setup) = working().await;
@@ -177,6 +188,8 @@ async fn an_access_log_that_cannot_be_written_stops_no_request() {
         assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
     }
     until("a word about it", || gateway.said().contains("the access log cannot be written").then_some(())).await;
+    // Health pages have lines, too.
+    wait_lost(&gateway, "access-log", 20).await;
     gateway.finish(&[&key]).await;
 }
 

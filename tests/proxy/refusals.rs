@@ -53,7 +53,7 @@ async fn silent() -> (Provider, Setup) {
         Wire::Chat.upstream("o", &provider).models(models),
         Wire::Messages.upstream("a", &provider).models(models),
         Wire::GeminiEvents.upstream("g", &provider).models(models),
-        Wire::Chat.upstream("vip", &provider).models(r#"["secret"]"#).with(r#"groups = ["vip"]"#),
+        Wire::GeminiEvents.upstream("vip", &provider).models(r#"["secret"]"#).with(r#"groups = ["vip"]"#),
     ]);
     (provider, setup)
 }
@@ -148,12 +148,12 @@ async fn models_that_a_key_may_not_use_and_models_without_a_price() {
         let unpriced = gateway.send(&ask("unpriced", &limited.key)).await;
         assert_refused(&unpriced, wire, 400, "PRICE_MISSING", Some("billing"));
     }
-    // A model that is there, but in another dialect.
-    let body = json!({"model": "secret", "max_tokens": 1, "messages": []});
+    // A model that is there, but only in a dialect that has no such operation.
+    let body = json!({"model": "secret", "prompt": "x"});
     let mut vip = gateway.key("vip", &["--group", "vip"]).await;
     vip.name.clear();
-    let other_dialect = gateway.send(&Request::post("/v1/messages", &body).key(&vip.key)).await;
-    assert_refused(&other_dialect, Wire::Messages, 400, "INVALID_REQUEST", None);
+    let other_dialect = gateway.send(&Request::post("/v1/images/generations", &body).key(&vip.key)).await;
+    assert_refused(&other_dialect, Wire::Chat, 400, "INVALID_REQUEST", None);
     nothing_came_of_it(&provider, &gateway).await;
     gateway.finish(&[&free, &limited, &narrow, &lost, &vip]).await;
 }

@@ -1,6 +1,7 @@
 //! Traces: a span for each request at the collector, in the trace of whoever called.
 
 use crate::calls::{COST, INPUT, OUTPUT, Wire, plain_chat, serving, wants_stream};
+use crate::plugins::wait_lost;
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -99,6 +100,21 @@ async fn refusals_are_spans_too_and_what_is_not_sampled_is_none() {
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(attribute(&all[0], "error.type"), "AUTH_INVALID_TOKEN");
     assert_eq!(all[0]["status"]["code"], 2);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_collector_that_never_answers_is_given_up_in_time() {
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = collector.local_addr().expect("bound");
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
+        .set("plugins.otlp.endpoint", &format!("\"http://{address}\""))
+        .set("plugins.otlp.timeout_ms", "50");
+    let (gateway, key) = serving(&setup).await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    until("a word of it", || gateway.said().contains("spans were not delivered").then_some(())).await;
+    wait_lost(&gateway, "otlp", 1).await;
     gateway.finish(&[&key]).await;
 }
 

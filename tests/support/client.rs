@@ -244,10 +244,15 @@ impl Client {
 
     /// Reads the whole answer to a request that was written by hand.
     pub(crate) async fn receive(self) -> Answer {
+        self.answered().await.rest().await.0
+    }
+
+    /// Reads the head of the answer to a request that was written by hand.
+    pub(crate) async fn answered(self) -> Exchange {
         // Nothing more is sent: an empty request in front of the answer.
         let nothing =
             Request { method: String::new(), target: String::new(), fields: Fields::new(), body: Body::Nothing };
-        self.begin(&nothing, b"").await.rest().await.0
+        self.begin(&nothing, b"").await
     }
 
     /// Sends a request and reads the whole answer.

@@ -137,9 +137,58 @@ pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
     pub(crate) metrics_address: SocketAddr,
     environment: Vec<(String, String)>,
+    /// The built binary, or what a test has put in its place.
+    pub(crate) program: PathBuf,
     /// A shell command line that goes before `exec tollgate …`.
     pub(crate) first: Option<&'static str>,
-    process: Option<Child>,
+    process: Option<Process>,
+}
+
+/// A process that serves.
+pub(crate) enum Process {
+    /// The one that was started here.
+    Ours(Child),
+    /// One that was started by the one before it.
+    Successor(u32),
+}
+
+impl Process {
+    pub(crate) fn id(&self) -> u32 {
+        match self {
+            Self::Ours(child) => child.id(),
+            Self::Successor(id) => *id,
+        }
+    }
+
+    /// How it ended, if it has; of a successor only that.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        match self {
+            Self::Ours(child) => child.try_wait().expect("a child"),
+            Self::Successor(id) => {
+                let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+                // Behind the name: the state. Nobody may be there to bury it.
+                let runs = stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'));
+                (!runs).then(ExitStatus::default)
+            }
+        }
+    }
+
+    /// Sends a signal, without waiting.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        assert!(status.expect("kill runs").success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.signal("KILL");
+            if let Self::Ours(child) = self {
+                let _ = child.wait();
+            }
+        }
+    }
 }
 
 /// A port that is free now, below those that the system gives to outgoing connections: nobody takes it by chance.
@@ -167,6 +216,7 @@ impl Gateway {
             address,
             metrics_address,
             environment: setup.environment.clone(),
+            program: env!("CARGO_BIN_EXE_tollgate").into(),
             first: None,
             process: None,
         };
@@ -200,7 +250,7 @@ impl Gateway {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        let mut command = Command::new(&self.program);
         command.args(arguments).arg("-c").arg(self.path("tollgate.toml")).current_dir(self.folder.path());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -260,11 +310,11 @@ impl Gateway {
             command = shell;
         }
         command.stdin(Stdio::null()).stdout(log("stdout.log")).stderr(log("stderr.log"));
-        self.process = Some(command.spawn().expect("the built binary starts"));
+        self.process = Some(Process::Ours(command.spawn().expect("the built binary starts")));
     }
 
     fn assert_running(&mut self, started: Instant) {
-        if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().expect("a child")) {
+        if let Some(status) = self.process.as_mut().and_then(Process::ended) {
             panic!("tollgate serve ended: {status}\n{}", self.said());
         }
         assert!(started.elapsed() < PATIENCE, "tollgate serve does not answer\n{}", self.said());
@@ -275,6 +325,11 @@ impl Gateway {
         self.read("stdout.log") + &self.read("stderr.log")
     }
 
+    /// What its processes have logged, one after the other.
+    pub(crate) fn logged(&self) -> String {
+        self.read("stderr.log")
+    }
+
     /// Process id.
     pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().expect("a running gateway").id()
@@ -282,14 +337,44 @@ impl Gateway {
 
     /// Sends a signal, without waiting.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
-        assert!(status.expect("kill runs").success());
+        self.process.as_ref().expect("a running gateway").signal(name);
     }
 
     /// Waits until the process has ended.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let mut process = self.process.take().expect("a running gateway");
-        until("the gateway to end", || process.try_wait().expect("a child")).await
+        until("the gateway to end", || process.ended()).await
+    }
+
+    /// SIGQUIT, and waits until another process has taken over. The one before may still finish what runs.
+    pub(crate) async fn upgrade(&mut self) -> Process {
+        let before = self.logged().len();
+        let id = self.begin_upgrade().await;
+        until("another process to take over", || self.logged()[before..].contains(" has taken over").then_some(()))
+            .await;
+        self.follow(id).expect("a running gateway")
+    }
+
+    /// SIGQUIT, and waits until there is another process, which may then take over: its id.
+    pub(crate) async fn begin_upgrade(&self) -> u32 {
+        let before = self.logged().len();
+        self.signal("QUIT");
+        until("another process", || {
+            let said = self.logged();
+            let (_, id) = said[before..].split_once("SIGQUIT: process ")?;
+            id.split_once(' ')?.0.parse().ok()
+        })
+        .await
+    }
+
+    /// Leaves the process to its end: it is not the one that serves any more.
+    pub(crate) fn release(&mut self) -> Option<Process> {
+        self.process.take()
+    }
+
+    /// From now on this is the process that serves. Returns the one that was.
+    pub(crate) fn follow(&mut self, id: u32) -> Option<Process> {
+        self.process.replace(Process::Successor(id))
     }
 
     /// SIGTERM, and waits until it has ended.
@@ -300,7 +385,7 @@ impl Gateway {
 
     /// SIGKILL: it has no chance to do anything.
     pub(crate) async fn kill(&mut self) {
-        self.process.as_mut().expect("a running gateway").kill().expect("a running process");
+        self.signal("KILL");
         self.ended().await;
     }
 
@@ -409,10 +494,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        drop(self.process.take());
         if std::thread::panicking() {
             let said = self.said();
             let lines: Vec<&str> = said.lines().collect();

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod answers;
+pub(crate) mod aws;
 pub(crate) mod client;
 pub(crate) mod gateway;
 pub(crate) mod h2c;

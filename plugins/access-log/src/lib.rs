@@ -1,5 +1,5 @@
 //! One JSON line for each request, those that the gateway refuses included: who, what, how it ended, what it cost. No
-//! credential, no header, no query, no body. A request never waits for it: lines go through a bounded queue to a thread that
+//! credential, no header, no query, no body. A request never waits for it: lines go through a bounded outbox to a thread that
 //! writes, and what does not fit is dropped, counted and said.
 
 mod file;
@@ -46,7 +46,7 @@ enum Output {
 }
 
 /// Touches no file: a configuration is also built to be checked.
-fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
     let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
     let target = target(&settings)?;
     let limits = Limits {
@@ -59,7 +59,7 @@ fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> 
     if !(1..=FILES_MOST).contains(&limits.files_max) {
         return Err(format!("files_max: expected a whole number from 1 to {FILES_MOST}"));
     }
-    Ok(Arc::new(AccessLog { writer: Writer::of(target), limits }))
+    Ok(Arc::new(AccessLog { writer: Writer::of(target, ports.losses.clone()), limits }))
 }
 
 fn target(settings: &Settings) -> Result<Target, String> {
@@ -102,7 +102,7 @@ impl Plugin for AccessLog {
     }
 
     fn logging(&self, summary: &Summary<'_>) {
-        self.writer.write(line::line(summary), self.limits);
+        self.writer.write(line::line(summary).as_str(), self.limits);
     }
 
     fn close(&self) {

@@ -1,26 +1,11 @@
 use super::*;
-use http::Method;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
-use tollgate_plugin_api::{Clock, CredentialDigest, Key, KeyHandle, KeyRing, Metered, Usage};
+use tollgate_plugin_api::{Key, KeyHandle, Metered, Usage};
 use writer::Out;
-
-struct Nothing;
-
-impl KeyRing for Nothing {
-    fn find(&self, _digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>> {
-        None
-    }
-}
-
-impl Clock for Nothing {
-    fn now_ms(&self) -> i64 {
-        0
-    }
-}
 
 struct Alice;
 
@@ -47,7 +32,7 @@ impl KeyHandle for Alice {
 }
 
 fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
-    build(table.parse().unwrap(), &Ports { keys: Arc::new(Nothing), clock: Arc::new(Nothing), memory: Arc::default() })
+    build(table.parse().unwrap(), &Ports::to_nothing())
 }
 
 fn log(plugin: &dyn Plugin, request_id: &str) {
@@ -63,7 +48,7 @@ fn log(plugin: &dyn Plugin, request_id: &str) {
         duration_ms: 21,
         ttft_ms: None,
         client: "192.0.2.7".parse().ok(),
-        method: &Method::POST,
+        method: "POST",
         path: "/v1/chat/completions",
         headers: &http::HeaderMap::new(),
         dialect: "openai",
@@ -180,10 +165,10 @@ impl Out for Slow {
 fn a_slow_output_holds_nobody_up_and_lost_lines_are_counted() {
     let (let_go, gate) = sync_channel(0);
     let written = Arc::new(Mutex::new(String::new()));
-    let writer = Writer::to(Box::new(Slow(gate, written.clone())), 10);
+    let writer = Writer::to(Box::new(Slow(gate, written.clone())), 10, Ports::to_nothing().losses);
     let limits = Limits { rotate_bytes_max: 1 << 20, files_max: 1 };
     for _ in 0..1000 {
-        writer.write("{}\n".to_owned(), limits);
+        writer.write("{}\n", limits);
     }
     drop(let_go);
     writer.flush();

@@ -1,26 +1,25 @@
-//! The queue and the thread behind it. One for each target, however often the configuration is reloaded: two threads would
-//! rename each other's files.
+//! The thread that writes. One for each target, however often the configuration is reloaded: two threads would rename each
+//! other's files.
 
 use crate::file::{Limits, LogFile};
-use crate::line;
+use crate::{PLUGIN, line};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tollgate_plugin_api::{Batch, Losses, Outbox, OutboxLimits};
 
 /// Lines that wait to be written; more are dropped. (A line has some 600 bytes.)
-const LINES_QUEUED_MAX: usize = 8192;
+const LINES_QUEUED_MAX: u64 = 8192;
 /// Lines are written together up to here.
 const WRITE_BYTES_MAX: usize = 64 * 1024;
+/// Lines of so much time are written together.
+const GATHER: Duration = Duration::from_millis(10);
 /// Lost lines are told of so often at most.
 const SAY_EVERY: Duration = Duration::from_secs(1);
 /// The end of the process waits this long for what is queued.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Lines of so much time are written together.
-const GATHER: Duration = Duration::from_millis(10);
-const FLUSH_LOOK: Duration = Duration::from_millis(5);
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +28,37 @@ pub(crate) enum Target {
     File(PathBuf),
 }
 
-enum Message {
-    Line(String, Limits),
-    /// Everything before it is to be written; then this is told.
-    Flush(SyncSender<()>),
-}
-
 /// See the module.
 pub(crate) struct Writer {
-    sender: SyncSender<Message>,
-    dropped: Arc<AtomicU64>,
-    /// Until the first line starts the thread.
-    unstarted: Mutex<Option<Thread>>,
+    shared: Arc<Shared>,
+    /// What the thread writes to, until the first line starts it.
+    unstarted: Mutex<Option<Box<dyn Out>>>,
+    started: OnceLock<()>,
+}
+
+/// What the writer and its thread share.
+struct Shared {
+    lines: Outbox,
+    /// As of the latest line: a reload changes them.
+    rotate_bytes_max: AtomicU64,
+    files_max: AtomicU32,
+}
+
+impl Shared {
+    fn limits(&self) -> Limits {
+        Limits {
+            rotate_bytes_max: self.rotate_bytes_max.load(Ordering::Relaxed),
+            files_max: self.files_max.load(Ordering::Relaxed),
+        }
+    }
+
+    fn set_limits(&self, limits: Limits) {
+        // Read by every line, and hardly ever written.
+        if self.limits() != limits {
+            self.rotate_bytes_max.store(limits.rotate_bytes_max, Ordering::Relaxed);
+            self.files_max.store(limits.files_max, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The writers there are.
@@ -53,7 +71,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Writer {
     /// The writer of a target. It starts with its first line.
-    pub(crate) fn of(target: Target) -> Arc<Self> {
+    pub(crate) fn of(target: Target, losses: Arc<dyn Losses>) -> Arc<Self> {
         let mut writers = locked(&WRITERS);
         writers.retain(|(_, writer)| writer.strong_count() > 0);
         let found = writers.iter().find(|(other, _)| *other == target);
@@ -64,64 +82,51 @@ impl Writer {
             Target::Stdout => Box::new(io::stdout()),
             Target::File(path) => Box::new(LogFile::new(path.clone())),
         };
-        let writer = Arc::new(Self::to(out, LINES_QUEUED_MAX));
+        let writer = Arc::new(Self::to(out, LINES_QUEUED_MAX, losses));
         writers.push((target, Arc::downgrade(&writer)));
         writer
     }
 
-    pub(crate) fn to(out: Box<dyn Out>, queued_max: usize) -> Self {
-        let (sender, receiver) = sync_channel(queued_max);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let thread = Thread {
-            receiver,
-            out,
-            dropped: dropped.clone(),
-            lines: Vec::new(),
-            count: 0,
-            told: 0,
-            limits: None,
-            said_at: None,
-            failing: false,
+    pub(crate) fn to(out: Box<dyn Out>, queued_max: u64, losses: Arc<dyn Losses>) -> Self {
+        let limits = OutboxLimits {
+            texts_max: queued_max,
+            batch_texts_max: u64::MAX,
+            batch_bytes_max: WRITE_BYTES_MAX,
+            gather: GATHER,
         };
-        Self { sender, dropped, unstarted: Mutex::new(Some(thread)) }
+        let lines = Outbox::new(PLUGIN.name, limits, losses);
+        let shared = Shared { lines, rotate_bytes_max: AtomicU64::default(), files_max: AtomicU32::default() };
+        Self { shared: Arc::new(shared), unstarted: Mutex::new(Some(out)), started: OnceLock::new() }
     }
 
     /// Queues a line, or drops it. Never waits.
-    pub(crate) fn write(&self, line: String, limits: Limits) {
-        self.start();
-        if self.sender.try_send(Message::Line(line, limits)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+    pub(crate) fn write(&self, line: &str, limits: Limits) {
+        self.started.get_or_init(|| self.start());
+        self.shared.set_limits(limits);
+        self.shared.lines.put(line);
     }
 
     /// Waits until what is queued is written, for as long as is reasonable.
     pub(crate) fn flush(&self) {
-        if locked(&self.unstarted).is_some() {
-            return;
-        }
-        let until = Instant::now() + FLUSH_WAIT_MAX;
-        let (done, is_done) = sync_channel(1);
-        let mut message = Message::Flush(done);
-        while Instant::now() < until {
-            match self.sender.try_send(message) {
-                Ok(()) => {
-                    // Whoever does not answer in time has lost what was queued.
-                    let _ = is_done.recv_timeout(until.saturating_duration_since(Instant::now()));
-                    return;
-                }
-                Err(TrySendError::Full(unsent)) => message = unsent,
-                Err(TrySendError::Disconnected(_)) => return,
-            }
-            std::thread::sleep(FLUSH_LOOK);
+        if self.started.get().is_some() {
+            self.shared.lines.flush(FLUSH_WAIT_MAX);
         }
     }
 
     fn start(&self) {
-        let Some(thread) = locked(&self.unstarted).take() else { return };
+        let Some(out) = locked(&self.unstarted).take() else { return };
+        let thread = Thread { shared: self.shared.clone(), out, lost: 0, said_at: None, failing: false };
         let spawned = std::thread::Builder::new().name("access-log".into()).spawn(|| thread.run());
         if let Err(error) = spawned {
+            self.shared.lines.close();
             tracing::error!("no access log: {error}");
         }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.lines.close();
     }
 }
 
@@ -146,91 +151,75 @@ impl Out for LogFile {
 
 /// The side that writes.
 struct Thread {
-    receiver: Receiver<Message>,
+    shared: Arc<Shared>,
     out: Box<dyn Out>,
-    dropped: Arc<AtomicU64>,
-    /// Not written yet.
-    lines: Vec<u8>,
-    count: u64,
-    /// Lost lines that they tell of.
-    told: u64,
-    limits: Option<Limits>,
+    /// Lines that are not in the log, and nobody was told yet.
+    lost: u64,
     said_at: Option<Instant>,
     failing: bool,
 }
 
 impl Thread {
     fn run(mut self) {
-        loop {
-            let message = match self.receiver.try_recv() {
-                Ok(message) => message,
-                Err(TryRecvError::Disconnected) => break,
-                Err(TryRecvError::Empty) => {
-                    self.put();
-                    // Asleep, not waiting: to be woken for each line costs more than the line.
-                    std::thread::sleep(GATHER);
-                    match self.receiver.recv() {
-                        Ok(message) => message,
-                        Err(_) => break,
-                    }
-                }
-            };
-            match message {
-                Message::Line(line, limits) => self.take(&line, limits),
-                Message::Flush(done) => {
-                    self.say_dropped(true);
-                    self.put();
-                    // Whoever asked may not wait any more.
-                    let _ = done.send(());
-                }
-            }
+        let mut batch = Batch::default();
+        while self.shared.lines.take(&mut batch) {
+            self.lost += batch.dropped;
+            self.say_lost(batch.count == 0);
+            self.put_all(&batch.text);
         }
-        self.say_dropped(true);
-        self.put();
-    }
-
-    fn take(&mut self, line: &str, limits: Limits) {
-        let full = WRITE_BYTES_MAX.min(usize::try_from(limits.rotate_bytes_max).unwrap_or(usize::MAX));
-        if self.lines.len() + line.len() > full {
-            self.put();
-        }
-        self.limits = Some(limits);
-        self.say_dropped(false);
-        self.lines.extend_from_slice(line.as_bytes());
-        self.count += 1;
+        self.lost += batch.dropped;
+        self.say_lost(true);
     }
 
     /// Tells of lines that were lost, in the log itself and in the gateway's.
-    fn say_dropped(&mut self, now: bool) {
+    fn say_lost(&mut self, now: bool) {
         let due = now || self.said_at.is_none_or(|at| at.elapsed() >= SAY_EVERY);
-        if !due || self.dropped.load(Ordering::Relaxed) == 0 {
+        if !due || self.lost == 0 {
             return;
         }
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        self.told += dropped;
         self.said_at = Some(Instant::now());
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        self.lines.extend_from_slice(line::dropped(dropped, now_ms).as_bytes());
-        tracing::warn!(dropped, "the access log has lost lines: its output is too slow, or failed");
+        tracing::warn!(dropped = self.lost, "the access log has lost lines: its output is too slow, or failed");
+        let line = line::dropped(self.lost, now_ms);
+        if self.put(&line) {
+            self.lost = 0;
+        }
     }
 
-    fn put(&mut self) {
-        let Some(limits) = self.limits.filter(|_| !self.lines.is_empty()) else { return };
-        match self.out.put(&self.lines, limits) {
-            Ok(()) if self.failing => {
-                self.failing = false;
-                tracing::warn!("the access log is written again");
+    /// Writes lines, in pieces that fit into a file.
+    fn put_all(&mut self, mut lines: &str) {
+        let bytes_max = usize::try_from(self.shared.limits().rotate_bytes_max).unwrap_or(usize::MAX);
+        while !lines.is_empty() {
+            let (piece, rest) = lines.split_at(whole_lines(lines, bytes_max));
+            if !self.put(piece) {
+                let count = piece.matches('\n').count() as u64;
+                self.lost += count;
+                self.shared.lines.undelivered(count);
             }
-            Ok(()) => {}
-            Err(error) => {
-                self.dropped.fetch_add(self.count + self.told, Ordering::Relaxed);
-                if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!("the access log cannot be written: {error}");
-                }
-            }
+            lines = rest;
         }
-        self.lines.clear();
-        (self.count, self.told) = (0, 0);
     }
+
+    /// Whether it could be written.
+    fn put(&mut self, lines: &str) -> bool {
+        let written = self.out.put(lines.as_bytes(), self.shared.limits());
+        match &written {
+            Ok(()) if self.failing => tracing::warn!("the access log is written again"),
+            Err(error) if !self.failing => tracing::error!("the access log cannot be written: {error}"),
+            _ => {}
+        }
+        self.failing = written.is_err();
+        written.is_ok()
+    }
+}
+
+/// How many bytes of `lines` are whole lines and at most `bytes_max`; a line that is longer stands alone.
+fn whole_lines(lines: &str, bytes_max: usize) -> usize {
+    if lines.len() <= bytes_max {
+        return lines.len();
+    }
+    let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n');
+    let first = || lines.find('\n').unwrap_or(lines.len() - 1);
+    end(&lines.as_bytes()[..bytes_max]).unwrap_or_else(first) + 1
 }

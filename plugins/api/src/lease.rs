@@ -1,7 +1,6 @@
 //! Leases: what a request takes of a limit while it runs, and gives back or makes good when its real size is known.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use std::fmt::Write;
 use std::sync::Arc;
 
 /// What a request is, in the units of limits.
@@ -58,37 +57,58 @@ impl Allowances {
                 HeaderName::from_static("x-ratelimit-reset-tokens"),
             ],
         ];
-        // What an upstream says of its own limits would be mistaken for ours.
-        if self.requests.is_some() || self.tokens.is_some() {
-            NAMES.iter().flatten().for_each(|name| drop(headers.remove(name)));
+        if self.requests.is_none() && self.tokens.is_none() {
+            return;
         }
         for ([limit, remaining, reset], allowance) in NAMES.into_iter().zip([self.requests, self.tokens]) {
-            let Some(allowance) = allowance else { continue };
-            headers.insert(limit, HeaderValue::from(allowance.limit));
-            headers.insert(remaining, HeaderValue::from(allowance.remaining));
-            if let Ok(text) = HeaderValue::from_str(&duration(allowance.reset_ms)) {
-                headers.insert(reset, text);
-            }
+            let Some(allowance) = allowance else {
+                // What an upstream says of its own limits would be mistaken for ours.
+                [limit, remaining, reset].iter().for_each(|name| drop(headers.remove(name)));
+                continue;
+            };
+            let mut put = |name: HeaderName, text: &str| {
+                // Digits and letters always fit.
+                if let Ok(value) = HeaderValue::from_str(text) {
+                    headers.insert(name, value);
+                }
+            };
+            let mut number = itoa::Buffer::new();
+            put(limit, number.format(allowance.limit));
+            put(remaining, number.format(allowance.remaining));
+            put(reset, &duration(allowance.reset_ms));
         }
     }
 }
 
+/// Room for nearly all of them.
+const DURATION_BYTES: usize = 16;
+
 /// As OpenAI writes one: `20ms`, `1s`, `6m0s`, `1h30m0s`.
 pub fn duration(ms: u64) -> String {
     let (seconds, rest_ms) = (ms / 1000, ms % 1000);
+    let mut number = itoa::Buffer::new();
+    let mut text = String::with_capacity(DURATION_BYTES);
+    let mut put = |amount: u64, unit: &str| {
+        text.push_str(number.format(amount));
+        text.push_str(unit);
+    };
     if seconds == 0 {
-        return format!("{rest_ms}ms");
+        put(rest_ms, "ms");
+        return text;
     }
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let mut text = String::new();
-    // Writing to a string cannot fail.
     if hours > 0 {
-        let _ = write!(text, "{hours}h");
+        put(hours, "h");
     }
     if hours > 0 || minutes > 0 {
-        let _ = write!(text, "{minutes}m");
+        put(minutes, "m");
     }
-    let _ = if rest_ms == 0 { write!(text, "{seconds}s") } else { write!(text, "{seconds}.{rest_ms:03}s") };
+    put(seconds, if rest_ms == 0 { "s" } else { "." });
+    if rest_ms > 0 {
+        // Three digits.
+        text.push_str(&number.format(1000 + rest_ms)[1..]);
+        text.push('s');
+    }
     text
 }
 

@@ -2,18 +2,24 @@
 //! or refuse it, may change the response's head, and is told how the exchange ended. Hooks carry the names of Pingora's
 //! phases and run in the order of the built-in list (`src/plugins.rs` of the gateway).
 
+mod json;
 mod key;
 mod lease;
+mod losses;
 mod memory;
 mod network;
+mod outbox;
 mod plugin;
 mod reject;
 mod usage;
 
+pub use json::JsonText;
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
 pub use lease::{Allowance, Allowances, Amounts, LESSORS_MAX, Lease, Lessor, duration};
+pub use losses::{Loss, Losses};
 pub use memory::Memory;
 pub use network::Network;
+pub use outbox::{Batch, Outbox, OutboxLimits};
 pub use plugin::{Build, Flow, Intent, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
 pub use reject::{Reject, RejectCode, RejectRow};
 pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};

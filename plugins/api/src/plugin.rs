@@ -1,6 +1,6 @@
 //! The plugin trait and what its hooks are given.
 
-use crate::{Clock, Key, KeyHandle, KeyRing, Lease, Memory, Metered, Reject};
+use crate::{Clock, CredentialDigest, Key, KeyHandle, KeyRing, Lease, Loss, Losses, Memory, Metered, Reject};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -73,17 +73,17 @@ pub struct Summary<'a> {
     pub ttft_ms: Option<u64>,
     /// The client's address, as far as trusted proxies tell.
     pub client: Option<IpAddr>,
-    /// Method.
-    pub method: &'a Method,
-    /// The client's header fields: its words, credentials among them.
+    /// Method; as all of the client's words here, short and with what looks like a credential masked.
+    pub method: &'a str,
+    /// The client's header fields as they came, credentials among them.
     pub headers: &'a HeaderMap,
-    /// Path without the query. The client's words.
+    /// Path without the query.
     pub path: &'a str,
     /// The dialect in which the client was answered.
     pub dialect: &'a str,
     /// The operation; `None`: refused before it was known.
     pub endpoint: Option<&'a str>,
-    /// The model that was asked for. The client's word, unless the request was admitted.
+    /// The model that was asked for.
     pub model: Option<&'a str>,
     /// Whether a stream was asked for; `None`: refused before it was known.
     pub stream: Option<bool>,
@@ -176,6 +176,35 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// What a plugin keeps over reloads.
     pub memory: Arc<Memory>,
+    /// Counts what is lost on its way to those who look on.
+    pub losses: Arc<dyn Losses>,
+}
+
+/// No keys, a clock that stands still, and nobody who counts.
+struct Nothing;
+
+impl KeyRing for Nothing {
+    fn find(&self, _digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>> {
+        None
+    }
+}
+
+impl Clock for Nothing {
+    fn now_ms(&self) -> i64 {
+        0
+    }
+}
+
+impl Losses for Nothing {
+    fn lost(&self, _plugin: &'static str, _loss: Loss, _count: u64) {}
+}
+
+impl Ports {
+    /// Ports with nothing behind them: for a configuration that is only checked, and for tests.
+    pub fn to_nothing() -> Self {
+        let nothing = Arc::new(Nothing);
+        Self { keys: nothing.clone(), clock: nothing.clone(), memory: Arc::default(), losses: nothing }
+    }
 }
 
 /// Makes a plugin from its `[plugins.NAME]` table. The error says which key is wrong, and what was expected.

@@ -58,6 +58,11 @@ impl RejectCode {
     pub fn row(self) -> RejectRow {
         ROWS[self as usize]
     }
+
+    /// All rows, in the order of the codes.
+    pub fn rows() -> &'static [RejectRow] {
+        &ROWS
+    }
 }
 
 /// One row a code, in the order of [`RejectCode`]: status, code, message, who refused, and the types in OpenAI's,

@@ -53,7 +53,7 @@ fn key(enabled: bool, expires_at_ms: Option<i64>) -> Key {
 fn verdict(key: Key, credential: Option<&'static str>) -> Result<i64, RejectCode> {
     let digest = Sha256::digest(b"sk-tg-right").into();
     let keys = Arc::new(Ring(Arc::new(OneKey(Arc::new(key), digest))));
-    let plugin = build(toml::Table::new(), &Ports { keys, clock: Arc::new(At(1000)), memory: Arc::default() }).unwrap();
+    let plugin = build(toml::Table::new(), &Ports { keys, clock: Arc::new(At(1000)), ..Ports::to_nothing() }).unwrap();
     let mut headers = HeaderMap::new();
     if let Some(credential) = credential {
         headers.insert("x-api-key", HeaderValue::from_static(credential));
@@ -92,6 +92,6 @@ fn everything_else_is_refused_with_its_own_code() {
 fn unknown_settings_are_named() {
     let keys = Arc::new(Ring(Arc::new(OneKey(Arc::new(key(true, None)), [0; 32]))));
     let table = "realm = 1".parse().unwrap();
-    let error = build(table, &Ports { keys, clock: Arc::new(At(0)), memory: Arc::default() }).err().unwrap();
+    let error = build(table, &Ports { keys, clock: Arc::new(At(0)), ..Ports::to_nothing() }).err().unwrap();
     assert!(error.contains("realm"), "{error}");
 }

@@ -2,24 +2,9 @@ use super::*;
 use http::{HeaderMap, Method};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use tollgate_plugin_api::{Clock, CredentialDigest, KeyHandle, KeyRing};
-
-struct Nothing;
-
-impl KeyRing for Nothing {
-    fn find(&self, _digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>> {
-        None
-    }
-}
-
-impl Clock for Nothing {
-    fn now_ms(&self) -> i64 {
-        0
-    }
-}
 
 fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
-    build(table.parse().unwrap(), &Ports { keys: Arc::new(Nothing), clock: Arc::new(Nothing), memory: Arc::default() })
+    build(table.parse().unwrap(), &Ports::to_nothing())
 }
 
 /// The code of the refusal; none: let in.

@@ -30,9 +30,24 @@ impl Context {
     }
 
     /// The field's value towards the upstream: it is told our span as its parent.
-    pub(crate) fn traceparent(&self) -> String {
-        format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    pub(crate) fn traceparent(&self) -> [u8; 55] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        text[3..35].copy_from_slice(&hex::<32>(self.trace_id));
+        text[36..52].copy_from_slice(&hex::<16>(self.span_id.into()));
+        text[54] = if self.sampled { b'1' } else { b'0' };
+        text
     }
+}
+
+/// A number's last digits, as trace context and OTLP write ids.
+pub(crate) fn hex<const DIGITS: usize>(number: u128) -> [u8; DIGITS] {
+    let mut rest = number;
+    let mut text = [0; DIGITS];
+    for digit in text.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(rest & 0xf) as usize];
+        rest >>= 4;
+    }
+    text
 }
 
 /// Trace, parent, sampled.
@@ -67,7 +82,7 @@ mod tests {
         let context = context(GIVEN, 0);
         assert_eq!(context.parent_id, Some(0xb7ad_6b71_6920_3331));
         assert!(context.sampled, "the caller has decided");
-        assert_eq!(context.traceparent(), "00-0af7651916cd43dd8448eb211c80319c-8000000000000001-01");
+        assert_eq!(&context.traceparent(), b"00-0af7651916cd43dd8448eb211c80319c-8000000000000001-01");
     }
 
     #[test]

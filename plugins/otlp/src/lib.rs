@@ -50,7 +50,7 @@ fn timeout_ms_default() -> u64 {
     10_000
 }
 
-fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
     let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
     let uri: http::Uri = settings.endpoint.parse().map_err(|_| wrong_endpoint(&settings.endpoint))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
@@ -66,12 +66,13 @@ fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> 
     }
     let base = settings.endpoint.trim_end_matches('/');
     let url = if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") };
-    let exporter = Exporter::start(Target {
+    let target = Target {
         url,
         headers: settings.headers.into_iter().collect(),
         timeout: Duration::from_millis(settings.timeout_ms.max(1)),
         service_name: settings.service_name,
-    })?;
+    };
+    let exporter = Exporter::start(target, ports.losses.clone())?;
     Ok(Arc::new(Otlp { exporter, share: (settings.sample_ratio * WHOLE as f64) as u64 }))
 }
 
@@ -96,7 +97,7 @@ impl Plugin for Otlp {
 
     fn upstream_request_filter(&self, request_id: u128, request_headers: &HeaderMap, headers: &mut HeaderMap) {
         let context = Context::of(request_id, request_headers, self.share);
-        if let Ok(value) = HeaderValue::try_from(context.traceparent()) {
+        if let Ok(value) = HeaderValue::from_bytes(&context.traceparent()) {
             headers.insert(TRACEPARENT, value);
         }
     }
@@ -107,7 +108,11 @@ impl Plugin for Otlp {
         let Some(request_id) = span::number(summary.request_id).filter(|_| !is_page) else { return };
         let context = Context::of(request_id, summary.headers, self.share);
         if context.sampled {
-            self.exporter.send(span::span(&context, summary));
+            self.exporter.send(span::span(&context, summary).as_str());
         }
+    }
+
+    fn close(&self) {
+        self.exporter.flush();
     }
 }

@@ -1,8 +1,7 @@
 //! A request as a span (opentelemetry.io/docs/specs/semconv/gen-ai), in OTLP's JSON.
 
-use crate::context::Context;
-use std::fmt::Write;
-use tollgate_plugin_api::Summary;
+use crate::context::{Context, hex};
+use tollgate_plugin_api::{JsonText, Summary};
 
 /// OTLP's numbers.
 const KIND_SERVER: u64 = 2;
@@ -13,86 +12,47 @@ const SPAN_BYTES: usize = 2048;
 
 /// A UUID's text as its number.
 pub(crate) fn number(request_id: &str) -> Option<u128> {
-    let digits: String = request_id.chars().filter(|c| *c != '-').collect();
-    u128::from_str_radix(&digits, 16).ok()
+    let digits = request_id.chars().filter(|c| *c != '-');
+    digits.into_iter().try_fold(0_u128, |number, c| Some(number.checked_mul(16)? + u128::from(c.to_digit(16)?)))
 }
 
-/// The span, as text: one for each request, so nothing is built on the way to it.
-pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> String {
+fn text(digits: &[u8]) -> &str {
+    str::from_utf8(digits).unwrap_or_default()
+}
+
+/// How an attribute stands in a list, behind another one, up to its value.
+macro_rules! attribute {
+    ($key:literal, $kind:literal) => {
+        concat!(",{\"key\":\"", $key, "\",\"value\":{\"", $kind, "\":")
+    };
+}
+
+/// The span, as text that follows another.
+pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> JsonText {
     let operation = operation(summary.endpoint.unwrap_or("unknown"));
     let start_ms = u64::try_from(summary.started_at_ms).unwrap_or(0);
     let end_ms = start_ms.saturating_add(summary.duration_ms);
     let failed = summary.status >= 400 || summary.status == 0 || summary.error_code.is_some();
-    let mut out = Json(String::with_capacity(SPAN_BYTES));
-    out.raw("{\"traceId\":\"").hex(context.trace_id, 32).raw("\",\"spanId\":\"").hex(context.span_id.into(), 16);
+    let mut out = JsonText::with_capacity(SPAN_BYTES);
+    out.raw(",{\"traceId\":\"").raw(text(&hex::<32>(context.trace_id)));
+    out.raw("\",\"spanId\":\"").raw(text(&hex::<16>(context.span_id.into())));
     if let Some(parent_id) = context.parent_id {
-        out.raw("\",\"parentSpanId\":\"").hex(parent_id.into(), 16);
+        out.raw("\",\"parentSpanId\":\"").raw(text(&hex::<16>(parent_id.into())));
     }
-    out.raw("\",\"name\":");
+    out.raw("\",\"name\":\"");
     match summary.model {
-        Some(model) => out.texts(&[operation, " ", model]),
-        None => out.texts(&[summary.method.as_str(), " ", operation]),
+        Some(model) => out.raw(operation).raw(" ").escaped(model),
+        None => out.escaped(summary.method).raw(" ").raw(operation),
     };
     // Times in nanoseconds, as text.
-    out.raw(",\"kind\":").number(KIND_SERVER).raw(",\"startTimeUnixNano\":\"").number(start_ms);
+    out.raw("\",\"kind\":").number(KIND_SERVER).raw(",\"startTimeUnixNano\":\"").number(start_ms);
     out.raw("000000\",\"endTimeUnixNano\":\"").number(end_ms).raw("000000\",\"status\":{\"code\":");
-    out.number(if failed { STATUS_ERROR } else { STATUS_UNSET }).raw("},\"attributes\":[");
-    attributes(&mut out, operation, summary);
+    out.number(if failed { STATUS_ERROR } else { STATUS_UNSET });
+    out.raw("},\"attributes\":[{\"key\":\"gen_ai.operation.name\",\"value\":{\"stringValue\":").word(operation);
+    out.raw("}}");
+    attributes(&mut out, summary);
     out.raw("]}");
-    out.0
-}
-
-/// JSON as it is written.
-struct Json(String);
-
-impl Json {
-    fn raw(&mut self, text: &str) -> &mut Self {
-        self.0.push_str(text);
-        self
-    }
-
-    fn number(&mut self, number: u64) -> &mut Self {
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "{number}");
-        self
-    }
-
-    fn hex(&mut self, number: u128, digits: usize) -> &mut Self {
-        let _ = write!(self.0, "{number:0digits$x}");
-        self
-    }
-
-    /// Texts one behind the other, as one string.
-    fn texts(&mut self, texts: &[&str]) -> &mut Self {
-        self.0.push('"');
-        for text in texts {
-            for c in text.chars() {
-                match c {
-                    '"' | '\\' => self.0.extend(['\\', c]),
-                    c if c < ' ' => drop(write!(self.0, "\\u{:04x}", u32::from(c))),
-                    c => self.0.push(c),
-                }
-            }
-        }
-        self.0.push('"');
-        self
-    }
-
-    fn attribute(&mut self, key: &str, kind: &str) -> &mut Self {
-        if !self.0.ends_with('[') {
-            self.0.push(',');
-        }
-        self.raw("{\"key\":\"").raw(key).raw("\",\"value\":{\"").raw(kind).raw("\":")
-    }
-
-    fn text(&mut self, key: &str, text: &str) {
-        self.attribute(key, "stringValue").texts(&[text]).raw("}}");
-    }
-
-    /// 64-bit numbers are text in OTLP's JSON.
-    fn count(&mut self, key: &str, count: u64) {
-        self.attribute(key, "intValue").raw("\"").number(count).raw("\"}}");
-    }
+    out
 }
 
 /// The conventions' word for an operation; ours where they have none.
@@ -106,50 +66,56 @@ fn operation(endpoint: &str) -> &str {
     }
 }
 
-fn attributes(out: &mut Json, operation: &str, summary: &Summary<'_>) {
+fn attributes(out: &mut JsonText, summary: &Summary<'_>) {
     let usage = &summary.metered.usage;
     let texts = [
-        ("gen_ai.operation.name", Some(operation)),
-        ("gen_ai.provider.name", summary.provider),
-        ("gen_ai.request.model", summary.model),
-        ("gen_ai.response.model", summary.upstream_model),
-        ("http.request.method", Some(summary.method.as_str())),
-        ("url.path", Some(summary.path)),
-        ("error.type", summary.error_code),
-        ("tollgate.request_id", Some(summary.request_id)),
-        ("tollgate.upstream", summary.upstream),
-        ("tollgate.outcome", summary.outcome),
+        (attribute!("gen_ai.provider.name", "stringValue"), summary.provider),
+        (attribute!("gen_ai.request.model", "stringValue"), summary.model),
+        (attribute!("gen_ai.response.model", "stringValue"), summary.upstream_model),
+        (attribute!("http.request.method", "stringValue"), Some(summary.method)),
+        (attribute!("url.path", "stringValue"), Some(summary.path)),
+        (attribute!("tollgate.upstream", "stringValue"), summary.upstream),
+    ];
+    // The gateway's own.
+    let words = [
+        (attribute!("error.type", "stringValue"), summary.error_code),
+        (attribute!("tollgate.request_id", "stringValue"), Some(summary.request_id)),
+        (attribute!("tollgate.outcome", "stringValue"), summary.outcome),
     ];
     let some = |count: u64| Some(count).filter(|count| *count > 0);
     let counts = [
-        ("http.response.status_code", Some(u64::from(summary.status))),
-        ("gen_ai.usage.input_tokens", Some(usage.input_tokens)),
-        ("gen_ai.usage.output_tokens", Some(usage.output_tokens)),
-        ("gen_ai.usage.cache_read.input_tokens", some(usage.cached_input_tokens)),
-        ("gen_ai.usage.cache_creation.input_tokens", some(usage.cache_write_tokens)),
-        ("tollgate.reasoning_tokens", some(usage.reasoning_tokens)),
-        ("tollgate.attempts", Some(u64::from(summary.attempts))),
-        ("tollgate.cost_nanos", Some(u64::try_from(summary.cost_nanos).unwrap_or(0))),
-        ("tollgate.ttft_ms", summary.ttft_ms),
+        (attribute!("http.response.status_code", "intValue"), Some(u64::from(summary.status))),
+        (attribute!("gen_ai.usage.input_tokens", "intValue"), Some(usage.input_tokens)),
+        (attribute!("gen_ai.usage.output_tokens", "intValue"), Some(usage.output_tokens)),
+        (attribute!("gen_ai.usage.cache_read.input_tokens", "intValue"), some(usage.cached_input_tokens)),
+        (attribute!("gen_ai.usage.cache_creation.input_tokens", "intValue"), some(usage.cache_write_tokens)),
+        (attribute!("tollgate.reasoning_tokens", "intValue"), some(usage.reasoning_tokens)),
+        (attribute!("tollgate.attempts", "intValue"), Some(u64::from(summary.attempts))),
+        (attribute!("tollgate.cost_nanos", "intValue"), Some(u64::try_from(summary.cost_nanos).unwrap_or(0))),
+        (attribute!("tollgate.ttft_ms", "intValue"), summary.ttft_ms),
     ];
-    for (key, text) in texts.into_iter().filter_map(|(key, text)| Some((key, text?))) {
-        out.text(key, text);
+    for (start, text) in texts.into_iter().filter_map(|(start, text)| Some((start, text?))) {
+        out.raw(start).text(text).raw("}}");
     }
-    for (key, count) in counts.into_iter().filter_map(|(key, count)| Some((key, count?))) {
-        out.count(key, count);
+    for (start, word) in words.into_iter().filter_map(|(start, word)| Some((start, word?))) {
+        out.raw(start).word(word).raw("}}");
+    }
+    for (start, count) in counts.into_iter().filter_map(|(start, count)| Some((start, count?))) {
+        // 64-bit numbers are text in OTLP's JSON.
+        out.raw(start).raw("\"").number(count).raw("\"}}");
     }
     if let Some(key) = summary.key {
-        out.text("tollgate.key", &key.key().name);
+        out.raw(attribute!("tollgate.key", "stringValue")).text(&key.key().name).raw("}}");
     }
     if let Some(client) = summary.client {
-        out.text("client.address", &client.to_string());
+        out.raw(attribute!("client.address", "stringValue")).address(client).raw("}}");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderMap, Method};
+    use http::HeaderMap;
     use tollgate_plugin_api::Metered;
 
     #[test]
@@ -166,7 +132,7 @@ mod tests {
             duration_ms: 7,
             ttft_ms: None,
             client: None,
-            method: &Method::POST,
+            method: "POST",
             headers: &headers,
             path: "/v1/\"x",
             dialect: "openai",
@@ -183,7 +149,8 @@ mod tests {
         };
         let id = number(summary.request_id).unwrap();
         let text = span(&Context::of(id, &headers, 1 << 32), &summary);
-        let span: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        let text = text.as_str().strip_prefix(',').unwrap();
+        let span: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
         assert_eq!(span["name"], format!("chat {model}"));
         assert_eq!(span["traceId"], "01920000000070008000000000000001");
         assert_eq!(span["startTimeUnixNano"], "1700000000123000000");

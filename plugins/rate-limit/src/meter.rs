@@ -98,7 +98,7 @@ impl Taken {
             let window = self.window(limit, now_ms);
             let remaining = limit.max.saturating_sub(window.total());
             if place.is_none_or(|other: Allowance| remaining < other.remaining) {
-                let reset_ms = window.until_gone(u64::MAX, now_ms);
+                let reset_ms = window.until_empty(now_ms);
                 *place = Some(Allowance { limit: limit.max, remaining, reset_ms });
             }
         }

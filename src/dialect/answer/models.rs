@@ -24,13 +24,13 @@ pub fn model_list(dialect: DialectId, models: &[ListedModel]) -> Bytes {
     let items = models.iter().map(|model| item(dialect, model)).collect::<Vec<_>>().join(",");
     let end = |model: Option<&ListedModel>| model.map_or_else(|| "null".to_owned(), |model| json(&model.id));
     match dialect {
-        DialectId::OpenAi | DialectId::OpenAiResponses => format!(r#"{{"object":"list","data":[{items}]}}"#),
         DialectId::Anthropic => format!(
             r#"{{"data":[{items}],"has_more":false,"first_id":{},"last_id":{}}}"#,
             end(models.first()),
             end(models.last())
         ),
         DialectId::Gemini => format!(r#"{{"models":[{items}]}}"#),
+        _ => format!(r#"{{"object":"list","data":[{items}]}}"#),
     }
     .into()
 }
@@ -43,10 +43,6 @@ pub fn model(dialect: DialectId, model: &ListedModel) -> Bytes {
 fn item(dialect: DialectId, model: &ListedModel) -> String {
     let id = json(&model.id);
     match dialect {
-        DialectId::OpenAi | DialectId::OpenAiResponses => {
-            let owner = json(&model.owned_by);
-            format!(r#"{{"id":{id},"object":"model","created":{CREATED_UNIX_S},"owned_by":{owner}}}"#)
-        }
         DialectId::Anthropic => {
             format!(r#"{{"type":"model","id":{id},"display_name":{id},"created_at":"{CREATED_AT}"}}"#)
         }
@@ -61,6 +57,10 @@ fn item(dialect: DialectId, model: &ListedModel) -> String {
                 r#"{{"name":{},"version":"","displayName":{id},"supportedGenerationMethods":[{methods}]}}"#,
                 json(&format!("{collection}/{name}"))
             )
+        }
+        _ => {
+            let owner = json(&model.owned_by);
+            format!(r#"{{"id":{id},"object":"model","created":{CREATED_UNIX_S},"owned_by":{owner}}}"#)
         }
     }
 }

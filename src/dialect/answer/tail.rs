@@ -79,7 +79,7 @@ impl Tail {
         match self.framing {
             Framing::Sse | Framing::NdJson => self.push_lines(piece),
             Framing::JsonArray => self.json.push(piece),
-            Framing::JsonDocument | Framing::Opaque => {}
+            Framing::JsonDocument | Framing::Opaque | Framing::EventStream => {}
         }
     }
 
@@ -133,7 +133,7 @@ impl Tail {
             Framing::NdJson if self.line == Line::Start => Cut::Between,
             Framing::NdJson => self.in_value(false),
             Framing::JsonArray => self.cut_in_array(),
-            Framing::JsonDocument | Framing::Opaque => Cut::Ended,
+            Framing::JsonDocument | Framing::Opaque | Framing::EventStream => Cut::Ended,
         }
     }
 

@@ -151,9 +151,9 @@ fn sdk(dialect: DialectId, event: &Event) -> Read {
     }
     let data: Value = serde_json::from_str(&event.data).unwrap_or_else(|error| panic!("{error}: {event:?}"));
     let raises = match dialect {
-        OpenAi | OpenAiResponses => data["error"].is_object(),
         Anthropic => event.name == "error",
         Gemini => event.data.trim_start().starts_with("{\"error\":"),
+        _ => data["error"].is_object(),
     };
     if raises {
         assert!(data["error"]["message"].as_str().unwrap().starts_with("gone"), "{event:?}");
@@ -275,4 +275,15 @@ proptest! {
             prop_assert!(serde_json::from_str::<Value>(&last.data).is_ok(), "{:?}", last);
         }
     }
+}
+
+#[test]
+fn anthropics_sdk_is_told_that_no_conversation_is_kept() {
+    let details = |param: &str| {
+        let refusal = Reject::new(RejectCode::InvalidRequest).param(param);
+        let body: Value = serde_json::from_slice(&reject_body(DialectId::Anthropic, &refusal, "r1")).unwrap();
+        body["error"]["details"]["error_code"].clone()
+    };
+    assert_eq!(details("thread"), "thread_unsupported_request");
+    assert_eq!(details("tools"), Value::Null);
 }

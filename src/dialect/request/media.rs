@@ -56,9 +56,9 @@ impl Mime {
 /// The most tokens of one image.
 pub(super) fn image_tokens_bound(dialect: DialectId) -> u64 {
     match dialect {
-        DialectId::OpenAi | DialectId::OpenAiResponses => MEDIA_TOKENS_BOUND,
         DialectId::Anthropic => ANTHROPIC_IMAGE_TOKENS_BOUND,
         DialectId::Gemini => GEMINI_IMAGE_TOKENS_BOUND,
+        _ => MEDIA_TOKENS_BOUND,
     }
 }
 

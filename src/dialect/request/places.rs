@@ -224,10 +224,10 @@ impl Place {
             (DialectId::OpenAi, Answer::Chat) => ChatRoot,
             (DialectId::OpenAi, Answer::Completion) => CompletionRoot,
             (DialectId::OpenAi, Answer::Image) => ImageRoot,
-            (DialectId::OpenAi, _) => InputRoot,
             (DialectId::OpenAiResponses, _) => ResponsesRoot,
             (DialectId::Anthropic, _) => MessagesRoot,
             (DialectId::Gemini, _) => GeminiRoot,
+            (_, _) => InputRoot,
         }
     }
 

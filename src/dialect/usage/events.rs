@@ -105,6 +105,13 @@ impl Events {
         match field {
             Field::Data(data) => Some(data),
             Field::Event(name) => {
+                // Some servers put no blank line between events: where a whole value is there, what follows is another one.
+                if self.data == Data::Pending {
+                    self.run_pending(reader);
+                }
+                if self.data == Data::Running && reader.is_closed() {
+                    self.end_event(reader);
+                }
                 reader.named_error = name == b"error";
                 None
             }

@@ -115,6 +115,10 @@ pub(super) struct Facts {
     pub(super) of_gemini: Option<bool>,
     pub(super) searches: Count,
     pub(super) image_tool: Option<ImageTool>,
+    pub(super) input_count: Count,
+    pub(super) output_count: Count,
+    /// It is the stream's last event.
+    pub(super) last: bool,
 }
 
 impl Facts {
@@ -144,6 +148,9 @@ impl Facts {
             of_gemini: None,
             searches: Count::Absent,
             image_tool: None,
+            input_count: Count::Absent,
+            output_count: Count::Absent,
+            last: false,
         }
     }
 
@@ -174,6 +181,7 @@ impl Sink<Slot> for Facts {
     fn present(&mut self, slot: Slot) {
         match slot {
             Slot::Choices => self.choices = Some(true),
+            Slot::Last => self.last = true,
             _ => self.generated = true,
         }
     }
@@ -235,7 +243,9 @@ impl Sink<Slot> for Facts {
             }
             Slot::Searches => self.searches = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::ImageTool => self.image_tool = serde_json::from_slice(&self.capture).ok(),
-            Slot::Choices | Slot::Generated | Slot::Text | Slot::Reasoning | Slot::ReasoningContent => {}
+            Slot::InputCount => self.input_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),
+            Slot::OutputCount => self.output_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),
+            Slot::Choices | Slot::Generated | Slot::Text | Slot::Reasoning | Slot::ReasoningContent | Slot::Last => {}
         }
         self.capture.clear();
         self.capture.shrink_to(KEEP_BYTES_MAX);
@@ -276,6 +286,13 @@ fn kind_of(answer: Answer, word: &[u8]) -> Kind {
         (Answer::Responses, b"response.audio.delta" | b"response.output_audio.delta") => Kind::Audio,
         (Answer::Responses, word) if word.starts_with(b"response.") => Kind::Generated,
         (Answer::Responses, _) => Kind::Other,
+        (Answer::CohereChat, b"content-start") => Kind::Opening,
+        (
+            Answer::CohereChat,
+            b"content-delta" | b"tool-plan-delta" | b"tool-call-start" | b"tool-call-delta" | b"citation-start",
+        ) => Kind::Generated,
+        (Answer::CohereChat, b"message-end") => Kind::Terminal,
+        (Answer::CohereChat, _) => Kind::Other,
         (_, word) if word.ends_with(b".completed") || word.ends_with(b".done") => Kind::Terminal,
         (_, b"speech.audio.delta") => Kind::Audio,
         (_, word) if word.contains(&b'.') => Kind::Generated,

@@ -4,15 +4,18 @@
 //! (for the bulk of a stream) without allocating. The layers, from the bytes up: `sse` cuts lines, `events` makes
 //! events of them, `skim` sees at a glance that most of them bring only text, `reader` walks through the others along
 //! the tables in `places`, and what stands in the place of a usage object is read by serde into the shapes in `openai`,
-//! `anthropic` and `gemini`. A count is believed only in its protocol's own place; what a model writes, in whatever
+//! `anthropic`, `gemini` and their like. A count is believed only in its protocol's own place; what a model writes, in whatever
 //! shape, is content.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod count;
 mod error_event;
 mod events;
 mod facts;
 mod gemini;
+mod ollama;
 mod openai;
 mod places;
 mod reader;
@@ -34,6 +37,7 @@ use self::events::Events;
 use self::reader::Reader;
 use self::take_out::TakeOut;
 use self::values::Values;
+use super::event_frames::{BrokenFrame, EventFrames};
 use super::shape::{Answer, DialectId, Framing};
 use super::sse::{Lines, Part};
 use super::text::DeliveredText;
@@ -49,6 +53,7 @@ pub struct Scanner {
 enum Source {
     Sse(Box<Stream>),
     Values(Values),
+    Frames(EventFrames),
     /// `text`: the bytes are the answer's text.
     Opaque {
         text: bool,
@@ -84,6 +89,7 @@ impl Scanner {
             }
             Framing::JsonDocument => Source::Values(Values::document(dialect == DialectId::Gemini)),
             Framing::JsonArray | Framing::NdJson => Source::Values(Values::run()),
+            Framing::EventStream => Source::Frames(EventFrames::default()),
             Framing::Opaque => Source::Opaque { text: answer == Answer::Transcription, any: false },
         };
         Self { reader: Reader::new(answer, dialect, framing, rules), source }
@@ -95,6 +101,14 @@ impl Scanner {
         match &mut self.source {
             Source::Sse(stream) => return stream.push(piece, &mut self.reader),
             Source::Values(values) => values.push(&piece, &mut self.reader),
+            Source::Frames(frames) => {
+                let reader = &mut self.reader;
+                // Frames that are broken are the reader's matter: nothing is counted from there on.
+                let _ = frames.push(&piece, &mut |frame| {
+                    reader.frame(frame);
+                    Ok::<_, BrokenFrame>(())
+                });
+            }
             Source::Opaque { text, any } => {
                 *any |= !piece.is_empty();
                 if *text {
@@ -116,7 +130,7 @@ impl Scanner {
                 values.finish(&mut self.reader);
                 Bytes::new()
             }
-            Source::Opaque { .. } => Bytes::new(),
+            Source::Frames(_) | Source::Opaque { .. } => Bytes::new(),
         }
     }
 
@@ -135,7 +149,7 @@ impl Scanner {
     /// Bytes: always, since nothing in them says where they end.
     pub fn is_whole(&self) -> bool {
         match &self.source {
-            Source::Sse(_) => self.reader.has_ended(),
+            Source::Sse(_) | Source::Frames(_) => self.reader.has_ended(),
             Source::Values(values) => values.is_whole() || (values.is_run() && self.reader.has_ended()),
             Source::Opaque { .. } => true,
         }
@@ -144,7 +158,12 @@ impl Scanner {
     /// The dialect's terminal event (`[DONE]`, `message_stop`, `response.completed` …) has passed: whoever has got so
     /// far has the whole answer.
     pub fn has_terminal(&self) -> bool {
-        matches!(self.source, Source::Sse(_)) && self.reader.has_terminal()
+        let in_events = match &self.source {
+            Source::Sse(_) | Source::Frames(_) => true,
+            Source::Values(values) => values.is_run(),
+            Source::Opaque { .. } => false,
+        };
+        in_events && self.reader.has_terminal()
     }
 
     /// What has passed so far ends between two events (two values, in a run of values). After [`Self::finish`]: what
@@ -153,6 +172,7 @@ impl Scanner {
         match &self.source {
             Source::Sse(stream) => stream.at_boundary() && !stream.ended_inside,
             Source::Values(values) => values.at_boundary(),
+            Source::Frames(frames) => frames.at_boundary(),
             Source::Opaque { .. } => true,
         }
     }

@@ -41,7 +41,21 @@ pub(super) struct OpenAiUsage {
     citation_tokens: Count,
     num_search_queries: Count,
     server_tool_use: Object<ServerToolUse>,
+    /// DashScope's own API.
+    plugins: Object<Plugins>,
     service_tier: Tier,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Plugins {
+    search: Object<Searches>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Searches {
+    count: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -117,6 +131,7 @@ impl OpenAiUsage {
             self.citation_tokens,
             self.num_search_queries,
             self.server_tool_use.0.web_search_requests,
+            self.plugins.0.search.0.count,
         ];
         own.into_iter().chain(inputs).chain(outputs).all(|count| count != Count::Bad)
     }
@@ -209,6 +224,7 @@ impl OpenAiUsage {
         let visible = usage.output_tokens - usage.reasoning_tokens;
         let output_audio = part_of(visible, self.output_detail(|details| details.audio_tokens).get());
         let searches = self.server_tool_use.0.web_search_requests.or(self.num_search_queries);
+        let searches = searches.or(self.plugins.0.search.0.count);
         UsageDetail {
             cache_write_1h_tokens: 0,
             input_audio_tokens: input_audio,

@@ -2,6 +2,8 @@
 //!
 //! These tables are the whole of what is believed: a value that stands anywhere else, however it looks, is content.
 
+mod native;
+
 use std::sync::LazyLock;
 
 use crate::dialect::json::{Group, Places, Take};
@@ -50,6 +52,11 @@ pub(super) enum Slot {
     Searches,
     /// Images made by a tool, billed beside the answer.
     ImageTool,
+    /// Counts that stand by themselves, in no object (Ollama).
+    InputCount,
+    OutputCount,
+    /// Present only at the stream's own end.
+    Last,
 }
 
 use Slot::{
@@ -206,7 +213,7 @@ const NOTHING: Rows = &[("error", Error, Capture)];
 type Table = (&'static [Answer], bool, &'static [Group<Slot>]);
 
 /// Every table.
-const TABLES: [Table; 12] = [
+static TABLES: [Table; 12] = [
     (CHAT, true, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.delta", DELTA)]),
     (CHAT, false, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.message", DELTA)]),
     (&[Answer::Messages], true, &[("", ANTHROPIC_TOP), ("delta", BLOCK_DELTA)]),
@@ -224,17 +231,20 @@ const TABLES: [Table; 12] = [
 const CHAT: &[Answer] = &[Answer::Chat, Answer::Completion];
 
 static PLACES: LazyLock<Vec<Places<Slot>>> =
-    LazyLock::new(|| TABLES.iter().map(|(_, _, groups)| Places::new(groups)).collect());
+    LazyLock::new(|| tables().map(|(_, _, groups)| Places::new(groups)).collect());
 static NO_PLACES: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", NOTHING)]));
 static IN_DELTA: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", DELTA)]));
 static IN_PARTS: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("*", GEMINI_PART)]));
 static IN_BLOCK_DELTA: LazyLock<Places<Slot>> = LazyLock::new(|| Places::new(&[("", BLOCK_DELTA)]));
 
+fn tables() -> impl Iterator<Item = &'static Table> {
+    TABLES.iter().chain(&native::TABLES)
+}
+
 /// The places of an answer's events or of its document.
 pub(super) fn places(answer: Answer, framing: Framing) -> &'static Places<Slot> {
     let streamed = framing != Framing::JsonDocument;
-    let row =
-        |streamed| TABLES.iter().position(|(answers, stream, _)| *stream == streamed && answers.contains(&answer));
+    let row = |streamed| tables().position(|(answers, stream, _)| *stream == streamed && answers.contains(&answer));
     row(streamed).or_else(|| row(!streamed)).map_or(&NO_PLACES, |row| &PLACES[row])
 }
 
@@ -249,11 +259,11 @@ pub(super) fn places_in_delta(answer: Answer) -> &'static Places<Slot> {
 
 #[cfg(test)]
 mod tests {
-    use super::TABLES;
+    use super::tables;
 
     #[test]
     fn every_path_is_within_the_walks_reach() {
-        for (_, _, groups) in &TABLES {
+        for (_, _, groups) in tables() {
             for (prefix, rows) in *groups {
                 for (path, ..) in *rows {
                     let steps = prefix.split('.').chain(path.split('.')).filter(|step| !step.is_empty()).count();

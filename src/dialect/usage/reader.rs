@@ -9,6 +9,7 @@ use super::places::{Slot, places, places_in_delta};
 use super::report::Report;
 use super::rules::UsageRules;
 use super::skim::skim;
+use crate::dialect::event_frames::EventFrame;
 use crate::dialect::json::Walker;
 use crate::dialect::shape::{Answer, DialectId, Framing};
 use crate::dialect::text::DeliveredText;
@@ -92,6 +93,19 @@ impl Reader {
         self.end();
     }
 
+    /// Reads a binary frame. Its kind is no part of its value: an exception's tells its status.
+    pub(super) fn frame(&mut self, frame: &EventFrame) {
+        self.named_error = frame.is_error();
+        self.stated_status = frame.status();
+        self.event(frame.payload());
+        if self.named_error
+            && let Some(error) = &mut self.said.error
+        {
+            error.kind.get_or_insert_with(|| frame.name().to_owned());
+        }
+        (self.named_error, self.stated_status) = (false, None);
+    }
+
     /// Begins an event that comes in parts.
     pub(super) fn begin(&mut self) {
         self.was_usage_chunk = false;
@@ -116,6 +130,11 @@ impl Reader {
     /// The event's value is complete.
     pub(super) fn is_closed(&self) -> bool {
         self.walker.is_closed()
+    }
+
+    /// The event's value is complete, and nothing that follows is a part of it.
+    pub(super) fn is_ended(&self) -> bool {
+        self.walker.is_ended()
     }
 
     /// The event's value is broken.
@@ -144,7 +163,12 @@ impl Reader {
         let kind = self.facts.kind.unwrap_or_default();
         let error = self.error(kind);
         let report = self.report(kind);
+        self.was_usage_chunk = self.facts.choices == Some(false) && self.facts.usage_object && error.is_none();
         let said = &mut self.said;
+        // It is settled by what was said up to there: whether more came in the same piece must make no difference.
+        if said.terminal {
+            return;
+        }
         said.token |= match kind {
             Kind::Opening => !self.facts.opens_text,
             Kind::Generated | Kind::Audio => true,
@@ -153,12 +177,11 @@ impl Reader {
         said.token |= self.facts.generated || self.facts.meter.any || self.facts.finish;
         said.token |= kind != Kind::Start && report.as_ref().is_some_and(|report| report.is_report());
         said.finish |= self.facts.finish;
-        said.terminal |= kind == Kind::Terminal;
+        said.terminal |= kind == Kind::Terminal || self.facts.last;
         said.tier = self.facts.tier.or(said.tier);
         said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
         said.searches = self.facts.searches.or(said.searches);
         said.image_tool = self.facts.image_tool.or(said.image_tool);
-        self.was_usage_chunk = self.facts.choices == Some(false) && self.facts.usage_object && error.is_none();
         if said.error.is_none() {
             said.error = error;
         }
@@ -180,7 +203,8 @@ impl Reader {
             };
         }
         let in_choice = facts.usage_in_choice.take().filter(|_| self.rules.usage_in_choice);
-        [facts.usage.take(), facts.usage_aside.take(), in_choice, facts.usage_counted.take()]
+        let counts = Report::of_counts(facts.input_count, facts.output_count).map(Box::new);
+        [facts.usage.take(), facts.usage_aside.take(), in_choice, facts.usage_counted.take(), counts]
             .into_iter()
             .flatten()
             .find(|report| report.is_report())

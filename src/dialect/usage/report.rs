@@ -3,7 +3,11 @@
 use serde::de::DeserializeOwned;
 
 use super::anthropic::AnthropicUsage;
+use super::bedrock::BedrockUsage;
+use super::cohere::CohereUsage;
+use super::count::Count;
 use super::gemini::GeminiUsage;
+use super::ollama::OllamaUsage;
 use super::openai::OpenAiUsage;
 use super::reading::Reading;
 use super::rules::UsageRules;
@@ -16,6 +20,9 @@ pub(super) enum Report {
     OpenAi(OpenAiUsage),
     Anthropic(AnthropicUsage),
     Gemini(GeminiUsage),
+    Cohere(CohereUsage),
+    Ollama(OllamaUsage),
+    Bedrock(BedrockUsage),
     /// It cannot be read: an object that is too large, that has a key twice, that is not JSON.
     Unreadable,
 }
@@ -27,10 +34,20 @@ impl Report {
             return None;
         }
         Some(match dialect {
-            DialectId::OpenAi | DialectId::OpenAiResponses => read(json, Self::OpenAi),
+            DialectId::OpenAi | DialectId::OpenAiResponses | DialectId::DashScope => read(json, Self::OpenAi),
+            DialectId::Cohere => read(json, Self::Cohere),
+            DialectId::Bedrock => read(json, Self::Bedrock),
+            // Its counts stand in no object.
+            DialectId::Ollama => return None,
             DialectId::Anthropic => read(json, Self::Anthropic),
             DialectId::Gemini => read(json, Self::Gemini),
         })
+    }
+
+    /// The report of counts that stand by themselves.
+    pub(super) fn of_counts(input: Count, output: Count) -> Option<Self> {
+        let usage = OllamaUsage { input, output };
+        usage.is_report().then_some(Self::Ollama(usage))
     }
 
     /// It says something about tokens: `{}` does not, nor does a mere cost or a duration.
@@ -39,6 +56,9 @@ impl Report {
             Self::OpenAi(usage) => usage.is_report(),
             Self::Anthropic(usage) => usage.is_report(),
             Self::Gemini(usage) => usage.is_report(),
+            Self::Cohere(usage) => usage.is_report(),
+            Self::Ollama(usage) => usage.is_report(),
+            Self::Bedrock(usage) => usage.is_report(),
             Self::Unreadable => true,
         }
     }
@@ -49,6 +69,9 @@ impl Report {
             Self::OpenAi(usage) => usage.is_believable(),
             Self::Anthropic(usage) => usage.is_believable(),
             Self::Gemini(usage) => usage.is_believable(),
+            Self::Cohere(usage) => usage.is_believable(),
+            Self::Ollama(usage) => usage.is_believable(),
+            Self::Bedrock(usage) => usage.is_believable(),
             Self::Unreadable => false,
         }
     }
@@ -59,6 +82,9 @@ impl Report {
             Self::OpenAi(usage) => usage.read(rules, of_gemini),
             Self::Anthropic(usage) => usage.read(),
             Self::Gemini(usage) => usage.read(),
+            Self::Cohere(usage) => usage.read(),
+            Self::Ollama(usage) => usage.read(),
+            Self::Bedrock(usage) => usage.read(),
             Self::Unreadable => Reading::default(),
         }
     }

@@ -57,7 +57,7 @@ impl Values {
         while at < piece.len() && self.state != State::End {
             if self.state == State::Inside {
                 at += reader.feed_value(&piece[at..]);
-                if !reader.is_closed() {
+                if !reader.is_ended() {
                     return;
                 }
                 self.end_value(reader);

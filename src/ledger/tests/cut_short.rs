@@ -3,8 +3,8 @@
 use super::*;
 use crate::keyring::Touched;
 use crate::store::{
-    Applied, Audit, Batch, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, OpenHold, Result, StoreErrorKind,
-    UsageBy, UsageSum,
+    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Moment,
+    OpenHold, Result, StoreErrorKind, UsageBy, UsageSum,
 };
 use std::sync::atomic::AtomicI64;
 use tollgate_plugin_api::CredentialDigest;
@@ -66,6 +66,12 @@ impl Store for FailingStore {
     }
     fn open_holds(&self, writer_id: Uuid, limit: usize) -> Result<Vec<OpenHold>> {
         self.inner.open_holds(writer_id, limit)
+    }
+    fn balances_since(&self, since: Moment, each: &mut dyn FnMut(BalanceRow)) -> Result<Moment> {
+        self.inner.balances_since(since, each)
+    }
+    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+        self.inner.closed_holds(request_ids)
     }
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {
         self.inner.ledger_rows(filter, each)

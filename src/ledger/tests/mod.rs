@@ -4,12 +4,14 @@ mod crash;
 mod cut_short;
 mod faults;
 mod flow;
+mod hand_over;
 mod images;
 mod tamper;
 
 use super::disk::Disk;
 use super::ticket::wait;
 use super::*;
+use crate::keyring::KeyEntry;
 use crate::store::{LedgerFilter, NewKey};
 use tempfile::TempDir;
 use tollgate_plugin_api::UsageSource;

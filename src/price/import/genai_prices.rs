@@ -5,8 +5,8 @@ use super::number::Decimal;
 use super::offer::{Offer, Stepped, Unread};
 use super::{Published, Seller, maker, seller};
 
-/// Their ids, and ours.
-pub(super) const SELLERS: &[Seller] = &[
+/// Their ids, and ours. On a name that two makers claim, the first has it.
+pub const SELLERS: &[Seller] = &[
     maker("openai", "openai"),
     maker("anthropic", "anthropic"),
     maker("google", "gemini"),
@@ -29,7 +29,8 @@ pub(super) const SELLERS: &[Seller] = &[
     seller("openrouter", "openrouter"),
 ];
 
-const CLASSES: [(&str, &str); 11] = [
+/// Their keys of prices a million tokens, and ours.
+pub const CLASSES: [(&str, &str); 11] = [
     ("input_mtok", "input"),
     ("cache_read_mtok", "cached_input"),
     ("cache_write_mtok", "cache_write"),
@@ -43,7 +44,7 @@ const CLASSES: [(&str, &str); 11] = [
     ("output_image_mtok", "output_image"),
 ];
 /// What selects a service tier there: key, value, and ours.
-const SERVICES: [(&str, &str, &str); 3] =
+pub const SERVICES: [(&str, &str, &str); 3] =
     [("processing", "batch", "batch"), ("service_tier", "flex", "flex"), ("service_tier", "priority", "priority")];
 const ONE: Decimal = Decimal::new(1, 0);
 /// What is not per token, and what of theirs is one of ours.

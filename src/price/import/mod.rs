@@ -11,7 +11,7 @@
 //! `max_output_tokens` are filled in where a row has none.
 
 mod compare;
-mod genai_prices;
+pub mod genai_prices;
 mod json;
 mod litellm;
 mod new_api;
@@ -47,11 +47,13 @@ pub const FORMATS: [Format; 3] = [
 ];
 
 /// Who sells models: as a publication says it, and our provider.
-struct Seller {
-    theirs: &'static str,
-    ours: &'static str,
+pub struct Seller {
+    /// Their name.
+    pub theirs: &'static str,
+    /// Ours.
+    pub ours: &'static str,
     /// Makes the models: the prices hold at every provider without a row of its own.
-    maker: bool,
+    pub maker: bool,
 }
 
 const fn maker(theirs: &'static str, ours: &'static str) -> Seller {

@@ -2,8 +2,8 @@
 
 use super::row;
 use crate::ledger::{LedgerRecord, row_hash};
-use crate::store::{Applied, Batch, OpenHold, Position, Result, Writer};
-use rusqlite::{Connection, Row, Statement, Transaction, ffi, params};
+use crate::store::{Applied, Batch, ClosedHold, OpenHold, Position, Result, Writer};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, ffi, params};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -196,4 +196,36 @@ pub(super) fn open_holds(connection: &Connection, writer_id: Uuid, limit: usize)
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let holds = statement.query_map(params![writer_id.as_bytes(), limit], |row| Ok(open_hold_of(row)?.1))?;
     Ok(holds.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Number of the ledger's last row.
+pub(super) fn head_sequence(connection: &Connection) -> Result<i64> {
+    Ok(connection.query_row("SELECT sequence FROM chain_head", [], |row| row.get(0))?)
+}
+
+/// The holds of [`Store::balances_since`](crate::store::Store::balances_since).
+pub(super) fn every_open_hold(connection: &Connection, each: &mut dyn FnMut(Uuid, OpenHold)) -> Result<()> {
+    let mut statement = connection.prepare(&format!("SELECT {OPEN_HOLD_COLUMNS} FROM open_hold"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (writer_id, hold) = open_hold_of(row)?;
+        each(writer_id, hold);
+    }
+    Ok(())
+}
+
+/// [`Store::closed_holds`](crate::store::Store::closed_holds).
+pub(super) fn closed_holds(connection: &mut Connection, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+    // One transaction: a hold and its record change together.
+    let transaction = connection.transaction()?;
+    let mut is_open = transaction.prepare_cached("SELECT 1 FROM open_hold WHERE request_id = ?")?;
+    let mut cost = transaction.prepare_cached("SELECT cost_nanos FROM ledger WHERE request_id = ?")?;
+    let mut closed = Vec::new();
+    for request_id in request_ids {
+        if !is_open.exists([request_id.as_bytes()])? {
+            let cost_nanos = cost.query_row([request_id.as_bytes()], |row| row.get(0)).optional()?;
+            closed.push(ClosedHold { request_id: *request_id, cost_nanos });
+        }
+    }
+    Ok(closed)
 }

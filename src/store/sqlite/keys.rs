@@ -287,3 +287,15 @@ pub(super) fn changed_since(connection: &Connection, version: i64, each: &mut dy
     }
     Ok(reached)
 }
+
+/// What keys have spent that have rows in the ledger behind `sequence`.
+pub(super) fn spent_since(connection: &Connection, sequence: i64, each: &mut dyn FnMut(i64, i64)) -> Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT key_id, spent_nanos FROM account WHERE key_id IN (SELECT key_id FROM ledger WHERE sequence > ?)",
+    )?;
+    let mut rows = statement.query([sequence])?;
+    while let Some(row) = rows.next()? {
+        each(row.get(0)?, row.get(1)?);
+    }
+    Ok(())
+}

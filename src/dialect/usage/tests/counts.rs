@@ -309,6 +309,9 @@ fn transcriptions_and_images_report_in_their_last_event() {
     assert_eq!((metered.usage.input_tokens, metered.detail.input_image_tokens), (50, 40));
 }
 
+/// Where nothing counts any more.
+const STOP: &str = "event: message_stop\n";
+
 fn messages(start: &str, delta: &str) -> String {
     format!(
         "event: message_start\ndata: {{\"type\":\"message_start\",\"message\":{{\"id\":\"m\",\"content\":[],\"usage\":{start}}}}}\n\n\
@@ -354,7 +357,8 @@ fn anthropic_counts_that_are_not_believed() {
         let scanner = MESSAGES.whole(&stream);
         assert_eq!(scanner.metered(), None, "{delta}");
         assert!(scanner.disbelieved());
-        let mended = stream + "data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":9}}\n\n";
+        let later = "data: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":9}}\n\n";
+        let mended = stream.replace(STOP, &[later, STOP].concat());
         assert_eq!(MESSAGES.counts(&mended), Some([20, 0, 0, 9, 0]), "{delta}");
     }
 }

@@ -339,3 +339,34 @@ fn audio_and_plain_text_pass_as_they_are() {
     assert!(scanner.metered().is_none() && scanner.token_seen() && scanner.is_whole());
     assert!(!speech.scanner().token_seen());
 }
+
+/// The exchange is settled at its terminal event: what comes behind it must not count only because it came in the same piece.
+#[test]
+fn nothing_counts_behind_the_terminal_event() {
+    let counted = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+    let later = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":9}}\n\n";
+    let error = "data: {\"error\":{\"message\":\"No\"}}\n\n";
+    let (scanner, _) = CHAT.scan([[counted, later, error].concat().as_bytes()]);
+    assert_eq!(scanner.metered().map(|metered| metered.usage.output_tokens), Some(2));
+    assert!(scanner.error_event().is_none() && scanner.is_whole());
+}
+
+#[test]
+fn a_number_or_a_word_in_a_run_of_values_is_one_however_it_is_cut() {
+    for text in ["[12,{}", "tru[", "12 {\"a\""] {
+        let (whole, _) = GEMINI_ARRAY.scan([text.as_bytes()]);
+        let (cut, _) = GEMINI_ARRAY.scan(text.as_bytes().chunks(1));
+        assert_eq!(cut.at_event_boundary(), whole.at_event_boundary(), "{text}");
+        assert_eq!(cut.is_whole(), whole.is_whole(), "{text}");
+    }
+}
+
+/// Some servers put no blank line between events; where the name of the next one stands, the one before is over.
+#[test]
+fn an_event_ends_where_the_next_ones_name_stands() {
+    let mut scanner = MESSAGES.scanner();
+    let _ = scanner.push("data: {\"type\":\"message_stop\"}\n".into());
+    assert!(!scanner.is_whole());
+    let _ = scanner.push("event: ping\n".into());
+    assert!(scanner.is_whole());
+}

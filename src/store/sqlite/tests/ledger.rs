@@ -167,3 +167,54 @@ proptest! {
         prop_assert_eq!(report.problems, Vec::<String>::new());
     }
 }
+
+#[test]
+fn balances_are_told_from_the_beginning_or_from_a_moment_on() {
+    let place = Place::new();
+    let store = place.open();
+    for (name, digest) in [("a", [1; 32]), ("b", [2; 32]), ("c", [3; 32])] {
+        store.key_create(&new_key(name), &digest, 0).unwrap();
+    }
+    store.apply(&settled([record(1, 1, 10), record(2, 2, 20)])).unwrap();
+    let told = |since| {
+        let mut rows = Vec::new();
+        let moment = store
+            .balances_since(since, &mut |row| {
+                rows.push(match row {
+                    BalanceRow::Key(row) => ("key", row.key.id, row.spent_nanos),
+                    BalanceRow::Spent(id, nanos) => ("spent", id, nanos),
+                    BalanceRow::Open(_, hold) => ("open", hold.opening.key_id, hold.held_nanos),
+                })
+            })
+            .unwrap();
+        (rows, moment)
+    };
+    let (rows, moment) = told(Moment::default());
+    assert_eq!(rows, [("key", 1, 10), ("key", 2, 20), ("key", 3, 0)]);
+    assert_eq!(told(moment), (vec![], moment));
+    store.apply(&settled([record(3, 2, 5), record(4, 2, 6)])).unwrap();
+    store.key_rotate(3, &[4; 32]).unwrap();
+    let opening = Opening { request_id: Uuid::from_u128(9), key_id: 1, ..Opening::default() };
+    let opened = vec![OpenHold { opening, held_nanos: 7, progress: None }];
+    store.apply(&Batch { opened, ..settled([]) }).unwrap();
+    let (rows, later) = told(moment);
+    assert_eq!(rows, [("key", 3, 0), ("spent", 2, 31), ("open", 1, 7)]);
+    assert_eq!((later.key_version, later.sequence), (moment.key_version + 1, 4));
+}
+
+#[test]
+fn a_hold_that_is_closed_has_a_cost_or_none() {
+    let place = Place::new();
+    let store = place.open();
+    let ids: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
+    let opened = ids.iter().map(|id| OpenHold {
+        opening: Opening { request_id: *id, key_id: 1, ..Opening::default() },
+        held_nanos: 5,
+        progress: None,
+    });
+    store.apply(&Batch { opened: opened.collect(), ..settled([]) }).unwrap();
+    assert_eq!(store.closed_holds(&ids).unwrap(), []);
+    store.apply(&Batch { closed: ids[..2].to_vec(), ..settled([record(1, 1, 4)]) }).unwrap();
+    let closed = |request_id, cost_nanos| ClosedHold { request_id, cost_nanos };
+    assert_eq!(store.closed_holds(&ids).unwrap(), [closed(ids[0], Some(4)), closed(ids[1], None)]);
+}

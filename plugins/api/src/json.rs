@@ -1,0 +1,104 @@
+//! JSON as it is written: for texts that are made for every request, so that nothing is built on the way to them.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// See the module. What is written raw has to make it JSON.
+#[derive(Debug, Default)]
+pub struct JsonText(String);
+
+/// How a field's name stands in an object, behind another field.
+#[macro_export]
+macro_rules! json_name {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+}
+
+impl JsonText {
+    /// An empty one with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
+    /// Text as it is.
+    pub fn raw(&mut self, text: &str) -> &mut Self {
+        self.0.push_str(text);
+        self
+    }
+
+    /// A number.
+    pub fn number<N: itoa::Integer>(&mut self, number: N) -> &mut Self {
+        self.raw(itoa::Buffer::new().format(number))
+    }
+
+    /// A string.
+    pub fn text(&mut self, text: &str) -> &mut Self {
+        self.raw("\"").escaped(text).raw("\"")
+    }
+
+    /// A word of the program's own, or an id, as a string: nothing in it has to be escaped.
+    pub fn word(&mut self, word: &str) -> &mut Self {
+        debug_assert!(!word.bytes().any(must_be_escaped), "{word:?} is no word");
+        self.raw("\"").raw(word).raw("\"")
+    }
+
+    /// An address, as a string.
+    pub fn address(&mut self, address: IpAddr) -> &mut Self {
+        match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                self.raw("\"").number(a).raw(".").number(b).raw(".").number(c).raw(".").number(d).raw("\"")
+            }
+            IpAddr::V6(address) => self.text(&address.to_string()),
+        }
+    }
+
+    /// Within a string.
+    pub fn escaped(&mut self, text: &str) -> &mut Self {
+        let mut rest = text;
+        // To look at all of it, byte by byte without a way out, is what the compiler makes quickest.
+        let some = text.bytes().fold(false, |some, byte| some | must_be_escaped(byte));
+        if some {
+            while let Some(at) = rest.bytes().position(must_be_escaped) {
+                // Writing to a string cannot fail.
+                let _ = write!(self.0, "{}\\u{:04x}", &rest[..at], rest.as_bytes()[at]);
+                rest = &rest[at + 1..];
+            }
+        }
+        self.raw(rest)
+    }
+
+    /// All that was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn must_be_escaped(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_string_says_it_is_json() {
+        for text in ["", "plain", "\"", "\\", "a\"b\\c\nd\u{1f}e", "\u{2028}é\u{7f}", "\0"] {
+            let mut json = JsonText::with_capacity(8);
+            json.raw("[").text(text).raw(",").number(-7_i64).raw("]");
+            let read: serde_json::Value = serde_json::from_str(json.as_str()).unwrap();
+            assert_eq!(read, serde_json::json!([text, -7]));
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_they_are_displayed() {
+        for address in ["192.0.2.7", "0.0.0.0", "255.255.255.255", "2001:db8::7", "::ffff:1.2.3.4"] {
+            let mut json = JsonText::default();
+            json.address(address.parse().unwrap());
+            assert_eq!(json.as_str(), format!("\"{address}\""));
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! The translate lane: clients of one dialect, upstreams of another.
+
+use crate::calls::{COST, INPUT, OUTPUT, TOKENS, Wire, number, serving, stepped, wants_stream};
+use crate::support::client::{Answer as Got, Request};
+use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, Upstream};
+use crate::support::provider::Provider;
+use crate::support::script::{Answer, Break};
+use serde_json::{Value, json};
+
+/// The upstream of a wire that speaks nothing else.
+fn upstream(wire: Wire, name: &str, provider: &Provider) -> Upstream {
+    match wire {
+        Wire::Responses => Upstream::new(name, "openai-responses", provider.url("/v1")),
+        // The row `openai` speaks Responses too, which would then not be translated.
+        Wire::Chat => Upstream::new(name, "nvidia", provider.url("/v1")),
+        wire => wire.upstream(name, provider),
+    }
+}
+
+/// Clients, and upstreams that speak another dialect.
+fn pairs() -> impl Iterator<Item = (Wire, Wire)> {
+    let upstreams = [Wire::Chat, Wire::Responses, Wire::Messages, Wire::GeminiEvents];
+    let all = Wire::ALL.into_iter().flat_map(move |client| upstreams.map(|upstream| (client, upstream)));
+    all.filter(|(client, upstream)| client.dialect() != upstream.dialect())
+}
+
+fn texts(value: &Value, paths: &[&str]) -> String {
+    paths.iter().filter_map(|path| value.pointer(path)).filter_map(Value::as_str).collect()
+}
+
+/// The text of an answer, as its client reads it.
+pub(crate) fn text_of(wire: Wire, body: &str, stream: bool) -> String {
+    if !stream {
+        let value: Value = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}"));
+        let message = value["output"].as_array().and_then(|items| items.iter().find(|item| item["type"] == "message"));
+        return match wire {
+            Wire::Responses => texts(message.expect("a message"), &["/content/0/text"]),
+            _ => {
+                texts(&value, &["/choices/0/message/content", "/content/0/text", "/candidates/0/content/parts/0/text"])
+            }
+        };
+    }
+    let values = wire.values(body);
+    let of = |value: &Value| match wire {
+        Wire::Chat => texts(value, &["/choices/0/delta/content"]),
+        Wire::Responses if value["type"] == "response.output_text.delta" => texts(value, &["/delta"]),
+        Wire::Responses => String::new(),
+        Wire::Messages => texts(value, &["/delta/text"]),
+        Wire::GeminiEvents | Wire::GeminiArray => texts(value, &["/candidates/0/content/parts/0/text"]),
+    };
+    values.iter().map(of).collect()
+}
+
+/// Input and output tokens as the client is told.
+pub(crate) fn usage_of(wire: Wire, body: &str, stream: bool) -> (u64, u64) {
+    let values = if stream { wire.values(body) } else { vec![serde_json::from_str(body).expect("JSON")] };
+    let find = |paths: &[&str]| {
+        let found = values.iter().rev().flat_map(|value| paths.iter().filter_map(|path| value.pointer(path)));
+        found.filter_map(Value::as_u64).next().unwrap_or_else(|| panic!("no {paths:?} in {body}"))
+    };
+    (
+        find(&[
+            "/usage/prompt_tokens",
+            "/usage/input_tokens",
+            "/response/usage/input_tokens",
+            "/usageMetadata/promptTokenCount",
+        ]),
+        find(&[
+            "/usage/completion_tokens",
+            "/usage/output_tokens",
+            "/response/usage/output_tokens",
+            "/usageMetadata/candidatesTokenCount",
+        ]),
+    )
+}
+
+#[tokio::test]
+async fn a_client_of_any_dialect_reaches_an_upstream_of_any_other() {
+    for (client, wire) in pairs() {
+        let provider = Provider::start(move |_, request| wire.answer(wants_stream(request))).await;
+        let (gateway, key) = serving(&Setup::new([upstream(wire, "u", &provider)])).await;
+        for (index, stream) in [false, true].into_iter().enumerate() {
+            let what = format!("{client:?} to {wire:?}, stream {stream}");
+            let request = client.request(stream).key(&key.key).field("anthropic-version", "2023-06-01");
+            let request = request.field("openai-beta", "x").field("x-goog-api-client", "x");
+            let answer = gateway.send(&request).await;
+            assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+            assert_eq!(answer.field("x-tollgate-translated"), Some(wire.dialect()), "{what}");
+            let expected = if stream { TOKENS.concat() } else { "Hello there.".to_owned() };
+            assert_eq!(text_of(client, &answer.text(), stream), expected, "{what}: {}", answer.text());
+            assert_eq!(usage_of(client, &answer.text(), stream), (INPUT, OUTPUT), "{what}");
+            if let Some(terminal) = client.terminal().filter(|_| stream) {
+                assert!(answer.text().contains(terminal), "{what}: {}", answer.text());
+            }
+            let record = gateway.record_of(&answer).await;
+            assert_eq!(record["dialect"], client.dialect(), "{what}");
+            assert_eq!((number(&record, "cost_nanos"), &record["outcome"]), (COST, &json!("ok")), "{what}");
+            assert_eq!(record["usage_source"], "reported", "{what}");
+            let sent = &provider.received()[index];
+            assert_eq!(sent.target, wire.target("m", stream), "{what}");
+            assert!(String::from_utf8_lossy(&sent.body).contains("Say something."), "{what}");
+            assert!(sent.fields.iter().any(|(_, value)| value.contains(PROVIDER_KEY)), "{what}");
+            assert!(sent.fields.iter().all(|(_, value)| !value.contains(&*key.key)), "{what}");
+            assert_eq!(sent.field("openai-beta").or(sent.field("x-goog-api-client")), None, "{what}");
+            assert_eq!(sent.field("content-type"), Some("application/json"), "{what}");
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_token_is_not_held_until_the_next_event() {
+    for (client, wire) in pairs() {
+        let (answer, steps) = stepped(wire.stream(&TOKENS));
+        let provider = Provider::always(answer).await;
+        let (gateway, key) = serving(&Setup::new([upstream(wire, "u", &provider)])).await;
+        steps.go(wire.pieces_to_first_token());
+        let mut running = gateway.open(&client.request(true).key(&key.key)).await;
+        running.until(b"Hello").await;
+        steps.go_on();
+        let (answer, _) = running.rest().await;
+        assert_eq!(text_of(client, &answer.text(), true), TOKENS.concat(), "{client:?} to {wire:?}");
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_of_another_dialect_takes_over() {
+    for (client, wire) in pairs() {
+        let broken = Provider::always(Answer::json(500, &json!({"error": {"message": "no"}}))).await;
+        let works = Provider::start(move |_, request| wire.answer(wants_stream(request))).await;
+        // Of the same priority: the one that needs no translation is tried first.
+        let setup = Setup::new([upstream(wire, "other", &works), upstream(client, "native", &broken)]);
+        let (gateway, key) = serving(&setup).await;
+        for stream in [false, true] {
+            let answer = gateway.send(&client.request(stream).key(&key.key)).await;
+            let what = format!("{client:?} to {wire:?}, stream {stream}: {}", answer.text());
+            assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("other")), "{what}");
+            assert_eq!(answer.field("x-tollgate-attempts"), Some("2"), "{what}");
+            assert_eq!(number(&gateway.record_of(&answer).await, "cost_nanos"), COST, "{what}");
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+/// The error of an answer in its client's shape: message, and the word for its kind.
+fn error_of(wire: Wire, answer: &Got) -> (String, String) {
+    let value = answer.json();
+    let kind = if matches!(wire, Wire::GeminiEvents | Wire::GeminiArray) { "status" } else { "type" };
+    let word = |name: &str| value["error"][name].as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
+    if wire == Wire::Messages {
+        assert_eq!(value["type"], "error");
+    }
+    (word("message"), word(kind))
+}
+
+#[tokio::test]
+async fn an_upstreams_error_keeps_its_meaning_in_the_clients_dialect() {
+    for (client, wire) in pairs() {
+        let body = match wire {
+            Wire::Chat | Wire::Responses => json!({"error": {"message": "slow down", "type": "rate_limit_error"}}),
+            Wire::Messages => {
+                json!({"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}})
+            }
+            _ => json!({"error": {"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}}),
+        };
+        let provider = Provider::always(Answer::json(429, &body).field("retry-after", "7")).await;
+        let (gateway, key) = serving(&Setup::new([upstream(wire, "u", &provider)])).await;
+        let answer = gateway.send(&client.request(true).key(&key.key)).await;
+        let expected = match client {
+            Wire::GeminiEvents | Wire::GeminiArray => "RESOURCE_EXHAUSTED",
+            _ => "rate_limit_error",
+        };
+        let what = format!("{client:?} to {wire:?}");
+        assert_eq!((answer.status, answer.field("retry-after")), (429, Some("7")), "{what}");
+        assert_eq!(error_of(client, &answer), ("slow down".to_owned(), expected.to_owned()), "{what}");
+        assert_eq!(answer.field("content-type"), Some("application/json"), "{what}");
+        let record = gateway.record_of(&answer).await;
+        assert_eq!((&record["error_code"], number(&record, "cost_nanos")), (&json!("UPSTREAM_STATUS_429"), 0));
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_dies_ends_with_an_error_in_the_clients_dialect() {
+    for (client, wire) in pairs() {
+        let whole = wire.stream(&TOKENS);
+        let bytes: usize = wire.pieces(&TOKENS)[..wire.pieces_to_first_token() + 1].iter().map(|p| p.len()).sum();
+        let provider = Provider::always(whole.cut(bytes, Break::Fin)).await;
+        let (gateway, key) = serving(&Setup::new([upstream(wire, "u", &provider)])).await;
+        let answer = gateway.send(&client.request(true).key(&key.key)).await;
+        let what = format!("{client:?} to {wire:?}: {}", answer.text());
+        client.error_at_end(&answer.text());
+        assert!(answer.text().contains("Hello"), "{what}");
+        if let Some(terminal) = client.terminal() {
+            assert!(!answer.text().contains(terminal), "{what}");
+        }
+        assert_eq!(gateway.record_of(&answer).await["outcome"], "upstream_error", "{what}");
+        gateway.finish(&[&key]).await;
+    }
+}
+
+/// Where a piece of an answer ends is chance: what can be read of it goes out.
+#[tokio::test]
+async fn what_came_with_an_event_that_cannot_be_read_goes_out_before_the_error() {
+    for (client, wire) in pairs() {
+        let (pieces, first) = (wire.pieces(&TOKENS), wire.pieces_to_first_token());
+        let last = [&pieces[first..=first].concat()[..], b"data: {\"choices\":}\n\n"].concat();
+        let said = pieces[..first].iter().cloned().chain([last.into()]);
+        let (answer, steps) = stepped(Answer::stream(said));
+        let provider = Provider::always(answer).await;
+        let (gateway, key) = serving(&Setup::new([upstream(wire, "u", &provider)])).await;
+        steps.go(first);
+        let mut running = gateway.open(&client.request(true).key(&key.key)).await;
+        running.until(b"Hello").await;
+        steps.go_on();
+        let (answer, _) = running.rest().await;
+        let what = format!("{client:?} to {wire:?}: {}", answer.text());
+        client.error_at_end(&answer.text());
+        assert_eq!(text_of(client, &answer.text(), true), TOKENS[..2].concat(), "{what}");
+        assert_eq!(gateway.record_of(&answer).await["outcome"], "upstream_error", "{what}");
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_its_dialects_fails_over() {
+    let nonsense = Provider::always(Answer::json(200, &json!({"id": 5, "content": "no", "choices": 7}))).await;
+    let works = Provider::always(Wire::Chat.whole("Hello there.")).await;
+    let first = upstream(Wire::Messages, "nonsense", &nonsense);
+    let setup = Setup::new([first, upstream(Wire::Chat, "works", &works).with("priority = 1")]);
+    let (gateway, key) = serving(&setup).await;
+    let answer = gateway.send(&Wire::GeminiEvents.request(false).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("works")), "{}", answer.text());
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn what_an_upstream_cannot_be_told_is_refused_by_name_or_left_out_and_said() {
+    let provider = Provider::start(|_, request| Wire::Messages.answer(wants_stream(request))).await;
+    let (gateway, key) = serving(&Setup::new([upstream(Wire::Messages, "u", &provider)])).await;
+    let chat = |field: &str, value: Value| {
+        let mut body = Wire::Chat.body("m", false);
+        body[field] = value;
+        Request::post("/v1/chat/completions", &body).key(&key.key)
+    };
+    for (field, value) in [("logit_bias", json!({"1": 2})), ("frequency_penalty", json!(1.5)), ("zzz", json!(1))] {
+        let refused = gateway.send(&chat(field, value)).await;
+        assert_eq!((refused.status, &*refused.error_code()), (400, "INVALID_REQUEST"), "{}", refused.text());
+        assert_eq!(refused.json()["error"]["param"], field, "{}", refused.text());
+    }
+    assert!(provider.received().is_empty(), "nothing was sent");
+    let answer = gateway.send(&chat("seed", json!(5))).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-left-out")), (200, Some("seed")));
+    let answer = gateway.send(&chat("n", json!(1))).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-left-out")), (200, None));
+    assert_eq!(gateway.wait_records(2).await.len(), 2, "what is refused has no record");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_candidate_that_cannot_be_told_gives_way_to_one_that_can() {
+    let messages = Provider::always(Wire::Messages.whole("Hello there.")).await;
+    let chat = Provider::always(Wire::Chat.whole("Hello there.")).await;
+    let second = upstream(Wire::Chat, "chat", &chat).with("priority = 1");
+    let (gateway, key) = serving(&Setup::new([upstream(Wire::Messages, "messages", &messages), second])).await;
+    let mut body = Wire::Chat.body("m", false);
+    body["logit_bias"] = json!({"1": 2});
+    let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("chat")), "{}", answer.text());
+    assert_eq!(answer.field("x-tollgate-attempts"), Some("1"));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn embeddings_pass_between_openai_and_gemini() {
+    let provider = Provider::always(Answer::json(200, &json!({"embeddings": [{"values": [1.0, -0.5]}]}))).await;
+    let (gateway, key) = serving(&Setup::new([Wire::GeminiEvents.upstream("u", &provider)])).await;
+    let body = json!({"model": "m", "input": "Hello there", "encoding_format": "base64"});
+    let answer = gateway.send(&Request::post("/v1/embeddings", &body).key(&key.key)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["data"][0]["embedding"], "AACAPwAAAL8=");
+    assert!(answer.json()["usage"]["prompt_tokens"].as_u64() > Some(0));
+    assert_eq!(provider.only().target, "/v1beta/models/m:batchEmbedContents");
+    assert_eq!(gateway.record_of(&answer).await["usage_source"], "estimated");
+    gateway.finish(&[&key]).await;
+
+    let vectors = json!({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [1.0, -0.5]}],
+        "model": "x", "usage": {"prompt_tokens": 2, "total_tokens": 2}});
+    let provider = Provider::always(Answer::json(200, &vectors)).await;
+    let (gateway, key) = serving(&Setup::new([upstream(Wire::Chat, "u", &provider)])).await;
+    let body = json!({"content": {"parts": [{"text": "Hello there"}]}, "taskType": "RETRIEVAL_QUERY"});
+    let answer = gateway.send(&Request::post("/v1beta/models/m:embedContent", &body).key(&key.key)).await;
+    assert_eq!(answer.json()["embedding"]["values"], json!([1.0, -0.5]), "{}", answer.text());
+    assert_eq!(answer.field("x-tollgate-left-out"), Some("taskType"));
+    assert_eq!(provider.only().target, "/v1/embeddings");
+    let record = gateway.record_of(&answer).await;
+    assert_eq!((number(&record, "input_tokens"), &record["usage_source"]), (2, &json!("reported")));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_count_of_tokens_is_estimated_where_nobody_can_be_asked() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let (gateway, key) = serving(&Setup::new([upstream(Wire::Chat, "u", &provider)])).await;
+    let messages = json!({"model": "m", "messages": [{"role": "user", "content": "hello world"}]});
+    let contents = json!({"contents": [{"role": "user", "parts": [{"text": "hello world"}]}]});
+    for (target, body, field) in [
+        ("/v1/messages/count_tokens", &messages, "input_tokens"),
+        ("/v1beta/models/m:countTokens", &contents, "totalTokens"),
+        ("/v1/responses/input_tokens", &json!({"model": "m", "input": "hello world"}), "input_tokens"),
+    ] {
+        let answer = gateway.send(&Request::post(target, body).key(&key.key)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-estimated")), (200, Some("tokenizer")), "{target}");
+        let tokens = answer.json()[field].as_u64().unwrap_or_else(|| panic!("{target}: {}", answer.text()));
+        assert!((2..10).contains(&tokens), "{target}: {tokens}");
+    }
+    let unknown = json!({"model": "nobody", "messages": []});
+    let answer = gateway.send(&Request::post("/v1/messages/count_tokens", &unknown).key(&key.key)).await;
+    assert_eq!(answer.status, 404);
+    assert!(provider.received().is_empty());
+    assert_eq!(gateway.records(), [] as [Value; 0]);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_a_translated_stream_is_billed_for_what_it_came_to() {
+    let (answer, steps) = stepped(Wire::Messages.stream(&TOKENS));
+    let provider = Provider::always(answer).await;
+    let gateway_setup = Setup::new([upstream(Wire::Messages, "u", &provider)]);
+    let (gateway, key): (Gateway, _) = serving(&gateway_setup).await;
+    steps.go(Wire::Messages.pieces_to_first_token());
+    let mut running = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
+    running.until(b"Hello").await;
+    running.close();
+    steps.go_on();
+    let record = gateway.wait_record().await;
+    assert_eq!((&record["outcome"], number(&record, "cost_nanos")), (&json!("client_aborted"), COST), "{record}");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_began_at_another_dialects_upstream_goes_on_at_a_native_one() {
+    let native = Provider::start(|_, request| Wire::Messages.answer(wants_stream(request))).await;
+    let (gateway, key) = serving(&Setup::new([upstream(Wire::Messages, "u", &native)])).await;
+    let turns = |signature: &str| {
+        json!([{"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "Hm", "signature": signature}, {"type": "text", "text": "Ho"}]},
+            {"role": "user", "content": "Say something."}])
+    };
+    let ask = |signature: &str, stream: bool| {
+        let body = json!({"model": "m", "max_tokens": 100, "stream": stream, "messages": turns(signature)});
+        Request::post("/v1/messages", &body).key(&key.key).field("anthropic-beta", "some-beta")
+    };
+    for (index, stream) in [false, true].into_iter().enumerate() {
+        let answer = gateway.send(&ask("tollgate.gemini.c2ln", stream)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.field("x-tollgate-left-out"), Some("messages.content.thinking"));
+        assert_eq!(answer.field("x-tollgate-translated"), None, "the answer passes as it is");
+        let expected = Wire::Messages.answer(stream).body();
+        assert_eq!(answer.body(), expected);
+        let sent = &native.received()[index];
+        assert!(!String::from_utf8_lossy(&sent.body).contains("tollgate."), "the foreign signature stays here");
+        assert_eq!((sent.json()["stream"] == json!(true), sent.field("anthropic-beta")), (stream, Some("some-beta")));
+    }
+    let answer = gateway.send(&ask("c2ln", false)).await;
+    assert_eq!(answer.field("x-tollgate-left-out"), None);
+    let sent = native.received().pop().expect("a request");
+    assert_eq!(sent.json()["messages"], turns("c2ln"), "its own signatures go as they are");
+    gateway.finish(&[&key]).await;
+}
