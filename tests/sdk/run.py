@@ -9,16 +9,11 @@ front of both; asks each case once directly and once through the gateway. With -
 alone, without any gateway. Ends with a line 'N passed, N failed', and with status 1 if something failed.
 """
 import argparse
-import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
-import traceback
-import urllib.request
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -27,51 +22,27 @@ import openai
 
 import refusals
 from cases import CASES, LLAMA_CASES, Clients
+from gateway import Gateway, Tally, first_line
 
 HERE = Path(__file__).resolve().parent
 DEMO_PRICES = HERE.parent.parent / "src" / "demo" / "pricing.toml"
 TINY_PRICE = '\n[[model]]\nname = "tiny"\ncontext_tokens = 1024\nmax_output_tokens = 256\ninput = 0.1\noutput = 0.2\n'
-PATIENCE_S = 20
 # A provider's own models, as the demo names them.
 OPENAI_MODELS = ["demo-gpt", "demo-embed", "demo-image", "demo-tts", "demo-transcribe", "demo-moderation"]
 GEMINI_MODELS = ["demo-gemini", "demo-gemini-embed"]
 
 
-def first_line(process):
-    """The first line that a process prints: its address."""
-    line = process.stdout.readline().strip()
-    if not line.startswith("http://"):
-        raise RuntimeError(f"{process.args[0]} printed {line!r} instead of its address")
-    return line
-
-
-def until(what, ask):
-    """Asks until there is an answer."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        found = ask()
-        if found is not None:
-            return found
-        time.sleep(0.03)
-    raise RuntimeError(f"gave up waiting: {what}")
-
-
-class Gateway:
-    """A gateway in a folder of its own."""
+class DemoGateway(Gateway):
+    """In front of the simulated provider and of llama.cpp, with a key of every kind."""
 
     def __init__(self, binary, folder, provider, llama):
-        self.binary, self.folder = binary, Path(folder)
-        port, metrics = self.free_port(), self.free_port()
-        self.url = f"http://127.0.0.1:{port}"
         upstreams = [("openai", provider + "/v1", OPENAI_MODELS + ["free"]), ("anthropic", provider, ["demo-claude"]),
                      ("gemini", provider, GEMINI_MODELS), ("llamacpp", llama + "/v1", ["tiny"])]
-        text = f'[server]\nlisten = ["127.0.0.1:{port}"]\nmetrics_listen = "127.0.0.1:{metrics}"\n'
-        for vendor, base_url, models in upstreams:
-            text += f'[[upstream]]\nname = "{vendor}"\nprovider = "{vendor}"\nbase_url = "{base_url}"\n'
-            text += f'api_key = "provider-key"\nmodels = {json.dumps(models)}\n'
-        (self.folder / "tollgate.toml").write_text(text)
-        (self.folder / "pricing.toml").write_text(DEMO_PRICES.read_text() + TINY_PRICE)
-        self.prices = {row["name"]: row for row in tomllib.loads((self.folder / "pricing.toml").read_text())["model"]}
+        tables = [{"name": vendor, "provider": vendor, "base_url": base_url, "api_key": "provider-key", "models": models}
+                  for vendor, base_url, models in upstreams]
+        prices = DEMO_PRICES.read_text() + TINY_PRICE
+        super().__init__(binary, folder, tables, prices)
+        self.prices = {row["name"]: row for row in tomllib.loads(prices)["model"]}
         self.keys = {
             "rich key": self.key("rich", "--quota-usd", "1000"),
             "poor key": self.key("poor", "--quota-usd", "0.000001"),
@@ -81,50 +52,7 @@ class Gateway:
             "unknown key": "sk-tg-" + "0" * 43,
         }
         self.run("key", "disable", "disabled")
-        self.log = open(self.folder / "serve.log", "wb")
-        self.process = subprocess.Popen([binary, "serve", "-c", "tollgate.toml"], cwd=folder, stdout=self.log, stderr=self.log)
-        until("the gateway", self.health)
-        self.seen = set()
-
-    @staticmethod
-    def free_port():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    def run(self, *arguments):
-        command = [self.binary, *arguments, "-c", "tollgate.toml"]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)}: {done.stderr}")
-        return done.stdout
-
-    def key(self, name, *arguments):
-        return json.loads(self.run("key", "create", name, "--json", *arguments))["key"]
-
-    def health(self):
-        if self.process.poll() is not None:
-            raise RuntimeError("the gateway ended:\n" + (self.folder / "serve.log").read_text())
-        try:
-            with urllib.request.urlopen(self.url + "/v1/health", timeout=1) as answer:
-                return answer.status
-        except OSError:
-            return None
-
-    def new_records(self):
-        rows = [json.loads(line) for line in self.run("log", "list", "--json", "--limit", "100000").splitlines()]
-        return [row for row in rows if row["request_id"] not in self.seen]
-
-    def record(self):
-        """The one record that has come since the last call."""
-        rows = until("a new ledger record", lambda: self.new_records() or None)
-        assert len(rows) == 1, f"{len(rows)} new records"
-        self.seen.add(rows[0]["request_id"])
-        return rows[0]
-
-    def close(self):
-        self.process.terminate()
-        assert self.process.wait(PATIENCE_S) == 0, "the gateway did not end well"
+        self.serve()
 
 
 def cost_nanos(price, counts):
@@ -154,31 +82,6 @@ def check_record(record, case, counts, price):
     assert not wrong, f"record has (got, expected): {wrong}"
     if case.silent:
         assert record["usage_source"] != "reported", "the answer reported nothing"
-
-
-class Tally:
-    """What passed and what failed."""
-
-    def __init__(self, only):
-        self.only, self.passed, self.failed = only, 0, 0
-
-    def wants(self, name):
-        return not self.only or self.only in name
-
-    def add(self, name, wrong):
-        self.passed, self.failed = self.passed + (not wrong), self.failed + bool(wrong)
-        print(f"{'FAIL' if wrong else 'ok  '} {name}" + (f"\n     {wrong}" if wrong else ""), flush=True)
-
-    def run(self, name, check):
-        if not self.wants(name):
-            return
-        try:
-            check()
-        except Exception as error:  # any exception is a failed check
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            self.add(name, f"{type(error).__name__}: {str(error)[:1500]} ({Path(where.filename).name}:{where.lineno})")
-        else:
-            self.add(name, None)
 
 
 def first_difference(one, other, path="$"):
@@ -280,7 +183,7 @@ def main():
                     llama = [sys.executable, str(HERE / "tiny_llama.py"), folder]
                     processes.append(subprocess.Popen(llama, stderr=log, **pipes))
                 provider_url, llama_url = first_line(processes[0]), first_line(processes[1])
-                gateway = Gateway(chosen.bin, folder, provider_url, llama_url)
+                gateway = DemoGateway(chosen.bin, folder, provider_url, llama_url)
                 processes.append(gateway.process)
                 run_all(tally, gateway, provider_url, llama_url)
                 tally.run("the gateway ends well", gateway.close)
@@ -288,8 +191,7 @@ def main():
             for process in processes:
                 process.kill()
                 process.wait()
-    print(f"{tally.passed} passed, {tally.failed} failed")
-    return 1 if tally.failed or not tally.passed else 0
+    return tally.verdict()
 
 
 if __name__ == "__main__":
