@@ -16,6 +16,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use genai_prices::{PriceRequest, Usage};
 use serde_json::Value;
 use toml_edit::{Array, DocumentMut, Item};
+// Names of providers, prices and service tiers: `price import` reads the same data.
+use tollgate::price::import::genai_prices::{CLASSES, SELLERS, SERVICES};
 
 const BEGIN: &str = "# >>> generated rows";
 const END: &str = "# <<< generated rows";
@@ -23,50 +25,6 @@ const END: &str = "# <<< generated rows";
 /// The day whose prices are taken, midnight UTC; changes that are known for later become rows with a `valid_from`.
 const AS_OF: &str = "2026-11-21";
 const AS_OF_UNIX: u64 = 1_795_219_200;
-
-/// The crate's provider, and ours: `None` for who makes the models, whose price then holds at every provider that has no
-/// row of its own. On a name that two makers claim, the first has it.
-const SELLERS: [(&str, Option<&str>); 20] = [
-    ("openai", None),
-    ("anthropic", None),
-    ("google", None),
-    ("deepseek", None),
-    ("mistral", None),
-    ("x-ai", None),
-    ("moonshotai", None),
-    ("zai", None),
-    ("minimax", None),
-    ("cohere", None),
-    ("perplexity", None),
-    ("voyageai", None),
-    ("meta", None),
-    ("azure", Some("azure-openai")),
-    ("zhipuai", Some("zhipu")),
-    ("groq", Some("groq")),
-    ("cerebras", Some("cerebras")),
-    ("together", Some("together")),
-    ("fireworks", Some("fireworks")),
-    ("openrouter", Some("openrouter")),
-];
-
-/// The crate's price keys and ours; what is not here has no price of its own in `pricing.toml`.
-const CLASSES: [(&str, &str); 11] = [
-    ("input_mtok", "input"),
-    ("cache_read_mtok", "cached_input"),
-    ("cache_write_mtok", "cache_write"),
-    ("cache_write_1h_mtok", "cache_write_1h"),
-    ("input_audio_mtok", "input_audio"),
-    ("cache_audio_read_mtok", "cached_audio"),
-    ("input_image_mtok", "input_image"),
-    ("output_mtok", "output"),
-    ("output_reasoning_mtok", "reasoning"),
-    ("output_audio_mtok", "output_audio"),
-    ("output_image_mtok", "output_image"),
-];
-
-/// The service tiers, with the context that selects them in the crate.
-const SERVICE_TIERS: [(&str, &str, &str); 3] =
-    [("batch", "processing", "batch"), ("flex", "service_tier", "flex"), ("priority", "service_tier", "priority")];
 
 /// Names that the crate matches by a pattern, so that they cannot be read off its data. Each goes to the row it matches.
 const FURTHER_NAMES: [(&str, &str); 4] = [
@@ -146,7 +104,10 @@ fn run() -> Result<ExitCode, Failure> {
          # Made by `cargo run --example seed_prices`, which writes everything down to the closing marker anew.\n"
     );
     let mut count = 0;
-    for (seller, provider) in SELLERS {
+    for seller in SELLERS {
+        // The maker's price holds at every provider that has no row of its own.
+        let provider = (!seller.maker).then_some(seller.ours);
+        let seller = seller.theirs;
         let found =
             sellers.iter().find(|found| found["id"] == seller).ok_or_else(|| format!("no provider {seller}"))?;
         count += seller_rows(found, seller, provider, &mut taken, &mut block)?;
@@ -317,7 +278,7 @@ fn is_dated(seller: &str, id: &str, names: &[String]) -> bool {
 
 fn output_tokens_max(seller: &str, id: &str) -> Option<u64> {
     let fits = |family: &str| family.strip_suffix('*').map_or(id == family, |start| id.starts_with(start));
-    let own = SELLERS.iter().any(|(of, provider)| *of == seller && provider.is_none());
+    let own = SELLERS.iter().any(|row| row.theirs == seller && row.maker);
     OUTPUT_TOKENS_MAX
         .iter()
         .find(|(_, families)| own && families.split_whitespace().any(fits))
@@ -396,7 +357,7 @@ fn tariff(model: &Value, date: &str) -> Result<Tariff, Failure> {
         tariff.windows.push((start, end, read_prices(&window["prices"], &mut BTreeSet::new())?.0));
     }
     tariff.weekdays = model["id"].as_str().is_some_and(|id| WEEKDAY_WINDOWS.contains(&id));
-    for (service, key, value) in SERVICE_TIERS {
+    for (key, value, service) in SERVICES {
         let mut merged = Prices::new();
         let own = |variant: &&Value| {
             variant["when"].as_object().is_some_and(|when| when.len() == 1) && variant["when"][key] == value

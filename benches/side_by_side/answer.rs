@@ -8,6 +8,9 @@ use tokio::net::TcpStream;
 /// One read takes at most this much.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// Stands for any byte in what is expected; no answer has it.
+pub(crate) const ANY_BYTE: u8 = 0;
+
 /// How much of an answer to read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
@@ -30,9 +33,23 @@ struct Compared<'a> {
     at: usize,
 }
 
-impl Compared<'_> {
+/// What takes a body piece by piece.
+trait Taker {
+    fn piece(&mut self, piece: &[u8]) -> Result<(), Failure>;
+}
+
+impl Taker for Vec<u8> {
     fn piece(&mut self, piece: &[u8]) -> Result<(), Failure> {
-        if self.expected.get(self.at..self.at + piece.len()) != Some(piece) {
+        self.extend_from_slice(piece);
+        Ok(())
+    }
+}
+
+impl Taker for Compared<'_> {
+    fn piece(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        let expected = self.expected.get(self.at..self.at + piece.len());
+        let fits = |expected: &[u8]| expected.iter().zip(piece).all(|(one, got)| one == got || *one == ANY_BYTE);
+        if expected != Some(piece) && !expected.is_some_and(fits) {
             let text = String::from_utf8_lossy(&piece[..piece.len().min(400)]);
             return Err(format!("another body than expected, from byte {} on: {text}", self.at).into());
         }
@@ -53,13 +70,7 @@ impl Reader {
         match length {
             Some(length) => self.piece(stream, length, &mut body).await?,
             None => loop {
-                let line = self.line(stream).await?;
-                let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
-                let size = usize::from_str_radix(std::str::from_utf8(digits)?.trim(), 16)?;
-                self.piece(stream, size, &mut body).await?;
-                if !self.line(stream).await?.is_empty() {
-                    return Err("a chunk is longer than it says, or there are trailers".into());
-                }
+                let size = self.chunk(stream, &mut body).await?;
                 if size == 0 || until == Until::Expected && body.at == expected.len() {
                     break;
                 }
@@ -69,6 +80,28 @@ impl Reader {
             return Err(format!("the body ends after {} of {} bytes", body.at, expected.len()).into());
         }
         Ok(())
+    }
+
+    /// Reads one answer, which must be a 200; its body.
+    pub(crate) async fn collect(&mut self, stream: &mut TcpStream) -> Result<Vec<u8>, Failure> {
+        let mut body = Vec::new();
+        match self.head(stream).await? {
+            Some(length) => self.piece(stream, length, &mut body).await?,
+            None => while self.chunk(stream, &mut body).await? > 0 {},
+        }
+        Ok(body)
+    }
+
+    /// Takes a chunk; its size.
+    async fn chunk(&mut self, stream: &mut TcpStream, body: &mut impl Taker) -> Result<usize, Failure> {
+        let line = self.line(stream).await?;
+        let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
+        let size = usize::from_str_radix(std::str::from_utf8(digits)?.trim(), 16)?;
+        self.piece(stream, size, body).await?;
+        if !self.line(stream).await?.is_empty() {
+            return Err("a chunk is longer than it says, or there are trailers".into());
+        }
+        Ok(size)
     }
 
     /// Takes the head; the content-length, or `None` for a chunked body.
@@ -102,7 +135,7 @@ impl Reader {
         Ok(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
-    async fn piece(&mut self, stream: &mut TcpStream, length: usize, body: &mut Compared<'_>) -> Result<(), Failure> {
+    async fn piece(&mut self, stream: &mut TcpStream, length: usize, body: &mut impl Taker) -> Result<(), Failure> {
         let mut missing = length;
         while missing > 0 {
             if self.from == self.to {

@@ -1,7 +1,7 @@
 //! The load: connections that each ask again as soon as they have their answer.
 
 use crate::Failure;
-use crate::answer::{Reader, Until};
+use crate::answer::{ANY_BYTE, Reader, Until};
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -45,6 +45,36 @@ struct Round {
     answers: Cell<u64>,
     /// Nanoseconds of each answer that came within the counted time.
     latencies: RefCell<Vec<u64>>,
+}
+
+/// What is answered to this request: learned from several answers; where these differ (ids), anything will do.
+pub(crate) fn learn(address: SocketAddr, request: &[u8]) -> Result<Vec<u8>, Failure> {
+    const ANSWERS: usize = 8;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stream = TcpStream::connect(address).await?;
+        let mut reader = Reader::new();
+        let mut learned: Option<Vec<u8>> = None;
+        for _ in 0..ANSWERS {
+            stream.write_all(request).await?;
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, reader.collect(&mut stream)).await??;
+            let learned = learned.get_or_insert_with(|| answer.clone());
+            if learned.len() != answer.len() {
+                return Err("two answers differ in length".into());
+            }
+            let differing = learned.iter_mut().zip(&answer).filter(|(known, got)| *known != *got);
+            differing.for_each(|(known, _)| *known = ANY_BYTE);
+        }
+        learned.map(whole_words).ok_or_else(|| "nothing was learned".into())
+    })
+}
+
+/// An id's beginning is a time, which a few answers have in common: where a letter may be any, the whole word may.
+fn whole_words(mut learned: Vec<u8>) -> Vec<u8> {
+    let mut words = learned.split_mut(|byte| *byte != ANY_BYTE && !byte.is_ascii_alphanumeric());
+    words.by_ref().filter(|word| word.contains(&ANY_BYTE)).for_each(|word| word.fill(ANY_BYTE));
+    drop(words);
+    learned
 }
 
 /// Runs one round. Every answer is checked: the first wrong one ends it.

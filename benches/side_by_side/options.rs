@@ -12,7 +12,8 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx and bare Pingora, on l
   --seconds S          length of a round [1.5]
   --connections A,B    connections of a measurement [32,1]
   --cases A,B          of json, sse, sse-spliced, sse-pieces [all]
-  --proxies A,B        of nginx, bare, tollgate [these], watched (tollgate that also limits, traces and logs)
+  --proxies A,B        of nginx, bare, tollgate [these], watched (tollgate that also limits, traces and logs),
+                       translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's)
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]
   --at-least R         fail if Tollgate has less than this share of bare Pingora's JSON or SSE requests/s
   --tollgate PATH      the binary [the one that cargo built]

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Tollgate,
     /// Tollgate that also limits, traces and logs every request.
     Watched,
+    /// Tollgate whose clients speak another dialect than its upstream.
+    Translated,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             "bare" => Some(Self::Bare),
             "tollgate" => Some(Self::Tollgate),
             "watched" => Some(Self::Watched),
+            "translated" => Some(Self::Translated),
             _ => None,
         }
     }
@@ -50,6 +53,7 @@ impl Kind {
             Self::Bare => "bare Pingora",
             Self::Tollgate => "Tollgate",
             Self::Watched => "Tollgate, limited, traced, logged",
+            Self::Translated => "Tollgate, translating",
         }
     }
 }
@@ -77,6 +81,7 @@ impl Site {
             Kind::Nginx => self.nginx(provider),
             Kind::Bare => self.bare(provider),
             Kind::Tollgate => self.tollgate(kind, TOLLGATE_FOLDER, provider, ""),
+            Kind::Translated => self.tollgate(kind, "translated", provider, ""),
             // The stand-in takes the spans, too: it answers everything.
             Kind::Watched => self.tollgate(kind, "watched", provider, &watching(provider)),
         };
@@ -193,7 +198,14 @@ impl Proxy {
 
     /// Puts one round of load on it.
     pub(crate) fn load(&self, case: Case, connections: usize, duration: Duration) -> Result<load::Outcome, Failure> {
-        let (request, expected) = (wire::request(case, &self.key), wire::expected(case, self.splices()));
+        let (request, expected) = match self.kind {
+            Kind::Translated => {
+                let request = wire::translated_request(case, &self.key);
+                let expected = load::learn(self.address, &request)?;
+                (request, expected)
+            }
+            _ => (wire::request(case, &self.key), wire::expected(case, self.splices())),
+        };
         let warm_up = Duration::from_millis(300);
         let load =
             Load { address: self.address, request: &request, expected: &expected, connections, warm_up, duration };

@@ -10,6 +10,10 @@ const USER_PIECES: &str = "one-write-an-event";
 /// In the request's `user` field: send the first token and no more.
 const USER_IDLE: &str = "idle";
 
+const SYSTEM: &str = "You answer in one short paragraph.";
+const QUESTION: &str = "Why does the sky look blue at noon and red in the evening? Say it so that a child of ten \
+    understands it.";
+
 /// One kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
@@ -69,14 +73,31 @@ pub(crate) fn idle_request(key: &str) -> Vec<u8> {
     post(key, &format!(",\"stream\":true,\"stream_options\":{{\"include_usage\":true}},\"user\":\"{USER_IDLE}\""))
 }
 
+/// The same question in Anthropic's dialect.
+pub(crate) fn translated_request(case: Case, key: &str) -> Vec<u8> {
+    let tail = match case {
+        Case::Json => "",
+        Case::Sse | Case::SseSpliced => ",\"stream\":true",
+        Case::SsePieces => ",\"stream\":true,\"metadata\":{\"user_id\":\"one-write-an-event\"}",
+    };
+    let body = format!(
+        "{{\"model\":\"gpt-4o\",\"system\":\"{SYSTEM}\",\"messages\":[{{\"role\":\"user\",\"content\":\"{QUESTION}\"}}],\
+         \"temperature\":0.7,\"max_tokens\":256{tail}}}"
+    );
+    head("/v1/messages", key, body)
+}
+
 fn post(key: &str, tail: &str) -> Vec<u8> {
     let body = format!(
-        "{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"system\",\"content\":\"You answer in one short paragraph.\"}},\
-         {{\"role\":\"user\",\"content\":\"Why does the sky look blue at noon and red in the evening? Say it so that a \
-         child of ten understands it.\"}}],\"temperature\":0.7,\"max_tokens\":256{tail}}}"
+        "{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"system\",\"content\":\"{SYSTEM}\"}},\
+         {{\"role\":\"user\",\"content\":\"{QUESTION}\"}}],\"temperature\":0.7,\"max_tokens\":256{tail}}}"
     );
+    head("/v1/chat/completions", key, body)
+}
+
+fn head(path: &str, key: &str, body: String) -> Vec<u8> {
     format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.example\r\nuser-agent: OpenAI/Python 2.8.1\r\n\
+        "POST {path} HTTP/1.1\r\nhost: gateway.example\r\nuser-agent: OpenAI/Python 2.8.1\r\n\
          accept: application/json\r\naccept-encoding: identity\r\ncontent-type: application/json\r\n\
          authorization: Bearer {key}\r\nx-stainless-lang: python\r\nx-stainless-retry-count: 0\r\n\
          content-length: {}\r\n\r\n{body}",
