@@ -38,8 +38,8 @@ pub(super) struct AnswerHead {
     pub(super) headers: HeaderMap,
 }
 
-/// Fields that the client gets besides the upstream's, so that they find room.
-const OWN_FIELDS: usize = 8;
+/// Fields that the client gets besides the upstream's, so that they find room: ours, and those of limits.
+const OWN_FIELDS: usize = 12;
 
 /// One connection, for one request and its answer.
 pub(super) struct Http1<S> {

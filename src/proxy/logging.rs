@@ -76,6 +76,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let billed = || bill.and_then(|bill| bill.error_code.as_deref());
     let summary = Summary {
         request_id: &request_id,
+        request_number: exchange.request_id.as_u128(),
         key: key.as_ref(),
         status: session.response_written().map_or(0, |head| head.status.as_u16()),
         metered: bill.map_or(&none, |bill| &bill.metered),

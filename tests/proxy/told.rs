@@ -7,6 +7,7 @@ use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use crate::support::{h2c, until};
+use crate::traces::otlp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -40,7 +41,7 @@ fn lines(gateway: &Gateway) -> Vec<Value> {
 fn spans(collector: &Provider) -> Vec<(String, [Value; 2])> {
     let sent = collector.received().into_iter().filter(|call| !call.body.is_empty());
     let all =
-        sent.flat_map(|call| call.json()["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone());
+        sent.flat_map(|call| otlp(&call)["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone());
     all.map(|span| {
         let attributes = span["attributes"].as_array().unwrap();
         let text = |name: &str| {

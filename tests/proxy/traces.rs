@@ -3,9 +3,11 @@
 use crate::calls::{COST, INPUT, OUTPUT, Wire, plain_chat, serving, wants_stream};
 use crate::plugins::wait_lost;
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
-use crate::support::provider::Provider;
+use crate::support::provider::{Provider, Received};
 use crate::support::script::Answer;
 use crate::support::until;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message as _;
 use serde_json::{Value, json};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -22,6 +24,13 @@ async fn stage(script: impl Fn(bool) -> Answer + Send + Sync + 'static) -> (Prov
     (provider, collector, setup)
 }
 
+/// What a collector was sent, as OTLP's JSON.
+pub(crate) fn otlp(call: &Received) -> Value {
+    assert_eq!(call.field("content-type"), Some("application/x-protobuf"));
+    let sent = ExportTraceServiceRequest::decode(&*call.body).expect("OTLP");
+    serde_json::to_value(sent).expect("JSON")
+}
+
 /// All spans that have come, when there are so many.
 async fn spans(collector: &Provider, count: usize) -> Vec<Value> {
     until("the spans", || {
@@ -31,7 +40,7 @@ async fn spans(collector: &Provider, count: usize) -> Vec<Value> {
             .iter()
             .filter(|call| !call.body.is_empty())
             .flat_map(|call| {
-                let sent = call.json();
+                let sent = otlp(call);
                 let resource = &sent["resourceSpans"][0];
                 assert_eq!(resource["resource"]["attributes"][0]["value"]["stringValue"], "edge");
                 resource["scopeSpans"][0]["spans"].as_array().expect("spans").clone()

@@ -25,49 +25,45 @@ pub(crate) fn line(summary: &Summary<'_>) -> JsonText {
     let key = summary.key.map(|key| key.key());
     let key = key.as_deref();
     let usage = &summary.metered.usage;
-    let fields = [
-        (json_name!("request_id"), Word(Some(summary.request_id))),
-        (json_name!("client"), Address(summary.client)),
-        (json_name!("key_id"), Number(key.map(|key| key.id))),
-        (json_name!("key_name"), Text(key.map(|key| &*key.name))),
-        (json_name!("user"), Text(key.and_then(|key| key.user.as_deref()))),
-        (json_name!("group"), Text(key.map(|key| &*key.group))),
-        (json_name!("method"), Text(Some(summary.method))),
-        (json_name!("path"), Text(Some(summary.path))),
-        (json_name!("status"), Count(Some(summary.status.into()))),
-        (json_name!("dialect"), Word(Some(summary.dialect))),
-        (json_name!("endpoint"), Word(summary.endpoint)),
-        (json_name!("model"), Text(summary.model)),
-        (json_name!("stream"), Flag(summary.stream)),
-        (json_name!("upstream"), Text(summary.upstream)),
-        (json_name!("upstream_model"), Text(summary.upstream_model)),
-        (json_name!("attempts"), Count(Some(summary.attempts.into()))),
-        (json_name!("outcome"), Word(summary.outcome)),
-        (json_name!("error_code"), Word(summary.error_code)),
-        (json_name!("rejected_by"), Word(summary.rejected_by)),
-        (json_name!("input_tokens"), Count(Some(usage.input_tokens))),
-        (json_name!("cached_input_tokens"), Count(Some(usage.cached_input_tokens))),
-        (json_name!("cache_write_tokens"), Count(Some(usage.cache_write_tokens))),
-        (json_name!("output_tokens"), Count(Some(usage.output_tokens))),
-        (json_name!("reasoning_tokens"), Count(Some(usage.reasoning_tokens))),
-        (json_name!("usage_source"), Word(Some(summary.metered.source.as_str()))),
-        (json_name!("cost_nanos"), Number(Some(summary.cost_nanos))),
-        (json_name!("ttft_ms"), Count(summary.ttft_ms)),
-        (json_name!("duration_ms"), Count(Some(summary.duration_ms))),
-    ];
     let mut json = JsonText::with_capacity(LINE_BYTES);
     json.raw("{\"time\":").word(&time(summary.started_at_ms));
-    for (name, value) in &fields {
-        match value {
-            Word(Some(word)) => json.raw(name).word(word),
-            Text(Some(text)) => json.raw(name).text(text),
-            Address(Some(address)) => json.raw(name).address(*address),
-            Count(Some(count)) => json.raw(name).number(*count),
-            Number(Some(number)) => json.raw(name).number(*number),
-            Flag(Some(flag)) => json.raw(name).raw(if *flag { "true" } else { "false" }),
-            Word(None) | Text(None) | Address(None) | Count(None) | Number(None) | Flag(None) => continue,
-        };
-    }
+    let mut put = |name: &str, value: Value<'_>| match value {
+        Word(Some(word)) => drop(json.raw(name).word(word)),
+        Text(Some(text)) => drop(json.raw(name).text(text)),
+        Address(Some(address)) => drop(json.raw(name).address(address)),
+        Count(Some(count)) => drop(json.raw(name).number(count)),
+        Number(Some(number)) => drop(json.raw(name).number(number)),
+        Flag(Some(flag)) => drop(json.raw(name).raw(if flag { "true" } else { "false" })),
+        Word(None) | Text(None) | Address(None) | Count(None) | Number(None) | Flag(None) => {}
+    };
+    put(json_name!("request_id"), Word(Some(summary.request_id)));
+    put(json_name!("client"), Address(summary.client));
+    put(json_name!("key_id"), Number(key.map(|key| key.id)));
+    put(json_name!("key_name"), Text(key.map(|key| &*key.name)));
+    put(json_name!("user"), Text(key.and_then(|key| key.user.as_deref())));
+    put(json_name!("group"), Text(key.map(|key| &*key.group)));
+    put(json_name!("method"), Text(Some(summary.method)));
+    put(json_name!("path"), Text(Some(summary.path)));
+    put(json_name!("status"), Count(Some(summary.status.into())));
+    put(json_name!("dialect"), Word(Some(summary.dialect)));
+    put(json_name!("endpoint"), Word(summary.endpoint));
+    put(json_name!("model"), Text(summary.model));
+    put(json_name!("stream"), Flag(summary.stream));
+    put(json_name!("upstream"), Text(summary.upstream));
+    put(json_name!("upstream_model"), Text(summary.upstream_model));
+    put(json_name!("attempts"), Count(Some(summary.attempts.into())));
+    put(json_name!("outcome"), Word(summary.outcome));
+    put(json_name!("error_code"), Word(summary.error_code));
+    put(json_name!("rejected_by"), Word(summary.rejected_by));
+    put(json_name!("input_tokens"), Count(Some(usage.input_tokens)));
+    put(json_name!("cached_input_tokens"), Count(Some(usage.cached_input_tokens)));
+    put(json_name!("cache_write_tokens"), Count(Some(usage.cache_write_tokens)));
+    put(json_name!("output_tokens"), Count(Some(usage.output_tokens)));
+    put(json_name!("reasoning_tokens"), Count(Some(usage.reasoning_tokens)));
+    put(json_name!("usage_source"), Word(Some(summary.metered.source.as_str())));
+    put(json_name!("cost_nanos"), Number(Some(summary.cost_nanos)));
+    put(json_name!("ttft_ms"), Count(summary.ttft_ms));
+    put(json_name!("duration_ms"), Count(Some(summary.duration_ms)));
     json.raw("}\n");
     json
 }

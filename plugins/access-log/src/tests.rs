@@ -40,6 +40,7 @@ fn log(plugin: &dyn Plugin, request_id: &str) {
     let usage = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
     plugin.logging(&Summary {
         request_id,
+        request_number: 1,
         key: Some(&key),
         status: 200,
         metered: &Metered { usage, ..Metered::default() },

@@ -89,8 +89,8 @@ impl Writer {
 
     pub(crate) fn to(out: Box<dyn Out>, queued_max: u64, losses: Arc<dyn Losses>) -> Self {
         let limits = OutboxLimits {
-            texts_max: queued_max,
-            batch_texts_max: u64::MAX,
+            entries_max: queued_max,
+            batch_entries_max: u64::MAX,
             batch_bytes_max: WRITE_BYTES_MAX,
             gather: GATHER,
         };
@@ -103,7 +103,7 @@ impl Writer {
     pub(crate) fn write(&self, line: &str, limits: Limits) {
         self.started.get_or_init(|| self.start());
         self.shared.set_limits(limits);
-        self.shared.lines.put(line);
+        self.shared.lines.put(line.as_bytes());
     }
 
     /// Waits until what is queued is written, for as long as is reasonable.
@@ -165,7 +165,7 @@ impl Thread {
         while self.shared.lines.take(&mut batch) {
             self.lost += batch.dropped;
             self.say_lost(batch.count == 0);
-            self.put_all(&batch.text);
+            self.put_all(&batch.bytes);
         }
         self.lost += batch.dropped;
         self.say_lost(true);
@@ -182,18 +182,18 @@ impl Thread {
         let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         tracing::warn!(dropped = self.lost, "the access log has lost lines: its output is too slow, or failed");
         let line = line::dropped(self.lost, now_ms);
-        if self.put(&line) {
+        if self.put(line.as_bytes()) {
             self.lost = 0;
         }
     }
 
     /// Writes lines, in pieces that fit into a file.
-    fn put_all(&mut self, mut lines: &str) {
+    fn put_all(&mut self, mut lines: &[u8]) {
         let bytes_max = usize::try_from(self.shared.limits().rotate_bytes_max).unwrap_or(usize::MAX);
         while !lines.is_empty() {
             let (piece, rest) = lines.split_at(whole_lines(lines, bytes_max));
             if !self.put(piece) {
-                let count = piece.matches('\n').count() as u64;
+                let count = piece.iter().filter(|byte| **byte == b'\n').count() as u64;
                 self.lost += count;
                 self.shared.lines.undelivered(count);
             }
@@ -202,8 +202,8 @@ impl Thread {
     }
 
     /// Whether it could be written.
-    fn put(&mut self, lines: &str) -> bool {
-        let written = self.out.put(lines.as_bytes(), self.shared.limits());
+    fn put(&mut self, lines: &[u8]) -> bool {
+        let written = self.out.put(lines, self.shared.limits());
         match &written {
             Ok(()) if self.failing => tracing::warn!("the access log is written again"),
             Err(error) if !self.failing => tracing::error!("the access log cannot be written: {error}"),
@@ -215,11 +215,11 @@ impl Thread {
 }
 
 /// How many bytes of `lines` are whole lines and at most `bytes_max`; a line that is longer stands alone.
-fn whole_lines(lines: &str, bytes_max: usize) -> usize {
+fn whole_lines(lines: &[u8], bytes_max: usize) -> usize {
     if lines.len() <= bytes_max {
         return lines.len();
     }
     let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n');
-    let first = || lines.find('\n').unwrap_or(lines.len() - 1);
-    end(&lines.as_bytes()[..bytes_max]).unwrap_or_else(first) + 1
+    let first = || lines.iter().position(|byte| *byte == b'\n').unwrap_or(lines.len() - 1);
+    end(&lines[..bytes_max]).unwrap_or_else(first) + 1
 }

@@ -1,5 +1,6 @@
 //! Leases: what a request takes of a limit while it runs, and gives back or makes good when its real size is known.
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 
@@ -45,71 +46,76 @@ pub struct Allowances {
 impl Allowances {
     /// Puts them into a head, named and written as OpenAI does (platform.openai.com/docs/guides/rate-limits).
     pub fn write(&self, headers: &mut HeaderMap) {
-        const NAMES: [[HeaderName; 3]; 2] = [
-            [
-                HeaderName::from_static("x-ratelimit-limit-requests"),
-                HeaderName::from_static("x-ratelimit-remaining-requests"),
-                HeaderName::from_static("x-ratelimit-reset-requests"),
-            ],
-            [
-                HeaderName::from_static("x-ratelimit-limit-tokens"),
-                HeaderName::from_static("x-ratelimit-remaining-tokens"),
-                HeaderName::from_static("x-ratelimit-reset-tokens"),
-            ],
-        ];
         if self.requests.is_none() && self.tokens.is_none() {
             return;
         }
-        for ([limit, remaining, reset], allowance) in NAMES.into_iter().zip([self.requests, self.tokens]) {
+        // All values lie in one piece of memory, of which each header field has its part.
+        let mut values = BytesMut::with_capacity(VALUES_BYTES);
+        for (names, allowance) in NAMES.iter().zip([self.requests, self.tokens]) {
             let Some(allowance) = allowance else {
                 // What an upstream says of its own limits would be mistaken for ours.
-                [limit, remaining, reset].iter().for_each(|name| drop(headers.remove(name)));
+                names.iter().for_each(|name| drop(headers.remove(name)));
                 continue;
             };
-            let mut put = |name: HeaderName, text: &str| {
+            let mut number = itoa::Buffer::new();
+            for (name, amount) in names.iter().zip([Some(allowance.limit), Some(allowance.remaining), None]) {
+                match amount {
+                    Some(amount) => values.extend_from_slice(number.format(amount).as_bytes()),
+                    None => write_duration(allowance.reset_ms, |part| values.extend_from_slice(part.as_bytes())),
+                }
                 // Digits and letters always fit.
-                if let Ok(value) = HeaderValue::from_str(text) {
+                if let Ok(value) = HeaderValue::from_maybe_shared(values.split().freeze()) {
                     headers.insert(name, value);
                 }
-            };
-            let mut number = itoa::Buffer::new();
-            put(limit, number.format(allowance.limit));
-            put(remaining, number.format(allowance.remaining));
-            put(reset, &duration(allowance.reset_ms));
+            }
         }
     }
 }
+
+/// Room for nearly all values of one head.
+const VALUES_BYTES: usize = 96;
+static NAMES: [[HeaderName; 3]; 2] = [
+    [
+        HeaderName::from_static("x-ratelimit-limit-requests"),
+        HeaderName::from_static("x-ratelimit-remaining-requests"),
+        HeaderName::from_static("x-ratelimit-reset-requests"),
+    ],
+    [
+        HeaderName::from_static("x-ratelimit-limit-tokens"),
+        HeaderName::from_static("x-ratelimit-remaining-tokens"),
+        HeaderName::from_static("x-ratelimit-reset-tokens"),
+    ],
+];
 
 /// Room for nearly all of them.
 const DURATION_BYTES: usize = 16;
 
 /// As OpenAI writes one: `20ms`, `1s`, `6m0s`, `1h30m0s`.
 pub fn duration(ms: u64) -> String {
+    let mut text = String::with_capacity(DURATION_BYTES);
+    write_duration(ms, |part| text.push_str(part));
+    text
+}
+
+fn write_duration(ms: u64, mut put: impl FnMut(&str)) {
     let (seconds, rest_ms) = (ms / 1000, ms % 1000);
     let mut number = itoa::Buffer::new();
-    let mut text = String::with_capacity(DURATION_BYTES);
-    let mut put = |amount: u64, unit: &str| {
-        text.push_str(number.format(amount));
-        text.push_str(unit);
-    };
     if seconds == 0 {
-        put(rest_ms, "ms");
-        return text;
+        put(number.format(rest_ms));
+        return put("ms");
     }
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        put(hours, "h");
+    let parts = [(hours, "h", hours > 0), (minutes, "m", hours > 0 || minutes > 0), (seconds, "", true)];
+    for (amount, unit, _) in parts.into_iter().filter(|(_, _, is_told)| *is_told) {
+        put(number.format(amount));
+        put(unit);
     }
-    if hours > 0 || minutes > 0 {
-        put(minutes, "m");
-    }
-    put(seconds, if rest_ms == 0 { "s" } else { "." });
     if rest_ms > 0 {
+        put(".");
         // Three digits.
-        text.push_str(&number.format(1000 + rest_ms)[1..]);
-        text.push('s');
+        put(&number.format(1000 + rest_ms)[1..]);
     }
-    text
+    put("s");
 }
 
 /// The most that one lease is of: a key and its user, or an upstream.

@@ -2,6 +2,7 @@
 //! or refuse it, may change the response's head, and is told how the exchange ended. Hooks carry the names of Pingora's
 //! phases and run in the order of the built-in list (`src/plugins.rs` of the gateway).
 
+mod address;
 mod json;
 mod key;
 mod lease;
@@ -13,6 +14,7 @@ mod plugin;
 mod reject;
 mod usage;
 
+pub use address::AddressText;
 pub use json::JsonText;
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
 pub use lease::{Allowance, Allowances, Amounts, LESSORS_MAX, Lease, Lessor, duration};

@@ -1,5 +1,5 @@
-//! Texts on their way out, to a thread of the plugin's own: many threads put, one takes. Nobody who puts ever waits, and the
-//! one who takes is not woken for each text: that costs more than the text does.
+//! What is written for every request, a line or a span, on its way out to a thread of the plugin's own: many threads put, one
+//! takes. Nobody who puts ever waits, and the one who takes is not woken for each entry: that costs more than the entry does.
 
 use crate::{Loss, Losses};
 use std::collections::VecDeque;
@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 /// How much waits, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct OutboxLimits {
-    /// Texts that wait to be taken; more are dropped.
-    pub texts_max: u64,
-    /// A batch ends with so many texts …
-    pub batch_texts_max: u64,
-    /// … or before it would have more bytes than this, if it has a text at all.
+    /// Entries that wait to be taken; more are dropped.
+    pub entries_max: u64,
+    /// A batch ends with so many entries …
+    pub batch_entries_max: u64,
+    /// … or before it would have more bytes than this, if it has an entry at all.
     pub batch_bytes_max: usize,
-    /// A batch that is not full waits so long for further texts.
+    /// A batch that is not full waits so long for further entries.
     pub gather: Duration,
 }
 
-/// Texts that are sent on together, one behind the other.
+/// Entries that are sent on together, one behind the other.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// All of them.
-    pub text: String,
+    pub bytes: Vec<u8>,
     /// How many there are.
     pub count: u64,
-    /// Texts that were dropped since the batch before.
+    /// Entries that were dropped since the batch before.
     pub dropped: u64,
 }
 
@@ -45,13 +45,13 @@ pub struct Outbox {
 #[derive(Default)]
 struct State {
     full: VecDeque<Batch>,
-    /// Texts are added to it.
+    /// Entries are added to it.
     open: Batch,
     /// What was taken and is used up: its memory serves again.
     spare: Batch,
     waiting: u64,
     dropped: u64,
-    /// The one who takes waits for a first text.
+    /// The one who takes waits for a first entry.
     idle: bool,
     flushes_asked: u64,
     /// Done as soon as the batch that is being dealt with is.
@@ -73,10 +73,10 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a text in, or drops it. Never waits.
-    pub fn put(&self, text: &str) {
+    /// Puts an entry in, or drops it. Never waits.
+    pub fn put(&self, entry: &[u8]) {
         let mut state = self.state();
-        if state.waiting >= self.limits.texts_max || state.closed {
+        if state.waiting >= self.limits.entries_max || state.closed {
             state.dropped += 1;
             let loss = if state.closed { Loss::Undelivered } else { Loss::QueueFull };
             drop(state);
@@ -84,14 +84,14 @@ impl Outbox {
             return;
         }
         let open = &state.open;
-        let is_full = open.count >= self.limits.batch_texts_max
-            || open.count > 0 && open.text.len() + text.len() > self.limits.batch_bytes_max;
+        let is_full = open.count >= self.limits.batch_entries_max
+            || open.count > 0 && open.bytes.len() + entry.len() > self.limits.batch_bytes_max;
         if is_full {
             let empty = std::mem::take(&mut state.spare);
             let full = std::mem::replace(&mut state.open, empty);
             state.full.push_back(full);
         }
-        state.open.text.push_str(text);
+        state.open.bytes.extend_from_slice(entry);
         state.open.count += 1;
         state.waiting += 1;
         let wakes = std::mem::replace(&mut state.idle, false) || is_full;
@@ -131,7 +131,7 @@ impl Outbox {
     /// Waits for the next batch, which takes the place of the one that has been dealt with. An empty one says that somebody
     /// waits until all before it is dealt with. False: closed, and all is taken.
     pub fn take(&self, batch: &mut Batch) -> bool {
-        batch.text.clear();
+        batch.bytes.clear();
         batch.count = 0;
         let mut until: Option<Instant> = None;
         let mut state = self.state();
@@ -191,12 +191,12 @@ mod tests {
     #[test]
     fn what_is_lost_is_counted_from_zero_by_its_reason() {
         let losses = Arc::<Counted>::default();
-        let outbox = Outbox::new("x", OutboxLimits { texts_max: 1, ..LIMITS }, losses.clone());
-        outbox.put("taken");
-        outbox.put("lost");
+        let outbox = Outbox::new("x", OutboxLimits { entries_max: 1, ..LIMITS }, losses.clone());
+        outbox.put(b"taken");
+        outbox.put(b"lost");
         outbox.undelivered(1);
         outbox.close();
-        outbox.put("too late");
+        outbox.put(b"too late");
         let [full, undelivered] = Loss::ALL;
         let expected = [(full, 0), (undelivered, 0), (full, 1), (undelivered, 1), (undelivered, 1)];
         let counted = losses.0.lock().unwrap().clone();
@@ -206,23 +206,24 @@ mod tests {
 
     /// Longer than any test runs: what is taken is taken for another reason.
     const NEVER: Duration = Duration::from_secs(3600);
-    const LIMITS: OutboxLimits = OutboxLimits { texts_max: 6, batch_texts_max: 3, batch_bytes_max: 10, gather: NEVER };
+    const LIMITS: OutboxLimits =
+        OutboxLimits { entries_max: 6, batch_entries_max: 3, batch_bytes_max: 10, gather: NEVER };
 
     fn taken(outbox: &Outbox) -> Option<(String, u64, u64)> {
         let mut batch = Batch::default();
-        outbox.take(&mut batch).then_some((batch.text, batch.count, batch.dropped))
+        outbox.take(&mut batch).then_some((String::from_utf8(batch.bytes).unwrap(), batch.count, batch.dropped))
     }
 
     #[test]
-    fn batches_are_full_by_texts_or_by_bytes_and_what_does_not_fit_is_counted() {
+    fn batches_are_full_by_entries_or_by_bytes_and_what_does_not_fit_is_counted() {
         let outbox = outbox(LIMITS);
         for text in ["a", "b", "c", "d", "0123456789+", "e", "lost", "lost"] {
-            outbox.put(text);
+            outbox.put(text.as_bytes());
         }
         assert_eq!(taken(&outbox), Some(("abc".to_owned(), 3, 2)));
-        outbox.put("f");
+        outbox.put(b"f");
         outbox.close();
-        outbox.put("too late");
+        outbox.put(b"too late");
         assert_eq!(taken(&outbox), Some(("d".to_owned(), 1, 1)));
         assert_eq!(taken(&outbox), Some(("0123456789+".to_owned(), 1, 0)));
         assert_eq!(taken(&outbox), Some(("ef".to_owned(), 2, 0)));
@@ -232,7 +233,7 @@ mod tests {
     #[test]
     fn a_batch_is_gathered_for_a_while_and_no_longer() {
         let outbox = outbox(OutboxLimits { gather: Duration::from_millis(1), ..LIMITS });
-        outbox.put("a");
+        outbox.put(b"a");
         assert_eq!(taken(&outbox), Some(("a".to_owned(), 1, 0)));
     }
 
@@ -245,12 +246,12 @@ mod tests {
             move || {
                 let mut batch = Batch::default();
                 while outbox.take(&mut batch) {
-                    dealt_with.lock().unwrap().push_str(&batch.text);
+                    dealt_with.lock().unwrap().push_str(str::from_utf8(&batch.bytes).unwrap());
                 }
             }
         });
         for number in 0..100 {
-            outbox.put(&number.to_string());
+            outbox.put(number.to_string().as_bytes());
             outbox.flush(NEVER);
             assert!(dealt_with.lock().unwrap().ends_with(&number.to_string()));
         }
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn a_flush_that_nobody_answers_is_given_up() {
         let outbox = outbox(LIMITS);
-        outbox.put("a");
+        outbox.put(b"a");
         outbox.flush(Duration::from_millis(1));
         assert_eq!(taken(&outbox), Some(("a".to_owned(), 1, 0)));
     }

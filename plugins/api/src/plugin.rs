@@ -57,6 +57,8 @@ pub struct Intent<'a> {
 pub struct Summary<'a> {
     /// Our id of the request.
     pub request_id: &'a str,
+    /// The same, as a number.
+    pub request_number: u128,
     /// Who called.
     pub key: Option<&'a Arc<dyn KeyHandle>>,
     /// Status that the client got; 0: none.

@@ -1,7 +1,8 @@
-//! Sends spans away, on a thread of its own: OTLP over HTTP as JSON (opentelemetry.io/docs/specs/otlp). Nobody waits for it:
+//! Sends spans away, on a thread of its own: OTLP over HTTP as protobuf (opentelemetry.io/docs/specs/otlp). Nobody waits for it:
 //! what does not fit its queue, or cannot be delivered, is dropped and said.
 
 use crate::PLUGIN;
+use crate::protobuf::{Message, key};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,8 +36,8 @@ pub(crate) struct Exporter(Arc<Outbox>);
 impl Exporter {
     pub(crate) fn start(target: Target, losses: Arc<dyn Losses>) -> Result<Self, String> {
         let limits = OutboxLimits {
-            texts_max: QUEUE_MAX,
-            batch_texts_max: BATCH_MAX,
+            entries_max: QUEUE_MAX,
+            batch_entries_max: BATCH_MAX,
             batch_bytes_max: BATCH_BYTES_MAX,
             gather: FLUSH_EVERY,
         };
@@ -49,8 +50,8 @@ impl Exporter {
         Ok(Self(outbox))
     }
 
-    /// Queues a span, which begins with a comma.
-    pub(crate) fn send(&self, span: &str) {
+    /// Queues a span, as a member of its scope's list.
+    pub(crate) fn send(&self, span: &[u8]) {
         self.0.put(span);
     }
 
@@ -76,8 +77,8 @@ impl Thread {
         let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(self.target.timeout)).build().into();
         let mut batch = Batch::default();
         while self.outbox.take(&mut batch) {
-            if let Some(spans) = batch.text.strip_prefix(',') {
-                self.deliver(&agent, spans, batch.count);
+            if batch.count > 0 {
+                self.deliver(&agent, &batch.bytes, batch.count);
             }
             if batch.dropped > 0 {
                 tracing::warn!(dropped = batch.dropped, "spans were dropped: the collector is too slow");
@@ -85,15 +86,9 @@ impl Thread {
         }
     }
 
-    fn deliver(&self, agent: &ureq::Agent, spans: &str, count: u64) {
-        let service_name = serde_json::Value::from(&*self.target.service_name);
-        let head = format!(
-            "{{\"resourceSpans\":[{{\"resource\":{{\"attributes\":[{{\"key\":\"service.name\",\"value\":\
-             {{\"stringValue\":{service_name}}}}}]}},\"scopeSpans\":[{{\"scope\":{{\"name\":\"tollgate\",\"version\":\"{}\"}},\
-             \"spans\":[",
-            env!("CARGO_PKG_VERSION"),
-        );
-        let body = [&head, spans, "]}]}]}"];
+    fn deliver(&self, agent: &ureq::Agent, spans: &[u8], count: u64) {
+        let head = head(&self.target.service_name, spans.len());
+        let body = [&head, spans];
         let mut error = match self.call(agent, body) {
             Ok(()) => return,
             Err(error) => error,
@@ -110,14 +105,47 @@ impl Thread {
     }
 
     /// The body is sent as it lies, in its parts.
-    fn call(&self, agent: &ureq::Agent, body: [&str; 3]) -> Result<(), ureq::Error> {
+    fn call(&self, agent: &ureq::Agent, body: [&[u8]; 2]) -> Result<(), ureq::Error> {
         let length: usize = body.iter().map(|part| part.len()).sum();
-        let mut request = agent.post(&self.target.url).header("content-type", "application/json");
+        let mut request = agent.post(&self.target.url).header("content-type", "application/x-protobuf");
         for (name, value) in &self.target.headers {
             request = request.header(name, value);
         }
-        let [head, spans, tail] = body.map(str::as_bytes);
-        let mut reader = head.chain(spans).chain(tail);
+        let [head, spans] = body;
+        let mut reader = head.chain(spans);
         request.header("content-length", length).send(ureq::SendBody::from_reader(&mut reader)).map(drop)
     }
+}
+
+/// Fields of `ExportTraceServiceRequest`, `ResourceSpans`, `Resource`, `ScopeSpans` and `InstrumentationScope`.
+mod field {
+    pub(super) const RESOURCE_SPANS: u8 = 1;
+    pub(super) const RESOURCE: u8 = 1;
+    pub(super) const RESOURCE_ATTRIBUTES: u8 = 1;
+    pub(super) const SCOPE_SPANS: u8 = 2;
+    pub(super) const SCOPE: u8 = 1;
+    pub(super) const SCOPE_NAME: u8 = 1;
+    pub(super) const SCOPE_VERSION: u8 = 2;
+}
+
+/// What stands before the spans, which are the last members of all that they stand in.
+fn head(service_name: &str, spans_bytes: usize) -> Vec<u8> {
+    let mut scope = Message::with_capacity(64);
+    scope.message(field::SCOPE, |scope| {
+        scope.bytes(field::SCOPE_NAME, b"tollgate");
+        scope.bytes(field::SCOPE_VERSION, env!("CARGO_PKG_VERSION").as_bytes());
+    });
+    let scope = scope.into_bytes();
+    let mut resource = Message::with_capacity(128);
+    resource.message(field::RESOURCE, |resource| {
+        resource.text_attribute(field::RESOURCE_ATTRIBUTES, key!("service.name"), service_name);
+    });
+    resource.begin(field::SCOPE_SPANS, scope.len() + spans_bytes);
+    let resource = resource.into_bytes();
+    let mut request = Message::with_capacity(256);
+    request.begin(field::RESOURCE_SPANS, resource.len() + scope.len() + spans_bytes);
+    let mut head = request.into_bytes();
+    head.extend_from_slice(&resource);
+    head.extend_from_slice(&scope);
+    head
 }

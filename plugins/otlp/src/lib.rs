@@ -3,6 +3,7 @@
 
 mod context;
 mod export;
+mod protobuf;
 mod span;
 
 use async_trait::async_trait;
@@ -105,10 +106,12 @@ impl Plugin for Otlp {
     fn logging(&self, summary: &Summary<'_>) {
         // Load balancers ask for pages of ours every second.
         let is_page = summary.endpoint.is_none() && summary.error_code.is_none();
-        let Some(request_id) = span::number(summary.request_id).filter(|_| !is_page) else { return };
-        let context = Context::of(request_id, summary.headers, self.share);
+        if is_page {
+            return;
+        }
+        let context = Context::of(summary.request_number, summary.headers, self.share);
         if context.sampled {
-            self.exporter.send(span::span(&context, summary).as_str());
+            self.exporter.send(&span::span(&context, summary));
         }
     }
 

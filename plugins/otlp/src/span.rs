@@ -1,58 +1,62 @@
-//! A request as a span (opentelemetry.io/docs/specs/semconv/gen-ai), in OTLP's JSON.
+//! A request as a span (opentelemetry.io/docs/specs/semconv/gen-ai), in OTLP's protobuf (opentelemetry-proto's trace.proto).
 
-use crate::context::{Context, hex};
-use tollgate_plugin_api::{JsonText, Summary};
+use crate::context::Context;
+use crate::protobuf::{Message, key};
+use tollgate_plugin_api::{AddressText, Summary};
 
 /// OTLP's numbers.
 const KIND_SERVER: u64 = 2;
-const STATUS_UNSET: u64 = 0;
 const STATUS_ERROR: u64 = 2;
 /// Room for most of them.
-const SPAN_BYTES: usize = 2048;
+const SPAN_BYTES: usize = 1024;
+const NANOS_A_MS: u64 = 1_000_000;
+/// Where spans stand in `ScopeSpans`.
+pub(crate) const SPANS: u8 = 2;
 
-/// A UUID's text as its number.
-pub(crate) fn number(request_id: &str) -> Option<u128> {
-    let digits = request_id.chars().filter(|c| *c != '-');
-    digits.into_iter().try_fold(0_u128, |number, c| Some(number.checked_mul(16)? + u128::from(c.to_digit(16)?)))
+/// Fields of `Span` and `Status`.
+mod field {
+    pub(super) const TRACE_ID: u8 = 1;
+    pub(super) const SPAN_ID: u8 = 2;
+    pub(super) const PARENT_SPAN_ID: u8 = 4;
+    pub(super) const NAME: u8 = 5;
+    pub(super) const KIND: u8 = 6;
+    pub(super) const START: u8 = 7;
+    pub(super) const END: u8 = 8;
+    pub(super) const ATTRIBUTES: u8 = 9;
+    pub(super) const STATUS: u8 = 15;
+    pub(super) const STATUS_CODE: u8 = 3;
 }
 
-fn text(digits: &[u8]) -> &str {
-    str::from_utf8(digits).unwrap_or_default()
+/// The span, as a member of its scope's list.
+pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> Vec<u8> {
+    let mut out = Message::with_capacity(SPAN_BYTES);
+    out.message(SPANS, |out| write(out, context, summary));
+    out.into_bytes()
 }
 
-/// How an attribute stands in a list, behind another one, up to its value.
-macro_rules! attribute {
-    ($key:literal, $kind:literal) => {
-        concat!(",{\"key\":\"", $key, "\",\"value\":{\"", $kind, "\":")
-    };
-}
-
-/// The span, as text that follows another.
-pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> JsonText {
+fn write(out: &mut Message, context: &Context, summary: &Summary<'_>) {
     let operation = operation(summary.endpoint.unwrap_or("unknown"));
     let start_ms = u64::try_from(summary.started_at_ms).unwrap_or(0);
     let end_ms = start_ms.saturating_add(summary.duration_ms);
     let failed = summary.status >= 400 || summary.status == 0 || summary.error_code.is_some();
-    let mut out = JsonText::with_capacity(SPAN_BYTES);
-    out.raw(",{\"traceId\":\"").raw(text(&hex::<32>(context.trace_id)));
-    out.raw("\",\"spanId\":\"").raw(text(&hex::<16>(context.span_id.into())));
+    out.bytes(field::TRACE_ID, &context.trace_id.to_be_bytes());
+    out.bytes(field::SPAN_ID, &context.span_id.to_be_bytes());
     if let Some(parent_id) = context.parent_id {
-        out.raw("\",\"parentSpanId\":\"").raw(text(&hex::<16>(parent_id.into())));
+        out.bytes(field::PARENT_SPAN_ID, &parent_id.to_be_bytes());
     }
-    out.raw("\",\"name\":\"");
-    match summary.model {
-        Some(model) => out.raw(operation).raw(" ").escaped(model),
-        None => out.escaped(summary.method).raw(" ").raw(operation),
+    let (first, second) = match summary.model {
+        Some(model) => (operation, model),
+        None => (summary.method, operation),
     };
-    // Times in nanoseconds, as text.
-    out.raw("\",\"kind\":").number(KIND_SERVER).raw(",\"startTimeUnixNano\":\"").number(start_ms);
-    out.raw("000000\",\"endTimeUnixNano\":\"").number(end_ms).raw("000000\",\"status\":{\"code\":");
-    out.number(if failed { STATUS_ERROR } else { STATUS_UNSET });
-    out.raw("},\"attributes\":[{\"key\":\"gen_ai.operation.name\",\"value\":{\"stringValue\":").word(operation);
-    out.raw("}}");
-    attributes(&mut out, summary);
-    out.raw("]}");
-    out
+    out.text_of(field::NAME, [first, " ", second]);
+    out.varint(field::KIND, KIND_SERVER);
+    out.fixed(field::START, start_ms.saturating_mul(NANOS_A_MS));
+    out.fixed(field::END, end_ms.saturating_mul(NANOS_A_MS));
+    out.text_attribute(field::ATTRIBUTES, key!("gen_ai.operation.name"), operation);
+    attributes(out, summary);
+    if failed {
+        out.message(field::STATUS, |status| status.varint(field::STATUS_CODE, STATUS_ERROR));
+    }
 }
 
 /// The conventions' word for an operation; ours where they have none.
@@ -66,49 +70,41 @@ fn operation(endpoint: &str) -> &str {
     }
 }
 
-fn attributes(out: &mut JsonText, summary: &Summary<'_>) {
+fn attributes(out: &mut Message, summary: &Summary<'_>) {
     let usage = &summary.metered.usage;
+    let key = summary.key.map(|key| key.key());
     let texts = [
-        (attribute!("gen_ai.provider.name", "stringValue"), summary.provider),
-        (attribute!("gen_ai.request.model", "stringValue"), summary.model),
-        (attribute!("gen_ai.response.model", "stringValue"), summary.upstream_model),
-        (attribute!("http.request.method", "stringValue"), Some(summary.method)),
-        (attribute!("url.path", "stringValue"), Some(summary.path)),
-        (attribute!("tollgate.upstream", "stringValue"), summary.upstream),
-    ];
-    // The gateway's own.
-    let words = [
-        (attribute!("error.type", "stringValue"), summary.error_code),
-        (attribute!("tollgate.request_id", "stringValue"), Some(summary.request_id)),
-        (attribute!("tollgate.outcome", "stringValue"), summary.outcome),
+        (key!("gen_ai.provider.name"), summary.provider),
+        (key!("gen_ai.request.model"), summary.model),
+        (key!("gen_ai.response.model"), summary.upstream_model),
+        (key!("http.request.method"), Some(summary.method)),
+        (key!("url.path"), Some(summary.path)),
+        (key!("error.type"), summary.error_code),
+        (key!("tollgate.upstream"), summary.upstream),
+        (key!("tollgate.request_id"), Some(summary.request_id)),
+        (key!("tollgate.outcome"), summary.outcome),
+        (key!("tollgate.key"), key.as_ref().map(|key| &*key.name)),
     ];
     let some = |count: u64| Some(count).filter(|count| *count > 0);
     let counts = [
-        (attribute!("http.response.status_code", "intValue"), Some(u64::from(summary.status))),
-        (attribute!("gen_ai.usage.input_tokens", "intValue"), Some(usage.input_tokens)),
-        (attribute!("gen_ai.usage.output_tokens", "intValue"), Some(usage.output_tokens)),
-        (attribute!("gen_ai.usage.cache_read.input_tokens", "intValue"), some(usage.cached_input_tokens)),
-        (attribute!("gen_ai.usage.cache_creation.input_tokens", "intValue"), some(usage.cache_write_tokens)),
-        (attribute!("tollgate.reasoning_tokens", "intValue"), some(usage.reasoning_tokens)),
-        (attribute!("tollgate.attempts", "intValue"), Some(u64::from(summary.attempts))),
-        (attribute!("tollgate.cost_nanos", "intValue"), Some(u64::try_from(summary.cost_nanos).unwrap_or(0))),
-        (attribute!("tollgate.ttft_ms", "intValue"), summary.ttft_ms),
+        (key!("http.response.status_code"), Some(u64::from(summary.status))),
+        (key!("gen_ai.usage.input_tokens"), Some(usage.input_tokens)),
+        (key!("gen_ai.usage.output_tokens"), Some(usage.output_tokens)),
+        (key!("gen_ai.usage.cache_read.input_tokens"), some(usage.cached_input_tokens)),
+        (key!("gen_ai.usage.cache_creation.input_tokens"), some(usage.cache_write_tokens)),
+        (key!("tollgate.reasoning_tokens"), some(usage.reasoning_tokens)),
+        (key!("tollgate.attempts"), Some(u64::from(summary.attempts))),
+        (key!("tollgate.cost_nanos"), Some(u64::try_from(summary.cost_nanos).unwrap_or(0))),
+        (key!("tollgate.ttft_ms"), summary.ttft_ms),
     ];
-    for (start, text) in texts.into_iter().filter_map(|(start, text)| Some((start, text?))) {
-        out.raw(start).text(text).raw("}}");
+    for (key, text) in texts.into_iter().filter_map(|(key, text)| Some((key, text?))) {
+        out.text_attribute(field::ATTRIBUTES, key, text);
     }
-    for (start, word) in words.into_iter().filter_map(|(start, word)| Some((start, word?))) {
-        out.raw(start).word(word).raw("}}");
-    }
-    for (start, count) in counts.into_iter().filter_map(|(start, count)| Some((start, count?))) {
-        // 64-bit numbers are text in OTLP's JSON.
-        out.raw(start).raw("\"").number(count).raw("\"}}");
-    }
-    if let Some(key) = summary.key {
-        out.raw(attribute!("tollgate.key", "stringValue")).text(&key.key().name).raw("}}");
+    for (key, count) in counts.into_iter().filter_map(|(key, count)| Some((key, count?))) {
+        out.number_attribute(field::ATTRIBUTES, key, count);
     }
     if let Some(client) = summary.client {
-        out.raw(attribute!("client.address", "stringValue")).address(client).raw("}}");
+        out.text_attribute(field::ATTRIBUTES, key!("client.address"), AddressText::of(client).as_str());
     }
 }
 
@@ -116,14 +112,19 @@ fn attributes(out: &mut JsonText, summary: &Summary<'_>) {
 mod tests {
     use super::*;
     use http::HeaderMap;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
+    use prost::Message as _;
     use tollgate_plugin_api::Metered;
 
     #[test]
-    fn whatever_a_client_says_it_is_json() {
+    fn whatever_a_client_says_it_is_in_its_span() {
         let (headers, metered) = (HeaderMap::new(), Metered::default());
         let model = "m\"\\\n\u{1}\u{2028}é";
+        let id = 0x0192_0000_0000_7000_8000_0000_0000_0001;
         let summary = Summary {
             request_id: "01920000-0000-7000-8000-000000000001",
+            request_number: id,
             key: None,
             status: 404,
             metered: &metered,
@@ -147,17 +148,20 @@ mod tests {
             error_code: Some("MODEL_NOT_FOUND"),
             rejected_by: None,
         };
-        let id = number(summary.request_id).unwrap();
-        let text = span(&Context::of(id, &headers, 1 << 32), &summary);
-        let text = text.as_str().strip_prefix(',').unwrap();
-        let span: serde_json::Value = serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"));
-        assert_eq!(span["name"], format!("chat {model}"));
-        assert_eq!(span["traceId"], "01920000000070008000000000000001");
-        assert_eq!(span["startTimeUnixNano"], "1700000000123000000");
-        assert_eq!(span["endTimeUnixNano"], "1700000000130000000");
-        assert_eq!(span["status"]["code"], 2);
-        let all = span["attributes"].as_array().unwrap();
-        assert!(all.iter().any(|one| one["key"] == "url.path" && one["value"]["stringValue"] == "/v1/\"x"));
-        assert!(all.iter().any(|one| one["key"] == "tollgate.cost_nanos" && one["value"]["intValue"] == "0"));
+        let scope = ScopeSpans::decode(&*span(&Context::of(id, &headers, 1 << 32), &summary)).unwrap();
+        let [span] = &*scope.spans else { panic!("{scope:?}") };
+        assert_eq!(span.name, format!("chat {model}"));
+        assert_eq!(span.trace_id, u128::to_be_bytes(id));
+        assert_eq!(span.start_time_unix_nano, 1_700_000_000_123_000_000);
+        assert_eq!(span.end_time_unix_nano, 1_700_000_000_130_000_000);
+        assert_eq!(span.status.as_ref().unwrap().code, 2);
+        let attribute = |key: &str| {
+            let found = span.attributes.iter().find(|one| one.key == key);
+            found.and_then(|one| one.value.clone()?.value).unwrap_or_else(|| panic!("{key} in {span:?}"))
+        };
+        assert_eq!(attribute("gen_ai.request.model"), Value::StringValue(model.to_owned()));
+        assert_eq!(attribute("url.path"), Value::StringValue("/v1/\"x".to_owned()));
+        assert_eq!(attribute("tollgate.cost_nanos"), Value::IntValue(0));
+        assert_eq!(attribute("http.response.status_code"), Value::IntValue(404));
     }
 }

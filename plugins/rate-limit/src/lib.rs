@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use meter::{Full, Meter};
 use papaya::HashMap;
 use rules::{Limit, Per, Rule, Unit, own_limits};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use tollgate_plugin_api::{
     Allowance, Allowances, Amounts, Clock, Intent, Key, Lease, Lessor, Phases, Plugin, PluginRow, Ports, Reject,
@@ -25,6 +26,9 @@ fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
     let rules = rules::read(table)?;
     Ok(Arc::new(RateLimit { rules, meters: ports.memory.get(), clock: ports.clock.clone() }))
 }
+
+/// What concerns one request of one key, user or upstream, in place unless it is very much.
+type Limits = SmallVec<[Limit; 8]>;
 
 /// One meter for each key, user and upstream that has limits; there are no more than the operator made.
 #[derive(Default)]
@@ -53,21 +57,22 @@ struct RateLimit {
 
 impl RateLimit {
     /// The configured limits for somebody.
-    fn limits<'a>(&'a self, per: Per, name: &'a str) -> impl Iterator<Item = Limit> + Clone + 'a {
-        self.rules.iter().filter(move |rule| rule.concerns(per, name)).map(|rule| rule.limit)
+    fn limits(&self, per: Per, name: &str) -> Limits {
+        self.rules.iter().filter(|rule| rule.concerns(per, name)).map(|rule| rule.limit).collect()
     }
 
     /// A key's limits: where it has one of its own, that takes the place of the configured one.
-    fn key_limits<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = Limit> + Clone + 'a {
-        let is_own =
-            |limit: &Limit| own_limits(key).any(|own| own.unit == limit.unit && own.window_ms == limit.window_ms);
-        self.limits(Per::Key, &key.name).filter(move |limit| !is_own(limit)).chain(own_limits(key))
+    fn key_limits(&self, key: &Key) -> Limits {
+        let mut limits = self.limits(Per::Key, &key.name);
+        limits.retain(|limit| !own_limits(key).any(|own| own.unit == limit.unit && own.window_ms == limit.window_ms));
+        limits.extend(own_limits(key));
+        limits
     }
 }
 
 /// What a request is taken for until its usage is known.
-fn asked(intent: &Intent<'_>, mut limits: impl Iterator<Item = Limit>) -> Amounts {
-    let spends = limits.any(|limit| limit.unit == Unit::SpendUsd);
+fn asked(intent: &Intent<'_>, limits: &[&[Limit]]) -> Amounts {
+    let spends = limits.iter().copied().flatten().any(|limit| limit.unit == Unit::SpendUsd);
     Amounts {
         requests: 1,
         input_tokens: intent.input_tokens,
@@ -90,13 +95,13 @@ impl Plugin for RateLimit {
     fn admission_filter(&self, intent: &Intent<'_>) -> Result<Option<Lease>, Reject> {
         let of_key = self.key_limits(intent.key);
         let user = intent.key.user.as_deref();
-        let of_user = user.into_iter().flat_map(|user| self.limits(Per::User, user));
-        let key_meter = of_key.clone().next().map(|_| self.meters.key(intent.key.id));
-        let user_meter = user.filter(|_| of_user.clone().next().is_some()).map(|user| named(&self.meters.users, user));
+        let of_user = user.map(|user| self.limits(Per::User, user)).unwrap_or_default();
+        let key_meter = (!of_key.is_empty()).then(|| self.meters.key(intent.key.id));
+        let user_meter = user.filter(|_| !of_user.is_empty()).map(|user| named(&self.meters.users, user));
         if key_meter.is_none() && user_meter.is_none() {
             return Ok(None);
         }
-        let asked = asked(intent, of_key.clone().chain(of_user.clone()));
+        let asked = asked(intent, &[&of_key, &of_user]);
         let now_ms = self.clock.now_ms();
         let mut allowances = Allowances::default();
         {
@@ -104,14 +109,14 @@ impl Plugin for RateLimit {
             let mut of_key_taken = key_meter.as_deref().map(Meter::lock);
             let mut of_user_taken = user_meter.as_deref().map(Meter::lock);
             if let Some(taken) = &mut of_key_taken {
-                taken.check(of_key.clone(), &asked, now_ms).map_err(|full| refusal(Per::Key, &full))?;
+                taken.check(&of_key, &asked, now_ms).map_err(|full| refusal(Per::Key, &full))?;
             }
             if let Some(taken) = &mut of_user_taken {
-                taken.check(of_user.clone(), &asked, now_ms).map_err(|full| refusal(Per::User, &full))?;
-                allowances = taken.take(of_user, &asked, now_ms);
+                taken.check(&of_user, &asked, now_ms).map_err(|full| refusal(Per::User, &full))?;
+                allowances = taken.take(&of_user, &asked, now_ms);
             }
             if let Some(taken) = &mut of_key_taken {
-                allowances = tighter(taken.take(of_key, &asked, now_ms), allowances);
+                allowances = tighter(taken.take(&of_key, &asked, now_ms), allowances);
             }
         }
         let lessor = |meter: Option<Arc<Meter>>| meter.map(|meter| meter as Arc<dyn Lessor>);
@@ -120,19 +125,19 @@ impl Plugin for RateLimit {
 
     fn upstream_filter(&self, upstream: &str, intent: &Intent<'_>) -> Result<Option<Lease>, Reject> {
         let limits = self.limits(Per::Upstream, upstream);
-        if limits.clone().next().is_none() {
+        if limits.is_empty() {
             return Ok(None);
         }
-        let asked = asked(intent, limits.clone());
+        let asked = asked(intent, &[&limits]);
         let now_ms = self.clock.now_ms();
         let meter = named(&self.meters.upstreams, upstream);
         {
             let mut taken = meter.lock();
-            taken.check(limits.clone(), &asked, now_ms).map_err(|full| {
+            taken.check(&limits, &asked, now_ms).map_err(|full| {
                 // What an upstream is allowed is no business of the caller's.
                 refusal(Per::Upstream, &Full { allowances: Allowances::default(), ..*full })
             })?;
-            taken.take(limits, &asked, now_ms);
+            taken.take(&limits, &asked, now_ms);
         }
         Ok(Some(Lease::new([Some(meter), None], now_ms, asked, Allowances::default())))
     }

@@ -46,13 +46,8 @@ impl Meter {
 
 impl Taken {
     /// Whether a request of this size fits into all limits; takes nothing.
-    pub(crate) fn check(
-        &mut self,
-        limits: impl Iterator<Item = Limit> + Clone,
-        asked: &Amounts,
-        now_ms: i64,
-    ) -> Result<(), Box<Full>> {
-        for limit in limits.clone() {
+    pub(crate) fn check(&mut self, limits: &[Limit], asked: &Amounts, now_ms: i64) -> Result<(), Box<Full>> {
+        for limit in limits.iter().copied() {
             let (used, asked) = match limit.unit {
                 Unit::Concurrency => (self.running, 1),
                 unit => (self.window(limit, now_ms).total(), unit.of(asked)),
@@ -69,15 +64,10 @@ impl Taken {
     }
 
     /// Takes what was found to fit.
-    pub(crate) fn take(
-        &mut self,
-        limits: impl Iterator<Item = Limit> + Clone,
-        asked: &Amounts,
-        now_ms: i64,
-    ) -> Allowances {
+    pub(crate) fn take(&mut self, limits: &[Limit], asked: &Amounts, now_ms: i64) -> Allowances {
         self.running += 1;
-        for limit in limits.clone().filter(|limit| limit.unit != Unit::Concurrency) {
-            self.window(limit, now_ms);
+        for limit in limits.iter().filter(|limit| limit.unit != Unit::Concurrency) {
+            self.window(*limit, now_ms);
         }
         for counted in &mut self.windows {
             counted.window.advance(now_ms);
@@ -87,7 +77,7 @@ impl Taken {
     }
 
     /// The tightest limits in requests and in tokens.
-    fn allowances(&mut self, limits: impl Iterator<Item = Limit>, now_ms: i64) -> Allowances {
+    fn allowances(&mut self, limits: &[Limit], now_ms: i64) -> Allowances {
         let mut allowances = Allowances::default();
         for limit in limits {
             let place = match limit.unit {
@@ -95,7 +85,7 @@ impl Taken {
                 Unit::Tokens | Unit::InputTokens | Unit::OutputTokens => &mut allowances.tokens,
                 Unit::Concurrency | Unit::SpendUsd => continue,
             };
-            let window = self.window(limit, now_ms);
+            let window = self.window(*limit, now_ms);
             let remaining = limit.max.saturating_sub(window.total());
             if place.is_none_or(|other: Allowance| remaining < other.remaining) {
                 let reset_ms = window.until_empty(now_ms);

@@ -10,6 +10,8 @@ pub(crate) struct Window {
     slot_ms: i64,
     /// Number of the slot that is being filled, since 1970.
     head: i64,
+    /// When the next one is.
+    head_ends_ms: i64,
     total: u64,
     /// By number modulo `SLOTS`.
     slots: Box<[u64; SLOTS]>,
@@ -20,16 +22,17 @@ impl Window {
     pub(crate) fn new(window_ms: u64) -> Self {
         let slot_ms = i64::try_from(window_ms).unwrap_or(i64::MAX).max(1) as u64;
         let slot_ms = slot_ms.div_ceil(SLOTS as u64 - 1) as i64;
-        Self { slot_ms, head: 0, total: 0, slots: Box::new([0; SLOTS]) }
+        Self { slot_ms, head: 0, head_ends_ms: slot_ms, total: 0, slots: Box::new([0; SLOTS]) }
     }
 
     /// Lets what is older than the window go. A clock that goes backwards stands still here.
     pub(crate) fn advance(&mut self, now_ms: i64) {
-        let number = now_ms / self.slot_ms;
-        let steps = number - self.head;
-        if steps <= 0 {
+        // Nearly always.
+        if now_ms < self.head_ends_ms {
             return;
         }
+        let number = now_ms / self.slot_ms;
+        let steps = number - self.head;
         if steps >= SLOTS as i64 {
             self.slots.fill(0);
             self.total = 0;
@@ -41,6 +44,7 @@ impl Window {
             }
         }
         self.head = number;
+        self.head_ends_ms = number.saturating_add(1).saturating_mul(self.slot_ms);
     }
 
     /// What is in the window, as of the last [`advance`](Self::advance).

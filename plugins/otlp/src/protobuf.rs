@@ -1,0 +1,176 @@
+//! Protobuf's wire format (protobuf.dev/programming-guides/encoding), as far as spans need it. Written straight into bytes: a
+//! span is made for every request, and a tree of values on the way to it costs more than the rest.
+
+/// Kinds of fields.
+const VARINT: u8 = 0;
+const FIXED_64: u8 = 1;
+const BYTES: u8 = 2;
+/// Bytes of a length that is only known when the message is written: up to 2 MiB.
+const LATE_LENGTH_BYTES: usize = 3;
+const LATE_LENGTH_MAX: usize = (1 << (7 * LATE_LENGTH_BYTES)) - 1;
+
+/// The members of a message, as they are written. Numbers of fields are below 16: their tag is one byte.
+pub(crate) struct Message(Vec<u8>);
+
+/// How a field with this number begins.
+const fn tag(field: u8, kind: u8) -> u8 {
+    assert!(field < 16);
+    field << 3 | kind
+}
+
+/// How many bytes a number takes.
+fn varint_bytes(number: u64) -> usize {
+    // Seven bits a byte; zero takes one, too.
+    (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+impl Message {
+    /// An empty one with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// All that was written.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn number(&mut self, mut number: u64) {
+        // Nearly always.
+        if number < 0x80 {
+            return self.0.push(number as u8);
+        }
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
+
+    /// A number or a choice.
+    pub(crate) fn varint(&mut self, field: u8, number: u64) {
+        self.0.push(tag(field, VARINT));
+        self.number(number);
+    }
+
+    /// A number in eight bytes.
+    pub(crate) fn fixed(&mut self, field: u8, number: u64) {
+        self.0.push(tag(field, FIXED_64));
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    /// A text, bytes, or a message that is written already.
+    pub(crate) fn bytes(&mut self, field: u8, bytes: &[u8]) {
+        self.begin(field, bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// A text of several parts.
+    pub(crate) fn text_of<const PARTS: usize>(&mut self, field: u8, parts: [&str; PARTS]) {
+        self.begin(field, parts.iter().map(|part| part.len()).sum());
+        parts.iter().for_each(|part| self.0.extend_from_slice(part.as_bytes()));
+    }
+
+    /// The beginning of a field that goes on for so many bytes.
+    pub(crate) fn begin(&mut self, field: u8, bytes: usize) {
+        self.0.push(tag(field, BYTES));
+        self.number(bytes as u64);
+    }
+
+    /// A message whose length is known when it is written. Of more than 2 MiB nothing stays.
+    pub(crate) fn message(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
+        let start = self.0.len();
+        self.0.push(tag(field, BYTES));
+        self.0.extend_from_slice(&[0; LATE_LENGTH_BYTES]);
+        let body = self.0.len();
+        write(self);
+        let length = self.0.len() - body;
+        if length > LATE_LENGTH_MAX {
+            self.0.truncate(start);
+            return;
+        }
+        // Longer than it must be: a byte that is not the last one says that another follows.
+        for (at, byte) in self.0[start + 1..body].iter_mut().enumerate() {
+            let more = if at + 1 < LATE_LENGTH_BYTES { 0x80 } else { 0 };
+            *byte = (length >> (7 * at)) as u8 & 0x7f | more;
+        }
+    }
+
+    /// An attribute that is a text.
+    pub(crate) fn text_attribute(&mut self, field: u8, key: Key, text: &str) {
+        let value_bytes = 1 + varint_bytes(text.len() as u64) + text.len();
+        self.attribute(field, key, value_bytes);
+        self.bytes(VALUE_TEXT, text.as_bytes());
+    }
+
+    /// An attribute that is a number.
+    pub(crate) fn number_attribute(&mut self, field: u8, key: Key, number: u64) {
+        self.attribute(field, key, 1 + varint_bytes(number));
+        self.varint(VALUE_NUMBER, number);
+    }
+
+    /// An attribute up to its value.
+    fn attribute(&mut self, field: u8, key: Key, value_bytes: usize) {
+        self.begin(field, key.0.len() + varint_bytes(value_bytes as u64) + value_bytes);
+        self.0.extend_from_slice(key.0);
+        self.number(value_bytes as u64);
+    }
+}
+
+/// Fields of `KeyValue` and `AnyValue` (opentelemetry-proto's common.proto).
+const KEY: u8 = 1;
+const VALUE: u8 = 2;
+const VALUE_TEXT: u8 = 1;
+const VALUE_NUMBER: u8 = 3;
+
+/// The name of an attribute as it stands in one (`KeyValue`), up to the length of its value. See [`key!`].
+#[derive(Clone, Copy)]
+pub(crate) struct Key(pub(crate) &'static [u8]);
+
+/// The name of an attribute, written when the program is compiled.
+macro_rules! key {
+    ($name:literal) => {{
+        const BYTES: [u8; $name.len() + 3] = $crate::protobuf::key_bytes($name);
+        $crate::protobuf::Key(&BYTES)
+    }};
+}
+pub(crate) use key;
+
+/// What [`key!`] is made of.
+pub(crate) const fn key_bytes<const BYTES_MAX: usize>(name: &str) -> [u8; BYTES_MAX] {
+    assert!(name.len() < 0x80 && BYTES_MAX == name.len() + 3);
+    let mut bytes = [tag(VALUE, BYTES); BYTES_MAX];
+    bytes[0] = tag(KEY, BYTES);
+    bytes[1] = name.len() as u8;
+    let mut at = 0;
+    while at < name.len() {
+        bytes[at + 2] = name.as_bytes()[at];
+        at += 1;
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_as_many_bytes_as_they_say() {
+        for number in [0, 1, 127, 128, 300, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
+            let mut message = Message::with_capacity(0);
+            message.number(number);
+            assert_eq!(message.0.len(), varint_bytes(number), "{number}");
+            let read = message.0.iter().rev().fold(0_u64, |read, byte| read << 7 | u64::from(byte & 0x7f));
+            assert_eq!(read, number);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_for_its_length_is_not_there() {
+        let mut message = Message::with_capacity(0);
+        message.message(1, |inner| inner.bytes(1, &vec![0; LATE_LENGTH_MAX]));
+        assert!(message.0.is_empty());
+        message.message(1, |inner| inner.varint(1, 5));
+        assert_eq!(message.into_bytes(), [0x0a, 0x82, 0x80, 0x00, 0x08, 0x05]);
+    }
+}
