@@ -5,6 +5,7 @@ use super::super::request::{ChatRequest, Media, Message, Part, Role, Source, Too
 use super::super::wire::Inexpressible;
 use crate::dialect::DialectId;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// One message.
 pub(super) enum Turn<'r> {
@@ -58,19 +59,27 @@ pub(super) fn turns<'r>(
     unused: &mut Vec<Field>,
 ) -> Result<Vec<Turn<'r>>, Inexpressible> {
     let mut turns = Vec::with_capacity(request.messages.len());
+    // For each call so far its tool's name. Ids may come again in later turns: the last one counts.
+    let mut names = HashMap::new();
     for message in &request.messages {
         unused.extend(message.name.is_some().then_some(Field::ParticipantName));
         match message.role {
             Role::System | Role::Developer => turns.push(Turn::System(texts(message, unused)?)),
-            Role::User => add_users(request, message, target, &mut turns, unused)?,
-            Role::Assistant => match turns.last_mut() {
-                Some(Turn::Assistant(spoken)) => spoken.add(message, target, unused)?,
-                _ => {
-                    let mut spoken = Spoken::default();
-                    spoken.add(message, target, unused)?;
-                    turns.push(Turn::Assistant(spoken));
+            Role::User => add_users(message, &names, target, &mut turns, unused)?,
+            Role::Assistant => {
+                names.extend(message.parts.iter().filter_map(|part| match part {
+                    Part::ToolCall(call) => Some((&*call.id, &*call.name)),
+                    _ => None,
+                }));
+                match turns.last_mut() {
+                    Some(Turn::Assistant(spoken)) => spoken.add(message, target, unused)?,
+                    _ => {
+                        let mut spoken = Spoken::default();
+                        spoken.add(message, target, unused)?;
+                        turns.push(Turn::Assistant(spoken));
+                    }
                 }
-            },
+            }
         }
     }
     Ok(turns)
@@ -114,8 +123,8 @@ fn texts<'r>(message: &'r Message<'r>, unused: &mut Vec<Field>) -> Result<Vec<&'
 }
 
 fn add_users<'r>(
-    request: &'r ChatRequest<'r>,
     message: &'r Message<'r>,
+    names: &HashMap<&'r str, &'r str>,
     target: DialectId,
     turns: &mut Vec<Turn<'r>>,
     unused: &mut Vec<Field>,
@@ -129,7 +138,7 @@ fn add_users<'r>(
                 if !pieces.is_empty() {
                     turns.push(Turn::User(std::mem::take(&mut pieces)));
                 }
-                let (outcome, media) = outcome(request, result, target, unused)?;
+                let (outcome, media) = outcome(result, names, target, unused)?;
                 turns.push(Turn::Tool(outcome));
                 pictured.extend(media);
             }
@@ -149,8 +158,8 @@ fn add_users<'r>(
 
 /// A result's text, and what goes into the user's turn behind it.
 fn outcome<'r>(
-    request: &'r ChatRequest<'r>,
     result: &'r ToolResult<'r>,
+    names: &HashMap<&'r str, &'r str>,
     target: DialectId,
     unused: &mut Vec<Field>,
 ) -> Result<(Outcome<'r>, Vec<Piece<'r>>), Inexpressible> {
@@ -167,7 +176,7 @@ fn outcome<'r>(
         }
     }
     let mut text = texts.join(BETWEEN);
-    let name = result.name.as_deref().or_else(|| name_of(request, &result.id));
+    let name = result.name.as_deref().or_else(|| names.get(&*result.id).copied());
     if !media.is_empty() {
         let named = name.map(|name| format!(" ({name})")).unwrap_or_default();
         media.insert(0, Piece::Text(format!("From the result of call {}{named}:", result.id).into()));
@@ -179,14 +188,6 @@ fn outcome<'r>(
         text.insert_str(0, FAILED);
     }
     Ok((Outcome { id: &result.id, name, text }, media))
-}
-
-/// The name of the tool that was called so. Ids may come again in later turns: the last one counts.
-fn name_of<'r>(request: &'r ChatRequest<'r>, id: &str) -> Option<&'r str> {
-    request.messages.iter().rev().flat_map(|message| message.parts.iter().rev()).find_map(|part| match part {
-        Part::ToolCall(call) if call.id == id => Some(&*call.name),
-        _ => None,
-    })
 }
 
 impl<'r> Spoken<'r> {
