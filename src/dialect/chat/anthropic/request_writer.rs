@@ -11,6 +11,7 @@ mod media;
 pub(in crate::dialect::chat) mod sampling;
 pub(in crate::dialect::chat) mod thinking;
 mod turns;
+pub(in crate::dialect::chat) mod unique;
 
 use super::super::fields::Field;
 use super::super::json::Json;
