@@ -241,7 +241,7 @@ fn what_the_model_writes_and_what_bedrock_does_itself_is_told_apart() {
         url: Some("https://example.com".into()),
         title: Some("facts".into()),
         cited_text: Some("so it is".into()),
-        range: None,
+        range: Some((0, 4)),
         native: None,
     };
     assert_eq!((text.as_str(), &annotations[..]), ("Yes.", &[expected][..]));
