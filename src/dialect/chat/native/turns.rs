@@ -45,8 +45,9 @@ pub(super) struct Outcome<'r> {
 pub(super) const BETWEEN: &str = "\n\n";
 /// What a result says that is media alone.
 const SEE_BELOW: &str = "See the next message.";
-/// What a result begins with that is a failure: none of these formats has another word for it.
-const FAILED: &str = "Error: ";
+/// What a result begins with that is a failure, and what one says that has no words: none of these formats has another way to
+/// say it.
+const FAILED: [&str; 2] = ["Error: ", "Error"];
 
 /// Sorts a request's messages; the model's neighbouring ones are put together. Thoughts that another dialect's provider signed
 /// are its own, and of no use to `target`.
@@ -82,7 +83,21 @@ pub(super) fn turns<'r>(
             }
         }
     }
+    asked_by_somebody(&mut turns);
     Ok(turns)
+}
+
+/// A conversation of instructions alone is the user's: these formats want somebody to answer.
+fn asked_by_somebody(turns: &mut Vec<Turn<'_>>) {
+    if turns.iter().any(|turn| !matches!(turn, Turn::System(_))) {
+        return;
+    }
+    let instructions = std::mem::take(turns).into_iter().filter_map(|turn| match turn {
+        Turn::System(texts) => Some(texts),
+        _ => None,
+    });
+    let pieces: Vec<Piece<'_>> = instructions.flatten().map(|text| Piece::Text(Cow::Borrowed(text))).collect();
+    turns.extend((!pieces.is_empty()).then_some(Turn::User(pieces)));
 }
 
 /// The pieces as one text; `None`: some are no text.
@@ -185,7 +200,7 @@ fn outcome<'r>(
         }
     }
     if result.is_error && !text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("error")) {
-        text.insert_str(0, FAILED);
+        text.insert_str(0, FAILED[usize::from(text.is_empty())]);
     }
     Ok((Outcome { id: &result.id, name, text }, media))
 }

@@ -258,3 +258,13 @@ fn results_have_the_names_of_their_calls_among_very_many() {
     assert!(messages[2..].iter().zip(&ids).all(|(message, id)| message["tool_name"] == format!("f{id}")));
     assert_eq!(messages.len(), COUNT + 2);
 }
+
+#[test]
+fn a_conversation_of_instructions_alone_is_the_users() {
+    let mut request = said("Say hi.");
+    request.messages[0].role = Role::System;
+    let user = serde_json::json!([{"role": "user", "content": "Say hi."}]);
+    assert_eq!(body(DialectId::Cohere, &request)["messages"], user);
+    assert_eq!(body(DialectId::Ollama, &request)["messages"], user);
+    assert_eq!(body(DialectId::DashScope, &request)["input"]["messages"], user);
+}
