@@ -307,6 +307,21 @@ async fn an_error_answer_and_one_in_mid_stream_keep_their_meaning() {
 }
 
 #[tokio::test]
+async fn an_answer_that_coheres_last_word_says_failed_is_a_failure_in_the_ledger_too() {
+    let failed = event(&json!({"type": "message-end", "delta": {"finish_reason": "ERROR"}}));
+    let provider = Provider::always(
+        Native::Cohere.stream_of([Native::Cohere.pieces(&TOKENS)[..3].to_vec(), vec![failed]].concat()),
+    )
+    .await;
+    let (gateway, key) = serving_natives(Native::Cohere, &provider).await;
+    let answer = gateway.send(&Wire::Messages.request(true).key(&key.key)).await;
+    let text = answer.text();
+    assert!(text.contains("event: error") && !text.contains("message_stop"), "{text}");
+    assert_eq!(gateway.record_of(&answer).await["outcome"], "upstream_error");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn an_error_before_the_first_token_fails_over_and_so_does_a_broken_frame() {
     let mut flipped = Native::Bedrock.pieces(&TOKENS);
     let mut bytes = flipped[1].to_vec();

@@ -26,7 +26,7 @@ fn a_key_is_made_with_the_contracts_fields() {
     let place = Place::new();
     let made = place.json("key create alice --quota-usd 0.015 --json --user ann --group vip --models a,b --rpm 5 --tpm 6 --concurrency 7 --expires 30d");
     assert_eq!(made.len(), 1);
-    assert_eq!(keys_of(&made[0]), ["id", "key", "name"]);
+    assert_eq!(keys_of(&made[0]), ["id", "name", "key"]);
     assert_eq!(made[0]["name"], "alice");
     let secret = made[0]["key"].as_str().unwrap();
     assert!(secret.starts_with("sk-tg-"));
@@ -65,7 +65,7 @@ fn the_secret_is_the_one_whose_digest_is_stored() {
     };
     assert_eq!(digest(), digest_of(&secret));
     let rotated = place.json("key rotate alice --json");
-    assert_eq!(keys_of(&rotated[0]), ["id", "key", "name"]);
+    assert_eq!(keys_of(&rotated[0]), ["id", "name", "key"]);
     assert_ne!(rotated[0]["key"], secret.as_str());
     assert_eq!(digest(), digest_of(rotated[0]["key"].as_str().unwrap()));
 }

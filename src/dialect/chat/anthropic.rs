@@ -56,10 +56,21 @@ fn finish_reason<'a>(word: Cow<'a, str>, sequence: Option<Cow<'a, str>>) -> Fini
     }
 }
 
-/// The stop reason for it. What Anthropic has no word for is the end of a turn.
-fn stop_reason(reason: &FinishReason<'_>) -> &'static str {
+/// The stop reason for it. `None`: Anthropic has none, because it is no end ([`FinishReason::Other`]).
+fn stop_reason(reason: &FinishReason<'_>) -> Option<&'static str> {
     let same = |own: &FinishReason<'_>| std::mem::discriminant(own) == std::mem::discriminant(reason);
-    STOP_REASONS.iter().find(|(_, own)| same(own)).map_or("end_turn", |(word, _)| *word)
+    STOP_REASONS.iter().find(|(_, own)| same(own)).map(|(word, _)| *word)
+}
+
+/// What is told of an answer that ended without an end. Any stop reason would make clients go on with what there is: an agent
+/// whose model failed to write a call would take its turn for done. In a stream it is an error, which the SDKs raise and
+/// Claude Code tries again after; a message, which SDKs do not look for errors in, was refused, with these words as the
+/// explanation.
+fn no_end(reason: &FinishReason<'_>) -> Option<String> {
+    match reason {
+        FinishReason::Other(word) => Some(format!("The provider broke its answer off: {word}")),
+        _ => None,
+    }
 }
 
 /// Before the data of a `redacted_thinking` block of Anthropic's own, so that it is told from a `thinking` block whose

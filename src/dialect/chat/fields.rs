@@ -21,7 +21,7 @@ pub enum Field {
     AudioOutput, WebSearch, Truncation, MaxToolCalls, Include, SafetySettings, CachedContent, PreviousResponse, Conversation,
     StoredPrompt, ContextManagement, InferenceRegion, McpServers, Thread, Container, MediaResolution, SpeechConfig, ImageConfig, Moderation,
     Labels, RequestLogging, MediaName, ImageDetail, ParticipantName, Thoughts,
-    Background, PromptCacheOptions, ClientMetadata,
+    Background, PromptCacheOptions, ClientMetadata, ToolStrict,
 }
 
 /// What happens to a field that the target has no name for.
@@ -121,6 +121,7 @@ pub static FIELDS: &[Row] = &[
     plain(Field::PromptCacheKey, LeftOut, &[(OpenAi, "prompt_cache_key"), (OpenAiResponses, "prompt_cache_key")]),
     plain(Field::PromptCacheRetention, LeftOut, &[(OpenAi, "prompt_cache_retention"), (OpenAiResponses, "prompt_cache_retention")]),
     formed(Field::CacheMark, LeftOut, &[(Anthropic, "cache_control")]),
+    formed(Field::ToolStrict, LeftOut, &[(OpenAi, "tools.function.strict"), (OpenAiResponses, "tools.strict"), (Anthropic, "tools.strict"), (Gemini, "toolConfig.functionCallingConfig.mode")]),
     plain(Field::Prediction, LeftOut, &[(OpenAi, "prediction")]),
     plain(Field::Modalities, Refused, &[(OpenAi, "modalities")]).neutral(&["[\"text\"]", "[]"]),
     plain(Field::Modalities, Refused, &[(Gemini, "generationConfig.responseModalities")]).neutral(&["[\"TEXT\"]", "[]"]),

@@ -15,6 +15,7 @@ use super::request::{Media, Source, Tool, ToolCall, ToolChoice};
 use super::wire::{Inexpressible, Wire};
 use super::write::Members;
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// All of them.
 pub(super) static WIRES: [&Wire; 4] = [&bedrock::WIRE, &cohere::WIRE, &dashscope::WIRE, &ollama::WIRE];
@@ -36,7 +37,8 @@ fn parameters<'t>(tool: &'t Tool<'_>) -> Json<'t> {
     Json::parse(Cow::Borrowed(text)).unwrap_or_else(|| Json::of(&()))
 }
 
-/// Tools as OpenAI's chat has them, and most others too.
+/// Tools as OpenAI's chat has them, and most others too. None of these formats says of one tool that it is strict: whoever
+/// writes them leaves that out ([`leave_out_strict`]), or says it of all.
 fn function_tools(body: &mut Members<'_>, tools: &[&Tool<'_>]) {
     body.array("tools", |list| {
         for tool in tools {
@@ -52,14 +54,19 @@ fn function_tools(body: &mut Members<'_>, tools: &[&Tool<'_>]) {
     });
 }
 
+/// Notes that no tool's schema is enforced, where that was asked for.
+fn leave_out_strict(tools: &[&Tool<'_>], unused: &mut Vec<Field>) {
+    unused.extend(tools.iter().any(|tool| tool.strict == Some(true)).then_some(Field::ToolStrict));
+}
+
 /// The tools that the model may call: none where it must not, and of several named ones these alone.
 fn offered<'r, 'a>(tools: &'r [Tool<'a>], choice: Option<&ToolChoice<'_>>) -> Vec<&'r Tool<'a>> {
-    let is_offered = |tool: &&Tool<'_>| match choice {
-        Some(ToolChoice::None) => false,
-        Some(ToolChoice::Named(names)) => names.contains(&tool.name),
-        _ => true,
+    let named: HashSet<&str> = match choice {
+        Some(ToolChoice::None) => return Vec::new(),
+        Some(ToolChoice::Named(names)) => names.iter().map(|name| &**name).collect(),
+        _ => return tools.iter().collect(),
     };
-    tools.iter().filter(is_offered).collect()
+    tools.iter().filter(|tool| named.contains(&*tool.name)).collect()
 }
 
 /// A medium's address: its own, or one that has its bytes in it. `None`: it has neither.

@@ -83,6 +83,8 @@ fn finish_words<'r>(reason: &'r FinishReason<'_>, refused: bool) -> (&'static st
         FinishReason::Refusal if refused => ("stop", None),
         FinishReason::Refusal | FinishReason::ContentFilter => ("content_filter", None),
         FinishReason::Pause => ("stop", Some("pause_turn")),
-        FinishReason::Other(word) => ("stop", Some(word)),
+        // Not an end, so not `stop`, which agents take for one. Of OpenAI's own words, which strictly typed clients take
+        // alone, the SDKs' helpers raise on this one, and nobody goes on as after `length`; OpenRouter's `error` is none.
+        FinishReason::Other(word) => ("content_filter", Some(word)),
     }
 }

@@ -17,6 +17,8 @@ static PLACES: LazyLock<Places<u8>> = LazyLock::new(|| {
 struct Heard {
     said: Vec<String>,
     open: Vec<u8>,
+    /// Its pieces have no end that is told.
+    raw: Vec<u8>,
 }
 
 impl Sink<u8> for Heard {
@@ -33,7 +35,7 @@ impl Sink<u8> for Heard {
         self.captured(slot);
     }
     fn raw(&mut self, _: u8, piece: &[u8]) {
-        self.open.extend_from_slice(piece);
+        self.raw.extend_from_slice(piece);
     }
     fn capture(&mut self, _: u8, piece: &[u8]) {
         self.open.extend_from_slice(piece);

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::cohere;
 use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
 use super::places::Slot;
@@ -224,7 +225,12 @@ impl Sink<Slot> for Facts {
             Slot::UsageInChoice => self.usage_in_choice = self.report().or(self.usage_in_choice.take()),
             Slot::UsageCounted => self.usage_counted = self.report().or(self.usage_counted.take()),
             Slot::UsageAtStart => self.usage_at_start = self.report().or(self.usage_at_start.take()),
-            Slot::Finish => self.finish |= is_finish(&self.capture),
+            Slot::Finish => {
+                self.finish |= is_finish(&self.capture);
+                if self.answer == Answer::CohereChat && self.error.is_none() {
+                    self.error = cohere::failure(self.word());
+                }
+            }
             Slot::Error => {
                 let json = if self.overflow { b"{".as_slice() } else { &self.capture };
                 self.error = ErrorEvent::read(json).or(self.error.take());

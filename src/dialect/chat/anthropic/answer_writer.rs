@@ -8,13 +8,14 @@ mod usage;
 mod whole;
 
 use super::super::answer::{Answer, Block};
+use super::super::error::Refusal;
 use super::super::event::{Begin, Event, FinishReason};
 use super::super::json::Json;
 use super::super::signature::Signature;
 use super::super::translation::Asked;
 use super::super::wire::AnswerWriter;
 use super::super::write::{Members, line, object};
-use super::{Sealed, stop_reason};
+use super::{Sealed, no_end, stop_reason};
 use crate::dialect::DialectId;
 use blocks::{
     citation, is_sealed, media, start_of_call, start_of_redacted, start_of_text, start_of_thinking, write_block,
@@ -26,6 +27,8 @@ use whole::Whole;
 
 /// How the ids of Anthropic's messages begin.
 const ID_PREFIX: &str = "msg_";
+/// The stop reason, and the type of its details, of a message that is none.
+const REFUSAL: &str = "refusal";
 
 /// The block that takes what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,15 +193,21 @@ impl Writer {
     fn end(&mut self, metered: Option<&Metered>, out: &mut Vec<u8>) {
         self.begin(&Begin::default(), out);
         self.stop(true, out);
-        let (reason, sequence) = self.finish.take().unwrap_or(("end_turn", None));
+        let (reason, sequence) = self.finish.take().unwrap_or_else(|| (said(&FinishReason::Stop, self.called), None));
         frame(out, "message_delta", |event| {
             event.object("delta", |delta| {
-                delta.member("stop_reason", said(reason, self.called));
+                delta.member("stop_reason", reason);
                 delta.member("stop_sequence", &sequence);
             });
             event.object("usage", |usage| write_usage(usage, metered));
         });
         frame(out, "message_stop", |_| {});
+    }
+
+    fn fail(&mut self, refusal: &Refusal<'_>, out: &mut Vec<u8>) {
+        self.over = true;
+        let members = refusal.members(DialectId::Anthropic, true, &self.asked.request_id);
+        out.extend_from_slice(format!("event: error\ndata: {{{members}}}\n\n").as_bytes());
     }
 
     /// What happens in the only choice that there is.
@@ -232,7 +241,12 @@ impl Writer {
             Event::Media { choice: 0, mime_type, base64 } => self.text(&media(mime_type, base64), out),
             Event::Finish { choice: 0, reason } => {
                 self.stop(true, out);
-                self.finish = Some((stop_reason(reason), sequence(reason).map(str::to_owned)));
+                match no_end(reason) {
+                    Some(words) => {
+                        self.fail(&Refusal { status: 500, message: words.into(), code: None, param: None }, out)
+                    }
+                    None => self.finish = Some((said(reason, self.called), sequence(reason).map(str::to_owned))),
+                }
             }
             _ => {}
         }
@@ -257,11 +271,7 @@ impl AnswerWriter for Writer {
         match event {
             Event::Begin(begin) => self.begin(begin, out),
             Event::Ping => frame(out, "ping", |_| {}),
-            Event::Error(refusal) => {
-                self.over = true;
-                let members = refusal.members(DialectId::Anthropic, true, &self.asked.request_id);
-                out.extend_from_slice(format!("event: error\ndata: {{{members}}}\n\n").as_bytes());
-            }
+            Event::Error(refusal) => self.fail(refusal, out),
             Event::End(metered) => {
                 self.over = true;
                 self.end(metered.as_ref(), out);
@@ -287,8 +297,15 @@ impl AnswerWriter for Writer {
                 let each = |(at, block)| write_block(list, block, at == last);
                 blocks.iter().enumerate().for_each(each);
             });
-            message.member("stop_reason", said(stop_reason(&finish), called));
+            message.member("stop_reason", said(&finish, called));
             message.member("stop_sequence", &sequence(&finish));
+            if let Some(words) = no_end(&finish) {
+                message.object("stop_details", |details| {
+                    details.member("type", REFUSAL);
+                    details.member("category", &None::<&str>);
+                    details.member("explanation", &words);
+                });
+            }
             message.object("usage", |usage| {
                 write_usage(usage, answer.metered.as_ref());
                 usage.some("service_tier", answer.metered.as_ref().map(|metered| tier(metered.tier)));
@@ -338,7 +355,9 @@ fn sequence<'f>(reason: &'f FinishReason<'_>) -> Option<&'f str> {
     }
 }
 
-/// Some vendors end with an ordinary end where they wait for results; Anthropic's clients look at the reason alone.
-fn said(reason: &'static str, called: bool) -> &'static str {
-    if called && reason == "end_turn" { "tool_use" } else { reason }
+/// The stop reason. Some vendors end with an ordinary end where they wait for results; Anthropic's clients look at the reason
+/// alone.
+fn said(reason: &FinishReason<'_>, called: bool) -> &'static str {
+    let reason = if called && *reason == FinishReason::Stop { &FinishReason::ToolCalls } else { reason };
+    stop_reason(reason).unwrap_or(REFUSAL)
 }

@@ -1,6 +1,6 @@
 //! What Claude's generations take in a request, and refuse.
 //!
-//! The table names generations that exist, so it need not grow: a model that is in no row is of the newest, and what
+//! The table has the generations before the newest, so it need not grow: a model that is in none is of the newest, and what
 //! is not Claude at all (other vendors have endpoints of this dialect) is sent what was asked for.
 //!
 //! docs.anthropic.com: extended thinking, adaptive thinking, effort, and the migration guides of 4.1 and 4.7.
@@ -36,34 +36,41 @@ pub(in crate::dialect::chat) struct Model {
     pub(in crate::dialect::chat) sampling: Sampling,
 }
 
-/// By a part of the name (clouds put their own before and behind), dots as dashes; the first that is found.
+/// By the last version of each generation, ascending. What is newer is of the newest generation: it thinks by an effort, and is
+/// not sampled.
 #[rustfmt::skip]
-const MODELS: [(&str, Thinking, Sampling); 17] = [
-    ("claude-opus-4-6",   Thinking::Either, Sampling::One),
-    ("claude-sonnet-4-6", Thinking::Either, Sampling::One),
-    ("claude-opus-4-5",   Thinking::Budget, Sampling::One),
-    ("claude-sonnet-4-5", Thinking::Budget, Sampling::One),
-    ("claude-haiku-4-5",  Thinking::Budget, Sampling::One),
-    ("claude-opus-4-1",   Thinking::Budget, Sampling::One),
-    ("claude-opus-4-0",   Thinking::Budget, Sampling::Both),
-    ("claude-opus-4-2",   Thinking::Budget, Sampling::Both),
-    ("claude-opus-4@",    Thinking::Budget, Sampling::Both),
-    ("claude-sonnet-4-0", Thinking::Budget, Sampling::Both),
-    ("claude-sonnet-4-2", Thinking::Budget, Sampling::Both),
-    ("claude-sonnet-4@",  Thinking::Budget, Sampling::Both),
-    ("claude-3-7",        Thinking::Budget, Sampling::Both),
-    ("claude-3",          Thinking::Never,  Sampling::Both),
-    ("claude-2",          Thinking::Never,  Sampling::Both),
-    ("claude",            Thinking::Effort, Sampling::Neither),
-    ("",                  Thinking::Either, Sampling::Both),
+const GENERATIONS: [((u32, u32), Thinking, Sampling); 4] = [
+    ((3, 6), Thinking::Never,  Sampling::Both),
+    ((4, 0), Thinking::Budget, Sampling::Both),
+    ((4, 5), Thinking::Budget, Sampling::One),
+    ((4, 6), Thinking::Either, Sampling::One),
 ];
+const NEWEST: (Thinking, Sampling) = (Thinking::Effort, Sampling::Neither);
+const NOT_CLAUDE: (Thinking, Sampling) = (Thinking::Either, Sampling::Both);
+/// What is longer is a date.
+const VERSION_DIGITS_MAX: usize = 2;
 
 /// The generation of a model.
 pub(in crate::dialect::chat) fn model(name: &str) -> Model {
-    let name = name.replace('.', "-");
-    let row = MODELS.iter().find(|(part, ..)| name.contains(part));
-    let (_, thinking, sampling) = row.copied().unwrap_or(("", Thinking::Either, Sampling::Both));
+    let generation = |version| GENERATIONS.iter().find(|(last, ..)| version <= *last);
+    let (thinking, sampling) = match name.split_once("claude") {
+        None => NOT_CLAUDE,
+        Some((_, rest)) => {
+            version(rest).and_then(generation).map_or(NEWEST, |(_, thinking, sampling)| (*thinking, *sampling))
+        }
+    };
     Model { thinking, sampling }
+}
+
+/// The first number of a name, and what follows it directly: `-sonnet-4-5-20250929-v1:0`, `-4.5-sonnet`, `-opus-4@20250514`,
+/// `-v2:1`. Clouds and routers put the rest in any order.
+fn version(name: &str) -> Option<(u32, u32)> {
+    let short = |word: &&str| word.len() <= VERSION_DIGITS_MAX;
+    let number = |word: &str| word.parse::<u32>().ok();
+    let mut words = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let major =
+        words.by_ref().find_map(|word| Some(word.strip_prefix('v').unwrap_or(word)).filter(short).and_then(number))?;
+    Some((major, words.next().filter(short).and_then(number).unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -81,5 +88,19 @@ mod tests {
         assert_eq!(of("claude-sonnet-9"), (Thinking::Effort, Sampling::Neither));
         assert_eq!(of("claude-3-5-haiku-20241022"), (Thinking::Never, Sampling::Both));
         assert_eq!(of("kimi-k3"), (Thinking::Either, Sampling::Both));
+        for name in [
+            "claude-sonnet-4",
+            "anthropic/claude-opus-4",
+            "anthropic/claude-sonnet-4:thinking",
+            "claude-4-sonnet",
+            "anthropic/claude-4-opus-20250522",
+            "anthropic.claude-sonnet-4-20250514-v1:0",
+            "claude-3-7-sonnet-latest",
+        ] {
+            assert_eq!(of(name), (Thinking::Budget, Sampling::Both), "{name}");
+        }
+        assert_eq!(of("anthropic/claude-4.5-sonnet-20250929"), (Thinking::Budget, Sampling::One));
+        assert_eq!(of("anthropic.claude-v2:1"), (Thinking::Never, Sampling::Both));
+        assert_eq!(of("claude-sonnet-latest"), (Thinking::Effort, Sampling::Neither));
     }
 }

@@ -11,6 +11,7 @@ mod media;
 pub(in crate::dialect::chat) mod sampling;
 pub(in crate::dialect::chat) mod thinking;
 mod turns;
+pub(in crate::dialect::chat) mod unique;
 
 use super::super::fields::Field;
 use super::super::json::Json;
@@ -21,6 +22,8 @@ use super::super::write::{Members, object};
 use super::{models, schema};
 use crate::dialect::DialectId;
 use sampling::Sampled;
+use schema::OfTool;
+use std::collections::HashSet;
 use turns::{Block, Turn};
 
 /// The longest name of a tool.
@@ -40,6 +43,7 @@ pub(super) fn write_request(
     let options = &request.options;
     let model = models::model(manner.model);
     let tools = offered(request)?;
+    let format = enforced_format(options)?;
     let choice = tool_choice(options, &tools)?;
     if options.stop.iter().any(|stop| stop.trim().is_empty()) {
         return Err(Inexpressible::new(Field::Stop, "a stop sequence of white space alone"));
@@ -67,9 +71,9 @@ pub(super) fn write_request(
         body.array("messages", |list| {
             conversation.turns.iter().for_each(|turn| list.object_element(|message| write_turn(message, turn)));
         });
-        write_tools(body, &tools, choice.as_ref());
+        write_tools(body, &tools, choice.as_ref(), unused);
         plan.write_thinking(body);
-        write_output_config(body, plan.effort, options);
+        write_output_config(body, plan.effort, format.as_ref());
         if options.plain(Field::User).is_some() {
             body.object("metadata", |group| write_plain(DialectId::Anthropic, "metadata", &OWN, options, group));
         }
@@ -95,11 +99,14 @@ fn service_tier(options: &Options<'_>, unused: &mut Vec<Field>) -> Option<&'stat
     }
 }
 
-fn write_output_config(body: &mut Members<'_>, effort: Option<&'static str>, options: &Options<'_>) {
-    let format = match &options.format {
-        Some(Format::Schema { schema, description, .. }) => Some(schema::enforced(schema, description.as_deref())),
-        _ => None,
-    };
+/// The schema of the answer, which Anthropic always enforces.
+fn enforced_format<'r>(options: &'r Options<'_>) -> Result<Option<Json<'r>>, Inexpressible> {
+    let Some(Format::Schema { schema, description, .. }) = &options.format else { return Ok(None) };
+    let enforced = schema::enforced(schema, description.as_deref());
+    enforced.map(Some).map_err(|_| Inexpressible::new(Field::JsonSchema, schema::OPEN))
+}
+
+fn write_output_config(body: &mut Members<'_>, effort: Option<&'static str>, format: Option<&Json<'_>>) {
     if effort.is_none() && format.is_none() {
         return;
     }
@@ -108,7 +115,7 @@ fn write_output_config(body: &mut Members<'_>, effort: Option<&'static str>, opt
         if let Some(schema) = format {
             config.object("format", |format| {
                 format.member("type", "json_schema");
-                format.raw("schema", &schema);
+                format.raw("schema", schema);
             });
         }
     });
@@ -176,17 +183,17 @@ fn write_block(element: &mut Members<'_>, block: &Block<'_>) {
 /// The tools that the model may call. Where it must call one of several, it is offered these alone.
 fn offered<'r, 'a>(request: &'r ChatRequest<'a>) -> Result<Vec<&'r Tool<'a>>, Inexpressible> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    let named: Option<HashSet<&str>> = match &request.options.tool_choice {
+        Some(ToolChoice::Named(names)) if names.len() > 1 => Some(names.iter().map(|name| &**name).collect()),
+        _ => None,
+    };
     let mut tools = Vec::with_capacity(request.tools.len());
     for tool in &request.tools {
         if tool.name.is_empty() || tool.name.len() > NAME_CHARS_MAX || !tool.name.chars().all(fits) {
             let what = "a name of a tool that is not of letters, digits, _ and -";
             return Err(Inexpressible::new(Field::Tools, what));
         }
-        let is_offered = match &request.options.tool_choice {
-            Some(ToolChoice::Named(names)) if names.len() > 1 => names.contains(&tool.name),
-            _ => true,
-        };
-        if is_offered {
+        if named.as_ref().is_none_or(|named| named.contains(&*tool.name)) {
             tools.push(tool);
         }
     }
@@ -217,11 +224,13 @@ fn tool_choice<'r>(options: &'r Options<'_>, tools: &[&Tool<'_>]) -> Result<Opti
     Ok(Some(Choice { kind, name, one_at_a_time: one_at_a_time && kind != "none" }))
 }
 
-fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&Choice<'_>>) {
+fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&Choice<'_>>, unused: &mut Vec<Field>) {
     if tools.is_empty() {
         return;
     }
-    body.array("tools", |list| tools.iter().for_each(|tool| list.object_element(|element| write_tool(element, tool))));
+    body.array("tools", |list| {
+        tools.iter().for_each(|tool| list.object_element(|element| write_tool(element, tool, unused)));
+    });
     if let Some(choice) = choice {
         body.object("tool_choice", |object| {
             object.member("type", choice.kind);
@@ -233,9 +242,12 @@ fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&Choi
     }
 }
 
-fn write_tool(element: &mut Members<'_>, tool: &Tool<'_>) {
-    let strict = tool.strict == Some(true);
-    let (schema, words) = schema::of_tool(tool.parameters.as_ref(), strict);
+fn write_tool(element: &mut Members<'_>, tool: &Tool<'_>, unused: &mut Vec<Field>) {
+    let asked = tool.strict == Some(true);
+    let OfTool { schema, words, strict } = schema::of_tool(tool.parameters.as_ref(), asked);
+    if asked && !strict {
+        unused.push(Field::ToolStrict);
+    }
     element.member("name", &tool.name);
     let said = tool.description.as_deref().into_iter().chain(words.as_deref());
     let description = said.collect::<Vec<_>>().join("\n\n");

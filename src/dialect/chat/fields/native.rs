@@ -34,6 +34,7 @@ static NAMES: &[Names] = &[
     (Field::Reasoning, ["parameters.enable_thinking", "thinking", "think", "additionalModelRequestFields.thinking"]),
     (Field::ServiceTier, ["", "", "", "serviceTier.type"]),
     (Field::CacheMark, ["", "", "", "cachePoint"]),
+    (Field::ToolStrict, ["", "strict_tools", "", "toolConfig.tools.toolSpec.strict"]),
 ];
 
 /// What one of these dialects calls a field.

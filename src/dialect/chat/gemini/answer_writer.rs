@@ -293,8 +293,12 @@ impl Choice {
     }
 }
 
+/// A call that is none is what was wrong only where nothing else was: the output limit cuts calls off, too.
 fn reason(finish: Option<&'static str>, is_malformed: bool) -> &'static str {
-    if is_malformed { finish::MALFORMED_CALL } else { finish.unwrap_or("STOP") }
+    match finish {
+        None | Some("STOP") if is_malformed => finish::MALFORMED_CALL,
+        finish => finish.unwrap_or("STOP"),
+    }
 }
 
 fn identity(asked: &Asked, begin: &Begin<'_>) -> String {

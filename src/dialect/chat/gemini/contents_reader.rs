@@ -12,6 +12,7 @@ use crate::dialect::chat::{
 };
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 use tollgate_plugin_api::Reject;
 
 /// Members of a part that change nothing of what it says.
@@ -22,10 +23,46 @@ const PART_HINTS: [(&str, &str); 2] =
 pub(super) struct Conversation<'a, 'r> {
     messages: &'r mut Vec<Message<'a>>,
     left_out: &'r mut Vec<Cow<'static, str>>,
-    /// Calls so far.
-    calls: usize,
-    /// Calls that have no result yet: id and name.
-    open: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    calls: Calls<'a>,
+}
+
+/// The calls of a conversation, and which of them have no result yet.
+#[derive(Default)]
+struct Calls<'a> {
+    /// The id of each, until it has its result.
+    open: Vec<Option<Cow<'a, str>>>,
+    /// Their places by id and by name, first ones first. What has its result since is passed over.
+    by_id: HashMap<Cow<'a, str>, VecDeque<usize>>,
+    by_name: HashMap<Cow<'a, str>, VecDeque<usize>>,
+    /// No call before this one is open.
+    first: usize,
+}
+
+impl<'a> Calls<'a> {
+    fn add(&mut self, id: Cow<'a, str>, name: Cow<'a, str>) {
+        let place = self.open.len();
+        self.by_id.entry(id.clone()).or_default().push_back(place);
+        self.by_name.entry(name).or_default().push_back(place);
+        self.open.push(Some(id));
+    }
+
+    /// The first open call of this id or name, or of all, which has its result now.
+    fn take(&mut self, id: Option<&str>, name: Option<&str>) -> Option<Cow<'a, str>> {
+        let places = match (id, name) {
+            (Some(id), _) => self.by_id.get_mut(id)?,
+            (None, Some(name)) => self.by_name.get_mut(name)?,
+            (None, None) => {
+                self.first += self.open.get(self.first..)?.iter().position(Option::is_some)?;
+                return self.open[self.first].take();
+            }
+        };
+        while let Some(place) = places.pop_front() {
+            if let Some(id) = self.open[place].take() {
+                return Some(id);
+            }
+        }
+        None
+    }
 }
 
 /// A part's members.
@@ -39,7 +76,7 @@ struct Seen<'a> {
 
 impl<'a, 'r> Conversation<'a, 'r> {
     pub(super) fn new(request: &'r mut ChatRequest<'a>) -> Self {
-        Self { messages: &mut request.messages, left_out: &mut request.left_out, calls: 0, open: Vec::new() }
+        Self { messages: &mut request.messages, left_out: &mut request.left_out, calls: Calls::default() }
     }
 
     /// `contents`: a list, one of them, or (as Google's SDKs take it) a text.
@@ -167,10 +204,9 @@ impl<'a, 'r> Conversation<'a, 'r> {
         let name = text(call.get("name").ok_or_else(|| invalid(path, "a name is missing"))?, path)?;
         let id = match id(&call, path)? {
             Some(id) => id,
-            None => call_id("call", self.calls, &name).into(),
+            None => call_id("call", self.calls.open.len(), &name).into(),
         };
-        self.calls += 1;
-        self.open.push((id.clone(), name.clone()));
+        self.calls.add(id.clone(), name.clone());
         let arguments = call.get("args").map_or(Cow::Borrowed("{}"), |args| compact(args.get()));
         if !arguments.starts_with('{') {
             return Err(invalid("contents.parts.functionCall.args", "an object is expected"));
@@ -206,15 +242,9 @@ impl<'a, 'r> Conversation<'a, 'r> {
 
     /// The call that a result belongs to: by its id, else the first of its name that has no result yet.
     fn answered(&mut self, id: Option<Cow<'a, str>>, name: Option<&str>) -> Result<Cow<'a, str>, Reject> {
-        let place = match &id {
-            Some(id) => self.open.iter().position(|(open, _)| open == id),
-            None => self.open.iter().position(|(_, called)| name.is_none_or(|name| name == called)),
-        };
-        match (place, id) {
-            (Some(place), _) => Ok(self.open.remove(place).0),
-            (None, Some(id)) => Ok(id),
-            (None, None) => Err(invalid("contents.parts.functionResponse", "there is no functionCall that it answers")),
-        }
+        let call = self.calls.take(id.as_deref(), name);
+        call.or(id)
+            .ok_or_else(|| invalid("contents.parts.functionResponse", "there is no functionCall that it answers"))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::dialect::chat::{
     ChatRequest, Inexpressible, Json, Media, MediaKind, Message, Part, Role, Signature, Source, ToolCall, ToolResult,
 };
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// The conversation, in the order and the turns that Gemini takes.
 pub(super) struct Contents<'r> {
@@ -17,6 +18,9 @@ pub(super) struct Contents<'r> {
     placeholders: bool,
     /// Media of results stand beside them: models before Gemini 3 take none inside.
     media_beside: bool,
+    /// For each id the last call so far that has it: its place among all calls, and its name.
+    calls: HashMap<&'r str, (usize, &'r str)>,
+    calls_count: usize,
     unused: Vec<Field>,
 }
 
@@ -58,9 +62,11 @@ impl<'r> Contents<'r> {
             turns: Vec::new(),
             placeholders: !before_3,
             media_beside: before_3,
+            calls: HashMap::new(),
+            calls_count: 0,
             unused: Vec::new(),
         };
-        for (place, message) in request.messages.iter().enumerate() {
+        for message in &request.messages {
             if message.name.is_some() {
                 contents.leave_out(Field::ParticipantName);
             }
@@ -68,7 +74,7 @@ impl<'r> Contents<'r> {
                 Role::System | Role::Developer => contents.instruct(message)?,
                 role => {
                     for part in &message.parts {
-                        contents.part(role, part, &request.messages[..place])?;
+                        contents.part(role, part)?;
                     }
                 }
             }
@@ -100,7 +106,7 @@ impl<'r> Contents<'r> {
         Ok(())
     }
 
-    fn part(&mut self, role: Role, part: &'r Part<'r>, before: &'r [Message<'r>]) -> Result<(), Inexpressible> {
+    fn part(&mut self, role: Role, part: &'r Part<'r>) -> Result<(), Inexpressible> {
         let written = match part {
             Part::Text { text, signature } => {
                 let signature = own(signature);
@@ -124,9 +130,11 @@ impl<'r> Contents<'r> {
                 if arguments(call).is_none() {
                     return Err(inexpressible("tool arguments that are no JSON object"));
                 }
+                self.calls.insert(&call.id, (self.calls_count, &call.name));
+                self.calls_count += 1;
                 Written::Call { call, signature: own(&call.signature) }
             }
-            Part::ToolResult(result) => self.result(result, before)?,
+            Part::ToolResult(result) => self.result(result)?,
             Part::CacheMark(_) => return Ok(()),
         };
         match self.turns.last_mut().filter(|turn| turn.role == role) {
@@ -136,15 +144,19 @@ impl<'r> Contents<'r> {
         Ok(())
     }
 
-    fn result(&mut self, result: &'r ToolResult<'r>, before: &'r [Message<'r>]) -> Result<Written<'r>, Inexpressible> {
-        let (place, called) = called(&result.id, before).unzip();
+    fn result(&mut self, result: &'r ToolResult<'r>) -> Result<Written<'r>, Inexpressible> {
+        let (place, called) = self.calls.get(&*result.id).copied().unzip();
         let name = called.or(result.name.as_deref());
         let name = name.ok_or_else(|| inexpressible("a tool's result without the call that it belongs to"))?;
         let (mut texts, mut media) = (Vec::new(), Vec::new());
         for part in &result.parts {
             match part {
                 Part::Text { text, .. } | Part::Refusal(text) => texts.push(&**text),
-                Part::Media(medium) => media.push(self.blob(medium)?),
+                Part::Media(medium) => match self.blob(medium)? {
+                    // A function's response has no parts of text.
+                    Blob::Text(text) => texts.push(text),
+                    blob => media.push(blob),
+                },
                 Part::CacheMark(_) => {}
                 _ => return Err(inexpressible("calls or thoughts in a tool's result")),
             }
@@ -304,17 +316,6 @@ fn own<'r>(signature: &'r Option<Signature<'_>>) -> Option<&'r str> {
 fn arguments<'r>(call: &'r ToolCall<'_>) -> Option<Json<'r>> {
     let text = if call.arguments.trim_ascii().is_empty() { "{}" } else { &call.arguments };
     Json::parse(text.into()).filter(Json::is_object)
-}
-
-/// The call of this id nearest before: its place among the calls of its turn, and its name.
-fn called<'r>(id: &str, before: &'r [Message<'r>]) -> Option<(usize, &'r str)> {
-    before.iter().rev().find_map(|message| {
-        let calls = message.parts.iter().filter_map(|part| match part {
-            Part::ToolCall(call) => Some(call),
-            _ => None,
-        });
-        calls.enumerate().find(|(_, call)| call.id == id).map(|(place, call)| (place, &*call.name))
-    })
 }
 
 /// A function's response is an object: text that is one is taken for it; other text is its `result`, or its `error`.

@@ -9,6 +9,7 @@ use crate::dialect::chat::members::{Object, invalid, read, schema, sort, untrans
 use crate::dialect::chat::{ChatRequest, Effort, Format, Json, Message, Reasoning, Role, Tool, ToolChoice};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use tollgate_plugin_api::Reject;
 
 const CONFIG: &str = "generationConfig";
@@ -56,7 +57,8 @@ pub(super) fn read_request(body: &str) -> Result<ChatRequest<'_>, Reject> {
         (wants, count) => wants.then(|| count.unwrap_or(0)),
     };
     if !seen.allowed.is_empty() {
-        request.tools.retain(|tool| seen.allowed.contains(&tool.name));
+        let allowed: HashSet<&str> = seen.allowed.iter().map(|name| &**name).collect();
+        request.tools.retain(|tool| allowed.contains(&*tool.name));
     }
     plain_values(&mut request);
     Ok(request)

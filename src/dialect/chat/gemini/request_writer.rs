@@ -120,7 +120,7 @@ fn shape(options: &Options<'_>, config: &mut Members<'_>) {
 }
 
 /// What the answer is for stands in its schema, where that does not say it itself.
-fn described<'a>(schema: &'a Json<'a>, description: Option<&str>) -> Json<'a> {
+pub(in crate::dialect::chat) fn described<'a>(schema: &'a Json<'a>, description: Option<&str>) -> Json<'a> {
     let has_its_own = || schema.value().get("description").is_some();
     let inner = schema.as_str().strip_prefix('{').map(str::trim_ascii_start);
     let (Some(description), Some(inner)) = (description, inner.filter(|_| !has_its_own())) else {

@@ -7,6 +7,7 @@ use crate::dialect::chat::write::{self, Members};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use tollgate_plugin_api::Reject;
 
 /// Schemas are nested this deep at most.
@@ -44,17 +45,23 @@ fn convert(value: &RawValue, path: &str, depth: usize, out: &mut Vec<u8>) -> Res
     refusal
 }
 
-/// The order that the properties are to be generated in.
-fn order<'a>(schema: &Object<'a>, path: &str) -> Result<Vec<Cow<'a, str>>, Reject> {
-    let Some(named) = schema.get("propertyOrdering") else { return Ok(Vec::new()) };
-    list(named, path)?.into_iter().map(|name| text(name, path)).collect()
+/// For each property its place in the order that they are to be generated in.
+type Order<'a> = HashMap<Cow<'a, str>, usize>;
+
+fn order<'a>(schema: &Object<'a>, path: &str) -> Result<Order<'a>, Reject> {
+    let mut order = Order::new();
+    let Some(named) = schema.get("propertyOrdering") else { return Ok(order) };
+    for (place, name) in list(named, path)?.into_iter().enumerate() {
+        order.entry(text(name, path)?).or_insert(place);
+    }
+    Ok(order)
 }
 
 fn member(
     name: &str,
     value: &RawValue,
     nullable: bool,
-    order: &[Cow<'_, str>],
+    order: &Order<'_>,
     path: &str,
     depth: usize,
     members: &mut Members<'_>,
@@ -101,7 +108,7 @@ fn member(
                 named.push((name, nested(schema, path, depth)?));
             }
             // Those that the order does not name come last, as they are.
-            named.sort_by_key(|(name, _)| order.iter().position(|first| first == name).unwrap_or(order.len()));
+            named.sort_by_key(|(name, _)| order.get(name).copied().unwrap_or(usize::MAX));
             let name = if name == "defs" { "$defs" } else { name };
             members.object(name, |members| named.iter().for_each(|(name, schema)| members.raw(name, schema)));
         }
@@ -130,10 +137,9 @@ fn nested(value: &RawValue, path: &str, depth: usize) -> Result<Json<'static>, R
 pub(super) fn is_closed(schema: &Value) -> bool {
     const SAY_NO_MORE: [&str; 7] = ["type", "enum", "const", "description", "title", "required", "$ref"];
     let Some(members) = schema.as_object() else { return false };
-    let is_required = |name: &String| {
-        let required = members.get("required").and_then(Value::as_array);
-        required.is_some_and(|required| required.iter().any(|required| required == name))
-    };
+    let required = members.get("required").and_then(Value::as_array);
+    let required: HashSet<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
+    let is_required = |name: &String| required.contains(name.as_str());
     let is_object = members.get("type").is_some_and(|kind| kind == "object");
     let names_all = members.contains_key("properties") && members.contains_key("additionalProperties");
     let all_closed = |schemas: &Value| schemas.as_object().is_some_and(|named| named.values().all(is_closed));
@@ -186,6 +192,22 @@ mod tests {
             ),
             r##"{"anyOf":[{"type":"string"},{"$ref":"#/$defs/n"},{"type":"null"}],"$defs":{"n":{"type":"number"}}}"##
         );
+    }
+
+    #[test]
+    fn very_many_properties_are_ordered_and_required() {
+        const COUNT: usize = 20_000;
+        let each = |write: fn(usize) -> String| (0..COUNT).map(write).collect::<Vec<_>>().join(",");
+        let (named, order) = (each(|n| format!("\"p{n}\":true")), each(|n| format!("\"p{}\"", COUNT - 1 - n)));
+        let text = format!(r#"{{"properties":{{{named}}},"required":[{order}],"propertyOrdering":[{order}]}}"#);
+        let converted = to_json_schema(serde_json::from_str(&text).unwrap(), "p").unwrap().value();
+        let first = converted["properties"].as_object().unwrap().keys().next().cloned();
+        assert_eq!(first, Some(format!("p{}", COUNT - 1)));
+        let named = each(|n| format!("\"p{n}\":{{\"type\":\"string\"}}"));
+        let text = format!(
+            r#"{{"type":"object","properties":{{{named}}},"required":[{order}],"additionalProperties":false}}"#
+        );
+        assert!(is_closed(&serde_json::from_str(&text).unwrap()));
     }
 
     #[test]

@@ -31,9 +31,10 @@ fn write_request(
     unused: &mut Vec<Field>,
 ) -> Result<Vec<u8>, Inexpressible> {
     let options = &request.options;
-    let conversation = blocks::conversation(request, model::takes_cache_points(manner.model), unused)?;
+    let mut conversation = blocks::conversation(request, model::takes_cache_points(manner.model), unused)?;
     let tools = offered_tools(request, &conversation)?;
     let plan = Plan::of(request, manner, unused)?;
+    conversation.end_for(plan.thinks());
     let tier = service_tier(request, unused);
 
     let mut out = Vec::new();

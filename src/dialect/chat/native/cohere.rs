@@ -12,8 +12,9 @@ use super::super::request::{ChatRequest, Effort, Format, MediaKind, Reasoning, T
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
-use super::{function_tools, offered, url};
+use super::{function_tools, leave_out_strict, offered, url};
 use crate::dialect::DialectId;
+use crate::dialect::chat::gemini::described;
 
 pub(super) static WIRE: Wire = Wire {
     dialect: DialectId::Cohere,
@@ -32,17 +33,22 @@ fn write_request(
     let turns = turns(request, DialectId::Cohere, unused)?;
     let choice = options.tool_choice.as_ref();
     let tools = offered(&request.tools, choice.filter(|choice| **choice != ToolChoice::None));
+    // It is all of them or none.
+    let strict = !tools.is_empty() && tools.iter().all(|tool| tool.strict == Some(true));
+    if !strict {
+        leave_out_strict(&tools, unused);
+    }
     let mut out = Vec::new();
     object(&mut out, |body| {
         body.member("model", manner.model);
         body.member("stream", &request.stream);
         body.array("messages", |list| turns.iter().try_for_each(|turn| write_turn(list, turn)))?;
-        write_tools(body, &tools, choice);
+        write_tools(body, &tools, choice, strict);
         match &options.format {
             Some(Format::JsonObject) => body.object("response_format", |format| format.member("type", "json_object")),
-            Some(Format::Schema { schema, .. }) => body.object("response_format", |format| {
+            Some(Format::Schema { schema, description, .. }) => body.object("response_format", |format| {
                 format.member("type", "json_object");
-                format.raw("json_schema", schema);
+                format.raw("json_schema", &described(schema, description.as_deref()));
             }),
             None => {}
         }
@@ -151,7 +157,7 @@ fn write_outcome(message: &mut Members<'_>, outcome: &Outcome<'_>) {
     message.member("content", &outcome.text);
 }
 
-fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&ToolChoice<'_>>) {
+fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&ToolChoice<'_>>, strict: bool) {
     if tools.is_empty() {
         return;
     }
@@ -161,8 +167,7 @@ fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&Tool
         Some(ToolChoice::None) => body.member("tool_choice", "NONE"),
         Some(ToolChoice::Required | ToolChoice::Named(_)) => body.member("tool_choice", "REQUIRED"),
     }
-    // It is all of them or none.
-    if tools.iter().all(|tool| tool.strict == Some(true)) {
+    if strict {
         body.member("strict_tools", &true);
     }
 }

@@ -13,7 +13,7 @@ use super::super::request::{ChatRequest, Effort, Format, MediaKind, Options, Too
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, joined, turns};
-use super::{function_tools, offered, url};
+use super::{function_tools, leave_out_strict, offered, url};
 use crate::dialect::DialectId;
 use crate::dialect::endpoint::is_multimodal;
 
@@ -36,6 +36,7 @@ fn write_request(
     let options = &request.options;
     let turns = turns(request, DialectId::DashScope, unused)?;
     let tools = offered(&request.tools, options.tool_choice.as_ref().filter(|choice| **choice != ToolChoice::None));
+    leave_out_strict(&tools, unused);
     let choice = tool_choice(options, &tools)?;
     let form = if is_multimodal(manner.model, request.has_media()) { Form::Parts } else { Form::Text };
     let mut out = Vec::new();

@@ -10,8 +10,9 @@ use super::super::request::{ChatRequest, Effort, Format, MediaKind, Options, Rea
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
-use super::{arguments, function_tools, offered};
+use super::{arguments, function_tools, leave_out_strict, offered};
 use crate::dialect::DialectId;
+use crate::dialect::chat::gemini::described;
 
 pub(super) static WIRE: Wire = Wire {
     dialect: DialectId::Ollama,
@@ -32,6 +33,7 @@ fn write_request(
     }
     let turns = turns(request, DialectId::Ollama, unused)?;
     let tools = offered(&request.tools, options.tool_choice.as_ref());
+    leave_out_strict(&tools, unused);
     let mut out = Vec::new();
     object(&mut out, |body| {
         body.member("model", manner.model);
@@ -43,7 +45,9 @@ fn write_request(
         }
         match &options.format {
             Some(Format::JsonObject) => body.member("format", "json"),
-            Some(Format::Schema { schema, .. }) => body.raw("format", schema),
+            Some(Format::Schema { schema, description, .. }) => {
+                body.raw("format", &described(schema, description.as_deref()));
+            }
             None => {}
         }
         write_think(body, options.reasoning);

@@ -5,6 +5,7 @@ use super::super::request::{ChatRequest, Media, Message, Part, Role, Source, Too
 use super::super::wire::Inexpressible;
 use crate::dialect::DialectId;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// One message.
 pub(super) enum Turn<'r> {
@@ -44,8 +45,9 @@ pub(super) struct Outcome<'r> {
 pub(super) const BETWEEN: &str = "\n\n";
 /// What a result says that is media alone.
 const SEE_BELOW: &str = "See the next message.";
-/// What a result begins with that is a failure: none of these formats has another word for it.
-const FAILED: &str = "Error: ";
+/// What a result begins with that is a failure, and what one says that has no words: none of these formats has another way to
+/// say it.
+const FAILED: [&str; 2] = ["Error: ", "Error"];
 
 /// Sorts a request's messages; the model's neighbouring ones are put together. Thoughts that another dialect's provider signed
 /// are its own, and of no use to `target`.
@@ -58,22 +60,44 @@ pub(super) fn turns<'r>(
     unused: &mut Vec<Field>,
 ) -> Result<Vec<Turn<'r>>, Inexpressible> {
     let mut turns = Vec::with_capacity(request.messages.len());
+    // For each call so far its tool's name. Ids may come again in later turns: the last one counts.
+    let mut names = HashMap::new();
     for message in &request.messages {
         unused.extend(message.name.is_some().then_some(Field::ParticipantName));
         match message.role {
             Role::System | Role::Developer => turns.push(Turn::System(texts(message, unused)?)),
-            Role::User => add_users(request, message, target, &mut turns, unused)?,
-            Role::Assistant => match turns.last_mut() {
-                Some(Turn::Assistant(spoken)) => spoken.add(message, target, unused)?,
-                _ => {
-                    let mut spoken = Spoken::default();
-                    spoken.add(message, target, unused)?;
-                    turns.push(Turn::Assistant(spoken));
+            Role::User => add_users(message, &names, target, &mut turns, unused)?,
+            Role::Assistant => {
+                names.extend(message.parts.iter().filter_map(|part| match part {
+                    Part::ToolCall(call) => Some((&*call.id, &*call.name)),
+                    _ => None,
+                }));
+                match turns.last_mut() {
+                    Some(Turn::Assistant(spoken)) => spoken.add(message, target, unused)?,
+                    _ => {
+                        let mut spoken = Spoken::default();
+                        spoken.add(message, target, unused)?;
+                        turns.push(Turn::Assistant(spoken));
+                    }
                 }
-            },
+            }
         }
     }
+    asked_by_somebody(&mut turns);
     Ok(turns)
+}
+
+/// A conversation of instructions alone is the user's: these formats want somebody to answer.
+fn asked_by_somebody(turns: &mut Vec<Turn<'_>>) {
+    if turns.iter().any(|turn| !matches!(turn, Turn::System(_))) {
+        return;
+    }
+    let instructions = std::mem::take(turns).into_iter().filter_map(|turn| match turn {
+        Turn::System(texts) => Some(texts),
+        _ => None,
+    });
+    let pieces: Vec<Piece<'_>> = instructions.flatten().map(|text| Piece::Text(Cow::Borrowed(text))).collect();
+    turns.extend((!pieces.is_empty()).then_some(Turn::User(pieces)));
 }
 
 /// The pieces as one text; `None`: some are no text.
@@ -114,8 +138,8 @@ fn texts<'r>(message: &'r Message<'r>, unused: &mut Vec<Field>) -> Result<Vec<&'
 }
 
 fn add_users<'r>(
-    request: &'r ChatRequest<'r>,
     message: &'r Message<'r>,
+    names: &HashMap<&'r str, &'r str>,
     target: DialectId,
     turns: &mut Vec<Turn<'r>>,
     unused: &mut Vec<Field>,
@@ -129,7 +153,7 @@ fn add_users<'r>(
                 if !pieces.is_empty() {
                     turns.push(Turn::User(std::mem::take(&mut pieces)));
                 }
-                let (outcome, media) = outcome(request, result, target, unused)?;
+                let (outcome, media) = outcome(result, names, target, unused)?;
                 turns.push(Turn::Tool(outcome));
                 pictured.extend(media);
             }
@@ -149,8 +173,8 @@ fn add_users<'r>(
 
 /// A result's text, and what goes into the user's turn behind it.
 fn outcome<'r>(
-    request: &'r ChatRequest<'r>,
     result: &'r ToolResult<'r>,
+    names: &HashMap<&'r str, &'r str>,
     target: DialectId,
     unused: &mut Vec<Field>,
 ) -> Result<(Outcome<'r>, Vec<Piece<'r>>), Inexpressible> {
@@ -167,7 +191,7 @@ fn outcome<'r>(
         }
     }
     let mut text = texts.join(BETWEEN);
-    let name = result.name.as_deref().or_else(|| name_of(request, &result.id));
+    let name = result.name.as_deref().or_else(|| names.get(&*result.id).copied());
     if !media.is_empty() {
         let named = name.map(|name| format!(" ({name})")).unwrap_or_default();
         media.insert(0, Piece::Text(format!("From the result of call {}{named}:", result.id).into()));
@@ -176,17 +200,9 @@ fn outcome<'r>(
         }
     }
     if result.is_error && !text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("error")) {
-        text.insert_str(0, FAILED);
+        text.insert_str(0, FAILED[usize::from(text.is_empty())]);
     }
     Ok((Outcome { id: &result.id, name, text }, media))
-}
-
-/// The name of the tool that was called so. Ids may come again in later turns: the last one counts.
-fn name_of<'r>(request: &'r ChatRequest<'r>, id: &str) -> Option<&'r str> {
-    request.messages.iter().rev().flat_map(|message| message.parts.iter().rev()).find_map(|part| match part {
-        Part::ToolCall(call) if call.id == id => Some(&*call.name),
-        _ => None,
-    })
 }
 
 impl<'r> Spoken<'r> {

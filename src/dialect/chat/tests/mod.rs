@@ -4,8 +4,8 @@
 //! must come out as that one's file. Where a pair differs, `FROM-to-TO.json` says how; where it is refused,
 //! `FROM-to-TO.refused` has the field. What is left out stands in `FROM-to-TO.left_out`, a name a line.
 //!
-//! `answers/FEATURE/DIALECT.json` and `DIALECT.sse` are an upstream's answer, whole and in events; `FROM-to-TO.json` and
-//! `.sse` what the client gets. With `UPDATE_GOLDEN=1` those are written; they are read before they are committed.
+//! `answers/FEATURE/DIALECT.json` and `DIALECT.sse` (`.ndjson`) are an upstream's answer, whole and in events; `FROM-to-TO.json`
+//! and `.sse` what the client gets. With `UPDATE_GOLDEN=1` those are written; they are read before they are committed.
 
 mod answers;
 mod fuzzed;

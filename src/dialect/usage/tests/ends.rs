@@ -1,8 +1,8 @@
 //! When an answer has begun, how it ended, what went wrong in it, and what it delivered.
 
 use super::{
-    CHAT, CHAT_JSON, COMPLETION, Case, EMBEDDINGS, GEMINI, GEMINI_ARRAY, GEMINI_JSON, MESSAGES, MESSAGES_JSON,
-    RESPONSES, RESPONSES_JSON, case,
+    CHAT, CHAT_JSON, COHERE, COHERE_JSON, COMPLETION, Case, EMBEDDINGS, GEMINI, GEMINI_ARRAY, GEMINI_JSON, MESSAGES,
+    MESSAGES_JSON, RESPONSES, RESPONSES_JSON, case,
 };
 use crate::dialect::shape::{Answer, DialectId, Framing};
 
@@ -217,6 +217,15 @@ fn other_errors() -> Vec<Error> {
             Some(503),
             "m",
         ),
+        (
+            COHERE,
+            event(r#"{"type":"message-end","delta":{"finish_reason":"TIMEOUT","usage":{}}}"#),
+            None,
+            Some(504),
+            "",
+        ),
+        (COHERE, event(r#"{"type":"message-end","delta":{"finish_reason":"ERROR","error":"m"}}"#), None, None, "m"),
+        (COHERE_JSON, r#"{"id":"c","finish_reason":"ERROR"}"#.to_owned(), None, Some(500), ""),
         (GEMINI_ARRAY, r#"[{"candidates":[]},{"error":{"code":503,"message":"m"}}]"#.to_owned(), None, Some(503), "m"),
         (
             GEMINI_JSON,

@@ -44,6 +44,8 @@ const MESSAGES_JSON: Case = case(Answer::Messages, DialectId::Anthropic, Framing
 const GEMINI: Case = case(Answer::GenerateContent, DialectId::Gemini, Framing::Sse);
 const GEMINI_JSON: Case = case(Answer::GenerateContent, DialectId::Gemini, Framing::JsonDocument);
 const GEMINI_ARRAY: Case = case(Answer::GenerateContent, DialectId::Gemini, Framing::JsonArray);
+const COHERE: Case = case(Answer::CohereChat, DialectId::Cohere, Framing::Sse);
+const COHERE_JSON: Case = case(Answer::CohereChat, DialectId::Cohere, Framing::JsonDocument);
 const EMBEDDINGS: Case = case(Answer::Embeddings, DialectId::OpenAi, Framing::JsonDocument);
 
 impl Case {

@@ -60,7 +60,7 @@ pub(super) fn read_parts<'a>(
         return Ok(parts);
     }
     let blocks: Vec<&'a RawValue> = read(value, path)?;
-    let mut reading = Reading { request, parts, call_signature: None };
+    let mut reading = Reading { request, parts, text: None, call_signature: None };
     for (index, block) in blocks.into_iter().enumerate() {
         reading.block(block, &format!("{path}[{index}]"), kinds)?;
     }
@@ -90,6 +90,8 @@ fn name_of(path: &str) -> String {
 struct Reading<'a, 'r> {
     request: &'r mut ChatRequest<'a>,
     parts: Vec<Part<'a>>,
+    /// The place of the last text among the parts.
+    text: Option<usize>,
     /// Of the call that follows.
     call_signature: Option<Signature<'a>>,
 }
@@ -118,8 +120,13 @@ impl<'a> Reading<'a, '_> {
         only(self.request, &object, path, &name_of(path), &known, hints)?;
         self.citations(&object, path)?;
         match &*kind {
-            "text" => push_text(&mut self.parts, needed_text(&object, path, "text")?),
-            "image" => self.media(MediaKind::Image, &object, path)?,
+            "text" => {
+                push_text(&mut self.parts, needed_text(&object, path, "text")?);
+                if let Some(Part::Text { .. }) = self.parts.last() {
+                    self.text = self.parts.len().checked_sub(1);
+                }
+            }
+            "image" => self.media(MediaKind::Image, None, &object, path)?,
             "document" => self.document(&object, path)?,
             "search_result" => self.search_result(&object, path)?,
             "thinking" => self.thinking(&object, path)?,
@@ -149,7 +156,13 @@ impl<'a> Reading<'a, '_> {
         Ok(())
     }
 
-    fn media(&mut self, kind: MediaKind, object: &Object<'a>, path: &str) -> Result<(), Reject> {
+    fn media(
+        &mut self,
+        kind: MediaKind,
+        title: Option<Cow<'a, str>>,
+        object: &Object<'a>,
+        path: &str,
+    ) -> Result<(), Reject> {
         let path = format!("{path}.source");
         let from = Object::read(object.get("source").ok_or_else(|| invalid(&path, "it is missing"))?.get(), &path)?;
         let mut mime_type = maybe_text(&from, &path, "media_type")?;
@@ -165,6 +178,8 @@ impl<'a> Reading<'a, '_> {
             ("content", MediaKind::Document) => {
                 let content = needed(&from, &path, "content")?;
                 let parts = read_parts(self.request, content, &format!("{path}.content"), &["text", "image"])?;
+                // It has no part of its own that could have the title.
+                push_text(&mut self.parts, title.unwrap_or_default());
                 self.parts.extend(parts);
                 return Ok(());
             }
@@ -174,7 +189,7 @@ impl<'a> Reading<'a, '_> {
             // Only of PDFs.
             mime_type = mime_type.or(Some("application/pdf".into()));
         }
-        self.parts.push(Part::Media(Media { kind, source, mime_type, name: None, detail: None }));
+        self.parts.push(Part::Media(Media { kind, source, mime_type, name: title, detail: None }));
         Ok(())
     }
 
@@ -184,11 +199,7 @@ impl<'a> Reading<'a, '_> {
             push_text(&mut self.parts, context);
         }
         let title = maybe_text(object, path, "title")?;
-        self.media(MediaKind::Document, object, path)?;
-        if let Some(Part::Media(media)) = self.parts.last_mut() {
-            media.name = title;
-        }
-        Ok(())
+        self.media(MediaKind::Document, title, object, path)
     }
 
     /// What was found for the model, by the application itself: text with its title and address.
@@ -222,12 +233,8 @@ impl<'a> Reading<'a, '_> {
         match Sealed::read(data) {
             Sealed::Call(signature) => self.call_signature = Some(signature),
             Sealed::Text(signed) => {
-                let texts = self.parts.iter_mut().rev();
-                let last = texts.filter(|part| !matches!(part, Part::CacheMark(_))).find_map(|part| match part {
-                    Part::Text { signature, .. } => Some(signature),
-                    _ => None,
-                });
-                if let Some(signature) = last {
+                let last = self.text.and_then(|place| self.parts.get_mut(place));
+                if let Some(Part::Text { signature, .. }) = last {
                     *signature = Some(signed);
                 }
             }
@@ -273,6 +280,7 @@ impl<'a> Reading<'a, '_> {
         let summary = maybe_text(object, path, "content")?.ok_or_else(|| untranslatable(&format!("{path}.content")))?;
         self.request.messages.retain(|message| message.role == Role::System);
         self.parts.clear();
+        self.text = None;
         let parts = vec![Part::text(summary)];
         self.request.messages.push(Message { role: Role::User, name: None, parts });
         Ok(())

@@ -9,10 +9,13 @@ use super::super::super::signature::Signature;
 use super::super::super::wire::Inexpressible;
 use super::super::redacted;
 use super::media::Sent;
+use super::unique::CallIds;
 use crate::dialect::DialectId;
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write;
+
+/// How far back a block is looked for that the prompt may be cached up to: thoughts cannot be marked.
+const MARK_REACH: usize = 64;
 
 /// A block of content, and whether the prompt up to it may be cached.
 pub(super) enum Block<'r> {
@@ -79,7 +82,7 @@ pub(super) fn conversation<'r>(
     unused: &mut Vec<Field>,
 ) -> Result<Conversation<'r>, Inexpressible> {
     let mut conversation = Conversation { system: Vec::new(), turns: Vec::new() };
-    let mut sorting = Sorting { ids: HashMap::new(), unused };
+    let mut sorting = Sorting { ids: CallIds::new(fitting, usize::MAX), unused };
     let mut before_is_system = false;
     for message in &request.messages {
         let mut blocks = Vec::new();
@@ -92,7 +95,7 @@ pub(super) fn conversation<'r>(
                     conversation.turns.last_mut().map(|turn| &mut turn.blocks)
                 };
                 let candidates = before.into_iter().flatten().chain(&mut blocks);
-                mark_last(candidates, mark);
+                sorting.mark_last(candidates, mark);
             } else {
                 blocks.extend(sorting.block(message, part)?);
             }
@@ -117,14 +120,6 @@ pub(super) fn conversation<'r>(
         turn.blocks.sort_by_key(|block| !block.is_result());
     }
     Ok(conversation)
-}
-
-fn mark_last<'b, 'r: 'b>(blocks: impl DoubleEndedIterator<Item = &'b mut Block<'r>>, mark: &'r Json<'r>) {
-    for block in blocks.rev() {
-        if block.set_mark(mark) {
-            return;
-        }
-    }
 }
 
 impl<'r> Conversation<'r> {
@@ -165,14 +160,22 @@ impl<'r> Conversation<'r> {
     }
 }
 
-struct Sorting<'u> {
-    /// How often each id was given to a call: ids of whole conversations must differ.
-    ids: HashMap<String, u32>,
+struct Sorting<'r, 'u> {
+    ids: CallIds<'r>,
     unused: &'u mut Vec<Field>,
 }
 
-impl Sorting<'_> {
-    fn block<'r>(&mut self, message: &'r Message<'_>, part: &'r Part<'_>) -> Result<Option<Block<'r>>, Inexpressible> {
+impl<'r> Sorting<'r, '_> {
+    fn mark_last<'b>(&mut self, blocks: impl DoubleEndedIterator<Item = &'b mut Block<'r>>, mark: &'r Json<'r>)
+    where
+        'r: 'b,
+    {
+        if !blocks.rev().take(MARK_REACH).any(|block| block.set_mark(mark)) {
+            self.unused.push(Field::CacheMark);
+        }
+    }
+
+    fn block(&mut self, message: &'r Message<'_>, part: &'r Part<'_>) -> Result<Option<Block<'r>>, Inexpressible> {
         let (field, apart) = match message.role {
             Role::System | Role::Developer => (Field::Instructions, "an instruction that is not of text"),
             Role::Assistant => (Field::Messages, "media in the model's own turn"),
@@ -198,24 +201,22 @@ impl Sorting<'_> {
         })
     }
 
-    fn media<'r>(&mut self, media: &'r Media<'_>) -> Result<Sent<'r>, Inexpressible> {
+    fn media(&mut self, media: &'r Media<'_>) -> Result<Sent<'r>, Inexpressible> {
         if media.detail.as_deref().is_some_and(|detail| detail != "auto") {
             self.unused.push(Field::ImageDetail);
         }
         Sent::of(media)
     }
 
-    fn call<'r>(&mut self, call: &'r ToolCall<'_>) -> Result<Block<'r>, Inexpressible> {
+    fn call(&mut self, call: &'r ToolCall<'_>) -> Result<Block<'r>, Inexpressible> {
         let arguments = if call.arguments.trim().is_empty() { "{}" } else { &*call.arguments };
         let input = Json::parse(Cow::Borrowed(arguments)).filter(|_| Object::read(arguments, "").is_ok());
         let no_object = || Inexpressible::new(Field::Messages, "tool arguments that are no JSON object");
-        let count = self.ids.entry(fitting(&call.id)).or_default();
-        *count += 1;
-        let id = numbered(&call.id, *count);
+        let id = self.ids.of_call(&call.id);
         Ok(Block::Call { id, name: &call.name, input: input.ok_or_else(no_object)?, mark: None })
     }
 
-    fn result<'r>(&mut self, result: &'r ToolResult<'_>) -> Result<Block<'r>, Inexpressible> {
+    fn result(&mut self, result: &'r ToolResult<'_>) -> Result<Block<'r>, Inexpressible> {
         let mut content = Vec::new();
         for part in &result.parts {
             match part {
@@ -224,7 +225,7 @@ impl Sorting<'_> {
                     let media = self.media(media)?;
                     content.push(Block::Media { media, mark: None });
                 }
-                Part::CacheMark(mark) => mark_last(content.iter_mut(), mark),
+                Part::CacheMark(mark) => self.mark_last(content.iter_mut(), mark),
                 Part::Reasoning { .. } | Part::ToolCall(_) | Part::ToolResult(_) => {
                     return Err(Inexpressible::new(Field::Messages, "a tool's result that is not of text and media"));
                 }
@@ -234,8 +235,7 @@ impl Sorting<'_> {
             // Without a word of it Anthropic takes no failure.
             content.push(Block::Text { text: "error", mark: None });
         }
-        let count = self.ids.get(&fitting(&result.id)).copied().unwrap_or(1);
-        Ok(Block::Result { id: numbered(&result.id, count), content, is_error: result.is_error, mark: None })
+        Ok(Block::Result { id: self.ids.of_result(&result.id), content, is_error: result.is_error, mark: None })
     }
 }
 
@@ -265,10 +265,4 @@ fn fitting(id: &str) -> String {
         }
     }
     if fits.is_empty() { "call".to_owned() } else { fits }
-}
-
-/// The id of the `count`th call that has it.
-fn numbered(id: &str, count: u32) -> String {
-    let fits = fitting(id);
-    if count > 1 { format!("{fits}-{count}") } else { fits }
 }

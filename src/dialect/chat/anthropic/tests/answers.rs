@@ -147,14 +147,14 @@ fn a_refusal_has_the_words_that_come_with_it() {
 fn stop_reasons_mean_the_same_both_ways() {
     use super::super::{finish_reason, stop_reason};
     for word in ["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"] {
-        assert_eq!(stop_reason(&finish_reason(word.into(), None)), word);
+        assert_eq!(stop_reason(&finish_reason(word.into(), None)), Some(word));
     }
     assert_eq!(finish_reason("model_context_window_exceeded".into(), None), FinishReason::Length);
     let which = || Some("END".into());
     assert_eq!(finish_reason("stop_sequence".into(), which()), FinishReason::StopSequence(which()));
     assert_eq!(finish_reason("odd".into(), None), FinishReason::Other("odd".into()));
-    assert_eq!(stop_reason(&FinishReason::ContentFilter), "refusal");
-    assert_eq!(stop_reason(&FinishReason::Other("odd".into())), "end_turn");
+    assert_eq!(stop_reason(&FinishReason::ContentFilter), Some("refusal"));
+    assert_eq!(stop_reason(&FinishReason::Other("odd".into())), None);
 }
 
 fn document(events: Vec<Event<'_>>) -> Value {
@@ -208,4 +208,31 @@ fn a_whole_message_has_everything_that_sdks_need() {
         },
     });
     assert_eq!(message, expected);
+}
+
+#[test]
+fn an_answer_that_has_no_end_has_no_clean_one() {
+    let events = |called: bool| {
+        let call = Event::ToolCall { choice: 0, call: 0, id: "c".into(), name: "f".into(), signature: None };
+        let text = Event::Text { choice: 0, text: "Let me".into(), logprobs: None };
+        let reason = FinishReason::Other("MALFORMED_FUNCTION_CALL".into());
+        let finish = Event::Finish { choice: 0, reason };
+        std::iter::once(text).chain(called.then_some(call)).chain([finish, Event::End(None)]).collect::<Vec<_>>()
+    };
+    for called in [false, true] {
+        let streamed = super::streamed(events(called));
+        let last = streamed.trim_end().rsplit("\n\n").next().unwrap();
+        let error = json!({"type": "error", "error": {"type": "api_error",
+            "message": "The provider broke its answer off: MALFORMED_FUNCTION_CALL"},
+            "request_id": "01990000-0000-7000-8000-000000000001"});
+        let (name, said) = last.split_once("\ndata: ").unwrap();
+        assert_eq!((name, serde_json::from_str::<Value>(said).unwrap()), ("event: error", error));
+        assert!(!streamed.contains("message_delta") && !streamed.contains("message_stop"));
+        let message = document(events(called));
+        assert_eq!(message["stop_reason"], "refusal");
+        assert_eq!(
+            message["stop_details"]["explanation"],
+            "The provider broke its answer off: MALFORMED_FUNCTION_CALL"
+        );
+    }
 }

@@ -331,3 +331,35 @@ fn the_format_is_always_enforced() {
         json!({"type": "object", "description": "What", "properties": {"n": property}, "additionalProperties": false});
     assert_eq!(*config, json!({"format": {"type": "json_schema", "schema": schema}}));
 }
+
+#[test]
+fn a_schema_of_an_open_object_is_no_format_and_makes_a_tool_that_is_not_strict() {
+    let open = || {
+        Json::parse(
+            r#"{"type":"object","properties":{"m":{"type":"object","additionalProperties":{"type":"integer"}}}}"#
+                .into(),
+        )
+        .unwrap()
+    };
+    let schema = Format::Schema { name: None, description: None, schema: open(), strict: Some(true) };
+    let format = with(Options { format: Some(schema), ..Options::default() });
+    assert!(refused(&format).starts_with("JsonSchema: a schema of an object whose members"));
+    let mut request = with(Options::default());
+    request.tools = vec![Tool { parameters: Some(open()), strict: Some(true), ..tool("f") }];
+    let (body, unused) = written(&request, "m").unwrap();
+    assert_eq!((body["tools"][0].get("strict"), &*unused), (None, [Field::ToolStrict].as_slice()));
+    assert_eq!(body["tools"][0]["input_schema"], open().value());
+}
+
+#[test]
+fn a_document_of_blocks_keeps_its_title() {
+    let body = r#"{"max_tokens":1,"messages":[{"role":"user","content":[{"type":"document","title":"Report","source":{"type":"content","content":[
+        {"type":"text","text":"One"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}}]}}]}]}"#;
+    let request = read_request(body).unwrap();
+    let [Part::Text { text: title, .. }, Part::Text { text: one, .. }, Part::Media(image)] =
+        &*request.messages[0].parts
+    else {
+        panic!("{request:?}")
+    };
+    assert_eq!((&**title, &**one, &image.name), ("Report", "One", &None));
+}

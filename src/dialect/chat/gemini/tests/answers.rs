@@ -284,3 +284,22 @@ fn arguments_that_were_not_asked_for_in_pieces_are_an_error() {
     let mut reader: Box<dyn AnswerReader> = (WIRE.answer_reader)();
     assert!(reader.event("", json, &mut Kept::default()).is_err());
 }
+
+#[test]
+fn a_call_that_the_output_limit_cut_is_cut_by_the_limit() {
+    for (reason, word) in [
+        (FinishReason::Length, "MAX_TOKENS"),
+        (FinishReason::ContentFilter, "SAFETY"),
+        (FinishReason::Stop, "MALFORMED_FUNCTION_CALL"),
+        (FinishReason::ToolCalls, "MALFORMED_FUNCTION_CALL"),
+    ] {
+        let events = [text("Let me look."), call(0), arguments(0, "{\"city\": \"Pa"), finish(reason), Event::End(None)];
+        let last = values(&events).pop().unwrap();
+        assert_eq!(last["candidates"][0]["finishReason"], word);
+        let mut answer = Answer::default();
+        events.into_iter().for_each(|event| answer.event(event));
+        let whole = (WIRE.answer_writer.unwrap())(asked(Framing::JsonDocument)).document(&answer);
+        let whole: Value = serde_json::from_slice(&whole).unwrap();
+        assert_eq!(whole["candidates"][0]["finishReason"], word);
+    }
+}

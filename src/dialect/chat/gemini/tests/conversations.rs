@@ -229,3 +229,58 @@ fn thoughts_go_back_to_their_maker_alone() {
         json!([{"text": "Hm", "thought": true, "thoughtSignature": "c2ln"}, {"text": "Yes."}])
     );
 }
+
+#[test]
+fn results_find_their_calls_among_very_many() {
+    const COUNT: usize = 20_000;
+    let calls: Vec<String> = (0..COUNT).map(|n| format!(r#"{{"functionCall":{{"name":"f{}"}}}}"#, n % 3)).collect();
+    let named = |n: usize| format!(r#"{{"functionResponse":{{"name":"f{}","response":{{}}}}}}"#, n % 3);
+    // Those without a name are the first that is open; those in front of them went by name, last ones first.
+    let names = (0..COUNT / 2).rev().map(named);
+    let results: Vec<String> =
+        names.chain((0..COUNT / 2).map(|_| r#"{"functionResponse":{"response":{}}}"#.to_owned())).collect();
+    let body = format!(
+        r#"{{"contents":[{{"role":"model","parts":[{}]}},{{"role":"user","parts":[{}]}}]}}"#,
+        calls.join(","),
+        results.join(",")
+    );
+    let request = read_well(&body);
+    let ids = |parts: &[Part<'_>]| -> Vec<String> {
+        let id = |part: &Part<'_>| match part {
+            Part::ToolCall(call) => call.id.to_string(),
+            Part::ToolResult(result) => result.id.to_string(),
+            _ => panic!("a call or a result"),
+        };
+        parts.iter().map(id).collect()
+    };
+    let (mut called, mut answered) = (ids(&request.messages[0].parts), ids(&request.messages[1].parts));
+    assert_eq!(answered[..3], ["call_0_f0", "call_2_f2", "call_1_f1"].map(str::to_owned));
+    assert_eq!(answered[COUNT / 2], "call_10000_f1");
+    called.sort();
+    answered.sort();
+    assert_eq!(called, answered);
+    // And written again: a result has its call's name and place.
+    let written = write(&request, "gemini-3.5-flash").unwrap().0;
+    let parts = written["contents"][1]["parts"].as_array().unwrap();
+    let in_order = |part: &Value, n: usize| part["functionResponse"]["id"] == format!("call_{n}_f{}", n % 3);
+    assert!(parts.iter().enumerate().all(|(n, part)| in_order(part, n)));
+}
+
+#[test]
+fn text_in_a_functions_response_is_no_part_of_it() {
+    let document = Media {
+        kind: MediaKind::Document,
+        source: Source::Text("the report".into()),
+        mime_type: Some("text/plain".into()),
+        name: None,
+        detail: None,
+    };
+    for model in ["gemini-3.5-flash", "gemini-2.5-pro"] {
+        let parts = vec![Part::text("found"), Part::Media(document.clone())];
+        let messages =
+            vec![message(Role::Assistant, vec![call("c", None)]), message(Role::User, vec![result("c", parts, false)])];
+        let expected =
+            json!([{"functionResponse": {"id": "c", "name": "f", "response": {"result": "found\nthe report"}}}]);
+        assert_eq!(written(messages, model)["contents"][1]["parts"], expected);
+    }
+}

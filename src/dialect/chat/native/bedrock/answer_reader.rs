@@ -10,6 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
+/// The most citations of one block that wait for its end.
+const CITATIONS_MAX: usize = 256;
+
 pub(super) fn reader() -> Box<dyn AnswerReader> {
     Box::new(Reader::default())
 }
@@ -22,6 +25,11 @@ struct Reader {
     thinking: Option<String>,
     /// The format of the image that is coming.
     image_format: String,
+    /// Characters of text so far, and before the running block.
+    chars: u64,
+    chars_before: u64,
+    /// What the running block's text is based on: all of the text, so its end must be known.
+    citations: Vec<Annotation<'static>>,
 }
 
 /// What frames carry: each kind has its own members.
@@ -180,9 +188,9 @@ impl AnswerReader for Reader {
                     self.delta(index, delta, sink);
                 }
             }
-            "contentBlockStop" => self.end_thoughts(sink),
+            "contentBlockStop" => self.end_block(sink),
             "messageStop" => {
-                self.end_thoughts(sink);
+                self.end_block(sink);
                 finish(frame.stop_reason, sink);
             }
             "metadata" => sink.event(Event::End(None)),
@@ -205,7 +213,7 @@ impl AnswerReader for Reader {
 
 impl Reader {
     fn delta(&mut self, index: u64, delta: Delta<'_>, sink: &mut dyn Sink) {
-        tell(delta.text, sink);
+        self.tell(delta.text, sink);
         if let Some(reasoning) = delta.reasoning_content {
             self.think(reasoning, sink);
         }
@@ -213,16 +221,15 @@ impl Reader {
             self.argue(index, call.input, sink);
         }
         if let Some(citation) = delta.citation {
-            cite(citation, sink);
+            self.cite(citation, sink);
         }
         self.image(delta.image, sink);
     }
 
     fn block(&mut self, index: u64, block: Block<'_>, sink: &mut dyn Sink) {
-        tell(block.text, sink);
+        self.tell(block.text, sink);
         if let Some(reasoning) = block.reasoning_content {
             self.think(reasoning, sink);
-            self.end_thoughts(sink);
         }
         if let Some(mut call) = block.tool_use {
             let input = call.input.take();
@@ -230,10 +237,41 @@ impl Reader {
             self.argue(index, input, sink);
         }
         if let Some(cited) = block.citations_content {
-            cited.content.into_iter().flatten().for_each(|piece| tell(piece.text, sink));
-            cited.citations.into_iter().flatten().for_each(|citation| cite(citation, sink));
+            cited.content.into_iter().flatten().for_each(|piece| self.tell(piece.text, sink));
+            cited.citations.into_iter().flatten().for_each(|citation| self.cite(citation, sink));
         }
         self.image(block.image, sink);
+        self.end_block(sink);
+    }
+
+    fn tell(&mut self, text: Option<Text<'_>>, sink: &mut dyn Sink) {
+        if let Some(Text(text)) = text.filter(|text| !text.as_str().is_empty()) {
+            self.chars += text.chars().count() as u64;
+            sink.event(Event::Text { choice: 0, text, logprobs: None });
+        }
+    }
+
+    fn cite(&mut self, citation: Citation<'_>, sink: &mut dyn Sink) {
+        let own = |text: Text<'_>| Cow::Owned(text.0.into_owned());
+        let url = citation.location.and_then(|location| location.web?.url).map(own);
+        let cited_text = citation.source_content.into_iter().flatten().find_map(|piece| piece.text).map(own);
+        let annotation = Annotation { url, title: citation.title.map(own), cited_text, range: None, native: None };
+        if self.citations.len() < CITATIONS_MAX {
+            self.citations.push(annotation);
+        } else {
+            self.annotate(annotation, sink);
+        }
+    }
+
+    fn annotate(&self, annotation: Annotation<'static>, sink: &mut dyn Sink) {
+        let range = Some((self.chars_before, self.chars));
+        sink.event(Event::Annotation { choice: 0, annotation: Annotation { range, ..annotation } });
+    }
+
+    fn end_block(&mut self, sink: &mut dyn Sink) {
+        self.end_thoughts(sink);
+        std::mem::take(&mut self.citations).into_iter().for_each(|annotation| self.annotate(annotation, sink));
+        self.chars_before = self.chars;
     }
 
     /// Calls that Bedrock answers itself are not the client's.
@@ -295,20 +333,6 @@ impl Reader {
             sink.event(Event::Media { choice: 0, mime_type, base64 });
         }
     }
-}
-
-fn tell(text: Option<Text<'_>>, sink: &mut dyn Sink) {
-    if let Some(Text(text)) = text.filter(|text| !text.as_str().is_empty()) {
-        sink.event(Event::Text { choice: 0, text, logprobs: None });
-    }
-}
-
-fn cite(citation: Citation<'_>, sink: &mut dyn Sink) {
-    let url = citation.location.and_then(|location| location.web?.url).map(|url| url.0);
-    let cited_text = citation.source_content.into_iter().flatten().find_map(|piece| piece.text).map(|text| text.0);
-    let title = citation.title.map(|title| title.0);
-    let annotation = Annotation { url, title, cited_text, range: None, native: None };
-    sink.event(Event::Annotation { choice: 0, annotation });
 }
 
 fn finish(word: Option<Text<'_>>, sink: &mut dyn Sink) {

@@ -3,13 +3,13 @@
 
 use super::super::{arguments, mime};
 use crate::dialect::DialectId;
+use crate::dialect::chat::anthropic::request_writer::unique::{CallIds, Unique};
 use crate::dialect::chat::fields::Field;
 use crate::dialect::chat::json::Json;
-use crate::dialect::chat::request::{ChatRequest, Media, MediaKind, Message, Part, Role, Source, ToolCall, ToolResult};
+use crate::dialect::chat::request::{ChatRequest, Media, MediaKind, Message, Part, Role, Source, ToolResult};
 use crate::dialect::chat::signature::Signature;
 use crate::dialect::chat::wire::Inexpressible;
 use crate::dialect::chat::write::Members;
-use std::borrow::Cow;
 
 /// Before thoughts that came encrypted, so that they are told from a signature (which is base64 and has no colon).
 pub(super) const REDACTED: &str = "redacted:";
@@ -51,12 +51,12 @@ pub(super) enum Block<'r> {
     },
     Redacted(&'r str),
     Call {
-        id: Cow<'r, str>,
+        id: String,
         name: &'r str,
         input: Json<'r>,
     },
     Result {
-        id: Cow<'r, str>,
+        id: String,
         content: Vec<Block<'r>>,
         is_error: bool,
     },
@@ -77,7 +77,36 @@ pub(super) struct Conversation<'r> {
     pub(super) turns: Vec<Turn<'r>>,
 }
 
-impl Conversation<'_> {
+impl<'r> Conversation<'r> {
+    fn extend(&mut self, by_model: bool, blocks: Vec<Block<'r>>) {
+        match self.turns.last_mut() {
+            _ if blocks.is_empty() => {}
+            Some(turn) if turn.by_model == by_model => turn.blocks.extend(blocks),
+            _ => self.turns.push(Turn { by_model, blocks }),
+        }
+    }
+
+    /// What is written last so far.
+    fn last(&mut self, is_system: bool) -> Option<&mut Vec<Block<'r>>> {
+        let place = if is_system { Some(&mut self.system) } else { self.turns.last_mut().map(|turn| &mut turn.blocks) };
+        place.filter(|blocks| !blocks.is_empty())
+    }
+
+    /// What is refused at the very end: the model's words with white space behind, and its thoughts where it is not to think.
+    pub(super) fn end_for(&mut self, thinks: bool) {
+        let Some(last) = self.turns.last_mut().filter(|turn| turn.by_model) else { return };
+        if !thinks {
+            last.blocks.retain(|block| !matches!(block, Block::Thoughts { .. } | Block::Redacted(_)));
+        }
+        let mut spoken = last.blocks.iter_mut().rev().skip_while(|block| matches!(block, Block::CachePoint(_)));
+        if let Some(Block::Text(text)) = spoken.next() {
+            *text = text.trim_end();
+        }
+        if last.blocks.is_empty() {
+            self.turns.pop();
+        }
+    }
+
     /// Whether tools were called in it.
     pub(super) fn has_calls(&self) -> bool {
         let is_of_call = |block: &Block<'_>| matches!(block, Block::Call { .. } | Block::Result { .. });
@@ -95,28 +124,43 @@ pub(super) fn conversation<'r>(
     unused: &mut Vec<Field>,
 ) -> Result<Conversation<'r>, Inexpressible> {
     let mut conversation = Conversation::default();
+    let mut sorting = Sorting {
+        ids: CallIds::new(fitting, ID_CHARS_MAX),
+        names: Unique::new(NAME_CHARS_MAX, true),
+        takes_cache_points,
+        unused,
+    };
+    let mut before_is_system = false;
     for message in &request.messages {
-        unused.extend(message.name.is_some().then_some(Field::ParticipantName));
+        sorting.unused.extend(message.name.is_some().then_some(Field::ParticipantName));
         let mut blocks = Vec::with_capacity(message.parts.len());
         for part in &message.parts {
-            match part {
-                Part::CacheMark(_) if !takes_cache_points => unused.push(Field::CacheMark),
-                part => blocks.extend(block(message, part, unused)?),
+            match sorting.block(message, part)? {
+                // It concerns what is before it.
+                Some(point @ Block::CachePoint(_)) if blocks.is_empty() => {
+                    if let Some(before) = conversation.last(before_is_system) {
+                        before.push(point);
+                    }
+                }
+                block => blocks.extend(block),
             }
         }
-        let by_model = message.role == Role::Assistant;
-        if matches!(message.role, Role::System | Role::Developer) {
-            conversation.system.extend(blocks);
-            continue;
-        }
-        match conversation.turns.last_mut() {
-            _ if blocks.is_empty() => {}
-            Some(turn) if turn.by_model == by_model => turn.blocks.extend(blocks),
-            _ => conversation.turns.push(Turn { by_model, blocks }),
+        before_is_system = matches!(message.role, Role::System | Role::Developer);
+        match before_is_system {
+            true => conversation.system.extend(blocks),
+            false => conversation.extend(message.role == Role::Assistant, blocks),
         }
     }
     if !takes_cache_points && request.tools.iter().any(|tool| tool.cache_mark.is_some()) {
-        unused.push(Field::CacheMark);
+        sorting.unused.push(Field::CacheMark);
+    }
+    // A conversation of instructions alone is the user's, for one of theirs there must be.
+    if conversation.turns.is_empty() {
+        let blocks = std::mem::take(&mut conversation.system);
+        conversation.extend(false, blocks);
+    }
+    if conversation.turns.is_empty() {
+        return Err(Inexpressible::new(Field::Messages, "a conversation without content"));
     }
     for turn in &mut conversation.turns {
         turn.blocks.sort_by_key(|block| !matches!(block, Block::Result { .. }));
@@ -124,26 +168,95 @@ pub(super) fn conversation<'r>(
     Ok(conversation)
 }
 
-fn block<'r>(
-    message: &'r Message<'r>,
-    part: &'r Part<'r>,
-    unused: &mut Vec<Field>,
-) -> Result<Option<Block<'r>>, Inexpressible> {
-    Ok(match part {
-        Part::Text { text, .. } | Part::Refusal(text) => said(text),
-        Part::CacheMark(mark) => Some(Block::CachePoint(mark)),
-        Part::Media(media) if message.role == Role::User => Some(medium(media, unused)?),
-        Part::Media(_) if message.role == Role::Assistant => {
-            return Err(Inexpressible::new(Field::Messages, "media in the model's own turn"));
+struct Sorting<'r, 'u> {
+    ids: CallIds<'r>,
+    /// Documents' names: Converse wants them different, whatever their case.
+    names: Unique,
+    takes_cache_points: bool,
+    unused: &'u mut Vec<Field>,
+}
+
+impl<'r> Sorting<'r, '_> {
+    fn block(&mut self, message: &'r Message<'r>, part: &'r Part<'r>) -> Result<Option<Block<'r>>, Inexpressible> {
+        Ok(match part {
+            Part::Text { text, .. } | Part::Refusal(text) => said(text),
+            Part::CacheMark(mark) if self.takes_cache_points => Some(Block::CachePoint(mark)),
+            Part::CacheMark(_) => {
+                self.unused.push(Field::CacheMark);
+                None
+            }
+            Part::Media(media) if message.role == Role::User => Some(self.medium(media)?),
+            Part::Media(_) if message.role == Role::Assistant => {
+                return Err(Inexpressible::new(Field::Messages, "media in the model's own turn"));
+            }
+            Part::Media(_) => {
+                return Err(Inexpressible::new(Field::Instructions, "an instruction that is not of text"));
+            }
+            Part::Reasoning { text, signature, .. } => {
+                self.unused.extend((!is_ours(signature.as_ref())).then_some(Field::Thoughts));
+                thoughts(text, signature.as_ref())
+            }
+            Part::ToolCall(call) => {
+                let input = arguments(call)?;
+                Some(Block::Call { id: self.ids.of_call(&call.id), name: &call.name, input })
+            }
+            Part::ToolResult(result) => Some(self.came_of(result)?),
+        })
+    }
+
+    fn came_of(&mut self, result: &'r ToolResult<'r>) -> Result<Block<'r>, Inexpressible> {
+        let mut content = Vec::with_capacity(result.parts.len());
+        for part in &result.parts {
+            match part {
+                Part::Text { text, .. } | Part::Refusal(text) => content.extend(said(text)),
+                Part::Media(media) if media.kind == MediaKind::Audio => {
+                    return Err(Inexpressible::new(Field::Messages, "a sound in a tool's result"));
+                }
+                Part::Media(media) => content.push(self.medium(media)?),
+                // It cannot stand within a result.
+                Part::CacheMark(_) => self.unused.push(Field::CacheMark),
+                _ => {
+                    return Err(Inexpressible::new(Field::Messages, "a tool's result that is not of text and media"));
+                }
+            }
         }
-        Part::Media(_) => return Err(Inexpressible::new(Field::Instructions, "an instruction that is not of text")),
-        Part::Reasoning { text, signature, .. } => {
-            unused.extend((!is_ours(signature.as_ref())).then_some(Field::Thoughts));
-            thoughts(text, signature.as_ref())
+        if content.is_empty() {
+            content.push(Block::Text(if result.is_error { "error" } else { "(empty)" }));
         }
-        Part::ToolCall(call) => Some(called(call)?),
-        Part::ToolResult(result) => Some(came_of(result, unused)?),
-    })
+        Ok(Block::Result { id: self.ids.of_result(&result.id), content, is_error: result.is_error })
+    }
+
+    fn medium(&mut self, media: &'r Media<'r>) -> Result<Block<'r>, Inexpressible> {
+        let (kind, format) = kind_and_format(media)?;
+        match &media.source {
+            Source::Base64(_) | Source::Text(_) => {}
+            Source::Url(url) if url.starts_with("s3://") => {}
+            Source::Url(_) | Source::File(_) => {
+                return Err(Inexpressible::new(Field::Messages, "a medium that is neither in the request nor in S3"));
+            }
+        }
+        let details = media.detail.as_deref().is_some_and(|detail| detail != "auto");
+        self.unused.extend(details.then_some(Field::ImageDetail));
+        let is_document = media.kind == MediaKind::Document;
+        let name = is_document.then(|| self.names.give(document_name(media.name.as_deref())));
+        Ok(Block::Media { kind, format, name, source: &media.source })
+    }
+}
+
+/// Converse's words for what it is.
+fn kind_and_format(media: &Media<'_>) -> Result<(&'static str, &'static str), Inexpressible> {
+    let (kind, likely) = match media.kind {
+        MediaKind::Image => ("image", "image/png"),
+        MediaKind::Document if matches!(media.source, Source::Text(_)) => ("document", "text/plain"),
+        MediaKind::Document => ("document", "application/pdf"),
+        MediaKind::Audio => ("audio", "audio/wav"),
+        MediaKind::Video => ("video", "video/mp4"),
+    };
+    let mime_type = mime(media, likely);
+    let known = FORMATS.iter().find(|(kind, own, _)| *kind == media.kind && *own == mime_type);
+    let (.., format) =
+        known.ok_or_else(|| Inexpressible::new(Field::Messages, format!("a medium of the type `{mime_type}`")))?;
+    Ok((kind, format))
 }
 
 /// Nothing may be empty.
@@ -165,54 +278,6 @@ pub(super) fn is_ours(signature: Option<&Signature<'_>>) -> bool {
     signature.is_some_and(|made| made.for_maker(DialectId::Bedrock).is_some())
 }
 
-fn called<'r>(call: &'r ToolCall<'r>) -> Result<Block<'r>, Inexpressible> {
-    Ok(Block::Call { id: fitting(&call.id), name: &call.name, input: arguments(call)? })
-}
-
-fn came_of<'r>(result: &'r ToolResult<'r>, unused: &mut Vec<Field>) -> Result<Block<'r>, Inexpressible> {
-    let mut content = Vec::with_capacity(result.parts.len());
-    for part in &result.parts {
-        match part {
-            Part::Text { text, .. } | Part::Refusal(text) => content.extend(said(text)),
-            Part::Media(media) => content.push(medium(media, unused)?),
-            // It cannot stand within a result.
-            Part::CacheMark(_) => unused.push(Field::CacheMark),
-            _ => {
-                return Err(Inexpressible::new(Field::Messages, "a tool's result that is not of text and media"));
-            }
-        }
-    }
-    if content.is_empty() {
-        content.push(Block::Text(if result.is_error { "error" } else { "(empty)" }));
-    }
-    Ok(Block::Result { id: fitting(&result.id), content, is_error: result.is_error })
-}
-
-fn medium<'r>(media: &'r Media<'r>, unused: &mut Vec<Field>) -> Result<Block<'r>, Inexpressible> {
-    let (kind, likely) = match media.kind {
-        MediaKind::Image => ("image", "image/png"),
-        MediaKind::Document if matches!(media.source, Source::Text(_)) => ("document", "text/plain"),
-        MediaKind::Document => ("document", "application/pdf"),
-        MediaKind::Audio => ("audio", "audio/wav"),
-        MediaKind::Video => ("video", "video/mp4"),
-    };
-    let mime_type = mime(media, likely);
-    let known = FORMATS.iter().find(|(kind, own, _)| *kind == media.kind && *own == mime_type);
-    let (.., format) =
-        known.ok_or_else(|| Inexpressible::new(Field::Messages, format!("a medium of the type `{mime_type}`")))?;
-    match &media.source {
-        Source::Base64(_) | Source::Text(_) => {}
-        Source::Url(url) if url.starts_with("s3://") => {}
-        Source::Url(_) | Source::File(_) => {
-            return Err(Inexpressible::new(Field::Messages, "a medium that is neither in the request nor in S3"));
-        }
-    }
-    let details = media.detail.as_deref().is_some_and(|detail| detail != "auto");
-    unused.extend(details.then_some(Field::ImageDetail));
-    let name = (media.kind == MediaKind::Document).then(|| document_name(media.name.as_deref()));
-    Ok(Block::Media { kind, format, name, source: &media.source })
-}
-
 /// Letters, digits, single blanks, hyphens, parentheses and brackets.
 fn document_name(name: Option<&str>) -> String {
     let mut fits = String::new();
@@ -227,15 +292,12 @@ fn document_name(name: Option<&str>) -> String {
 }
 
 /// The id in letters, digits, `_`, `.`, `:` and `-`.
-fn fitting(id: &str) -> Cow<'_, str> {
+fn fitting(id: &str) -> String {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "_.:-".contains(letter);
-    if !id.is_empty() && id.len() <= ID_CHARS_MAX && id.chars().all(fits) {
-        return Cow::Borrowed(id);
-    }
     // What tells ids apart is mostly at their end.
     let start = id.char_indices().rev().nth(ID_CHARS_MAX - 1).map_or(0, |(at, _)| at);
     let fitted: String = id[start..].chars().map(|letter| if fits(letter) { letter } else { '_' }).collect();
-    if fitted.is_empty() { Cow::Borrowed("call") } else { Cow::Owned(fitted) }
+    if fitted.is_empty() { "call".to_owned() } else { fitted }
 }
 
 impl Block<'_> {

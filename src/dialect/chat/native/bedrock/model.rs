@@ -45,6 +45,8 @@ pub(super) struct Plan<'a> {
     additional: String,
     /// `outputConfig.effort`
     effort: Option<&'static str>,
+    /// False: the model is Claude, and is not to think.
+    thinks: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -87,7 +89,7 @@ impl<'a> Plan<'a> {
                 None => {}
             }
         });
-        Ok(Self { limit, temperature, top_p, additional: inside(&members), effort: None })
+        Ok(Self { limit, temperature, top_p, additional: inside(&members), effort: None, thinks: true })
     }
 
     /// As Anthropic's own API has it: what Claude refuses together is decided there.
@@ -113,7 +115,11 @@ impl<'a> Plan<'a> {
         });
         // A budget is only below a limit: the one it was fitted to is said.
         let limit = limit.or_else(|| plan.thinks().then(|| Json::of(&manner.output_tokens_default)));
-        Self { limit, temperature, top_p, additional: inside(&members), effort: plan.effort }
+        Self { limit, temperature, top_p, additional: inside(&members), effort: plan.effort, thinks: plan.thinks() }
+    }
+
+    pub(super) fn thinks(&self) -> bool {
+        self.thinks
     }
 
     pub(super) fn effort(&self) -> Option<&'static str> {

@@ -241,7 +241,7 @@ fn what_the_model_writes_and_what_bedrock_does_itself_is_told_apart() {
         url: Some("https://example.com".into()),
         title: Some("facts".into()),
         cited_text: Some("so it is".into()),
-        range: None,
+        range: Some((0, 4)),
         native: None,
     };
     assert_eq!((text.as_str(), &annotations[..]), ("Yes.", &[expected][..]));
@@ -256,4 +256,82 @@ proptest! {
         bytes[at] = byte;
         survives(Bedrock, EventStream, &bytes);
     }
+}
+
+#[test]
+fn a_conversation_of_instructions_alone_is_the_users() {
+    let request =
+        ChatRequest { messages: vec![message(Role::System, vec![Part::text("Say hi.")])], ..ChatRequest::default() };
+    let body = of("m", &request).0;
+    assert_eq!(body, json!({"messages": [{"role": "user", "content": [{"text": "Say hi."}]}]}));
+    let nothing =
+        ChatRequest { messages: vec![message(Role::System, vec![Part::text(" ")])], ..ChatRequest::default() };
+    assert_eq!(written(Bedrock, &nothing, "m").unwrap_err().field, Field::Messages);
+}
+
+#[test]
+fn the_models_last_words_end_without_white_space_and_without_thoughts_that_are_not_asked_for() {
+    let mut request = said("Go on");
+    let thought = Part::Reasoning {
+        text: "Hm".into(),
+        kind: ReasoningKind::Full,
+        signature: Some(Signature::new(Bedrock, "c2ln")),
+    };
+    request.messages.push(message(Role::Assistant, vec![thought.clone(), Part::text("Once upon \n")]));
+    let last = |request: &ChatRequest<'_>| of(CLAUDE, request).0["messages"][1].clone();
+    assert_eq!(last(&request)["content"], json!([{"text": "Once upon"}]));
+    let thinking = ChatRequest { messages: request.messages.clone(), ..effort(Effort::Low) };
+    assert_eq!(last(&thinking)["content"].as_array().unwrap().len(), 2);
+    request.messages[1].parts = vec![thought];
+    assert_eq!(last(&request), Value::Null);
+}
+
+#[test]
+fn ids_that_come_again_are_made_different_and_results_follow_them() {
+    let mut request = tools();
+    let again: Vec<_> = request.messages[1..].to_vec();
+    request.messages.extend(again);
+    let body = of("m", &request).0;
+    let ids = |name: &str, inner: &str| -> Vec<String> {
+        let turns = body["messages"].as_array().unwrap().iter();
+        let blocks = turns.flat_map(|turn| turn["content"].as_array().unwrap());
+        blocks.filter_map(|block| Some(block.get(name)?[inner].as_str()?.to_owned())).collect()
+    };
+    assert_eq!(ids("toolUse", "toolUseId"), ["call_1", "call_2", "call_1-2", "call_2-2"]);
+    assert_eq!(ids("toolResult", "toolUseId"), ids("toolUse", "toolUseId"));
+}
+
+#[test]
+fn documents_have_names_of_their_own_whatever_their_case() {
+    let document = |name: Option<&'static str>| {
+        let Part::Media(media) = medium(MediaKind::Document, "application/pdf", png()) else { panic!("a medium") };
+        Part::Media(crate::dialect::chat::Media { name: name.map(Into::into), ..media })
+    };
+    let named = [Some("Report"), Some("report"), None, None, Some("REPORT"), Some("a_b"), Some("a.b")];
+    let request =
+        ChatRequest { messages: vec![message(Role::User, named.map(document).to_vec())], ..ChatRequest::default() };
+    let body = of("m", &request).0;
+    let blocks = body["messages"][0]["content"].as_array().unwrap();
+    let names: Vec<&str> = blocks.iter().filter_map(|block| block["document"]["name"].as_str()).collect();
+    assert_eq!(names, ["Report", "report-2", "document", "document-2", "REPORT-3", "a-b", "a-b-2"]);
+}
+
+#[test]
+fn a_sound_in_a_result_is_refused() {
+    let mut request = tools();
+    let Part::ToolResult(result) = &mut request.messages[3].parts[0] else { panic!("a result") };
+    result.parts.push(medium(MediaKind::Audio, "audio/wav", png()));
+    assert_eq!(written(Bedrock, &request, "m").unwrap_err().what, "a sound in a tool's result");
+}
+
+#[test]
+fn a_cache_point_stands_behind_what_it_is_of() {
+    let mark = || Part::CacheMark(Json::parse(r#"{"type":"ephemeral"}"#.into()).unwrap());
+    let mut request = plain();
+    request.messages[1].parts.insert(0, mark());
+    request.messages[1].parts.push(mark());
+    let body = of(CLAUDE, &request).0;
+    let point = json!({"cachePoint": {"type": "default"}});
+    assert_eq!(body["system"], json!([{"text": "Be brief."}, point]));
+    assert_eq!(body["messages"][0]["content"], json!([{"text": "Hello"}, point]));
 }

@@ -207,3 +207,64 @@ pub(crate) fn read(dialect: DialectId, framing: Framing, said: &[u8]) -> Read {
 pub(crate) fn survives(dialect: DialectId, framing: Framing, said: &[u8]) {
     let _ = read_pieces(dialect, framing, std::iter::once(said));
 }
+
+#[test]
+fn strict_tools_are_said_or_left_out() {
+    let mut one = ChatRequest { tools: vec![Tool { strict: Some(true), ..tool() }], ..said("Hi") };
+    for dialect in [DialectId::DashScope, DialectId::Ollama] {
+        assert_eq!(written(dialect, &one, "m").unwrap().1, [Field::ToolStrict], "{dialect}");
+    }
+    assert_eq!(body(DialectId::Cohere, &one)["strict_tools"], true);
+    assert_eq!(body(DialectId::Bedrock, &one)["toolConfig"]["tools"][0]["toolSpec"]["strict"], true);
+    one.tools.push(Tool { name: "other".into(), ..tool() });
+    let (said, unused) = written(DialectId::Cohere, &one, "m").unwrap();
+    assert_eq!((said.get("strict_tools"), &*unused), (None, [Field::ToolStrict].as_slice()));
+}
+
+#[test]
+fn what_an_answer_is_for_is_said_in_its_schema_where_there_is_no_other_place() {
+    let Format::Schema { name, schema, strict, .. } = schema() else { panic!("a schema") };
+    let request = shaped(Format::Schema { name, description: Some("A number".into()), schema, strict });
+    assert_eq!(body(DialectId::Ollama, &request)["format"]["description"], "A number");
+    let cohere = body(DialectId::Cohere, &request);
+    assert_eq!(cohere["response_format"]["json_schema"]["description"], "A number");
+}
+
+#[test]
+fn results_have_the_names_of_their_calls_among_very_many() {
+    const COUNT: usize = 20_000;
+    let ids: Vec<String> = (0..COUNT).map(|n| format!("c{n}")).collect();
+    let call = |id: &String| {
+        Part::ToolCall(ToolCall {
+            id: id.clone().into(),
+            name: format!("f{id}").into(),
+            arguments: "{}".into(),
+            signature: None,
+        })
+    };
+    let result = |id: &String| {
+        Part::ToolResult(ToolResult {
+            id: id.clone().into(),
+            name: None,
+            parts: vec![Part::text("x")],
+            is_error: false,
+        })
+    };
+    let mut request = said("Hi");
+    request.messages.push(message(Role::Assistant, ids.iter().map(call).collect()));
+    request.messages.push(message(Role::User, ids.iter().map(result).collect()));
+    let body = body(DialectId::Ollama, &request);
+    let messages = body["messages"].as_array().unwrap();
+    assert!(messages[2..].iter().zip(&ids).all(|(message, id)| message["tool_name"] == format!("f{id}")));
+    assert_eq!(messages.len(), COUNT + 2);
+}
+
+#[test]
+fn a_conversation_of_instructions_alone_is_the_users() {
+    let mut request = said("Say hi.");
+    request.messages[0].role = Role::System;
+    let user = serde_json::json!([{"role": "user", "content": "Say hi."}]);
+    assert_eq!(body(DialectId::Cohere, &request)["messages"], user);
+    assert_eq!(body(DialectId::Ollama, &request)["messages"], user);
+    assert_eq!(body(DialectId::DashScope, &request)["input"]["messages"], user);
+}

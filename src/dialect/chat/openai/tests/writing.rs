@@ -186,7 +186,12 @@ fn every_end_has_a_word_that_sdks_know() {
     check(false, FinishReason::Refusal, "content_filter", None);
     check(true, FinishReason::Refusal, "stop", None);
     check(false, FinishReason::Pause, "stop", Some("pause_turn"));
-    check(false, FinishReason::Other("MALFORMED_FUNCTION_CALL".into()), "stop", Some("MALFORMED_FUNCTION_CALL"));
+    check(
+        false,
+        FinishReason::Other("MALFORMED_FUNCTION_CALL".into()),
+        "content_filter",
+        Some("MALFORMED_FUNCTION_CALL"),
+    );
 }
 
 #[test]
