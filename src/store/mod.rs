@@ -411,11 +411,12 @@ pub trait Store: Send + Sync {
     /// The store.
     fn balances_since(&self, since: Moment, each: &mut dyn FnMut(BalanceRow)) -> Result<Moment>;
 
-    /// Of these requests, whose holds were open once, those whose are no longer.
+    /// Of these requests, whose holds were open once in the journals of these writers, those whose are no longer. It
+    /// costs one pass over what is open, and one look-up for each that is not.
     ///
     /// # Errors
     /// The store.
-    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>>;
+    fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>>;
 
     /// Rows of the ledger, those that arrived last first.
     ///

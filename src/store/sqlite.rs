@@ -277,8 +277,8 @@ impl Store for SqliteStore {
         })
     }
 
-    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
-        self.read(|connection| apply::closed_holds(connection, request_ids))
+    fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+        self.read(|connection| apply::closed_holds(connection, writers, request_ids))
     }
 
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {

@@ -70,8 +70,8 @@ impl Store for FailingStore {
     fn balances_since(&self, since: Moment, each: &mut dyn FnMut(BalanceRow)) -> Result<Moment> {
         self.inner.balances_since(since, each)
     }
-    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
-        self.inner.closed_holds(request_ids)
+    fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+        self.inner.closed_holds(writers, request_ids)
     }
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {
         self.inner.ledger_rows(filter, each)
