@@ -28,6 +28,12 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
+    fn is_up_to_date(&self) -> Result<bool> {
+        self.inner.is_up_to_date()
+    }
+    fn bring_up_to_date(&self) -> Result<()> {
+        self.inner.bring_up_to_date()
+    }
     fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
         self.inner.key_create(new, digest, now_ms)
     }

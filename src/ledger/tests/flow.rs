@@ -167,6 +167,21 @@ fn a_folder_and_a_store_are_served_once() {
 }
 
 #[test]
+fn who_cannot_serve_does_not_bring_the_store_up_to_date() {
+    let place = Place::with_key(None);
+    let _running = place.open();
+    let url = format!("sqlite:{}", place.folder.path().join("older.db").display());
+    let older = crate::store::open_as_it_is(&url, Durability::Process, crate::store::Missing::IsMade).unwrap();
+    let opened = Ledger::open(place.options(), Arc::clone(&older), Arc::default());
+    assert!(matches!(opened, Err(LedgerError::FolderInUse { .. })));
+    assert!(!older.is_up_to_date().unwrap());
+    let elsewhere = LedgerOptions::new(place.folder.path().join("other"));
+    let served = Ledger::open(elsewhere, Arc::clone(&older), Arc::default()).unwrap();
+    assert!(older.is_up_to_date().unwrap());
+    assert!(served.shutdown(Duration::from_secs(30)));
+}
+
+#[test]
 fn who_begins_to_serve_from_the_store_elsewhere_is_no_predecessor() {
     let place = Place::with_key(None);
     let running = place.open();
