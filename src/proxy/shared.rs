@@ -107,7 +107,8 @@ impl Shared {
 
     /// The process ends: closes the plugins of every snapshot, the oldest first.
     pub fn close_plugins(&self) {
-        for snapshot in std::mem::take(&mut *self.superseded.lock()) {
+        let superseded = std::mem::take(&mut *self.superseded.lock());
+        for snapshot in superseded {
             snapshot.plugins.close();
         }
         self.snapshot.load().plugins.close();
