@@ -4,12 +4,16 @@ use async_trait::async_trait;
 use http::{HeaderMap, StatusCode};
 use pingora::prelude::Server;
 use pingora::proxy::http_proxy_service;
+use pingora::server::{RunArgs, ShutdownSignal, ShutdownSignalWatch};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+use tollgate::Gateway;
 use tollgate::config::Config;
 use tollgate::keyring::digest_of;
 use tollgate::ledger::LedgerRecord;
@@ -161,26 +165,36 @@ fn connected(address: SocketAddr) -> BufReader<TcpStream> {
     }
 }
 
+/// A configuration with these plugins, in front of a provider.
+fn configured(folder: &Path, plugins: &str, provider: SocketAddr) -> Config {
+    let text = format!(
+        "{plugins}\n[[upstream]]\nname = \"u\"\nprovider = \"openai\"\napi_key = \"k\"\nbase_url = \"http://{provider}/v1\"\nmodels = [\"m\"]\n"
+    );
+    let file = folder.join("tollgate.toml");
+    std::fs::write(&file, &text).expect("a writable folder");
+    Config::parse(&text, &file, &|_| None).expect("it is sound")
+}
+
 /// A Pingora server with the gateway in it, in front of that provider; it ends with this process.
 fn mounted(folder: &Path, plugins: &str) -> (SocketAddr, Arc<dyn Store>) {
-    let text = format!(
-        "{plugins}\n[[upstream]]\nname = \"u\"\nprovider = \"openai\"\napi_key = \"k\"\nbase_url = \"http://{}/v1\"\nmodels = [\"m\"]\n",
-        provider()
-    );
-    let config = Config::parse(&text, &folder.join("tollgate.toml"), &|_| None).expect("it is sound");
+    let config = configured(folder, plugins, provider());
     let store = open_store(&config).expect("it can be made");
     let new = NewKey { name: "k".into(), group: "default".into(), ..NewKey::default() };
     store.key_create(&new, &digest_of(CREDENTIAL), 0).expect("it is the first");
     let gateway = tollgate::serve::gateway(&config).expect("it opens");
+    let (server, address) = server_with(gateway);
+    thread::spawn(move || server.run_forever());
+    (address, store)
+}
 
+fn server_with(gateway: Gateway) -> (Server, SocketAddr) {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
     let mut server = Server::new(None).expect("defaults");
     server.bootstrap();
     let mut service = http_proxy_service(&server.configuration, gateway);
     service.add_tcp(&address.to_string());
     server.add_service(service);
-    thread::spawn(move || server.run_forever());
-    (address, store)
+    (server, address)
 }
 
 /// The ledger's records, when there are so many.
@@ -258,4 +272,106 @@ fn a_request_that_panics_is_told_of_once_as_what_it_was_and_is_settled() {
         assert_eq!(*status, if *place == "logging" { 200 } else { 0 }, "{place}");
     }
     assert_eq!(told.len(), places.len());
+}
+
+/// Says when it is told of a request, and when it is closed.
+struct Closed(u32);
+
+/// What each of them has said, in order: its number, and what.
+static SAID: Mutex<Vec<(u32, &str)>> = Mutex::new(Vec::new());
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+impl Plugin for Closed {
+    fn name(&self) -> &'static str {
+        "closed"
+    }
+
+    fn phases(&self) -> Phases {
+        Phases { logging: true, ..Phases::default() }
+    }
+
+    fn logging(&self, _told: &Summary<'_>) {
+        SAID.lock().unwrap().push((self.0, "told"));
+    }
+
+    fn close(&self) {
+        SAID.lock().unwrap().push((self.0, "closed"));
+    }
+}
+
+/// A provider that answers its only request when it is let.
+fn slow_provider() -> (SocketAddr, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let ((asked, is_asked), (go, goes)) = (mpsc::channel(), mpsc::channel());
+    thread::spawn(move || {
+        let mut reader = BufReader::new(listener.accept().expect("the gateway connects").0);
+        read_message(&mut reader).expect("a request");
+        asked.send(()).expect("the test waits");
+        goes.recv().expect("the test lets it");
+        reader.get_mut().write_all(message("HTTP/1.1 200 OK", "", ANSWER).as_bytes()).expect("the gateway reads");
+    });
+    (address, is_asked, go)
+}
+
+fn wait_for(what: &str, mut is_there: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_there() {
+        assert!(Instant::now() < until, "{what}: {:?}", SAID.lock().unwrap());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ends a server when the test says so.
+struct Stop(Mutex<Option<oneshot::Receiver<()>>>);
+
+#[async_trait]
+impl ShutdownSignalWatch for Stop {
+    async fn recv(&self) -> ShutdownSignal {
+        let stop = self.0.lock().unwrap().take().expect("asked once");
+        let _ = stop.await;
+        ShutdownSignal::FastShutdown
+    }
+}
+
+#[test]
+fn plugins_are_closed_when_their_last_request_is_told_of_and_at_the_end() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let build = |_: toml::Table, _: &Ports| -> Result<Arc<dyn Plugin>, String> {
+        Ok(Arc::new(Closed(MADE.fetch_add(1, Ordering::Relaxed))))
+    };
+    tollgate::plugins::add(PluginRow { name: "closed", always: false, build });
+    let (provider, is_asked, go) = slow_provider();
+    let config = configured(folder.path(), "[plugins.closed]", provider);
+    let store = open_store(&config).expect("it can be made");
+    let new = NewKey { name: "k".into(), group: "default".into(), ..NewKey::default() };
+    store.key_create(&new, &digest_of(CREDENTIAL), 0).expect("it is the first");
+    let gateway = tollgate::serve::gateway(&config).expect("it opens");
+    let (server, address) = server_with(gateway.clone());
+    let (stop, stopped) = oneshot::channel();
+    let signal = Stop(Mutex::new(Some(stopped)));
+    let serving = thread::spawn(move || server.run(RunArgs { shutdown_signal: Box::new(signal) }));
+
+    let mut client = connected(address);
+    let bearer = format!("authorization: Bearer {CREDENTIAL}\r\n");
+    client.get_mut().write_all(message(CALL, &bearer, BODY).as_bytes()).expect("the server reads");
+    is_asked.recv().expect("the provider is asked");
+    let shared = gateway.shared();
+    let ports = Ports { keys: shared.keys.clone(), losses: shared.metrics.clone(), ..Ports::to_nothing() };
+    let prices = shared.snapshot.load().prices.clone();
+    let next = tollgate::config::build(&config, prices, &ports, None).map_err(|_| "it is sound").expect("the same");
+    shared.supersede(next);
+    shared.close_superseded();
+    assert_eq!(*SAID.lock().unwrap(), [], "a request is still to be told of");
+    go.send(()).expect("the provider waits");
+    assert_eq!(read_message(&mut client).expect("it answers").1, ANSWER);
+    wait_for("the first one's end", || {
+        shared.close_superseded();
+        *SAID.lock().unwrap() == [(0, "told"), (0, "closed")]
+    });
+    stop.send(()).expect("the server runs");
+    serving.join().expect("it ends");
+    assert!(gateway.close(), "everything is in the store");
+    assert_eq!(*SAID.lock().unwrap(), [(0, "told"), (0, "closed"), (1, "closed")]);
+    assert_eq!(records(&*store, 1)[0].status, 200);
 }

@@ -51,7 +51,9 @@ pub(super) fn serve(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
 pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Terminal<'_>) -> Outcome {
     validate(&config)?;
     log_to_stderr(terminal.env);
-    let key = if first { FirstKey::make(&config, terminal.now_ms)? } else { FirstKey::NotNeeded };
+    // Whoever takes over leaves the store alone until it may; the process before it has made a key.
+    let makes_key = first && !serve::is_to_take_over();
+    let key = if makes_key { FirstKey::make(&config, terminal.now_ms)? } else { FirstKey::NotNeeded };
     let mut begun = false;
     let ended = serve::run(config.clone(), origin, |shared| {
         begun = true;
@@ -123,7 +125,9 @@ impl FirstKey {
 
     /// Deletes a key that nobody has seen, so that the next start makes another one.
     pub(super) fn take_back(&self, config: &Config, now_ms: i64) {
-        if let (Self::Made(id, _), Ok(store)) = (self, open_store(config)) {
+        if let Self::Made(id, _) = self
+            && let Ok(store) = open_store(config)
+        {
             let _ = store.key_delete(*id, now_ms);
         }
     }

@@ -44,6 +44,7 @@ impl Config {
             upstreams,
             plugins: BTreeMap::new(),
             positions: Positions::none(None),
+            text_hash: 0,
         }
     }
 }

@@ -91,7 +91,7 @@ impl Config {
             errors.extend(syntax);
             errors.sort_by_key(|error| (error.line, error.column));
         }
-        Ok((Self { positions, ..config }, errors))
+        Ok((Self { positions, text_hash: shape::hash_of(text), ..config }, errors))
     }
 }
 
@@ -127,5 +127,6 @@ fn read(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path) -> Config {
         upstreams: upstreams::upstreams(&top),
         plugins: sections::plugins(&top, &crate::plugins::names()),
         positions: Positions::none(Some(file)),
+        text_hash: 0,
     }
 }

@@ -8,6 +8,7 @@ use crate::price::Multiplier;
 use http::{HeaderName, HeaderValue, Uri};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tollgate_plugin_api::Network;
@@ -35,9 +36,22 @@ pub struct Config {
     pub plugins: BTreeMap<String, toml::Table>,
     /// Where in the file each key stands; see [`Config::error`].
     pub(super) positions: Positions,
+    /// Of the text it was read from.
+    pub(super) text_hash: u64,
+}
+
+pub(super) fn hash_of(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Config {
+    /// Whether this is the text that it was read from.
+    pub(crate) fn is_read_from(&self, text: &str) -> bool {
+        self.text_hash == hash_of(text)
+    }
+
     /// An error at a key of this configuration, for checks that need more than the file. `key` is written as in
     /// [`ConfigError::key`]: `upstream[0].models[1]`, `plugins.cors.allowed_origins`. A key that is not in the file (a
     /// default) takes the position of the nearest table around it.

@@ -2,7 +2,7 @@
 
 mod reload;
 
-pub use reload::Sources;
+pub use reload::{Seen, Sources};
 
 use crate::config::Config;
 use crate::proxy::{ReloadRequest, Shared};
@@ -14,8 +14,9 @@ use pingora::services::background::BackgroundService;
 use reload::Reload;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
 use tollgate_plugin_api::Ports;
 
 /// How often the store is asked for changed keys, and files for changes: a change is in force within a second.
@@ -30,6 +31,8 @@ pub struct Jobs {
     shared: Arc<Shared>,
     /// Reloads that clients ask for; taken when the work begins.
     reload_requests: Mutex<Option<Receiver<ReloadRequest>>>,
+    /// SIGHUP, if it has been heard since before.
+    hangup: Mutex<Option<Signal>>,
 }
 
 impl Jobs {
@@ -37,7 +40,14 @@ impl Jobs {
     pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
         let reload = Reload::new(config, sources, ports, shared.clone());
         let reload_requests = Mutex::new(shared.take_reload_requests());
-        Self { reload: Arc::new(Mutex::new(reload)), store, shared, reload_requests }
+        Self { reload: Arc::new(Mutex::new(reload)), store, shared, reload_requests, hangup: Mutex::default() }
+    }
+
+    /// With a SIGHUP that is heard already: what came before the work begins counts, too.
+    #[must_use]
+    pub fn with_hangup(self, hangup: Signal) -> Self {
+        *self.hangup.lock() = Some(hangup);
+        self
     }
 }
 
@@ -45,7 +55,10 @@ impl Jobs {
 impl BackgroundService for Jobs {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let reload = self.reload.clone();
-        let mut hangup = signal(SignalKind::hangup()).ok();
+        let heard = self.hangup.lock().take();
+        let mut hangup = heard.or_else(|| signal(SignalKind::hangup()).ok());
+        // It may wait for what takes lines and spans; the next look does not wait for it.
+        let mut closing: Option<JoinHandle<()>> = None;
         let mut requests = self.reload_requests.lock().take();
         let mut looks = 0_u32;
         loop {
@@ -61,6 +74,10 @@ impl BackgroundService for Jobs {
                 _ = shutdown.changed() => return,
             };
             looks = looks.wrapping_add(1);
+            if closing.as_ref().is_none_or(JoinHandle::is_finished) {
+                let shared = self.shared.clone();
+                closing = Some(tokio::task::spawn_blocking(move || shared.close_superseded()));
+            }
             let (store, shared) = (self.store.clone(), self.shared.clone());
             let keys = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);

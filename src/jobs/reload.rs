@@ -17,10 +17,12 @@ pub struct Sources {
     pub default_prices: &'static str,
     /// The listeners' certificate, if they have one.
     pub certificate: Option<Arc<LiveCertificate>>,
+    /// What the files were like before they were read.
+    pub seen: Seen,
 }
 
-/// What tells one state of a file from another.
-#[derive(Clone, PartialEq, Eq)]
+/// What tells one state of a file from another. `None`: there is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp(Option<(SystemTime, u64, u64)>);
 
 impl Stamp {
@@ -31,8 +33,45 @@ impl Stamp {
     }
 }
 
-fn certificate_stamps(config: &Config) -> Option<[Stamp; 2]> {
-    config.server.tls.as_ref().map(|tls| [Stamp::of(&tls.certificate), Stamp::of(&tls.key)])
+/// The files that a configuration consists of, each as it was before it was read.
+pub struct Seen {
+    /// `None` for its stamp: it has changed since it was read.
+    config_file: Option<(PathBuf, Option<Stamp>)>,
+    named: Vec<(PathBuf, Stamp)>,
+}
+
+impl Seen {
+    /// To be made before prices and certificate are read. A configuration file that has changed since it was read itself
+    /// counts as changed.
+    pub fn of(config_file: Option<&Path>, config: &Config) -> Self {
+        let config_file = config_file.map(|path| {
+            let stamp = Stamp::of(path);
+            let is_what_was_read = std::fs::read_to_string(path).is_ok_and(|text| config.is_read_from(&text));
+            (path.to_owned(), is_what_was_read.then_some(stamp))
+        });
+        Self { config_file, named: named_by(config) }
+    }
+
+    /// As the same files are now.
+    fn again(&mut self) {
+        if let Some((path, stamp)) = &mut self.config_file {
+            *stamp = Some(Stamp::of(path));
+        }
+        for (path, stamp) in &mut self.named {
+            *stamp = Stamp::of(path);
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        self.config_file.as_ref().is_some_and(|(path, stamp)| *stamp != Some(Stamp::of(path)))
+            || self.named.iter().any(|(path, stamp)| *stamp != Stamp::of(path))
+    }
+}
+
+/// The files that a configuration names and that are read with it, as they are now.
+fn named_by(config: &Config) -> Vec<(PathBuf, Stamp)> {
+    let tls = config.server.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+    tls.chain([&config.pricing.file]).map(|path| (path.clone(), Stamp::of(path))).collect()
 }
 
 /// Watches the files of one gateway.
@@ -41,28 +80,16 @@ pub(super) struct Reload {
     sources: Sources,
     ports: Ports,
     shared: Arc<Shared>,
-    config_stamp: Option<Stamp>,
-    prices_stamp: Stamp,
-    certificate_stamps: Option<[Stamp; 2]>,
 }
 
 impl Reload {
     pub(super) fn new(config: Config, sources: Sources, ports: Ports, shared: Arc<Shared>) -> Self {
-        let config_stamp = sources.config_file.as_deref().map(Stamp::of);
-        let prices_stamp = Stamp::of(&config.pricing.file);
-        let certificate_stamps = certificate_stamps(&config);
-        Self { config, sources, ports, shared, config_stamp, prices_stamp, certificate_stamps }
+        Self { config, sources, ports, shared }
     }
 
     /// Reloads if a file changed.
     pub(super) fn look(&mut self) {
-        let config_stamp = self.sources.config_file.as_deref().map(Stamp::of);
-        let prices_stamp = Stamp::of(&self.config.pricing.file);
-        let certificate_stamps = certificate_stamps(&self.config);
-        if config_stamp != self.config_stamp
-            || prices_stamp != self.prices_stamp
-            || certificate_stamps != self.certificate_stamps
-        {
+        if self.sources.seen.has_changed() {
             // The log says what came of it.
             let _ = self.reload();
         }
@@ -70,9 +97,8 @@ impl Reload {
 
     /// Reloads, whatever changed. The version of the price book in force, or everything that is wrong.
     pub(super) fn reload(&mut self) -> Reloaded {
-        self.config_stamp = self.sources.config_file.as_deref().map(Stamp::of);
-        self.prices_stamp = Stamp::of(&self.config.pricing.file);
-        self.certificate_stamps = certificate_stamps(&self.config);
+        // Before they are read: what changes while they are, is seen at the next look.
+        self.sources.seen.again();
         match self.load() {
             Ok(()) => {
                 self.shared.metrics.reload("ok");
@@ -95,8 +121,8 @@ impl Reload {
             }
             None => self.config.clone(),
         };
-        // Before the file is read: what changes while it is, is seen at the next look.
-        let prices_stamp = Stamp::of(&config.pricing.file);
+        // Also of one that is refused: what is wrong may be put right in a file that it alone names.
+        self.sources.seen.named = named_by(&config);
         let prices = serve::load_prices(&config, self.sources.default_prices)?;
         let before = self.shared.snapshot.load();
         let snapshot = config::build(&config, Arc::new(prices), &self.ports, Some(&before))
@@ -105,10 +131,9 @@ impl Reload {
         if let (Some(certificate), Some(tls)) = (&self.sources.certificate, &config.server.tls) {
             certificate.reload(tls)?;
         }
-        self.shared.snapshot.store(Arc::new(snapshot));
-        self.certificate_stamps = certificate_stamps(&config);
+        drop(before);
+        self.shared.supersede(snapshot);
         self.name_what_needs_a_restart(&config);
-        self.prices_stamp = prices_stamp;
         self.config = config;
         Ok(())
     }

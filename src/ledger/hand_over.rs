@@ -55,7 +55,8 @@ impl Ledger {
     /// Takes the balances back from a process that has ended without having admitted anything.
     ///
     /// # Errors
-    /// Somebody else has them by now.
+    /// Somebody else has them by now ([`LedgerError::FolderInUse`]), or nobody, because the folder cannot be locked
+    /// ([`LedgerError::Io`]).
     pub fn take_back(&self) -> Result<(), LedgerError> {
         let in_dir = |error| LedgerError::io(&self.journal_dir, error);
         match folder::lock(&self.journal_dir).map_err(in_dir)? {

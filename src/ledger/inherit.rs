@@ -3,18 +3,21 @@
 
 use super::LedgerError;
 use super::holds::Grant;
-use super::recover;
+use super::recover::{self, Recovered};
 use crate::keyring::{KeyEntry, Keys};
 use crate::store::{OpenHold, Store};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// How often the store is asked what became of the holds.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// First and longest pause between attempts to finish a journal that could not be finished.
+const RETRY: (Duration, Duration) = (LOOK_EVERY, Duration::from_secs(5));
 
 /// See the module.
 pub(super) struct Inheritance {
@@ -28,8 +31,16 @@ pub(super) struct Inheritance {
 struct Left {
     /// Who still runs, as far as is known.
     writers: Vec<Uuid>,
+    /// Of these, those that have ended and whose journals could not be finished yet.
+    failing: HashMap<Uuid, Failing>,
     holds: HashMap<Uuid, Inherited>,
     stopped: bool,
+}
+
+/// When a journal that could not be finished is tried again, and the pause after that.
+struct Failing {
+    next: Instant,
+    pause: Duration,
 }
 
 /// A hold of another process on an account of ours.
@@ -64,13 +75,19 @@ impl Inheritance {
                 holds.insert(request_id, Inherited { entry, grant });
             }
         }
-        let left = Mutex::new(Left { writers, holds, stopped: false });
+        let left = Mutex::new(Left { writers, holds, ..Left::default() });
         Ok(Self { journal_dir, store, left, changed: Condvar::new() })
     }
 
     /// True: nobody runs any more, and nothing is held.
     pub(super) fn is_settled(&self) -> bool {
         self.left.lock().is_settled()
+    }
+
+    /// True: somebody has ended whose journal could not be finished yet.
+    #[cfg(test)]
+    pub(super) fn is_failing(&self) -> bool {
+        !self.left.lock().failing.is_empty()
     }
 
     /// How many holds are still open.
@@ -90,14 +107,14 @@ impl Inheritance {
 
     /// Looks until everything is settled, or [`Inheritance::stop`].
     pub(super) fn run(&self) {
-        let mut told = false;
+        let mut told = String::new();
         loop {
-            match self.look() {
-                Ok(()) => told = false,
-                Err(error) if !std::mem::replace(&mut told, true) => {
-                    tracing::error!(%error, "what the process before this one left cannot be settled; it stays held");
+            if let Err(error) = self.look() {
+                let said = error.to_string();
+                if said != told {
+                    tracing::error!("what the process before this one left cannot be settled; it stays held: {said}");
+                    told = said;
                 }
-                Err(_) => {}
             }
             let mut left = self.left.lock();
             if left.is_settled() {
@@ -119,30 +136,50 @@ impl Inheritance {
         self.changed.notify_all();
     }
 
-    /// One look: finishes the journals of those who have ended, and books what became of the holds.
+    /// One look: finishes the journals of those who have ended, and books what became of the holds. What cannot be finished
+    /// keeps its own holds, and nobody else's.
     fn look(&self) -> Result<(), LedgerError> {
         let (writers, request_ids) = {
             let left = self.left.lock();
             (left.writers.clone(), left.holds.keys().copied().collect::<Vec<_>>())
         };
-        for id in writers {
-            if let Some(recovered) = recover::recover_ended(&self.journal_dir, id, &*self.store)? {
-                self.left.lock().writers.retain(|writer| *writer != id);
-                tracing::info!(
-                    rows = recovered.rows,
-                    interrupted = recovered.interrupted,
-                    "the process before this one has ended"
-                );
+        let mut failed = None;
+        for id in &writers {
+            if let Err(error) = self.finish_if_ended(*id) {
+                failed.get_or_insert(error);
             }
         }
-        for closed in self.store.closed_holds(&request_ids)? {
+        for closed in self.store.closed_holds(&writers, &request_ids)? {
             let Some(Inherited { entry, grant }) = self.left.lock().holds.remove(&closed.request_id) else { continue };
             match closed.cost_nanos {
                 Some(cost_nanos) => entry.account.settle(grant, cost_nanos),
                 None => entry.account.void(grant),
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Finishes the journal of a writer that has ended, unless that failed just now.
+    fn finish_if_ended(&self, id: Uuid) -> Result<(), LedgerError> {
+        if self.left.lock().failing.get(&id).is_some_and(|failing| Instant::now() < failing.next) {
+            return Ok(());
+        }
+        let ended = recover::recover_ended(&self.journal_dir, id, &*self.store);
+        let mut left = self.left.lock();
+        match ended {
+            Ok(None) => Ok(()),
+            Ok(Some(Recovered { rows, interrupted, .. })) => {
+                left.writers.retain(|writer| *writer != id);
+                left.failing.remove(&id);
+                tracing::info!(rows, interrupted, "the process before this one has ended");
+                Ok(())
+            }
+            Err(error) => {
+                let pause = left.failing.get(&id).map_or(RETRY.0, |failing| failing.pause);
+                left.failing.insert(id, Failing { next: Instant::now() + pause, pause: (pause * 2).min(RETRY.1) });
+                Err(error)
+            }
+        }
     }
 }
 

@@ -84,11 +84,12 @@ impl Journal {
     /// Queues a record on a slot that the caller has taken.
     pub(super) fn append(&self, event: Event, notify: Notify) {
         self.state.sent_records.fetch_add(1, Ordering::AcqRel);
-        if self.commands.send(Command::Append(event, notify)).is_err() {
-            // The writer has ended: with the ledger, or by a fault. What was journaled before is settled by the next
-            // start.
+        // The queue's other end lives as long as this one.
+        let _ = self.commands.send(Command::Append(event, notify));
+        // Behind it: either this sees that the writer has ended, or the writer, when it ends, finds the record there.
+        if self.state.journal_has_ended() {
             self.state.set_journal_error(Some("the journal is closed".to_owned()));
-            tracing::error!("a request ended after the journal was closed; the next start will settle it");
+            self.writer.lock().give_up_queued();
         }
         // Either this sees that the thread dozes, or the thread sees the record before it does.
         fence(Ordering::SeqCst);
@@ -205,11 +206,27 @@ impl JournalWriter {
     /// Nothing is written any more.
     fn end(&mut self) {
         self.ended = true;
-        let left = self.pending.records.len();
+        self.state().end_journal();
+        self.give_up_queued();
+        self.state().publish(|tail| tail.stopped = true);
+    }
+
+    /// Nothing more is written: tells so whoever waits. What was journaled of these requests is settled by the next start.
+    fn give_up_queued(&mut self) {
+        let mut left = 0_usize;
+        let queued = self.queue.try_iter().filter_map(|command| match command {
+            Command::Append(_, notify) => Some(notify),
+            Command::Stop => None,
+        });
+        for notify in self.pending.records.drain(..).map(|record| record.notify).chain(queued) {
+            left += 1;
+            if let Notify::Ticket(ticket) = notify {
+                ticket.failed();
+            }
+        }
         if left > 0 {
             tracing::error!(records = left, "the journal was given up with records unwritten");
         }
-        self.state().publish(|tail| tail.stopped = true);
     }
 
     fn state(&self) -> &State {

@@ -222,7 +222,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Locks the folder, finishes what was left behind there, loads keys and balances into `keys` (on which nothing is
+    /// Locks the folder, brings the store up to date, finishes what was left behind there, loads keys and balances into `keys` (on which nothing is
     /// held yet) and starts to write.
     ///
     /// # Errors
@@ -244,6 +244,8 @@ impl Ledger {
             Locking::Ours(lock) => lock,
             Locking::Taken(process) => return Err(LedgerError::FolderInUse { journal_dir, process }),
         };
+        // Only whoever serves changes its tables.
+        store.bring_up_to_date()?;
         let (recovered, living) = recover::recover(&journal_dir, &*store)?;
         let inheritance = Arc::new(Inheritance::load(journal_dir.clone(), living, Arc::clone(&store), &keys)?);
 

@@ -33,17 +33,31 @@ pub struct Recovered {
 /// elsewhere on this machine. With it, the writers in `journal_dir` that still live: they have handed over, and finish what
 /// they had begun.
 pub(super) fn recover(journal_dir: &Path, store: &dyn Store) -> Result<(Recovered, Vec<Uuid>), LedgerError> {
-    let (mut recovered, mut living) = (Recovered::default(), Vec::new());
     let known = store.writers()?;
     refuse_second_server(journal_dir, &known)?;
+    recover_all(journal_dir, &known, store)
+}
+
+/// The same, without asking who else serves from the store.
+pub(super) fn recover_all(
+    journal_dir: &Path,
+    known: &[Writer],
+    store: &dyn Store,
+) -> Result<(Recovered, Vec<Uuid>), LedgerError> {
+    let (mut recovered, mut living) = (Recovered::default(), Vec::new());
     let here = folder::writers(journal_dir).map_err(|error| LedgerError::io(journal_dir, error))?;
     let elsewhere = known.iter().filter(|writer| !here.contains(&writer.id));
     let elsewhere: Vec<_> = elsewhere.map(|writer| (PathBuf::from(&writer.journal_dir), writer.id)).collect();
     for (dir, id) in here.iter().map(|id| (journal_dir.to_owned(), *id)).chain(elsewhere) {
         let position = known.iter().find(|writer| writer.id == id).map(|writer| writer.position);
-        if !recover_writer(&dir, id, position, dir == journal_dir, store, &mut recovered)? {
-            living.push(id);
+        if recover_writer(&dir, id, position, dir == journal_dir, store, &mut recovered)? {
+            continue;
         }
+        // It has come since the look above, and has handed nothing over.
+        if dir != journal_dir {
+            return Err(LedgerError::StoreInUse { journal_dir: dir });
+        }
+        living.push(id);
     }
     Ok((recovered, living))
 }

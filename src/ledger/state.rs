@@ -59,6 +59,8 @@ pub(super) struct State {
     /// When the write that now runs began, in Unix milliseconds; 0: none runs.
     pub(super) writing_since_ms: AtomicI64,
     failed: AtomicBool,
+    /// The journal's writer has ended: nothing is written any more.
+    ended: AtomicBool,
     closing: AtomicBool,
     /// Somebody waits for the store: what trickles in is not bundled.
     hurried: AtomicBool,
@@ -88,6 +90,7 @@ impl State {
             applied_bytes: AtomicU64::new(0),
             writing_since_ms: AtomicI64::new(0),
             failed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
@@ -214,6 +217,16 @@ impl State {
     }
 
     // === the end ===
+
+    /// Nothing is journaled any more.
+    pub(super) fn end_journal(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+
+    /// See [`State::end_journal`].
+    pub(super) fn journal_has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
 
     /// No new holds from now on. False: that was so before.
     pub(super) fn close(&self) -> bool {

@@ -44,25 +44,32 @@ pub use trial::{Trial, trial};
 use logging::Running;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the ledger may take to write what is in memory.
+pub const LEDGER_CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// The gateway as a Pingora `ProxyHttp`, to be mounted in the `tollgate` binary's server or in one's own.
 ///
 /// ```no_run
 /// use pingora::prelude::Server;
 /// use pingora::proxy::http_proxy_service;
+/// use pingora::server::RunArgs;
 /// use std::path::Path;
 /// use tollgate::config::Config;
 ///
 /// let environment = |name: &str| std::env::var(name).ok();
 /// let config = Config::load(Path::new("tollgate.toml"), &environment).expect("a sound configuration");
 /// let gateway = tollgate::serve::gateway(&config).expect("store and journal open");
+/// let closing = gateway.clone();
 ///
 /// let mut server = Server::new(None).expect("Pingora's defaults");
 /// server.bootstrap();
 /// let mut service = http_proxy_service(&server.configuration, gateway);
 /// service.add_tcp("127.0.0.1:8080");
 /// server.add_service(service);
-/// server.run_forever();
+/// server.run(RunArgs::default()); // returns when a signal has ended it
+/// closing.close();
 /// ```
 #[derive(Clone)]
 pub struct Gateway {
@@ -78,6 +85,14 @@ impl Gateway {
     /// What its exchanges share.
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Writes what is still in memory: the journal, and what plugins have gathered. To be called once, when the server that
+    /// it is mounted in has ended. True: nothing is left for the next start to finish.
+    pub fn close(&self) -> bool {
+        let is_whole = self.shared.ledger.shutdown(LEDGER_CLOSE_MAX);
+        self.shared.close_plugins();
+        is_whole
     }
 
     /// Answers a request whose head has been read. True: the connection can be used again.

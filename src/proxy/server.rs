@@ -10,7 +10,6 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -41,15 +40,21 @@ impl GatewayServer {
         Self { gateway, options, ending: Notify::new(), ended: AtomicBool::new(false) }
     }
 
+    /// Waits until connections are not waited for any more.
+    async fn has_ended(&self) {
+        // Before the look, so that nothing is missed between the two.
+        let ending = self.ending.notified();
+        if !self.ended.load(Ordering::Acquire) {
+            ending.await;
+        }
+    }
+
     /// Reads the head of a request. False: there is none, or none that can be understood.
     async fn read_head(&self, session: &mut ServerSession) -> bool {
-        let mut ending = pin!(self.ending.notified());
-        if self.ended.load(Ordering::Acquire) {
-            return false;
-        }
+        // What has arrived is answered, also by a server that has ended.
         let read = tokio::select! { biased;
             read = session.read_request() => read,
-            () = &mut ending => return false,
+            () = self.has_ended() => return false,
         };
         let refused = match read {
             Ok(true) if session.req_header().method == Method::CONNECT => 405,
@@ -82,7 +87,13 @@ impl HttpServerApp for GatewayServer {
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
-        if !self.gateway.answer(&mut session).await {
+        let shared = self.gateway.shared().clone();
+        let is_whole = tokio::select! { biased;
+            is_whole = self.gateway.answer(&mut session) => is_whole,
+            // It is dropped, which settles it.
+            () = shared.stopped() => false,
+        };
+        if !is_whole {
             return None;
         }
         let settings = HttpPersistentSettings::for_session(&session);

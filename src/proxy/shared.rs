@@ -10,10 +10,15 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tollgate_plugin_api::Reply;
+
+/// Snapshots whose exchanges are waited for. Each was in force once, so there is one more with every reload while a stream
+/// runs.
+const SUPERSEDED_MAX: usize = 64;
 
 /// The parts of a gateway that live as long as the process. A reload swaps `snapshot`; keys change one at a time.
 pub struct Shared {
@@ -30,7 +35,10 @@ pub struct Shared {
     pub(super) reloads: Reloads,
     /// The store could not be read when it was last asked for changed keys.
     store_unreadable: AtomicBool,
-    stopping: AtomicBool,
+    stopping: watch::Sender<bool>,
+    /// Snapshots that are not in force any more, oldest first, until their last exchange has ended and their plugins are
+    /// closed.
+    superseded: Mutex<Vec<Arc<Snapshot>>>,
     lingering: AtomicBool,
 }
 
@@ -46,7 +54,8 @@ impl Shared {
             connections: Connections::new(),
             reloads: Reloads::default(),
             store_unreadable: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
+            superseded: Mutex::default(),
             lingering: AtomicBool::new(false),
         })
     }
@@ -71,13 +80,53 @@ impl Shared {
         !self.store_unreadable.load(Ordering::Acquire) && self.ledger.lag().store_error.is_none()
     }
 
-    /// From here on, exchanges that are dropped were cut off by the end of the process.
+    /// Puts a snapshot in force. What runs goes on with the one before.
+    pub fn supersede(&self, snapshot: Snapshot) {
+        let before = self.snapshot.swap(Arc::new(snapshot));
+        self.superseded.lock().push(before);
+    }
+
+    /// Closes the plugins of snapshots whose exchanges have all ended; of the oldest ones also before that, if there are too
+    /// many: what their exchanges have to say after that is counted as lost. It may wait, so never on a request's path.
+    pub fn close_superseded(&self) {
+        let done: Vec<_> = {
+            let mut superseded = self.superseded.lock();
+            let too_many = superseded.len().saturating_sub(SUPERSEDED_MAX);
+            let mut nth = 0;
+            superseded
+                .extract_if(.., |snapshot| {
+                    nth += 1;
+                    nth <= too_many || Arc::strong_count(snapshot) == 1
+                })
+                .collect()
+        };
+        for snapshot in done {
+            snapshot.plugins.close();
+        }
+    }
+
+    /// The process ends: closes the plugins of every snapshot, the oldest first.
+    pub fn close_plugins(&self) {
+        let superseded = std::mem::take(&mut *self.superseded.lock());
+        for snapshot in superseded {
+            snapshot.plugins.close();
+        }
+        self.snapshot.load().plugins.close();
+    }
+
+    /// Drops what still runs. From here on, exchanges that are dropped were cut off by the end of the process.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.stopping.send_replace(true);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        *self.stopping.borrow()
+    }
+
+    /// Waits for [`Shared::stop`].
+    pub(super) async fn stopped(&self) {
+        // The sender lives as long as this.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 
     /// Whether connections that are open when accepting ends are answered for a while yet.

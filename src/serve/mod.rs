@@ -3,22 +3,24 @@
 mod accepting;
 mod certificate;
 mod shutdown;
+mod signals;
 mod sockets;
 mod succession;
 mod supervisor;
 
 pub use certificate::LiveCertificate;
+pub use succession::is_to_take_over;
 
 use crate::admin::MetricsPage;
 use crate::config::{self, Config, StoreUrl};
-use crate::jobs::{Jobs, Sources};
+use crate::jobs::{Jobs, Seen, Sources};
 use crate::keyring::Keys;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
 use crate::price::PriceBook;
 use crate::proxy::{Gateway, GatewayServer, Shared};
 use crate::snapshot::Snapshot;
-use crate::store::{self, Store};
+use crate::store::{self, Missing, Store};
 use accepting::Accepting;
 use pingora::apps::http_app::HttpServer;
 use pingora::listeners::tls::TlsSettings;
@@ -28,6 +30,7 @@ use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
+use signals::Heard;
 use sockets::Sockets;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -64,34 +67,38 @@ pub struct Origin {
 /// Runs the gateway until it is told to stop, or has handed over to another process. `started` is called when it listens.
 ///
 /// # Errors
-/// Whatever keeps it from starting, in words for the operator.
+/// Whatever keeps it from starting, in words for the operator; or that it has ended without having its balances back.
 pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Shared)) -> Result<(), String> {
+    // Before any of these files is read: what changes meanwhile is seen at the first look.
+    let seen = Seen::of(origin.config_file.as_deref(), &config);
     let mut predecessor = Predecessor::of_this_process()?;
     let opened = Opened::new(&config, &origin, predecessor.as_mut());
     if let (Err(why), Some(predecessor)) = (&opened, &mut predecessor) {
         predecessor.fail(why);
     }
-    let Opened { sockets, certificate, parts } = opened?;
+    let Opened { sockets, certificate, parts, heard: Heard { hangup, terminate, interrupt, quit } } = opened?;
     if let Some(predecessor) = predecessor {
-        predecessor.answer(parts.shared.ledger.clone());
+        predecessor.answer();
     }
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(&config));
     server.bootstrap();
-    let (shared, closing) = (parts.shared.clone(), parts.closing(origin.scratch_folder.clone()));
+    let shared = parts.shared.clone();
     let refused = origin.scratch_folder.is_some().then_some("what lives in a folder of its own ends with it");
     let succession = Succession::new(&config, shared.clone(), sockets.clone(), refused);
+    let closing = Arc::new(parts.closing(origin.scratch_folder.clone()));
     server.add_service(gateway_service(&config, &shared, certificate.as_ref(), &succession)?);
     server.add_service(metrics_service(&config, &shared, &succession));
-    let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices, certificate };
-    let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone());
+    let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices, certificate, seen };
+    let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone()).with_hangup(hangup);
     server.add_service(background_service("jobs", jobs));
     let limit = Duration::from_millis(config.server.shutdown_ms);
-    shutdown::end_when_idle(server.watch_execution_phase(), closing.clone(), limit);
+    shutdown::end_when_idle(server.watch_execution_phase(), closing.clone(), succession.clone(), limit);
     supervisor::ready();
     started(&shared);
-    server.run(RunArgs { shutdown_signal: Box::new(shutdown::Signals { succession }) });
+    let signals = shutdown::Signals::new(succession.clone(), terminate, interrupt, quit);
+    server.run(RunArgs { shutdown_signal: Box::new(signals) });
     closing.close();
-    Ok(())
+    succession.lost_balances()
 }
 
 /// The allocator asks for huge pages. With them, every buffer of which a stream uses the beginning is resident as a whole.
@@ -111,7 +118,7 @@ struct Parts {
 
 impl Parts {
     fn closing(&self, scratch_folder: Option<PathBuf>) -> shutdown::Closing {
-        shutdown::Closing { store: self.store.clone(), shared: self.shared.clone(), scratch_folder }
+        shutdown::Closing::new(self.store.clone(), self.shared.clone(), scratch_folder)
     }
 }
 
@@ -120,30 +127,35 @@ struct Opened {
     sockets: Arc<Sockets>,
     certificate: Option<Arc<LiveCertificate>>,
     parts: Parts,
+    heard: Heard,
 }
 
 impl Opened {
     /// From a predecessor it has the sockets and, when all else is there, the balances.
     fn new(config: &Config, origin: &Origin, mut predecessor: Option<&mut Predecessor>) -> Result<Self, String> {
+        // First: what is not the predecessor's is not even looked at.
+        predecessor.as_ref().map_or(Ok(()), |predecessor| predecessor.check_place(config))?;
         let handed = predecessor.as_mut().map(|predecessor| predecessor.take_sockets()).unwrap_or_default();
         let addresses = config.server.listen.iter().chain(&config.server.metrics_listen);
         let sockets = Sockets::bind(addresses.copied(), handed)?;
         forgo_huge_pages();
-        let prepared = Prepared::new(config, origin.default_prices)?;
         let certificate = config.server.tls.as_ref().map(LiveCertificate::load).transpose()?;
+        let missing = if predecessor.is_some() { Missing::IsRefused } else { Missing::IsMade };
+        let prepared = Prepared::new(config, origin.default_prices, missing)?;
         if let Some(predecessor) = &mut predecessor {
-            predecessor.wait_to_open(config)?;
+            predecessor.wait_to_open()?;
         }
         let parts = prepared.open(config)?;
         sockets.listen()?;
+        let heard = Heard::begin()?;
         if let Some(predecessor) = predecessor {
-            predecessor.wait_to_begin()?;
+            predecessor.wait_to_begin(parts.shared.ledger.clone())?;
         }
-        Ok(Self { sockets, certificate, parts })
+        Ok(Self { sockets, certificate, parts, heard })
     }
 }
 
-/// Everything that can fail but the ledger, which only one process can have at a time.
+/// Everything that can fail but the ledger, which only one process can have at a time. The store is as it was.
 struct Prepared {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
@@ -153,16 +165,19 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(config: &Config, default_prices: &str) -> Result<Self, String> {
-        let store = open_store(config)?;
+    fn new(config: &Config, default_prices: &str, missing: Missing) -> Result<Self, String> {
         let keys = Arc::new(Keys::new());
-        // Once more with the ledger: then only what has changed.
-        keys.load(&*store, &mut |_, _| {}).map_err(|error| error.to_string())?;
         let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
         let ports =
             Ports { keys: keys.clone(), clock: Arc::new(SystemClock), memory: Arc::default(), losses: metrics.clone() };
         let prices = load_prices(config, default_prices)?;
         let snapshot = config::build(config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
+        let store = store::open_as_it_is(&store_url(config), config.ledger.durability, missing)
+            .map_err(|error| error.to_string())?;
+        if store.is_up_to_date().map_err(|error| error.to_string())? {
+            // Once more with the ledger: then only what has changed.
+            keys.load(&*store, &mut |_, _| {}).map_err(|error| error.to_string())?;
+        }
         Ok(Self { store, keys, ports, snapshot, metrics })
     }
 
@@ -182,7 +197,7 @@ impl Prepared {
 /// # Errors
 /// Whatever keeps it from opening, in words for the operator.
 pub fn gateway(config: &Config) -> Result<Gateway, String> {
-    Prepared::new(config, "")?.open(config).map(|parts| Gateway::new(parts.shared))
+    Prepared::new(config, "", Missing::IsMade)?.open(config).map(|parts| Gateway::new(parts.shared))
 }
 
 /// Opens the store that a configuration names.
@@ -190,8 +205,12 @@ pub fn gateway(config: &Config) -> Result<Gateway, String> {
 /// # Errors
 /// What the store says.
 pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, String> {
+    store::open(&store_url(config), config.ledger.durability).map_err(|error| error.to_string())
+}
+
+fn store_url(config: &Config) -> String {
     let StoreUrl::Sqlite(path) = &config.store.url;
-    store::open(&format!("sqlite:{}", path.display()), config.ledger.durability).map_err(|error| error.to_string())
+    format!("sqlite:{}", path.display())
 }
 
 /// Reads the price book that a configuration names; a missing file is the default one.

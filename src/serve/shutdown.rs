@@ -2,14 +2,15 @@
 //! closed in order. After a hand-over it is the same, but that another process has the listeners.
 
 use super::succession::Succession;
-use crate::proxy::{LINGER, Shared};
+use crate::proxy::{LEDGER_CLOSE_MAX, LINGER, Shared};
 use crate::store::Store;
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
@@ -17,27 +18,51 @@ use tokio::task::JoinHandle;
 /// How often it is looked whether anything still runs.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How long the ledger may take to write what is in memory.
-const LEDGER_CLOSE_MAX: Duration = Duration::from_secs(10);
+/// What is dropped at the end of its time is settled within this, as a rule at once.
+const STOP_MAX: Duration = Duration::from_secs(1);
 
 /// SIGTERM and Ctrl-C end gracefully; SIGQUIT hands over first.
 pub(super) struct Signals {
-    pub(super) succession: Arc<Succession>,
+    succession: Arc<Succession>,
+    /// Taken when somebody listens.
+    heard: Mutex<Option<[Signal; 3]>>,
 }
 
 /// A hand-over that is under way.
 type Handing = JoinHandle<Result<(), String>>;
 
+impl Signals {
+    pub(super) fn new(succession: Arc<Succession>, terminate: Signal, interrupt: Signal, quit: Signal) -> Self {
+        Self { succession, heard: Mutex::new(Some([terminate, interrupt, quit])) }
+    }
+
+    /// Another process has taken over: this one ends in its own time, unless it is told to hurry.
+    fn finish(&self, mut terminate: Signal, mut interrupt: Signal) -> ShutdownSignal {
+        let succession = self.succession.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if succession.told_to_end() {
+                    return tracing::info!("told to end again: what runs ends now");
+                }
+                tracing::info!("told to end: what runs is being finished already; once more ends it now");
+            }
+        });
+        ShutdownSignal::GracefulTerminate
+    }
+}
+
 #[async_trait]
 impl ShutdownSignalWatch for Signals {
     async fn recv(&self) -> ShutdownSignal {
-        let (Ok(mut terminate), Ok(mut interrupt), Ok(mut quit)) =
-            (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::quit()))
-        else {
-            tracing::error!("no signal can be received");
-            return std::future::pending().await;
-        };
+        let heard = self.heard.lock().take();
+        // Asked once.
+        let Some([mut terminate, mut interrupt, mut quit]) = heard else { return std::future::pending().await };
         let mut handing: Option<Handing> = None;
+        let mut interrupted = false;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {
@@ -46,11 +71,7 @@ impl ShutdownSignalWatch for Signals {
                 }
                 _ = interrupt.recv() => {
                     tracing::info!("interrupted: finishing what runs; once more ends it at once");
-                    tokio::spawn(async move {
-                        interrupt.recv().await;
-                        // What is in the journal is safe; what runs is settled at the next start.
-                        std::process::exit(130);
-                    });
+                    interrupted = true;
                     break;
                 }
                 _ = quit.recv() => if handing.is_some() {
@@ -59,16 +80,23 @@ impl ShutdownSignalWatch for Signals {
                     let succession = self.succession.clone();
                     handing = Some(tokio::task::spawn_blocking(move || succession.hand_over()));
                 },
-                is_over = outcome(&mut handing) => if is_over {
-                    return ShutdownSignal::GracefulTerminate;
+                is_over = outcome(&mut handing, &self.succession) => if is_over {
+                    return self.finish(terminate, interrupt);
                 }
             }
         }
         if handing.is_some() {
             self.succession.give_up();
-            if outcome(&mut handing).await {
-                return ShutdownSignal::GracefulTerminate;
+            if outcome(&mut handing, &self.succession).await {
+                return self.finish(terminate, interrupt);
             }
+        }
+        if interrupted {
+            tokio::spawn(async move {
+                interrupt.recv().await;
+                // What is in the journal is safe; what runs is settled at the next start.
+                std::process::exit(130);
+            });
         }
         // Nobody else takes connections: clients need not be told to make new ones.
         self.succession.shared.set_lingering(false);
@@ -77,12 +105,18 @@ impl ShutdownSignalWatch for Signals {
 }
 
 /// Waits for the end of the hand-over, if there is one. True: another process has taken over.
-async fn outcome(handing: &mut Option<Handing>) -> bool {
+async fn outcome(handing: &mut Option<Handing>, succession: &Succession) -> bool {
     let Some(running) = handing else { return std::future::pending().await };
     let why = match running.await {
         Ok(Ok(())) => return true,
         Ok(Err(why)) => why,
-        Err(panic) => panic.to_string(),
+        Err(panic) => {
+            if succession.is_over_all_the_same() {
+                tracing::error!("another process has taken over, but: {panic}");
+                return true;
+            }
+            panic.to_string()
+        }
     };
     *handing = None;
     tracing::error!("no other process takes over, this one goes on: {why}");
@@ -90,16 +124,24 @@ async fn outcome(handing: &mut Option<Handing>) -> bool {
 }
 
 /// What must be closed, in order.
-#[derive(Clone)]
 pub(super) struct Closing {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) scratch_folder: Option<PathBuf>,
+    store: Arc<dyn Store>,
+    shared: Arc<Shared>,
+    scratch_folder: Option<PathBuf>,
+    done: Once,
 }
 
 impl Closing {
-    /// Writes what is still in memory.
+    pub(super) fn new(store: Arc<dyn Store>, shared: Arc<Shared>, scratch_folder: Option<PathBuf>) -> Self {
+        Self { store, shared, scratch_folder, done: Once::new() }
+    }
+
+    /// Writes what is still in memory. Whoever comes second waits for the first.
     pub(super) fn close(&self) {
+        self.done.call_once(|| self.close_now());
+    }
+
+    fn close_now(&self) {
         if !self.shared.ledger.shutdown(LEDGER_CLOSE_MAX) {
             tracing::warn!("something is left for the next start to finish");
         }
@@ -107,7 +149,7 @@ impl Closing {
         if let Err(error) = self.store.write_accessed(&touched) {
             tracing::warn!("times of last use are not written: {error}");
         }
-        self.shared.snapshot.load().plugins.close();
+        self.shared.close_plugins();
         if let Some(folder) = &self.scratch_folder {
             // What is left of it is in the system's temporary folder, which is cleaned.
             let _ = std::fs::remove_dir_all(folder);
@@ -116,8 +158,13 @@ impl Closing {
 }
 
 /// Ends the process as soon as nothing runs any more: Pingora itself always waits its whole grace period. What still
-/// runs at its end is dropped by Pingora, which settles it.
-pub(super) fn end_when_idle(mut phases: Receiver<ExecutionPhase>, closing: Closing, limit: Duration) {
+/// runs at its end is dropped, which settles it.
+pub(super) fn end_when_idle(
+    mut phases: Receiver<ExecutionPhase>,
+    closing: Arc<Closing>,
+    succession: Arc<Succession>,
+    limit: Duration,
+) {
     std::thread::spawn(move || {
         loop {
             match phases.blocking_recv() {
@@ -126,21 +173,31 @@ pub(super) fn end_when_idle(mut phases: Receiver<ExecutionPhase>, closing: Closi
                 Err(RecvError::Closed) => return,
             }
         }
+        let shared = &closing.shared;
         let deadline = Instant::now() + limit;
-        if closing.shared.lingers() {
+        if shared.lingers() {
             // Old connections are answered for so long, whether anything runs on them at the moment or not.
             std::thread::sleep(LINGER.min(limit));
         }
-        let mut idle_looks = 0;
-        while Instant::now() < deadline {
-            std::thread::sleep(LOOK_EVERY);
-            idle_looks = if closing.shared.metrics.in_flight.get() == 0 { idle_looks + 1 } else { 0 };
-            // Twice: the last bytes of an HTTP/2 stream leave a moment after its exchange has ended.
-            if idle_looks == 2 {
-                closing.close();
-                std::process::exit(0);
-            }
+        if !wait_until_idle(shared, deadline, || succession.is_to_stop()) {
+            shared.stop();
+            wait_until_idle(shared, Instant::now() + STOP_MAX, || false);
         }
-        closing.shared.stop();
+        closing.close();
+        std::process::exit(i32::from(succession.lost_balances().is_err()));
     });
+}
+
+/// False: something still runs, and the time is over, or it is given up.
+fn wait_until_idle(shared: &Shared, deadline: Instant, is_given_up: impl Fn() -> bool) -> bool {
+    let mut idle_looks = 0;
+    while Instant::now() < deadline && !is_given_up() {
+        std::thread::sleep(LOOK_EVERY);
+        idle_looks = if shared.metrics.in_flight.get() == 0 { idle_looks + 1 } else { 0 };
+        // Twice: the last bytes of an HTTP/2 stream leave a moment after its exchange has ended.
+        if idle_looks == 2 {
+            return true;
+        }
+    }
+    false
 }

@@ -16,8 +16,17 @@ pub(super) fn main_process(process: u32) {
     tell(&format!("MAINPID={process}"));
 }
 
+/// True: there is somebody who starts it again.
+pub(super) fn is_there() -> bool {
+    socket().is_some()
+}
+
+fn socket() -> Option<String> {
+    std::env::var(SOCKET_VARIABLE).ok().filter(|socket| !socket.is_empty())
+}
+
 fn tell(state: &str) {
-    let Some(socket) = std::env::var(SOCKET_VARIABLE).ok().filter(|socket| !socket.is_empty()) else { return };
+    let Some(socket) = socket() else { return };
     if let Err(error) = send(&socket, state) {
         tracing::warn!("systemd cannot be told {state}: {error}");
     }

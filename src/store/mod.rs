@@ -324,6 +324,18 @@ pub type EachChainedRow<'a> = dyn FnMut(std::result::Result<ChainedRow, String>)
 
 /// Everything that is kept for good. Several processes may use one store at the same time.
 pub trait Store: Send + Sync {
+    /// True: its tables are as this version has them. Nothing else can be read or written before they are.
+    ///
+    /// # Errors
+    /// The store.
+    fn is_up_to_date(&self) -> Result<bool>;
+
+    /// Makes its tables, or brings them up to date.
+    ///
+    /// # Errors
+    /// The store; then it is as it was.
+    fn bring_up_to_date(&self) -> Result<()>;
+
     /// Makes a key with this credential.
     ///
     /// # Errors
@@ -411,11 +423,12 @@ pub trait Store: Send + Sync {
     /// The store.
     fn balances_since(&self, since: Moment, each: &mut dyn FnMut(BalanceRow)) -> Result<Moment>;
 
-    /// Of these requests, whose holds were open once, those whose are no longer.
+    /// Of these requests, whose holds were open once in the journals of these writers, those whose are no longer. It
+    /// costs one pass over what is open, and one look-up for each that is not.
     ///
     /// # Errors
     /// The store.
-    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>>;
+    fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>>;
 
     /// Rows of the ledger, those that arrived last first.
     ///
@@ -442,14 +455,34 @@ pub trait Store: Send + Sync {
     fn audit(&self, each: &mut EachChainedRow<'_>) -> Result<Audit>;
 }
 
-/// Opens the store at a URL: `sqlite:PATH`, where a relative path starts from the working directory.
+/// Opens the store at a URL, makes it if it is not there, and brings it up to date: `sqlite:PATH`, where a relative path
+/// starts from the working directory.
 ///
 /// # Errors
 /// The URL is not understood, or the store cannot be opened; the message says why.
 pub fn open(url: &str, durability: Durability) -> Result<Arc<dyn Store>> {
+    let store = open_as_it_is(url, durability, Missing::IsMade)?;
+    store.bring_up_to_date()?;
+    Ok(store)
+}
+
+/// What becomes of a store that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// An empty one is made.
+    IsMade,
+    /// That is an error.
+    IsRefused,
+}
+
+/// The same, but that the tables stay as they are: for whoever is not yet sure to serve from it.
+///
+/// # Errors
+/// As of [`open`].
+pub fn open_as_it_is(url: &str, durability: Durability, missing: Missing) -> Result<Arc<dyn Store>> {
     let invalid = |message: String| Err(StoreError::new(StoreErrorKind::Invalid, message));
     match url.split_once(':') {
-        Some(("sqlite", path)) => Ok(Arc::new(SqliteStore::open(path.as_ref(), durability)?)),
+        Some(("sqlite", path)) => Ok(Arc::new(SqliteStore::open_as_it_is(path.as_ref(), durability, missing)?)),
         Some(("postgres" | "postgresql", _)) => {
             invalid("store URL: PostgreSQL is not built into this binary; use sqlite:PATH".into())
         }

@@ -9,7 +9,7 @@ mod tests;
 
 use super::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter,
-    Moment, NewKey, OpenHold, Result, Store, StoreError, StoreErrorKind, UsageBy, UsageSum, Writer,
+    Missing, Moment, NewKey, OpenHold, Result, Store, StoreError, StoreErrorKind, UsageBy, UsageSum, Writer,
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
@@ -63,20 +63,34 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be used, is none of ours, is damaged, or was made by a newer Tollgate.
     pub fn open(path: &Path, durability: Durability) -> Result<Self> {
+        let store = Self::open_as_it_is(path, durability, Missing::IsMade)?;
+        store.bring_up_to_date()?;
+        Ok(store)
+    }
+
+    /// Opens the file, or makes an empty one and its folder.
+    ///
+    /// # Errors
+    /// The file cannot be used, is none of ours, is damaged, or was made by a newer Tollgate.
+    pub fn open_as_it_is(path: &Path, durability: Durability, missing: Missing) -> Result<Self> {
         if path.as_os_str().is_empty() || path.to_string_lossy().contains(":memory:") {
             return Err(StoreError::new(StoreErrorKind::Invalid, "store URL: sqlite:PATH needs the path of a file"));
         }
-        let of_path =
-            |error: StoreError| StoreError { message: format!("{}: {}", path.display(), error.message), ..error };
+        let of_path = |error: StoreError| of_path(path, error);
         let unavailable =
             |error: std::io::Error| of_path(StoreError::new(StoreErrorKind::Unavailable, error.to_string()));
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(unavailable)?;
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        if missing == Missing::IsMade {
+            flags |= OpenFlags::SQLITE_OPEN_CREATE;
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder).map_err(unavailable)?;
+            }
         }
         // Absolute, so that it is the same file whatever becomes of the working directory.
         let path = &std::path::absolute(path).map_err(unavailable)?;
-        let mut first = Connection::open(path).map_err(StoreError::from).map_err(of_path)?;
-        prepare(&mut first, durability).map_err(of_path)?;
+        let first = Connection::open_with_flags(path, flags).map_err(StoreError::from).map_err(of_path)?;
+        configure(&first, durability).map_err(StoreError::from).map_err(of_path)?;
+        patiently(|| check(&first)).map_err(of_path)?;
         let identity = identity(path).map_err(unavailable)?;
         Ok(Self { path: path.clone(), identity, durability, idle: Mutex::new(vec![first]) })
     }
@@ -151,13 +165,15 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
     Ok(())
 }
 
-/// Makes sure that the file is ours, and up to date. Several processes may do so at the same time.
-fn prepare(connection: &mut Connection, durability: Durability) -> Result<()> {
-    configure(connection, durability)?;
+fn of_path(path: &Path, error: StoreError) -> StoreError {
+    StoreError { message: format!("{}: {}", path.display(), error.message), ..error }
+}
+
+/// Tries until the database is not locked, for as long as is reasonable: where SQLite does not wait by itself.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let until = Instant::now() + BUSY_TIMEOUT;
     loop {
-        // The change to WAL does not wait for locks by itself.
-        match try_prepare(connection) {
+        match attempt() {
             Err(error) if error.kind == StoreErrorKind::Busy && Instant::now() < until => {
                 std::thread::sleep(BUSY_PAUSE)
             }
@@ -166,24 +182,32 @@ fn prepare(connection: &mut Connection, durability: Durability) -> Result<()> {
     }
 }
 
-fn try_prepare(connection: &mut Connection) -> Result<()> {
+/// Makes sure that the file is ours, and not too new.
+fn check(connection: &Connection) -> Result<()> {
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if tables > 0 && application_id != APPLICATION_ID {
         return Err(StoreError::new(StoreErrorKind::Damaged, "this is another program's database"));
     }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    migrate(connection)
+    match MIGRATIONS.pending_migrations(connection) {
+        Ok(pending) if pending < 0 => Err(too_new(connection)?),
+        _ => Ok(()),
+    }
 }
 
-/// Brings the tables up to date.
+fn too_new(connection: &Connection) -> Result<StoreError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let message = format!("a newer tollgate made this database (schema version {version})");
+    Ok(StoreError::new(StoreErrorKind::TooNew, message))
+}
+
+/// Brings the tables up to date. Several processes may do so at the same time.
 fn migrate(connection: &mut Connection) -> Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
     match MIGRATIONS.to_latest(connection) {
         Ok(()) => Ok(()),
         Err(rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
-            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            let message = format!("a newer tollgate made this database (schema version {version})");
-            Err(StoreError::new(StoreErrorKind::TooNew, message))
+            Err(too_new(connection)?)
         }
         // Another process was faster.
         Err(_) if MIGRATIONS.pending_migrations(connection).is_ok_and(|pending| pending == 0) => Ok(()),
@@ -206,6 +230,16 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl Store for SqliteStore {
+    fn is_up_to_date(&self) -> Result<bool> {
+        let pending = |connection: &mut Connection| Ok(MIGRATIONS.pending_migrations(connection));
+        self.read(pending).map(|pending| pending.is_ok_and(|pending| pending == 0))
+    }
+
+    fn bring_up_to_date(&self) -> Result<()> {
+        let migrated = self.with_connection(|connection| patiently(|| migrate(connection)));
+        migrated.map_err(|error| of_path(&self.path, error))
+    }
+
     fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
         keys::check_new(new)?;
         self.write(|transaction| keys::create(transaction, new, digest, now_ms))
@@ -277,8 +311,8 @@ impl Store for SqliteStore {
         })
     }
 
-    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
-        self.read(|connection| apply::closed_holds(connection, request_ids))
+    fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+        self.read(|connection| apply::closed_holds(connection, writers, request_ids))
     }
 
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::support::{PATIENCE, until};
 use crate::wire::Wire;
 use crate::{clients, number_from};
 use rand::RngExt;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -90,26 +91,45 @@ async fn upgrades_break_no_stream() {
 }
 
 /// What is killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Victim {
     Old,
     New,
 }
 
-/// Upgrades of one folder's gateway that are cut short.
-const CUT_PER_FOLDER: u64 = 8;
-/// From the start of the new process to the kill: the hand-over itself is over long before, what runs is not.
-const KILL_WITHIN_MS: u64 = 900;
+/// When it is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// As soon as there is a new process, which cannot have prepared anything.
+    AtOnce,
+    /// Somewhere from there to a little after the hand-over.
+    Within,
+    /// When it has taken over, and the old one drains.
+    After,
+}
 
-/// An upgrade in which one of the two is killed, and what an operator's supervisor does then.
-async fn cut_short(life: &mut Life) -> (Victim, &'static str) {
+const MOMENTS: [Moment; 3] = [Moment::Within, Moment::AtOnce, Moment::After];
+
+/// Upgrades of one folder's gateway that are cut short.
+const CUT_PER_FOLDER: u64 = 9;
+/// From the start of the new process, or from the hand-over, to the kill: what runs is not over before.
+const KILL_WITHIN_MS: u64 = 300;
+
+const TAKEN_OVER: &str = " has taken over";
+
+/// An upgrade in which one of the two is killed, and what an operator's supervisor does then. Whether the new one had taken
+/// over by then, and the outcome.
+async fn cut_short(life: &mut Life, victim: Victim, moment: Moment) -> (bool, &'static str) {
     let gateway = &mut life.gateway;
-    let victim = if life.draw.random_bool(0.5) { Victim::Old } else { Victim::New };
     let before = gateway.logged().len();
+    let said = |gateway: &Gateway, words: &str| gateway.logged()[before..].contains(words);
     let mut new = Process::Successor(gateway.begin_upgrade().await);
-    // Half of them while the new process starts and takes over.
-    let within_ms = if life.draw.random_bool(0.5) { KILL_WITHIN_MS } else { KILL_WITHIN_MS / 3 };
-    tokio::time::sleep(Duration::from_millis(life.draw.random_range(0..within_ms))).await;
+    if moment == Moment::After {
+        until("the new process to take over", || said(gateway, TAKEN_OVER).then_some(())).await;
+    }
+    if moment != Moment::AtOnce {
+        tokio::time::sleep(Duration::from_millis(life.draw.random_range(0..KILL_WITHIN_MS))).await;
+    }
     let ended = match victim {
         Victim::Old => {
             gateway.kill().await;
@@ -118,13 +138,12 @@ async fn cut_short(life: &mut Life) -> (Victim, &'static str) {
         Victim::New => {
             new.signal("KILL");
             until("the new process to end", || new.ended()).await;
-            let said = |gateway: &Gateway, words: &str| gateway.logged()[before..].contains(words);
             let outcome = until("the old process to notice", || {
-                let outcomes = [("this one goes on", "not yet"), (" has taken over", "taken over")];
-                outcomes.into_iter().find(|(words, _)| said(gateway, words)).map(|(_, outcome)| outcome)
+                let outcomes = [("this one goes on", false), (TAKEN_OVER, true)];
+                outcomes.into_iter().find(|(words, _)| said(gateway, words)).map(|(_, is_over)| is_over)
             });
-            if outcome.await == "not yet" {
-                return (victim, "the old one goes on");
+            if !outcome.await {
+                return (false, "the old one goes on");
             }
             // The old one still finishes what runs, when its listeners are closed: the third one goes on from there.
             life.draining.extend(gateway.release());
@@ -136,13 +155,14 @@ async fn cut_short(life: &mut Life) -> (Victim, &'static str) {
             true
         }
     };
+    let had_taken_over = said(gateway, TAKEN_OVER);
     if ended {
         gateway.serve().await;
-        return (victim, "a third one starts");
+        return (had_taken_over, "a third one starts");
     }
     gateway.follow(new.id());
     std::mem::forget(new);
-    (victim, "the new one goes on")
+    (had_taken_over, "the new one goes on")
 }
 
 /// Waits until the new process serves. True: it has ended instead.
@@ -167,10 +187,16 @@ async fn an_upgrade_may_be_cut_short_by_kill_9_on_either_side() {
     let seed = crate::seed();
     println!("TOLLGATE_CHAOS_SEED={seed}");
     let mut life = Life::begin(seed).await;
-    for run in 0..number_from("TOLLGATE_CHAOS_RUNS").unwrap_or(CUT_PER_FOLDER) {
+    let old_first = life.draw.random_bool(0.5);
+    let mut seen = BTreeSet::new();
+    for (run, moment) in (0..number_from("TOLLGATE_CHAOS_RUNS").unwrap_or(CUT_PER_FOLDER)).zip(MOMENTS.iter().cycle()) {
+        // Each moment meets both, in turn; which is first is drawn.
+        let is_even = (run / MOMENTS.len() as u64).is_multiple_of(2);
+        let victim = if is_even == old_first { Victim::Old } else { Victim::New };
         let load = life.loaded().await;
-        let outcome = cut_short(&mut life).await;
-        println!("run {run}: {outcome:?}");
+        let (had_taken_over, outcome) = cut_short(&mut life, victim, *moment).await;
+        println!("run {run}: {victim:?} {moment:?}: {outcome}");
+        seen.insert((victim, had_taken_over));
         life.end(load).await;
         for mut old in std::mem::take(&mut life.draining) {
             until("what drains to end", || old.ended()).await;
@@ -178,6 +204,10 @@ async fn an_upgrade_may_be_cut_short_by_kill_9_on_either_side() {
         let tally = life.compare().await;
         println!("{}", tally.figures());
         tally.assert_clean(&format!("TOLLGATE_CHAOS_SEED={seed} run {run}"));
+    }
+    // Killed before another one had taken over, and after; with fewer runs than it takes, nothing can be said.
+    if number_from("TOLLGATE_CHAOS_RUNS").is_none_or(|runs| runs >= CUT_PER_FOLDER) {
+        assert_eq!(seen.len(), 4, "TOLLGATE_CHAOS_SEED={seed}: {seen:?}");
     }
     life.finish().await.assert_clean(&format!("TOLLGATE_CHAOS_SEED={seed}"));
 }

@@ -1,57 +1,58 @@
 //! SIGQUIT: another process takes over, or does not. Streams under way, amounts held, and everything that listens.
 
 use crate::calls::{COST, TOKENS, Wire, assert_record, number, plain_chat, serving, serving_keys, stepped};
-use crate::support::client::{Answer as Got, Client, Ended, Exchange};
+use crate::support::client::{Answer as Got, Client, Ended, Exchange, Request};
 use crate::support::gateway::{Gateway, Key, Process, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Steps;
-use crate::support::{h2c, tls, until};
+use crate::support::{PATIENCE, h2c, tls, until};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-const GOES_ON: &str = "no other process takes over, this one goes on";
+pub(super) const GOES_ON: &str = "no other process takes over, this one goes on";
 
 /// Waits for words in the log.
-async fn said(gateway: &Gateway, words: &str) {
+pub(super) async fn said(gateway: &Gateway, words: &str) {
     until(words, || gateway.logged().contains(words).then_some(())).await;
 }
 
 /// Streams that stop after the first token until the test lets them all go on; each answers one request.
-struct Stopping {
+pub(super) struct Stopping {
     provider: Provider,
     steps: Vec<Steps>,
 }
 
 impl Stopping {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let (answers, steps): (Vec<_>, _) = (0..8).map(|_| stepped(Wire::Chat.stream(&TOKENS))).unzip();
         Self { provider: Provider::sequence(answers).await, steps }
     }
 
-    fn setup(&self) -> Setup {
+    pub(super) fn setup(&self) -> Setup {
         Setup::new([Wire::Chat.upstream("u", &self.provider)])
     }
 
     /// The next request gets its first token.
-    fn begin_next(&self) {
+    pub(super) fn begin_next(&self) {
         self.steps[self.provider.received().len()].go(Wire::Chat.pieces_to_first_token());
     }
 
-    fn go_on(&self) {
+    pub(super) fn go_on(&self) {
         self.steps.iter().for_each(Steps::go_on);
     }
 }
 
 /// A stream that has begun and goes no further.
-async fn begun(gateway: &Gateway, key: &Key, streams: &Stopping) -> Exchange {
+pub(super) async fn begun(gateway: &Gateway, key: &Key, streams: &Stopping) -> Exchange {
     streams.begin_next();
     let mut stream = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
     stream.piece().await.expect("the first token");
     stream
 }
 
-async fn assert_whole(stream: Exchange) -> Got {
+pub(super) async fn assert_whole(stream: Exchange) -> Got {
     let (answer, _) = stream.rest().await;
     assert_eq!((answer.ended, answer.body()), (Ended::Whole, Wire::Chat.pieces(&TOKENS).concat()));
     answer
@@ -85,13 +86,19 @@ impl Upload {
     }
 }
 
-async fn wait_in_flight(gateway: &Gateway, count: f64) {
-    while gateway.metric("tollgate_requests_in_flight", &[]).await < count {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+async fn wait_metric(gateway: &Gateway, name: &str, is_wanted: impl Fn(f64) -> bool) {
+    let started = Instant::now();
+    loop {
+        let value = gateway.metric(name, &[]).await;
+        if is_wanted(value) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{name} stays {value}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-async fn ended(mut old: Process) {
+pub(super) async fn ended(mut old: Process) {
     until("the old process to end", || old.ended()).await;
 }
 
@@ -109,7 +116,7 @@ async fn what_the_old_process_holds_counts_in_the_new_one_and_comes_back() {
     assert!(held > COST, "the test needs a hold that is more than the cost: {held}");
     // Two begin over there, of which one is still sent, and two here.
     let (late, refused) = (Upload::begin(&gateway, &key).await, Upload::begin(&gateway, &key).await);
-    wait_in_flight(&gateway, 3.0).await;
+    wait_metric(&gateway, "tollgate_requests_in_flight", |running| running >= 3.0).await;
     gateway.run_json(&["key", "set", "k", "--quota-usd", &usd(3 * held), "--json"]);
     let old = gateway.upgrade().await;
     assert_eq!(gateway.key_row("k")["held_nanos"], held);
@@ -129,9 +136,7 @@ async fn what_the_old_process_holds_counts_in_the_new_one_and_comes_back() {
     }
     ended(old).await;
     // What the old one's streams cost, and not what they held.
-    while gateway.metric("tollgate_holds_inherited", &[]).await > 0.0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    wait_metric(&gateway, "tollgate_holds_inherited", |holds| holds == 0.0).await;
     gateway.run_json(&["key", "set", "k", "--quota-usd", &usd(3 * COST + held), "--json"]);
     let answer = until_admitted(&gateway, &key).await;
     assert_eq!(answer.ended, Ended::Whole);
@@ -142,13 +147,15 @@ async fn what_the_old_process_holds_counts_in_the_new_one_and_comes_back() {
 
 /// One more request, as soon as the new quota is in force.
 async fn until_admitted(gateway: &Gateway, key: &Key) -> Got {
+    let started = Instant::now();
     loop {
         let answer = gateway.send(&Wire::Chat.request(true).key(&key.key)).await;
         if answer.status == 200 {
             return answer;
         }
         assert_eq!(answer.status, 402, "{}", answer.text());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        assert!(started.elapsed() < PATIENCE, "the new quota never admits one");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
@@ -156,7 +163,11 @@ async fn until_admitted(gateway: &Gateway, key: &Key) -> Got {
 async fn streams_of_an_old_process_that_is_killed_are_billed_by_the_new_one() {
     let streams = Stopping::start().await;
     let (mut gateway, [key]) = serving_keys(&streams.setup(), [("k", &["--quota-usd", "1"])]).await;
-    let running = [begun(&gateway, &key, &streams).await, begun(&gateway, &key, &streams).await];
+    let first = begun(&gateway, &key, &streams).await;
+    let held = until("the hold", || Some(number(&gateway.key_row("k"), "held_nanos")).filter(|held| *held > 0)).await;
+    let running = [first, begun(&gateway, &key, &streams).await];
+    // The new process begins with it: once anything is spent, it is too little for one more.
+    gateway.run_json(&["key", "set", "k", "--quota-usd", &usd(held), "--json"]);
     let old = gateway.upgrade().await;
     assert_eq!(gateway.metric("tollgate_holds_inherited", &[]).await, 2.0);
     old.signal("KILL");
@@ -168,16 +179,16 @@ async fn streams_of_an_old_process_that_is_killed_are_billed_by_the_new_one() {
     for record in &records {
         assert_record(record, json!({"outcome": "interrupted", "usage_source": "estimated"}));
     }
-    while gateway.metric("tollgate_holds_inherited", &[]).await > 0.0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    wait_metric(&gateway, "tollgate_holds_inherited", |holds| holds == 0.0).await;
     let spent: i64 = records.iter().map(|record| number(record, "cost_nanos")).sum();
     let row = gateway.key_row("k");
     assert_eq!((number(&row, "spent_nanos"), number(&row, "held_nanos")), (spent, 0));
     gateway.verify();
     // Nothing of it is held in memory either: a quota of what was spent and one more hold admits one more.
     streams.go_on();
-    assert_eq!(gateway.send(&Wire::Chat.request(true).key(&key.key)).await.status, 200);
+    assert_eq!(gateway.send(&Wire::Chat.request(true).key(&key.key)).await.status, 402);
+    gateway.run_json(&["key", "set", "k", "--quota-usd", &usd(spent + held), "--json"]);
+    until_admitted(&gateway, &key).await;
     gateway.finish(&[&key]).await;
 }
 
@@ -198,6 +209,9 @@ async fn a_new_process_that_cannot_start_changes_nothing() {
         gateway.signal("QUIT");
         until(GOES_ON, || gateway.logged()[before..].contains(GOES_ON).then_some(())).await;
         assert!(gateway.logged()[before..].contains(what), "{what}: {}", gateway.logged());
+    }
+    for made in ["data/another", "data/another.db"] {
+        assert!(!gateway.path(made).exists(), "{made}");
     }
     gateway.write("tollgate.toml", &config);
     streams.go_on();
@@ -300,17 +314,19 @@ async fn a_process_that_is_told_to_end_sends_the_new_one_away() {
     gateway.finish(&[&key]).await;
 }
 
+fn heard_at(socket: &std::os::unix::net::UnixDatagram) -> Option<String> {
+    let mut text = [0; 100];
+    let bytes = socket.recv(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text[..bytes]).into_owned())
+}
+
 #[tokio::test]
 async fn systemd_is_told_which_process_to_look_after() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("notify");
     let told = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
     told.set_nonblocking(true).expect("a socket");
-    let next = async || {
-        let mut text = [0; 100];
-        let bytes = until("what systemd is told", || told.recv(&mut text).ok()).await;
-        String::from_utf8_lossy(&text[..bytes]).into_owned()
-    };
+    let next = async || until("what systemd is told", || heard_at(&told)).await;
     let streams = Stopping::start().await;
     let setup = streams.setup().environment("NOTIFY_SOCKET", path.to_str().expect("UTF-8"));
     let (mut gateway, key) = serving(&setup).await;
@@ -319,6 +335,44 @@ async fn systemd_is_told_which_process_to_look_after() {
     let mut said = [next().await, next().await];
     said.sort();
     assert_eq!(said, [format!("MAINPID={}", gateway.pid()), "READY=1".to_owned()]);
+    gateway.finish(&[&key]).await;
+}
+
+/// The signals that a process does something of its own about, as a mask: the first signal is its lowest bit.
+fn caught(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_process_says_that_it_serves_when_no_signal_can_kill_it_by_mistake() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("notify");
+    let told = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    let streams = Stopping::start().await;
+    let setup = streams.setup().environment("NOTIFY_SOCKET", path.to_str().expect("UTF-8"));
+    let (mut gateway, key) = serving(&setup).await;
+    assert_eq!(heard_at(&told).as_deref(), Some("READY=1"));
+    // Nothing more can be said to systemd, so whoever says something waits.
+    let full = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+    full.set_nonblocking(true).expect("a socket");
+    while full.send_to(b"x", &path).is_ok() {}
+    let new = gateway.begin_upgrade().await;
+    let (hangup, interrupt, quit, terminate) = (1 << 0, 1 << 1, 1 << 2, 1 << 14);
+    let wanted = hangup | interrupt | quit | terminate;
+    until("all signals to be heard", || (caught(new) & wanted == wanted).then_some(())).await;
+    told.set_nonblocking(true).expect("a socket");
+    let mut heard = Vec::new();
+    until("both to be heard", || {
+        heard.extend(std::iter::from_fn(|| heard_at(&told)));
+        ["READY=1", &format!("MAINPID={new}")].iter().all(|word| heard.iter().any(|text| text == word)).then_some(())
+    })
+    .await;
+    said(&gateway, "has taken over").await;
+    let old = gateway.follow(new).expect("the old process");
+    assert_eq!(gateway.send(&Request::get("/v1/health")).await.status, 200);
+    ended(old).await;
     gateway.finish(&[&key]).await;
 }
 

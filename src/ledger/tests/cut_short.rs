@@ -28,6 +28,12 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
+    fn is_up_to_date(&self) -> Result<bool> {
+        self.inner.is_up_to_date()
+    }
+    fn bring_up_to_date(&self) -> Result<()> {
+        self.inner.bring_up_to_date()
+    }
     fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
         self.inner.key_create(new, digest, now_ms)
     }
@@ -70,8 +76,8 @@ impl Store for FailingStore {
     fn balances_since(&self, since: Moment, each: &mut dyn FnMut(BalanceRow)) -> Result<Moment> {
         self.inner.balances_since(since, each)
     }
-    fn closed_holds(&self, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
-        self.inner.closed_holds(request_ids)
+    fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+        self.inner.closed_holds(writers, request_ids)
     }
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {
         self.inner.ledger_rows(filter, each)

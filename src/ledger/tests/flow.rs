@@ -167,6 +167,43 @@ fn a_folder_and_a_store_are_served_once() {
 }
 
 #[test]
+fn who_cannot_serve_does_not_bring_the_store_up_to_date() {
+    let place = Place::with_key(None);
+    let _running = place.open();
+    let url = format!("sqlite:{}", place.folder.path().join("older.db").display());
+    let older = crate::store::open_as_it_is(&url, Durability::Process, crate::store::Missing::IsMade).unwrap();
+    let opened = Ledger::open(place.options(), Arc::clone(&older), Arc::default());
+    assert!(matches!(opened, Err(LedgerError::FolderInUse { .. })));
+    assert!(!older.is_up_to_date().unwrap());
+    let elsewhere = LedgerOptions::new(place.folder.path().join("other"));
+    let served = Ledger::open(elsewhere, Arc::clone(&older), Arc::default()).unwrap();
+    assert!(older.is_up_to_date().unwrap());
+    assert!(served.shutdown(Duration::from_secs(30)));
+}
+
+#[test]
+fn who_begins_to_serve_from_the_store_elsewhere_is_no_predecessor() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let elsewhere = place.folder.path().join("other");
+    std::fs::create_dir(&elsewhere).unwrap();
+    // As if it had come after it was looked whether there is one.
+    let recovered = recover::recover_all(&elsewhere, &running.store.writers().unwrap(), &*running.store);
+    assert!(matches!(recovered, Err(LedgerError::StoreInUse { .. })), "{recovered:?}");
+}
+
+#[test]
+fn a_record_that_comes_after_the_end_of_the_journal_is_told_so() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let hold = running.hold(0);
+    assert!(!running.ledger.shutdown(Duration::ZERO));
+    let told = record(&hold, 1);
+    assert!(wait(hold.settle(told)).is_err());
+    assert_eq!(running.ledger.lag().journal_error.as_deref(), Some("the journal is closed"));
+}
+
+#[test]
 fn a_closed_ledger_admits_nothing_and_waits_for_those_that_run() {
     let place = Place::with_key(None);
     let running = place.open();

@@ -183,3 +183,33 @@ fn a_third_one_inherits_from_two() {
     assert!(third.ledger.shutdown(LIMIT));
     place.assert_clean();
 }
+
+#[test]
+fn a_journal_that_cannot_be_finished_keeps_its_own_holds_and_nobody_elses() {
+    let place = Place::with_key(Some(100));
+    let first = place.open();
+    let dead = first.hold(10);
+    give_up(&first);
+    let second = place.open();
+    let alive = second.hold(20);
+    give_up(&second);
+    let third = place.open();
+    assert_eq!(balance(&third), (0, 30));
+    // The first one dies, and a folder stands where one of its segments should be.
+    let journal = folder::of_writer(&place.journal_dir(), first.ledger.writer_id);
+    let unreadable = segment::path(&journal, 9);
+    std::fs::create_dir(&unreadable).unwrap();
+    std::mem::forget(dead);
+    assert!(!first.ledger.shutdown(Duration::ZERO));
+    drop(first);
+    until(|| third.ledger.inheritance.is_failing());
+    let told = record(&alive, 7);
+    drop(alive.settle(told));
+    assert!(second.ledger.shutdown(LIMIT));
+    until(|| balance(&third) == (7, 10));
+    std::fs::remove_dir(unreadable).unwrap();
+    until(|| third.ledger.inheritance.is_settled());
+    assert_eq!(balance(&third), (7, 0));
+    assert!(third.ledger.shutdown(LIMIT));
+    place.assert_clean();
+}

@@ -17,7 +17,9 @@
 //! is killed. From `go` on the new one goes on alone if the old one is killed. Which of them has the balances is never a matter
 //! of messages: it is who has the lock on the journals' folder ([`crate::ledger`]).
 
+mod asker;
 mod channel;
+mod container;
 mod predecessor;
 mod successor;
 
@@ -32,6 +34,11 @@ use std::path::{Path, PathBuf};
 
 /// Tells a process that its standard input is a channel to the one before it.
 const VARIABLE: &str = "TOLLGATE_SUCCESSOR";
+
+/// True: this process was started to take over from another one.
+pub fn is_to_take_over() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
 
 /// Of the messages here. Another one is refused, so that they can change.
 const PROTOCOL: u32 = 1;

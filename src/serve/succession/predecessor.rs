@@ -1,14 +1,14 @@
 //! The process before this one, as the one that takes over sees it.
 
 use super::channel::{Channel, Silence};
-use super::{FromNew, FromOld, Hello, PROTOCOL, Place, VARIABLE};
+use super::{FromNew, FromOld, Hello, PROTOCOL, Place, is_to_take_over};
 use crate::config::Config;
 use crate::ledger::Ledger;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// Until the first message, which is there already.
@@ -22,6 +22,8 @@ pub(in crate::serve) struct Predecessor {
     channel: Channel,
     place: Place,
     sockets: Vec<(SocketAddr, OwnedFd)>,
+    /// Where a thread waits for the channel, to answer on it.
+    answering: Option<mpsc::Sender<Channel>>,
 }
 
 impl Predecessor {
@@ -30,7 +32,7 @@ impl Predecessor {
     /// # Errors
     /// There is one, and it cannot be understood.
     pub(in crate::serve) fn of_this_process() -> Result<Option<Self>, String> {
-        if std::env::var_os(VARIABLE).is_none() {
+        if !is_to_take_over() {
             return Ok(None);
         }
         let cannot = |error: &dyn std::fmt::Display| format!("the process that is to be succeeded: {error}");
@@ -45,7 +47,7 @@ impl Predecessor {
             return Err(cannot(&format!("it speaks protocol {spoken}, this one {PROTOCOL}; restart instead")));
         }
         let sockets = hello.listeners.into_iter().zip(sockets).collect();
-        Ok(Some(Self { channel, place: hello.place, sockets }))
+        Ok(Some(Self { channel, place: hello.place, sockets, answering: None }))
     }
 
     /// The sockets that it listens on.
@@ -53,16 +55,24 @@ impl Predecessor {
         std::mem::take(&mut self.sockets)
     }
 
-    /// Nothing can fail any more but what it holds itself: waits until it gives that up, or has ended.
+    /// Whether what it has is what is configured here.
     ///
     /// # Errors
-    /// It goes on, or what it has is not what is configured here.
-    pub(in crate::serve) fn wait_to_open(&mut self, config: &Config) -> Result<(), String> {
+    /// What is not.
+    pub(in crate::serve) fn check_place(&self, config: &Config) -> Result<(), String> {
         let place = Place::of(config);
         if place != self.place {
             let differing = if place.store == self.place.store { "ledger.journal_dir" } else { "store.url" };
             return Err(format!("{differing} is not what the running process has: that takes a restart"));
         }
+        Ok(())
+    }
+
+    /// Nothing can fail any more but what it holds itself: waits until it gives that up, or has ended.
+    ///
+    /// # Errors
+    /// It goes on.
+    pub(in crate::serve) fn wait_to_open(&mut self) -> Result<(), String> {
         match self.exchange(&FromNew::Ready, Some(Instant::now() + GO_MAX)) {
             Ok(FromOld::Go) => Ok(()),
             // Killed, perhaps: what it left is recovered as at any start. If it lives, it has the lock, and this one ends.
@@ -81,7 +91,9 @@ impl Predecessor {
     ///
     /// # Errors
     /// It may take them back.
-    pub(in crate::serve) fn wait_to_begin(&mut self) -> Result<(), String> {
+    pub(in crate::serve) fn wait_to_begin(&mut self, ledger: Arc<Ledger>) -> Result<(), String> {
+        // While there is a way back.
+        self.prepare_to_answer(ledger)?;
         match self.exchange(&FromNew::Opened, None) {
             Ok(FromOld::Begin) | Err(Silence::Ended) => Ok(()),
             Ok(other) => Err(format!("the process before this one said {other:?} too early")),
@@ -101,14 +113,27 @@ impl Predecessor {
         let _ = self.channel.send(&FromNew::Failed(why.to_owned()));
     }
 
-    /// Answers what it asks, as long as it finishes what came to it.
-    pub(in crate::serve) fn answer(mut self, ledger: Arc<Ledger>) {
-        std::thread::spawn(move || {
-            while let Ok(FromOld::Ask(ask)) = self.channel.receive(None, || false) {
-                if self.channel.send(&FromNew::Answer(ledger.grant(ask))).is_err() {
+    fn prepare_to_answer(&mut self, ledger: Arc<Ledger>) -> Result<(), String> {
+        let (begin, begun) = mpsc::channel::<Channel>();
+        let answer = move || {
+            let Ok(mut channel) = begun.recv() else { return };
+            while let Ok(FromOld::Ask(ask)) = channel.receive(None, || false) {
+                if channel.send(&FromNew::Answer(ledger.grant(ask))).is_err() {
                     break;
                 }
             }
-        });
+        };
+        let spawned = std::thread::Builder::new().name("predecessor".to_owned()).spawn(answer);
+        spawned.map_err(|error| format!("no thread can be started: {error}"))?;
+        self.answering = Some(begin);
+        Ok(())
+    }
+
+    /// Answers what it asks, as long as it finishes what came to it.
+    pub(in crate::serve) fn answer(self) {
+        if let Some(answering) = self.answering {
+            // The thread waits for nothing else.
+            let _ = answering.send(self.channel);
+        }
     }
 }

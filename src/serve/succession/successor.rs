@@ -1,21 +1,23 @@
 //! The process that is to take over, as the one that started it sees it.
 
+use super::asker::{Asker, Nobody};
 use super::channel::{Channel, SOCKETS_MAX, Silence};
-use super::{FromNew, FromOld, Hello, PROTOCOL, Place, VARIABLE};
+use super::{FromNew, FromOld, Hello, PROTOCOL, Place, VARIABLE, container};
 use crate::config::Config;
-use crate::ledger::{Ask, Granting, Successor};
+use crate::ledger::LedgerError;
 use crate::proxy::Shared;
 use crate::serve::sockets::Sockets;
 use crate::serve::supervisor;
+use parking_lot::Mutex;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// Until the new process has prepared everything. Requests are served meanwhile.
 const PREPARE_MAX: Duration = Duration::from_secs(60);
@@ -26,8 +28,12 @@ const STORE_MAX: Duration = Duration::from_secs(5);
 /// Until the new process has the balances. Requests wait meanwhile.
 const OPEN_MAX: Duration = Duration::from_secs(10);
 
-/// Until it says whether a request is admitted.
-const ANSWER_MAX: Duration = Duration::from_secs(2);
+/// So long it is tried to take the balances back where only the folder is in the way; and the pause between.
+const TAKE_BACK_MAX: Duration = Duration::from_secs(5);
+const TAKE_BACK_EVERY: Duration = Duration::from_millis(100);
+
+/// So many signals to end, after the hand-over, end what runs.
+const ENDS_TO_STOP: u32 = 2;
 
 /// What is handed over, and to whom: see [`super`].
 pub(in crate::serve) struct Succession {
@@ -40,6 +46,14 @@ pub(in crate::serve) struct Succession {
     place: Place,
     /// This process is to end instead.
     given_up: AtomicBool,
+    /// The other one may admit: there is no way back.
+    begun: AtomicBool,
+    /// Nobody is known to have the balances, and why.
+    lost: Mutex<Option<String>>,
+    /// The process that has taken over. It is left for whoever looks after processes to see how it ends.
+    successor: Mutex<Option<Child>>,
+    /// Signals to end since then.
+    ends: AtomicU32,
 }
 
 impl Succession {
@@ -50,8 +64,18 @@ impl Succession {
         sockets: Arc<Sockets>,
         refused: Option<&'static str>,
     ) -> Arc<Self> {
-        let (gate, given_up) = (watch::Sender::new(true), AtomicBool::new(false));
-        Arc::new(Self { shared, sockets, gate, refused, place: Place::of(config), given_up })
+        Arc::new(Self {
+            shared,
+            sockets,
+            gate: watch::Sender::new(true),
+            refused,
+            place: Place::of(config),
+            given_up: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
+            lost: Mutex::default(),
+            successor: Mutex::default(),
+            ends: AtomicU32::new(0),
+        })
     }
 
     /// Whoever is just taking over is sent away, if it is not too late.
@@ -67,17 +91,18 @@ impl Succession {
         if let Some(refused) = self.refused {
             return Err(refused.to_owned());
         }
-        if std::process::id() == 1 {
-            return Err("process 1 of a container cannot be succeeded: all others end with it".to_owned());
-        }
+        container::check()?;
+        let asker = Arc::new(Asker::new()?);
         let mut new = self.start()?;
         match self.hand_over_to(&mut new) {
             Ok(Whose::Theirs) => {
                 supervisor::main_process(new.process.id());
-                self.shared.ledger.yield_to(Arc::new(Asker::start(new.channel)));
+                asker.begin(new.channel);
+                self.shared.ledger.yield_to(asker);
+                *self.successor.lock() = Some(new.process);
                 Ok(())
             }
-            Ok(Whose::AnotherOnes) => {
+            Ok(Whose::NotOurs) => {
                 self.shared.ledger.yield_to(Arc::new(Nobody));
                 Ok(())
             }
@@ -86,6 +111,41 @@ impl Succession {
                 Err(why)
             }
         }
+    }
+
+    /// A hand-over that broke off by a fault. True: that was behind the point of no return.
+    pub(in crate::serve) fn is_over_all_the_same(&self) -> bool {
+        let begun = self.begun.load(Ordering::Acquire);
+        if begun {
+            self.shared.ledger.yield_to(Arc::new(Nobody));
+        }
+        begun
+    }
+
+    /// # Errors
+    /// This process has given its balances up, and nobody is known to have them.
+    pub(in crate::serve) fn lost_balances(&self) -> Result<(), String> {
+        self.lost.lock().clone().map_or(Ok(()), Err)
+    }
+
+    /// A signal to end, after the hand-over: what runs is being finished already. True: it ends at once now.
+    pub(in crate::serve) fn told_to_end(&self) -> bool {
+        self.ends.fetch_add(1, Ordering::AcqRel) + 1 >= ENDS_TO_STOP
+    }
+
+    /// Whether what runs is to be finished no longer: somebody insists, or waits for the end of this process to start another
+    /// one, because the one that has taken over has failed. A supervisor does not see that by itself: it is not its child.
+    pub(in crate::serve) fn is_to_stop(&self) -> bool {
+        let ends = self.ends.load(Ordering::Acquire);
+        ends >= ENDS_TO_STOP || ((ends > 0 || supervisor::is_there()) && self.successor_has_failed())
+    }
+
+    fn successor_has_failed(&self) -> bool {
+        let successor = self.successor.lock();
+        let Some(successor) = &*successor else { return false };
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let ended = waitid(WaitId::Pid(Pid::from_child(successor)), look);
+        ended.is_ok_and(|ended| ended.is_some_and(|status| status.exit_status() != Some(0)))
     }
 
     fn start(&self) -> Result<New, String> {
@@ -129,12 +189,16 @@ impl Succession {
         self.gate.send_replace(false);
         ledger.pause();
         let handed = if ledger.wait_for_store(STORE_MAX) { self.give_up_to(new) } else { Err(behind()) };
-        if handed.is_err() {
-            ledger.resume();
-            self.gate.send_replace(true);
-        } else {
-            let (process, paused_ms) = (new.process.id(), paused.elapsed().as_millis());
-            tracing::info!("process {process} has taken over after {paused_ms} ms; this one finishes what runs");
+        match &handed {
+            Ok(Whose::Theirs) => {
+                let (process, paused_ms) = (new.process.id(), paused.elapsed().as_millis());
+                tracing::info!("process {process} has taken over after {paused_ms} ms; this one finishes what runs");
+            }
+            Ok(Whose::NotOurs) => {}
+            Err(_) => {
+                ledger.resume();
+                self.gate.send_replace(true);
+            }
         }
         handed
     }
@@ -143,18 +207,45 @@ impl Succession {
     fn give_up_to(&self, new: &mut New) -> Result<Whose, String> {
         self.shared.ledger.give_up();
         let opened = match new.channel.send(&FromOld::Go).map(|()| self.hear(new, OPEN_MAX)) {
-            Ok(Ok(FromNew::Opened)) => new.channel.send(&FromOld::Begin).map_err(|error| error.to_string()),
+            Ok(Ok(FromNew::Opened)) => {
+                self.begun.store(true, Ordering::Release);
+                new.channel.send(&FromOld::Begin).map_err(|error| error.to_string())
+            }
             Ok(other) => Err(unready("open", other)),
             Err(error) => Err(error.to_string()),
         };
         let Err(why) = opened else { return Ok(Whose::Theirs) };
         // Before the channel is closed: one that finds it closed may think that it is alone, and begin.
         new.end();
-        match self.shared.ledger.take_back() {
-            Ok(()) => Err(why),
+        self.begun.store(false, Ordering::Release);
+        match self.take_back() {
+            Ok(()) => return Err(why),
+            Err(LedgerError::FolderInUse { process, .. }) => {
+                let process = process.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"));
+                tracing::error!("{why}; and {process} has the balances by now: this one finishes what runs");
+            }
             Err(error) => {
-                tracing::error!("{why}; and the balances are not here any more: {error}; this process ends");
-                Ok(Whose::AnotherOnes)
+                let lost = format!("{why}; and the balances cannot be taken back: {error}");
+                tracing::error!("{lost}; this process finishes what runs, and fails");
+                *self.lost.lock() = Some(lost);
+            }
+        }
+        Ok(Whose::NotOurs)
+    }
+
+    /// Takes the balances back from a process that has ended.
+    fn take_back(&self) -> Result<(), LedgerError> {
+        let until = Instant::now() + TAKE_BACK_MAX;
+        let mut told = false;
+        loop {
+            match self.shared.ledger.take_back() {
+                Err(error @ LedgerError::Io { .. }) if Instant::now() < until => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!("the balances cannot be taken back, trying again: {error}");
+                    }
+                    std::thread::sleep(TAKE_BACK_EVERY);
+                }
+                done => return done,
             }
         }
     }
@@ -168,8 +259,8 @@ impl Succession {
 enum Whose {
     /// The process that was started to have them.
     Theirs,
-    /// One that came between, or nobody.
-    AnotherOnes,
+    /// One that came between has them, or nobody.
+    NotOurs,
 }
 
 /// The path of the executable, which may have been replaced since this process was started.
@@ -201,46 +292,5 @@ impl New {
         if let Err(error) = self.process.wait() {
             tracing::warn!("the new process: {error}");
         }
-    }
-}
-
-/// Asks the process that has taken over, one question at a time.
-struct Asker(mpsc::Sender<(Ask, oneshot::Sender<Granting>)>);
-
-impl Asker {
-    fn start(mut channel: Channel) -> Self {
-        let (questions, asked) = mpsc::channel::<(Ask, oneshot::Sender<Granting>)>();
-        std::thread::spawn(move || {
-            for (ask, reply) in asked {
-                if channel.send(&FromOld::Ask(ask)).is_err() {
-                    return;
-                }
-                match channel.receive(Some(Instant::now() + ANSWER_MAX), || false) {
-                    // Who does not wait any more has voided the hold.
-                    Ok(FromNew::Answer(granting)) => drop(reply.send(granting)),
-                    // Of an answer that comes later nobody would know to which question.
-                    _ => return,
-                }
-            }
-        });
-        Self(questions)
-    }
-}
-
-impl Successor for Asker {
-    fn ask(&self, ask: Ask) -> oneshot::Receiver<Granting> {
-        let (reply, answer) = oneshot::channel();
-        // If nobody asks any more, the reply is dropped: that is an answer, too.
-        let _ = self.0.send((ask, reply));
-        answer
-    }
-}
-
-/// There is nobody to ask.
-struct Nobody;
-
-impl Successor for Nobody {
-    fn ask(&self, _ask: Ask) -> oneshot::Receiver<Granting> {
-        oneshot::channel().1
     }
 }

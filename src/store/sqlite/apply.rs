@@ -3,9 +3,9 @@
 use super::row;
 use crate::ledger::{LedgerRecord, row_hash};
 use crate::store::{Applied, Batch, ClosedHold, OpenHold, Position, Result, Writer};
-use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, ffi, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, ffi, params, params_from_iter};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 use uuid::Uuid;
 
@@ -215,17 +215,33 @@ pub(super) fn every_open_hold(connection: &Connection, each: &mut dyn FnMut(Uuid
 }
 
 /// [`Store::closed_holds`](crate::store::Store::closed_holds).
-pub(super) fn closed_holds(connection: &mut Connection, request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
+pub(super) fn closed_holds(
+    connection: &mut Connection,
+    writers: &[Uuid],
+    request_ids: &[Uuid],
+) -> Result<Vec<ClosedHold>> {
+    if request_ids.is_empty() {
+        return Ok(Vec::new());
+    }
     // One transaction: a hold and its record change together.
     let transaction = connection.transaction()?;
-    let mut is_open = transaction.prepare_cached("SELECT 1 FROM open_hold WHERE request_id = ?")?;
+    let open = open_request_ids(&transaction, writers)?;
     let mut cost = transaction.prepare_cached("SELECT cost_nanos FROM ledger WHERE request_id = ?")?;
     let mut closed = Vec::new();
-    for request_id in request_ids {
-        if !is_open.exists([request_id.as_bytes()])? {
-            let cost_nanos = cost.query_row([request_id.as_bytes()], |row| row.get(0)).optional()?;
-            closed.push(ClosedHold { request_id: *request_id, cost_nanos });
-        }
+    for request_id in request_ids.iter().filter(|request_id| !open.contains(*request_id)) {
+        let cost_nanos = cost.query_row([request_id.as_bytes()], |row| row.get(0)).optional()?;
+        closed.push(ClosedHold { request_id: *request_id, cost_nanos });
     }
     Ok(closed)
+}
+
+/// The requests whose holds are open in the journals of these writers.
+fn open_request_ids(connection: &Connection, writers: &[Uuid]) -> Result<HashSet<Uuid>> {
+    let places = vec!["?"; writers.len()].join(", ");
+    let sql = format!("SELECT request_id FROM open_hold WHERE writer_id IN ({places})");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let ids = statement.query_map(params_from_iter(writers.iter().map(|id| *id.as_bytes())), |row| {
+        Ok(Uuid::from_bytes(row.get(0)?))
+    })?;
+    Ok(ids.collect::<rusqlite::Result<_>>()?)
 }

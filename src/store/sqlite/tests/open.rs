@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::open;
+use crate::store::{open, open_as_it_is};
 
 fn open_error(url: &str) -> StoreError {
     open(url, Durability::Process).err().unwrap()
@@ -122,4 +122,20 @@ fn a_file_that_is_gone_or_replaced_is_not_written() {
     assert!(store.apply(&settled([record(1, 1, 1)])).unwrap_err().message.contains("was replaced"));
     std::fs::rename(aside, place.path()).unwrap();
     assert_eq!(store.apply(&settled([record(1, 1, 1)])).unwrap().rows, 1);
+}
+
+#[test]
+fn whoever_is_not_sure_to_serve_leaves_it_as_it_is() {
+    let place = Place::new();
+    let url = format!("sqlite:{}", place.path().display());
+    let missing = open_as_it_is(&url, Durability::Process, Missing::IsRefused).err().unwrap();
+    assert!(missing.kind == StoreErrorKind::Unavailable && !place.path().exists(), "{missing}");
+    let store = open_as_it_is(&url, Durability::Process, Missing::IsMade).unwrap();
+    assert!(!store.is_up_to_date().unwrap());
+    let other = Connection::open(place.path()).unwrap();
+    let version = || other.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(version(), 0);
+    store.bring_up_to_date().unwrap();
+    assert!(store.is_up_to_date().unwrap() && version() > 0);
+    open_as_it_is(&url, Durability::Process, Missing::IsRefused).unwrap();
 }
