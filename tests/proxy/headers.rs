@@ -259,6 +259,13 @@ async fn an_answer_names_its_record_its_upstream_and_its_attempts() {
             .field("strict-transport-security", "max-age=1")
             .field("connection", "keep-alive, x-hop")
             .field("x-hop", "1")
+            // Of this connection, whether or not `connection` names them.
+            .field("keep-alive", "timeout=5")
+            .field("proxy-connection", "keep-alive")
+            .field("proxy-authenticate", "Basic realm=\"upstream\"")
+            .field("te", "trailers")
+            .field("trailer", "x-later")
+            .field("upgrade", "h2c")
     };
     let (_provider, gateway, key) = one(Wire::Chat, move |_, _| answer()).await;
     let client_id = "0193b1f0-0000-7000-8000-000000000000";
