@@ -83,7 +83,9 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     }
     let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {
-        let reply = count::count(exchange, &target, &facts, asked_model(&target, &facts), body).await?;
+        // It is counted here, which costs nothing but work: limits hold for it as for one that is sent on.
+        let leases = leases(exchange, &key.key(), &facts, &|| 0)?;
+        let reply = count::count(exchange, &target, &facts, asked_model(&target, &facts), body, leases).await?;
         return Ok(Admission::Reply(reply));
     }
     let route = find_route(models, &target, &facts)?;
@@ -178,14 +180,7 @@ async fn admit_model(
     let key = entry.key();
     check_priced(exchange, &key, &route)?;
     let held_nanos = if key.quota_nanos.is_some() { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
-    let mut leases = Leases::new();
-    {
-        let cost_nanos_max = || worst_case_nanos(exchange, &target, &facts, &route);
-        let intent = intent(&key, &facts, &cost_nanos_max);
-        for plugin in &exchange.snapshot.plugins.admission {
-            leases.extend(plugin.admission_filter(&intent)?);
-        }
-    }
+    let leases = leases(exchange, &key, &facts, &|| worst_case_nanos(exchange, &target, &facts, &route))?;
     let opening = Opening {
         request_id: exchange.request_id,
         started_at_ms: exchange.started_at_ms,
@@ -242,6 +237,21 @@ fn shown(model: &str) -> String {
 
 fn check_priced(exchange: &Exchange, key: &Key, route: &Route) -> Result<(), Reject> {
     let refused = match exchange.snapshot.unknown_model {
+/// What the request takes of limits.
+fn leases(
+    exchange: &Exchange,
+    key: &Key,
+    facts: &RequestFacts,
+    cost_nanos_max: &dyn Fn() -> i64,
+) -> Result<Leases, Reject> {
+    let intent = intent(key, facts, cost_nanos_max);
+    let mut leases = Leases::new();
+    for plugin in &exchange.snapshot.plugins.admission {
+        leases.extend(plugin.admission_filter(&intent)?);
+    }
+    Ok(leases)
+}
+
         UnknownModel::Allow => false,
         UnknownModel::Reject => true,
         UnknownModel::RejectIfQuota => key.quota_nanos.is_some(),
