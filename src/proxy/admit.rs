@@ -13,11 +13,18 @@ use crate::ledger::{HoldError, Opening};
 use crate::snapshot::{ModelRoutes, Route};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
+use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_plugin_api::{Flow, Intent, Key, KeyHandle, Plugin, Reject, RejectCode, Reply, RequestHead};
+
+/// A head is no larger: the target, and the fields with what separates them on the wire. (A body has a limit in the
+/// configuration; heads are all of a size.)
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// A head has no more fields.
+const HEAD_FIELDS_MAX: usize = 100;
 
 /// Where a request goes after `admit`.
 enum Admission {
@@ -52,6 +59,10 @@ pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) 
 }
 
 async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Admission, Reject> {
+    if let Err(refusal) = check_size(session.req_header()) {
+        exchange.dialect = dialect_of(session.req_header());
+        return Err(refusal);
+    }
     exchange.client = client_address(session, exchange);
     let request = session.req_header();
     if let Some(reply) = pages::page(exchange, request).await? {
@@ -60,7 +71,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let target = endpoint::target(&request.method, request.uri.path(), request.uri.query(), &request.headers);
     exchange.dialect = match &target {
         Ok(target) => target.endpoint.dialect,
-        Err(_) => endpoint::dialect_of(request.uri.path(), &request.headers),
+        Err(_) => dialect_of(request),
     };
     let key = match run_plugins(session, exchange).await? {
         Called::By(key) => key,
@@ -77,10 +88,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     };
     let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
-    if exchange.bill.is_some() {
-        let model = shown(asked_model(&target, &facts));
-        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model, stream: facts.stream });
-    }
+    note_asked(exchange, &target, asked_model(&target, &facts), facts.stream);
     let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {
         // It is counted here, which costs nothing but work: limits hold for it as for one that is sent on.
@@ -93,6 +101,31 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
 }
 
 /// `Connection` may name fields, which then end here; some of them no client may end.
+fn dialect_of(request: &RequestHeader) -> DialectId {
+    endpoint::dialect_of(request.uri.path(), &request.headers)
+}
+
+fn check_size(request: &RequestHeader) -> Result<(), Reject> {
+    let headers = &request.headers;
+    let too_large = |limit: String| {
+        Err(Reject::new(RejectCode::RequestTooLarge).message(format!("The head of the request has more than {limit}")))
+    };
+    if headers.len() > HEAD_FIELDS_MAX {
+        return too_large(format!("{HEAD_FIELDS_MAX} fields"));
+    }
+    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    // `: ` and the line's end.
+    let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if target + fields > HEAD_BYTES_MAX { too_large(format!("{HEAD_BYTES_MAX} bytes")) } else { Ok(()) }
+}
+
+/// For plugins that want to know.
+fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: bool) {
+    if exchange.bill.is_some() {
+        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model: shown(model), stream });
+    }
+}
+
 fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
     const NOMINATIONS_MAX: usize = 9;
     for (count, name) in connection_options(headers).enumerate() {
