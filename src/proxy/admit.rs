@@ -80,6 +80,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let target = target?;
     refuse_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {
+        note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false);
         return models::list(exchange, &target, &key.key()).map(Admission::Reply);
     }
     let body = match target.endpoint.request {
@@ -100,7 +101,6 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     admit_model(exchange, route, target, facts, key, body).await.map(|admitted| Admission::Forward(Box::new(admitted)))
 }
 
-/// `Connection` may name fields, which then end here; some of them no client may end.
 fn dialect_of(request: &RequestHeader) -> DialectId {
     endpoint::dialect_of(request.uri.path(), &request.headers)
 }
@@ -126,6 +126,7 @@ fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: boo
     }
 }
 
+/// `Connection` may name fields, which then end here; some of them no client may end.
 fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
     const NOMINATIONS_MAX: usize = 9;
     for (count, name) in connection_options(headers).enumerate() {
@@ -236,6 +237,21 @@ async fn admit_model(
     Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited: key.quota_nanos.is_some() })
 }
 
+/// What the request takes of limits.
+fn leases(
+    exchange: &Exchange,
+    key: &Key,
+    facts: &RequestFacts,
+    cost_nanos_max: &dyn Fn() -> i64,
+) -> Result<Leases, Reject> {
+    let intent = intent(key, facts, cost_nanos_max);
+    let mut leases = Leases::new();
+    for plugin in &exchange.snapshot.plugins.admission {
+        leases.extend(plugin.admission_filter(&intent)?);
+    }
+    Ok(leases)
+}
+
 /// Where requests for the model may go, if the key may use it.
 fn find_model<'e>(exchange: &'e Exchange, key: &Key, model: &str) -> Result<&'e ModelRoutes, Reject> {
     let unknown = || {
@@ -270,21 +286,6 @@ fn shown(model: &str) -> String {
 
 fn check_priced(exchange: &Exchange, key: &Key, route: &Route) -> Result<(), Reject> {
     let refused = match exchange.snapshot.unknown_model {
-/// What the request takes of limits.
-fn leases(
-    exchange: &Exchange,
-    key: &Key,
-    facts: &RequestFacts,
-    cost_nanos_max: &dyn Fn() -> i64,
-) -> Result<Leases, Reject> {
-    let intent = intent(key, facts, cost_nanos_max);
-    let mut leases = Leases::new();
-    for plugin in &exchange.snapshot.plugins.admission {
-        leases.extend(plugin.admission_filter(&intent)?);
-    }
-    Ok(leases)
-}
-
         UnknownModel::Allow => false,
         UnknownModel::Reject => true,
         UnknownModel::RejectIfQuota => key.quota_nanos.is_some(),

@@ -70,7 +70,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let attempt = exchange.attempt.as_ref();
     let rejected = exchange.rejected.map(|code| code.row());
     let (method, path) = (harmless(request.method.as_str()), harmless(request.uri.path()));
-    let model = asked.map(|asked| harmless(&asked.model));
+    let model = asked.map(|asked| harmless(&asked.model)).filter(|model| !model.is_empty());
     // What is settled ended as its record says.
     let cut_off = cut_off.filter(|_| bill.is_none());
     let billed = || bill.and_then(|bill| bill.error_code.as_deref());

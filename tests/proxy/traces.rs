@@ -2,6 +2,7 @@
 
 use crate::calls::{COST, INPUT, OUTPUT, Wire, plain_chat, serving, wants_stream};
 use crate::plugins::wait_lost;
+use crate::support::client::Request;
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -84,6 +85,40 @@ async fn a_request_is_a_span_in_its_callers_trace_and_the_upstream_is_told_of_it
     for secret in [&*key.key, PROVIDER_KEY, "Say something", "Hello"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn what_vendors_say_of_a_trace_ends_where_another_one_begins() {
+    let (provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+    let (gateway, key) = serving(&setup).await;
+    let request = || plain_chat(false).key(&key.key).field("tracestate", "a=b");
+    for request in [request(), request().field("traceparent", "00-junk"), request().field("traceparent", "")] {
+        assert_eq!(gateway.send(&request).await.status, 200);
+    }
+    let all = spans(&collector, 3).await;
+    for (sent, span) in provider.received().iter().zip(&all) {
+        let trace = span["traceId"].as_str().expect("an id");
+        assert!(sent.field("traceparent").is_some_and(|parent| parent.contains(trace)), "{:?}", sent.fields);
+        assert_eq!(sent.field("tracestate"), None);
+        assert!(span["parentSpanId"].is_null());
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn lists_of_models_have_spans_and_health_pages_have_none() {
+    let (_provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+    let (gateway, key) = serving(&setup).await;
+    assert_eq!(gateway.send(&Request::get("/v1/health")).await.status, 200);
+    for target in ["/v1/models", "/v1/models/m", "/v1beta/models"] {
+        assert_eq!(gateway.send(&Request::get(target).key(&key.key)).await.status, 200, "{target}");
+    }
+    let all = spans(&collector, 3).await;
+    let names: Vec<_> = all.iter().map(|span| span["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["GET models", "model m", "GET models"], "{all:?}");
+    assert_eq!(attribute(&all[0], "gen_ai.request.model"), Value::Null);
+    assert_eq!(attribute(&all[0], "tollgate.key"), json!("tester"));
     gateway.finish(&[&key]).await;
 }
 

@@ -83,7 +83,7 @@ pub struct Summary<'a> {
     pub dialect: &'a str,
     /// The operation; `None`: refused before it was known.
     pub endpoint: Option<&'a str>,
-    /// The model that was asked for.
+    /// The model that was asked for; `None`: none, or refused before it was known.
     pub model: Option<&'a str>,
     /// Whether a stream was asked for; `None`: refused before it was known.
     pub stream: Option<bool>,

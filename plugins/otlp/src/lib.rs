@@ -6,7 +6,7 @@ mod export;
 mod span;
 
 use async_trait::async_trait;
-use context::{Context, TRACEPARENT};
+use context::{Context, TRACEPARENT, TRACESTATE};
 use export::{Exporter, Target};
 use http::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
@@ -99,6 +99,10 @@ impl Plugin for Otlp {
         let context = Context::of(request_id, request_headers, self.share);
         if let Ok(value) = HeaderValue::from_bytes(&context.traceparent()) {
             headers.insert(TRACEPARENT, value);
+        }
+        if context.parent_id.is_none() {
+            // It belongs to a trace that this one does not go on with.
+            headers.remove(TRACESTATE);
         }
     }
 
