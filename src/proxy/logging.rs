@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use super::mask::harmless;
-use super::settle::{self, End};
+use super::settle::{self, CLIENT_CLOSED, End};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -74,10 +74,11 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     // What is settled ended as its record says.
     let cut_off = cut_off.filter(|_| bill.is_none());
     let billed = || bill.and_then(|bill| bill.error_code.as_deref());
+    let written = session.response_written().map(|head| head.status.as_u16());
     let summary = Summary {
         request_id: &request_id,
         key: key.as_ref(),
-        status: session.response_written().map_or(0, |head| head.status.as_u16()),
+        status: written.or(bill.map(|bill| bill.status)).unwrap_or(CLIENT_CLOSED),
         metered: bill.map_or(&none, |bill| &bill.metered),
         cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
         started_at_ms: exchange.started_at_ms,

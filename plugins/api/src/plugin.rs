@@ -59,7 +59,7 @@ pub struct Summary<'a> {
     pub request_id: &'a str,
     /// Who called.
     pub key: Option<&'a Arc<dyn KeyHandle>>,
-    /// Status that the client got; 0: none.
+    /// Status that the client got; where it got none, the ledger's: 499.
     pub status: u16,
     /// What was consumed.
     pub metered: &'a Metered,

@@ -32,7 +32,7 @@ pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> JsonText {
     let operation = operation(summary.endpoint.unwrap_or("unknown"));
     let start_ms = u64::try_from(summary.started_at_ms).unwrap_or(0);
     let end_ms = start_ms.saturating_add(summary.duration_ms);
-    let failed = summary.status >= 400 || summary.status == 0 || summary.error_code.is_some();
+    let failed = summary.status >= 400 || summary.error_code.is_some();
     let mut out = JsonText::with_capacity(SPAN_BYTES);
     out.raw(",{\"traceId\":\"").raw(text(&hex::<32>(context.trace_id)));
     out.raw("\",\"spanId\":\"").raw(text(&hex::<16>(context.span_id.into())));
