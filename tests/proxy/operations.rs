@@ -331,6 +331,8 @@ async fn health_and_metrics_are_served_beside() {
         "tollgate_breaker_state{upstream=\"u\"} 0".to_owned(),
     ] {
         assert!(page.contains(&line), "{line} is not in\n{page}");
+    let on_disk = gateway.metric("tollgate_journal_bytes", &[]).await;
+    assert!((16_777_216.0..17_000_000.0).contains(&on_disk), "one segment, reserved as a whole: {on_disk}");
     }
     // No client can make a series of its own.
     for index in 0..50 {
