@@ -9,7 +9,7 @@ use crate::support::client::{Client, Ended, Request};
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::{Answer, Break};
-use crate::support::{h2c, until};
+use crate::support::{h2c, is_installed, until};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -228,8 +228,7 @@ fn forbid_writes(gateway: &Gateway, forbid: bool) {
 
 #[tokio::test]
 async fn a_disk_that_takes_nothing_stops_new_requests_and_loses_none() {
-    if std::process::Command::new("prlimit").arg("--version").output().is_err() {
-        eprintln!("skipped: prlimit is not installed");
+    if !is_installed("prlimit") {
         return;
     }
     let (slow, steps) = stepped(Wire::Chat.stream(&TOKENS));
@@ -331,9 +330,9 @@ async fn health_and_metrics_are_served_beside() {
         "tollgate_breaker_state{upstream=\"u\"} 0".to_owned(),
     ] {
         assert!(page.contains(&line), "{line} is not in\n{page}");
+    }
     let on_disk = gateway.metric("tollgate_journal_bytes", &[]).await;
     assert!((16_777_216.0..17_000_000.0).contains(&on_disk), "one segment, reserved as a whole: {on_disk}");
-    }
     // No client can make a series of its own.
     for index in 0..50 {
         gateway.send(&Wire::Chat.request_for(&format!("made-up-{index}"), false).key(&key.key)).await;
