@@ -2,7 +2,7 @@
 
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
 use super::http1::connection_options;
-use super::{body, count, models, pages, reject};
+use super::{body, content, count, models, pages, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -80,7 +80,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let target = target?;
     refuse_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {
-        note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false);
+        note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false, &[]);
         return models::list(exchange, &target, &key.key()).map(Admission::Reply);
     }
     let body = match target.endpoint.request {
@@ -89,7 +89,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     };
     let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
-    note_asked(exchange, &target, asked_model(&target, &facts), facts.stream);
+    note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body);
     let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {
         // It is counted here, which costs nothing but work: limits hold for it as for one that is sent on.
@@ -120,9 +120,11 @@ fn check_size(request: &RequestHeader) -> Result<(), Reject> {
 }
 
 /// For plugins that want to know.
-fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: bool) {
+fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: bool, body: &[u8]) {
     if exchange.bill.is_some() {
-        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model: shown(model), stream });
+        let wanted = exchange.snapshot.plugins.content && !body.is_empty();
+        let input = wanted.then(|| content::input(target.endpoint, body));
+        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model: shown(model), stream, input });
     }
 }
 

@@ -75,6 +75,8 @@ pub(super) struct Asked {
     pub(super) endpoint: &'static str,
     pub(super) model: String,
     pub(super) stream: bool,
+    /// What is said, for plugins that ask for that.
+    pub(super) input: Option<String>,
 }
 
 /// What `admit` found out.

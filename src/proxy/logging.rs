@@ -1,5 +1,6 @@
 //! The last step of every exchange, however it ends: what is not settled is settled, and plugins are told, once.
 
+use super::content;
 use super::exchange::Exchange;
 use super::mask::harmless;
 use super::settle::{self, CLIENT_CLOSED, End};
@@ -8,7 +9,7 @@ use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_plugin_api::{KeyHandle, Metered, Summary};
+use tollgate_plugin_api::{Content, KeyHandle, Metered, Summary};
 
 /// A settlement that somebody else began is waited for this long, to tell plugins what it came to.
 const BILL_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -75,6 +76,9 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let cut_off = cut_off.filter(|_| bill.is_none());
     let billed = || bill.and_then(|bill| bill.error_code.as_deref());
     let written = session.response_written().map(|head| head.status.as_u16());
+    let output = delivered(exchange);
+    let content =
+        asked.and_then(|asked| asked.input.as_deref()).map(|input| Content { input, output: output.as_deref() });
     let summary = Summary {
         request_id: &request_id,
         key: key.as_ref(),
@@ -99,11 +103,21 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
         outcome: bill.map(|bill| bill.outcome),
         error_code: cut_off.or(rejected.map(|row| row.code)).or_else(billed),
         rejected_by: rejected.and_then(|row| row.rejected_by),
+        content: None,
     };
     for plugin in &exchange.snapshot.plugins.logging {
+        // Nobody is told of what was said who does not ask for it.
+        let summary = Summary { content: content.filter(|_| plugin.phases().content), ..summary };
         // One that panics keeps the others from nothing; and here, a panic may be under way already.
         if catch_unwind(AssertUnwindSafe(|| plugin.logging(&summary))).is_err() {
             tracing::error!("plugin {} panicked when it was told of request {request_id}", plugin.name());
         }
     }
+}
+
+/// What was delivered, for plugins that ask for it.
+fn delivered(exchange: &Exchange) -> Option<String> {
+    let attempt = exchange.attempt.as_ref().filter(|_| exchange.snapshot.plugins.content)?;
+    let text = attempt.answer.as_ref()?.scanner.delivered().sample();
+    (!text.is_empty()).then(|| content::output(&text, &attempt.upstream.secret_fragments))
 }

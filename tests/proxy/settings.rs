@@ -101,6 +101,7 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("service_name", "a_request_is_a_span_in_its_callers_trace_and_the_upstream_is_told_of_it"),
         ("sample_ratio", "refusals_are_spans_too_and_what_is_not_sampled_is_none"),
         ("timeout_ms", "a_collector_that_never_answers_is_given_up_in_time"),
+        ("capture_content", "prompt_and_answer_stand_in_spans_where_that_is_asked_for"),
     ]),
 ];
 
@@ -215,7 +216,6 @@ fn assert_all_tested(found: &BTreeMap<String, Vec<String>>, tests: &[(&str, &[(&
     }
 }
 
-async fn working() -> (Provider, Setup) {
 /// All that stands in the files of a folder.
 fn sources(folder: &str) -> String {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -255,6 +255,7 @@ fn every_key_of_the_price_file_has_a_test() {
     assert_all_tested(&found, PRICE_TESTS, &sources("src/price/tests"));
 }
 
+async fn working() -> (Provider, Setup) {
     let provider = Provider::always(Wire::Chat.whole("x")).await;
     let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
     (provider, setup)

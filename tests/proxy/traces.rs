@@ -123,6 +123,46 @@ async fn lists_of_models_have_spans_and_health_pages_have_none() {
 }
 
 #[tokio::test]
+async fn prompt_and_answer_stand_in_spans_where_that_is_asked_for() {
+    let messages = |span: &Value, name: &str| -> Value {
+        let text = attribute(span, name);
+        text.as_str().map_or(Value::Null, |text| serde_json::from_str(text).expect("whole JSON, however it was cut"))
+    };
+    let long = format!("my key is sk-tg-0123456789abcdef {}", "é".repeat(40_000));
+    for captures in ["true", "false"] {
+        let (_provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+        let setup = setup.set("plugins.otlp.capture_content", captures);
+        let (gateway, key) = serving(&setup).await;
+        let mut body = Wire::Chat.body("m", true);
+        body["messages"] = json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": long}]);
+        assert_eq!(gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await.status, 200);
+        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+        body["model"] = json!("nobody");
+        assert_eq!(gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await.status, 404);
+        let all = spans(&collector, 3).await;
+        let [input, output] = ["gen_ai.input.messages", "gen_ai.output.messages"]
+            .map(|name| all.iter().map(|span| messages(span, name)).collect::<Vec<_>>());
+        if captures == "false" {
+            assert!(input.iter().chain(&output).all(Value::is_null), "{input:?} {output:?}");
+        } else {
+            assert_eq!(input[0][0], json!({"role": "system", "parts": [{"type": "text", "content": "Be brief."}]}));
+            let told = input[0][1]["parts"][0]["content"].as_str().expect("text");
+            assert!(told.starts_with("my key is sk-*** éé"), "{}", &told[..40]);
+            assert!((32_000..=32 * 1024).contains(&told.len()), "{}", told.len());
+            let answered = |text: &str| json!([{"role": "assistant", "parts": [{"type": "text", "content": text}]}]);
+            assert_eq!(output, [answered("Hello there, friend."), answered("Hello there."), Value::Null]);
+            assert_eq!(input[1][0]["role"], "user");
+            assert_eq!(input[2], input[0], "what is refused has been asked, too");
+        }
+        let sent: String =
+            collector.received().iter().map(|call| String::from_utf8_lossy(&call.body).into_owned()).collect();
+        assert!(!sent.contains("sk-tg-") && !sent.contains(PROVIDER_KEY));
+        assert!(!gateway.said().contains("Be brief"));
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
 async fn refusals_are_spans_too_and_what_is_not_sampled_is_none() {
     let (_provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
     let (gateway, key) = serving(&setup.set("plugins.otlp.sample_ratio", "0.0")).await;

@@ -62,6 +62,7 @@ fn log(plugin: &dyn Plugin, request_id: &str) {
         outcome: Some("ok"),
         error_code: None,
         rejected_by: None,
+        content: None,
     });
 }
 

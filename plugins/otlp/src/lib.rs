@@ -1,5 +1,5 @@
-//! Traces: a span for each request, to an OpenTelemetry collector, with the GenAI semantic conventions' names and without a
-//! word of prompt or answer. A caller's trace goes on, and the upstream is told of ours.
+//! Traces: a span for each request, to an OpenTelemetry collector, with the GenAI semantic conventions' names and, unless that is
+//! asked for, without a word of prompt or answer. A caller's trace goes on, and the upstream is told of ours.
 
 mod context;
 mod export;
@@ -36,6 +36,9 @@ struct Settings {
     sample_ratio: f64,
     #[serde(default = "timeout_ms_default")]
     timeout_ms: u64,
+    /// Spans say what was asked and answered.
+    #[serde(default)]
+    capture_content: bool,
 }
 
 fn service_name_default() -> String {
@@ -72,8 +75,9 @@ fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
         timeout: Duration::from_millis(settings.timeout_ms.max(1)),
         service_name: settings.service_name,
     };
-    let exporter = Exporter::start(target, ports.losses.clone())?;
-    Ok(Arc::new(Otlp { exporter, share: (settings.sample_ratio * WHOLE as f64) as u64 }))
+    let captures = settings.capture_content;
+    let exporter = Exporter::start(target, captures, ports.losses.clone())?;
+    Ok(Arc::new(Otlp { exporter, share: (settings.sample_ratio * WHOLE as f64) as u64, captures }))
 }
 
 fn wrong_endpoint(endpoint: &str) -> String {
@@ -83,6 +87,8 @@ fn wrong_endpoint(endpoint: &str) -> String {
 struct Otlp {
     exporter: Exporter,
     share: u64,
+    /// What is said, too.
+    captures: bool,
 }
 
 #[async_trait]
@@ -92,7 +98,7 @@ impl Plugin for Otlp {
     }
 
     fn phases(&self) -> Phases {
-        Phases { upstream_request: true, logging: true, ..Phases::default() }
+        Phases { upstream_request: true, logging: true, content: self.captures, ..Phases::default() }
     }
 
     fn upstream_request_filter(&self, request_id: u128, request_headers: &HeaderMap, headers: &mut HeaderMap) {

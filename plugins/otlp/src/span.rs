@@ -107,6 +107,12 @@ fn attributes(out: &mut JsonText, summary: &Summary<'_>) {
     if let Some(key) = summary.key {
         out.raw(attribute!("tollgate.key", "stringValue")).text(&key.key().name).raw("}}");
     }
+    if let Some(content) = summary.content {
+        out.raw(attribute!("gen_ai.input.messages", "stringValue")).text(content.input).raw("}}");
+        if let Some(output) = content.output {
+            out.raw(attribute!("gen_ai.output.messages", "stringValue")).text(output).raw("}}");
+        }
+    }
     if let Some(client) = summary.client {
         out.raw(attribute!("client.address", "stringValue")).address(client).raw("}}");
     }
@@ -146,6 +152,7 @@ mod tests {
             outcome: None,
             error_code: Some("MODEL_NOT_FOUND"),
             rejected_by: None,
+            content: None,
         };
         let id = number(summary.request_id).unwrap();
         let text = span(&Context::of(id, &headers, 1 << 32), &summary);
