@@ -257,7 +257,7 @@ async fn an_answer_names_its_record_its_upstream_and_its_attempts() {
             .field("set-cookie", "__cf_bm=secret; path=/")
             .field("alt-svc", "h3=\":443\"")
             .field("strict-transport-security", "max-age=1")
-            .field("connection", "keep-alive, x-hop")
+            .field("connection", "x-hop")
             .field("x-hop", "1")
             // Of this connection, whether or not `connection` names them.
             .field("keep-alive", "timeout=5")
