@@ -51,6 +51,8 @@ pub struct Metrics {
     pub inherited_holds: IntGauge,
     /// Records that wait for the journal.
     pub journal_pending_records: IntGauge,
+    /// What the journal takes of the disk.
+    pub(crate) journal_bytes: IntGauge,
     /// Journal bytes, and records, that are not in the store yet.
     pub applier_lag_bytes: IntGauge,
     pub(crate) applier_lag_records: IntGauge,
@@ -184,6 +186,8 @@ impl Metrics {
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
             inherited_holds: series.gauge("tollgate_holds_inherited", "Open holds of the process before this one.")?,
             journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records to be journaled.")?,
+            journal_bytes: series
+                .gauge("tollgate_journal_bytes", "Bytes of the journal on disk, reserved ones too.")?,
             applier_lag_bytes: series.gauge("tollgate_applier_lag_bytes", "Journal bytes not yet in the store.")?,
             applier_lag_records: series.gauge("tollgate_applier_lag_records", "Records not yet in the store.")?,
             store_healthy: series.gauge("tollgate_store_healthy", "1: the store takes what the journal has.")?,

@@ -184,6 +184,8 @@ pub struct PluginChain {
     pub response: Vec<Arc<dyn Plugin>>,
     /// Called at the end.
     pub logging: Vec<Arc<dyn Plugin>>,
+    /// One of these wants to know what was said.
+    pub content: bool,
     all: Vec<Arc<dyn Plugin>>,
 }
 
@@ -193,6 +195,7 @@ impl PluginChain {
         let mut chain = Self::default();
         for plugin in &plugins {
             let phases = plugin.phases();
+            chain.content |= phases.logging && phases.content;
             for (wanted, list) in [
                 (phases.request, &mut chain.request),
                 (phases.admission, &mut chain.admission),

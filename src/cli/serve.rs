@@ -16,23 +16,23 @@ use secrecy::{ExposeSecret, SecretString};
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The environment variable that says what is logged, in the form of `RUST_LOG`.
 const LOG_VARIABLE: &str = "TOLLGATE_LOG";
 /// What is logged when it is not set.
 const LOG_DEFAULT: &str = "warn,tollgate=info";
-/// What shows heads and bodies, and so credentials, when it says much: never more than this, whatever is asked for.
-const WIRE_LOGS: [&str; 8] = [
-    "pingora=info",
-    "pingora_core=info",
-    "pingora_proxy=info",
-    "pingora_http=info",
-    "h2=info",
-    "hyper=info",
-    "rustls=info",
-    "aws_sigv4=info",
-];
+/// What is not Tollgate's own says at most this, whatever is asked for: HTTP libraries show heads and bodies, and so credentials,
+/// when they say much.
+const FOREIGN_LOGS_MAX: LevelFilter = LevelFilter::INFO;
+/// How the targets of Tollgate's own logs begin.
+const OWN_TARGETS: &str = "tollgate";
 /// The name of the key that a start without a config file makes.
 const FIRST_KEY_NAME: &str = "first";
 
@@ -83,21 +83,28 @@ fn nothing_to_serve() -> Failure {
 /// Logs of the gateway and of Pingora. A second call changes nothing.
 fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>) {
     let wanted = env(LOG_VARIABLE).or_else(|| env("RUST_LOG")).filter(|wanted| !wanted.is_empty());
-    let filter =
-        wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok()).map_or_else(|| EnvFilter::new(LOG_DEFAULT), capped);
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        // It would panic where standard error cannot be written: a full disk must not end an exchange.
-        .log_internal_errors(false)
-        .try_init();
+    let _ = logs(wanted.as_deref(), io::stderr, io::stderr().is_terminal()).try_init();
 }
 
-/// A filter that somebody asked for, within what may be shown.
-fn capped(filter: EnvFilter) -> EnvFilter {
-    let caps = WIRE_LOGS.iter().filter_map(|cap| cap.parse().ok());
-    caps.fold(filter, EnvFilter::add_directive)
+/// What writes the logs that somebody asked for, as far as they may be shown.
+fn logs<W>(wanted: Option<&str>, writer: W, colours: bool) -> impl Subscriber + Send + Sync + 'static
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok());
+    let written = tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(LOG_DEFAULT)))
+        .with_writer(writer)
+        .with_ansi(colours)
+        // It would panic where standard error cannot be written: a full disk must not end an exchange.
+        .log_internal_errors(false)
+        .finish();
+    // A filter of its own: among directives the more specific one wins, and anybody can write one.
+    written.with(filter_fn(may_be_shown))
+}
+
+fn may_be_shown(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(OWN_TARGETS) || *metadata.level() <= FOREIGN_LOGS_MAX
 }
 
 /// The key of a first start. Made before the server starts, so that it is in force at once; shown when it has started.
@@ -205,13 +212,41 @@ fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::WIRE_LOGS;
-    use tracing_subscriber::filter::Directive;
+    use super::logs;
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
-    fn what_limits_the_wire_logs_is_read() {
-        for directive in WIRE_LOGS {
-            assert!(directive.parse::<Directive>().is_ok(), "{directive}");
+    fn no_directive_shows_the_wire_logs_of_a_library() {
+        for wanted in ["trace", "h2::codec=trace,ureq_proto=trace", "trace,h2::codec::framed_read[{stream}]=trace"] {
+            let written = Written::default();
+            let writer = written.clone();
+            tracing::subscriber::with_default(logs(Some(wanted), move || writer.clone(), false), || {
+                tracing::trace!(target: "h2::codec", "canary");
+                tracing::trace!(target: "h2::codec::framed_read", "canary");
+                tracing::debug!(target: "ureq_proto::util", "canary");
+                tracing::debug!(target: "pingora_core::protocols", "canary");
+                tracing::info!(target: "h2::codec", "a word of it");
+                tracing::trace!(target: "tollgate::proxy", "our own");
+            });
+            let said = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(!said.contains("canary"), "{wanted}: {said}");
+            assert!(said.contains("a word of it"), "{wanted}: {said}");
+            assert_eq!(said.contains("our own"), wanted.starts_with("trace"), "{wanted}: {said}");
         }
     }
 }

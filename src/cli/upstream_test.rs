@@ -42,9 +42,8 @@ pub(super) fn test(arguments: &UpstreamTest, command: &Command, terminal: &mut T
     let mut failed = 0;
     for (upstream, model) in &chosen {
         let tried = runtime.block_on(call(&snapshot, upstream, model));
-        let ok = tried.status.as_ref().is_ok_and(|status| (200..300).contains(status));
-        failed += usize::from(!ok);
-        show(upstream, model, &tried, ok, arguments.json, terminal)?;
+        failed += usize::from(!tried.is_answer);
+        show(upstream, model, &tried, arguments.json, terminal)?;
     }
     match failed {
         0 => Ok(()),
@@ -138,17 +137,12 @@ fn words(body: &[u8]) -> String {
     plain(&message.unwrap_or_else(|| text.into_owned())).chars().take(WORDS_CHARS_MAX).collect()
 }
 
-fn show(
-    upstream: &Upstream,
-    model: &Model,
-    tried: &Trial,
-    ok: bool,
-    json: bool,
-    terminal: &mut Terminal<'_>,
-) -> Outcome {
+fn show(upstream: &Upstream, model: &Model, tried: &Trial, json: bool, terminal: &mut Terminal<'_>) -> Outcome {
+    let ok = tried.is_answer;
     let duration_ms = u64::try_from(tried.duration.as_millis()).unwrap_or(u64::MAX);
     let message = match &tried.status {
         Ok(_) if ok => String::new(),
+        Ok(status) if status / 100 == 2 => format!("no answer of this API: {}", words(&tried.body)),
         Ok(_) => words(&tried.body),
         Err(why) => plain(why),
     };

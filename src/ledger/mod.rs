@@ -22,6 +22,7 @@ mod passed;
 mod record;
 mod recover;
 mod segment;
+mod size;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -2,7 +2,7 @@
 
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
 use super::http1::connection_options;
-use super::{body, count, models, pages, reject};
+use super::{body, content, count, models, pages, reject};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -13,11 +13,18 @@ use crate::ledger::{HoldError, Opening};
 use crate::snapshot::{ModelRoutes, Route};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
+use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_plugin_api::{Flow, Intent, Key, KeyHandle, Plugin, Reject, RejectCode, Reply, RequestHead};
+
+/// A head is no larger: the target, and the fields with what separates them on the wire. (A body has a limit in the
+/// configuration; heads are all of a size.)
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// A head has no more fields.
+const HEAD_FIELDS_MAX: usize = 100;
 
 /// Where a request goes after `admit`.
 enum Admission {
@@ -52,6 +59,10 @@ pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) 
 }
 
 async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Admission, Reject> {
+    if let Err(refusal) = check_size(session.req_header()) {
+        exchange.dialect = dialect_of(session.req_header());
+        return Err(refusal);
+    }
     exchange.client = client_address(session, exchange);
     let request = session.req_header();
     if let Some(reply) = pages::page(exchange, request).await? {
@@ -60,7 +71,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let target = endpoint::target(&request.method, request.uri.path(), request.uri.query(), &request.headers);
     exchange.dialect = match &target {
         Ok(target) => target.endpoint.dialect,
-        Err(_) => endpoint::dialect_of(request.uri.path(), &request.headers),
+        Err(_) => dialect_of(request),
     };
     let key = match run_plugins(session, exchange).await? {
         Called::By(key) => key,
@@ -69,6 +80,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let target = target?;
     refuse_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {
+        note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false, &[]);
         return models::list(exchange, &target, &key.key()).map(Admission::Reply);
     }
     let body = match target.endpoint.request {
@@ -77,17 +89,43 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     };
     let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
-    if exchange.bill.is_some() {
-        let model = shown(asked_model(&target, &facts));
-        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model, stream: facts.stream });
-    }
+    note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body);
     let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {
-        let reply = count::count(exchange, &target, &facts, asked_model(&target, &facts), body).await?;
+        // It is counted here, which costs nothing but work: limits hold for it as for one that is sent on.
+        let leases = leases(exchange, &key.key(), &facts, &|| 0)?;
+        let reply = count::count(exchange, &target, &facts, asked_model(&target, &facts), body, leases).await?;
         return Ok(Admission::Reply(reply));
     }
     let route = find_route(models, &target, &facts)?;
     admit_model(exchange, route, target, facts, key, body).await.map(|admitted| Admission::Forward(Box::new(admitted)))
+}
+
+fn dialect_of(request: &RequestHeader) -> DialectId {
+    endpoint::dialect_of(request.uri.path(), &request.headers)
+}
+
+fn check_size(request: &RequestHeader) -> Result<(), Reject> {
+    let headers = &request.headers;
+    let too_large = |limit: String| {
+        Err(Reject::new(RejectCode::RequestTooLarge).message(format!("The head of the request has more than {limit}")))
+    };
+    if headers.len() > HEAD_FIELDS_MAX {
+        return too_large(format!("{HEAD_FIELDS_MAX} fields"));
+    }
+    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    // `: ` and the line's end.
+    let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if target + fields > HEAD_BYTES_MAX { too_large(format!("{HEAD_BYTES_MAX} bytes")) } else { Ok(()) }
+}
+
+/// For plugins that want to know.
+fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: bool, body: &[u8]) {
+    if exchange.bill.is_some() {
+        let wanted = exchange.snapshot.plugins.content && !body.is_empty();
+        let input = wanted.then(|| content::input(target.endpoint, body));
+        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model: shown(model), stream, input });
+    }
 }
 
 /// `Connection` may name fields, which then end here; some of them no client may end.
@@ -178,14 +216,7 @@ async fn admit_model(
     let key = entry.key();
     check_priced(exchange, &key, &route)?;
     let held_nanos = if key.quota_nanos.is_some() { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
-    let mut leases = Leases::new();
-    {
-        let cost_nanos_max = || worst_case_nanos(exchange, &target, &facts, &route);
-        let intent = intent(&key, &facts, &cost_nanos_max);
-        for plugin in &exchange.snapshot.plugins.admission {
-            leases.extend(plugin.admission_filter(&intent)?);
-        }
-    }
+    let leases = leases(exchange, &key, &facts, &|| worst_case_nanos(exchange, &target, &facts, &route))?;
     let opening = Opening {
         request_id: exchange.request_id,
         started_at_ms: exchange.started_at_ms,
@@ -206,6 +237,21 @@ async fn admit_model(
     })?;
     let prompt = Prompt::Body(body.clone());
     Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited: key.quota_nanos.is_some() })
+}
+
+/// What the request takes of limits.
+fn leases(
+    exchange: &Exchange,
+    key: &Key,
+    facts: &RequestFacts,
+    cost_nanos_max: &dyn Fn() -> i64,
+) -> Result<Leases, Reject> {
+    let intent = intent(key, facts, cost_nanos_max);
+    let mut leases = Leases::new();
+    for plugin in &exchange.snapshot.plugins.admission {
+        leases.extend(plugin.admission_filter(&intent)?);
+    }
+    Ok(leases)
 }
 
 /// Where requests for the model may go, if the key may use it.

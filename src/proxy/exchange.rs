@@ -63,6 +63,8 @@ pub(super) type Leases = SmallVec<[Lease; 2]>;
 pub(super) struct Bill {
     pub(super) metered: Metered,
     pub(super) cost_nanos: i64,
+    /// As the record has it.
+    pub(super) status: u16,
     pub(super) outcome: &'static str,
     pub(super) error_code: Option<String>,
     pub(super) ttft_ms: Option<u64>,
@@ -73,6 +75,8 @@ pub(super) struct Asked {
     pub(super) endpoint: &'static str,
     pub(super) model: String,
     pub(super) stream: bool,
+    /// What is said, for plugins that ask for that.
+    pub(super) input: Option<String>,
 }
 
 /// What `admit` found out.

@@ -17,8 +17,15 @@ use pingora::{Error, ErrorType, Result};
 const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
-/// What the upstream says to the holder of its account or about its own address, not to our client.
-const NOT_PASSED_ON: [HeaderName; 11] = [
+/// What the upstream says to the holder of its account, about its own address, or for this one connection, not to our client.
+const NOT_PASSED_ON: [HeaderName; 18] = [
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
     header::SET_COOKIE,
     header::ALT_SVC,
     header::STRICT_TRANSPORT_SECURITY,

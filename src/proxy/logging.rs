@@ -1,14 +1,15 @@
 //! The last step of every exchange, however it ends: what is not settled is settled, and plugins are told, once.
 
+use super::content;
 use super::exchange::Exchange;
 use super::mask::harmless;
-use super::settle::{self, End};
+use super::settle::{self, CLIENT_CLOSED, End};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_plugin_api::{KeyHandle, Metered, Summary};
+use tollgate_plugin_api::{Content, KeyHandle, Metered, Summary};
 
 /// A settlement that somebody else began is waited for this long, to tell plugins what it came to.
 const BILL_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -70,15 +71,19 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let attempt = exchange.attempt.as_ref();
     let rejected = exchange.rejected.map(|code| code.row());
     let (method, path) = (harmless(request.method.as_str()), harmless(request.uri.path()));
-    let model = asked.map(|asked| harmless(&asked.model));
+    let model = asked.map(|asked| harmless(&asked.model)).filter(|model| !model.is_empty());
     // What is settled ended as its record says.
     let cut_off = cut_off.filter(|_| bill.is_none());
     let billed = || bill.and_then(|bill| bill.error_code.as_deref());
+    let written = session.response_written().map(|head| head.status.as_u16());
+    let output = delivered(exchange);
+    let content =
+        asked.and_then(|asked| asked.input.as_deref()).map(|input| Content { input, output: output.as_deref() });
     let summary = Summary {
         request_id: &request_id,
         request_number: exchange.request_id.as_u128(),
         key: key.as_ref(),
-        status: session.response_written().map_or(0, |head| head.status.as_u16()),
+        status: written.or(bill.map(|bill| bill.status)).unwrap_or(CLIENT_CLOSED),
         metered: bill.map_or(&none, |bill| &bill.metered),
         cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
         started_at_ms: exchange.started_at_ms,
@@ -99,11 +104,21 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
         outcome: bill.map(|bill| bill.outcome),
         error_code: cut_off.or(rejected.map(|row| row.code)).or_else(billed),
         rejected_by: rejected.and_then(|row| row.rejected_by),
+        content: None,
     };
     for plugin in &exchange.snapshot.plugins.logging {
+        // Nobody is told of what was said who does not ask for it.
+        let summary = Summary { content: content.filter(|_| plugin.phases().content), ..summary };
         // One that panics keeps the others from nothing; and here, a panic may be under way already.
         if catch_unwind(AssertUnwindSafe(|| plugin.logging(&summary))).is_err() {
             tracing::error!("plugin {} panicked when it was told of request {request_id}", plugin.name());
         }
     }
+}
+
+/// What was delivered, for plugins that ask for it.
+fn delivered(exchange: &Exchange) -> Option<String> {
+    let attempt = exchange.attempt.as_ref().filter(|_| exchange.snapshot.plugins.content)?;
+    let text = attempt.answer.as_ref()?.scanner.delivered().sample();
+    (!text.is_empty()).then(|| content::output(&text, &attempt.upstream.secret_fragments))
 }

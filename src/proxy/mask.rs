@@ -47,12 +47,16 @@ pub(super) fn mask(text: &mut [u8], fragments: &Fragments) {
 
 /// What a client chose, short, and without anything that looks like a credential.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
-    let short = text.char_indices().nth(CLIENT_CHARS_MAX).map_or(text, |(end, _)| &text[..end]);
-    if !short.contains(SECRET_PREFIX) {
-        return Cow::Borrowed(short);
+    without_credentials(text.char_indices().nth(CLIENT_CHARS_MAX).map_or(text, |(end, _)| &text[..end]))
+}
+
+/// A text with everything masked that looks like a credential.
+pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
+    if !text.contains(SECRET_PREFIX) {
+        return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(short.len());
-    let mut rest = short;
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
     while let Some(at) = rest.find(SECRET_PREFIX) {
         let (before, found) = rest.split_at(at);
         let tail = found.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');

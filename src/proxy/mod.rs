@@ -4,6 +4,7 @@
 
 mod admit;
 mod body;
+mod content;
 mod control;
 mod count;
 mod downstream;

@@ -27,6 +27,9 @@ const CHECKPOINT_TEXT_BYTES: u64 = 1024;
 /// … or so much time.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
 
+/// Nginx's word for a client that left before it got anything: the status where there is none.
+pub(super) const CLIENT_CLOSED: u16 = 499;
+
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -274,8 +277,6 @@ fn estimate_of(
 
 /// Outcome, status and error code of the record. `gone`: the client left, before or after it got bytes of the answer.
 fn words(end: End, gone: Option<bool>, answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
-    /// Nginx's word for a client that left before it got anything.
-    const CLIENT_CLOSED: u16 = 499;
     let sent = answer.map_or(CLIENT_CLOSED, |answer| answer.status);
     let status = if gone == Some(false) { CLIENT_CLOSED } else { sent };
     let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some());
@@ -336,6 +337,7 @@ impl Settlement {
             let _ = bill.set(Bill {
                 metered: self.record.metered.clone(),
                 cost_nanos: self.record.cost_nanos,
+                status: self.record.status,
                 outcome: self.record.outcome.as_str(),
                 error_code: self.record.error_code.clone(),
                 ttft_ms: self.record.ttft_ms,

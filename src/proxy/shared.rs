@@ -151,6 +151,7 @@ impl Shared {
         self.metrics.holds.set(i64::try_from(lag.open_holds).unwrap_or(i64::MAX));
         self.metrics.inherited_holds.set(i64::try_from(lag.inherited_holds).unwrap_or(i64::MAX));
         self.metrics.journal_pending_records.set(i64::try_from(lag.queued_records).unwrap_or(i64::MAX));
+        self.metrics.journal_bytes.set(i64::try_from(self.ledger.journal_bytes()).unwrap_or(i64::MAX));
         self.metrics.applier_lag_bytes.set(i64::try_from(lag.unapplied_bytes).unwrap_or(i64::MAX));
         self.metrics.applier_lag_records.set(i64::try_from(lag.unapplied_records).unwrap_or(i64::MAX));
         self.metrics.store_healthy.set(i64::from(lag.store_error.is_none()));

@@ -2,11 +2,12 @@
 //! operators; no key, no hold, no record.
 
 use super::forward;
-use super::http1::RequestHead;
+use super::http1::{AnswerHead, RequestHead};
 use super::mask::mask;
 use super::peer;
 use super::upstream::Connections;
-use crate::dialect::{DialectId, endpoint};
+use crate::dialect::usage::Scanner;
+use crate::dialect::{DialectId, Framing, endpoint};
 use crate::snapshot::{Snapshot, Upstream};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -17,12 +18,14 @@ use std::time::{Duration, Instant};
 /// An operator waits no longer for a call of a few tokens.
 const TRIAL_TIME_MAX: Duration = Duration::from_secs(60);
 /// So much of an answer is read.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// What came of a call.
 pub struct Trial {
     /// The upstream's status, or why there is none.
     pub status: Result<u16, String>,
+    /// It was an answer, as a client would get it: whole, in this dialect, no error and no page.
+    pub is_answer: bool,
     /// The answer's beginning, our key masked.
     pub body: Vec<u8>,
     /// From the look-up of its address to the answer's end.
@@ -41,13 +44,28 @@ pub async fn trial(
     let started = Instant::now();
     let mut answer = Vec::new();
     let asking = ask(snapshot, upstream, dialect, upstream_model, body, &mut answer);
-    let status = match tokio::time::timeout(snapshot.routing.response_timeout.min(TRIAL_TIME_MAX), asking).await {
-        Ok(Ok(status)) => Ok(status),
-        Ok(Err(error)) => Err(said(&error)),
-        Err(_) => Err(format!("no whole answer within {} s", TRIAL_TIME_MAX.as_secs())),
-    };
+    let (status, is_answer) =
+        match tokio::time::timeout(snapshot.routing.response_timeout.min(TRIAL_TIME_MAX), asking).await {
+            Ok(Ok(head)) => (Ok(head.status.as_u16()), is_answer(&head, dialect, upstream_model, upstream, &answer)),
+            Ok(Err(error)) => (Err(said(&error)), false),
+            Err(_) => (Err(format!("no whole answer within {} s", TRIAL_TIME_MAX.as_secs())), false),
+        };
     mask(&mut answer, &upstream.secret_fragments);
-    Trial { status, body: answer, duration: started.elapsed() }
+    Trial { status, is_answer, body: answer, duration: started.elapsed() }
+}
+
+/// Whether it would do for a request: some proxy's page and an error are none, whatever their status says.
+fn is_answer(head: &AnswerHead, dialect: DialectId, upstream_model: &str, upstream: &Upstream, body: &[u8]) -> bool {
+    let field = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let is_page = field(header::CONTENT_TYPE).to_ascii_lowercase().contains("html");
+    let is_encoded = !matches!(field(header::CONTENT_ENCODING), "" | "identity");
+    let endpoint = endpoint::chat_target(dialect, false, upstream_model, false).endpoint;
+    let mut scanner =
+        Scanner::new(endpoint.answer, endpoint.dialect, Framing::JsonDocument, upstream.provider.usage, false);
+    scanner.push(Bytes::copy_from_slice(body));
+    scanner.finish();
+    let is_whole = scanner.is_whole() && scanner.token_seen() && scanner.error_event().is_none();
+    head.status.is_success() && !is_page && !is_encoded && is_whole
 }
 
 async fn ask(
@@ -57,7 +75,7 @@ async fn ask(
     upstream_model: &str,
     body: Bytes,
     answer: &mut Vec<u8>,
-) -> pingora::Result<u16> {
+) -> pingora::Result<AnswerHead> {
     let mut fields = HeaderMap::new();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let target = endpoint::chat_target(dialect, false, upstream_model, false);
@@ -76,7 +94,7 @@ async fn ask(
         }
     }
     connections.give_up(conversation).await;
-    Ok(head.status.as_u16())
+    Ok(head)
 }
 
 /// What went wrong, without where in the gateway it was found.

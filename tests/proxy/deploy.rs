@@ -114,6 +114,21 @@ fn the_files_can_be_read_by_those_they_are_for() {
     assert_eq!(wrong, None, "a unit is sections of KEY=VALUE");
 }
 
+#[test]
+fn nothing_is_released_that_has_not_passed_every_test() {
+    let workflow = |name: &str| -> serde_yaml::Value {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows").join(name);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_yaml::from_str(&text).expect("YAML")
+    };
+    let (ci, release) = (workflow("ci.yml"), workflow("release.yml"));
+    assert!(ci["on"].as_mapping().expect("events").contains_key("workflow_call"), "others can ask for it");
+    let steps = ci["jobs"]["test"]["steps"].as_sequence().expect("steps");
+    assert!(steps.iter().any(|step| step["run"] == ".ci/run"), "{steps:?}");
+    let asks = |job: &serde_yaml::Value| release["jobs"][job]["uses"] == "./.github/workflows/ci.yml";
+    assert!(release["jobs"]["publish"]["needs"].as_sequence().expect("jobs").iter().any(asks));
+}
+
 /// The pieces of code in a text's lines: what stands between backticks, and the lines of shell blocks.
 fn code(text: &str) -> Vec<String> {
     let (mut found, mut shell) = (Vec::new(), false);

@@ -4,10 +4,10 @@
 use crate::calls::{Wire, one, plain_chat, provider_of_all, serving};
 use crate::support::client::{Body, Client, Request};
 use crate::support::gateway::{PROVIDER_KEY, Setup, Upstream};
-use crate::support::h2c;
 use crate::support::provider::{Provider, Received};
 use crate::support::script::Answer;
 use crate::support::wire::Framing;
+use crate::support::{h2c, until};
 use bytes::Bytes;
 
 /// Stands in every place of a request that could carry a credential.
@@ -257,8 +257,15 @@ async fn an_answer_names_its_record_its_upstream_and_its_attempts() {
             .field("set-cookie", "__cf_bm=secret; path=/")
             .field("alt-svc", "h3=\":443\"")
             .field("strict-transport-security", "max-age=1")
-            .field("connection", "keep-alive, x-hop")
+            .field("connection", "x-hop")
             .field("x-hop", "1")
+            // Of this connection, whether or not `connection` names them.
+            .field("keep-alive", "timeout=5")
+            .field("proxy-connection", "keep-alive")
+            .field("proxy-authenticate", "Basic realm=\"upstream\"")
+            .field("te", "trailers")
+            .field("trailer", "x-later")
+            .field("upgrade", "h2c")
     };
     let (_provider, gateway, key) = one(Wire::Chat, move |_, _| answer()).await;
     let client_id = "0193b1f0-0000-7000-8000-000000000000";
@@ -279,6 +286,47 @@ async fn an_answer_names_its_record_its_upstream_and_its_attempts() {
     for name in ["set-cookie", "openai-organization", "alt-svc", "strict-transport-security", "x-hop"] {
         assert_eq!(answer.field(name), None, "{name}");
     }
+    for name in ["keep-alive", "proxy-connection", "proxy-authenticate", "te", "trailer", "upgrade"] {
+        assert_eq!(answer.field(name), None, "{name}");
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_head_has_limits_and_one_beyond_them_is_told_so_in_its_dialect() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
+        .set("plugins.access-log.output", "\"file\"")
+        .set("plugins.access-log.path", "\"access.log\"");
+    let (gateway, key) = serving(&setup).await;
+    let with = |bytes: usize, fields: usize| {
+        let request = plain_chat(false).key(&key.key).field("x-long", &"x".repeat(bytes));
+        (0..fields).fold(request, |request, number| request.field(&format!("x-{number}"), "1"))
+    };
+    for (request, status, over_http2) in
+        [(with(60_000, 0), 200, 200), (with(1, 90), 200, 200), (with(66_000, 0), 413, 431), (with(1, 101), 413, 413)]
+    {
+        let answers = [gateway.send(&request).await, h2c::send(gateway.address, &request).await];
+        // Over HTTP/2 a head of that length ends in the library's own answer.
+        assert_eq!(answers[1].status, over_http2);
+        for answer in answers.into_iter().filter(|answer| answer.status != 431) {
+            assert_eq!(answer.status, status, "{}", answer.text());
+            let id = answer.field("x-request-id").expect("an id").to_owned();
+            if status == 413 {
+                assert_eq!(answer.error_code(), "REQUEST_TOO_LARGE");
+                let line = until("its line", || {
+                    gateway.read("access.log").lines().find(|line| line.contains(&id)).map(str::to_owned)
+                })
+                .await;
+                assert!(line.contains("REQUEST_TOO_LARGE"), "{line}");
+            }
+        }
+    }
+    let mut messages = with(66_000, 0);
+    messages.target = "/v1/messages".to_owned();
+    assert_eq!(gateway.send(&messages).await.json()["type"], "error", "Anthropic's shape");
+    assert_eq!(gateway.metric("tollgate_rejected_total", &["REQUEST_TOO_LARGE"]).await, 4.0);
+    assert_eq!(provider.received().len(), 4);
     gateway.finish(&[&key]).await;
 }
 

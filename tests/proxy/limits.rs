@@ -1,8 +1,8 @@
 //! Rate limits, as one client after the other meets them.
 
 use crate::calls::{INPUT, OUTPUT, Wire, plain_chat, serving, serving_keys, stepped};
-use crate::support::client::Answer;
-use crate::support::gateway::Setup;
+use crate::support::client::{Answer, Request};
+use crate::support::gateway::{Setup, Upstream};
 use crate::support::provider::Provider;
 use std::time::{Duration, Instant};
 
@@ -158,6 +158,39 @@ async fn a_rules_window_passes() {
     // Two that fall into one window, whatever the machine does meanwhile; then there is room again.
     eventually("a refusal", async || statuses().await.contains(&429)).await;
     eventually("room in the next window", async || gateway.send(&request).await.status == 200).await;
+}
+
+#[tokio::test]
+async fn counting_tokens_takes_a_request_of_the_limits_wherever_it_is_done() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    // An upstream that speaks chat alone.
+    let setup = Setup::new([Upstream::new("u", "nvidia", provider.url("/v1"))]);
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--rpm", "3"])]).await;
+    let body = |name: &str| serde_json::json!({"model": "m", name: [{"role": "user", "content": "hello"}]});
+    let contents = serde_json::json!({"contents": [{"role": "user", "parts": [{"text": "hello"}]}]});
+    let requests = [
+        Request::post("/v1/messages/count_tokens", &body("messages")),
+        Request::post("/v1/responses/input_tokens", &body("input")),
+        Request::post("/v1beta/models/m:countTokens", &contents),
+    ]
+    .map(|request| request.key(&key.key));
+    for (request, left) in requests.iter().zip([2, 1, 0]) {
+        let answer = gateway.send(request).await;
+        assert_eq!(
+            (answer.status, answer.field("x-tollgate-estimated")),
+            (200, Some("tokenizer")),
+            "{}",
+            answer.text()
+        );
+        assert_eq!(number(&answer, "x-ratelimit-remaining-requests"), left);
+    }
+    for request in &requests {
+        let refused = gateway.send(request).await;
+        assert_eq!(refused.status, 429, "{}", refused.text());
+        assert_eq!(number(&refused, "x-ratelimit-remaining-requests"), 0);
+    }
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 429);
+    assert!(provider.received().is_empty());
 }
 
 #[tokio::test]

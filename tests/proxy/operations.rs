@@ -9,7 +9,7 @@ use crate::support::client::{Client, Ended, Request};
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::{Answer, Break};
-use crate::support::until;
+use crate::support::{h2c, is_installed, until};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -228,8 +228,7 @@ fn forbid_writes(gateway: &Gateway, forbid: bool) {
 
 #[tokio::test]
 async fn a_disk_that_takes_nothing_stops_new_requests_and_loses_none() {
-    if std::process::Command::new("prlimit").arg("--version").output().is_err() {
-        eprintln!("skipped: prlimit is not installed");
+    if !is_installed("prlimit") {
         return;
     }
     let (slow, steps) = stepped(Wire::Chat.stream(&TOKENS));
@@ -332,6 +331,8 @@ async fn health_and_metrics_are_served_beside() {
     ] {
         assert!(page.contains(&line), "{line} is not in\n{page}");
     }
+    let on_disk = gateway.metric("tollgate_journal_bytes", &[]).await;
+    assert!((16_777_216.0..17_000_000.0).contains(&on_disk), "one segment, reserved as a whole: {on_disk}");
     // No client can make a series of its own.
     for index in 0..50 {
         gateway.send(&Wire::Chat.request_for(&format!("made-up-{index}"), false).key(&key.key)).await;
@@ -350,26 +351,45 @@ async fn no_secret_is_ever_printed_whatever_goes_wrong() {
         _ => Wire::Chat.stream(&TOKENS).cut(300, Break::Rst),
     })
     .await;
+    let collector = Provider::always(Answer::json(200, &json!({}))).await;
+    // Whoever asks for everything, and by name for what shows most, gets no wire log.
+    let asked = "trace,h2::codec=trace,ureq_proto::util=trace,ureq=trace,pingora_core=trace,hyper=trace,rustls=trace";
     let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
         .set("breaker.open_ms", "1")
-        .environment("TOLLGATE_LOG", "debug");
+        .set("plugins.otlp.endpoint", &format!("\"{}\"", collector.url("")))
+        .set("plugins.otlp.headers", "{ authorization = \"Bearer canary-collector-0123456789\" }")
+        .environment("TOLLGATE_LOG", asked);
     let (gateway, key) = serving(&setup).await;
     for round in 0..12 {
-        let mut request = plain_chat(round % 2 == 0);
+        let mut body = Wire::Chat.body("m", round % 2 == 0);
+        body["messages"][0]["content"] = json!("canary-prompt");
         // The credential in the target, and something that looks like one in every other place.
-        request.target += &format!("?key={}&x=1", key.key);
+        let request = Request::post(&format!("/v1/chat/completions?key={}&x=1", key.key), &body);
         let request = request.field("cookie", "session=canary-cookie").field("x-custom", "canary-custom");
-        let answer = gateway.send(&request).await;
+        let answer = match round % 3 {
+            0 => h2c::send(gateway.address, &request).await,
+            _ => gateway.send(&request).await,
+        };
         assert!(!answer.text().contains("provider-secret"), "{}", answer.text());
     }
     let mut junk = plain_chat(false);
     junk.target += "?key=sk-tg-canary-junk-key-0123456789";
     assert_eq!(gateway.send(&junk).await.status, 401);
+    for scheme in ["Bearer", "Basic", "canary-scheme"] {
+        let wrong = plain_chat(false).field("authorization", &format!("{scheme} canary-authorization"));
+        assert_eq!(gateway.send(&wrong).await.status, 401);
+    }
+    until("the spans", || collector.received().iter().any(|call| !call.body.is_empty()).then_some(())).await;
     let said = gateway.said();
-    for canary in ["canary-cookie", "canary-junk", &key.key[..16], "provider-secret"] {
+    for canary in ["canary", &key.key[..16], "provider-secret", "Hello"] {
         let line = said.lines().find(|line| line.contains(canary));
         assert!(line.is_none(), "{canary} in {line:?}");
     }
+    // Some libraries dump bytes, a few in a line: hexadecimal, two blanks, and what can be read of it.
+    let dumped: String = said.lines().filter_map(|line| line.rsplit_once("  ")).map(|(_, text)| text).collect();
+    assert!(!dumped.contains("canary"), "{dumped}");
+    let wordy = said.lines().find(|line| line.contains(" TRACE ") || line.contains(" DEBUG "));
+    assert!(wordy.is_none_or(|line| line.contains(" tollgate")), "{wordy:?}");
     let everything = gateway.metrics().await + &format!("{:?}", gateway.records());
     assert!(!everything.contains("canary") && !everything.contains("provider-secret"), "{everything}");
     gateway.finish(&[&key]).await;

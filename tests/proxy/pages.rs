@@ -111,7 +111,7 @@ async fn a_reload_by_request_needs_its_secret_and_is_in_force_when_it_is_answere
     let setup = setup
         .set("server.reload_secret", "\"${TOLLGATE_RELOAD_SECRET}\"")
         .environment("TOLLGATE_RELOAD_SECRET", SECRET)
-        .environment("TOLLGATE_LOG", "debug");
+        .environment("TOLLGATE_LOG", "trace,h2::codec=trace");
     let (gateway, key) = serving(&setup).await;
     for (request, status, code) in [
         (reload(), 401, "AUTH_MISSING_TOKEN"),

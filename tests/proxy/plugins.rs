@@ -148,24 +148,35 @@ async fn plugins_access_log_has_a_line_for_each_request_and_no_secret() {
 #[tokio::test]
 async fn plugins_access_log_rotates_and_is_whole_when_the_process_ends() {
     let (_provider, setup) = working().await;
-    let setup = setup
-        .set("plugins.access-log.output", "\"file\"")
-        .set("plugins.access-log.path", "\"access.log\"")
-        .set("plugins.access-log.rotate_bytes_max", "4096")
-        .set("plugins.access-log.files_max", "100");
-    let (mut gateway, [key]) = serving_keys(&setup, [("k", &[])]).await;
-    for _ in 0..30 {
-        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    // `None`: as many as there are by default.
+    for (bytes_max, files_max) in [("4096", Some(100)), ("4096", Some(2)), ("4096", None), ("1000000", Some(2))] {
+        let setup = setup
+            .clone()
+            .set("plugins.access-log.output", "\"file\"")
+            .set("plugins.access-log.path", "\"access.log\"")
+            .set("plugins.access-log.rotate_bytes_max", bytes_max);
+        let setup = match files_max {
+            Some(count) => setup.set("plugins.access-log.files_max", &count.to_string()),
+            None => setup,
+        };
+        let (mut gateway, [key]) = serving_keys(&setup, [("k", &[])]).await;
+        for _ in 0..60 {
+            assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+        }
+        // Nothing waits for the log but its end.
+        assert!(gateway.stop().await.success());
+        let entries = std::fs::read_dir(gateway.path("")).expect("its folder").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let names: Vec<String> = names.filter(|name| name.starts_with("access.log")).collect();
+        let logged = names.iter().flat_map(|name| lines(&gateway, name));
+        let logged = logged.filter(|line| line["key_name"] == "k" && line["status"] == 200).count();
+        match (bytes_max, files_max) {
+            ("4096", Some(100)) => assert!(names.len() > 5 && logged == 60, "{logged} in {names:?}"),
+            ("4096", files_max) => assert_eq!(names.len(), files_max.unwrap_or(5), "{names:?}"),
+            _ => assert!(names.len() == 1 && logged == 60, "{logged} in {names:?}"),
+        }
+        gateway.finish(&[&key]).await;
     }
-    // Nothing waits for the log but its end.
-    assert!(gateway.stop().await.success());
-    let entries = std::fs::read_dir(gateway.path("")).expect("its folder").flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let names: Vec<String> = names.filter(|name| name.starts_with("access.log")).collect();
-    assert!(names.len() > 3, "{names:?}");
-    let logged = names.iter().flat_map(|name| lines(&gateway, name));
-    assert_eq!(logged.filter(|line| line["key_name"] == "k" && line["status"] == 200).count(), 30);
-    gateway.finish(&[&key]).await;
 }
 
 /// Waits until the metrics say that so many lines or spans were not delivered, or more.

@@ -1,12 +1,15 @@
-//! Every key of `tollgate.toml` does something: [`TESTS`] says which test fails when it does nothing.
+//! Every key of `tollgate.toml` and `pricing.toml` does something: [`TESTS`] and [`PRICE_TESTS`] say which test fails when it does
+//! nothing, and are held against what the gateway itself says there is.
 
 use crate::calls::{COST, Wire, number, plain_chat, serving};
 use crate::support::client::{self, Request};
 use crate::support::gateway::{Gateway, PRICES, Setup, free_address};
 use crate::support::provider::Provider;
-use crate::support::until;
+use crate::support::{is_installed, until};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use tokio::net::TcpSocket;
 
@@ -67,6 +70,10 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("price_provider", "upstream_price_provider_and_price_multiplier_make_the_bill_and_the_hold"),
         ("price_multiplier", "upstream_price_provider_and_price_multiplier_make_the_bill_and_the_hold"),
     ]),
+    ("upstream.models", &[
+        ("name", "only_the_models_name_is_changed_in_what_a_client_sends"),
+        ("upstream_model", "only_the_models_name_is_changed_in_what_a_client_sends"),
+    ]),
     ("plugins.ip-allow", &[
         ("networks", "plugins_ip_allow_lets_in_only_the_named_networks_before_anybody_is_authenticated"),
     ]),
@@ -94,39 +101,158 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("service_name", "a_request_is_a_span_in_its_callers_trace_and_the_upstream_is_told_of_it"),
         ("sample_ratio", "refusals_are_spans_too_and_what_is_not_sampled_is_none"),
         ("timeout_ms", "a_collector_that_never_answers_is_given_up_in_time"),
+        ("capture_content", "prompt_and_answer_stand_in_spans_where_that_is_asked_for"),
     ]),
 ];
 
-/// The tables of which there may be several.
-const LISTS: [&str; 2] = ["upstream", "plugins.rate-limit.rules"];
+/// For each table of the price file, its keys, each with a test of `src/price/tests`. A key that a tier, a service tier or a window has
+/// of the row's is there with the row.
+#[rustfmt::skip]
+const PRICE_TESTS: &[(&str, &[(&str, &str)])] = &[
+    ("", &[
+        ("currency", "a_row_in_another_currency_is_converted_once_exactly_or_up"),
+        ("model", "the_sum_that_everyone_knows"),
+    ]),
+    ("model", &[
+        ("name", "by_the_upstreams_name_then_by_the_clients"),
+        ("provider", "the_providers_own_row_comes_first"),
+        ("aliases", "a_later_row_takes_over_at_its_time"),
+        ("dated", "a_date_is_forgiven_where_the_row_says_so"),
+        ("valid_from", "a_later_row_takes_over_at_its_time"),
+        ("currency", "a_row_in_another_currency_is_converted_once_exactly_or_up"),
+        ("max_output_tokens", "a_later_row_takes_over_at_its_time"),
+        ("context_tokens", "a_later_row_takes_over_at_its_time"),
+        ("input", "each_class_at_its_price"),
+        ("cached_input", "each_class_at_its_price"),
+        ("cache_write", "each_class_at_its_price"),
+        ("cache_write_1h", "each_class_at_its_price"),
+        ("input_audio", "each_class_at_its_price"),
+        ("cached_audio", "each_class_at_its_price"),
+        ("input_image", "each_class_at_its_price"),
+        ("output", "each_class_at_its_price"),
+        ("reasoning", "each_class_at_its_price"),
+        ("output_audio", "each_class_at_its_price"),
+        ("output_image", "each_class_at_its_price"),
+        ("per_request", "each_class_at_its_price"),
+        ("web_search_per_thousand", "each_class_at_its_price"),
+        ("tiers", "a_long_prompt_reprices_the_whole_request"),
+        ("batch", "service_tiers_multiply_or_have_prices"),
+        ("flex", "service_tiers_multiply_or_have_prices"),
+        ("priority", "service_tiers_multiply_or_have_prices"),
+        ("windows", "windows_go_by_the_requests_time"),
+    ]),
+    ("model.tiers", &[("above_prompt_tokens", "a_long_prompt_reprices_the_whole_request")]),
+    ("model.windows", &[
+        ("days", "windows_go_by_the_requests_time"),
+        ("from", "windows_go_by_the_requests_time"),
+        ("to", "windows_go_by_the_requests_time"),
+        ("time_zone", "windows_go_by_the_requests_time"),
+        ("multiplier", "windows_go_by_the_requests_time"),
+    ]),
+];
 
-/// The keys that `tollgate check` says a table has, when it is shown one that it has not.
-fn known_keys(table: &str) -> Vec<String> {
-    let header = if LISTS.contains(&table) { format!("[[{table}]]") } else { format!("[{table}]") };
-    let gateway = Gateway::prepare(&Setup::new([]));
-    gateway.write("tollgate.toml", &format!("{header}\nzzzz = 1\n"));
+/// A key that no table has: whoever reads one that has it says which there are.
+const UNKNOWN: &str = "zzzz-zzzz";
+
+/// What `tollgate check` says there is in the place of [`UNKNOWN`] in these files; `None`: it is no place for keys of ours.
+fn known_keys(gateway: &Gateway, config: &str, prices: &str) -> Option<Vec<String>> {
+    gateway.write("tollgate.toml", &format!("{config}\n"));
+    gateway.write("pricing.toml", prices);
     let output = gateway.run(&["check"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let line = said.lines().find(|line| line.contains("zzzz")).unwrap_or_else(|| panic!("[{table}]: {said}"));
-    let (_, known) = line.split_once(", expected ").unwrap_or_else(|| panic!("{line}"));
-    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    let mut lines = said.lines().filter(|line| line.contains(UNKNOWN));
+    let line =
+        lines.find(|line| ["unknown key", "unknown plugin", "unknown field"].iter().any(|word| line.contains(word)))?;
+    // A plugin without keys says that it has none.
+    let (_, known) = line.split_once(", expected ").unwrap_or_default();
+    let known = known.strip_prefix("one of ").unwrap_or(known);
+    let names = known.split([',', ' ', '`']).filter(|word| !["", "or"].contains(word));
+    Some(names.map(str::to_owned).collect())
+}
+
+/// All tables that there are, and the keys of each, as the gateway itself reads them: every key is tried as a table, and as a list of
+/// them. `probe` asks for what is known in the place of the path's end.
+fn walk(path: &str, probe: &dyn Fn(&str, &str) -> Option<Vec<String>>, found: &mut BTreeMap<String, Vec<String>>) {
+    const VALUES: [&str; 2] = ["{ zzzz-zzzz = 1 }", "[{ zzzz-zzzz = 1 }]"];
+    for key in found[path].clone() {
+        let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        // `{ … }` and `[{ … }]` are told apart by who reads them.
+        if let Some(keys) = VALUES.iter().find_map(|value| probe(&inner, value)).filter(|keys| *keys != found[path]) {
+            found.insert(inner.clone(), keys);
+            walk(&inner, probe, found);
+        }
+    }
+}
+
+/// A line of TOML that puts `value` at `path`, through the lists on the way.
+fn put(path: &str, value: &str, lists: &[&str]) -> String {
+    let (mut text, mut open, mut at) = (String::new(), String::new(), String::new());
+    let parts: Vec<&str> = path.split('.').collect();
+    for (index, part) in parts.iter().enumerate() {
+        at = if at.is_empty() { (*part).to_owned() } else { format!("{at}.{part}") };
+        text += &format!("{part} = ");
+        if index + 1 < parts.len() {
+            let (begin, end) = if lists.contains(&at.as_str()) { ("[{ ", " }]") } else { ("{ ", " }") };
+            text += begin;
+            open.insert_str(0, end);
+        }
+    }
+    text + value + &open
+}
+
+/// Asserts that each key that there is has a test, and that each test is there.
+fn assert_all_tested(found: &BTreeMap<String, Vec<String>>, tests: &[(&str, &[(&str, &str)])], sources: &str) {
+    let tables: BTreeSet<&str> = tests.iter().map(|(table, _)| *table).collect();
+    let there: BTreeSet<&str> =
+        found.iter().filter(|(_, keys)| !keys.is_empty()).map(|(table, _)| table.as_str()).collect();
+    assert_eq!(tables, there, "the tables that have tests, and those there are");
+    for (table, keys) in tests {
+        let tested: BTreeSet<&str> = keys.iter().map(|(key, _)| *key).collect();
+        let known: BTreeSet<&str> = found[*table].iter().map(String::as_str).collect();
+        assert_eq!(tested, known, "[{table}]: what has a test, and what there is");
+        for (key, test) in *keys {
+            assert!(sources.contains(&format!("fn {test}()")), "{table}.{key}: there is no test {test}");
+        }
+    }
+}
+
+/// All that stands in the files of a folder.
+fn sources(folder: &str) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(folder).expect("these sources").flatten();
+    files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
 }
 
 #[test]
 fn every_key_has_a_test_that_fails_without_it() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proxy");
-    let files = std::fs::read_dir(folder).expect("these sources").flatten();
-    let sources: String = files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
-    for (table, keys) in TESTS {
-        let mut known = known_keys(table);
-        let mut tested: Vec<&str> = keys.iter().map(|(key, _)| *key).collect();
-        known.sort();
-        tested.sort_unstable();
-        assert_eq!(tested, known, "[{table}]: what has a test, and what there is");
-        for (key, test) in *keys {
-            assert!(sources.contains(&format!("async fn {test}()")), "{table}.{key}: there is no test {test}");
-        }
+    const LISTS: [&str; 3] = ["upstream", "upstream.models", "plugins.rate-limit.rules"];
+    let gateway = Gateway::prepare(&Setup::new([]));
+    let probe = |path: &str, value: &str| known_keys(&gateway, &put(path, value, &LISTS), "");
+    let top = probe(UNKNOWN, "1").expect("the top of the file has keys");
+    let mut found = BTreeMap::from([(String::new(), top)]);
+    walk("", &probe, &mut found);
+    // These two are but the names of tables.
+    found.remove("");
+    let plugins = found.remove("plugins").expect("there are plugins");
+    assert!(plugins.iter().all(|name| found.contains_key(&format!("plugins.{name}"))), "{plugins:?}: {found:?}");
+    assert_all_tested(&found, TESTS, &sources("tests/proxy"));
+}
+
+#[test]
+fn every_key_of_the_price_file_has_a_test() {
+    const LISTS: [&str; 3] = ["model", "model.tiers", "model.windows"];
+    let gateway = Gateway::prepare(&Setup::new([]));
+    let probe = |path: &str, value: &str| known_keys(&gateway, "", &put(path, value, &LISTS));
+    let mut found = BTreeMap::from([(String::new(), probe(UNKNOWN, "1").expect("keys"))]);
+    walk("", &probe, &mut found);
+    let of_row: BTreeSet<String> = found["model"].iter().cloned().collect();
+    for (_, keys) in found.iter_mut().filter(|(table, _)| table.starts_with("model.")) {
+        keys.retain(|key| !of_row.contains(key));
     }
+    // Tiers are the same, whatever of the row they change.
+    let tiers = found["model.tiers"].clone();
+    found.retain(|table, keys| table == "model.tiers" || !table.ends_with(".tiers") || *keys != tiers);
+    assert_all_tested(&found, PRICE_TESTS, &sources("src/price/tests"));
 }
 
 async fn working() -> (Provider, Setup) {
@@ -238,34 +364,33 @@ async fn a_missing_price_file_is_a_book_without_prices_and_an_unreadable_one_an_
 
 #[tokio::test]
 async fn ledger_durability_power_syncs_the_journal_before_the_answer() {
-    if Command::new("strace").arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        eprintln!("skipped: strace is not installed");
+    const SCRIPT: &str =
+        "#!/bin/sh\nexec strace -D -f -y -e trace=fsync,fdatasync,sync_file_range -o trace TOLLGATE \"$@\"\n";
+    if !is_installed("strace") {
         return;
     }
     let (_provider, setup) = working().await;
     let mut synced = Vec::new();
     for durability in ["process", "power"] {
-        let (gateway, key) = serving(&setup.clone().set("ledger.durability", &format!("\"{durability}\""))).await;
-        let trace = gateway.path("trace");
-        let mut strace = Command::new("strace")
-            .args(["-f", "-y", "-e", "trace=fsync,fdatasync,sync_file_range", "-o"])
-            .arg(&trace)
-            .args(["-p", &gateway.pid().to_string()])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("strace starts");
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        if let Some(status) = strace.try_wait().expect("a child") {
-            eprintln!("skipped: strace cannot attach ({status})");
-            return;
-        }
+        let mut gateway = Gateway::prepare(&setup.clone().set("ledger.durability", &format!("\"{durability}\"")));
+        let key = gateway.key("k", &[]).await;
+        // The gateway under `strace`, as a process of its own: nobody has to be let attach to it.
+        gateway.write("traced", &SCRIPT.replace("TOLLGATE", env!("CARGO_BIN_EXE_tollgate")));
+        std::fs::set_permissions(gateway.path("traced"), Permissions::from_mode(0o755)).expect("our file");
+        gateway.program = gateway.path("traced");
+        gateway.serve().await;
+        gateway.program = env!("CARGO_BIN_EXE_tollgate").into();
+        let syncs = || {
+            let trace = gateway.read("trace");
+            trace.lines().filter(|line| line.contains("sync") && line.contains("/journal/")).count()
+        };
+        let before = syncs();
         for _ in 0..5 {
             assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
         }
-        let lines = std::fs::read_to_string(&trace).unwrap_or_default();
-        synced.push(lines.lines().filter(|line| line.contains("sync") && line.contains("/journal/")).count());
-        strace.kill().expect("strace ends");
-        strace.wait().expect("strace ends");
+        synced.push(syncs() - before);
+        // What is traced is there, so what is not was not done.
+        assert!(gateway.path("trace").is_file());
         gateway.finish(&[&key]).await;
     }
     assert_eq!(synced[0], 0, "the operating system has it: that survives a kill");

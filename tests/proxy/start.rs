@@ -108,6 +108,33 @@ async fn upstream_test_makes_a_real_call_to_each_and_says_what_happened() {
 
 // The provider answers while a command runs.
 #[tokio::test(flavor = "multi_thread")]
+async fn upstream_test_takes_no_page_and_no_error_for_an_answer_whatever_its_status() {
+    let body = serde_json::to_vec(&chat_body("OK", 9, 1)).expect("JSON");
+    let answers = [
+        ("page", Answer::new(200, "text/html; charset=utf-8", "<html>Welcome to the proxy</html>"), "<html>Welcome"),
+        ("error", Answer::json(200, &json!({"error": {"message": "no such deployment"}})), "no such deployment"),
+        ("half", Answer::new(200, "application/json", body[..body.len() / 2].to_vec()), "no answer of this API"),
+        ("mislabelled", Answer::new(200, "text/html", body.clone()), "no answer of this API"),
+        ("empty", Answer::new(200, "application/json", ""), "no answer of this API"),
+    ];
+    let mut providers = Vec::new();
+    let mut upstreams = Vec::new();
+    for (name, answer, _) in &answers {
+        providers.push(Provider::always(answer.clone()).await);
+        upstreams.extend(providers.last().map(|provider| Wire::Chat.upstream(name, provider)));
+    }
+    let gateway = Gateway::prepare(&Setup::new(upstreams));
+    let output = gateway.run(&["upstream", "test"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for (name, _, words) in &answers {
+        let line = text.lines().find(|line| line.starts_with(name)).expect("a line for each");
+        assert!(line.contains("answered 200: ") && line.contains(words), "{line}");
+    }
+}
+
+// The provider answers while a command runs.
+#[tokio::test(flavor = "multi_thread")]
 async fn upstream_test_knows_the_other_name_of_the_limit() {
     let provider = Provider::start(|_, request| {
         if String::from_utf8_lossy(&request.body).contains("max_completion_tokens") {

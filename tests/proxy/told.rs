@@ -69,9 +69,14 @@ fn assert_told_once(gateway: &Gateway, collector: &Provider, expected: &[[Value;
         match records.get(id) {
             Some(record) => {
                 assert_eq!(words, [record["outcome"].clone(), record["error_code"].clone()], "{line}\n{record}");
-                assert_eq!(line["cost_nanos"], record["cost_nanos"], "{line}\n{record}");
+                for field in ["cost_nanos", "status"] {
+                    assert_eq!(line[field], record[field], "{field}\n{line}\n{record}");
+                }
             }
-            None => assert!(line["outcome"].is_null(), "no record, no outcome: {line}"),
+            None => {
+                assert!(line["outcome"].is_null(), "no record, no outcome: {line}");
+                assert!(line["status"].as_u64().is_some_and(|status| status >= 100), "as the ledger says it: {line}");
+            }
         }
         said.push(words);
     }

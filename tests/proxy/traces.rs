@@ -2,6 +2,7 @@
 
 use crate::calls::{COST, INPUT, OUTPUT, Wire, plain_chat, serving, wants_stream};
 use crate::plugins::wait_lost;
+use crate::support::client::Request;
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
 use crate::support::provider::{Provider, Received};
 use crate::support::script::Answer;
@@ -94,6 +95,80 @@ async fn a_request_is_a_span_in_its_callers_trace_and_the_upstream_is_told_of_it
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn what_vendors_say_of_a_trace_ends_where_another_one_begins() {
+    let (provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+    let (gateway, key) = serving(&setup).await;
+    let request = || plain_chat(false).key(&key.key).field("tracestate", "a=b");
+    for request in [request(), request().field("traceparent", "00-junk"), request().field("traceparent", "")] {
+        assert_eq!(gateway.send(&request).await.status, 200);
+    }
+    let all = spans(&collector, 3).await;
+    for (sent, span) in provider.received().iter().zip(&all) {
+        let trace = span["traceId"].as_str().expect("an id");
+        assert!(sent.field("traceparent").is_some_and(|parent| parent.contains(trace)), "{:?}", sent.fields);
+        assert_eq!(sent.field("tracestate"), None);
+        assert!(span["parentSpanId"].is_null());
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn lists_of_models_have_spans_and_health_pages_have_none() {
+    let (_provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+    let (gateway, key) = serving(&setup).await;
+    assert_eq!(gateway.send(&Request::get("/v1/health")).await.status, 200);
+    for target in ["/v1/models", "/v1/models/m", "/v1beta/models"] {
+        assert_eq!(gateway.send(&Request::get(target).key(&key.key)).await.status, 200, "{target}");
+    }
+    let all = spans(&collector, 3).await;
+    let names: Vec<_> = all.iter().map(|span| span["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["GET models", "model m", "GET models"], "{all:?}");
+    assert_eq!(attribute(&all[0], "gen_ai.request.model"), Value::Null);
+    assert_eq!(attribute(&all[0], "tollgate.key"), json!("tester"));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn prompt_and_answer_stand_in_spans_where_that_is_asked_for() {
+    let messages = |span: &Value, name: &str| -> Value {
+        let text = attribute(span, name);
+        text.as_str().map_or(Value::Null, |text| serde_json::from_str(text).expect("whole JSON, however it was cut"))
+    };
+    let long = format!("my key is sk-tg-0123456789abcdef {}", "é".repeat(40_000));
+    for captures in ["true", "false"] {
+        let (_provider, collector, setup) = stage(|stream| Wire::Chat.answer(stream)).await;
+        let setup = setup.set("plugins.otlp.capture_content", captures);
+        let (gateway, key) = serving(&setup).await;
+        let mut body = Wire::Chat.body("m", true);
+        body["messages"] = json!([{"role": "system", "content": "Be brief."}, {"role": "user", "content": long}]);
+        assert_eq!(gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await.status, 200);
+        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+        body["model"] = json!("nobody");
+        assert_eq!(gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await.status, 404);
+        let all = spans(&collector, 3).await;
+        let [input, output] = ["gen_ai.input.messages", "gen_ai.output.messages"]
+            .map(|name| all.iter().map(|span| messages(span, name)).collect::<Vec<_>>());
+        if captures == "false" {
+            assert!(input.iter().chain(&output).all(Value::is_null), "{input:?} {output:?}");
+        } else {
+            assert_eq!(input[0][0], json!({"role": "system", "parts": [{"type": "text", "content": "Be brief."}]}));
+            let told = input[0][1]["parts"][0]["content"].as_str().expect("text");
+            assert!(told.starts_with("my key is sk-*** éé"), "{}", &told[..40]);
+            assert!((32_000..=32 * 1024).contains(&told.len()), "{}", told.len());
+            let answered = |text: &str| json!([{"role": "assistant", "parts": [{"type": "text", "content": text}]}]);
+            assert_eq!(output, [answered("Hello there, friend."), answered("Hello there."), Value::Null]);
+            assert_eq!(input[1][0]["role"], "user");
+            assert_eq!(input[2], input[0], "what is refused has been asked, too");
+        }
+        let sent: String =
+            collector.received().iter().map(|call| String::from_utf8_lossy(&call.body).into_owned()).collect();
+        assert!(!sent.contains("sk-tg-") && !sent.contains(PROVIDER_KEY));
+        assert!(!gateway.said().contains("Be brief"));
+        gateway.finish(&[&key]).await;
+    }
 }
 
 #[tokio::test]

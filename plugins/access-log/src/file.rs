@@ -1,6 +1,7 @@
-//! The file that lines go to: appended to, renamed when it is full, and opened again when somebody else renamed it.
+//! The file that lines go to: appended to, renamed when it is full, and opened again when somebody else renamed it: logrotate,
+//! or another process of ours, of which there are two during an upgrade.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -44,11 +45,12 @@ impl LogFile {
     /// What the file system says; the lines may then be there in part.
     pub(crate) fn append(&mut self, lines: &[u8], limits: Limits) -> io::Result<()> {
         self.look()?;
-        let bytes = self.open.as_ref().map_or(0, |open| open.bytes);
-        if bytes > 0 && bytes + lines.len() as u64 > limits.rotate_bytes_max {
-            self.open = None;
-            rotate(&self.path, limits.files_max)?;
-            self.look()?;
+        let fits = |bytes: u64| bytes == 0 || bytes + lines.len() as u64 <= limits.rotate_bytes_max;
+        // The second time, where somebody else's new file is full, too.
+        for _ in 0..2 {
+            if self.open.as_ref().is_some_and(|open| !fits(open.bytes)) {
+                self.make_room(fits, limits.files_max)?;
+            }
         }
         let Some(open) = &mut self.open else { return Err(io::ErrorKind::NotFound.into()) };
         if open.torn {
@@ -61,15 +63,42 @@ impl LogFile {
         written
     }
 
-    /// Opens the file if it is not open, or no longer there under its name.
-    fn look(&mut self) -> io::Result<()> {
-        if let Some(open) = &mut self.open {
-            if open.looked_at.elapsed() < LOOK_EVERY {
+    /// Renames the file, unless somebody else has done so by now. Who has the lock of a file may rename it; who finds it taken
+    /// writes on and looks again with the next lines.
+    fn make_room(&mut self, fits: impl Fn(u64) -> bool, files_max: u32) -> io::Result<()> {
+        let Some(mut full) = self.open.take() else { return Ok(()) };
+        let is_ours = match full.file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(error)) => return Err(error),
+        };
+        if is_there(&full.file, &self.path)? {
+            full.bytes = full.file.metadata()?.len();
+            if !is_ours || fits(full.bytes) {
+                full.file.unlock()?;
+                self.open = Some(full);
                 return Ok(());
             }
+            rotate(&self.path, files_max)?;
+        }
+        // The lock goes with the file, which is closed behind this.
+        self.look_now()
+    }
+
+    /// Opens the file if it is not open, or, looking now and then, no longer there under its name.
+    fn look(&mut self) -> io::Result<()> {
+        match &self.open {
+            Some(open) if open.looked_at.elapsed() < LOOK_EVERY => Ok(()),
+            _ => self.look_now(),
+        }
+    }
+
+    fn look_now(&mut self) -> io::Result<()> {
+        if let Some(open) = &mut self.open {
             open.looked_at = Instant::now();
-            let ours = open.file.metadata()?;
-            if fs::metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            if is_there(&open.file, &self.path)? {
+                // Another process may have written to it.
+                open.bytes = open.file.metadata()?.len();
                 return Ok(());
             }
             self.open = None;
@@ -79,6 +108,12 @@ impl LogFile {
         self.open = Some(Open { file, bytes, looked_at: Instant::now(), torn: false });
         Ok(())
     }
+}
+
+/// Whether an open file is the one of this path.
+fn is_there(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    Ok(fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
 }
 
 /// The file becomes number 1, number 1 becomes 2 …; so many are left that `files_max` are there with the new one.

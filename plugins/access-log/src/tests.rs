@@ -63,6 +63,7 @@ fn log(plugin: &dyn Plugin, request_id: &str) {
         outcome: Some("ok"),
         error_code: None,
         rejected_by: None,
+        content: None,
     });
 }
 
@@ -134,6 +135,24 @@ fn a_file_that_somebody_renamed_is_opened_anew() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(lines(&moved)[0]["request_id"], "before");
+}
+
+#[test]
+fn two_processes_rename_a_full_file_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let limits = Limits { rotate_bytes_max: 100, files_max: 3 };
+    // As during an upgrade: each has the file open, and counts what it writes.
+    let [mut old, mut new] = [path.clone(), path.clone()].map(file::LogFile::new);
+    let line = |bytes: usize| format!("{}\n", "x".repeat(bytes - 1)).into_bytes();
+    old.append(&line(60), limits).unwrap();
+    new.append(&line(30), limits).unwrap();
+    new.append(&line(60), limits).unwrap();
+    old.append(&line(45), limits).unwrap();
+    new.append(&line(45), limits).unwrap();
+    old.append(&line(45), limits).unwrap();
+    let bytes = |number: &str| fs::metadata(format!("{}{number}", path.display())).map(|file| file.len()).ok();
+    assert_eq!([bytes(""), bytes(".1"), bytes(".2"), bytes(".3")], [Some(135), Some(60), Some(90), None]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The text of an address, without the formatting machinery: it is written for every request, several times.
 
+use crate::short::ShortText;
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -7,15 +8,12 @@ use std::net::IpAddr;
 const BYTES_MAX: usize = 45;
 
 /// How an address is displayed.
-pub struct AddressText {
-    bytes: [u8; BYTES_MAX],
-    length: usize,
-}
+pub struct AddressText(ShortText<BYTES_MAX>);
 
 impl AddressText {
     /// The text of this one.
     pub fn of(address: IpAddr) -> Self {
-        let mut text = Self { bytes: [0; BYTES_MAX], length: 0 };
+        let mut text = ShortText::default();
         match address {
             IpAddr::V4(address) => {
                 let mut number = itoa::Buffer::new();
@@ -29,27 +27,12 @@ impl AddressText {
             // It always fits.
             IpAddr::V6(address) => drop(write!(text, "{address}")),
         }
-        text
-    }
-
-    fn put(&mut self, part: &str) {
-        let end = self.length + part.len();
-        if let Some(place) = self.bytes.get_mut(self.length..end) {
-            place.copy_from_slice(part.as_bytes());
-            self.length = end;
-        }
+        Self(text)
     }
 
     /// It as text.
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
-    }
-}
-
-impl Write for AddressText {
-    fn write_str(&mut self, part: &str) -> std::fmt::Result {
-        self.put(part);
-        Ok(())
+        self.0.as_str()
     }
 }
 

@@ -23,6 +23,7 @@ impl JsonText {
     }
 
     /// Text as it is.
+    #[inline(always)]
     pub fn raw(&mut self, text: &str) -> &mut Self {
         self.0.push_str(text);
         self
@@ -31,6 +32,11 @@ impl JsonText {
     /// A number.
     pub fn number<N: itoa::Integer>(&mut self, number: N) -> &mut Self {
         self.raw(itoa::Buffer::new().format(number))
+    }
+
+    /// Yes or no.
+    pub fn flag(&mut self, flag: bool) -> &mut Self {
+        self.raw(if flag { "true" } else { "false" })
     }
 
     /// A string.
@@ -53,8 +59,7 @@ impl JsonText {
     pub fn escaped(&mut self, text: &str) -> &mut Self {
         let mut rest = text;
         // To look at all of it, byte by byte without a way out, is what the compiler makes quickest.
-        let some = text.bytes().fold(false, |some, byte| some | must_be_escaped(byte));
-        if some {
+        if text.bytes().fold(false, |some, byte| some | must_be_escaped(byte)) {
             while let Some(at) = rest.bytes().position(must_be_escaped) {
                 // Writing to a string cannot fail.
                 let _ = write!(self.0, "{}\\u{:04x}", &rest[..at], rest.as_bytes()[at]);

@@ -1,6 +1,6 @@
 //! Leases: what a request takes of a limit while it runs, and gives back or makes good when its real size is known.
 
-use bytes::BytesMut;
+use crate::short::ShortText;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 
@@ -49,31 +49,29 @@ impl Allowances {
         if self.requests.is_none() && self.tokens.is_none() {
             return;
         }
-        // All values lie in one piece of memory, of which each header field has its part.
-        let mut values = BytesMut::with_capacity(VALUES_BYTES);
         for (names, allowance) in NAMES.iter().zip([self.requests, self.tokens]) {
             let Some(allowance) = allowance else {
                 // What an upstream says of its own limits would be mistaken for ours.
                 names.iter().for_each(|name| drop(headers.remove(name)));
                 continue;
             };
-            let mut number = itoa::Buffer::new();
-            for (name, amount) in names.iter().zip([Some(allowance.limit), Some(allowance.remaining), None]) {
-                match amount {
-                    Some(amount) => values.extend_from_slice(number.format(amount).as_bytes()),
-                    None => write_duration(allowance.reset_ms, |part| values.extend_from_slice(part.as_bytes())),
-                }
+            let mut put = |name: &'static HeaderName, text: &str| {
                 // Digits and letters always fit.
-                if let Ok(value) = HeaderValue::from_maybe_shared(values.split().freeze()) {
+                if let Ok(value) = HeaderValue::from_str(text) {
                     headers.insert(name, value);
                 }
-            }
+            };
+            let [limit, remaining, reset] = names;
+            let mut number = itoa::Buffer::new();
+            put(limit, number.format(allowance.limit));
+            put(remaining, number.format(allowance.remaining));
+            let mut written = ShortText::<DURATION_BYTES_MAX>::default();
+            write_duration(allowance.reset_ms, |part| written.put(part));
+            put(reset, written.as_str());
         }
     }
 }
 
-/// Room for nearly all values of one head.
-const VALUES_BYTES: usize = 96;
 static NAMES: [[HeaderName; 3]; 2] = [
     [
         HeaderName::from_static("x-ratelimit-limit-requests"),
@@ -87,12 +85,12 @@ static NAMES: [[HeaderName; 3]; 2] = [
     ],
 ];
 
-/// Room for nearly all of them.
-const DURATION_BYTES: usize = 16;
+/// The longest: the hours of 2^64 milliseconds have 13 digits.
+const DURATION_BYTES_MAX: usize = 32;
 
 /// As OpenAI writes one: `20ms`, `1s`, `6m0s`, `1h30m0s`.
 pub fn duration(ms: u64) -> String {
-    let mut text = String::with_capacity(DURATION_BYTES);
+    let mut text = String::with_capacity(DURATION_BYTES_MAX);
     write_duration(ms, |part| text.push_str(part));
     text
 }

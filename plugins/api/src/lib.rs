@@ -12,6 +12,7 @@ mod network;
 mod outbox;
 mod plugin;
 mod reject;
+mod short;
 mod usage;
 
 pub use address::AddressText;
@@ -22,6 +23,6 @@ pub use losses::{Loss, Losses};
 pub use memory::Memory;
 pub use network::Network;
 pub use outbox::{Batch, Outbox, OutboxLimits};
-pub use plugin::{Build, Flow, Intent, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
+pub use plugin::{Build, Content, Flow, Intent, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
 pub use reject::{Reject, RejectCode, RejectRow};
 pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};

@@ -53,7 +53,19 @@ pub struct Intent<'a> {
     pub cost_nanos_max: &'a dyn Fn() -> i64,
 }
 
+/// What was said in an exchange, for plugins that ask for it ([`Phases::content`]): lists of messages as OpenTelemetry's GenAI
+/// conventions have them (`gen_ai.input.messages`, `gen_ai.output.messages`), in JSON. Texts are cut at a limit of the gateway's, and
+/// what looks like a credential is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Content<'a> {
+    /// What was asked.
+    pub input: &'a str,
+    /// What was delivered; `None`: nothing.
+    pub output: Option<&'a str>,
+}
+
 /// How an exchange ended, for plugins that log or count.
+#[derive(Clone, Copy)]
 pub struct Summary<'a> {
     /// Our id of the request.
     pub request_id: &'a str,
@@ -61,7 +73,7 @@ pub struct Summary<'a> {
     pub request_number: u128,
     /// Who called.
     pub key: Option<&'a Arc<dyn KeyHandle>>,
-    /// Status that the client got; 0: none.
+    /// Status that the client got; where it got none, the ledger's: 499.
     pub status: u16,
     /// What was consumed.
     pub metered: &'a Metered,
@@ -85,7 +97,7 @@ pub struct Summary<'a> {
     pub dialect: &'a str,
     /// The operation; `None`: refused before it was known.
     pub endpoint: Option<&'a str>,
-    /// The model that was asked for.
+    /// The model that was asked for; `None`: none, or refused before it was known.
     pub model: Option<&'a str>,
     /// Whether a stream was asked for; `None`: refused before it was known.
     pub stream: Option<bool>,
@@ -103,6 +115,8 @@ pub struct Summary<'a> {
     pub error_code: Option<&'a str>,
     /// Who refused, if we did: the value of `x-tollgate-rejected-by`.
     pub rejected_by: Option<&'a str>,
+    /// What was said, if the plugin asks for it and there was a prompt.
+    pub content: Option<Content<'a>>,
 }
 
 /// The phases in which a plugin wants to be called; it is never called in another.
@@ -120,6 +134,8 @@ pub struct Phases {
     pub response: bool,
     /// [`Plugin::logging`].
     pub logging: bool,
+    /// There with [`Summary::content`]: nothing is kept of what is said where no plugin asks for it.
+    pub content: bool,
 }
 
 /// A feature that acts on requests. Every hook has a default that does nothing.

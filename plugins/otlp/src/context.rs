@@ -3,8 +3,10 @@
 
 use http::{HeaderMap, HeaderName};
 
-/// The field.
+/// The field that says where in its trace a request stands …
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// … and the one with what the vendors on the way have to say of that trace.
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Where a request stands in its trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

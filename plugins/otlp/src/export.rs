@@ -10,6 +10,8 @@ use tollgate_plugin_api::{Batch, Losses, Outbox, OutboxLimits};
 
 /// Spans that wait to be sent.
 const QUEUE_MAX: u64 = 8_192;
+/// The same where they have prompts and answers: up to some 300 KiB each, if all has to be escaped.
+const CONTENT_QUEUE_MAX: u64 = 256;
 /// Spans of one call …
 const BATCH_MAX: u64 = 512;
 /// … and their bytes: collectors refuse what is large.
@@ -34,9 +36,10 @@ pub(crate) struct Target {
 pub(crate) struct Exporter(Arc<Outbox>);
 
 impl Exporter {
-    pub(crate) fn start(target: Target, losses: Arc<dyn Losses>) -> Result<Self, String> {
+    /// `captures`: spans have prompts and answers.
+    pub(crate) fn start(target: Target, captures: bool, losses: Arc<dyn Losses>) -> Result<Self, String> {
         let limits = OutboxLimits {
-            entries_max: QUEUE_MAX,
+            entries_max: if captures { CONTENT_QUEUE_MAX } else { QUEUE_MAX },
             batch_entries_max: BATCH_MAX,
             batch_bytes_max: BATCH_BYTES_MAX,
             gather: FLUSH_EVERY,

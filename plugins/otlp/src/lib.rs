@@ -1,5 +1,5 @@
-//! Traces: a span for each request, to an OpenTelemetry collector, with the GenAI semantic conventions' names and without a
-//! word of prompt or answer. A caller's trace goes on, and the upstream is told of ours.
+//! Traces: a span for each request, to an OpenTelemetry collector, with the GenAI semantic conventions' names and, unless that is
+//! asked for, without a word of prompt or answer. A caller's trace goes on, and the upstream is told of ours.
 
 mod context;
 mod export;
@@ -7,7 +7,7 @@ mod protobuf;
 mod span;
 
 use async_trait::async_trait;
-use context::{Context, TRACEPARENT};
+use context::{Context, TRACEPARENT, TRACESTATE};
 use export::{Exporter, Target};
 use http::{HeaderMap, HeaderValue};
 use std::collections::BTreeMap;
@@ -37,6 +37,9 @@ struct Settings {
     sample_ratio: f64,
     #[serde(default = "timeout_ms_default")]
     timeout_ms: u64,
+    /// Spans say what was asked and answered.
+    #[serde(default)]
+    capture_content: bool,
 }
 
 fn service_name_default() -> String {
@@ -73,8 +76,9 @@ fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
         timeout: Duration::from_millis(settings.timeout_ms.max(1)),
         service_name: settings.service_name,
     };
-    let exporter = Exporter::start(target, ports.losses.clone())?;
-    Ok(Arc::new(Otlp { exporter, share: (settings.sample_ratio * WHOLE as f64) as u64 }))
+    let captures = settings.capture_content;
+    let exporter = Exporter::start(target, captures, ports.losses.clone())?;
+    Ok(Arc::new(Otlp { exporter, share: (settings.sample_ratio * WHOLE as f64) as u64, captures }))
 }
 
 fn wrong_endpoint(endpoint: &str) -> String {
@@ -84,6 +88,8 @@ fn wrong_endpoint(endpoint: &str) -> String {
 struct Otlp {
     exporter: Exporter,
     share: u64,
+    /// What is said, too.
+    captures: bool,
 }
 
 #[async_trait]
@@ -93,13 +99,17 @@ impl Plugin for Otlp {
     }
 
     fn phases(&self) -> Phases {
-        Phases { upstream_request: true, logging: true, ..Phases::default() }
+        Phases { upstream_request: true, logging: true, content: self.captures, ..Phases::default() }
     }
 
     fn upstream_request_filter(&self, request_id: u128, request_headers: &HeaderMap, headers: &mut HeaderMap) {
         let context = Context::of(request_id, request_headers, self.share);
         if let Ok(value) = HeaderValue::from_bytes(&context.traceparent()) {
             headers.insert(TRACEPARENT, value);
+        }
+        if context.parent_id.is_none() {
+            // It belongs to a trace that this one does not go on with.
+            headers.remove(TRACESTATE);
         }
     }
 

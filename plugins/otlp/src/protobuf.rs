@@ -97,19 +97,34 @@ impl Message {
     }
 
     /// An attribute that is a text.
+    #[inline(always)]
     pub(crate) fn text_attribute(&mut self, field: u8, key: Key, text: &str) {
-        let value_bytes = 1 + varint_bytes(text.len() as u64) + text.len();
-        self.attribute(field, key, value_bytes);
+        if text.len() > SHORT_BYTES_MAX {
+            return self.long_attribute(field, key, text);
+        }
+        // All lengths are one byte: 2 before the text, as many more as the name has, and one for the value's length.
+        let length = text.len() as u8;
+        self.0.extend_from_slice(&[tag(field, BYTES), length + 3 + key.0.len() as u8]);
+        self.0.extend_from_slice(key.0);
+        self.0.extend_from_slice(&[length + 2, tag(VALUE_TEXT, BYTES), length]);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    #[inline(never)]
+    fn long_attribute(&mut self, field: u8, key: Key, text: &str) {
+        self.attribute(field, key, 1 + varint_bytes(text.len() as u64) + text.len());
         self.bytes(VALUE_TEXT, text.as_bytes());
     }
 
     /// An attribute that is a number.
+    #[inline(always)]
     pub(crate) fn number_attribute(&mut self, field: u8, key: Key, number: u64) {
         self.attribute(field, key, 1 + varint_bytes(number));
         self.varint(VALUE_NUMBER, number);
     }
 
     /// An attribute up to its value.
+    #[inline(always)]
     fn attribute(&mut self, field: u8, key: Key, value_bytes: usize) {
         self.begin(field, key.0.len() + varint_bytes(value_bytes as u64) + value_bytes);
         self.0.extend_from_slice(key.0);
@@ -122,6 +137,11 @@ const KEY: u8 = 1;
 const VALUE: u8 = 2;
 const VALUE_TEXT: u8 = 1;
 const VALUE_NUMBER: u8 = 3;
+
+/// A text of which the whole attribute has a length of one byte.
+const SHORT_BYTES_MAX: usize = 127 - 3 - KEY_BYTES_MAX;
+/// The longest name of an attribute, with what stands around it.
+const KEY_BYTES_MAX: usize = 64;
 
 /// The name of an attribute as it stands in one (`KeyValue`), up to the length of its value. See [`key!`].
 #[derive(Clone, Copy)]
@@ -138,7 +158,7 @@ pub(crate) use key;
 
 /// What [`key!`] is made of.
 pub(crate) const fn key_bytes<const BYTES_MAX: usize>(name: &str) -> [u8; BYTES_MAX] {
-    assert!(name.len() < 0x80 && BYTES_MAX == name.len() + 3);
+    assert!(BYTES_MAX == name.len() + 3 && BYTES_MAX <= KEY_BYTES_MAX);
     let mut bytes = [tag(VALUE, BYTES); BYTES_MAX];
     bytes[0] = tag(KEY, BYTES);
     bytes[1] = name.len() as u8;
@@ -153,6 +173,9 @@ pub(crate) const fn key_bytes<const BYTES_MAX: usize>(name: &str) -> [u8; BYTES_
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use prost::Message as _;
 
     #[test]
     fn numbers_take_as_many_bytes_as_they_say() {
@@ -162,6 +185,20 @@ mod tests {
             assert_eq!(message.0.len(), varint_bytes(number), "{number}");
             let read = message.0.iter().rev().fold(0_u64, |read, byte| read << 7 | u64::from(byte & 0x7f));
             assert_eq!(read, number);
+        }
+    }
+
+    #[test]
+    fn attributes_are_read_as_they_were_written_however_long_they_are() {
+        for length in [0, 1, SHORT_BYTES_MAX, SHORT_BYTES_MAX + 1, 127, 128, 300, 20_000] {
+            let text = "x".repeat(length);
+            let mut message = Message::with_capacity(0);
+            message.text_attribute(1, key!("a.text"), &text);
+            message.number_attribute(1, key!("a.number"), length as u64);
+            let resource = Resource::decode(&*message.into_bytes()).unwrap();
+            let read: Vec<_> = resource.attributes.into_iter().map(|one| (one.key, one.value.unwrap().value)).collect();
+            let written = [("a.text", Value::StringValue(text)), ("a.number", Value::IntValue(length as i64))];
+            assert_eq!(read, written.map(|(key, value)| (key.to_owned(), Some(value))));
         }
     }
 

@@ -38,7 +38,7 @@ fn write(out: &mut Message, context: &Context, summary: &Summary<'_>) {
     let operation = operation(summary.endpoint.unwrap_or("unknown"));
     let start_ms = u64::try_from(summary.started_at_ms).unwrap_or(0);
     let end_ms = start_ms.saturating_add(summary.duration_ms);
-    let failed = summary.status >= 400 || summary.status == 0 || summary.error_code.is_some();
+    let failed = summary.status >= 400 || summary.error_code.is_some();
     out.bytes(field::TRACE_ID, &context.trace_id.to_be_bytes());
     out.bytes(field::SPAN_ID, &context.span_id.to_be_bytes());
     if let Some(parent_id) = context.parent_id {
@@ -71,37 +71,41 @@ fn operation(endpoint: &str) -> &str {
 }
 
 fn attributes(out: &mut Message, summary: &Summary<'_>) {
+    /// One by one, and not from a table: a name that is known when this is compiled is written in two or three steps.
+    macro_rules! put {
+        ($write:ident, $name:literal, $value:expr) => {
+            if let Some(value) = $value {
+                out.$write(field::ATTRIBUTES, key!($name), value);
+            }
+        };
+    }
     let usage = &summary.metered.usage;
     let key = summary.key.map(|key| key.key());
-    let texts = [
-        (key!("gen_ai.provider.name"), summary.provider),
-        (key!("gen_ai.request.model"), summary.model),
-        (key!("gen_ai.response.model"), summary.upstream_model),
-        (key!("http.request.method"), Some(summary.method)),
-        (key!("url.path"), Some(summary.path)),
-        (key!("error.type"), summary.error_code),
-        (key!("tollgate.upstream"), summary.upstream),
-        (key!("tollgate.request_id"), Some(summary.request_id)),
-        (key!("tollgate.outcome"), summary.outcome),
-        (key!("tollgate.key"), key.as_ref().map(|key| &*key.name)),
-    ];
     let some = |count: u64| Some(count).filter(|count| *count > 0);
-    let counts = [
-        (key!("http.response.status_code"), Some(u64::from(summary.status))),
-        (key!("gen_ai.usage.input_tokens"), Some(usage.input_tokens)),
-        (key!("gen_ai.usage.output_tokens"), Some(usage.output_tokens)),
-        (key!("gen_ai.usage.cache_read.input_tokens"), some(usage.cached_input_tokens)),
-        (key!("gen_ai.usage.cache_creation.input_tokens"), some(usage.cache_write_tokens)),
-        (key!("tollgate.reasoning_tokens"), some(usage.reasoning_tokens)),
-        (key!("tollgate.attempts"), Some(u64::from(summary.attempts))),
-        (key!("tollgate.cost_nanos"), Some(u64::try_from(summary.cost_nanos).unwrap_or(0))),
-        (key!("tollgate.ttft_ms"), summary.ttft_ms),
-    ];
-    for (key, text) in texts.into_iter().filter_map(|(key, text)| Some((key, text?))) {
-        out.text_attribute(field::ATTRIBUTES, key, text);
-    }
-    for (key, count) in counts.into_iter().filter_map(|(key, count)| Some((key, count?))) {
-        out.number_attribute(field::ATTRIBUTES, key, count);
+    put!(text_attribute, "gen_ai.provider.name", summary.provider);
+    put!(text_attribute, "gen_ai.request.model", summary.model);
+    put!(text_attribute, "gen_ai.response.model", summary.upstream_model);
+    put!(text_attribute, "http.request.method", Some(summary.method));
+    put!(text_attribute, "url.path", Some(summary.path));
+    put!(text_attribute, "error.type", summary.error_code);
+    put!(text_attribute, "tollgate.upstream", summary.upstream);
+    put!(text_attribute, "tollgate.request_id", Some(summary.request_id));
+    put!(text_attribute, "tollgate.outcome", summary.outcome);
+    put!(text_attribute, "tollgate.key", key.as_ref().map(|key| &*key.name));
+    put!(number_attribute, "http.response.status_code", Some(u64::from(summary.status)));
+    put!(number_attribute, "gen_ai.usage.input_tokens", Some(usage.input_tokens));
+    put!(number_attribute, "gen_ai.usage.output_tokens", Some(usage.output_tokens));
+    put!(number_attribute, "gen_ai.usage.cache_read.input_tokens", some(usage.cached_input_tokens));
+    put!(number_attribute, "gen_ai.usage.cache_creation.input_tokens", some(usage.cache_write_tokens));
+    put!(number_attribute, "tollgate.reasoning_tokens", some(usage.reasoning_tokens));
+    put!(number_attribute, "tollgate.attempts", Some(u64::from(summary.attempts)));
+    put!(number_attribute, "tollgate.cost_nanos", Some(u64::try_from(summary.cost_nanos).unwrap_or(0)));
+    put!(number_attribute, "tollgate.ttft_ms", summary.ttft_ms);
+    if let Some(content) = summary.content {
+        out.text_attribute(field::ATTRIBUTES, key!("gen_ai.input.messages"), content.input);
+        if let Some(output) = content.output {
+            out.text_attribute(field::ATTRIBUTES, key!("gen_ai.output.messages"), output);
+        }
     }
     if let Some(client) = summary.client {
         out.text_attribute(field::ATTRIBUTES, key!("client.address"), AddressText::of(client).as_str());
@@ -147,6 +151,7 @@ mod tests {
             outcome: None,
             error_code: Some("MODEL_NOT_FOUND"),
             rejected_by: None,
+            content: None,
         };
         let scope = ScopeSpans::decode(&*span(&Context::of(id, &headers, 1 << 32), &summary)).unwrap();
         let [span] = &*scope.spans else { panic!("{scope:?}") };

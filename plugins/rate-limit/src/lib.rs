@@ -5,12 +5,13 @@
 //! take the same room; when its real usage is known, that takes the estimate's place.
 
 mod meter;
+mod meters;
 mod rules;
 mod window;
 
 use async_trait::async_trait;
 use meter::{Full, Meter};
-use papaya::HashMap;
+use meters::{Meters, Whose};
 use rules::{Limit, Per, Rule, Unit, own_limits};
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -29,25 +30,6 @@ fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
 
 /// What concerns one request of one key, user or upstream, in place unless it is very much.
 type Limits = SmallVec<[Limit; 8]>;
-
-/// One meter for each key, user and upstream that has limits; there are no more than the operator made.
-#[derive(Default)]
-struct Meters {
-    keys: HashMap<i64, Arc<Meter>>,
-    users: HashMap<Arc<str>, Arc<Meter>>,
-    upstreams: HashMap<Arc<str>, Arc<Meter>>,
-}
-
-impl Meters {
-    fn key(&self, id: i64) -> Arc<Meter> {
-        self.keys.pin().get_or_insert_with(id, Arc::default).clone()
-    }
-}
-
-fn named(meters: &HashMap<Arc<str>, Arc<Meter>>, name: &str) -> Arc<Meter> {
-    let meters = meters.pin();
-    meters.get(name).unwrap_or_else(|| meters.get_or_insert_with(name.into(), Arc::default)).clone()
-}
 
 struct RateLimit {
     rules: Arc<[Rule]>,
@@ -96,18 +78,23 @@ impl Plugin for RateLimit {
         let of_key = self.key_limits(intent.key);
         let user = intent.key.user.as_deref();
         let of_user = user.map(|user| self.limits(Per::User, user)).unwrap_or_default();
-        let key_meter = (!of_key.is_empty()).then(|| self.meters.key(intent.key.id));
-        let user_meter = user.filter(|_| !of_user.is_empty()).map(|user| named(&self.meters.users, user));
-        if key_meter.is_none() && user_meter.is_none() {
+        let of_whom = [
+            (!of_key.is_empty()).then_some(Whose::Key(intent.key.id)),
+            user.filter(|_| !of_user.is_empty()).map(Whose::User),
+        ];
+        if of_whom == [None, None] {
             return Ok(None);
         }
         let asked = asked(intent, &[&of_key, &of_user]);
         let now_ms = self.clock.now_ms();
         let mut allowances = Allowances::default();
-        {
+        let meters = loop {
+            let meters = of_whom.map(|whose| whose.map(|whose| self.meters.of(whose, now_ms)));
             // Always in this order; both are held until both have been taken from.
-            let mut of_key_taken = key_meter.as_deref().map(Meter::lock);
-            let mut of_user_taken = user_meter.as_deref().map(Meter::lock);
+            let [mut of_key_taken, mut of_user_taken] = [0, 1].map(|at| meters[at].as_deref().map(Meter::lock));
+            if [&of_key_taken, &of_user_taken].into_iter().flatten().any(|taken| taken.is_retired()) {
+                continue;
+            }
             if let Some(taken) = &mut of_key_taken {
                 taken.check(&of_key, &asked, now_ms).map_err(|full| refusal(Per::Key, &full))?;
             }
@@ -118,9 +105,11 @@ impl Plugin for RateLimit {
             if let Some(taken) = &mut of_key_taken {
                 allowances = tighter(taken.take(&of_key, &asked, now_ms), allowances);
             }
-        }
+            drop((of_key_taken, of_user_taken));
+            break meters;
+        };
         let lessor = |meter: Option<Arc<Meter>>| meter.map(|meter| meter as Arc<dyn Lessor>);
-        Ok(Some(Lease::new([lessor(key_meter), lessor(user_meter)], now_ms, asked, allowances)))
+        Ok(Some(Lease::new(meters.map(lessor), now_ms, asked, allowances)))
     }
 
     fn upstream_filter(&self, upstream: &str, intent: &Intent<'_>) -> Result<Option<Lease>, Reject> {
@@ -130,15 +119,20 @@ impl Plugin for RateLimit {
         }
         let asked = asked(intent, &[&limits]);
         let now_ms = self.clock.now_ms();
-        let meter = named(&self.meters.upstreams, upstream);
-        {
+        let meter = loop {
+            let meter = self.meters.of(Whose::Upstream(upstream), now_ms);
             let mut taken = meter.lock();
+            if taken.is_retired() {
+                continue;
+            }
             taken.check(&limits, &asked, now_ms).map_err(|full| {
                 // What an upstream is allowed is no business of the caller's.
                 refusal(Per::Upstream, &Full { allowances: Allowances::default(), ..*full })
             })?;
             taken.take(&limits, &asked, now_ms);
-        }
+            drop(taken);
+            break meter;
+        };
         Ok(Some(Lease::new([Some(meter), None], now_ms, asked, Allowances::default())))
     }
 }

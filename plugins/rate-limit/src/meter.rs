@@ -15,6 +15,8 @@ pub(crate) struct Meter(Mutex<Taken>);
 /// What is taken.
 #[derive(Default)]
 pub(crate) struct Taken {
+    /// Nobody finds this meter any more: there is, or will be, another one in its place.
+    retired: bool,
     running: u64,
     windows: Vec<Counted>,
 }
@@ -42,9 +44,28 @@ impl Meter {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Taken> {
         self.0.lock()
     }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Taken>> {
+        self.0.try_lock()
+    }
 }
 
 impl Taken {
+    /// Nothing may be taken of it.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// Retires it if no request runs and all windows are empty: a new meter says the same then.
+    pub(crate) fn retire_if_idle(&mut self, now_ms: i64) -> bool {
+        self.retired = self.running == 0
+            && self.windows.iter_mut().all(|counted| {
+                counted.window.advance(now_ms);
+                counted.window.total() == 0
+            });
+        self.retired
+    }
+
     /// Whether a request of this size fits into all limits; takes nothing.
     pub(crate) fn check(&mut self, limits: &[Limit], asked: &Amounts, now_ms: i64) -> Result<(), Box<Full>> {
         for limit in limits.iter().copied() {
