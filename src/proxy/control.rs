@@ -145,6 +145,13 @@ impl Control {
         self.deadline = Instant::now() + idle;
     }
 
+    /// A piece came from the upstream, whatever becomes of it: translation and the taking out of usage keep some to themselves.
+    pub(super) fn heard(&mut self) {
+        if let Some(idle) = self.stream_idle {
+            self.deadline = Instant::now() + idle;
+        }
+    }
+
     /// The next bytes wait for this, and for what they waited for already.
     pub(super) fn gate(&mut self, gate: Gate) {
         let waiting = self.gate.get_mut();
@@ -164,8 +171,9 @@ impl Control {
 
     /// So many bytes of body have been passed on, or swallowed. False: a drain has had its share.
     pub(super) fn passed(&mut self, bytes: usize) -> bool {
-        if let Some(idle) = self.stream_idle.filter(|_| bytes > 0) {
-            self.deadline = Instant::now() + idle;
+        if bytes > 0 {
+            // The time that a slow client took is not the upstream's.
+            self.heard();
         }
         match self.gone.as_mut() {
             Some(gone) => {

@@ -19,7 +19,8 @@ const LEFT_OUT: HeaderName = HeaderName::from_static("x-tollgate-left-out");
 /// Names the dialect that the upstream speaks, where it is not the client's.
 const TRANSLATED: HeaderName = HeaderName::from_static("x-tollgate-translated");
 /// What of a client's fields means the same to every provider. The others are vendors' own.
-const FORWARDED: [&str; 5] = ["user-agent", "traceparent", "tracestate", "baggage", "idempotency-key"];
+const FORWARDED: [&str; 6] =
+    ["user-agent", "traceparent", "tracestate", "baggage", "idempotency-key", "x-idempotency-key"];
 
 /// What becomes of the answer.
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ enum AnswerLane {
 pub(super) struct Lane {
     /// The upstream's operation.
     pub(super) target: Target,
-    /// The body, model and all.
+    /// The body, model and all; freed with the client's.
     pub(super) body: Bytes,
     /// The answer is to come in events.
     stream: bool,

@@ -42,6 +42,9 @@ pub(super) fn bodiless(exchange: &mut Exchange) -> Result<Bytes> {
 /// # Errors
 /// The attempt failed, and the next candidate takes over; or nobody does, and nothing of it went out.
 pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
+    if !piece.is_empty() {
+        exchange.control.heard();
+    }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
     match answer {
         Answer { ended: true, .. } => Ok(Bytes::new()),
@@ -236,6 +239,9 @@ pub(super) fn free_bodies(exchange: &mut Exchange) {
         admitted.prompt.shrink(admitted.target.endpoint);
         admitted.body = Bytes::new();
         attempt.body = Bytes::new();
+        if let Some(lane) = &mut attempt.lane {
+            lane.body = Bytes::new();
+        }
     }
 }
 

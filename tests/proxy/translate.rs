@@ -83,6 +83,7 @@ async fn a_client_of_any_dialect_reaches_an_upstream_of_any_other() {
             let what = format!("{client:?} to {wire:?}, stream {stream}");
             let request = client.request(stream).key(&key.key).field("anthropic-version", "2023-06-01");
             let request = request.field("openai-beta", "x").field("x-goog-api-client", "x");
+            let request = request.field("idempotency-key", "i").field("x-idempotency-key", "i");
             let answer = gateway.send(&request).await;
             assert_eq!(answer.status, 200, "{what}: {}", answer.text());
             assert_eq!(answer.field("x-tollgate-translated"), Some(wire.dialect()), "{what}");
@@ -103,6 +104,8 @@ async fn a_client_of_any_dialect_reaches_an_upstream_of_any_other() {
             assert!(sent.fields.iter().all(|(_, value)| !value.contains(&*key.key)), "{what}");
             assert_eq!(sent.field("openai-beta").or(sent.field("x-goog-api-client")), None, "{what}");
             assert_eq!(sent.field("content-type"), Some("application/json"), "{what}");
+            assert!(sent.field("idempotency-key").is_some(), "{what}");
+            assert_eq!(sent.field("x-idempotency-key"), sent.field("idempotency-key"), "{what}");
         }
         gateway.finish(&[&key]).await;
     }
@@ -122,6 +125,29 @@ async fn the_first_token_is_not_held_until_the_next_event() {
         assert_eq!(text_of(client, &answer.text(), true), TOKENS.concat(), "{client:?} to {wire:?}");
         gateway.finish(&[&key]).await;
     }
+}
+
+/// Google's clients get a call as a whole: while its arguments come, nothing goes out.
+#[tokio::test]
+async fn a_stream_that_comes_is_not_silent_though_nothing_of_it_can_go_out_yet() {
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+        format!("data: {}\n\n", json!({"id": "c", "model": "m", "choices": [choice]}))
+    };
+    let argue = |json: &str| chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": json}}]}), Value::Null);
+    let named = json!({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{\"a\":["}}]});
+    let mut pieces = vec![chunk(named, Value::Null)];
+    pieces.extend((0..12).map(|_| argue("1,")));
+    pieces.extend([argue("1]}"), chunk(json!({}), json!("tool_calls")), "data: [DONE]\n\n".to_owned()]);
+    let provider = Provider::always(Answer::stream(pieces).pieces_every_ms(150)).await;
+    let setup = Setup::new([upstream(Wire::Chat, "u", &provider)]).set("routing.idle_timeout_ms", "1000");
+    let (gateway, key) = serving(&setup).await;
+    let answer = gateway.send(&Wire::GeminiEvents.request(true).key(&key.key)).await;
+    let values = Wire::GeminiEvents.values(&answer.text());
+    let call = &values[0]["candidates"][0]["content"]["parts"][0]["functionCall"];
+    assert_eq!(call["args"], json!({"a": vec![1; 13]}), "{}", answer.text());
+    assert_eq!(gateway.record_of(&answer).await["outcome"], "ok");
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]
