@@ -21,6 +21,7 @@ mod gemini;
 mod json;
 mod members;
 mod native;
+mod nesting;
 mod openai;
 mod request;
 mod responses;

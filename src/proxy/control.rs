@@ -1,6 +1,7 @@
 //! Where one exchange stands: attempt, deadlines, hold, gate, and whether the client is still there. The stages decide; the
 //! client's side (`downstream`) acts.
 
+use super::head::Refused;
 use crate::config::OnClientDisconnect;
 use crate::snapshot::Routing;
 use parking_lot::Mutex;
@@ -82,6 +83,8 @@ pub(super) struct Control {
     pub(super) committed: bool,
     /// (A mutex only because an exchange must be `Sync`; it is never locked.)
     gate: Mutex<Option<Gate>>,
+    /// What the held head must say instead.
+    pub(super) refused: Option<Refused>,
     /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
     pub(super) settled: bool,
     /// The client got bytes of the answer.
@@ -107,6 +110,7 @@ impl Control {
             released: false,
             committed: false,
             gate: Mutex::new(None),
+            refused: None,
             settled: false,
             delivered: false,
             gone: None,
@@ -117,6 +121,7 @@ impl Control {
     /// A new attempt starts; its first token (or whole answer) is due within `limit`.
     pub(super) fn begin_attempt(&mut self, limit: Duration, now: Instant) {
         *self.gate.get_mut() = None;
+        self.refused = None;
         self.released = false;
         self.stream_idle = None;
         self.deadline = now + limit;

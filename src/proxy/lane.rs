@@ -1,8 +1,8 @@
 //! The translate lane: a conversation, or texts to embed, that go to an upstream of another dialect than the client's. Everything that such
 //! an attempt needs beside what passes through as it is; without one, a request is in the passthrough lane.
 
-use super::exchange::{Admitted, Attempt, Exchange};
-use crate::balance::Pick;
+use super::exchange::{Admitted, Attempt, Exchange, now_ms};
+use crate::balance::{Pick, parse_retry_after};
 use crate::dialect::chat::{self, Asked, Manner, Refusal, Translated, Translation, Unreadable};
 use crate::dialect::embed;
 use crate::dialect::endpoint::{self, Endpoint, Target};
@@ -21,6 +21,9 @@ const TRANSLATED: HeaderName = HeaderName::from_static("x-tollgate-translated");
 /// What of a client's fields means the same to every provider. The others are vendors' own.
 const FORWARDED: [&str; 6] =
     ["user-agent", "traceparent", "tracestate", "baggage", "idempotency-key", "x-idempotency-key"];
+
+/// The status of an answer that is no API's: there is nothing behind this gateway to be reached.
+const NO_API: u16 = 502;
 
 /// What becomes of the answer.
 #[derive(Clone, Copy)]
@@ -81,6 +84,14 @@ impl Translating {
         match self {
             Self::Chat(translation) => translation.rest(),
             Self::Embeddings { .. } => Bytes::new(),
+        }
+    }
+
+    /// What the upstream said was wrong, instead of an answer or in its middle.
+    pub(super) fn refusal(&self) -> Option<&Refusal<'static>> {
+        match self {
+            Self::Chat(translation) => translation.refusal(),
+            Self::Embeddings { .. } => None,
         }
     }
 
@@ -246,7 +257,14 @@ pub(super) fn translating(
     Translation::new(asked.clone(), lane.target.endpoint.dialect, framing).map(|chat| Translating::Chat(Box::new(chat)))
 }
 
-/// An error answer of the upstream's, as the client's dialect has it.
-pub(super) fn error_body(exchange: &Exchange, status: u16, body: &[u8]) -> Bytes {
-    chat::error_body(exchange.dialect, &Refusal::read(Some(status), body), &exchange.request_id_text())
+/// What an error answer of the upstream's says. One without an error's status (a redirect, a page) is some proxy's.
+pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Refusal<'static> {
+    let refusal = Refusal::read(Some(if status < 400 { NO_API } else { status }), body);
+    let told_ms = retry_after.and_then(|value| parse_retry_after(value, now_ms()));
+    Refusal { retry_after_s: told_ms.map(|ms| ms.div_ceil(1000)).or(refusal.retry_after_s), ..refusal }
+}
+
+/// The same, as the client's dialect has it.
+pub(super) fn error_body(exchange: &Exchange, refusal: &Refusal<'_>) -> Bytes {
+    chat::error_body(exchange.dialect, refusal, &exchange.request_id_text())
 }

@@ -8,7 +8,7 @@ use crate::support::script::{Answer, Break};
 use serde_json::{Value, json};
 
 /// The upstream of a wire that speaks nothing else.
-fn upstream(wire: Wire, name: &str, provider: &Provider) -> Upstream {
+pub(crate) fn upstream(wire: Wire, name: &str, provider: &Provider) -> Upstream {
     match wire {
         Wire::Responses => Upstream::new(name, "openai-responses", provider.url("/v1")),
         // The row `openai` speaks Responses too, which would then not be translated.
@@ -18,7 +18,7 @@ fn upstream(wire: Wire, name: &str, provider: &Provider) -> Upstream {
 }
 
 /// Clients, and upstreams that speak another dialect.
-fn pairs() -> impl Iterator<Item = (Wire, Wire)> {
+pub(crate) fn pairs() -> impl Iterator<Item = (Wire, Wire)> {
     let upstreams = [Wire::Chat, Wire::Responses, Wire::Messages, Wire::GeminiEvents];
     let all = Wire::ALL.into_iter().flat_map(move |client| upstreams.map(|upstream| (client, upstream)));
     all.filter(|(client, upstream)| client.dialect() != upstream.dialect())
@@ -170,7 +170,7 @@ async fn an_upstream_of_another_dialect_takes_over() {
 }
 
 /// The error of an answer in its client's shape: message, and the word for its kind.
-fn error_of(wire: Wire, answer: &Got) -> (String, String) {
+pub(crate) fn error_of(wire: Wire, answer: &Got) -> (String, String) {
     let value = answer.json();
     let kind = if matches!(wire, Wire::GeminiEvents | Wire::GeminiArray) { "status" } else { "type" };
     let word = |name: &str| value["error"][name].as_str().unwrap_or_else(|| panic!("{value}")).to_owned();

@@ -105,6 +105,8 @@ struct Out {
     answer: Option<Answer>,
     /// The upstream's terminal event was seen, or an error.
     is_over: bool,
+    /// What the upstream said was wrong.
+    refusal: Option<Refusal<'static>>,
 }
 
 impl Sink for Out {
@@ -114,7 +116,10 @@ impl Sink for Out {
             Event::End(_) => self.is_over = true,
             _ if self.is_over => {}
             event => {
-                self.is_over = matches!(event, Event::Error(_));
+                if let Event::Error(refusal) = &event {
+                    self.is_over = true;
+                    self.refusal = Some(refusal.clone().into_owned());
+                }
                 self.deliver(&event);
             }
         }
@@ -139,7 +144,7 @@ impl Translation {
             frames: Frames::new(framing),
             is_document: framing == Framing::JsonDocument,
             reader: (wire(upstream)?.answer_reader)(),
-            out: Out { asked: asked.without_body(), writer, buffer: Vec::new(), answer, is_over: false },
+            out: Out { asked: asked.without_body(), writer, buffer: Vec::new(), answer, is_over: false, refusal: None },
         })
     }
 
@@ -195,6 +200,11 @@ impl Translation {
     /// piece must make no difference.
     pub fn rest(&mut self) -> Bytes {
         self.flush()
+    }
+
+    /// What the upstream said was wrong, instead of an answer or in its middle.
+    pub fn refusal(&self) -> Option<&Refusal<'static>> {
+        self.out.refusal.as_ref()
     }
 
     fn end(&mut self, metered: Option<Metered>) {

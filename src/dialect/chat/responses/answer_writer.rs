@@ -112,7 +112,7 @@ impl AnswerWriter for Writer {
         }
         if self.kept > KEPT_BYTES_MAX && self.lines.streams && !self.over {
             let message = Cow::Borrowed("the answer is larger than this gateway passes on in this dialect");
-            self.fail(&Refusal { status: 500, message, code: None, param: None }, out);
+            self.fail(&Refusal { status: 500, message, code: None, param: None, retry_after_s: None }, out);
         }
     }
 

@@ -168,7 +168,7 @@ fn encrypted_thoughts_and_foreign_signatures_are_redacted_blocks() {
 
 #[test]
 fn nothing_follows_an_error() {
-    let refusal = Refusal { status: 529, message: "Overloaded".into(), code: None, param: None };
+    let refusal = Refusal { status: 529, message: "Overloaded".into(), code: None, param: None, retry_after_s: None };
     let stream = streamed([text("Hel"), Event::Error(refusal), text("lo"), Event::End(None)]);
     let error = concat!(
         "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"},",

@@ -191,7 +191,7 @@ fn every_end_has_a_word_that_sdks_know() {
 
 #[test]
 fn an_error_ends_the_stream_without_done() {
-    let refusal = Refusal { status: 503, message: "Overloaded".into(), code: None, param: None };
+    let refusal = Refusal { status: 503, message: "Overloaded".into(), code: None, param: None, retry_after_s: None };
     let got = written("{}", [text("Hel"), Event::Error(refusal), text("x"), Event::End(None)]);
     let error =
         r#"data: {"error":{"message":"Overloaded","type":"service_unavailable_error","param":null,"code":null}}"#;

@@ -235,7 +235,8 @@ fn ends_that_are_none_are_said_as_this_dialect_says_them() {
 
 #[test]
 fn an_error_ends_the_stream_twice_and_nothing_follows() {
-    let refusal = Refusal { status: 429, message: "slow \"down\"".into(), code: None, param: None };
+    let refusal =
+        Refusal { status: 429, message: "slow \"down\"".into(), code: None, param: None, retry_after_s: None };
     let got = events("{}", &[text("Hel"), Event::Error(refusal), text("lo"), finish(FinishReason::Stop), used()]);
     assert_eq!(kinds(&got)[3..], ["error", "failed"]);
     let error = &got[got.len() - 2];
