@@ -18,6 +18,7 @@ mod event;
 pub mod fields;
 mod frames;
 mod gemini;
+mod hints;
 mod json;
 mod members;
 mod native;

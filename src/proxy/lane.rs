@@ -16,6 +16,10 @@ use tollgate_plugin_api::{Metered, Reject};
 
 /// Names what of the request had no counterpart at the upstream and changes nothing that matters.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-tollgate-left-out");
+/// The most names that it names; how many more there are is said.
+const LEFT_OUT_NAMES_MAX: usize = 32;
+/// The most characters that it has.
+const LEFT_OUT_CHARS_MAX: usize = 2048;
 /// Names the dialect that the upstream speaks, where it is not the client's.
 const TRANSLATED: HeaderName = HeaderName::from_static("x-tollgate-translated");
 /// What of a client's fields means the same to every provider. The others are vendors' own.
@@ -115,8 +119,7 @@ impl Translating {
 
 impl Lane {
     fn new(target: Target, translated: Translated, answer: AnswerLane, stream: bool) -> Box<Self> {
-        let left_out = (!translated.left_out.is_empty()).then(|| translated.left_out.join(", "));
-        let left_out = left_out.and_then(|names| HeaderValue::from_str(&names).ok());
+        let left_out = left_out(&translated.left_out);
         Box::new(Self { target, body: translated.body, stream, left_out, answer })
     }
 
@@ -149,6 +152,21 @@ impl Lane {
             headers.insert(LEFT_OUT, left_out.clone());
         }
     }
+}
+
+/// What was left out, as the header says it.
+fn left_out(names: &[String]) -> Option<HeaderValue> {
+    let mut shown = names[..names.len().min(LEFT_OUT_NAMES_MAX)].join(", ");
+    if names.len() > LEFT_OUT_NAMES_MAX {
+        shown.push_str(&format!(" and {} more", names.len() - LEFT_OUT_NAMES_MAX));
+    }
+    let cut: String = shown.chars().take(LEFT_OUT_CHARS_MAX).map(|c| if is_shown(c) { c } else { '?' }).collect();
+    HeaderValue::from_str(&cut).ok().filter(|_| !names.is_empty())
+}
+
+/// Whether a header's value can have it.
+fn is_shown(c: char) -> bool {
+    c.is_ascii_graphic() || c == ' '
 }
 
 /// The lane of an attempt at this candidate; `None`: passthrough.
@@ -267,4 +285,23 @@ pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Re
 /// The same, as the client's dialect has it.
 pub(super) fn error_body(exchange: &Exchange, refusal: &Refusal<'_>) -> Bytes {
     chat::error_body(exchange.dialect, refusal, &exchange.request_id_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_fits_into_a_header() {
+        let shown = |names: &[String]| left_out(names).map(|value| value.to_str().unwrap_or_default().to_owned());
+        let names = |count: usize| (0..count).map(|at| format!("f{at}")).collect::<Vec<_>>();
+        assert_eq!(shown(&[]), None);
+        assert_eq!(shown(&names(2)).as_deref(), Some("f0, f1"));
+        let all = names(LEFT_OUT_NAMES_MAX);
+        assert_eq!(shown(&all), Some(all.join(", ")));
+        let more = shown(&names(LEFT_OUT_NAMES_MAX + 3)).unwrap();
+        assert_eq!(more, format!("{} and 3 more", all.join(", ")));
+        assert_eq!(shown(&["\u{e9}\n".to_owned()]).as_deref(), Some("??"));
+        assert_eq!(shown(&["x".repeat(100_000)]).map(|text| text.len()), Some(LEFT_OUT_CHARS_MAX));
+    }
 }
