@@ -88,7 +88,8 @@ pub(super) fn answer_head(
             framing,
             attempt.upstream.provider.usage,
             attempt.takes_out_usage_chunk,
-        ),
+        )
+        .of_choices(admitted.facts.choices),
         translation,
         unsent: Bytes::new(),
         tail: Tail::new(client_framing),

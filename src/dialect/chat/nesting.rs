@@ -5,6 +5,8 @@
 pub(super) struct Nesting {
     /// Anything but white space has come.
     has_begun: bool,
+    /// A bracket has come.
+    has_opened: bool,
     depth: usize,
     in_string: bool,
     escaped: bool,
@@ -30,7 +32,10 @@ impl Nesting {
         self.has_begun |= !byte.is_ascii_whitespace();
         match byte {
             b'"' => self.in_string = true,
-            b'{' | b'[' => self.depth += 1,
+            b'{' | b'[' => {
+                self.has_opened = true;
+                self.depth += 1;
+            }
             b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
@@ -39,6 +44,11 @@ impl Nesting {
     /// How many brackets are open.
     pub(super) fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// An object or a list is whole.
+    pub(super) fn is_closed(&self) -> bool {
+        self.has_opened && self.is_level()
     }
 
     /// Something has come, and nothing of it is open: what is a JSON value is whole. (A number may go on.)
