@@ -2,6 +2,7 @@
 //! an attempt needs beside what passes through as it is; without one, a request is in the passthrough lane.
 
 use super::exchange::{Admitted, Attempt, Exchange, now_ms};
+use super::route;
 use crate::balance::{Pick, parse_retry_after};
 use crate::dialect::chat::{self, Asked, Manner, Refusal, Translated, Translation, Unreadable};
 use crate::dialect::embed;
@@ -9,6 +10,7 @@ use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::{DialectId, Framing};
 use crate::estimate;
 use crate::provider::{Provider, StreamUsage};
+use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
@@ -178,7 +180,7 @@ pub(super) fn lane(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Res
     let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(None) };
     let upstream = &exchange.snapshot.upstreams[candidate.upstream as usize];
     if upstream.provider.speaks(client) {
-        return Ok(without_foreign_signatures(exchange, admitted, pick));
+        return Ok(without_foreign_thoughts(admitted, &candidate.upstream_model, upstream));
     }
     let Some(dialect) = upstream.provider.translated_into(admitted.target.endpoint) else { return Ok(None) };
     // Admission has found it to be UTF-8.
@@ -213,19 +215,17 @@ fn manner<'m>(
 }
 
 /// A conversation that other dialects' upstreams took part in has their signatures in places where this one would refuse
-/// them: it is written anew without. What only this dialect can say does not go through that; then it is tried as it is.
-fn without_foreign_signatures(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Option<Box<Lane>> {
+/// them: they are taken out, with the thoughts that they are of.
+fn without_foreign_thoughts(admitted: &Admitted, upstream_model: &str, upstream: &Upstream) -> Option<Box<Lane>> {
     let endpoint = admitted.target.endpoint;
-    if !endpoint.is_chat() || !chat::has_foreign_signature(&admitted.body) {
+    if !endpoint.is_chat() || !chat::may_hold_foreign_signature(&admitted.body) {
         return None;
     }
-    let candidate = admitted.route.plan.candidate(pick)?;
-    let provider = exchange.snapshot.upstreams[candidate.upstream as usize].provider;
-    let manner = manner(exchange, admitted, pick, &candidate.upstream_model, provider);
-    let body = std::str::from_utf8(&admitted.body).unwrap_or_default();
-    let dialect = endpoint.dialect;
-    let translated = chat::translate_request(dialect, dialect, body, admitted.facts.stream, &manner).ok()?;
-    Some(Lane::new(admitted.target.clone(), translated, AnswerLane::Passes, admitted.facts.stream))
+    let body = route::spliced(admitted, upstream_model, upstream);
+    let text = std::str::from_utf8(&body).unwrap_or_default();
+    let (body, left_out) = chat::without_foreign_thoughts(endpoint.dialect, upstream_model, text)?;
+    let changed = Translated { body: body.into(), left_out, has_media: false };
+    Some(Lane::new(admitted.target.clone(), changed, AnswerLane::Passes, admitted.facts.stream))
 }
 
 /// The operation that the attempt's upstream is asked for.

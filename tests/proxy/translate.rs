@@ -396,3 +396,77 @@ async fn a_conversation_that_began_at_another_dialects_upstream_goes_on_at_a_nat
     assert_eq!(sent.json()["messages"], turns("c2ln"), "its own signatures go as they are");
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn a_request_that_only_mentions_the_mark_of_foreign_signatures_passes_as_it_is() {
+    let native = Provider::start(|_, request| Wire::Chat.answer(wants_stream(request))).await;
+    let (gateway, key) = serving(&Setup::new([upstream(Wire::Chat, "u", &native)])).await;
+    let body = json!({"model": "m", "functions": [{"name": "f"}], "store": true, "some_field": 1,
+        "messages": [{"role": "user", "content": "tollgate.gemini.x"}]});
+    let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-left-out")), (200, None));
+    assert_eq!(native.only().json(), body);
+    gateway.finish(&[&key]).await;
+}
+
+/// The whole way: what a translated answer says is given back, and goes to the dialect's own provider.
+#[tokio::test]
+async fn thoughts_and_calls_that_nobody_signed_do_not_trouble_the_native_upstream_of_the_next_turn() {
+    let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let message = json!({"role": "assistant", "content": null, "reasoning_content": "Hm", "tool_calls": [call]});
+    let choice = json!({"index": 0, "message": message, "finish_reason": "tool_calls"});
+    let said = json!({"id": "x", "object": "chat.completion", "model": "m", "choices": [choice],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}});
+    let first = Provider::always(Answer::json(200, &said)).await;
+    for client in [Wire::Messages, Wire::GeminiEvents] {
+        let (gateway, key) = serving(&Setup::new([upstream(Wire::Chat, "u", &first)])).await;
+        let told = gateway.send(&client.request(false).key(&key.key)).await.json();
+        gateway.finish(&[&key]).await;
+
+        let native = Provider::always(client.whole("Hello there.")).await;
+        let (gateway, key) = serving(&Setup::new([client.upstream("u", &native)])).await;
+        let mut body = client.body("m", false);
+        match client {
+            Wire::Messages => {
+                let turn = json!({"role": "assistant", "content": told["content"]});
+                let result = json!({"type": "tool_result", "tool_use_id": "c", "content": "x"});
+                let turns = body["messages"].as_array_mut().expect("messages");
+                turns.extend([turn, json!({"role": "user", "content": [result]})]);
+            }
+            _ => {
+                let turn = told["candidates"][0]["content"].clone();
+                body["contents"].as_array_mut().expect("contents").push(turn);
+            }
+        }
+        let answer = gateway.send(&Request::post(&client.target("m", false), &body).key(&key.key)).await;
+        assert_eq!(answer.status, 200, "{client:?}: {}", answer.text());
+        let sent = native.only().json();
+        match client {
+            Wire::Messages => {
+                let blocks = sent["messages"][1]["content"].as_array().expect("blocks");
+                let types: Vec<&str> = blocks.iter().filter_map(|block| block["type"].as_str()).collect();
+                assert_eq!(types, ["tool_use"], "{sent}");
+                assert_eq!(answer.field("x-tollgate-left-out"), Some("messages.content.thinking"));
+            }
+            _ => {
+                let parts = sent["contents"][1]["parts"].as_array().expect("parts");
+                let call = parts.iter().find(|part| part.get("functionCall").is_some()).expect("a call");
+                assert_eq!(call["thoughtSignature"], "skip_thought_signature_validator", "{sent}");
+            }
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_vendor_refuses_is_left_out_and_said() {
+    let provider = Provider::always(Wire::Chat.whole("Hello there.")).await;
+    let mistral = Upstream::new("u", "mistral", provider.url("/v1"));
+    let (gateway, key) = serving(&Setup::new([mistral])).await;
+    let body = json!({"model": "m", "max_tokens": 9, "metadata": {"user_id": "u1"},
+        "messages": [{"role": "user", "content": "Hi"}]});
+    let answer = gateway.send(&Request::post("/v1/messages", &body).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-left-out")), (200, Some("metadata.user_id")));
+    assert_eq!(provider.only().json().get("user"), None);
+    gateway.finish(&[&key]).await;
+}

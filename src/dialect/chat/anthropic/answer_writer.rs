@@ -49,6 +49,8 @@ pub(super) struct Writer {
     begun: bool,
     over: bool,
     open: Open,
+    /// The open thoughts have their signature.
+    signed: bool,
     calls: Vec<OpenCall>,
     called: bool,
     /// Blocks so far: the next one's index.
@@ -67,6 +69,7 @@ impl Writer {
             begun: false,
             over: false,
             open,
+            signed: false,
             calls,
             called: false,
             blocks: 0,
@@ -111,7 +114,12 @@ impl Writer {
 
     /// The block before ends, and so do calls whose arguments are whole (`all`: or not).
     fn stop(&mut self, all: bool, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.open, Open::Nothing) != Open::Nothing {
+        let ended = std::mem::replace(&mut self.open, Open::Nothing);
+        if ended == Open::Thinking && !std::mem::take(&mut self.signed) {
+            let nobody = Signature::of_nobody();
+            self.delta(out, "signature_delta", "signature", &nobody.shown_in(DialectId::Anthropic));
+        }
+        if ended != Open::Nothing {
             stop(out, self.blocks - 1);
         }
         self.calls.retain(|call| {
@@ -159,6 +167,7 @@ impl Writer {
         }
         if let Some(signature) = signature {
             self.delta(out, "signature_delta", "signature", &signature.shown_in(DialectId::Anthropic));
+            self.signed = true;
         }
         self.stop(false, out);
     }
