@@ -269,7 +269,7 @@ fn a_request_that_panics_is_told_of_once_as_what_it_was_and_is_settled() {
     let codes = [true, true, true, false].map(|cut| cut.then(|| "INTERNAL_ERROR".to_owned()));
     for (number, (place, outcome, code, status)) in told.iter().enumerate() {
         assert_eq!((&**place, outcome, code), (places[number], &expected[number], &codes[number]));
-        assert_eq!(*status, if *place == "logging" { 200 } else { 0 }, "{place}");
+        assert_eq!(*status, if *place == "logging" { 200 } else { 499 }, "{place}");
     }
     assert_eq!(told.len(), places.len());
 }

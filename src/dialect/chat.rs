@@ -16,11 +16,14 @@ mod data_url;
 mod error;
 mod event;
 pub mod fields;
+mod foreign;
 mod frames;
 mod gemini;
+mod hints;
 mod json;
 mod members;
 mod native;
+mod nesting;
 mod openai;
 mod request;
 mod responses;
@@ -32,12 +35,13 @@ mod write;
 pub use answer::{Answer, Block, Choice};
 pub use error::Refusal;
 pub use event::{Annotation, Begin, Event, FinishReason, ReasoningKind, Sink};
+pub use foreign::without_foreign_thoughts;
 pub use json::{Json, Text};
 pub use request::{
     ChatRequest, Effort, Format, Media, MediaKind, Message, Options, Part, Reasoning, Role, Source, Tool, ToolCall,
     ToolChoice, ToolResult,
 };
-pub use signature::{Signature, has_foreign_signature};
+pub use signature::{Signature, may_hold_foreign_signature};
 pub use translation::{Asked, Translated, Translation, error_body, translate_request};
 pub use wire::{
     AnswerReader, AnswerWriter, ChatRules, Inexpressible, MakeWriter, Manner, ReadRequest, ReasoningForm, Unreadable,

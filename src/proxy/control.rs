@@ -1,6 +1,7 @@
 //! Where one exchange stands: attempt, deadlines, hold, gate, and whether the client is still there. The stages decide; the
 //! client's side (`downstream`) acts.
 
+use super::head::Refused;
 use crate::config::OnClientDisconnect;
 use crate::snapshot::Routing;
 use parking_lot::Mutex;
@@ -82,6 +83,8 @@ pub(super) struct Control {
     pub(super) committed: bool,
     /// (A mutex only because an exchange must be `Sync`; it is never locked.)
     gate: Mutex<Option<Gate>>,
+    /// What the held head must say instead.
+    pub(super) refused: Option<Refused>,
     /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
     pub(super) settled: bool,
     /// The client got bytes of the answer.
@@ -107,6 +110,7 @@ impl Control {
             released: false,
             committed: false,
             gate: Mutex::new(None),
+            refused: None,
             settled: false,
             delivered: false,
             gone: None,
@@ -117,6 +121,7 @@ impl Control {
     /// A new attempt starts; its first token (or whole answer) is due within `limit`.
     pub(super) fn begin_attempt(&mut self, limit: Duration, now: Instant) {
         *self.gate.get_mut() = None;
+        self.refused = None;
         self.released = false;
         self.stream_idle = None;
         self.deadline = now + limit;
@@ -145,6 +150,13 @@ impl Control {
         self.deadline = Instant::now() + idle;
     }
 
+    /// A piece came from the upstream, whatever becomes of it: translation and the taking out of usage keep some to themselves.
+    pub(super) fn heard(&mut self) {
+        if let Some(idle) = self.stream_idle {
+            self.deadline = Instant::now() + idle;
+        }
+    }
+
     /// The next bytes wait for this, and for what they waited for already.
     pub(super) fn gate(&mut self, gate: Gate) {
         let waiting = self.gate.get_mut();
@@ -164,8 +176,9 @@ impl Control {
 
     /// So many bytes of body have been passed on, or swallowed. False: a drain has had its share.
     pub(super) fn passed(&mut self, bytes: usize) -> bool {
-        if let Some(idle) = self.stream_idle.filter(|_| bytes > 0) {
-            self.deadline = Instant::now() + idle;
+        if bytes > 0 {
+            // The time that a slow client took is not the upstream's.
+            self.heard();
         }
         match self.gone.as_mut() {
             Some(gone) => {

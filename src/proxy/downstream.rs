@@ -135,7 +135,10 @@ impl<'s> Downstream<'s> {
         if !std::mem::replace(&mut exchange.control.committed, true) {
             receive::free_bodies(exchange);
         }
-        let Held { head, pieces, bytes, end } = std::mem::take(&mut self.held);
+        let Held { mut head, pieces, bytes, end } = std::mem::take(&mut self.held);
+        if let (Some(head), Some(refused)) = (&mut head, exchange.control.refused.take()) {
+            refused.tell(head)?;
+        }
         // A client that is gone: nobody to write to. The stages have seen the bytes, which is what reading on is for.
         if !exchange.control.client_gone() {
             self.write(head, Held::body(pieces, bytes), end, &mut exchange.control).await?;

@@ -39,6 +39,16 @@ const NOT_PASSED_ON: [HeaderName; 18] = [
     REJECTED_BY,
 ];
 
+/// What belongs to the upstream's own bytes, where the client gets others.
+const OF_THE_BYTES: [HeaderName; 6] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LOCATION,
+    header::LOCATION,
+    header::ETAG,
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("content-md5"),
+];
+
 /// No answer can be read without these, whatever its `connection` says.
 const FRAMES: [HeaderName; 3] = [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::TRANSFER_ENCODING];
 
@@ -85,7 +95,8 @@ pub(super) fn answer_head(
             framing,
             attempt.upstream.provider.usage,
             attempt.takes_out_usage_chunk,
-        ),
+        )
+        .of_choices(admitted.facts.choices),
         translation,
         unsent: Bytes::new(),
         tail: Tail::new(client_framing),
@@ -178,6 +189,9 @@ fn pass_on(
     if removes_length {
         headers.remove(header::CONTENT_LENGTH);
     }
+    for name in OF_THE_BYTES.iter().filter(|_| asked.is_some()) {
+        headers.remove(name);
+    }
     if let Some(theirs) = headers.insert(REQUEST_ID, exchange.request_id_header()) {
         headers.insert(UPSTREAM_REQUEST_ID, theirs);
     }
@@ -207,4 +221,31 @@ fn pass_on(
         passed.set_reason_phrase(Some(reason))?;
     }
     Ok(passed)
+}
+
+/// An answer that turned out to be an error when its head was held already: the client is told in our words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    /// The error's own status, whatever the upstream's was.
+    pub(super) status: u16,
+    /// In how many seconds to come again, where the error says.
+    pub(super) retry_after_s: Option<u64>,
+}
+
+impl Refused {
+    /// Says so in the held head.
+    ///
+    /// # Errors
+    /// There is no such status.
+    pub(super) fn tell(&self, head: &mut ResponseHeader) -> Result<()> {
+        if head.status.as_u16() != self.status {
+            head.set_status(self.status)?;
+            head.set_reason_phrase(None)?;
+        }
+        head.insert_header(header::CONTENT_TYPE, "application/json")?;
+        if let Some(seconds) = self.retry_after_s.filter(|_| !head.headers.contains_key(header::RETRY_AFTER)) {
+            head.insert_header(header::RETRY_AFTER, seconds)?;
+        }
+        Ok(())
+    }
 }

@@ -1,14 +1,16 @@
 //! The translate lane: a conversation, or texts to embed, that go to an upstream of another dialect than the client's. Everything that such
 //! an attempt needs beside what passes through as it is; without one, a request is in the passthrough lane.
 
-use super::exchange::{Admitted, Attempt, Exchange};
-use crate::balance::Pick;
+use super::exchange::{Admitted, Attempt, Exchange, now_ms};
+use super::route;
+use crate::balance::{Pick, parse_retry_after};
 use crate::dialect::chat::{self, Asked, Manner, Refusal, Translated, Translation, Unreadable};
 use crate::dialect::embed;
 use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::{DialectId, Framing};
 use crate::estimate;
 use crate::provider::{Provider, StreamUsage};
+use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
@@ -16,10 +18,18 @@ use tollgate_plugin_api::{Metered, Reject};
 
 /// Names what of the request had no counterpart at the upstream and changes nothing that matters.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-tollgate-left-out");
+/// The most names that it names; how many more there are is said.
+const LEFT_OUT_NAMES_MAX: usize = 32;
+/// The most characters that it has.
+const LEFT_OUT_CHARS_MAX: usize = 2048;
 /// Names the dialect that the upstream speaks, where it is not the client's.
 const TRANSLATED: HeaderName = HeaderName::from_static("x-tollgate-translated");
 /// What of a client's fields means the same to every provider. The others are vendors' own.
-const FORWARDED: [&str; 5] = ["user-agent", "traceparent", "tracestate", "baggage", "idempotency-key"];
+const FORWARDED: [&str; 6] =
+    ["user-agent", "traceparent", "tracestate", "baggage", "idempotency-key", "x-idempotency-key"];
+
+/// The status of an answer that is no API's: there is nothing behind this gateway to be reached.
+const NO_API: u16 = 502;
 
 /// What becomes of the answer.
 #[derive(Clone, Copy)]
@@ -36,7 +46,7 @@ enum AnswerLane {
 pub(super) struct Lane {
     /// The upstream's operation.
     pub(super) target: Target,
-    /// The body, model and all.
+    /// The body, model and all; freed with the client's.
     pub(super) body: Bytes,
     /// The answer is to come in events.
     stream: bool,
@@ -83,6 +93,14 @@ impl Translating {
         }
     }
 
+    /// What the upstream said was wrong, instead of an answer or in its middle.
+    pub(super) fn refusal(&self) -> Option<&Refusal<'static>> {
+        match self {
+            Self::Chat(translation) => translation.refusal(),
+            Self::Embeddings { .. } => None,
+        }
+    }
+
     /// What it gets at the answer's end; `whole`: as it should be.
     pub(super) fn finish(
         &mut self,
@@ -103,8 +121,7 @@ impl Translating {
 
 impl Lane {
     fn new(target: Target, translated: Translated, answer: AnswerLane, stream: bool) -> Box<Self> {
-        let left_out = (!translated.left_out.is_empty()).then(|| translated.left_out.join(", "));
-        let left_out = left_out.and_then(|names| HeaderValue::from_str(&names).ok());
+        let left_out = left_out(&translated.left_out);
         Box::new(Self { target, body: translated.body, stream, left_out, answer })
     }
 
@@ -139,6 +156,21 @@ impl Lane {
     }
 }
 
+/// What was left out, as the header says it.
+fn left_out(names: &[String]) -> Option<HeaderValue> {
+    let mut shown = names[..names.len().min(LEFT_OUT_NAMES_MAX)].join(", ");
+    if names.len() > LEFT_OUT_NAMES_MAX {
+        shown.push_str(&format!(" and {} more", names.len() - LEFT_OUT_NAMES_MAX));
+    }
+    let cut: String = shown.chars().take(LEFT_OUT_CHARS_MAX).map(|c| if is_shown(c) { c } else { '?' }).collect();
+    HeaderValue::from_str(&cut).ok().filter(|_| !names.is_empty())
+}
+
+/// Whether a header's value can have it.
+fn is_shown(c: char) -> bool {
+    c.is_ascii_graphic() || c == ' '
+}
+
 /// The lane of an attempt at this candidate; `None`: passthrough.
 ///
 /// # Errors
@@ -148,7 +180,7 @@ pub(super) fn lane(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Res
     let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(None) };
     let upstream = &exchange.snapshot.upstreams[candidate.upstream as usize];
     if upstream.provider.speaks(client) {
-        return Ok(without_foreign_signatures(exchange, admitted, pick));
+        return Ok(without_foreign_thoughts(admitted, &candidate.upstream_model, upstream));
     }
     let Some(dialect) = upstream.provider.translated_into(admitted.target.endpoint) else { return Ok(None) };
     // Admission has found it to be UTF-8.
@@ -183,19 +215,17 @@ fn manner<'m>(
 }
 
 /// A conversation that other dialects' upstreams took part in has their signatures in places where this one would refuse
-/// them: it is written anew without. What only this dialect can say does not go through that; then it is tried as it is.
-fn without_foreign_signatures(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Option<Box<Lane>> {
+/// them: they are taken out, with the thoughts that they are of.
+fn without_foreign_thoughts(admitted: &Admitted, upstream_model: &str, upstream: &Upstream) -> Option<Box<Lane>> {
     let endpoint = admitted.target.endpoint;
-    if !endpoint.is_chat() || !chat::has_foreign_signature(&admitted.body) {
+    if !endpoint.is_chat() || !chat::may_hold_foreign_signature(&admitted.body) {
         return None;
     }
-    let candidate = admitted.route.plan.candidate(pick)?;
-    let provider = exchange.snapshot.upstreams[candidate.upstream as usize].provider;
-    let manner = manner(exchange, admitted, pick, &candidate.upstream_model, provider);
-    let body = std::str::from_utf8(&admitted.body).unwrap_or_default();
-    let dialect = endpoint.dialect;
-    let translated = chat::translate_request(dialect, dialect, body, admitted.facts.stream, &manner).ok()?;
-    Some(Lane::new(admitted.target.clone(), translated, AnswerLane::Passes, admitted.facts.stream))
+    let body = route::spliced(admitted, upstream_model, upstream);
+    let text = std::str::from_utf8(&body).unwrap_or_default();
+    let (body, left_out) = chat::without_foreign_thoughts(endpoint.dialect, upstream_model, text)?;
+    let changed = Translated { body: body.into(), left_out, has_media: false };
+    Some(Lane::new(admitted.target.clone(), changed, AnswerLane::Passes, admitted.facts.stream))
 }
 
 /// The operation that the attempt's upstream is asked for.
@@ -245,7 +275,33 @@ pub(super) fn translating(
     Translation::new(asked.clone(), lane.target.endpoint.dialect, framing).map(|chat| Translating::Chat(Box::new(chat)))
 }
 
-/// An error answer of the upstream's, as the client's dialect has it.
-pub(super) fn error_body(exchange: &Exchange, status: u16, body: &[u8]) -> Bytes {
-    chat::error_body(exchange.dialect, &Refusal::read(Some(status), body), &exchange.request_id_text())
+/// What an error answer of the upstream's says. One without an error's status (a redirect, a page) is some proxy's.
+pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Refusal<'static> {
+    let refusal = Refusal::read(Some(if status < 400 { NO_API } else { status }), body);
+    let told_ms = retry_after.and_then(|value| parse_retry_after(value, now_ms()));
+    Refusal { retry_after_s: told_ms.map(|ms| ms.div_ceil(1000)).or(refusal.retry_after_s), ..refusal }
+}
+
+/// The same, as the client's dialect has it.
+pub(super) fn error_body(exchange: &Exchange, refusal: &Refusal<'_>) -> Bytes {
+    chat::error_body(exchange.dialect, refusal, &exchange.request_id_text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_fits_into_a_header() {
+        let shown = |names: &[String]| left_out(names).map(|value| value.to_str().unwrap_or_default().to_owned());
+        let names = |count: usize| (0..count).map(|at| format!("f{at}")).collect::<Vec<_>>();
+        assert_eq!(shown(&[]), None);
+        assert_eq!(shown(&names(2)).as_deref(), Some("f0, f1"));
+        let all = names(LEFT_OUT_NAMES_MAX);
+        assert_eq!(shown(&all), Some(all.join(", ")));
+        let more = shown(&names(LEFT_OUT_NAMES_MAX + 3)).unwrap();
+        assert_eq!(more, format!("{} and 3 more", all.join(", ")));
+        assert_eq!(shown(&["\u{e9}\n".to_owned()]).as_deref(), Some("??"));
+        assert_eq!(shown(&["x".repeat(100_000)]).map(|text| text.len()), Some(LEFT_OUT_CHARS_MAX));
+    }
 }

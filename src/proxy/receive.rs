@@ -2,13 +2,13 @@
 //! bytes pass.
 
 use super::exchange::{Answer, Exchange, now_ms};
-use super::head::is_translated;
+use super::head::{Refused, is_translated};
 use super::lane::Translating;
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
 use super::{lane, mask};
 use crate::balance::{Failure, classify, classify_event};
-use crate::dialect::chat::Unreadable;
+use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
 use crate::dialect::{Framing, answer};
 use bytes::{Bytes, BytesMut};
@@ -42,6 +42,9 @@ pub(super) fn bodiless(exchange: &mut Exchange) -> Result<Bytes> {
 /// # Errors
 /// The attempt failed, and the next candidate takes over; or nobody does, and nothing of it went out.
 pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
+    if !piece.is_empty() {
+        exchange.control.heard();
+    }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
     match answer {
         Answer { ended: true, .. } => Ok(Bytes::new()),
@@ -84,18 +87,27 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
     } else {
         classify(status, error.retry_after.as_deref(), &error.body, now_ms())
     };
-    let mut passed = error.body.split();
+    let (mut passed, retry_after) = (error.body.split(), error.retry_after.take());
     mask::mask(&mut passed, &attempt.upstream.secret_fragments);
     judge_failure(exchange, failure);
     if failure.tries_next() && route::has_next(exchange) {
         return Err(failed_attempt());
     }
-    let is_translated = exchange.attempt.as_ref().is_some_and(is_translated);
-    settle_with_gate(exchange, End::Refused(status));
-    if is_translated {
-        return Ok(lane::error_body(exchange, status, &passed));
+    if exchange.attempt.as_ref().is_some_and(is_translated) {
+        let refusal = lane::refusal(status, retry_after.as_deref(), &passed);
+        passed = BytesMut::from(refuse(exchange, &refusal));
     }
+    settle_with_gate(exchange, End::Refused(status));
     Ok(passed.freeze())
+}
+
+/// The client gets an error of its own dialect, with the status that it has there. What there is of the head is held still.
+fn refuse(exchange: &mut Exchange, refusal: &Refusal<'_>) -> Bytes {
+    exchange.control.refused = Some(Refused { status: refusal.status, retry_after_s: refusal.retry_after_s });
+    if let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) {
+        answer.status = refusal.status;
+    }
+    lane::error_body(exchange, refusal)
 }
 
 fn failed_attempt() -> Box<Error> {
@@ -125,8 +137,12 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
             Err(unreadable) => return unreadable_answer(exchange, Bytes::new(), &unreadable),
         }
     }
+    let has_failed = answer.translation.as_ref().is_some_and(|translation| translation.refusal().is_some());
     if answer.goes_out_in_events() {
         answer.tail.push(&passed);
+    }
+    if has_failed {
+        passed = masked(passed, exchange);
     }
     match seen {
         Seen::Nothing => {}
@@ -138,7 +154,9 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
             }
             // The last attempt's answer goes to the client as it is, but for our key.
             passed = masked(passed, exchange);
-            exchange.control.release();
+            if !is_told_at_its_end(exchange) {
+                exchange.control.release();
+            }
         }
     }
     if end {
@@ -185,6 +203,25 @@ fn seen(answer: &Answer, passed: &Bytes) -> Seen {
         (_, None) if answer.scanner.token_seen() => Seen::FirstToken,
         (_, None) => Seen::Nothing,
     }
+}
+
+/// Whether an error in the answer is an HTTP answer of its own, as long as the head is held: it goes out as one document in
+/// another dialect, or came as JSON. (Upstreams that are to be translated are asked for events; an array is what Google says
+/// an error in.)
+fn is_told_at_its_end(exchange: &Exchange) -> bool {
+    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return false };
+    let came_as_json = matches!(answer.framing, Framing::JsonDocument | Framing::JsonArray);
+    answer.translation.is_some() && (came_as_json || answer.client_framing == Framing::JsonDocument)
+}
+
+/// What a client gets of an answer that turned out to be an error.
+fn told(passed: Bytes, refusal: Option<&Refusal<'_>>, exchange: &mut Exchange) -> Bytes {
+    let Some(refusal) = refusal else { return passed };
+    let passed = match is_told_at_its_end(exchange) && !exchange.control.committed {
+        true => refuse(exchange, refusal),
+        false => passed,
+    };
+    masked(passed, exchange)
 }
 
 /// The first token: what was held may go out.
@@ -236,6 +273,9 @@ pub(super) fn free_bodies(exchange: &mut Exchange) {
         admitted.prompt.shrink(admitted.target.endpoint);
         admitted.body = Bytes::new();
         attempt.body = Bytes::new();
+        if let Some(lane) = &mut attempt.lane {
+            lane.body = Bytes::new();
+        }
     }
 }
 
@@ -243,6 +283,12 @@ pub(super) fn free_bodies(exchange: &mut Exchange) {
 fn meaning(event: &ErrorEvent) -> Failure {
     let codes: Vec<&str> = [&event.kind, &event.code].into_iter().flatten().map(String::as_str).collect();
     classify_event(&codes, event.status, &event.message)
+}
+
+/// The same, as its dialect's reader found it.
+fn meaning_of(refusal: &Refusal<'_>) -> Failure {
+    let codes: Vec<&str> = refusal.code.as_deref().into_iter().collect();
+    classify_event(&codes, Some(refusal.status), &refusal.message)
 }
 
 /// The answer's body ended, cleanly as HTTP sees it.
@@ -264,13 +310,21 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
             Err(unreadable) => return unreadable_answer(exchange, passed, &unreadable),
         },
     };
-    if whole && error_event.is_none() {
+    // What the reader of the dialect finds, the scanner may have passed over: it looks for what is billed.
+    let translation = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()?.translation.as_ref());
+    let refusal = translation.and_then(Translating::refusal).cloned();
+    let failure = error_event.or_else(|| refusal.as_ref().map(meaning_of));
+    if whole && failure.is_none() {
         judge_success(exchange);
         settle_with_gate(exchange, End::Whole);
         return Ok(passed);
     }
-    judge_failure(exchange, error_event.unwrap_or(Failure::Connect));
-    if error_event.is_none() {
+    judge_failure(exchange, failure.unwrap_or(Failure::Connect));
+    let is_found_late = error_event.is_none() && failure.is_some_and(Failure::tries_next);
+    if is_found_late && exchange.control.untouched() && route::has_next(exchange) {
+        return Err(failed_attempt());
+    }
+    if failure.is_none() {
         let untouched = exchange.control.untouched();
         if untouched && route::has_next(exchange) {
             return Err(failed_attempt());
@@ -279,8 +333,9 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
             return Error::e_explain(ANSWER_CUT, "the answer ended in its middle").map_err(Error::into_up);
         }
     }
+    let passed = told(passed, refusal.as_ref(), exchange);
     settle_with_gate(exchange, End::Broken);
-    if error_event.is_some() {
+    if failure.is_some() {
         return Ok(passed);
     }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(passed) };

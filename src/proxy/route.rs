@@ -1,7 +1,7 @@
 //! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
 use super::admit;
-use super::exchange::{Attempt, Chosen, Exchange, Leases, now_ms};
+use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, now_ms};
 use super::{lane, peer};
 use crate::balance::{Failure, Pick};
 use crate::dialect::request;
@@ -107,6 +107,18 @@ pub(super) fn has_next(exchange: &mut Exchange) -> bool {
     exchange.attempts.next.is_some()
 }
 
+/// Whether the usage of a stream must be asked for, because the client did not.
+fn asks_for_usage(admitted: &Admitted, upstream: &Upstream) -> bool {
+    let streams_text = admitted.facts.stream && admitted.target.endpoint.has_usage_chunk();
+    streams_text && !admitted.facts.wants_usage_chunk && upstream.provider.stream_usage == StreamUsage::OptIn
+}
+
+/// The client's body, as an upstream of its dialect gets it.
+pub(super) fn spliced(admitted: &Admitted, upstream_model: &str, upstream: &Upstream) -> Bytes {
+    let renamed = (*upstream_model != *admitted.route.model).then_some(upstream_model);
+    request::splice(&admitted.facts, &admitted.body, renamed, asks_for_usage(admitted, upstream))
+}
+
 fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
     exchange.attempts.count += 1;
     if let Some(before) = &mut exchange.attempt {
@@ -119,14 +131,11 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
     }
     let Some(candidate) = admitted.route.plan.candidate(&pick) else { return };
     let upstream = exchange.snapshot.upstreams[candidate.upstream as usize].clone();
-    let streams_text = admitted.facts.stream && admitted.target.endpoint.has_usage_chunk();
-    let asks_for_usage =
-        streams_text && !admitted.facts.wants_usage_chunk && upstream.provider.stream_usage == StreamUsage::OptIn;
-    let renamed = (*candidate.upstream_model != *admitted.route.model).then_some(&*candidate.upstream_model);
+    let asks_for_usage = asks_for_usage(admitted, &upstream);
     let body = match &lane {
         Some(lane) => lane.body.clone(),
         None if admitted.body.is_empty() => Bytes::new(),
-        None => request::splice(&admitted.facts, &admitted.body, renamed, asks_for_usage),
+        None => spliced(admitted, &candidate.upstream_model, &upstream),
     };
     let routing = &exchange.snapshot.routing;
     let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };

@@ -279,7 +279,8 @@ fn estimate_of(
 fn words(end: End, gone: Option<bool>, answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
     let sent = answer.map_or(CLIENT_CLOSED, |answer| answer.status);
     let status = if gone == Some(false) { CLIENT_CLOSED } else { sent };
-    let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some());
+    let refusal = |answer: &Answer| answer.translation.as_ref().is_some_and(|told| told.refusal().is_some());
+    let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some() || refusal(answer));
     match end {
         End::Panicked | End::Stopped => (Outcome::Interrupted, status, end.cut_off().map(Into::into)),
         End::Aborted => (Outcome::ClientAborted, status, end.cut_off().map(Into::into)),
@@ -287,7 +288,8 @@ fn words(end: End, gone: Option<bool>, answer: Option<&Answer>) -> (Outcome, u16
         End::Whole => (Outcome::Ok, status, None),
         End::Broken if error_event => (Outcome::UpstreamError, status, Some("UPSTREAM_ERROR_EVENT".into())),
         End::Broken => (Outcome::UpstreamError, status, Some("UPSTREAM_BROKE_OFF".into())),
-        End::Refused(status) => (Outcome::UpstreamError, status, Some(format!("UPSTREAM_STATUS_{status}"))),
+        // The client may have got another status than the upstream's.
+        End::Refused(theirs) => (Outcome::UpstreamError, status, Some(format!("UPSTREAM_STATUS_{theirs}"))),
         End::NoAnswer(code) => {
             let row = code.row();
             (Outcome::UpstreamError, row.status, Some(row.code.into()))

@@ -32,4 +32,5 @@ mod tls;
 mod told;
 mod traces;
 mod translate;
+mod translate_errors;
 mod upgrade;

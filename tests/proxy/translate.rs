@@ -8,7 +8,7 @@ use crate::support::script::{Answer, Break};
 use serde_json::{Value, json};
 
 /// The upstream of a wire that speaks nothing else.
-fn upstream(wire: Wire, name: &str, provider: &Provider) -> Upstream {
+pub(crate) fn upstream(wire: Wire, name: &str, provider: &Provider) -> Upstream {
     match wire {
         Wire::Responses => Upstream::new(name, "openai-responses", provider.url("/v1")),
         // The row `openai` speaks Responses too, which would then not be translated.
@@ -18,7 +18,7 @@ fn upstream(wire: Wire, name: &str, provider: &Provider) -> Upstream {
 }
 
 /// Clients, and upstreams that speak another dialect.
-fn pairs() -> impl Iterator<Item = (Wire, Wire)> {
+pub(crate) fn pairs() -> impl Iterator<Item = (Wire, Wire)> {
     let upstreams = [Wire::Chat, Wire::Responses, Wire::Messages, Wire::GeminiEvents];
     let all = Wire::ALL.into_iter().flat_map(move |client| upstreams.map(|upstream| (client, upstream)));
     all.filter(|(client, upstream)| client.dialect() != upstream.dialect())
@@ -83,6 +83,7 @@ async fn a_client_of_any_dialect_reaches_an_upstream_of_any_other() {
             let what = format!("{client:?} to {wire:?}, stream {stream}");
             let request = client.request(stream).key(&key.key).field("anthropic-version", "2023-06-01");
             let request = request.field("openai-beta", "x").field("x-goog-api-client", "x");
+            let request = request.field("idempotency-key", "i").field("x-idempotency-key", "i");
             let answer = gateway.send(&request).await;
             assert_eq!(answer.status, 200, "{what}: {}", answer.text());
             assert_eq!(answer.field("x-tollgate-translated"), Some(wire.dialect()), "{what}");
@@ -103,6 +104,8 @@ async fn a_client_of_any_dialect_reaches_an_upstream_of_any_other() {
             assert!(sent.fields.iter().all(|(_, value)| !value.contains(&*key.key)), "{what}");
             assert_eq!(sent.field("openai-beta").or(sent.field("x-goog-api-client")), None, "{what}");
             assert_eq!(sent.field("content-type"), Some("application/json"), "{what}");
+            assert!(sent.field("idempotency-key").is_some(), "{what}");
+            assert_eq!(sent.field("x-idempotency-key"), sent.field("idempotency-key"), "{what}");
         }
         gateway.finish(&[&key]).await;
     }
@@ -122,6 +125,29 @@ async fn the_first_token_is_not_held_until_the_next_event() {
         assert_eq!(text_of(client, &answer.text(), true), TOKENS.concat(), "{client:?} to {wire:?}");
         gateway.finish(&[&key]).await;
     }
+}
+
+/// Google's clients get a call as a whole: while its arguments come, nothing goes out.
+#[tokio::test]
+async fn a_stream_that_comes_is_not_silent_though_nothing_of_it_can_go_out_yet() {
+    let chunk = |delta: Value, finish: Value| {
+        let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+        format!("data: {}\n\n", json!({"id": "c", "model": "m", "choices": [choice]}))
+    };
+    let argue = |json: &str| chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": json}}]}), Value::Null);
+    let named = json!({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{\"a\":["}}]});
+    let mut pieces = vec![chunk(named, Value::Null)];
+    pieces.extend((0..12).map(|_| argue("1,")));
+    pieces.extend([argue("1]}"), chunk(json!({}), json!("tool_calls")), "data: [DONE]\n\n".to_owned()]);
+    let provider = Provider::always(Answer::stream(pieces).pieces_every_ms(150)).await;
+    let setup = Setup::new([upstream(Wire::Chat, "u", &provider)]).set("routing.idle_timeout_ms", "1000");
+    let (gateway, key) = serving(&setup).await;
+    let answer = gateway.send(&Wire::GeminiEvents.request(true).key(&key.key)).await;
+    let values = Wire::GeminiEvents.values(&answer.text());
+    let call = &values[0]["candidates"][0]["content"]["parts"][0]["functionCall"];
+    assert_eq!(call["args"], json!({"a": vec![1; 13]}), "{}", answer.text());
+    assert_eq!(gateway.record_of(&answer).await["outcome"], "ok");
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]
@@ -144,7 +170,7 @@ async fn an_upstream_of_another_dialect_takes_over() {
 }
 
 /// The error of an answer in its client's shape: message, and the word for its kind.
-fn error_of(wire: Wire, answer: &Got) -> (String, String) {
+pub(crate) fn error_of(wire: Wire, answer: &Got) -> (String, String) {
     let value = answer.json();
     let kind = if matches!(wire, Wire::GeminiEvents | Wire::GeminiArray) { "status" } else { "type" };
     let word = |name: &str| value["error"][name].as_str().unwrap_or_else(|| panic!("{value}")).to_owned();
@@ -368,5 +394,79 @@ async fn a_conversation_that_began_at_another_dialects_upstream_goes_on_at_a_nat
     assert_eq!(answer.field("x-tollgate-left-out"), None);
     let sent = native.received().pop().expect("a request");
     assert_eq!(sent.json()["messages"], turns("c2ln"), "its own signatures go as they are");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_request_that_only_mentions_the_mark_of_foreign_signatures_passes_as_it_is() {
+    let native = Provider::start(|_, request| Wire::Chat.answer(wants_stream(request))).await;
+    let (gateway, key) = serving(&Setup::new([upstream(Wire::Chat, "u", &native)])).await;
+    let body = json!({"model": "m", "functions": [{"name": "f"}], "store": true,
+        "messages": [{"role": "user", "content": "tollgate.gemini.x"}]});
+    let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-left-out")), (200, None));
+    assert_eq!(native.only().json(), body);
+    gateway.finish(&[&key]).await;
+}
+
+/// The whole way: what a translated answer says is given back, and goes to the dialect's own provider.
+#[tokio::test]
+async fn thoughts_and_calls_that_nobody_signed_do_not_trouble_the_native_upstream_of_the_next_turn() {
+    let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let message = json!({"role": "assistant", "content": null, "reasoning_content": "Hm", "tool_calls": [call]});
+    let choice = json!({"index": 0, "message": message, "finish_reason": "tool_calls"});
+    let said = json!({"id": "x", "object": "chat.completion", "model": "m", "choices": [choice],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}});
+    let first = Provider::always(Answer::json(200, &said)).await;
+    for client in [Wire::Messages, Wire::GeminiEvents] {
+        let (gateway, key) = serving(&Setup::new([upstream(Wire::Chat, "u", &first)])).await;
+        let told = gateway.send(&client.request(false).key(&key.key)).await.json();
+        gateway.finish(&[&key]).await;
+
+        let native = Provider::always(client.whole("Hello there.")).await;
+        let (gateway, key) = serving(&Setup::new([client.upstream("u", &native)])).await;
+        let mut body = client.body("m", false);
+        match client {
+            Wire::Messages => {
+                let turn = json!({"role": "assistant", "content": told["content"]});
+                let result = json!({"type": "tool_result", "tool_use_id": "c", "content": "x"});
+                let turns = body["messages"].as_array_mut().expect("messages");
+                turns.extend([turn, json!({"role": "user", "content": [result]})]);
+            }
+            _ => {
+                let turn = told["candidates"][0]["content"].clone();
+                body["contents"].as_array_mut().expect("contents").push(turn);
+            }
+        }
+        let answer = gateway.send(&Request::post(&client.target("m", false), &body).key(&key.key)).await;
+        assert_eq!(answer.status, 200, "{client:?}: {}", answer.text());
+        let sent = native.only().json();
+        match client {
+            Wire::Messages => {
+                let blocks = sent["messages"][1]["content"].as_array().expect("blocks");
+                let types: Vec<&str> = blocks.iter().filter_map(|block| block["type"].as_str()).collect();
+                assert_eq!(types, ["tool_use"], "{sent}");
+                assert_eq!(answer.field("x-tollgate-left-out"), Some("messages.content.thinking"));
+            }
+            _ => {
+                let parts = sent["contents"][1]["parts"].as_array().expect("parts");
+                let call = parts.iter().find(|part| part.get("functionCall").is_some()).expect("a call");
+                assert_eq!(call["thoughtSignature"], "skip_thought_signature_validator", "{sent}");
+            }
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_vendor_refuses_is_left_out_and_said() {
+    let provider = Provider::always(Wire::Chat.whole("Hello there.")).await;
+    let mistral = Upstream::new("u", "mistral", provider.url("/v1"));
+    let (gateway, key) = serving(&Setup::new([mistral])).await;
+    let body = json!({"model": "m", "max_tokens": 9, "metadata": {"user_id": "u1"},
+        "messages": [{"role": "user", "content": "Hi"}]});
+    let answer = gateway.send(&Request::post("/v1/messages", &body).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-left-out")), (200, Some("metadata.user_id")));
+    assert_eq!(provider.only().json().get("user"), None);
     gateway.finish(&[&key]).await;
 }

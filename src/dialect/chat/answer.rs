@@ -27,6 +27,8 @@ pub struct Answer {
     pub metered: Option<Metered>,
     /// What the provider said was wrong.
     pub error: Option<Refusal<'static>>,
+    /// How much of it is kept, in bytes, about: of an answer in events nothing says beforehand how long it will be.
+    pub(super) kept_bytes: usize,
 }
 
 /// One answer to the prompt.
@@ -209,11 +211,36 @@ impl Sink for Answer {
             | Event::Annotation { choice, .. }
             | Event::Media { choice, .. }
             | Event::Finish { choice, .. } => {
+                let mut kept = content_bytes(&event);
                 if let Some(choice) = self.choice(choice) {
+                    let before = choice.blocks.len();
                     choice.take(event);
+                    kept += (choice.blocks.len() - before) * size_of::<Block>();
                 }
+                self.kept_bytes += kept;
             }
         }
+    }
+}
+
+/// What an event brings that is kept.
+fn content_bytes(event: &Event<'_>) -> usize {
+    let signed = |signature: &Option<Signature<'_>>| signature.as_ref().map_or(0, |signature| signature.text.len());
+    let json = |json: &Json<'_>| json.as_str().len() + size_of::<Json<'_>>();
+    match event {
+        Event::Text { text, logprobs, .. } => text.len() + logprobs.as_ref().map_or(0, json),
+        Event::Refusal { text, .. } | Event::Reasoning { text, .. } => text.len(),
+        Event::TextSigned { signature, .. } => signature.text.len(),
+        Event::ReasoningEnd { signature, .. } => signed(signature),
+        Event::ToolCall { id, name, signature, .. } => id.len() + name.len() + signed(signature),
+        Event::Arguments { json, .. } => json.len(),
+        Event::Media { base64, .. } => base64.len(),
+        Event::Annotation { annotation, .. } => {
+            let texts = [&annotation.url, &annotation.title, &annotation.cited_text];
+            let native = annotation.native.as_ref().map_or(0, |(_, native)| native.as_str().len());
+            texts.into_iter().flatten().map(|text| text.len()).sum::<usize>() + native + size_of::<Annotation<'_>>()
+        }
+        _ => 0,
     }
 }
 

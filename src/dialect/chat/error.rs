@@ -6,6 +6,12 @@ use std::borrow::Cow;
 
 /// A body that is no known error object is told up to here.
 const SHOWN_CHARS_MAX: usize = 500;
+/// What is said of one that is no text.
+const NO_TEXT: &str = "what the provider says is no text";
+/// Google's detail that says when to come again (google/rpc/error_details.proto).
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+/// Nobody is sent away for longer on a provider's word, in seconds.
+const RETRY_AFTER_S_MAX: u64 = 24 * 3600;
 
 /// What a provider says is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +24,8 @@ pub struct Refusal<'a> {
     pub code: Option<Cow<'a, str>>,
     /// The field that is wrong, where it says.
     pub param: Option<Cow<'a, str>>,
+    /// In how many seconds to come again, where it says.
+    pub retry_after_s: Option<u64>,
 }
 
 /// One kind of error, by status: OpenAI's `type`, Anthropic's `type`, Google's `status`.
@@ -52,6 +60,27 @@ const KINDS: [Kind; 14] = [
     kind(501, "server_error", "api_error", "UNIMPLEMENTED"),
 ];
 
+/// The statuses of OpenAI's codes (platform.openai.com/docs/guides/error-codes), for events that have nothing but a code.
+const CODES: [(&str, u16); 10] = [
+    ("rate_limit_exceeded", 429),
+    ("insufficient_quota", 429),
+    ("server_is_overloaded", 503),
+    ("slow_down", 503),
+    ("context_length_exceeded", 400),
+    ("invalid_prompt", 400),
+    ("string_above_max_length", 400),
+    ("content_policy_violation", 400),
+    ("model_not_found", 404),
+    ("invalid_api_key", 401),
+];
+
+impl<'a> Refusal<'a> {
+    /// With these words, and nothing else.
+    pub fn new(status: u16, message: impl Into<Cow<'a, str>>) -> Self {
+        Self { status, message: message.into(), code: None, param: None, retry_after_s: None }
+    }
+}
+
 impl Refusal<'_> {
     /// Owned.
     pub fn into_owned(self) -> Refusal<'static> {
@@ -61,6 +90,7 @@ impl Refusal<'_> {
             message: own(self.message),
             code: self.code.map(own),
             param: self.param.map(own),
+            retry_after_s: self.retry_after_s,
         }
     }
 
@@ -73,8 +103,8 @@ impl Refusal<'_> {
     /// The error object of any dialect: an HTTP answer's body with its status, or an event's data without.
     pub fn read(status: Option<u16>, body: &[u8]) -> Refusal<'static> {
         let Ok(value) = serde_json::from_slice::<Value>(body) else {
-            let message = shown(&String::from_utf8_lossy(body));
-            return Refusal { status: status.unwrap_or(500), message: message.into(), code: None, param: None };
+            let message = std::str::from_utf8(body).map_or_else(|_| NO_TEXT.to_owned(), shown);
+            return Refusal::new(status.unwrap_or(500), message);
         };
         let top = value.as_array().and_then(|list| list.first()).unwrap_or(&value);
         let inner = top.get("error").filter(|error| !error.is_null()).unwrap_or(top);
@@ -94,6 +124,7 @@ impl Refusal<'_> {
             message: message.into(),
             code: code.map(Cow::Owned),
             param: text(inner, "param").map(Cow::Owned),
+            retry_after_s: retry_after_s(inner),
         }
     }
 
@@ -119,7 +150,11 @@ impl Refusal<'_> {
                 json(request_id),
             ),
             DialectId::Gemini => {
-                format!(r#""error":{{"code":{},"message":{message},"status":{}}}"#, self.status, json(kind.gemini))
+                let details = self.retry_after_s.map_or_else(String::new, |seconds| {
+                    format!(r#","details":[{{"@type":"{RETRY_INFO}","retryDelay":"{seconds}s"}}]"#)
+                });
+                let (status, word) = (self.status, json(kind.gemini));
+                format!(r#""error":{{"code":{status},"message":{message},"status":{word}{details}}}"#)
             }
             // No client speaks the others.
             _ => openai,
@@ -140,11 +175,29 @@ fn status_of(error: &Value, words: [&Option<String>; 2]) -> Option<u16> {
         let word = word.as_deref()?;
         KINDS.iter().find(|kind| is_kind(kind, word)).map(|kind| kind.status)
     };
+    // A code says more than a type.
+    let by_code = |word: &Option<String>| {
+        let word = word.as_deref()?;
+        CODES.iter().find(|(code, _)| *code == word).map(|(_, status)| *status)
+    };
     number("code")
         .filter(http)
         .or_else(|| number("status").filter(http))
         .or_else(|| by_word(&status_word))
+        .or_else(|| words.into_iter().find_map(by_code))
         .or_else(|| words.into_iter().find_map(by_word))
+}
+
+/// Google's delay, a protobuf duration in JSON (`"37s"`, `"0.25s"`), in whole seconds, rounded up.
+fn retry_after_s(error: &Value) -> Option<u64> {
+    let details = error.get("details")?.as_array()?;
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?.strip_suffix('s')?;
+    let (whole, fraction) = delay.split_once('.').unwrap_or((delay, ""));
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let more = u64::from(fraction.bytes().any(|byte| byte != b'0'));
+    Some(whole.parse::<u64>().ok()?.saturating_add(more).min(RETRY_AFTER_S_MAX))
 }
 
 fn shown(text: &str) -> String {
@@ -192,13 +245,43 @@ mod tests {
         assert_eq!(of(r#"{"error":{"code":503,"message":"x","status":"UNAVAILABLE"}}"#), 503);
         assert_eq!(of(r#"{"error":{"message":"x","type":"server_error"}}"#), 500);
         assert_eq!(of(r#"{"error":{"message":"x"}}"#), 500);
+        // As Responses has it.
+        for (code, status) in CODES {
+            assert_eq!(of(&format!(r#"{{"type":"error","code":"{code}","message":"x","param":null}}"#)), status);
+        }
+        let quota = r#"{"error":{"message":"x","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+        assert_eq!(of(quota), 429, "as OpenAI sends it");
+    }
+
+    #[test]
+    fn when_to_come_again_is_read_and_written_as_google_has_it() {
+        let read = |delay: &str| {
+            let info = format!(r#"{{"@type":"{RETRY_INFO}","retryDelay":{delay}}}"#);
+            let body = format!(r#"{{"error":{{"code":429,"message":"m","details":[{{"reason":"x"}},{info}]}}}}"#);
+            Refusal::read(Some(429), body.as_bytes()).retry_after_s
+        };
+        for (delay, expected) in [
+            ("\"37s\"", Some(37)),
+            ("\"0.25s\"", Some(1)),
+            ("\"2.000s\"", Some(2)),
+            ("\"99999999s\"", Some(RETRY_AFTER_S_MAX)),
+            ("\"-1s\"", None),
+            ("\"1.-s\"", None),
+            ("\"37\"", None),
+            ("7", None),
+        ] {
+            assert_eq!(read(delay), expected, "{delay}");
+        }
+        let refusal = Refusal { retry_after_s: Some(7), ..Refusal::new(429, "m") };
+        let body = format!("{{{}}}", refusal.members(DialectId::Gemini, false, "id"));
+        assert_eq!(Refusal::read(None, body.as_bytes()), refusal);
     }
 
     #[test]
     fn an_error_keeps_its_meaning_through_every_dialect() {
         for kind in &KINDS[..11] {
             for client in DialectId::ALL {
-                let refusal = Refusal { status: kind.status, message: "m\"".into(), code: None, param: None };
+                let refusal = Refusal::new(kind.status, "m\"");
                 let body = format!("{{{}}}", refusal.members(client, false, "id"));
                 assert_eq!(Refusal::read(Some(kind.status), body.as_bytes()), refusal, "{client}");
             }

@@ -4,6 +4,9 @@
 //! responses), docs.anthropic.com/en/api/messages, ai.google.dev/api/generate-content.
 
 mod native;
+mod set;
+
+pub use set::FieldSet;
 
 use super::members::{invalid, untranslatable};
 use super::request::ChatRequest;
@@ -213,10 +216,7 @@ fn is_mime_type(text: &str) -> bool {
 
 /// Adds a field to what is left out, by the client's name.
 pub(super) fn push(left_out: &mut Vec<String>, field: Field, client: DialectId) {
-    let name = said(field, client).map_or_else(|| format!("{field:?}"), str::to_owned);
-    if !left_out.contains(&name) {
-        left_out.push(name);
-    }
+    left_out.push(said(field, client).map_or_else(|| format!("{field:?}"), str::to_owned));
 }
 
 /// The refusal of a request that the target cannot express; `what` in the field, if it is not the field itself.

@@ -1,5 +1,6 @@
 //! Whole values out of an answer's bytes, however they were cut.
 
+use super::nesting::Nesting;
 use super::wire::Unreadable;
 use crate::dialect::Framing;
 use crate::dialect::event_frames::{BrokenFrame, EventFrames};
@@ -40,22 +41,34 @@ pub(super) struct Frames {
     /// The open value stands in lines of its own, without any field: so Google breaks off a stream of events.
     bare: bool,
     nesting: Nesting,
+    /// How much of the open event the nesting is known of.
+    nested_bytes: usize,
+    /// The open event is no JSON, whatever follows.
+    is_hopeless: bool,
+    /// How deep an array's elements stand: not at all, where a value comes without any array (an error of Google's).
+    element_depth: usize,
     binary: EventFrames,
-}
-
-/// Where in an array's element the bytes stand.
-#[derive(Debug, Default)]
-struct Nesting {
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
 }
 
 impl Frames {
     pub(super) fn new(framing: Framing) -> Self {
         let (lines, open, long) = (Lines::default(), Vec::new(), Vec::new());
         let (name, nesting, binary) = (String::new(), Nesting::default(), EventFrames::default());
-        Self { framing, lines, open, long, name, status: None, bare: false, nesting, binary }
+        let element_depth = 1;
+        Self {
+            framing,
+            lines,
+            open,
+            long,
+            name,
+            status: None,
+            bare: false,
+            nesting,
+            nested_bytes: 0,
+            is_hopeless: false,
+            element_depth,
+            binary,
+        }
     }
 
     /// More bytes; `take` gets what became whole.
@@ -187,8 +200,21 @@ impl Frames {
 
     /// Some servers put no blank line between events: where a whole value is there, what follows is another one.
     fn deliver_unended(&mut self, take: &mut dyn FnMut(Frame<'_>) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
-        let is_whole = || serde_json::from_slice::<serde::de::IgnoredAny>(&self.open).is_ok();
-        if self.open.is_empty() || !is_whole() { Ok(()) } else { self.deliver(take) }
+        if self.is_whole() { self.deliver(take) } else { Ok(()) }
+    }
+
+    /// Whether the open event is a whole value. It is parsed once at most, when all its brackets are closed: what is no JSON
+    /// then does not become any by what follows.
+    fn is_whole(&mut self) -> bool {
+        let new = self.open.get(self.nested_bytes..).unwrap_or_default();
+        self.nested_bytes = self.open.len();
+        self.nesting.push(new);
+        if self.is_hopeless || !self.nesting.is_level() {
+            return false;
+        }
+        let is_whole = serde_json::from_slice::<serde::de::IgnoredAny>(&self.open).is_ok();
+        self.is_hopeless = !is_whole;
+        is_whole
     }
 
     fn deliver(&mut self, take: &mut dyn FnMut(Frame<'_>) -> Result<(), Unreadable>) -> Result<(), Unreadable> {
@@ -202,10 +228,13 @@ impl Frames {
         self.open.clear();
         self.open.shrink_to(KEEP_BYTES_MAX);
         self.name.clear();
+        if self.nested_bytes > 0 {
+            (self.nesting, self.nested_bytes, self.is_hopeless) = (Nesting::default(), 0, false);
+        }
         outcome
     }
 
-    /// The elements of one array: what stands at the depth below its bracket.
+    /// The elements of one array, or values without one.
     fn elements(
         &mut self,
         piece: &[u8],
@@ -213,37 +242,21 @@ impl Frames {
     ) -> Result<(), Unreadable> {
         let mut start = 0;
         for (at, byte) in piece.iter().enumerate() {
-            let before = self.nesting.depth;
+            let before = self.nesting.depth();
             self.nesting.step(*byte);
-            if before == 1 && self.nesting.depth == 2 {
+            if before == 0 && self.nesting.depth() == 1 {
+                self.element_depth = usize::from(*byte == b'[');
+            }
+            let (outside, inside) = (self.element_depth, self.element_depth + 1);
+            if before == outside && self.nesting.depth() == inside {
                 start = at;
-            } else if before == 2 && self.nesting.depth == 1 {
+            } else if before == inside && self.nesting.depth() == outside {
                 self.keep(&piece[start..=at])?;
                 start = at + 1;
                 self.deliver(take)?;
             }
         }
-        if self.nesting.depth >= 2 { self.keep(&piece[start..]) } else { Ok(()) }
-    }
-}
-
-impl Nesting {
-    fn step(&mut self, byte: u8) {
-        if self.in_string {
-            match byte {
-                _ if self.escaped => self.escaped = false,
-                b'\\' => self.escaped = true,
-                b'"' => self.in_string = false,
-                _ => {}
-            }
-            return;
-        }
-        match byte {
-            b'"' => self.in_string = true,
-            b'{' | b'[' => self.depth += 1,
-            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-            _ => {}
-        }
+        if self.nesting.depth() > self.element_depth { self.keep(&piece[start..]) } else { Ok(()) }
     }
 }
 
@@ -309,6 +322,7 @@ mod tests {
             "[{\"a\":\"]}\\\"\"}\n, {\"b\":[{}]}\n]",
             &[("", "{\"a\":\"]}\\\"\"}"), ("", "{\"b\":[{}]}")],
         );
+        check(Framing::JsonArray, " {\"a\":[{}]}\n{}", &[("", "{\"a\":[{}]}"), ("", "{}")]);
         check(Framing::JsonDocument, " {\"a\":[1]}\n", &[("", " {\"a\":[1]}\n")]);
     }
 
@@ -319,6 +333,21 @@ mod tests {
             "data: {}\n\n{\n  \"error\": {\n    \"data\": 1}\n}\n\nretry: 1\n\n",
             &[("", "{}"), ("", "{  \"error\": {    \"data\": 1}}")],
         );
+    }
+
+    /// Each further line was a reason to parse all of them again.
+    #[test]
+    fn what_is_no_json_is_not_parsed_line_by_line() {
+        let text = "x".repeat(1_000_000);
+        for (beginning, line) in [
+            (format!("{{\"a\":\"{text}\"}} x"), "data:x\n"),
+            (format!("[\"{text}\""), "data:x\n"),
+            (" ".repeat(1_000_000), "data:\n"),
+        ] {
+            let text = format!("data:{beginning}\n{}\n\ndata:{{}}\n\n", line.repeat(20_000));
+            let got = frames(Framing::Sse, &[text.as_bytes()]);
+            assert!(got.len() <= 2 && got.last().is_some_and(|(_, json)| json == "{}"), "{} events", got.len());
+        }
     }
 
     #[test]

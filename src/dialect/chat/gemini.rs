@@ -44,6 +44,11 @@ pub(super) static WIRE: Wire = Wire {
 /// (ai.google.dev/gemini-api/docs/thought-signatures). The first is the one that is written.
 const PLACEHOLDERS: [&str; 2] = ["skip_thought_signature_validator", "context_engineering_is_the_way_to_go"];
 
+/// The same for a model that wants one.
+pub(super) fn placeholder(model: &str) -> Option<&'static str> {
+    (!thinking::is_before_3(model)).then_some(PLACEHOLDERS[0])
+}
+
 /// The longest id that every dialect takes.
 const ID_CHARS_MAX: usize = 64;
 

@@ -265,10 +265,11 @@ impl Effort {
         (Self::Max, 65_536),
     ];
 
-    /// The effort that a budget comes nearest to from above.
+    /// The effort that a budget comes nearest to from above, up to what every model takes that thinks: more than that must be
+    /// asked for by its word. (Claude Code gives 31999 tokens to whatever model.)
     pub fn from_budget(tokens: u64) -> Self {
         let fits = Self::BUDGETS.iter().find(|(_, budget)| tokens <= *budget);
-        fits.map_or(Self::Max, |(effort, _)| *effort)
+        fits.map_or(Self::High, |(effort, _)| *effort).min(Self::High)
     }
 
     /// The budget that stands for it.
@@ -276,7 +277,15 @@ impl Effort {
         Self::BUDGETS.iter().find(|(effort, _)| *effort == self).map_or(0, |(_, budget)| *budget)
     }
 
-    /// OpenAI's word for it (`max` is Anthropic's above `xhigh`).
+    /// OpenAI's word for it: there is none above `xhigh`.
+    pub const fn of_openai(self) -> &'static str {
+        match self {
+            Self::Max => Self::ExtraHigh.as_str(),
+            effort => effort.as_str(),
+        }
+    }
+
+    /// The word for it (`max` is Anthropic's above OpenAI's `xhigh`).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",

@@ -62,14 +62,20 @@ impl<'a> Signature<'a> {
         }
     }
 
+    /// What stands in a signature's place where nobody signed, as vendors of OpenAI's dialect do not: clients give it back, and
+    /// it is known then that no provider has signed those thoughts.
+    pub(super) fn of_nobody() -> Signature<'static> {
+        Signature::new(DialectId::OpenAi, "")
+    }
+
     /// The text, for its own maker alone.
     pub fn for_maker(&self, upstream: DialectId) -> Option<&str> {
-        (self.maker == upstream).then_some(&*self.text)
+        (self.maker == upstream && !self.text.is_empty()).then_some(&*self.text)
     }
 }
 
-/// Whether a client's request may hold a signature in another dialect's place.
-pub fn has_foreign_signature(body: &[u8]) -> bool {
+/// Whether a client's request may hold a signature in another dialect's place; where it does, its reader knows.
+pub fn may_hold_foreign_signature(body: &[u8]) -> bool {
     memmem::find(body, MARK.as_bytes()).is_some() || memmem::find(body, MARK_BASE64.as_bytes()).is_some()
 }
 
@@ -110,6 +116,10 @@ mod tests {
                 assert_eq!(again.for_maker(maker), Some("Ev.AB+/="));
             }
         }
+        let nobody = Signature::of_nobody().shown_in(DialectId::Anthropic).into_owned();
+        assert_eq!(nobody, "tollgate.openai.");
+        let again = Signature::read_in(DialectId::Anthropic, nobody.into());
+        assert!(DialectId::ALL.iter().all(|upstream| again.for_maker(*upstream).is_none()));
         let native = Signature::read_in(DialectId::Anthropic, "tollgate.nobody.x".into());
         assert_eq!(native, Signature::new(DialectId::Anthropic, "tollgate.nobody.x"));
         assert_eq!(native.for_maker(DialectId::Gemini), None);

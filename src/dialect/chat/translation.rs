@@ -5,11 +5,15 @@ use super::error::Refusal;
 use super::event::{Event, Sink};
 use super::fields;
 use super::frames::{Frame, Frames};
+use super::hints;
 use super::wire::{AnswerReader, AnswerWriter, Manner, Unreadable, wire};
 use crate::dialect::{DialectId, Framing};
 use bytes::Bytes;
 use std::sync::Arc;
 use tollgate_plugin_api::{Metered, Reject, RejectCode};
+
+/// The largest answer that is put together of events into one document, in bytes.
+const FOLDED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What the client asked for, as far as the answer depends on it.
 #[derive(Clone, Debug)]
@@ -56,7 +60,7 @@ impl Asked {
 pub struct Translated {
     /// The body.
     pub body: Bytes,
-    /// What was left out, by the client's names.
+    /// What was left out, by the client's names, each once.
     pub left_out: Vec<String>,
     /// Something of the conversation is no text.
     pub has_media: bool,
@@ -80,11 +84,13 @@ pub fn translate_request(
     let mut request = read(body)?;
     request.stream = stream;
     let mut left_out = fields::check(&request, client, target)?;
+    hints::leave_out(&mut request.options, manner.rules.refuses, client, &mut left_out);
+    hints::shorten_names(&mut request, target);
     let mut unused = Vec::new();
     let written = (to.write_request)(&request, manner, &mut unused)
         .map_err(|refusal| fields::refused(refusal.field, client, target, Some(&refusal.what)))?;
     unused.into_iter().for_each(|field| fields::push(&mut left_out, field, client));
-    let has_media = request.has_media();
+    let (left_out, has_media) = (hints::distinct(left_out), request.has_media());
     Ok(Translated { body: written.into(), left_out, has_media })
 }
 
@@ -105,6 +111,8 @@ struct Out {
     answer: Option<Answer>,
     /// The upstream's terminal event was seen, or an error.
     is_over: bool,
+    /// What the upstream said was wrong.
+    refusal: Option<Refusal<'static>>,
 }
 
 impl Sink for Out {
@@ -114,7 +122,10 @@ impl Sink for Out {
             Event::End(_) => self.is_over = true,
             _ if self.is_over => {}
             event => {
-                self.is_over = matches!(event, Event::Error(_));
+                if let Event::Error(refusal) = &event {
+                    self.is_over = true;
+                    self.refusal = Some(refusal.clone().into_owned());
+                }
                 self.deliver(&event);
             }
         }
@@ -139,7 +150,7 @@ impl Translation {
             frames: Frames::new(framing),
             is_document: framing == Framing::JsonDocument,
             reader: (wire(upstream)?.answer_reader)(),
-            out: Out { asked: asked.without_body(), writer, buffer: Vec::new(), answer, is_over: false },
+            out: Out { asked: asked.without_body(), writer, buffer: Vec::new(), answer, is_over: false, refusal: None },
         })
     }
 
@@ -197,6 +208,11 @@ impl Translation {
         self.flush()
     }
 
+    /// What the upstream said was wrong, instead of an answer or in its middle.
+    pub fn refusal(&self) -> Option<&Refusal<'static>> {
+        self.out.refusal.as_ref()
+    }
+
     fn end(&mut self, metered: Option<Metered>) {
         self.out.deliver(&Event::End(metered));
     }
@@ -221,10 +237,43 @@ fn take(
         Frame::Value(_, json) if is_document => reader.document(json, out)?,
         Frame::Value(name, json) => reader.event(name, json, out)?,
     }
+    if out.answer.as_ref().is_some_and(|answer| answer.kept_bytes > FOLDED_BYTES_MAX) {
+        return Err(Unreadable::new("the answer is too large to be one document"));
+    }
     Ok(())
 }
 
 /// The body of an error answer, in the client's dialect.
 pub fn error_body(client: DialectId, refusal: &Refusal<'_>, request_id: &str) -> Bytes {
     format!("{{{}}}", refusal.members(client, false, request_id)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_events_without_end_is_no_document() {
+        let asked = Asked {
+            client: DialectId::Anthropic,
+            framing: Framing::JsonDocument,
+            include_usage: true,
+            request_id: "r".to_owned(),
+            started_s: 0,
+            model: "m".to_owned(),
+            body: Bytes::new(),
+        };
+        // Thoughts and texts in turn: each is a block, whatever it has.
+        let said = |members: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{{members}}}}}]}}\n\n");
+        let small = [said("\"reasoning\":\"x\""), said("\"content\":\"x\"")].concat().repeat(1_000);
+        let large = said(&format!("\"content\":\"{}\"", "x".repeat(4 * 1024 * 1024)));
+        for (piece, pieces_max) in [(small, FOLDED_BYTES_MAX / (2_000 * size_of::<super::super::Block>())), (large, 16)]
+        {
+            let asked = Arc::new(asked.clone());
+            let mut translation =
+                Translation::new(asked, DialectId::OpenAi, Framing::Sse).expect("both are translated");
+            let pieces = (0..).find(|_| translation.push(piece.as_bytes(), || None).is_err());
+            assert!(pieces.is_some_and(|pieces| pieces <= pieces_max + 1), "{pieces:?} of {pieces_max}");
+        }
+    }
 }

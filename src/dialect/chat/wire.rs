@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::event::{Event, Sink};
-use super::fields::Field;
+use super::fields::{Field, FieldSet};
 use super::request::ChatRequest;
 use super::translation::Asked;
 use crate::dialect::DialectId;
@@ -62,6 +62,10 @@ pub struct ChatRules {
     pub takes_reasoning: bool,
     /// How the request says how hard the model is to think.
     pub reasoning: ReasoningForm,
+    /// The seed is called `random_seed` (Mistral).
+    pub random_seed: bool,
+    /// Hints that the vendor refuses a request for, by OpenAI's names: they are left out, and the answer says so.
+    pub refuses: FieldSet,
 }
 
 /// How OpenAI-compatible vendors are told to think.

@@ -15,6 +15,8 @@ use crate::dialect::text::DeliveredText;
 const CAPTURE_BYTES_MAX: usize = 64 * 1024;
 /// A capture buffer that has grown beyond this is given back.
 const KEEP_BYTES_MAX: usize = 2 * 1024;
+/// No prompt has more answers: OpenAI's limit.
+const CHOICES_MAX: u32 = 128;
 
 /// What an event is for, by its type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +105,10 @@ pub(super) struct Facts {
     pub(super) usage_object: bool,
     /// There are choices, or there is an empty list of them.
     pub(super) choices: Option<bool>,
-    pub(super) finish: bool,
+    /// How many reasons there are why generation ended.
+    pub(super) finishes: u32,
+    /// How many answers to one prompt there are at least, by their numbers.
+    pub(super) choices_begun: u32,
     pub(super) generated: bool,
     pub(super) kind: Option<Kind>,
     /// What is announced is text or reasoning.
@@ -137,7 +142,8 @@ impl Facts {
             usage_at_start: None,
             usage_object: false,
             choices: None,
-            finish: false,
+            finishes: 0,
+            choices_begun: 0,
             generated: false,
             kind: None,
             opens_text: false,
@@ -226,10 +232,16 @@ impl Sink<Slot> for Facts {
             Slot::UsageCounted => self.usage_counted = self.report().or(self.usage_counted.take()),
             Slot::UsageAtStart => self.usage_at_start = self.report().or(self.usage_at_start.take()),
             Slot::Finish => {
-                self.finish |= is_finish(&self.capture);
+                self.finishes = self.finishes.saturating_add(u32::from(is_finish(&self.capture)));
                 if self.answer == Answer::CohereChat && self.error.is_none() {
                     self.error = cohere::failure(self.word());
                 }
+            }
+            Slot::ChoiceIndex => {
+                let index: u32 = serde_json::from_slice(&self.capture).unwrap_or(0);
+                // What is beyond any answer is no number of one.
+                let begun = if index < CHOICES_MAX { index + 1 } else { 0 };
+                self.choices_begun = self.choices_begun.max(begun);
             }
             Slot::Error => {
                 let json = if self.overflow { b"{".as_slice() } else { &self.capture };

@@ -95,6 +95,15 @@ impl Scanner {
         Self { reader: Reader::new(answer, dialect, framing, rules), source }
     }
 
+    /// The same for an answer to a request for so many answers to one prompt.
+    #[must_use]
+    pub fn of_choices(mut self, choices: u64) -> Self {
+        if choices > 1 {
+            self.reader.expect_choices();
+        }
+        self
+    }
+
     /// Takes the next piece of the body and says what of it goes on to the client: the same bytes, unless a usage chunk
     /// is being taken out, or may be.
     pub fn push(&mut self, piece: Bytes) -> Bytes {
@@ -145,7 +154,7 @@ impl Scanner {
         self.reader.error_event()
     }
 
-    /// A stream: its dialect's terminal event, or a finish reason, has passed. A document: its value is complete.
+    /// A stream: its dialect's terminal event, or a finish reason of each of its answers, has passed. A document: its value is complete.
     /// Bytes: always, since nothing in them says where they end.
     pub fn is_whole(&self) -> bool {
         match &self.source {

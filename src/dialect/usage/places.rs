@@ -24,6 +24,8 @@ pub(super) enum Slot {
     UsageAtStart,
     /// The list of choices.
     Choices,
+    /// Which of several answers to one prompt this is of.
+    ChoiceIndex,
     /// Why generation ended.
     Finish,
     /// Generated, whatever it is.
@@ -60,8 +62,8 @@ pub(super) enum Slot {
 }
 
 use Slot::{
-    Choices, Code, Error, Finish, Generated, ImageTool, InnerType, Message, Model, Object, Reasoning, ReasoningContent,
-    Searches, Text, Tier, Type, Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
+    ChoiceIndex, Choices, Code, Error, Finish, Generated, ImageTool, InnerType, Message, Model, Object, Reasoning,
+    ReasoningContent, Searches, Text, Tier, Type, Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -81,6 +83,7 @@ const OPENAI_TOP: Rows = &[
 const CHOICES: Rows = &[
     ("choices", Choices, Presence),
     ("choices.*.usage", UsageInChoice, Capture),
+    ("choices.*.index", ChoiceIndex, Capture),
     ("choices.*.finish_reason", Finish, Capture),
     ("choices.*.text", Text, Take::Text),
 ];
@@ -165,6 +168,7 @@ const GEMINI: Rows = &[
     ("modelVersion", Model, Capture),
     ("error", Error, Capture),
     ("promptFeedback.blockReason", Finish, Capture),
+    ("candidates.*.index", ChoiceIndex, Capture),
     ("candidates.*.finishReason", Finish, Capture),
 ];
 

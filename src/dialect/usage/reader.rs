@@ -26,7 +26,9 @@ struct Said {
     /// A report that was not believed has come.
     disbelieved: bool,
     token: bool,
-    finish: bool,
+    /// Reasons why generation ended, and answers that have begun, as far as these have numbers.
+    finishes: u32,
+    choices_begun: u32,
     terminal: bool,
     error: Option<ErrorEvent>,
     tier: Tier,
@@ -44,6 +46,8 @@ pub(super) struct Reader {
     delta_walker: Walker<Slot>,
     facts: Facts,
     said: Said,
+    /// No event is only glanced at.
+    reads_all: bool,
     /// The event being read is named `error`.
     pub(super) named_error: bool,
     /// The HTTP status that a comment in the event states (DashScope).
@@ -61,6 +65,7 @@ impl Reader {
             delta_walker: Walker::new(places_in_delta(answer)),
             facts: Facts::new(answer, dialect),
             said: Said::default(),
+            reads_all: false,
             named_error: false,
             stated_status: None,
             was_usage_chunk: false,
@@ -81,6 +86,7 @@ impl Reader {
         self.facts.meter.next_event();
         if self.said.token
             && !self.named_error
+            && !self.reads_all
             && skim(self.answer, event, &mut self.delta_walker, &mut self.facts.meter)
         {
             return;
@@ -174,9 +180,10 @@ impl Reader {
             Kind::Generated | Kind::Audio => true,
             _ => false,
         };
-        said.token |= self.facts.generated || self.facts.meter.any || self.facts.finish;
+        said.token |= self.facts.generated || self.facts.meter.any || self.facts.finishes > 0;
         said.token |= kind != Kind::Start && report.as_ref().is_some_and(|report| report.is_report());
-        said.finish |= self.facts.finish;
+        said.finishes = said.finishes.saturating_add(self.facts.finishes);
+        said.choices_begun = said.choices_begun.max(self.facts.choices_begun);
         said.terminal |= kind == Kind::Terminal || self.facts.last;
         said.tier = self.facts.tier.or(said.tier);
         said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
@@ -235,9 +242,14 @@ impl Reader {
         self.said.error.as_ref()
     }
 
-    /// The stream's own end, or a finish reason, has passed.
+    /// The stream's own end has passed, or a finish reason of every answer that has begun.
     pub(super) fn has_ended(&self) -> bool {
-        self.said.terminal || self.said.finish
+        self.said.terminal || self.said.finishes >= self.said.choices_begun.max(1)
+    }
+
+    /// Several answers to one prompt were asked for: which of them an event is of counts, so none is only glanced at.
+    pub(super) fn expect_choices(&mut self) {
+        self.reads_all = true;
     }
 
     /// The stream's own end has passed: nothing of the answer can follow.

@@ -52,6 +52,8 @@ pub(super) struct Writer {
     begun: bool,
     over: bool,
     open: Open,
+    /// The open thoughts have their signature.
+    signed: bool,
     calls: Vec<OpenCall>,
     called: bool,
     /// Blocks so far: the next one's index.
@@ -70,6 +72,7 @@ impl Writer {
             begun: false,
             over: false,
             open,
+            signed: false,
             calls,
             called: false,
             blocks: 0,
@@ -114,7 +117,12 @@ impl Writer {
 
     /// The block before ends, and so do calls whose arguments are whole (`all`: or not).
     fn stop(&mut self, all: bool, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.open, Open::Nothing) != Open::Nothing {
+        let ended = std::mem::replace(&mut self.open, Open::Nothing);
+        if ended == Open::Thinking && !std::mem::take(&mut self.signed) {
+            let nobody = Signature::of_nobody();
+            self.delta(out, "signature_delta", "signature", &nobody.shown_in(DialectId::Anthropic));
+        }
+        if ended != Open::Nothing {
             stop(out, self.blocks - 1);
         }
         self.calls.retain(|call| {
@@ -162,6 +170,7 @@ impl Writer {
         }
         if let Some(signature) = signature {
             self.delta(out, "signature_delta", "signature", &signature.shown_in(DialectId::Anthropic));
+            self.signed = true;
         }
         self.stop(false, out);
     }
@@ -242,9 +251,10 @@ impl Writer {
             Event::Finish { choice: 0, reason } => {
                 self.stop(true, out);
                 match no_end(reason) {
-                    Some(words) => {
-                        self.fail(&Refusal { status: 500, message: words.into(), code: None, param: None }, out)
-                    }
+                    Some(words) => self.fail(
+                        &Refusal { status: 500, message: words.into(), code: None, param: None, retry_after_s: None },
+                        out,
+                    ),
                     None => self.finish = Some((said(reason, self.called), sequence(reason).map(str::to_owned))),
                 }
             }

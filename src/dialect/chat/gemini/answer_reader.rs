@@ -4,7 +4,7 @@ use super::finish;
 use super::grounding::{CitationMetadata, GroundingMetadata};
 use super::offsets::Offsets;
 use super::spelling::compact;
-use super::{call_id, logprobs};
+use super::{PLACEHOLDERS, call_id, logprobs};
 use crate::dialect::DialectId;
 use crate::dialect::chat::{
     AnswerReader, Begin, Event, FinishReason, ReasoningKind, Refusal, Signature, Sink, Text, Unreadable,
@@ -181,7 +181,8 @@ impl Reader {
         let choice = u32::try_from(index).unwrap_or(0);
         let mut logprobs = candidate.logprobs_result.and_then(logprobs::read);
         for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
-            let signature = part.thought_signature.filter(|signature| !signature.as_str().is_empty());
+            let signature = part.thought_signature;
+            let signature = signature.filter(|text| !text.0.is_empty() && !PLACEHOLDERS.contains(&text.as_str()));
             let signature = signature.map(|text| Signature::new(DialectId::Gemini, text.0));
             if let Some(call) = part.function_call {
                 state.call(choice, prefix, call, signature, sink)?;

@@ -41,6 +41,7 @@ struct Choice {
     annotations: Vec<Annotation<'static>>,
     finish: Option<&'static str>,
     has_content: bool,
+    has_called: bool,
     /// A call's arguments were no JSON object, or beyond the limit.
     is_malformed: bool,
 }
@@ -214,8 +215,9 @@ impl Writer {
             match chunk::args(&call.arguments) {
                 Some(args) => {
                     let rest = std::mem::take(&mut self.choice(choice).calls);
+                    let is_first = !std::mem::replace(&mut self.choice(choice).has_called, true);
                     self.content(choice, None, out, |parts| {
-                        chunk::call(&call.id, &call.name, &args, call.signature.as_ref(), parts);
+                        chunk::call(&call.id, &call.name, &args, (call.signature.as_ref(), is_first), parts);
                     });
                     self.choice(choice).calls = rest;
                 }
@@ -327,7 +329,7 @@ fn blocked(response: &mut Members<'_>) {
 /// A whole candidate.
 fn whole(index: usize, choice: &AnswerChoice, candidate: &mut Members<'_>) {
     let (mut offsets, mut annotations, mut logprobs) = (Offsets::default(), Vec::new(), Vec::new());
-    let mut is_malformed = false;
+    let (mut is_malformed, mut is_first) = (false, true);
     candidate.object("content", |content| {
         if !choice.blocks.is_empty() {
             content.array("parts", |parts| {
@@ -345,7 +347,10 @@ fn whole(index: usize, choice: &AnswerChoice, candidate: &mut Members<'_>) {
                         }
                         Block::Reasoning { text, signature, .. } => chunk::text(text, true, signature.as_ref(), parts),
                         Block::ToolCall { id, name, arguments, signature } => match chunk::args(arguments) {
-                            Some(args) => chunk::call(id, name, &args, signature.as_ref(), parts),
+                            Some(args) => {
+                                let is_first = std::mem::take(&mut is_first);
+                                chunk::call(id, name, &args, (signature.as_ref(), is_first), parts);
+                            }
                             None => is_malformed = true,
                         },
                         Block::Media { mime_type, base64 } => chunk::media(mime_type, base64, parts),

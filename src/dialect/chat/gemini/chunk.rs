@@ -1,5 +1,6 @@
 //! The pieces of a `GenerateContentResponse` as it is written.
 
+use super::PLACEHOLDERS;
 use super::spelling::compact;
 use crate::dialect::DialectId;
 use crate::dialect::chat::write::Members;
@@ -17,15 +18,25 @@ pub(super) fn text(text: &str, is_thought: bool, signature: Option<&Signature<'_
     });
 }
 
-/// A call: a part.
-pub(super) fn call(id: &str, name: &str, args: &Json<'_>, signature: Option<&Signature<'_>>, parts: &mut Members<'_>) {
+/// A call: a part. The first of a turn has a placeholder for its signature, where nobody signed it: as clients give it back,
+/// Gemini 3 takes the turn.
+pub(super) fn call(
+    id: &str,
+    name: &str,
+    args: &Json<'_>,
+    (signature, is_first): (Option<&Signature<'_>>, bool),
+    parts: &mut Members<'_>,
+) {
     parts.object_element(|part| {
         part.object("functionCall", |call| {
             call.member("id", id);
             call.member("name", name);
             call.raw("args", args);
         });
-        sign(signature, part);
+        match signature {
+            None if is_first => part.member("thoughtSignature", PLACEHOLDERS[0]),
+            signature => sign(signature, part),
+        }
     });
 }
 

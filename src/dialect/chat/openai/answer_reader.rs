@@ -140,7 +140,7 @@ impl Reader {
         let message = said.message.and_then(|message| serde_json::from_str::<Delta<'_>>(message.get()).ok());
         let delta = if is_whole { message.or(said.delta.0) } else { said.delta.0.or(message) };
         let logprobs = said.logprobs.0.and_then(|logprobs| logprobs.content);
-        let mut told = Told { number, is_whole, seed: &self.seed, choice, sink };
+        let mut told = Told { number, is_whole, is_calling: false, seed: &self.seed, choice, sink };
         if let Some(delta) = delta {
             told.delta(delta, logprobs);
         }
@@ -163,7 +163,8 @@ impl Reader {
         }
         for (number, choice) in (0..).zip(&mut self.choices) {
             if choice.is_used && !choice.is_finished {
-                Told { number, is_whole: true, seed: "", choice, sink }.finish(FinishReason::Stop, None);
+                Told { number, is_whole: true, is_calling: false, seed: "", choice, sink }
+                    .finish(FinishReason::Stop, None);
             }
         }
         sink.event(Event::End(None));
@@ -185,6 +186,8 @@ impl FilledSeconds for Option<i64> {
 struct Told<'r> {
     number: u32,
     is_whole: bool,
+    /// Calls have begun, or are what this chunk tells of.
+    is_calling: bool,
     seed: &'r str,
     choice: &'r mut Choice,
     sink: &'r mut dyn Sink,
@@ -192,6 +195,9 @@ struct Told<'r> {
 
 impl Told<'_> {
     fn delta(&mut self, mut delta: Delta<'_>, logprobs: Option<&RawValue>) {
+        // Log probabilities of a call's own tokens have no place; as a text they would end it in its middle.
+        let names_calls = delta.tool_calls.0.as_ref().is_some_and(|calls| !calls.is_empty());
+        self.is_calling = names_calls || delta.function_call.0.is_some() || self.choice.calls.any();
         self.thoughts(&mut delta);
         self.content(delta.content, logprobs);
         if let Some(text) = delta.refusal.filled() {
@@ -267,6 +273,7 @@ impl Told<'_> {
 
     fn text(&mut self, text: Cow<'_, str>, logprobs: Option<&RawValue>) {
         let logprobs = logprobs.filter(|list| list.get().starts_with('[') && list.get() != "[]").map(Json::raw);
+        let logprobs = logprobs.filter(|_| !text.is_empty() || !self.is_calling);
         if !text.is_empty() || logprobs.is_some() {
             self.choice.has_text = true;
             self.sink.event(Event::Text { choice: self.number, text, logprobs });

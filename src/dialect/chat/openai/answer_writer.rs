@@ -1,7 +1,9 @@
 //! Chunks of a chat completion, as OpenAI's SDKs put them together.
 
+mod calls;
+
 use super::BETWEEN_BLOCKS;
-use super::answer_members::{self, function, logprobs_member, served, signed};
+use super::answer_members::{self, logprobs_member, served, signed};
 use super::document_writer;
 use super::finish_words;
 use super::reasoning_details;
@@ -13,6 +15,7 @@ use crate::dialect::chat::signature::Signature;
 use crate::dialect::chat::translation::Asked;
 use crate::dialect::chat::wire::AnswerWriter;
 use crate::dialect::chat::write::{self, Members};
+use calls::Calls;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::sync::Arc;
@@ -20,8 +23,6 @@ use tollgate_plugin_api::Metered;
 
 /// The most choices that are told apart: OpenAI's limit.
 const CHOICES_MAX: usize = 128;
-/// The most calls of one choice that are remembered.
-const CALLS_MAX: usize = 1024;
 /// Thoughts that wait for their signature; more go out without it, as the first piece of the same entry.
 const THOUGHTS_BYTES_MAX: usize = 64 * 1024;
 
@@ -44,8 +45,7 @@ struct Choice {
     is_finished: bool,
     has_refused: bool,
     thoughts: Thoughts,
-    /// For each call, whether any arguments came.
-    calls: Vec<bool>,
+    calls: Calls,
     annotations: u64,
     images: u64,
 }
@@ -228,62 +228,6 @@ impl Writer {
         }
     }
 
-    fn call(
-        &mut self,
-        out: &mut Vec<u8>,
-        number: u32,
-        call: u32,
-        id: &str,
-        name: &str,
-        signature: Option<&Signature<'_>>,
-    ) {
-        let Some(choice) = self.choice(number) else { return };
-        choice.thoughts.close();
-        if choice.calls.len() != call as usize || choice.calls.len() >= CALLS_MAX {
-            return;
-        }
-        choice.calls.push(false);
-        if self.is_legacy {
-            if call == 0 {
-                self.say(out, number, None, |delta| delta.object("function_call", |f| function(f, Some(name), "")));
-            }
-            return;
-        }
-        self.say(out, number, None, |delta| {
-            delta.array("tool_calls", |calls| {
-                calls.object_element(|entry| {
-                    entry.member("index", &call);
-                    entry.member("id", id);
-                    entry.member("type", "function");
-                    entry.object("function", |f| function(f, Some(name), ""));
-                    if let Some(signature) = signature {
-                        signed(entry, signature);
-                    }
-                });
-            });
-        });
-    }
-
-    fn argue(&mut self, out: &mut Vec<u8>, number: u32, call: u32, json: &str) {
-        let Some(choice) = self.choice(number) else { return };
-        let Some(has_arguments) = choice.calls.get_mut(call as usize) else { return };
-        *has_arguments |= !json.is_empty();
-        if self.is_legacy {
-            if call == 0 {
-                self.say(out, number, None, |delta| delta.object("function_call", |f| function(f, None, json)));
-            }
-            return;
-        }
-        self.say(out, number, None, |delta| {
-            delta.array("tool_calls", |calls| {
-                calls.object_element(|entry| {
-                    entry.member("index", &call);
-                    entry.object("function", |f| function(f, None, json));
-                });
-            });
-        });
-    }
-
     fn annotate(&mut self, out: &mut Vec<u8>, number: u32, annotation: &Annotation<'_>) {
         let Some(choice) = self.choice(number) else { return };
         let Some(written) = answer_members::annotation(annotation) else { return };
@@ -321,14 +265,12 @@ impl Writer {
 
     fn finish(&mut self, out: &mut Vec<u8>, number: u32, reason: &FinishReason<'_>) {
         let Some(choice) = self.choice(number) else { return };
-        // A client parses the arguments: nothing is no JSON.
-        let empty: Vec<u32> = (0..).zip(&choice.calls).filter(|(_, has)| !**has).map(|(call, _)| call).collect();
-        empty.into_iter().for_each(|call| self.argue(out, number, call, "{}"));
+        choice.thoughts = Thoughts::default();
+        self.end_calls(out, number);
         let Some(choice) = self.choice(number) else { return };
         let is_first = !std::mem::replace(&mut choice.has_role, true);
         choice.is_finished = true;
         let (word, native) = finish_words(reason, choice.has_refused);
-        choice.thoughts = Thoughts::default();
         let word = if self.is_legacy && word == "tool_calls" { "function_call" } else { word };
         self.chunk(out, number, None, Some((word, native)), |delta| {
             if is_first {

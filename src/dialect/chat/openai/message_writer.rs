@@ -13,6 +13,7 @@ use crate::dialect::chat::signature::Signature;
 use crate::dialect::chat::wire::{ChatRules, Inexpressible};
 use crate::dialect::chat::write::Members;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// OpenAI takes no longer ids of calls.
@@ -50,7 +51,7 @@ pub(super) fn write(
         unused.push(Field::Thoughts);
     }
     // Media of results wait until all the results are written.
-    let mut waiting = Vec::new();
+    let (mut waiting, mut tools) = (Vec::new(), None);
     for (index, message) in request.messages.iter().enumerate() {
         match message.role {
             Role::System => plain(list, "system", message, pieces(&message.parts)?)?,
@@ -60,7 +61,7 @@ pub(super) fn write(
             Role::User => {
                 for part in &message.parts {
                     if let Part::ToolResult(result) = part {
-                        tool(list, result, request, &mut waiting)?;
+                        tool(list, result, &mut || called(&mut tools, request, &result.id), &mut waiting)?;
                     }
                 }
                 waiting.extend(pieces(&message.parts)?);
@@ -286,11 +287,11 @@ fn call_id(id: &str) -> Cow<'_, str> {
     Cow::Owned(format!("call_{:016x}{tail}", hasher.finish()))
 }
 
-/// A result's text; its media come later.
+/// A result's text; its media come later. `called` says which tool it is of.
 fn tool<'r>(
     list: &mut Members<'_>,
     result: &'r ToolResult<'_>,
-    request: &ChatRequest<'_>,
+    called: &mut dyn FnMut() -> Option<&'r str>,
     waiting: &mut Vec<Piece<'r>>,
 ) -> Result<(), Inexpressible> {
     let (mut texts, mut media) = (Vec::new(), Vec::new());
@@ -309,7 +310,7 @@ fn tool<'r>(
     }
     let id = call_id(&result.id);
     if !media.is_empty() {
-        let name = result.name.as_deref().or_else(|| called(request, &result.id));
+        let name = result.name.as_deref().or_else(called);
         let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
         waiting.push(Piece::Text(Cow::Owned(format!("From the result of call {id}{name}:"))));
         waiting.append(&mut media);
@@ -322,10 +323,20 @@ fn tool<'r>(
     Ok(())
 }
 
-/// The tool of an earlier call.
-fn called<'r>(request: &'r ChatRequest<'_>, id: &str) -> Option<&'r str> {
-    request.messages.iter().flat_map(|message| &message.parts).find_map(|part| match part {
-        Part::ToolCall(call) if call.id == id => Some(&*call.name),
-        _ => None,
-    })
+/// The tool of an earlier call. `tools` are found once, if any are asked for.
+fn called<'r>(
+    tools: &mut Option<HashMap<&'r str, &'r str>>,
+    request: &'r ChatRequest<'_>,
+    id: &str,
+) -> Option<&'r str> {
+    let known = tools.get_or_insert_with(|| {
+        let parts = request.messages.iter().rev().flat_map(|message| message.parts.iter().rev());
+        // Of several with one id the first one counts: it comes last.
+        let calls = parts.filter_map(|part| match part {
+            Part::ToolCall(call) => Some((&*call.id, &*call.name)),
+            _ => None,
+        });
+        calls.collect()
+    });
+    known.get(id).copied()
 }

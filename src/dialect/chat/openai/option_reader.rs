@@ -151,7 +151,11 @@ pub(super) fn stop<'a>(value: &'a RawValue, path: &str) -> Result<Vec<Cow<'a, st
 pub(super) fn logprobs(value: &RawValue, path: &str, request: &mut ChatRequest<'_>) -> Result<(), Reject> {
     let wanted = match path {
         "logprobs" => u64::from(!typed::<bool>(value, path)?),
-        _ => typed(value, path)?,
+        _ => match typed(value, path)? {
+            // No alternatives: whether they are wanted at all, `logprobs` says.
+            0 => return Ok(()),
+            alternatives => alternatives,
+        },
     };
     let before = request.options.logprobs.unwrap_or(0);
     request.options.logprobs = Some(wanted.max(before));

@@ -8,6 +8,7 @@ use crate::dialect::chat::request::{ChatRequest, ToolChoice};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use tollgate_plugin_api::Reject;
 
 /// Reads it.
@@ -62,7 +63,7 @@ struct Tools<'a> {
     /// `functions`: one call at most.
     are_legacy: bool,
     /// Only these may be called.
-    allowed: Option<Vec<Cow<'a, str>>>,
+    allowed: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> Tools<'a> {
@@ -94,7 +95,7 @@ fn formed<'a>(
             option_reader::Chosen::Tool(choice) => request.options.tool_choice = Some(choice),
             option_reader::Chosen::Among(allowed) => {
                 request.options.tool_choice = Some(ToolChoice::Auto);
-                tools.allowed = Some(allowed);
+                tools.allowed = Some(allowed.into_iter().collect());
             }
         },
         Field::ParallelToolCalls => request.options.parallel_tool_calls = Some(typed(value, path)?),
@@ -110,14 +111,8 @@ fn formed<'a>(
 
 /// A member that stands twice counts once, as everywhere: the last one.
 fn last_of_each(request: &mut ChatRequest<'_>) {
-    let plain = &mut request.options.plain;
-    let mut at = 0;
-    while at < plain.len() {
-        let field = plain[at].0;
-        if plain[at + 1..].iter().any(|(later, _)| *later == field) {
-            plain.remove(at);
-        } else {
-            at += 1;
-        }
-    }
+    let (plain, mut seen) = (&mut request.options.plain, HashSet::new());
+    plain.reverse();
+    plain.retain(|(field, _)| seen.insert(*field));
+    plain.reverse();
 }

@@ -12,7 +12,7 @@ use crate::dialect::chat::write::{self, Members};
 /// Where a JSON schema has no name: OpenAI must have one.
 const SCHEMA_NAME: &str = "answer";
 /// Plain options that are written in a form of their own.
-const FORMED: [Field; 3] = [Field::OutputTokens, Field::ServiceTier, Field::Modalities];
+const FORMED: [Field; 4] = [Field::OutputTokens, Field::ServiceTier, Field::Modalities, Field::Seed];
 /// The tiers that OpenAI and its like can be asked for.
 const TIERS: [&str; 5] = ["default", "flex", "priority", "scale", "fast"];
 
@@ -38,6 +38,9 @@ pub(super) fn write(
         let limit = if manner.rules.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
         if let Some(tokens) = request.options.plain(Field::OutputTokens) {
             members.raw(limit, tokens);
+        }
+        if let Some(seed) = request.options.plain(Field::Seed) {
+            members.raw(if manner.rules.random_seed { "random_seed" } else { "seed" }, seed);
         }
         write_plain(DialectId::OpenAi, "", &FORMED, &request.options, members);
         tools(members, request, unused);
@@ -157,17 +160,18 @@ fn reasoning(members: &mut Members<'_>, asked: &Reasoning, form: ReasoningForm) 
     let effort = asked.effort.or_else(|| asked.budget_tokens.map(Effort::from_budget));
     let is_on = effort.map(|effort| effort != Effort::None);
     match form {
-        ReasoningForm::Effort => members.some("reasoning_effort", effort.map(Effort::as_str)),
+        ReasoningForm::Effort => members.some("reasoning_effort", effort.map(Effort::of_openai)),
         ReasoningForm::Object => members.object("reasoning", |object| {
             match (asked.budget_tokens, asked.effort) {
                 (Some(tokens), None) if tokens > 0 => object.member("max_tokens", &tokens),
-                _ => object.some("effort", effort.map(Effort::as_str)),
+                _ => object.some("effort", effort.map(Effort::of_openai)),
             }
             object.some("exclude", asked.visible.map(|visible| !visible).as_ref());
         }),
         ReasoningForm::Thinking => {
             if let Some(is_on) = is_on {
                 members.object("thinking", |object| object.member("type", if is_on { "enabled" } else { "disabled" }));
+                // DeepSeek's own word for most is `max`.
                 members.some("reasoning_effort", effort.filter(|_| is_on).map(Effort::as_str));
             }
         }

@@ -327,13 +327,8 @@ impl Reader {
     fn fail(&mut self, json: &str, in_response: Option<()>, sink: &mut dyn Sink) {
         self.over = true;
         let code = in_response.and_then(|()| text(serde_json::from_str::<Code<'_>>(json).ok()?.code));
-        // The codes of a response's error have no HTTP status (`server_error` is an error's type too).
-        let status = match code.as_deref() {
-            Some("rate_limit_exceeded") => Some(429),
-            Some("invalid_prompt") => Some(400),
-            Some(code) if code.contains("image") => Some(400),
-            _ => None,
-        };
+        // Of the codes of a response's error these have no status of their own anywhere.
+        let status = code.filter(|code| code.contains("image")).map(|_| 400);
         sink.event(Event::Error(Refusal::read(status, json.as_bytes())));
     }
 }

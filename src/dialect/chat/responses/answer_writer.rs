@@ -14,10 +14,11 @@ use super::super::wire::AnswerWriter;
 use super::super::write;
 use super::Signed;
 use super::echo::Echo;
-use super::output::{self, Message, Open, Place, TextPart, add};
+use super::output::{self, Call, Message, Open, Place, TextPart, add};
 use lines::Lines;
 use response::{Outcome, response};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tollgate_plugin_api::Metered;
 
@@ -40,8 +41,9 @@ pub(super) fn new(asked: Arc<Asked>) -> Box<dyn AnswerWriter> {
         begun: false,
         over: false,
         open: Open::Nothing,
+        calls: Vec::new(),
         index: 0,
-        output: String::new(),
+        output: BTreeMap::new(),
         kept: 0,
         text_chars: 0,
         declined: false,
@@ -58,10 +60,12 @@ struct Writer {
     begun: bool,
     over: bool,
     open: Open,
+    /// Calls whose arguments may go on, whatever comes between their pieces.
+    calls: Vec<Call>,
     /// The next item's.
     index: u64,
-    /// Complete items, as JSON with commas.
-    output: String,
+    /// Complete items, as JSON, by their place.
+    output: BTreeMap<u64, String>,
     /// Bytes of the answer so far.
     kept: usize,
     /// Characters of text in complete parts.
@@ -112,7 +116,7 @@ impl AnswerWriter for Writer {
         }
         if self.kept > KEPT_BYTES_MAX && self.lines.streams && !self.over {
             let message = Cow::Borrowed("the answer is larger than this gateway passes on in this dialect");
-            self.fail(&Refusal { status: 500, message, code: None, param: None }, out);
+            self.fail(&Refusal { status: 500, message, code: None, param: None, retry_after_s: None }, out);
         }
     }
 
@@ -190,9 +194,14 @@ impl Writer {
     }
 
     /// An item is complete.
-    fn done(&mut self, index: u64, item: &str, out: &mut Vec<u8>) {
-        self.lines.say_item(out, "response.output_item.done", index, item);
-        add(&mut self.output, item);
+    fn done(&mut self, index: u64, item: String, out: &mut Vec<u8>) {
+        self.lines.say_item(out, "response.output_item.done", index, &item);
+        self.output.insert(index, item);
+    }
+
+    /// The complete items, in their order, as JSON with commas.
+    fn output(&self) -> String {
+        self.output.values().map(String::as_str).collect::<Vec<_>>().join(",")
     }
 
     fn text(&mut self, text: &str, logprobs: Option<&Json<'_>>, out: &mut Vec<u8>) {
@@ -292,17 +301,22 @@ impl Writer {
             event.member("item_id", &place.id);
             event.member("output_index", &place.index);
         });
-        self.done(place.index, &output::image(&place, mime_type, Some(base64), "completed"), out);
+        self.done(place.index, output::image(&place, mime_type, Some(base64), "completed"), out);
     }
 
-    /// What is open is complete, or will not be.
+    /// What is open is complete, or will not be; calls, if their arguments are whole.
     fn close(&mut self, status: &str, out: &mut Vec<u8>) {
+        self.close_open(status, out);
+        self.close_calls(|call| call.nesting.is_closed(), status, out);
+    }
+
+    /// The same for what is no call.
+    fn close_open(&mut self, status: &str, out: &mut Vec<u8>) {
         self.close_part(out);
         match std::mem::take(&mut self.open) {
             Open::Nothing => {}
-            Open::Message(message) => self.done(message.place.index, &message.item(status), out),
+            Open::Message(message) => self.done(message.place.index, message.item(status), out),
             Open::Reasoning(place, text) => self.close_thoughts(&place, &text, None, out),
-            Open::Calls(calls) => calls.into_iter().for_each(|call| self.close_call(call, status, out)),
         }
     }
 
@@ -318,9 +332,12 @@ impl Writer {
             FinishReason::Other(word) => Some(("native_finish_reason", &**word)),
             _ => None,
         };
-        self.close(if cut_by.is_some() { "incomplete" } else { "completed" }, out);
+        let status = if cut_by.is_some() { "incomplete" } else { "completed" };
+        self.close_open(status, out);
+        self.close_calls(|_| true, status, out);
         self.over = true;
-        let outcome = Outcome::Whole { output: &self.output, cut_by, metered };
+        let output = self.output();
+        let outcome = Outcome::Whole { output: &output, cut_by, metered };
         let head = &self.head;
         if !self.lines.streams {
             write::object(out, |document| response(document, head, &outcome));
@@ -340,8 +357,8 @@ impl Writer {
             event.member("param", &refusal.param);
             event.spliced(&error);
         });
-        let head = &self.head;
-        let outcome = Outcome::Failed { output: &self.output, refusal };
+        let (head, output) = (&self.head, self.output());
+        let outcome = Outcome::Failed { output: &output, refusal };
         self.lines.say(out, "response.failed", |event| event.object("response", |r| response(r, head, &outcome)));
     }
 }

@@ -1,7 +1,7 @@
 //! The items of a request's `input`.
 
 use super::super::members::{self, Object, invalid, untranslatable};
-use super::super::request::{ChatRequest, Message, Part, Role, ToolCall, ToolResult};
+use super::super::request::{ChatRequest, Media, MediaKind, Message, Part, Role, Source, ToolCall, ToolResult};
 use super::super::{ReasoningKind, Signature, Text};
 use super::request_reader::{need, only, text};
 use super::tools::{arguments_of_input, carried_name};
@@ -43,6 +43,7 @@ impl<'a> Conversation<'_, 'a> {
             "function_call" => self.call(item, "arguments", path),
             "custom_tool_call" => self.call(item, "input", path),
             "function_call_output" | "custom_tool_call_output" => self.result(item, path),
+            "image_generation_call" => self.image(item, path),
             // What the provider's own tools did in an earlier turn; what came of it stands in the answer behind it.
             "web_search_call" | "file_search_call" => {
                 self.leave_out(&format!("input.{kind}"));
@@ -53,9 +54,19 @@ impl<'a> Conversation<'_, 'a> {
     }
 
     fn leave_out(&mut self, name: &str) {
-        if !self.request.left_out.iter().any(|known| known == name) {
-            self.request.left_out.push(name.to_owned().into());
-        }
+        self.request.left_out.push(name.to_owned().into());
+    }
+
+    /// An image that the model made, as our own answers and OpenAI's have it. How it was made says nothing elsewhere.
+    fn image(&mut self, item: &Object<'a>, path: &str) -> Result<(), Reject> {
+        let Some(base64) = text(item, "result", path)?.filter(|base64| !base64.is_empty()) else {
+            self.leave_out("input.image_generation_call");
+            return Ok(());
+        };
+        let format = text(item, "output_format", path)?.unwrap_or(Cow::Borrowed("png"));
+        let (source, mime_type) = (Source::Base64(base64), Some(format!("image/{format}").into()));
+        self.said(vec![Part::Media(Media { kind: MediaKind::Image, source, mime_type, name: None, detail: None })]);
+        Ok(())
     }
 
     fn message(&mut self, item: &Object<'a>, path: &str) -> Result<(), Reject> {

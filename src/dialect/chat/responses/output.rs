@@ -2,6 +2,7 @@
 
 use super::super::Signature;
 use super::super::event::Annotation;
+use super::super::nesting::Nesting;
 use super::super::write::{self, Members};
 use super::tools::{Carried, input_of_arguments};
 use super::{Signed, show};
@@ -14,15 +15,13 @@ pub(super) struct Place {
     pub(super) id: String,
 }
 
-/// What is being written.
+/// What is being written, beside calls.
 #[derive(Debug, Default)]
 pub(super) enum Open {
     #[default]
     Nothing,
     Message(Message),
     Reasoning(Place, String),
-    /// Calls may come interleaved: all are open until something else comes.
-    Calls(Vec<Call>),
 }
 
 /// A message of the model's.
@@ -56,6 +55,8 @@ pub(super) struct Call {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) arguments: String,
+    /// Whether these are whole.
+    pub(super) nesting: Nesting,
     /// Which of the tools that are called otherwise elsewhere it is.
     pub(super) carried: Option<usize>,
 }

@@ -94,14 +94,13 @@ fn cache_mark(breakpoint: &RawValue) -> Part<'static> {
 pub(super) fn thoughts<'a>(item: &Object<'a>, name: &str, path: &str) -> Result<Option<Cow<'a, str>>, Reject> {
     let path = format!("{path}.{name}");
     let Some(list) = item.get(name) else { return Ok(None) };
-    let mut whole: Option<Cow<'a, str>> = None;
+    let mut texts = Vec::new();
     for (index, part) in members::read::<Vec<&RawValue>>(list, &path)?.into_iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let text = need(&Object::read(part.get(), &path)?, "text", &path)?;
-        whole = Some(match whole {
-            None => text,
-            Some(before) => format!("{before}{}{text}", super::BETWEEN_SUMMARIES).into(),
-        });
+        texts.push(need(&Object::read(part.get(), &path)?, "text", &path)?);
     }
-    Ok(whole)
+    Ok(match texts.len() {
+        0 | 1 => texts.pop(),
+        _ => Some(texts.join(super::BETWEEN_SUMMARIES).into()),
+    })
 }

@@ -8,6 +8,7 @@ use super::tools::{INPUT_SCHEMA, carried_name};
 use super::{DIALECT, input};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use tollgate_plugin_api::Reject;
 
 /// What the caller knows already.
@@ -285,6 +286,7 @@ fn read_choice<'a>(value: &'a RawValue, tools: &mut Vec<Tool<'a>>) -> Result<Opt
                 "required" => Ok(Some(ToolChoice::Named(names))),
                 "auto" => {
                     // What may not be called is not offered.
+                    let names: HashSet<Cow<'_, str>> = names.into_iter().collect();
                     tools.retain(|tool| names.contains(&tool.name));
                     Ok(Some(ToolChoice::Auto))
                 }

@@ -9,6 +9,7 @@
 
 mod answers;
 mod fuzzed;
+mod large;
 mod requests;
 mod table;
 

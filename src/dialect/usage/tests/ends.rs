@@ -5,6 +5,7 @@ use super::{
     MESSAGES_JSON, RESPONSES, RESPONSES_JSON, case,
 };
 use crate::dialect::shape::{Answer, DialectId, Framing};
+use bytes::Bytes;
 
 /// A stream with an error in it, and what is read of that: kind, status, message.
 type Error = (Case, String, Option<&'static str>, Option<u16>, &'static str);
@@ -115,6 +116,34 @@ fn the_end_of_a_stream() {
         let scanner = case.whole(&(event(under_way) + &event(text)));
         assert!(scanner.token_seen());
         assert_eq!(scanner.is_whole(), whole, "{text}, under way");
+    }
+}
+
+/// Some servers send no `[DONE]`: then every answer that has begun must have its reason.
+#[test]
+fn the_end_of_several_answers_to_one_prompt() {
+    let chunk = |index: u32, finish: &str| {
+        let text = format!(
+            r#"{{"choices":[{{"index":{index},"delta":{{"content":"a"}},"finish_reason":{finish}}}],
+            "candidates":[{{"index":{index},"content":{{"parts":[{{"text":"a"}}]}},"finishReason":{finish}}}]}}"#
+        );
+        event(&text.replace('\n', ""))
+    };
+    for case in [CHAT, GEMINI] {
+        let scanner = |said: &[(u32, &str)]| {
+            let mut scanner = case.scanner().of_choices(2);
+            for (index, finish) in said {
+                scanner.push(Bytes::from(chunk(*index, finish)));
+            }
+            scanner.finish();
+            scanner.is_whole()
+        };
+        let (first, second) = ((0, "\"stop\""), (1, "\"length\""));
+        assert!(!scanner(&[(0, "null"), (1, "null"), first]), "{case:?}");
+        assert!(scanner(&[(0, "null"), (1, "null"), first, second]), "{case:?}");
+        assert!(scanner(&[(0, "null"), first]), "{case:?}: a server that gives one alone");
+        assert!(!scanner(&[first, (1, "null")]), "{case:?}");
+        assert!(scanner(&[first, (4_000_000_000, "null")]), "{case:?}: no such answer");
     }
 }
 

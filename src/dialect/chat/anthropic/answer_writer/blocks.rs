@@ -62,7 +62,7 @@ pub(super) fn write_block(list: &mut Members<'_>, block: &Block, is_last: bool) 
                 start_of_redacted(block, &Sealed::Thoughts(signature.clone()).data());
             }
             Some(signature) => start_of_thinking(block, text, &signature.shown_in(DialectId::Anthropic)),
-            None => start_of_thinking(block, text, ""),
+            None => start_of_thinking(block, text, &Signature::of_nobody().shown_in(DialectId::Anthropic)),
         }),
         Block::ToolCall { id, name, arguments, signature } => {
             if let Some(signature) = signature {

@@ -148,9 +148,11 @@ fn encrypted_thoughts_and_foreign_signatures_are_redacted_blocks() {
         "stop 2",
         "start 3 |",
         "delta 3 Hm",
+        "delta 3 tollgate.openai.",
         "stop 3",
         "start 4 |",
         "delta 4 So",
+        "delta 4 tollgate.openai.",
         "stop 4",
         "start 5",
         "delta 5 Hi",
@@ -168,7 +170,7 @@ fn encrypted_thoughts_and_foreign_signatures_are_redacted_blocks() {
 
 #[test]
 fn nothing_follows_an_error() {
-    let refusal = Refusal { status: 529, message: "Overloaded".into(), code: None, param: None };
+    let refusal = Refusal { status: 529, message: "Overloaded".into(), code: None, param: None, retry_after_s: None };
     let stream = streamed([text("Hel"), Event::Error(refusal), text("lo"), Event::End(None)]);
     let error = concat!(
         "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"},",

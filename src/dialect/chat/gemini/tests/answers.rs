@@ -252,7 +252,7 @@ fn an_array_is_one_json_value_to_its_end() {
     let array: Value = serde_json::from_str(&array).unwrap();
     assert_eq!(array.as_array().unwrap().len(), 3);
     assert_eq!(array[0]["candidates"][0]["logprobsResult"]["chosenCandidates"][0]["logProbability"], -1);
-    let refusal = Refusal { status: 503, message: "Overloaded".into(), code: None, param: None };
+    let refusal = Refusal { status: 503, message: "Overloaded".into(), code: None, param: None, retry_after_s: None };
     let broken = [said, Event::Error(refusal), Event::End(None)];
     let array: Value = serde_json::from_str(&stream(&broken, Framing::JsonArray)).unwrap();
     assert_eq!((array.as_array().unwrap().len(), &array[1]["error"]["code"]), (2, &json!(503)));

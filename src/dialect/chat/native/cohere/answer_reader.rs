@@ -245,7 +245,7 @@ fn finish(word: Option<Text<'_>>, error: Option<Text<'_>>, sink: &mut dyn Sink) 
     };
     if let Some(status) = status {
         let message = error.map_or(Cow::Borrowed("The provider failed to finish its answer"), |error| error.0);
-        sink.event(Event::Error(Refusal { status, message, code: word, param: None }));
+        sink.event(Event::Error(Refusal { status, message, code: word, param: None, retry_after_s: None }));
         return true;
     }
     let reason = match word.as_deref() {

@@ -204,3 +204,18 @@ fn pages_pictures_and_signatures_come_along() {
     let [Block::Text { text, annotations, .. }] = &*blocks else { panic!("{blocks:?}") };
     assert_eq!((&**text, annotations.len()), ("y", 2));
 }
+
+#[test]
+fn log_probabilities_of_a_calls_own_tokens_are_no_text() {
+    let chunk = |delta: &str| {
+        let logprobs = r#"{"content":[{"token":"x","logprob":-0.1,"bytes":null,"top_logprobs":[]}]}"#;
+        format!("data: {{\"id\":\"a\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":{logprobs}}}]}}\n\n")
+    };
+    let said = [
+        chunk(r#"{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{\"a\""}}]}"#),
+        chunk(r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}}]}"#),
+        "data: [DONE]\n\n".to_owned(),
+    ];
+    let blocks = &stream(&said.concat()).answer.choices[0].blocks;
+    assert_eq!(*blocks, [call("c", "f", "{\"a\":1}")]);
+}

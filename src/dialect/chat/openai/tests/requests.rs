@@ -140,10 +140,16 @@ fn thoughts_are_asked_for_in_the_vendors_way() {
     let high = Reasoning { effort: Some(Effort::High), budget_tokens: None, visible: Some(false) };
     let budget = Reasoning { effort: None, budget_tokens: Some(2000), visible: None };
     let off = Reasoning { effort: Some(Effort::None), ..Reasoning::default() };
+    let most = Reasoning { effort: Some(Effort::Max), ..Reasoning::default() };
+    let large = Reasoning { budget_tokens: Some(31_999), ..Reasoning::default() };
     let table = [
         (ReasoningForm::Effort, high, json!({"reasoning_effort": "high"})),
         (ReasoningForm::Effort, budget, json!({"reasoning_effort": "medium"})),
         (ReasoningForm::Effort, Reasoning::default(), json!({})),
+        (ReasoningForm::Effort, most, json!({"reasoning_effort": "xhigh"})),
+        (ReasoningForm::Effort, large, json!({"reasoning_effort": "high"})),
+        (ReasoningForm::Object, most, json!({"reasoning": {"effort": "xhigh"}})),
+        (ReasoningForm::Thinking, most, json!({"thinking": {"type": "enabled"}, "reasoning_effort": "max"})),
         (ReasoningForm::Object, high, json!({"reasoning": {"effort": "high", "exclude": true}})),
         (ReasoningForm::Object, budget, json!({"reasoning": {"max_tokens": 2000}})),
         (ReasoningForm::Thinking, high, json!({"thinking": {"type": "enabled"}, "reasoning_effort": "high"})),
@@ -185,7 +191,7 @@ fn what_other_providers_cannot_have_is_refused_by_its_path() {
 fn hints_and_neutral_values_do_no_harm() {
     let request = read(
         r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"include_obfuscation":false},"n":1,"max_tokens":1,
-            "max_completion_tokens":2,"top_k":3,"temperature":null,"store":false,"logprobs":false,"response_format":{"type":"text"},
+            "max_completion_tokens":2,"top_k":3,"temperature":null,"store":false,"logprobs":false,"top_logprobs":0,"response_format":{"type":"text"},
             "messages":[{"role":"assistant","content":"x","annotations":[1],"audio":null}]}"#,
     );
     assert!(request.options.include_usage);

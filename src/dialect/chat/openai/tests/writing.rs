@@ -143,7 +143,8 @@ fn calls_are_counted_and_always_have_arguments() {
     let got = choices(&written("{}", events()));
     let first = json!({"index": 0, "id": "id0", "type": "function", "function": {"name": "f", "arguments": ""}, "extra_content": signed});
     assert_eq!(got[0]["delta"], json!({"role": "assistant", "tool_calls": [first]}));
-    assert_eq!(got[3]["delta"], json!({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}));
+    assert_eq!(got[2]["delta"], json!({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}));
+    assert_eq!(got[3]["delta"]["tool_calls"][0]["id"], "id1", "which waits for the one before it");
     assert_eq!(got[4]["delta"], json!({"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]}));
     assert_eq!(got[5]["finish_reason"], "tool_calls");
     let choice = whole("{}", events())["choices"][0].clone();
@@ -163,6 +164,34 @@ fn calls_are_counted_and_always_have_arguments() {
     let choice = whole(legacy, events())["choices"][0].clone();
     assert_eq!(choice["message"]["function_call"], json!({"name": "f", "arguments": "{\"a\":1}"}));
     assert_eq!(choice["finish_reason"], "function_call");
+}
+
+/// OpenAI's SDK parses a call's arguments when the next call begins.
+#[test]
+fn a_call_has_its_arguments_before_the_next_one_begins() {
+    let arguments = |call: u32, json: &'static str| Event::Arguments { choice: 0, call, json: json.into() };
+    for events in [
+        vec![call(0), call(1), call(2), arguments(2, "{}")],
+        vec![call(0), arguments(0, ""), call(1), arguments(1, "{\"a\":1}"), call(2)],
+        vec![call(0), call(1), arguments(1, "{}"), arguments(0, "too late"), text("x"), call(2)],
+    ] {
+        let events = events.into_iter().chain([finish(FinishReason::ToolCalls), Event::End(None)]);
+        let (mut said, mut running) = (Vec::<String>::new(), 0);
+        for delta in of_deltas(&written("{}", events)) {
+            let Some(piece) = delta["tool_calls"].get(0) else { continue };
+            let index = piece["index"].as_u64().unwrap() as usize;
+            if index != running {
+                assert!(serde_json::from_str::<Value>(&said[running]).is_ok(), "{running} of {said:?}");
+            }
+            running = index;
+            if said.len() == index {
+                said.push(String::new());
+            }
+            said[index].push_str(piece["function"]["arguments"].as_str().unwrap());
+        }
+        assert_eq!(said.len(), 3);
+        assert!(said.iter().all(|json| serde_json::from_str::<Value>(json).is_ok()), "{said:?}");
+    }
 }
 
 #[test]
@@ -196,7 +225,7 @@ fn every_end_has_a_word_that_sdks_know() {
 
 #[test]
 fn an_error_ends_the_stream_without_done() {
-    let refusal = Refusal { status: 503, message: "Overloaded".into(), code: None, param: None };
+    let refusal = Refusal { status: 503, message: "Overloaded".into(), code: None, param: None, retry_after_s: None };
     let got = written("{}", [text("Hel"), Event::Error(refusal), text("x"), Event::End(None)]);
     let error =
         r#"data: {"error":{"message":"Overloaded","type":"service_unavailable_error","param":null,"code":null}}"#;

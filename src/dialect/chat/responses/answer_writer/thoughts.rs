@@ -54,7 +54,7 @@ impl Writer {
         });
         self.kept += signature.map_or(0, |signature| signature.text.len());
         let item = output::reasoning(place, Some(text), signature.map(|made| (made, Signed::Itself)));
-        self.done(place.index, &item, out);
+        self.done(place.index, item, out);
     }
 
     /// A signature that stands alone, as an item of its own: clients of this dialect give those back.
@@ -64,6 +64,6 @@ impl Writer {
         let place = self.place("rs");
         let added = output::reasoning(&place, None, None);
         self.lines.say_item(out, "response.output_item.added", place.index, &added);
-        self.done(place.index, &output::reasoning(&place, None, Some((signature, signed))), out);
+        self.done(place.index, output::reasoning(&place, None, Some((signature, signed))), out);
     }
 }

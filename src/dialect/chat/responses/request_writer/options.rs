@@ -8,8 +8,6 @@ use super::super::DIALECT;
 
 /// OpenAI takes no smaller output limit.
 const OUTPUT_TOKENS_MIN: u64 = 16;
-/// OpenAI takes no longer name of a user.
-const USER_CHARS_MAX: usize = 64;
 /// Tiers by OpenAI's words.
 const TIERS: [&str; 6] = ["\"default\"", "\"flex\"", "\"priority\"", "\"fast\"", "\"scale\"", "\"ultrafast\""];
 
@@ -58,21 +56,13 @@ pub(super) fn tools(request: &ChatRequest<'_>, unused: &mut Vec<Field>, body: &m
 /// Everything beside conversation and tools.
 pub(super) fn options(request: &ChatRequest<'_>, unused: &mut Vec<Field>, body: &mut Members<'_>) {
     let options = &request.options;
-    write_plain(DIALECT, "", &[Field::OutputTokens, Field::User, Field::ServiceTier], options, body);
+    write_plain(DIALECT, "", &[Field::OutputTokens, Field::ServiceTier], options, body);
     if let Some(limit) = options.plain(Field::OutputTokens) {
         if limit.value().as_u64().is_some_and(|limit| limit < OUTPUT_TOKENS_MIN) {
             body.member("max_output_tokens", &OUTPUT_TOKENS_MIN);
             unused.push(Field::OutputTokens);
         } else {
             body.raw("max_output_tokens", limit);
-        }
-    }
-    if let Some(user) = options.plain(Field::User) {
-        let chars = user.value().as_str().map(|name| name.chars().count());
-        if chars.is_some_and(|chars| chars <= USER_CHARS_MAX) {
-            body.raw("user", user)
-        } else {
-            unused.push(Field::User)
         }
     }
     if let Some(tier) = options.plain(Field::ServiceTier) {
@@ -130,7 +120,7 @@ fn effort(asked: &Reasoning) -> Option<Effort> {
 
 fn write_reasoning(asked: &Reasoning, body: &mut Members<'_>) {
     body.object("reasoning", |members| {
-        members.some("effort", effort(asked).map(Effort::as_str));
+        members.some("effort", effort(asked).map(Effort::of_openai));
         if asked.visible == Some(true) {
             members.member("summary", "auto");
         }

@@ -225,11 +225,7 @@ fn what_this_provider_does_otherwise_is_adapted_and_said() {
     let developer = message(Role::Developer, vec![Part::text("Be kind."), Part::CacheMark(mark())]);
     let mut request =
         ChatRequest { stream: true, messages: vec![developer, named], tools: vec![tool], ..ChatRequest::default() };
-    request.options.plain = vec![
-        (Field::OutputTokens, Json::of(&1)),
-        (Field::User, Json::of(&"u".repeat(65))),
-        (Field::ServiceTier, Json::of(&"standard_only")),
-    ];
+    request.options.plain = vec![(Field::OutputTokens, Json::of(&1)), (Field::ServiceTier, Json::of(&"standard_only"))];
     request.options.logprobs = Some(2);
     let (body, unused) = write(&request);
     let expected = json!({
@@ -239,7 +235,7 @@ fn what_this_provider_does_otherwise_is_adapted_and_said() {
         "tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}, "strict": false}],
     });
     assert_eq!(body, expected);
-    let left = [Field::CacheMark, Field::ParticipantName, Field::OutputTokens, Field::User, Field::ServiceTier];
+    let left = [Field::CacheMark, Field::ParticipantName, Field::OutputTokens, Field::ServiceTier];
     assert_eq!(unused, left);
 }
 
@@ -279,4 +275,35 @@ fn that_a_tool_failed_is_said_to_the_model_and_found_again() {
             assert_eq!(read(&body).messages, messages);
         }
     }
+}
+
+#[test]
+fn images_that_the_model_made_come_back_as_the_models() {
+    let image = json!({"type": "image_generation_call", "id": "ig_1", "status": "completed", "output_format": "webp",
+        "result": "QQ==", "quality": "high"});
+    let nothing = json!({"type": "image_generation_call", "id": "ig_2", "status": "in_progress", "result": null});
+    let body = json!({"input": [{"role": "user", "content": "Draw."}, image, nothing]}).to_string();
+    let request = read(&body);
+    let [_, said] = &request.messages[..] else { panic!("two messages: {:?}", request.messages) };
+    let [Part::Media(Media { kind: MediaKind::Image, source, mime_type, .. })] = &said.parts[..] else {
+        panic!("an image: {said:?}")
+    };
+    assert_eq!((said.role, source), (Role::Assistant, &Source::Base64("QQ==".into())));
+    assert_eq!(mime_type.as_deref(), Some("image/webp"));
+    assert_eq!(request.left_out, ["input.image_generation_call"]);
+}
+
+#[test]
+fn a_budget_never_asks_for_more_than_every_model_takes() {
+    let effort = |budget_tokens: Option<u64>, effort: Option<Effort>| {
+        let mut request =
+            ChatRequest { messages: vec![message(Role::User, vec![Part::text("Hi")])], ..ChatRequest::default() };
+        request.options.reasoning = Some(Reasoning { effort, budget_tokens, visible: None });
+        write(&request).0["reasoning"]["effort"].clone()
+    };
+    for (tokens, word) in [(0, "none"), (1_024, "low"), (31_999, "high"), (32_768, "high"), (1_000_000, "high")] {
+        assert_eq!(effort(Some(tokens), None), word, "{tokens}");
+    }
+    assert_eq!(effort(None, Some(Effort::ExtraHigh)), "xhigh");
+    assert_eq!(effort(None, Some(Effort::Max)), "xhigh");
 }

@@ -108,6 +108,43 @@ fn text_comes_in_the_order_that_the_sdks_expect() {
 }
 
 #[test]
+fn what_comes_between_the_pieces_of_a_call_does_not_cut_it_off() {
+    let pieces = [
+        call(0, "c0", "f"),
+        arguments(0, "{\"a\""),
+        text("\n"),
+        arguments(0, ":[1"),
+        thought("Hm"),
+        call(1, "c1", "g"),
+        arguments(1, "{}"),
+        arguments(0, "]}"),
+        text("Done."),
+        finish(FinishReason::ToolCalls),
+        used(),
+    ];
+    let got = events("{}", &pieces);
+    let response = &got.last().expect("events")["response"];
+    let items = response["output"].as_array().expect("items");
+    let types: Vec<&str> = items.iter().filter_map(|item| item["type"].as_str()).collect();
+    assert_eq!(types, ["function_call", "message", "reasoning", "function_call", "message"]);
+    assert_eq!((&items[0]["arguments"], &items[0]["status"]), (&json!("{\"a\":[1]}"), &json!("completed")));
+    for (index, item) in items.iter().enumerate() {
+        let of = |kind: &str| {
+            let kind = format!("response.output_item.{kind}");
+            let found: Vec<&Value> =
+                got.iter().filter(|event| event["type"] == kind && event["output_index"] == index).collect();
+            assert_eq!(found.len(), 1, "{kind} of {index}");
+            found[0]["item"].clone()
+        };
+        assert_eq!((&of("added")["id"], &of("done")), (&item["id"], item));
+    }
+    // A call that never becomes whole is said to be so.
+    let got = events("{}", &[call(0, "c0", "f"), arguments(0, "{"), text("x"), finish(FinishReason::Length), used()]);
+    let item = &got.last().expect("events")["response"]["output"][0];
+    assert_eq!((&item["arguments"], &item["status"]), (&json!("{"), &json!("incomplete")));
+}
+
+#[test]
 fn the_first_piece_is_not_delayed_and_pings_are_comments() {
     let got = written("{}", &[text("Hello")]);
     assert!(got.contains("\"delta\":\"Hello\""));
@@ -235,7 +272,8 @@ fn ends_that_are_none_are_said_as_this_dialect_says_them() {
 
 #[test]
 fn an_error_ends_the_stream_twice_and_nothing_follows() {
-    let refusal = Refusal { status: 429, message: "slow \"down\"".into(), code: None, param: None };
+    let refusal =
+        Refusal { status: 429, message: "slow \"down\"".into(), code: None, param: None, retry_after_s: None };
     let got = events("{}", &[text("Hel"), Event::Error(refusal), text("lo"), finish(FinishReason::Stop), used()]);
     assert_eq!(kinds(&got)[3..], ["error", "failed"]);
     let error = &got[got.len() - 2];

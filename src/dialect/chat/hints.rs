@@ -1,0 +1,135 @@
+//! What of a request's hints goes to one upstream, and in which form: vendors refuse whole requests for what changes no answer.
+
+use super::fields::{self, Field, FieldSet};
+use super::json::Json;
+use super::request::{ChatRequest, Options};
+use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::fmt::Write;
+
+/// OpenAI takes no longer names of users and of caches; a digest of SHA-256 in hexadecimal digits is just as long.
+const NAME_CHARS_MAX: usize = 64;
+
+/// What names somebody or something for the provider alone: what it says is of no matter, as long as it is always the same.
+/// Whether only letters, digits, `_` and `-` are taken everywhere (DeepSeek refuses others in names of users).
+const NAMES: [(Field, bool); 3] =
+    [(Field::User, true), (Field::SafetyIdentifier, true), (Field::PromptCacheKey, false)];
+
+/// Takes off what this vendor refuses; the names of that are added to `left_out`.
+pub(super) fn leave_out(options: &mut Options<'_>, refused: FieldSet, client: DialectId, left_out: &mut Vec<String>) {
+    options.set().filter(|field| refused.contains(*field)).for_each(|field| fields::push(left_out, field, client));
+    options.plain.retain(|(field, _)| !refused.contains(*field));
+    if refused.contains(Field::ParallelToolCalls) {
+        options.parallel_tool_calls = None;
+    }
+    if refused.contains(Field::Reasoning) {
+        options.reasoning = None;
+    }
+}
+
+/// Gives names a form that the target takes: Claude Code's `user_id` is a JSON text of 150 characters.
+pub(super) fn shorten_names(request: &mut ChatRequest<'_>, target: DialectId) {
+    if !matches!(target, OpenAi | OpenAiResponses) {
+        return;
+    }
+    for (field, value) in &mut request.options.plain {
+        let Some((_, is_strict)) = NAMES.iter().find(|(own, _)| own == field) else { continue };
+        let Ok(name) = serde_json::from_str::<String>(value.as_str()) else { continue };
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let is_taken = name.chars().count() <= NAME_CHARS_MAX && (!is_strict || name.chars().all(is_plain));
+        if !is_taken {
+            *value = Json::of(&digest(&name));
+        }
+    }
+}
+
+fn digest(name: &str) -> String {
+    Sha256::digest(name.as_bytes()).iter().fold(String::with_capacity(NAME_CHARS_MAX), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Each name once, whatever elements of lists it was in: `tools.format` for `tools[0].format` and `tools[7].format`.
+pub(super) fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::with_capacity(names.len());
+    names.into_iter().map(without_indices).filter(|name| seen.insert(name.clone())).collect()
+}
+
+fn without_indices(name: String) -> String {
+    if !name.contains('[') {
+        return name;
+    }
+    let mut parts = name.split('[');
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(']') {
+            Some((index, rest)) if index.bytes().all(|byte| byte.is_ascii_digit()) => short.push_str(rest),
+            _ => short.extend(["[", part]),
+        }
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::chat::{ChatRules, Manner, translate_request};
+    use serde_json::Value;
+
+    const ASKS: &str = r#""messages":[{"role":"user","content":"Hi"}]"#;
+
+    fn written(client: DialectId, target: DialectId, body: &str, rules: ChatRules) -> (Value, Vec<String>) {
+        let manner = Manner { model: "m", output_tokens_default: 1, asks_for_usage: false, rules };
+        let translated = translate_request(client, target, body, false, &manner).expect("it can be translated");
+        (serde_json::from_slice(&translated.body).expect("JSON"), translated.left_out)
+    }
+
+    #[test]
+    fn names_of_users_are_such_as_every_vendor_takes_and_always_the_same() {
+        let of_claude_code = format!(r#"{{\"device_id\":\"{}\",\"session_id\":\"1\"}}"#, "0".repeat(64));
+        for (name, is_kept) in [("user-1_A", true), ("a@example.com", false), (&*of_claude_code, false)] {
+            for target in [OpenAi, OpenAiResponses] {
+                let body = format!(r#"{{"max_tokens":100,"metadata":{{"user_id":"{name}"}},{ASKS}}}"#);
+                let (first, left_out) = written(DialectId::Anthropic, target, &body, ChatRules::default());
+                let (second, _) = written(DialectId::Anthropic, target, &body, ChatRules::default());
+                let user = first["user"].as_str().expect("a user").to_owned();
+                assert_eq!((&second["user"], left_out), (&first["user"], Vec::new()));
+                assert_eq!(user == name, is_kept, "{user}");
+                assert!(
+                    user.len() <= NAME_CHARS_MAX
+                        && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+                );
+            }
+        }
+        let body = format!(r#"{{"prompt_cache_key":"a:b","safety_identifier":"{}",{ASKS}}}"#, "x".repeat(65));
+        let (chat, _) = written(OpenAi, OpenAiResponses, &body, ChatRules::default());
+        assert_eq!(chat["prompt_cache_key"], "a:b");
+        assert_eq!(chat["safety_identifier"].as_str().map(str::len), Some(64));
+    }
+
+    #[test]
+    fn what_a_vendor_refuses_is_left_out_and_said_and_its_seed_has_its_name() {
+        let rules: ChatRules =
+            serde_json::from_str(r#"{"refuses":["user","metadata","prompt_cache_key","parallel_tool_calls","reasoning_effort"],"random_seed":true}"#)
+                .expect("rules");
+        let body = r#"{"user":"u","metadata":{"a":"b"},"prompt_cache_key":"k","parallel_tool_calls":false,"seed":5,
+            "reasoning_effort":"low","temperature":1,"tools":[{"type":"function","function":{"name":"f"}}],
+            "messages":[{"role":"user","content":"Hi"}]}"#;
+        let (sent, left_out) = written(OpenAi, OpenAi, body, rules);
+        let mut names: Vec<&str> = sent.as_object().expect("an object").keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["messages", "model", "random_seed", "temperature", "tools"]);
+        let mut left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
+        left_out.sort_unstable();
+        assert_eq!(left_out, ["metadata", "parallel_tool_calls", "prompt_cache_key", "reasoning_effort", "user"]);
+    }
+
+    #[test]
+    fn what_is_left_out_of_many_elements_is_named_once() {
+        let names = ["tools[0].format", "seed", "tools[12].format", "input[3].content[0].detail", "a[x].b", "seed"];
+        let distinct = distinct(names.map(str::to_owned).to_vec());
+        assert_eq!(distinct, ["tools.format", "seed", "input.content.detail", "a[x].b"]);
+    }
+}
