@@ -210,7 +210,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let output_tokens_max =
         admitted.output_tokens_max(price.as_deref(), exchange.snapshot.routing.output_tokens_default);
     let estimate = billed.and_then(|answer| estimate_of(admitted, answer, end, &metered, output_tokens_max));
-    let (outcome, status, error_code) = words(end, gone.then_some(delivered), answer.as_deref());
+    let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let mut record = LedgerRecord::from_opening(hold.opening());
     record.outcome = outcome;
     record.status = status;
@@ -275,16 +275,18 @@ fn estimate_of(
     })
 }
 
-/// Outcome, status and error code of the record. `gone`: the client left, before or after it got bytes of the answer.
-fn words(end: End, gone: Option<bool>, answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
+/// Outcome, status and error code of the record. `gone`: the client left; `delivered`: after it got bytes of the answer.
+fn words(end: End, (gone, delivered): (bool, bool), answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
     let sent = answer.map_or(CLIENT_CLOSED, |answer| answer.status);
-    let status = if gone == Some(false) { CLIENT_CLOSED } else { sent };
+    // Where nothing more goes out, what is not out by now never was.
+    let is_over = gone || end.cut_off().is_some();
+    let status = if is_over && !delivered { CLIENT_CLOSED } else { sent };
     let refusal = |answer: &Answer| answer.translation.as_ref().is_some_and(|told| told.refusal().is_some());
     let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some() || refusal(answer));
     match end {
         End::Panicked | End::Stopped => (Outcome::Interrupted, status, end.cut_off().map(Into::into)),
         End::Aborted => (Outcome::ClientAborted, status, end.cut_off().map(Into::into)),
-        _ if gone.is_some() => (Outcome::ClientAborted, status, End::Aborted.cut_off().map(Into::into)),
+        _ if gone => (Outcome::ClientAborted, status, End::Aborted.cut_off().map(Into::into)),
         End::Whole => (Outcome::Ok, status, None),
         End::Broken if error_event => (Outcome::UpstreamError, status, Some("UPSTREAM_ERROR_EVENT".into())),
         End::Broken => (Outcome::UpstreamError, status, Some("UPSTREAM_BROKE_OFF".into())),
