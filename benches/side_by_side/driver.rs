@@ -99,7 +99,7 @@ fn turns(
 /// Resident memory per idle stream, each time in a fresh process that has served some requests.
 fn memory(options: &Options, site: &Site, provider: &Proxy) -> Result<(), Failure> {
     let mut rows = Vec::new();
-    for kind in options.kinds.iter().copied().filter(|kind| *kind != Kind::Nginx) {
+    for kind in options.kinds.iter().copied().filter(|kind| !matches!(kind, Kind::Nginx | Kind::Envoy)) {
         for streams in &options.streams {
             let proxy = site.start(kind, provider.address)?;
             for case in [Case::Json, Case::Sse] {

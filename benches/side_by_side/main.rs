@@ -10,6 +10,7 @@ mod driver;
 mod idle;
 mod load;
 mod options;
+mod others;
 mod processes;
 mod proxies;
 mod report;

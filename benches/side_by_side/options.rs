@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const HELP: &str = "\
-benches/side_by_side/run [OPTIONS]: Tollgate beside nginx and bare Pingora, on loopback
+benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingora, on loopback
   --rounds N           rounds of each measurement, of which the median is shown [5]
   --seconds S          length of a round [1.5]
   --connections A,B    connections of a measurement [32,1]
   --cases A,B          of json, sse, sse-spliced, sse-pieces [all]
-  --proxies A,B        of nginx, bare, tollgate [these], watched (tollgate that also limits, traces and logs),
+  --proxies A,B        of nginx, bare, tollgate [these], envoy, durable (tollgate with durability = \"power\"),
+                       watched (tollgate that also limits, traces and logs),
                        translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's)
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]
   --at-least R         fail if Tollgate has less than this share of bare Pingora's JSON or SSE requests/s

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::load::{self, Load};
+use crate::others;
 use crate::processes::{Running, free_address};
 use crate::wire::{self, Case};
 use serde_json::Value;
@@ -24,8 +25,11 @@ pub(crate) enum Kind {
     /// The stand-in provider itself, without a proxy: what load and provider cost.
     Direct,
     Nginx,
+    Envoy,
     Bare,
     Tollgate,
+    /// Tollgate that makes each record durable before the first byte goes out.
+    Durable,
     /// Tollgate that also limits, traces and logs every request.
     Watched,
     /// Tollgate whose clients speak another dialect than its upstream.
@@ -37,8 +41,10 @@ impl Kind {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         match name {
             "nginx" => Some(Self::Nginx),
+            "envoy" => Some(Self::Envoy),
             "bare" => Some(Self::Bare),
             "tollgate" => Some(Self::Tollgate),
+            "durable" => Some(Self::Durable),
             "watched" => Some(Self::Watched),
             "translated" => Some(Self::Translated),
             _ => None,
@@ -50,8 +56,10 @@ impl Kind {
         match self {
             Self::Direct => "no proxy",
             Self::Nginx => "nginx",
+            Self::Envoy => "Envoy",
             Self::Bare => "bare Pingora",
             Self::Tollgate => "Tollgate",
+            Self::Durable => "Tollgate, durability = power",
             Self::Watched => "Tollgate, limited, traced, logged",
             Self::Translated => "Tollgate, translating",
         }
@@ -79,8 +87,10 @@ impl Site {
         let started = match kind {
             Kind::Direct => self.provider(),
             Kind::Nginx => self.nginx(provider),
+            Kind::Envoy => self.envoy(provider),
             Kind::Bare => self.bare(provider),
             Kind::Tollgate => self.tollgate(kind, TOLLGATE_FOLDER, provider, ""),
+            Kind::Durable => self.tollgate(kind, "durable", provider, "[ledger]\ndurability = \"power\"\n"),
             Kind::Translated => self.tollgate(kind, "translated", provider, ""),
             // The stand-in takes the spans, too: it answers everything.
             Kind::Watched => self.tollgate(kind, "watched", provider, &watching(provider)),
@@ -109,11 +119,22 @@ impl Site {
         let address = free_address()?;
         let folder = self.folder.join("nginx");
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("nginx.conf"), nginx_conf(&folder, address, provider))?;
+        fs::write(folder.join("nginx.conf"), others::nginx_conf(&folder, address, provider))?;
         let (prefix, log) = (folder.display().to_string(), folder.join("error.log").display().to_string());
         let arguments = ["-p", &prefix, "-c", "nginx.conf", "-e", &log];
         let running = Running::start("nginx", arguments, self.folder.join("nginx.log"))?;
         Ok(Proxy { kind: Kind::Nginx, address, key: PROVIDER_KEY.into(), running })
+    }
+
+    /// The binary that `TOLLGATE_ENVOY` names, or the one on the PATH.
+    fn envoy(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+        let address = free_address()?;
+        let config = self.folder.join("envoy.yaml");
+        fs::write(&config, others::envoy_yaml(address, provider))?;
+        let program = std::env::var_os("TOLLGATE_ENVOY").unwrap_or_else(|| "envoy".into());
+        let arguments = others::envoy_arguments(&config);
+        let running = Running::start(program, arguments, self.folder.join("envoy.log"))?;
+        Ok(Proxy { kind: Kind::Envoy, address, key: PROVIDER_KEY.into(), running })
     }
 
     /// Everything is on: the key has a quota, so that every request is priced, held and settled.
@@ -193,7 +214,7 @@ impl Billed {
 impl Proxy {
     /// Whether it asks for usage chunks that its client has not asked for.
     pub(crate) fn splices(&self) -> bool {
-        matches!(self.kind, Kind::Tollgate | Kind::Watched)
+        matches!(self.kind, Kind::Tollgate | Kind::Durable | Kind::Watched)
     }
 
     /// Puts one round of load on it.
@@ -221,24 +242,6 @@ fn watching(collector: SocketAddr) -> String {
          {{ per = \"key\", limit = \"concurrency\", max = 100000 }}]\n\
          [plugins.access-log]\noutput = \"file\"\npath = \"access.log\"\n\
          [plugins.otlp]\nendpoint = \"http://{collector}\"\n"
-    )
-}
-
-/// nginx as a plain proxy that passes streams on as they come.
-fn nginx_conf(folder: &Path, listen: SocketAddr, provider: SocketAddr) -> String {
-    let folder = folder.display();
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .iter()
-        .map(|name| format!("  {name}_temp_path {folder}/{name};\n"))
-        .collect();
-    format!(
-        "daemon off;\nworker_processes {THREADS};\npid {folder}/nginx.pid;\nerror_log {folder}/error.log warn;\n\
-         events {{ worker_connections 8192; }}\n\
-         http {{\n{temporary}  access_log off;\n  keepalive_requests 1000000000;\n\
-         \x20 upstream provider {{ server {provider}; keepalive 256; keepalive_requests 1000000000; }}\n\
-         \x20 server {{\n    listen {listen};\n    location / {{\n      proxy_pass http://provider;\n\
-         \x20     proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n      proxy_buffering off;\n\
-         \x20     proxy_read_timeout 600s;\n    }}\n  }}\n}}\n"
     )
 }
 

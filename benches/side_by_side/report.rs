@@ -39,32 +39,41 @@ fn of(samples: &Samples, kind: Kind) -> Option<&[Sample]> {
     samples.iter().find(|row| row.0 == kind).map(|row| row.1.as_slice())
 }
 
-/// Requests/s of one as a share of the other's: the median over pairs of neighbouring rounds.
-pub(crate) fn ratio(samples: &Samples, one: Kind, other: Kind) -> Option<f64> {
+/// One thing of one as a share of the other's: the median over pairs of neighbouring rounds.
+fn share_of(samples: &Samples, one: Kind, other: Kind, value: fn(&Sample) -> f64) -> Option<f64> {
     let (one, other) = (of(samples, one)?, of(samples, other)?);
-    Some(median(one.iter().zip(other).map(|(one, other)| one.requests_per_second / other.requests_per_second)))
+    Some(median(one.iter().zip(other).map(|(one, other)| value(one) / value(other))))
 }
+
+/// Requests/s of one as a share of the other's.
+pub(crate) fn ratio(samples: &Samples, one: Kind, other: Kind) -> Option<f64> {
+    share_of(samples, one, other, |sample| sample.requests_per_second)
+}
+
+/// What the others are compared with, and how a column says so.
+const REFERENCES: [(Kind, &str); 4] =
+    [(Kind::Bare, "of bare"), (Kind::Nginx, "of nginx"), (Kind::Envoy, "of Envoy"), (Kind::Tollgate, "of Tollgate")];
 
 /// One case with one number of connections.
 pub(crate) fn table(title: &str, samples: &Samples) -> String {
-    let mut rows = vec![
-        [title, "requests/s", "of bare", "of nginx", "CPU µs/request", "of it later", "p50 µs", "p99 µs"]
-            .map(String::from)
-            .to_vec(),
-    ];
+    let references: Vec<_> = REFERENCES.iter().filter(|(kind, _)| of(samples, *kind).is_some()).collect();
+    let mut head = vec![title.to_owned(), "requests/s".into()];
+    head.extend(references.iter().map(|(_, title)| (*title).to_owned()));
+    head.extend(["CPU µs/request", "CPU of Tollgate", "of it later", "p50 µs", "p99 µs"].map(String::from));
+    let mut rows = vec![head];
     for (kind, rounds) in samples {
-        let share = |other| ratio(samples, *kind, other).map_or("–".into(), |ratio| format!("{ratio:.2}"));
+        let shown = |share: Option<f64>| share.map_or("–".into(), |share| format!("{share:.2}"));
         let middle = |value: fn(&Sample) -> f64| median(rounds.iter().map(value));
-        rows.push(vec![
-            kind.title().into(),
-            format!("{:.0}", middle(|sample| sample.requests_per_second)),
-            share(Kind::Bare),
-            share(Kind::Nginx),
+        let mut row = vec![kind.title().to_owned(), format!("{:.0}", middle(|sample| sample.requests_per_second))];
+        row.extend(references.iter().map(|(other, _)| shown(ratio(samples, *kind, *other))));
+        row.extend([
             format!("{:.1}", middle(|sample| sample.cpu_us)),
+            shown(share_of(samples, *kind, Kind::Tollgate, |sample| sample.cpu_us)),
             format!("{:.1}", middle(|sample| sample.cpu_later_us)),
             format!("{:.0}", middle(|sample| sample.p50_us)),
             format!("{:.0}", middle(|sample| sample.p99_us)),
         ]);
+        rows.push(row);
     }
     markdown(&rows)
 }
