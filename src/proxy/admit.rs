@@ -1,8 +1,7 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
-use super::http1::connection_options;
-use super::{body, content, count, models, pages, reject};
+use super::{body, content, count, models, pages, reject, sound};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -12,19 +11,13 @@ use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
 use crate::snapshot::{ModelRoutes, Route};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, header};
+use http::header;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_plugin_api::{Flow, Intent, Key, KeyHandle, Plugin, Reject, RejectCode, Reply, RequestHead};
-
-/// A head is no larger: the target, and the fields with what separates them on the wire. (A body has a limit in the
-/// configuration; heads are all of a size.)
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// A head has no more fields.
-const HEAD_FIELDS_MAX: usize = 100;
 
 /// Where a request goes after `admit`.
 enum Admission {
@@ -59,11 +52,13 @@ pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) 
 }
 
 async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Admission, Reject> {
-    if let Err(refusal) = check_size(session.req_header()) {
+    exchange.client = client_address(session, exchange);
+    if let Err(refusal) = exchange.unsound.take().map_or_else(|| sound::check(session), Err) {
         exchange.dialect = dialect_of(session.req_header());
+        // Nobody knows where the next request would begin.
+        session.set_keepalive(None);
         return Err(refusal);
     }
-    exchange.client = client_address(session, exchange);
     let request = session.req_header();
     if let Some(reply) = pages::page(exchange, request).await? {
         return Ok(Admission::Reply(reply));
@@ -78,7 +73,7 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         Called::Answered(reply) => return Ok(Admission::Reply(reply)),
     };
     let target = target?;
-    refuse_nominations(&session.req_header().headers)?;
+    sound::check_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {
         note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false, &[]);
         return models::list(exchange, &target, &key.key()).map(Admission::Reply);
@@ -105,20 +100,6 @@ fn dialect_of(request: &RequestHeader) -> DialectId {
     endpoint::dialect_of(request.uri.path(), &request.headers)
 }
 
-fn check_size(request: &RequestHeader) -> Result<(), Reject> {
-    let headers = &request.headers;
-    let too_large = |limit: String| {
-        Err(Reject::new(RejectCode::RequestTooLarge).message(format!("The head of the request has more than {limit}")))
-    };
-    if headers.len() > HEAD_FIELDS_MAX {
-        return too_large(format!("{HEAD_FIELDS_MAX} fields"));
-    }
-    let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    // `: ` and the line's end.
-    let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if target + fields > HEAD_BYTES_MAX { too_large(format!("{HEAD_BYTES_MAX} bytes")) } else { Ok(()) }
-}
-
 /// For plugins that want to know.
 fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: bool, body: &[u8]) {
     if exchange.bill.is_some() {
@@ -126,18 +107,6 @@ fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: boo
         let input = wanted.then(|| content::input(target.endpoint, body));
         exchange.asked = Some(Asked { endpoint: target.endpoint.name, model: shown(model), stream, input });
     }
-}
-
-/// `Connection` may name fields, which then end here; some of them no client may end.
-fn refuse_nominations(headers: &HeaderMap) -> Result<(), Reject> {
-    const NOMINATIONS_MAX: usize = 9;
-    for (count, name) in connection_options(headers).enumerate() {
-        let name = HeaderName::from_bytes(name).ok().filter(|_| count < NOMINATIONS_MAX);
-        if name.is_none_or(|name| name == header::HOST || name.as_str().starts_with("x-forwarded-")) {
-            return Err(Reject::new(RejectCode::InvalidRequest).message("The `Connection` field names what it cannot"));
-        }
-    }
-    Ok(())
 }
 
 /// Who calls, or the answer that a plugin gave.

@@ -1,15 +1,14 @@
 //! Reads a request's body, whole, whatever its framing: content-length, chunked, `Expect: 100-continue`, HTTP/2 with or
 //! without a length.
 
-use super::downstream::within;
+use super::patience;
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use pingora::protocols::http::ServerSession;
-use std::time::Duration;
+use std::time::Instant;
 use tollgate_plugin_api::{Reject, RejectCode};
 
-/// A client that sends nothing for this long is given up. Pingora has no time-out for HTTP/2 bodies.
-const PIECE_TIME_MAX: Duration = Duration::from_secs(60);
 /// Reserved ahead for a body of unknown or large length; more is taken as it comes.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -17,8 +16,17 @@ const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 ///
 /// # Errors
 /// `REQUEST_TOO_LARGE` beyond `bytes_max`, at once where the length is announced; `INVALID_REQUEST` when the client
-/// stops in the middle.
+/// stops in the middle, or is too slow.
 pub(super) async fn read(session: &mut ServerSession, bytes_max: usize) -> Result<Bytes, Reject> {
+    let body = read_whole(session, bytes_max).await;
+    if body.is_err() {
+        // Nobody knows where the next request would begin. (Pingora calls a body that is broken done.)
+        session.set_keepalive(None);
+    }
+    body
+}
+
+async fn read_whole(session: &mut ServerSession, bytes_max: usize) -> Result<Bytes, Reject> {
     let headers = &session.req_header().headers;
     let announced: Option<usize> =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
@@ -29,15 +37,17 @@ pub(super) async fn read(session: &mut ServerSession, bytes_max: usize) -> Resul
         return Err(too_large());
     }
     let unfinished = || Reject::new(RejectCode::InvalidRequest).message("The request body ended early");
-    if headers.contains_key(EXPECT) {
+    // HTTP/1.0 knows no interim answers.
+    if headers.contains_key(EXPECT) && session.req_header().version != Version::HTTP_10 {
         session.write_continue_response().await.map_err(|_| unfinished())?;
     }
     let mut body: Option<BytesMut> = None;
     let mut first: Option<Bytes> = None;
+    let since = Instant::now();
     loop {
-        let piece = within(PIECE_TIME_MAX, session.read_request_body()).await;
-        let Some(piece) = piece.map_err(|_| unfinished())?.map_err(|_| unfinished())? else { break };
         let so_far = body.as_ref().map_or(0, BytesMut::len) + first.as_ref().map_or(0, Bytes::len);
+        let piece = patience::piece(since, so_far, session.read_request_body()).await;
+        let Some(piece) = piece.ok_or_else(unfinished)?.map_err(|_| unfinished())? else { break };
         if so_far + piece.len() > bytes_max {
             return Err(too_large());
         }

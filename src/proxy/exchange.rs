@@ -36,6 +36,8 @@ pub struct Exchange {
     pub(super) client: Option<IpAddr>,
     /// The dialect in which refusals are worded.
     pub(super) dialect: DialectId,
+    /// What the HTTP server found wrong with the head.
+    pub(super) unsound: Option<Reject>,
     /// Where it stands between upstream and client.
     pub(super) control: Control,
     /// Stage 1.
@@ -247,6 +249,7 @@ impl Exchange {
             started_at_ms,
             client: None,
             dialect: DialectId::OpenAi,
+            unsound: None,
             control: Control::new(&snapshot.routing, shared.drains.clone(), started.into()),
             admitted: None,
             attempts: Attempts::default(),

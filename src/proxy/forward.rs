@@ -115,7 +115,10 @@ pub(super) fn fields(method: &Method, client: &HeaderMap, upstream: &Upstream, b
 }
 
 fn is_dropped(name: &str) -> bool {
-    NOT_FORWARDED.contains(&name) || NOT_FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    // Many servers read `x_api_key` as `x-api-key`: a name that is not the one that is looked at here.
+    name.contains('_')
+        || NOT_FORWARDED.contains(&name)
+        || NOT_FORWARDED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
@@ -124,9 +127,17 @@ mod tests {
 
     #[test]
     fn credentials_and_connection_fields_stay_here_and_vendor_fields_go_along() {
-        for name in
-            ["authorization", "x-api-key", "api-key", "cookie", "te", "x-forwarded-for", "cf-ray", "sec-fetch-mode"]
-        {
+        for name in [
+            "authorization",
+            "x-api-key",
+            "api-key",
+            "cookie",
+            "te",
+            "x-forwarded-for",
+            "cf-ray",
+            "sec-fetch-mode",
+            "x_api_key",
+        ] {
             assert!(is_dropped(name), "{name}");
         }
         for name in [

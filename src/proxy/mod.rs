@@ -19,6 +19,7 @@ mod logging;
 mod mask;
 mod models;
 mod pages;
+mod patience;
 mod peer;
 mod pool;
 mod receive;
@@ -30,6 +31,7 @@ mod server;
 mod settle;
 mod shared;
 mod signature;
+mod sound;
 mod trial;
 mod upstream;
 
@@ -46,6 +48,7 @@ use logging::Running;
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use std::time::Duration;
+use tollgate_plugin_api::Reject;
 
 /// How long the ledger may take to write what is in memory.
 pub const LEDGER_CLOSE_MAX: Duration = Duration::from_secs(10);
@@ -98,8 +101,14 @@ impl Gateway {
 
     /// Answers a request whose head has been read. True: the connection can be used again.
     pub(crate) async fn answer(&self, session: &mut ServerSession) -> bool {
+        self.answer_as(session, None).await
+    }
+
+    /// The same; `unsound`: what is wrong with the head, as far as that is known already.
+    async fn answer_as(&self, session: &mut ServerSession, unsound: Option<Reject>) -> bool {
         let mut running = Running::new(session, Exchange::new(self.shared.clone()));
         let Running { session, exchange, .. } = &mut running;
+        exchange.unsound = unsound;
         let outcome = match admit::admit(session, exchange).await {
             Ok(admit::Outcome::Answered) => Ok(()),
             Ok(admit::Outcome::Admitted) => relay::relay(session, exchange).await,

@@ -1,11 +1,15 @@
 //! How requests come in: through Pingora's HTTP server, as an application of its own (the binary's way, without what a
 //! general proxy prepares for each request and the gateway does not use), or as a `ProxyHttp` in somebody's own server.
 
-use super::Gateway;
+use super::downstream::{CLIENT_WRITE_TIMEOUT, within};
+use super::{Gateway, patience, reject, sound};
+use crate::dialect::{DialectId, answer};
 use async_trait::async_trait;
-use http::Method;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use http::header;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
+use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::server::ShutdownWatch;
@@ -14,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// An HTTP/2 connection without a stream is closed after this.
 const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -22,74 +27,147 @@ const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// last: clients that use theirs learn of it by an answer, not by a closed connection that crosses their next request.
 pub const LINGER: Duration = Duration::from_secs(1);
 
-/// The gateway as an application of Pingora's HTTP server.
+/// The gateway as an application of Pingora's.
 pub struct GatewayServer {
-    gateway: Gateway,
-    options: HttpServerOptions,
-    /// Connections between two requests are told that the server ends.
-    ending: Notify,
-    ended: AtomicBool,
+    http1: Arc<Http>,
+    http2: Arc<Http>,
+    ending: Arc<Ending>,
 }
 
 impl GatewayServer {
     /// Serves HTTP/1.1 and HTTP/2, over TLS and without.
     pub fn new(gateway: Gateway) -> Self {
-        let mut options = HttpServerOptions::default();
-        options.h2c = true;
-        options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
-        Self { gateway, options, ending: Notify::new(), ended: AtomicBool::new(false) }
+        let ending = Arc::new(Ending::default());
+        let http = |h2c| {
+            let mut options = HttpServerOptions::default();
+            options.h2c = h2c;
+            options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
+            Arc::new(Http { gateway: gateway.clone(), options, ending: ending.clone() })
+        };
+        Self { http1: http(false), http2: http(true), ending }
+    }
+}
+
+/// Looks at how a connection begins, and leaves it to the HTTP server that it is for.
+#[async_trait]
+impl ServerApp for GatewayServer {
+    async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        // Under TLS the client has said it in the handshake.
+        let is_http2 = stream.get_ssl_digest().is_none() && patience::begins_as_http2(&mut stream).await?;
+        let http = if is_http2 { &self.http2 } else { &self.http1 };
+        http.process_new(stream, shutdown).await
+    }
+
+    async fn cleanup(&self) {
+        if self.http1.gateway.shared().lingers() {
+            tokio::time::sleep(LINGER).await;
+        }
+        self.ending.come();
+    }
+}
+
+/// Tells connections between two requests that the server ends.
+#[derive(Default)]
+struct Ending {
+    notify: Notify,
+    has_come: AtomicBool,
+}
+
+impl Ending {
+    fn come(&self) {
+        self.has_come.store(true, Ordering::Release);
+        self.notify.notify_waiters();
     }
 
     /// Waits until connections are not waited for any more.
-    async fn has_ended(&self) {
+    async fn has_come(&self) {
         // Before the look, so that nothing is missed between the two.
-        let ending = self.ending.notified();
-        if !self.ended.load(Ordering::Acquire) {
-            ending.await;
+        let notified = self.notify.notified();
+        if !self.has_come.load(Ordering::Acquire) {
+            notified.await;
         }
     }
+}
 
-    /// Reads the head of a request. False: there is none, or none that can be understood.
-    async fn read_head(&self, session: &mut ServerSession) -> bool {
+/// The gateway as an application of Pingora's HTTP server.
+struct Http {
+    gateway: Gateway,
+    options: HttpServerOptions,
+    ending: Arc<Ending>,
+}
+
+/// What came instead of a request, or before it.
+enum Head {
+    /// A request.
+    Whole,
+    /// One that the HTTP server does not understand, as far as it could be read.
+    Unsound,
+    /// Nothing.
+    None,
+}
+
+impl Http {
+    /// Reads the head of a request.
+    async fn read_head(&self, session: &mut ServerSession) -> Head {
         // What has arrived is answered, also by a server that has ended.
         let read = tokio::select! { biased;
-            read = session.read_request() => read,
-            () = self.has_ended() => return false,
+            read = patience::head(session) => read,
+            () = self.ending.has_come() => return Head::None,
         };
-        let refused = match read {
-            Ok(true) if session.req_header().method == Method::CONNECT => 405,
-            Ok(read) => return read,
-            Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => 400,
-            Err(error) => {
-                tracing::debug!("no request: {error}");
-                session.shutdown().await;
-                return false;
+        match read {
+            Ok(true) => return Head::Whole,
+            Ok(false) => return Head::None,
+            Err(error) if *error.etype() == ErrorType::InvalidHTTPHeader => {
+                // Pingora gives no request back that it could not read, and panics when asked for it; but this it tells.
+                if !session.request_summary().starts_with("- ") {
+                    return Head::Unsound;
+                }
+                self.refuse_unread(session).await;
             }
-        };
-        if let Err(error) = session.respond_error(refused).await {
-            tracing::debug!("refusal not sent: {error}");
+            Err(error) => tracing::debug!("no request: {error}"),
         }
         session.shutdown().await;
-        false
+        Head::None
+    }
+
+    /// Refuses what is no HTTP. Nobody knows whose dialect it would be in.
+    async fn refuse_unread(&self, session: &mut ServerSession) {
+        let refusal = sound::refusal("it is no HTTP");
+        let row = refusal.code.row();
+        self.gateway.shared().metrics.rejected(row.code);
+        let id = Uuid::now_v7().to_string();
+        let answer = async {
+            let mut head = ResponseHeader::build(row.status, Some(4))?;
+            let body = answer::reject_body(DialectId::OpenAi, &refusal, &id);
+            head.insert_header(header::CONTENT_TYPE, "application/json")?;
+            head.insert_header(header::CONTENT_LENGTH, body.len())?;
+            head.insert_header(reject::REQUEST_ID, &id)?;
+            session.write_error_response(head, body).await
+        };
+        if let Ok(Err(error)) = within(CLIENT_WRITE_TIMEOUT, answer).await {
+            tracing::debug!("refusal not sent: {error}");
+        }
     }
 }
 
 #[async_trait]
-impl HttpServerApp for GatewayServer {
+impl HttpServerApp for Http {
     async fn process_new_http(
         self: &Arc<Self>,
         mut session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        if !self.read_head(&mut session).await {
-            return None;
-        }
+        let unsound = match self.read_head(&mut session).await {
+            Head::Whole => None,
+            Head::Unsound => Some(sound::refusal("it can be read in more than one way")),
+            Head::None => return None,
+        };
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
         let shared = self.gateway.shared().clone();
         let is_whole = tokio::select! { biased;
-            is_whole = self.gateway.answer(&mut session) => is_whole,
+            is_whole = self.gateway.answer_as(&mut session, unsound) => is_whole,
             // It is dropped, which settles it.
             () = shared.stopped() => false,
         };
@@ -103,14 +181,6 @@ impl HttpServerApp for GatewayServer {
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
         Some(&self.options)
-    }
-
-    async fn http_cleanup(&self) {
-        if self.gateway.shared().lingers() {
-            tokio::time::sleep(LINGER).await;
-        }
-        self.ended.store(true, Ordering::Release);
-        self.ending.notify_waiters();
     }
 }
 

@@ -181,6 +181,11 @@ impl Client {
         self.sink.get().write_all(bytes).await
     }
 
+    /// Tells the other side that nothing more will be sent.
+    pub(crate) async fn half_close(&mut self) {
+        let _ = self.sink.get().shutdown().await;
+    }
+
     /// Sends a request and reads the head of its answer, also while the body is still being sent.
     ///
     /// # Panics
@@ -362,7 +367,7 @@ impl Exchange {
 
     /// Tells the other side that nothing more will be sent, and goes on reading.
     pub(crate) async fn half_close(&mut self) {
-        let _ = self.client.sink.get().shutdown().await;
+        self.client.half_close().await;
     }
 }
 

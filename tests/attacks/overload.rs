@@ -1,0 +1,101 @@
+//! R1: more than there is room for. Whoever is admitted is answered; the rest is refused at once, and told when to come again;
+//! nothing is lost, and memory stays within a limit.
+
+use crate::stage::{Stage, chat};
+use crate::support::answers;
+use crate::support::client::{Client, Ended, Request};
+use crate::support::script::{Answer, Steps};
+use std::collections::BTreeMap;
+use tokio::task::JoinSet;
+
+/// What a key may have at once.
+const ROOM: usize = 8;
+/// Connections, each of which sends as soon as it has its answer.
+const CONNECTIONS: usize = 400;
+const REQUESTS_EACH: usize = 10;
+const GROWN_MIB_MAX: u64 = 160;
+
+#[tokio::test]
+async fn who_is_admitted_is_answered_and_the_rest_is_refused_at_once() {
+    let _alone = crate::alone().await;
+    let steps = Steps::new();
+    let held = Answer::json(200, &answers::chat_body("x", 10, 5)).stepped(&steps);
+    let stage = Stage::new(move |_, _| held.clone(), |setup| setup).await;
+    let limited = stage.gateway.key("limited", &["--concurrency", &ROOM.to_string()]).await;
+    let request = Request::post_raw("/v1/chat/completions", chat("x")).key(&limited.key);
+    let (address, before_kib) = (stage.gateway.address, stage.resident_kib());
+    // First those who fill the room: they wait for the provider.
+    let mut admitted = JoinSet::new();
+    for _ in 0..ROOM {
+        let request = request.clone();
+        admitted.spawn(async move { crate::support::client::send(address, &request).await.status });
+    }
+    crate::support::until("the room to be full", || (stage.provider.received().len() == ROOM).then_some(())).await;
+    let mut pushing = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let request = request.clone();
+        pushing.spawn(async move {
+            let mut client = Client::connect(address).await.expect("the gateway listens");
+            let mut seen = Vec::new();
+            for _ in 0..crate::times(REQUESTS_EACH) {
+                let (answer, kept) = client.send_and_keep(&request).await;
+                seen.push((answer.status, answer.ended, answer.field("retry-after").is_some()));
+                client = kept;
+            }
+            seen
+        });
+    }
+    let mut statuses = BTreeMap::new();
+    while let Some(seen) = pushing.join_next().await {
+        for (status, ended, says_when) in seen.expect("no client panics") {
+            assert_eq!((ended, says_when), (Ended::Whole, true), "{status}");
+            *statuses.entry(status).or_insert(0) += 1;
+        }
+    }
+    // All of them had their answer while the admitted waited still: refusing waits for nothing.
+    assert_eq!(statuses, BTreeMap::from([(429, CONNECTIONS * crate::times(REQUESTS_EACH))]));
+    assert_eq!(stage.provider.received().len(), ROOM, "nobody else came through");
+    stage.assert_grown("overload", before_kib, GROWN_MIB_MAX);
+    steps.go_on();
+    while let Some(status) = admitted.join_next().await {
+        assert_eq!(status.expect("no client panics"), 200);
+    }
+    let again = stage.gateway.send(&request).await;
+    assert_eq!(again.status, 200, "there is room again: {}", again.text());
+    stage.gateway.wait_records(ROOM + 1).await;
+    let rejected = stage.gateway.metric("tollgate_rejected_total", &["RATE_LIMIT_EXCEEDED"]).await as u64;
+    assert_eq!(rejected as usize, CONNECTIONS * crate::times(REQUESTS_EACH));
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_crowd_without_limits_is_answered_whole_and_billed_once_each() {
+    let _alone = crate::alone().await;
+    let stage = Stage::repeating().await;
+    let (address, before_kib) = (stage.gateway.address, stage.resident_kib());
+    let mut crowd = JoinSet::new();
+    for number in 0..CONNECTIONS {
+        let request = stage.request(&format!("one of the crowd {number}"));
+        crowd.spawn(async move {
+            let mut client = Client::connect(address).await.expect("the gateway listens");
+            let mut answered = 0;
+            for _ in 0..crate::times(5) {
+                let (answer, kept) = client.send_and_keep(&request).await;
+                assert!([200, 503].contains(&answer.status), "{} {}", answer.status, answer.text());
+                assert_eq!(answer.ended, Ended::Whole);
+                answered += usize::from(answer.status == 200);
+                client = kept;
+            }
+            answered
+        });
+    }
+    let mut answered = 0;
+    while let Some(of_one) = crowd.join_next().await {
+        answered += of_one.expect("no client panics");
+    }
+    stage.assert_grown("a crowd", before_kib, GROWN_MIB_MAX);
+    assert!(answered > 0);
+    assert_eq!(stage.gateway.wait_records(answered).await.len(), answered);
+    eprintln!("{answered} of {} answered", CONNECTIONS * crate::times(5));
+    stage.finish().await;
+}

@@ -1,0 +1,177 @@
+//! R2 and R3: clients that are slow on purpose. They are given up, or cost little; others are served.
+
+use crate::stage::{Stage, chat};
+use crate::support::client::{Client, Request};
+use crate::support::h2c;
+use crate::support::provider::Ended;
+use crate::support::script::Answer;
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+/// Connections of each kind: four kinds make the gate's thousand in the long form.
+const CONNECTIONS: usize = 50;
+/// What a slow connection may cost.
+const KIB_EACH_MAX: u64 = 256;
+/// A byte now and then.
+const DRIP: Duration = Duration::from_secs(1);
+/// A head is given up within twice ten seconds; the rest is a busy machine's.
+const HEADS_END_WITHIN: Duration = Duration::from_secs(60);
+
+/// How a connection is slow.
+#[derive(Clone)]
+struct Slow {
+    name: &'static str,
+    /// Comes at once.
+    first: Vec<u8>,
+    /// Comes byte by byte, again and again; empty: nothing does.
+    then: &'static [u8],
+}
+
+/// Goes on until the other side has ended the connection.
+async fn go_on(address: SocketAddr, slow: Slow) {
+    let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
+    let (mut reader, mut writer) = stream.split();
+    let _ = writer.write_all(&slow.first).await;
+    let mut bytes = slow.then.iter().cycle();
+    let mut answer = [0; 4096];
+    loop {
+        tokio::select! {
+            read = reader.read(&mut answer) => if !matches!(read, Ok(bytes) if bytes > 0) {
+                return;
+            },
+            () = tokio::time::sleep(DRIP) => if let Some(byte) = bytes.next() && writer.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_takes_long_over_a_head_is_given_up() {
+    let _alone = crate::alone().await;
+    let stage = Stage::repeating().await;
+    let head = b"GET /v1/models HTTP/1.1\r\nhost: a\r\nx: ".to_vec();
+    let kept = [b"GET /v1/health HTTP/1.1\r\nhost: a\r\n\r\n".as_slice(), &head].concat();
+    let kinds = [
+        Slow { name: "a field that does not end", first: head, then: b"y" },
+        Slow { name: "fields that do not end", first: b"POST /v1/messages HTTP/1.1\r\n".to_vec(), then: b"x:\r\n" },
+        Slow { name: "half a preface", first: b"PRI * HTTP/2.0".to_vec(), then: b"" },
+        Slow { name: "a second head, behind an answer", first: kept, then: b"y" },
+    ];
+    let before_kib = stage.resident_kib();
+    let mut running = JoinSet::new();
+    for slow in kinds {
+        for _ in 0..crate::times(CONNECTIONS) {
+            let (address, slow) = (stage.gateway.address, slow.clone());
+            running.spawn(async move {
+                let over = tokio::time::timeout(HEADS_END_WITHIN, go_on(address, slow.clone())).await;
+                over.map_err(|_| slow.name)
+            });
+        }
+    }
+    let count = running.len() as u64;
+    let max_mib = count * KIB_EACH_MAX / 1024 + 16;
+    for number in 0..20 {
+        stage.assert_serves(&format!("honest {number}")).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stage.assert_grown("slow heads", before_kib, max_mib);
+    while let Some(over) = running.join_next().await {
+        assert_eq!(over.expect("no client panics"), Ok(()), "it is held for longer than {HEADS_END_WITHIN:?}");
+    }
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn slow_bodies_cost_little_and_keep_nobody_waiting() {
+    let _alone = crate::alone().await;
+    let stage = Stage::repeating().await;
+    let head = |framing: &str| {
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n{framing}\r\n\r\n",
+            stage.key.key
+        )
+    };
+    let kinds = [
+        Slow { name: "a length", first: head("content-length: 1000000").into(), then: b" " },
+        Slow { name: "chunks", first: head("transfer-encoding: chunked").into(), then: b"1\r\n \r\n" },
+        Slow { name: "expected", first: head("content-length: 1000000\r\nexpect: 100-continue").into(), then: b" " },
+    ];
+    let before_kib = stage.resident_kib();
+    let mut running = JoinSet::new();
+    for slow in kinds {
+        for _ in 0..crate::times(CONNECTIONS) {
+            running.spawn(go_on(stage.gateway.address, slow.clone()));
+        }
+    }
+    let count = running.len() as u64;
+    for number in 0..20 {
+        stage.assert_serves(&format!("honest {number}")).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stage.assert_grown("slow bodies", before_kib, count * KIB_EACH_MAX / 1024 + 16);
+    if crate::times(1) > 1 {
+        // They have a minute, and then a least rate.
+        let all = async { while running.join_next().await.is_some() {} };
+        tokio::time::timeout(3 * HEADS_END_WITHIN, all).await.expect("every one is given up");
+    }
+    drop(running);
+    stage.finish().await;
+}
+
+/// A piece of a stream, and how many of them there are: more than any buffer takes.
+const PIECE_BYTES: usize = 64 * 1024;
+const PIECES: usize = 1600;
+/// What two connections' socket buffers on loopback may take of it, at the kernel's most.
+const UNDER_WAY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What a stream that nobody reads may cost the process.
+const UNREAD_KIB_EACH_MAX: u64 = 1024;
+
+fn endless() -> Answer {
+    let text = "a".repeat(PIECE_BYTES - 200);
+    let event = format!(
+        "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+    );
+    Answer::stream(std::iter::repeat_n(Bytes::from(event), PIECES))
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_is_held_back_at_its_source() {
+    let _alone = crate::alone().await;
+    let stage = Stage::new(|_, _| endless(), |setup| setup).await;
+    let body = chat("go on").replacen('{', "{\"stream\":true,", 1);
+    let request = Request::post_raw("/v1/chat/completions", body).key(&stage.key.key);
+    let before_kib = stage.resident_kib();
+    let clients = crate::times(8);
+    let mut opened = Vec::new();
+    let mut opened_http2 = Vec::new();
+    for _ in 0..clients {
+        let client = Client::connect(stage.gateway.address).await.expect("the gateway listens");
+        let mut exchange = client.open(&request).await;
+        assert_eq!(exchange.answer.status, 200);
+        exchange.piece().await;
+        opened.push(exchange);
+        opened_http2.push(h2c::open(stage.gateway.address, &request).await);
+    }
+    // Long enough for the source to fill what there is to be filled: it could send all of it in a moment.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let count = 2 * clients as u64;
+    stage.assert_grown("streams that nobody reads", before_kib, count * UNREAD_KIB_EACH_MAX / 1024 + 32);
+    let answer = stage.gateway.send(&Request::get("/v1/models").key(&stage.key.key)).await;
+    assert_eq!(answer.status, 200, "others are served");
+    opened.into_iter().for_each(|exchange| drop(exchange.close()));
+    drop(opened_http2);
+    for number in 0..2 * clients {
+        match stage.provider.ended(number).await {
+            Ended::PeerLeft(sent) => {
+                assert!(sent <= UNDER_WAY_BYTES_MAX, "{sent} bytes were taken of a stream that nobody read")
+            }
+            ended => panic!("it was taken whole: {ended:?}"),
+        }
+    }
+    stage.finish().await;
+}

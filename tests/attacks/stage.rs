@@ -1,0 +1,90 @@
+//! What every attack is played on: a gateway in front of a provider that answers each request with what it was asked, and a
+//! look at what that costs.
+
+use crate::support::answers;
+use crate::support::client::{Answer, Request};
+use crate::support::gateway::{Gateway, Key, Setup, Upstream};
+use crate::support::provider::{Provider, Received};
+use crate::support::script;
+use serde_json::{Value, json};
+
+/// The gateway, and who is on its two sides.
+pub(crate) struct Stage {
+    pub(crate) gateway: Gateway,
+    pub(crate) provider: Provider,
+    pub(crate) key: Key,
+}
+
+/// A chat request's body that says this.
+pub(crate) fn chat(said: &str) -> String {
+    json!({"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": said}]}).to_string()
+}
+
+/// The last thing that the request said.
+pub(crate) fn said(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    Some(body["messages"].as_array()?.last()?["content"].as_str()?.to_owned())
+}
+
+/// What an answer of the provider's repeats.
+pub(crate) fn repeated(answer: &Answer) -> Option<String> {
+    let body: Value = serde_json::from_slice(&answer.body()).ok()?;
+    Some(body["choices"][0]["message"]["content"].as_str()?.to_owned())
+}
+
+fn repeating(_: usize, request: &Received) -> script::Answer {
+    let text = said(&request.body).unwrap_or_else(|| "nothing".to_owned());
+    script::Answer::json(200, &answers::chat_body(&text, 10, 5))
+}
+
+impl Stage {
+    /// A provider that repeats what it was asked.
+    pub(crate) async fn repeating() -> Self {
+        Self::new(repeating, |setup| setup).await
+    }
+
+    pub(crate) async fn new(
+        script: impl Fn(usize, &Received) -> script::Answer + Send + Sync + 'static,
+        set: impl FnOnce(Setup) -> Setup,
+    ) -> Self {
+        let provider = Provider::start(script).await;
+        let mut gateway = Gateway::prepare(&set(Setup::new([Upstream::new("u", "openai", provider.url("/v1"))])));
+        let key = gateway.key("attacker", &[]).await;
+        gateway.serve().await;
+        Self { gateway, provider, key }
+    }
+
+    /// A chat that says this.
+    pub(crate) fn request(&self, said: &str) -> Request {
+        Request::post_raw("/v1/chat/completions", chat(said)).key(&self.key.key)
+    }
+
+    /// Others are served as ever.
+    pub(crate) async fn assert_serves(&self, said: &str) {
+        let answer = self.gateway.send(&self.request(said)).await;
+        assert_eq!((answer.status, repeated(&answer).as_deref()), (200, Some(said)), "{}", answer.text());
+    }
+
+    /// Resident memory of the gateway, in KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.gateway.pid())).expect("a running gateway");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// Its memory has grown by no more than so much since.
+    pub(crate) fn assert_grown(&self, what: &str, before_kib: u64, max_mib: u64) {
+        let grown = self.resident_kib().saturating_sub(before_kib) / 1024;
+        eprintln!(
+            "{what}: resident memory {} MiB, grown by {grown} MiB (at most {max_mib})",
+            self.resident_kib() / 1024
+        );
+        assert!(grown <= max_mib, "{what}: grown by {grown} MiB");
+    }
+
+    /// A clean end, records and balances that agree.
+    pub(crate) async fn finish(self) {
+        self.gateway.finish(&[&self.key]).await;
+    }
+}
