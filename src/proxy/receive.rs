@@ -1,7 +1,7 @@
 //! Stage 4 (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::exchange::{Answer, Exchange, now_ms};
+use super::exchange::{Answer, Exchange, now_ms, wall_ms};
 use super::head::{Refused, is_translated};
 use super::lane::Translating;
 use super::route::{self, judge_failure, judge_success};
@@ -85,7 +85,7 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
         // A redirect or a page: no provider answers so.
         Failure::ServerError
     } else {
-        classify(status, error.retry_after.as_deref(), &error.body, now_ms())
+        classify(status, error.retry_after.as_deref(), &error.body, wall_ms())
     };
     let (mut passed, retry_after) = (error.body.split(), error.retry_after.take());
     mask::mask(&mut passed, &attempt.upstream.secret_fragments);
