@@ -10,6 +10,7 @@ mod support;
 
 mod clients;
 mod clock;
+mod cuts;
 mod join;
 mod kill;
 mod leaks;
@@ -18,6 +19,7 @@ mod parallel;
 mod plan;
 mod provider;
 mod reloads;
+mod streams;
 mod tally;
 mod upgrades;
 mod wire;
