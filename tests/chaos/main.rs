@@ -19,6 +19,7 @@ mod parallel;
 mod plan;
 mod provider;
 mod reloads;
+mod store_faults;
 mod streams;
 mod tally;
 mod upgrades;
