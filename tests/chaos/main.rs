@@ -17,6 +17,7 @@ mod leaks;
 mod limits;
 mod parallel;
 mod plan;
+mod prices;
 mod provider;
 mod reloads;
 mod store_faults;
