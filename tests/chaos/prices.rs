@@ -70,7 +70,7 @@ async fn no_record_mixes_the_prices_of_two_editions() {
     let lanes = streams(&gateway, &key.key, count, Arc::clone(&enough)).await;
     let started = Instant::now();
     let mut editions = 0;
-    while lanes.len() > 0 && editions < 12 * count / STREAMS.min(count) {
+    while !lanes.is_empty() && editions < 12 * count / STREAMS.min(count) {
         editions += 1;
         gateway.write("pricing.toml", &edition(editions).0);
         // Until it is in force: some have been admitted by it.

@@ -9,6 +9,8 @@ use crate::support::client::Request;
 use crate::support::gateway::{Gateway, Key, Setup};
 use crate::support::{PATIENCE, is_installed};
 use crate::wire::Wire;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -295,6 +297,13 @@ async fn a_store_that_is_missing_or_damaged_at_the_start_is_an_error_and_costs_n
     for file in DATABASE {
         let _ = std::fs::rename(stage.gateway.path(file), stage.gateway.path(&format!("{file}.aside")));
     }
+    // Should it start after all, it ends all the same.
+    stage
+        .gateway
+        .write("limited", &format!("#!/bin/sh\nexec timeout -s KILL 20 {} \"$@\"\n", env!("CARGO_BIN_EXE_tollgate")));
+    std::fs::set_permissions(stage.gateway.path("limited"), Permissions::from_mode(0o755)).expect("our file");
+    let limited = stage.gateway.path("limited");
+    let program = std::mem::replace(&mut stage.gateway.program, limited);
     let garbage = "this is no database, and longer than a header of one is".repeat(100);
     for (content, words) in [(None, "holds requests that are not in it"), (Some(garbage), "tollgate.db")] {
         if let Some(content) = content {
@@ -311,6 +320,7 @@ async fn a_store_that_is_missing_or_damaged_at_the_start_is_an_error_and_costs_n
     for file in DATABASE {
         let _ = std::fs::rename(stage.gateway.path(&format!("{file}.aside")), stage.gateway.path(file));
     }
+    stage.gateway.program = program;
     stage.gateway.serve().await;
     stage.send(50).await;
     stage.finish().await;
