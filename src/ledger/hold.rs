@@ -64,6 +64,11 @@ impl Hold {
         self.ticket.is_written()
     }
 
+    /// Whether the journal cannot take the hold at the moment. It goes on trying.
+    pub fn has_failed(&self) -> bool {
+        !self.ticket.is_written() && (self.ticket.has_failed() || self.journal.state.journal_error().is_some())
+    }
+
     /// The request now goes towards an upstream: from here on it leaves a record, whatever happens.
     pub fn sent(&mut self) {
         self.sent = true;

@@ -13,7 +13,7 @@ mod thread;
 use super::Durability;
 use super::disk::{Disk, DiskFile};
 use super::segment::{self, HEADER_BYTES, Header};
-use super::state::{State, Written, now_ms};
+use super::state::{State, Written, steady_ms};
 use super::ticket::Ticket;
 use super::wire::{self, Event};
 use parking_lot::Mutex;
@@ -272,7 +272,7 @@ impl JournalWriter {
 
     /// Writes as much of what is pending as fits into one segment.
     fn write_group(&mut self) -> io::Result<()> {
-        self.state().writing_since_ms.store(now_ms(), Ordering::Release);
+        self.state().writing_since_ms.store(steady_ms(), Ordering::Release);
         let written = self.try_write_group();
         self.state().writing_since_ms.store(0, Ordering::Release);
         let (count, bytes) = written?;

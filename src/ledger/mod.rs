@@ -118,6 +118,11 @@ pub enum LedgerError {
         /// That folder.
         journal_dir: PathBuf,
     },
+    /// A journal was left behind that belongs to another store than this one, which is new.
+    OtherStore {
+        /// Its folder.
+        journal_dir: PathBuf,
+    },
     /// A journal was left behind by a newer Tollgate.
     TooNew {
         /// The segment.
@@ -161,6 +166,12 @@ impl std::fmt::Display for LedgerError {
                 let dir = journal_dir.display();
                 write!(f, "another tollgate serves from this store, with the journal folder {dir}")
             }
+            Self::OtherStore { journal_dir } => write!(
+                f,
+                "the store is new, but the journal folder {} holds requests that are not in it yet: put back the store that \
+                 was there, or move the folder away to begin anew",
+                journal_dir.display()
+            ),
             Self::TooNew { path, format, offset } => {
                 let path = path.display();
                 write!(f, "{path}: a newer tollgate wrote this journal (format {format} at byte {offset})")

@@ -35,6 +35,7 @@ pub struct Recovered {
 pub(super) fn recover(journal_dir: &Path, store: &dyn Store) -> Result<(Recovered, Vec<Uuid>), LedgerError> {
     let known = store.writers()?;
     refuse_second_server(journal_dir, &known)?;
+    refuse_journals_of_another_store(journal_dir, &known, store)?;
     recover_all(journal_dir, &known, store)
 }
 
@@ -81,6 +82,26 @@ fn refuse_second_server(journal_dir: &Path, known: &[Writer]) -> Result<(), Ledg
         if dir != journal_dir && folder::is_taken(&folder).map_err(|error| LedgerError::io(&folder, error))? {
             return Err(LedgerError::StoreInUse { journal_dir: dir.to_owned() });
         }
+    }
+    Ok(())
+}
+
+/// A journal speaks of keys. A store that never had one is not where it belongs: the right one is not mounted, or was moved,
+/// and whatever is carried into this one will be missing there.
+fn refuse_journals_of_another_store(
+    journal_dir: &Path,
+    known: &[Writer],
+    store: &dyn Store,
+) -> Result<(), LedgerError> {
+    let in_dir = |error| LedgerError::io(journal_dir, error);
+    let unknown: Vec<_> = folder::writers(journal_dir).map_err(in_dir)?;
+    let mut unknown = unknown.into_iter().filter(|id| !known.iter().any(|writer| writer.id == *id));
+    let holds_records = |id: Uuid| {
+        let numbers = segment::numbers(&folder::of_writer(journal_dir, id)).unwrap_or_default();
+        !numbers.is_empty()
+    };
+    if unknown.any(holds_records) && store.keys_changed_since(0, &mut |_| {})? == 0 {
+        return Err(LedgerError::OtherStore { journal_dir: journal_dir.to_owned() });
     }
     Ok(())
 }

@@ -4,8 +4,9 @@ use super::passed::Passed;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 
 /// A write that has not come back for this long counts as a failed journal.
@@ -18,6 +19,12 @@ pub(super) const HOLD_SLOTS: i64 = 2;
 pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds that pass as time does, whatever becomes of the machine's clock. It is always far above 0.
+pub(super) fn steady_ms() -> i64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    i64::try_from(START.elapsed().as_millis()).unwrap_or(i64::MAX).saturating_add(1 << 32)
 }
 
 /// A segment of this writer, as far as it is written.
@@ -56,7 +63,7 @@ pub(super) struct State {
     pub(super) applied_records: AtomicU64,
     pub(super) written_bytes: AtomicU64,
     pub(super) applied_bytes: AtomicU64,
-    /// When the write that now runs began, in Unix milliseconds; 0: none runs.
+    /// When the write that now runs began, by [`steady_ms`]; 0: none runs.
     pub(super) writing_since_ms: AtomicI64,
     failed: AtomicBool,
     /// The journal's writer has ended: nothing is written any more.
@@ -108,7 +115,7 @@ impl State {
     pub(super) fn admits(&self) -> bool {
         let stuck = match self.writing_since_ms.load(Ordering::Relaxed) {
             0 => false,
-            since_ms => now_ms().saturating_sub(since_ms) > WRITE_MS_MAX,
+            since_ms => steady_ms().saturating_sub(since_ms) > WRITE_MS_MAX,
         };
         !stuck
             && !self.failed.load(Ordering::Acquire)
@@ -277,7 +284,7 @@ mod tests {
         assert!(!state.admits());
         state.applied_bytes.store(1, Ordering::Release);
         assert!(state.admits());
-        state.writing_since_ms.store(now_ms() - WRITE_MS_MAX - 1, Ordering::Release);
+        state.writing_since_ms.store(steady_ms() - WRITE_MS_MAX - 1, Ordering::Release);
         assert!(!state.admits());
         state.writing_since_ms.store(0, Ordering::Release);
         assert!(state.close() && !state.close());

@@ -63,6 +63,11 @@ impl Ticket {
         self.state.load(Ordering::Acquire) == WRITTEN
     }
 
+    /// Whether the journal could not take the record so far.
+    pub(super) fn has_failed(&self) -> bool {
+        self.state.load(Ordering::Acquire) == FAILED
+    }
+
     fn advance(&self, state: u8) {
         self.state.store(state, Ordering::Release);
         let wakers = std::mem::take(&mut *self.wakers.lock());

@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use smallvec::SmallVec;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::SetOnce;
 use tollgate_plugin_api::{Lease, Metered, Reject, RejectCode};
@@ -327,7 +327,20 @@ pub fn unix_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Unix time in milliseconds, as the breakers count it.
-pub(super) fn now_ms() -> u64 {
+/// The same, for what is compared with dates that others say.
+pub(super) fn wall_ms() -> u64 {
     u64::try_from(unix_ms()).unwrap_or(0)
+}
+
+/// Milliseconds that pass as time does: Unix time as it was when this was first asked for, and what has passed since. A
+/// machine whose clock is set back must not keep a limit or a cooldown in force until it has caught up.
+pub fn steady_ms() -> i64 {
+    static START: LazyLock<(Instant, i64)> = LazyLock::new(|| (Instant::now(), unix_ms()));
+    let passed_ms = i64::try_from(START.0.elapsed().as_millis()).unwrap_or(i64::MAX);
+    START.1.saturating_add(passed_ms)
+}
+
+/// The same, as breakers and addresses count it.
+pub(super) fn now_ms() -> u64 {
+    u64::try_from(steady_ms()).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
 //! The translate lane: a conversation, or texts to embed, that go to an upstream of another dialect than the client's. Everything that such
 //! an attempt needs beside what passes through as it is; without one, a request is in the passthrough lane.
 
-use super::exchange::{Admitted, Attempt, Exchange, now_ms};
+use super::exchange::{Admitted, Attempt, Exchange, wall_ms};
 use super::route;
 use crate::balance::{Pick, parse_retry_after};
 use crate::dialect::chat::{self, Asked, Manner, Refusal, Translated, Translation, Unreadable};
@@ -278,7 +278,7 @@ pub(super) fn translating(
 /// What an error answer of the upstream's says. One without an error's status (a redirect, a page) is some proxy's.
 pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Refusal<'static> {
     let refusal = Refusal::read(Some(if status < 400 { NO_API } else { status }), body);
-    let told_ms = retry_after.and_then(|value| parse_retry_after(value, now_ms()));
+    let told_ms = retry_after.and_then(|value| parse_retry_after(value, wall_ms()));
     Refusal { retry_after_s: told_ms.map(|ms| ms.div_ceil(1000)).or(refusal.retry_after_s), ..refusal }
 }
 

@@ -35,7 +35,7 @@ mod sound;
 mod trial;
 mod upstream;
 
-pub use exchange::{Exchange, unix_ms};
+pub use exchange::{Exchange, steady_ms, unix_ms};
 pub use mask::Fragments;
 pub use peer::Addresses;
 pub use reloads::{ReloadRequest, Reloaded};

@@ -1,7 +1,7 @@
 //! Stage 4 (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::exchange::{Answer, Exchange, now_ms};
+use super::exchange::{Answer, Exchange, now_ms, wall_ms};
 use super::head::{Refused, is_translated};
 use super::lane::Translating;
 use super::route::{self, judge_failure, judge_success};
@@ -85,7 +85,7 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
         // A redirect or a page: no provider answers so.
         Failure::ServerError
     } else {
-        classify(status, error.retry_after.as_deref(), &error.body, now_ms())
+        classify(status, error.retry_after.as_deref(), &error.body, wall_ms())
     };
     let (mut passed, retry_after) = (error.body.split(), error.retry_after.take());
     mask::mask(&mut passed, &attempt.upstream.secret_fragments);
@@ -97,7 +97,7 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
         let refusal = lane::refusal(status, retry_after.as_deref(), &passed);
         passed = BytesMut::from(refuse(exchange, &refusal));
     }
-    settle_with_gate(exchange, End::Refused(status));
+    settle_with_gate(exchange, End::Refused(status))?;
     Ok(passed.freeze())
 }
 
@@ -162,7 +162,7 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if end {
         return ended(passed, exchange);
     }
-    settle_at_terminal_event(exchange);
+    settle_at_terminal_event(exchange)?;
     Ok(passed)
 }
 
@@ -240,17 +240,18 @@ fn token_passed(exchange: &mut Exchange) {
 }
 
 /// Many clients leave at the terminal event, without waiting for the body's end: they have it all.
-fn settle_at_terminal_event(exchange: &mut Exchange) {
-    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return };
+fn settle_at_terminal_event(exchange: &mut Exchange) -> Result<()> {
+    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(()) };
     if !answer.streams() || exchange.settled {
-        return;
+        return Ok(());
     }
     if answer.scanner.has_terminal() && answer.scanner.error_event().is_none() {
         judge_success(exchange);
-        settle_with_gate(exchange, End::Whole);
+        settle_with_gate(exchange, End::Whole)?;
     } else if answer.first_token.is_some() {
         settle::progress(exchange);
     }
+    Ok(())
 }
 
 fn joined(first: Bytes, second: Bytes) -> Bytes {
@@ -316,7 +317,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     let failure = error_event.or_else(|| refusal.as_ref().map(meaning_of));
     if whole && failure.is_none() {
         judge_success(exchange);
-        settle_with_gate(exchange, End::Whole);
+        settle_with_gate(exchange, End::Whole)?;
         return Ok(passed);
     }
     judge_failure(exchange, failure.unwrap_or(Failure::Connect));
@@ -334,7 +335,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         }
     }
     let passed = told(passed, refusal.as_ref(), exchange);
-    settle_with_gate(exchange, End::Broken);
+    settle_with_gate(exchange, End::Broken)?;
     if failure.is_some() {
         return Ok(passed);
     }
@@ -352,11 +353,18 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
 }
 
 /// Settles now; the bytes of this batch wait for the journal.
-fn settle_with_gate(exchange: &mut Exchange, end: End) {
+///
+/// # Errors
+/// The journal has failed, and nothing is out: this answer will not be given, so it must not be billed as if it were.
+fn settle_with_gate(exchange: &mut Exchange, end: End) -> Result<()> {
+    if !exchange.control.committed {
+        settle::check_hold(exchange)?;
+    }
     let gate = settle::settle(exchange, end);
     exchange.control.release();
     exchange.control.settled = true;
     if let Some(gate) = gate {
         exchange.control.gate(gate);
     }
+    Ok(())
 }

@@ -184,6 +184,18 @@ pub(super) fn hold_gate(exchange: &Exchange) -> Option<Gate> {
     }
 }
 
+/// Whether the journal may still take the hold.
+///
+/// # Errors
+/// `BILLING_UNAVAILABLE`: it could not.
+pub(super) fn check_hold(exchange: &Exchange) -> pingora::Result<()> {
+    let hold = exchange.admitted.as_ref().and_then(|admitted| admitted.hold.as_ref());
+    if hold.is_some_and(Hold::has_failed) {
+        return Error::e_explain(BILLING_UNAVAILABLE, "the journal takes no records");
+    }
+    Ok(())
+}
+
 fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     if exchange.settled {
         return None;

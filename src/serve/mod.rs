@@ -52,6 +52,10 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         crate::proxy::unix_ms()
     }
+
+    fn steady_ms(&self) -> i64 {
+        crate::proxy::steady_ms()
+    }
 }
 
 /// Where the configuration came from, so that it can be read again.

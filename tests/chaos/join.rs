@@ -166,6 +166,10 @@ impl Bill<'_> {
                 check(!reported || partly || self.is_exact(), "reported, and billed otherwise");
                 check(self.number("output_tokens") > 0 || seen.tokens == 0, "text was delivered for nothing");
             }
+            // The answer came, and could not be given.
+            "upstream_error" if record["error_code"] == "BILLING_UNAVAILABLE" => {
+                check(self.number("cost_nanos") == 0 && seen.status != 200, "billed, and not given");
+            }
             "upstream_error" if seen.plan.fault == Fault::None => check(false, "the upstream did not fail"),
             "upstream_error" => {
                 let costs = self.number("cost_nanos") > 0;

@@ -1,5 +1,6 @@
 //! What must hold when things go wrong all at once: a gateway that is killed in the middle of its work, a thousand
-//! requests for the last amount on a key, and a day's worth of broken connections in a few seconds.
+//! requests for the last amount on a key, a day's worth of broken connections in a few seconds, an upstream that breaks at
+//! any byte, a store or a disk that is out of reach, prices and clocks that change while streams run.
 //!
 //! Nothing is asserted about time. What is random is drawn from a seed that is printed with every failure:
 //! `TOLLGATE_CHAOS_SEED=N` draws the same again, `TOLLGATE_CHAOS_RUNS=200` kills the gateway so many times (5 without it).
@@ -8,14 +9,19 @@
 mod support;
 
 mod clients;
+mod clock;
+mod cuts;
 mod join;
 mod kill;
 mod leaks;
 mod limits;
 mod parallel;
 mod plan;
+mod prices;
 mod provider;
 mod reloads;
+mod store_faults;
+mod streams;
 mod tally;
 mod upgrades;
 mod wire;

@@ -5,6 +5,7 @@
 mod support;
 
 mod aborts;
+mod absurd;
 mod balance;
 mod bodies;
 mod broken;

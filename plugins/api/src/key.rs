@@ -48,6 +48,11 @@ pub trait KeyRing: Send + Sync {
 
 /// Port: the time, so that plugins can be tested without waiting.
 pub trait Clock: Send + Sync {
-    /// Unix time in milliseconds.
+    /// Unix time in milliseconds, as the machine has it: it jumps when somebody sets the machine's clock.
     fn now_ms(&self) -> i64;
+
+    /// Milliseconds that pass as time does, whatever becomes of the machine's clock; for how long ago something was.
+    fn steady_ms(&self) -> i64 {
+        self.now_ms()
+    }
 }

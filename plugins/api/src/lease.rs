@@ -131,7 +131,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// A lease that was given at `at_ms` (Unix milliseconds) by all of `lessors`.
+    /// A lease that was given at `at_ms` (by [`Clock::steady_ms`](crate::Clock::steady_ms)) by all of `lessors`.
     pub fn new(
         lessors: [Option<Arc<dyn Lessor>>; LESSORS_MAX],
         at_ms: i64,

@@ -86,7 +86,7 @@ impl Plugin for RateLimit {
             return Ok(None);
         }
         let asked = asked(intent, &[&of_key, &of_user]);
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.clock.steady_ms();
         let mut allowances = Allowances::default();
         let meters = loop {
             let meters = of_whom.map(|whose| whose.map(|whose| self.meters.of(whose, now_ms)));
@@ -118,7 +118,7 @@ impl Plugin for RateLimit {
             return Ok(None);
         }
         let asked = asked(intent, &[&limits]);
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.clock.steady_ms();
         let meter = loop {
             let meter = self.meters.of(Whose::Upstream(upstream), now_ms);
             let mut taken = meter.lock();

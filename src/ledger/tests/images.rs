@@ -86,11 +86,12 @@ fn trace() -> (Uuid, Vec<Op>) {
 
 /// One segment of an image.
 #[derive(Clone, Default)]
-struct File {
-    bytes: Vec<u8>,
+pub(super) struct File {
+    pub(super) bytes: Vec<u8>,
     /// Written, and not synced yet.
-    unsynced: Vec<(u64, Vec<u8>)>,
-    is_named: bool,
+    pub(super) unsynced: Vec<(u64, Vec<u8>)>,
+    /// The folder was synced with it.
+    pub(super) is_named: bool,
 }
 
 impl File {
@@ -100,14 +101,14 @@ impl File {
         self.bytes[offset..end].copy_from_slice(bytes);
     }
 
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         for (offset, bytes) in std::mem::take(&mut self.unsynced) {
             self.write(offset as usize, &bytes);
         }
     }
 
     /// Any subset of the sectors that were not synced, in the order in which they were written.
-    fn lose_some(&mut self, random: &mut impl Rng) {
+    pub(super) fn lose_some(&mut self, random: &mut impl Rng) {
         for (offset, bytes) in std::mem::take(&mut self.unsynced) {
             let mut start = 0;
             while start < bytes.len() {

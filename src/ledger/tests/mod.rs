@@ -6,6 +6,7 @@ mod faults;
 mod flow;
 mod hand_over;
 mod images;
+mod simulated;
 mod tamper;
 
 use super::disk::Disk;

@@ -4,9 +4,13 @@ use super::*;
 use crate::ledger::tests::scale;
 use crate::ledger::{Report, verify};
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use rusqlite::types::Value;
 
 /// Flips that are tried, times [`scale`]; each is a database of its own.
 const FLIPS: usize = 1_000;
+
+/// Flips of each column, times [`scale`].
+const COLUMN_ROUNDS: usize = 30;
 
 fn report(store: &SqliteStore, place: &Place) -> Report {
     verify(store, &place.folder.path().join("journal")).unwrap()
@@ -24,6 +28,11 @@ fn with_rows() -> Place {
         row.error_code = Some("X".into());
         row.ttft_ms = Some(id as u64);
         row.model = "gpt-4o".into();
+        row.group = "default".into();
+        row.dialect = "openai".into();
+        row.upstream = "first".into();
+        row.upstream_model = "large".into();
+        row.price_version = "abc".into();
         row.endpoint = "chat".into();
         row.metered.detail.web_searches = 3;
         row.metered.extras = vec![ExtraUsage { kind: "compaction".into(), ..ExtraUsage::default() }];
@@ -119,4 +128,60 @@ fn any_flipped_byte_of_the_file_is_found_or_means_nothing() {
         }
     }
     assert!(found > flips / 2 && found + meaningless == flips, "{found} found, {meaningless} mean nothing");
+}
+
+/// A value with one bit of it turned, where it has any.
+fn flip(value: Value, random: &mut SmallRng) -> Option<Value> {
+    let mut turn = |mut bytes: Vec<u8>| {
+        let at = (!bytes.is_empty()).then(|| random.random_range(0..bytes.len()))?;
+        bytes[at] ^= 1 << random.random_range(0..8);
+        Some(bytes)
+    };
+    Some(match value {
+        Value::Null => return None,
+        Value::Integer(number) => {
+            Value::Integer(i64::from_le_bytes(*turn(number.to_le_bytes().into())?.first_chunk()?))
+        }
+        Value::Real(number) => Value::Real(f64::from_le_bytes(*turn(number.to_le_bytes().into())?.first_chunk()?)),
+        // Text stays text; a bit that makes it something else is what the flips of bytes in the file are for.
+        Value::Text(text) => Value::Text(String::from_utf8(turn(text.into_bytes())?).ok()?),
+        Value::Blob(bytes) => Value::Blob(turn(bytes)?),
+    })
+}
+
+#[test]
+fn a_flipped_bit_of_any_column_of_any_row_is_found() {
+    let place = with_rows();
+    let connection = Connection::open(place.path()).unwrap();
+    let columns: Vec<String> = connection
+        .prepare("SELECT name FROM pragma_table_info('ledger')")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    assert_eq!(columns.len(), row::COLUMNS_COUNT);
+    let store = place.open();
+    let mut random = SmallRng::seed_from_u64(11);
+    let mut flips_of = vec![0; columns.len()];
+    for turn in 0..columns.len() * COLUMN_ROUNDS * scale() {
+        let column = turn % columns.len();
+        let name = &columns[column];
+        let sequence = random.random_range(1..=6);
+        let read = format!("SELECT {name} FROM ledger WHERE sequence = ?1");
+        let value: Value = connection.query_row(&read, [sequence], |row| row.get(0)).unwrap();
+        let Some(flipped) = flip(value.clone(), &mut random) else { continue };
+        let now_at =
+            if let ("sequence", Value::Integer(moved)) = (name.as_str(), &flipped) { *moved } else { sequence };
+        let write = format!("UPDATE ledger SET {name} = ?1 WHERE sequence = ?2");
+        // Some values the database itself does not take, such as a number that another row has.
+        let Ok(1) = connection.execute(&write, (&flipped, sequence)) else { continue };
+        let found = !report(&store, &place).is_clean();
+        assert!(found, "{name} of row {sequence} was {value:?} and is {flipped:?}");
+        flips_of[column] += 1;
+        assert_eq!(connection.execute(&write, (&value, now_at)).unwrap(), 1);
+    }
+    assert!(report(&store, &place).is_clean());
+    println!("{} flips", flips_of.iter().sum::<usize>());
+    assert!(flips_of.iter().all(|flips| *flips > 0), "{columns:?}: {flips_of:?}");
 }
