@@ -1,4 +1,4 @@
-//! Every dependency's licence is one that the project may be shipped with. Reads what cargo knows, offline: the packages of
+//! Every dependency is pinned, checked and of one registry, and its licence one that the project may be shipped with. Reads what cargo knows, offline: the packages of
 //! this platform, which are there because the test was built from them.
 
 use serde_json::Value;
@@ -100,4 +100,62 @@ fn expressions_are_read_as_spdx_means_them() {
     ] {
         assert_eq!(is_allowed(expression), allowed, "{expression}");
     }
+}
+
+/// What of a `Cargo.lock` cannot be had again and checked: packages of no registry, of another one, or without a checksum.
+fn unpinned(lock: &str) -> Vec<String> {
+    const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+    let lock: toml::Table = lock.parse().expect("TOML");
+    let packages = lock["package"].as_array().expect("a list of packages");
+    let is_ours = |name: &str| name.starts_with("tollgate");
+    let is_pinned = |package: &&toml::Value| match package.get("source").and_then(toml::Value::as_str) {
+        // Of a path: the workspace's own.
+        None => package["name"].as_str().is_some_and(is_ours),
+        Some(source) => {
+            let checksum = package.get("checksum").and_then(toml::Value::as_str).unwrap_or_default();
+            source == REGISTRY && checksum.len() == 64
+        }
+    };
+    packages.iter().filter(|package| !is_pinned(package)).map(|package| package["name"].to_string()).collect()
+}
+
+#[test]
+fn every_dependency_is_pinned_and_of_one_registry() {
+    let lock = include_str!("../Cargo.lock");
+    assert_eq!(unpinned(lock), Vec::<String>::new());
+    // The measure works.
+    let package = |rest: &str| format!("{lock}\n[[package]]\nname = \"x\"\nversion = \"1.0.0\"\n{rest}\n");
+    let sum = "0".repeat(64);
+    for rest in [
+        String::new(),
+        "source = \"git+https://github.com/x/x?rev=1#1\"".to_owned(),
+        format!("source = \"registry+https://example.com/index\"\nchecksum = \"{sum}\""),
+        "source = \"registry+https://github.com/rust-lang/crates.io-index\"".to_owned(),
+    ] {
+        assert_eq!(unpinned(&package(&rest)).len(), 1, "{rest}");
+    }
+}
+
+#[test]
+fn what_is_built_is_what_is_pinned() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = [
+        ".ci/run",
+        ".github/workflows/ci.yml",
+        ".github/workflows/release.yml",
+        "benches/side_by_side/run",
+        "deploy/Dockerfile",
+        "deploy/dev",
+    ];
+    let mut built = 0;
+    for file in files {
+        let text = std::fs::read_to_string(root.join(file)).expect("a file of the project");
+        let commands = ["build", "test", "bench", "run", "clippy", "install"].map(|verb| format!("cargo {verb} "));
+        for line in text.lines().filter(|line| commands.iter().any(|command| line.contains(command.as_str()))) {
+            let is_said = line.trim_start().starts_with(['#', '\'']) || line.contains("say \"");
+            assert!(is_said || line.contains("--locked"), "{file}: {line}");
+            built += u32::from(!is_said);
+        }
+    }
+    assert!(built >= 8, "{built} commands that build");
 }

@@ -37,6 +37,9 @@ pub(super) enum Verb {
     /// Upstreams: the provider accounts that are configured
     #[command(subcommand)]
     Upstream(UpstreamVerb),
+    /// Providers' keys that stand sealed in the config file: nobody can read them there
+    #[command(subcommand)]
+    Secret(SecretVerb),
     /// Prices, in USD per million tokens
     #[command(subcommand)]
     Price(PriceVerb),
@@ -199,6 +202,19 @@ pub(super) struct UpstreamTest {
     /// One JSON object a line
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SecretVerb {
+    /// Make a master key, for TOLLGATE_MASTER_KEY or the file of `server.master_key_file`
+    Key,
+    /// Seal a provider's key, read from standard input: prints what goes into `api_key`
+    Seal {
+        /// The upstream's name; the value opens for it alone
+        upstream: String,
+    },
+    /// Seal every sealed value of the config file again, under the first of the master keys
+    Rotate,
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,6 +14,7 @@ mod log;
 mod price;
 mod price_file;
 mod remarks;
+mod secret;
 mod serve;
 mod terminal;
 #[cfg(test)]
@@ -43,6 +44,7 @@ const CONFIG_DEFAULT: &str = "tollgate.toml";
 pub fn main() -> u8 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut terminal = Terminal {
+        input: &mut io::stdin(),
         out: &mut io::BufWriter::new(io::stdout()),
         err: &mut io::stderr(),
         env: &|name| std::env::var(name).ok(),
@@ -89,6 +91,7 @@ fn dispatch(command: &Command, terminal: &mut Terminal<'_>) -> terminal::Outcome
         Verb::Price(verb) => price::run(verb, command, terminal),
         Verb::Log(args::LogVerb::List(list)) => log::list(list, command, terminal),
         Verb::Usage(arguments) => usage::run(arguments, command, terminal),
+        Verb::Secret(verb) => secret::run(verb, command, terminal),
         Verb::Ledger(args::LedgerVerb::Verify(listing)) => ledger::verify(listing.json, command, terminal),
     }
 }

@@ -3,10 +3,12 @@
 use crate::config::ConfigError;
 use crate::store::{StoreError, StoreErrorKind};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 /// Everything outside that a command touches, so that it can be run without a process.
 pub struct Terminal<'a> {
+    /// Standard input.
+    pub input: &'a mut dyn Read,
     /// Standard output.
     pub out: &'a mut dyn Write,
     /// Standard error.

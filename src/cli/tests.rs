@@ -3,6 +3,7 @@
 mod key;
 mod ledger;
 mod price;
+mod secret;
 mod start;
 
 use super::{Terminal, run};
@@ -63,9 +64,19 @@ impl Place {
     }
 
     fn run_at(&self, line: &str, now_ms: i64, width: Option<u16>) -> Ran {
+        self.run_with(line, "", &|name| (name == "MAIN_KEY").then(|| "sk-main-canary".to_string()), now_ms, width)
+    }
+
+    fn run_with(
+        &self,
+        line: &str,
+        input: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+        now_ms: i64,
+        width: Option<u16>,
+    ) -> Ran {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let env = |name: &str| (name == "MAIN_KEY").then(|| "sk-main-canary".to_string());
-        let mut terminal = Terminal { out: &mut out, err: &mut err, env: &env, now_ms, width };
+        let mut terminal = Terminal { input: &mut input.as_bytes(), out: &mut out, err: &mut err, env, now_ms, width };
         let status = run(self.arguments(line), &mut terminal);
         Ran { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
     }
@@ -111,7 +122,7 @@ fn the_command_line_is_consistent() {
 fn help_and_version_go_to_standard_output() {
     let place = Place::new();
     let help = place.ok("--help");
-    for command in ["serve", "demo", "check", "key", "upstream", "price", "log", "usage", "ledger"] {
+    for command in ["serve", "demo", "check", "key", "upstream", "price", "log", "usage", "secret", "ledger"] {
         assert!(help.contains(&format!("  {command} ")), "{help}");
     }
     assert!(place.ok("--version").starts_with("tollgate "));
@@ -203,8 +214,14 @@ fn output_that_nobody_reads_is_no_failure() {
         for open in [0, 10] {
             let mut err = Vec::new();
             let env = |_: &str| Some("x".to_string());
-            let mut terminal =
-                Terminal { out: &mut Closed(open), err: &mut err, env: &env, now_ms: NOW_MS, width: None };
+            let mut terminal = Terminal {
+                input: &mut io::empty(),
+                out: &mut Closed(open),
+                err: &mut err,
+                env: &env,
+                now_ms: NOW_MS,
+                width: None,
+            };
             assert_eq!(run(place.arguments(line), &mut terminal), 0, "{line}");
             assert!(err.is_empty(), "{line}: {}", String::from_utf8_lossy(&err));
         }

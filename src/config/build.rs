@@ -11,7 +11,7 @@ use crate::price::{Price, PriceBook};
 use crate::provider::{self, AuthScheme, Provider};
 use crate::proxy::{Fragments, Signer};
 use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -119,13 +119,22 @@ fn upstream(
         base_path: url.path().trim_end_matches('/').to_owned(),
         credential,
         signer,
-        secret_fragments: Fragments::of(secret),
+        secret_fragments: Fragments::of(secrets_of(row)),
         headers: row.headers.clone(),
         breaker,
         observed: before.map_or_else(Arc::default, |before| before.observed.clone()),
         addresses: before.map_or_else(Arc::default, |before| before.addresses.clone()),
         group_key,
     })
+}
+
+/// What an upstream must not tell our clients of: its key, and what of the configured headers is named as a credential is.
+fn secrets_of(row: &super::Upstream) -> impl Iterator<Item = &str> {
+    const NAMES: [&str; 7] = ["auth", "key", "token", "secret", "password", "cookie", "signature"];
+    let is_secret = |name: &HeaderName| NAMES.iter().any(|part| name.as_str().contains(part));
+    let headers = row.headers.iter().filter(move |(name, _)| is_secret(name));
+    let values = headers.filter_map(|(_, value)| value.to_str().ok());
+    row.api_key.iter().map(ExposeSecret::expose_secret).chain(values)
 }
 
 fn plugins(config: &Config, ports: &Ports, errors: &mut Vec<ConfigError>) -> PluginChain {

@@ -7,7 +7,9 @@ mod error;
 pub(crate) mod near;
 mod pricing;
 mod reader;
+mod reseal;
 mod schema;
+mod seal;
 mod secret;
 mod sections;
 mod shape;
@@ -20,6 +22,8 @@ mod upstreams;
 pub use crate::ledger::Durability;
 pub use build::build;
 pub use error::ConfigError;
+pub(crate) use reseal::{reseal, upstream_names};
+pub(crate) use seal::{MasterKeys, SECRET_BYTES_MAX as SEALED_SECRET_BYTES_MAX};
 pub use secret::SharedSecret;
 pub use shape::{
     Breaker, Config, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel,
@@ -116,15 +120,17 @@ fn text_of(path: &Path) -> Result<String, Vec<ConfigError>> {
 
 fn read(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path) -> Config {
     let top = Section::open(reader, String::new(), Some(table));
+    let server = sections::server(&top);
+    let keys = upstreams::KeyRing::find(&top, &server);
     Config {
         file: Some(file.to_owned()),
-        server: sections::server(&top),
+        server,
         store: sections::store(&top),
         ledger: sections::ledger(&top),
         pricing: sections::pricing(&top),
         routing: sections::routing(&top, &crate::balance::STRATEGIES.map(|strategy| strategy.name())),
         breaker: sections::breaker(&top),
-        upstreams: upstreams::upstreams(&top),
+        upstreams: upstreams::upstreams(&top, &keys),
         plugins: sections::plugins(&top, &crate::plugins::names()),
         positions: Positions::none(Some(file)),
         text_hash: 0,

@@ -24,6 +24,7 @@ pub(super) const TABLES: &[TableKeys] = &[
             "shutdown_ms",
             "trusted_proxies",
             "reload_secret",
+            "master_key_file",
             "tls",
         ],
     },

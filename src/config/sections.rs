@@ -62,6 +62,7 @@ pub(super) fn server(top: &Section<'_>) -> Server {
             })
             .unwrap_or_default(),
         reload_secret: section.text("reload_secret").as_deref().map(SharedSecret::new),
+        master_key_file: section.text("master_key_file").map(|path| section.reader.path(&path)),
         tls: tls(&section),
     }
 }

@@ -77,6 +77,8 @@ pub struct Server {
     pub trusted_proxies: Vec<Network>,
     /// What `POST /console/internal/reload` must show; none: that page does not exist.
     pub reload_secret: Option<SharedSecret>,
+    /// Where the master keys are that open sealed values, unless the environment has them.
+    pub master_key_file: Option<PathBuf>,
     /// `[server.tls]`; none: plain HTTP.
     pub tls: Option<Tls>,
 }
@@ -229,6 +231,7 @@ impl Default for Server {
             shutdown_ms: 30_000,
             trusted_proxies: Vec::new(),
             reload_secret: None,
+            master_key_file: None,
             tls: None,
         }
     }

@@ -1,4 +1,5 @@
 mod mutations;
+mod sealed;
 
 use super::{Config, ConfigError, Network, OnClientDisconnect, StoreUrl, UnknownModel};
 use crate::ledger::Durability;
@@ -89,6 +90,7 @@ fn an_empty_file_has_the_contracts_defaults() {
     assert_eq!((config.server.threads, config.server.request_body_bytes_max), (0, 33_554_432));
     assert_eq!(config.server.shutdown_ms, 30_000);
     assert!(config.server.trusted_proxies.is_empty() && config.server.tls.is_none());
+    assert!(config.server.reload_secret.is_none() && config.server.master_key_file.is_none());
     assert_eq!(config.store.url, StoreUrl::Sqlite(PathBuf::from("conf/data/tollgate.db")));
     assert_eq!(config.ledger.journal_dir, PathBuf::from("conf/data/journal"));
     assert_eq!(config.ledger.durability, Durability::Process);
@@ -124,6 +126,10 @@ fn every_mutation_is_found_where_it_is() {
             wrong += &format!("{:?}: no error at {}:\n{}", mutation.to, mutation.key, lines(&errors));
             continue;
         };
+        let says_what_else = ["expected", "did you mean", "is not set", "there is no file", "twice"];
+        if !says_what_else.iter().any(|word| error.message.contains(word)) {
+            wrong += &format!("{:?}: not said what was expected: {error}\n", mutation.to);
+        }
         for part in mutation.says {
             if !error.message.contains(part) {
                 wrong += &format!("{:?}: not said: {part:?}: {error}\n", mutation.to);

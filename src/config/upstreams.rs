@@ -2,11 +2,12 @@
 
 use super::near::{did_you_mean, one_of};
 use super::reader::{Section, kind};
-use super::shape::{Model, Upstream};
+use super::seal::{self, MasterKeys};
+use super::shape::{Model, Server, Upstream};
 use crate::price::Multiplier;
 use crate::provider::{AuthScheme, Provider, providers};
 use http::{HeaderName, HeaderValue, Uri};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 use toml::de::DeValue;
 
@@ -41,7 +42,7 @@ const HEADERS_RESERVED: &[&str] = &[
 ];
 
 /// All upstreams, those with errors left out.
-pub(super) fn upstreams(top: &Section<'_>) -> Vec<Upstream> {
+pub(super) fn upstreams(top: &Section<'_>, keys: &KeyRing) -> Vec<Upstream> {
     let Some(value) = top.get("upstream") else { return Vec::new() };
     let items = match value.get_ref() {
         DeValue::Array(items) => items,
@@ -67,16 +68,21 @@ pub(super) fn upstreams(top: &Section<'_>) -> Vec<Upstream> {
             continue;
         };
         let section = Section::open(top.reader, path, Some(table));
-        let upstream = upstream(&section, &mut names, index);
+        let upstream = upstream(&section, &mut names, index, keys);
         read.extend(upstream);
     }
     read
 }
 
-fn upstream(section: &Section<'_>, names: &mut HashMap<String, usize>, index: usize) -> Option<Upstream> {
+fn upstream(
+    section: &Section<'_>,
+    names: &mut HashMap<String, usize>,
+    index: usize,
+    keys: &KeyRing,
+) -> Option<Upstream> {
     let name = name(section, names, index);
     let provider = provider(section);
-    let api_key = api_key(section, provider);
+    let api_key = api_key(section, provider, name.as_deref(), keys);
     let base_url = base_url(section, provider);
     let models = models(section);
     let weight = section.number("weight", 0..=WEIGHT_MAX, 1u32);
@@ -130,7 +136,12 @@ fn provider(section: &Section<'_>) -> Option<&'static Provider> {
     found
 }
 
-fn api_key(section: &Section<'_>, provider: Option<&Provider>) -> Option<SecretString> {
+fn api_key(
+    section: &Section<'_>,
+    provider: Option<&Provider>,
+    name: Option<&str>,
+    keys: &KeyRing,
+) -> Option<SecretString> {
     let Some(value) = section.get("api_key") else {
         if let Some(provider) = provider.filter(|row| !row.key_optional && row.auth != AuthScheme::None) {
             let variable = provider.env_names().next().unwrap_or("API_KEY");
@@ -138,8 +149,57 @@ fn api_key(section: &Section<'_>, provider: Option<&Provider>) -> Option<SecretS
         }
         return None;
     };
+    if let DeValue::String(text) = value.get_ref()
+        && text.starts_with(seal::PREFIX)
+    {
+        // Without a name there is an error already, and nothing to open it by.
+        let opened = keys.open(text, name?)?;
+        let read = opened.and_then(|text| Ok(read_key(text.expose_secret())?));
+        return read.map_err(|message| section.wrong("api_key", message)).ok();
+    }
     let text = section.reader.string(&section.key("api_key"), value.get_ref())?;
+    if text.starts_with(seal::PREFIX) {
+        section.wrong("api_key", "a sealed value comes out of a variable, expected it in the file itself");
+        return None;
+    }
     read_key(&text).map_err(|message| section.wrong("api_key", message)).ok()
+}
+
+/// What opens sealed values.
+pub(super) enum KeyRing {
+    /// The master keys.
+    Here(MasterKeys),
+    /// There are none, or they cannot be read: why.
+    Absent(String),
+    /// There is an error at `server.master_key_file` already.
+    Told,
+}
+
+impl KeyRing {
+    /// A file that is named must be good, also if nothing is sealed yet.
+    pub(super) fn find(top: &Section<'_>, server: &Server) -> Self {
+        match MasterKeys::find(top.reader.env, server.master_key_file.as_deref()) {
+            Ok(Some(keys)) => Self::Here(keys),
+            Ok(None) => Self::Absent(format!(
+                "the value is sealed and there is no master key, expected it in {} or in the file of `server.master_key_file`",
+                seal::VARIABLE
+            )),
+            Err(message) if (top.reader.env)(seal::VARIABLE).is_some() => Self::Absent(message),
+            Err(message) => {
+                top.reader.wrong("server.master_key_file", message);
+                Self::Told
+            }
+        }
+    }
+
+    /// `None`: does not open, and that has been said.
+    fn open(&self, sealed: &str, upstream: &str) -> Option<Result<SecretString, String>> {
+        match self {
+            Self::Here(keys) => Some(keys.open(sealed, upstream).map_err(str::to_owned)),
+            Self::Absent(message) => Some(Err(message.clone())),
+            Self::Told => None,
+        }
+    }
 }
 
 /// A provider's key. A line break at the end is what a key read from a file brings along.

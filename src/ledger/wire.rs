@@ -229,6 +229,23 @@ pub(super) mod tests {
         assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (FORMAT_1_BYTES, FORMAT_1_CRC));
     }
 
+    /// What fuzzing starts from (`tests/fuzz`, target `journal`), an event a line; `UPDATE_GOLDEN=1` writes it anew.
+    #[test]
+    fn the_seeds_of_fuzzing_are_events() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/journal/events");
+        let hex = |event: &Event| -> String {
+            let bytes = postcard::to_stdvec(event).unwrap();
+            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let opening = Opening { request_id: Uuid::from_u128(5), model: "m".into(), ..Opening::default() };
+        let hold = Event::Hold { held_nanos: 77, opening: Arc::new(opening) };
+        let lines: Vec<String> = events().iter().chain([&hold]).rev().map(hex).collect();
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(file, lines.join("\n")).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(file).unwrap(), lines.join("\n"));
+    }
+
     const FORMAT_1_BYTES: usize = 318;
     const FORMAT_1_CRC: u32 = 3_496_880_477;
 

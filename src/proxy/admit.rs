@@ -1,7 +1,7 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
-use super::{body, content, count, models, pages, reject, sound};
+use super::{body, content, count, forwarded, models, pages, reject, sound};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -146,27 +146,10 @@ async fn filter(plugins: &[Arc<dyn Plugin>], head: &mut RequestHead<'_>) -> Resu
     Ok(None)
 }
 
-/// The client's address: the last one in X-Forwarded-For that no trusted proxy added, if the peer is one.
+/// The client's address; none: nobody knows it.
 fn client_address(session: &ServerSession, exchange: &Exchange) -> Option<IpAddr> {
     let peer = session.client_addr()?.as_inet()?.ip();
-    let trusted = |address: IpAddr| exchange.snapshot.trusted_proxies.iter().any(|network| network.contains(address));
-    let mut client = peer;
-    if !trusted(peer) {
-        return Some(peer);
-    }
-    let fields = session.req_header().headers.get_all("x-forwarded-for");
-    let hops: Vec<&str> =
-        fields.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).collect();
-    for hop in hops.iter().rev() {
-        match hop.trim().parse() {
-            Ok(address) => client = address,
-            Err(_) => break,
-        }
-        if !trusted(client) {
-            break;
-        }
-    }
-    Some(client)
+    forwarded::client_address(peer, &session.req_header().headers, &exchange.snapshot.trusted_proxies)
 }
 
 fn asked_model<'a>(target: &'a Target, facts: &'a RequestFacts) -> &'a str {

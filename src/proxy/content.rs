@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn keys_are_masked() {
-        let key = Fragments::of("provider-secret-0123456789");
+        let key = Fragments::of(["provider-secret-0123456789"]);
         let told = output("you sent provider-secret-0123456789 and sk-ant-0123456789abcdef", &key);
         assert!(told.contains("and sk-***") && !told.contains("provider-secret") && !told.contains("56789"), "{told}");
     }

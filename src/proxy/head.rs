@@ -2,8 +2,8 @@
 
 use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange};
 use super::http1::{AnswerHead, nominated};
-use super::lane;
 use super::reject::{REJECTED_BY, REQUEST_ID};
+use super::{lane, mask};
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
 use crate::dialect::chat::Asked;
@@ -189,6 +189,10 @@ fn pass_on(
     if removes_length {
         headers.remove(header::CONTENT_LENGTH);
     }
+    // An upstream may echo our key here as well as in its error's body.
+    if let Some(attempt) = exchange.attempt.as_ref().filter(|_| failed) {
+        mask::mask_fields(&mut headers, &attempt.upstream.secret_fragments);
+    }
     for name in OF_THE_BYTES.iter().filter(|_| asked.is_some()) {
         headers.remove(name);
     }
@@ -217,8 +221,9 @@ fn pass_on(
     let (mut parts, ()) = http::Response::new(()).into_parts();
     (parts.status, parts.headers) = (status, headers);
     let mut passed = Box::new(ResponseHeader::from(parts));
-    if let Some(reason) = &reason {
-        passed.set_reason_phrase(Some(reason))?;
+    // Words of an error's status line are as little to be trusted as its fields.
+    if let Some(reason) = reason.filter(|_| !failed) {
+        passed.set_reason_phrase(Some(&reason))?;
     }
     Ok(passed)
 }

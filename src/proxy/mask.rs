@@ -1,6 +1,7 @@
 //! Masks credentials where they must not be read: our own provider key where an upstream echoes it, or a part of it, in an
 //! error answer, and whatever looks like a key in the words of a client that plugins are told.
 
+use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
 
 /// Shorter parts are not masked: they tell nothing, and occur by chance.
@@ -12,15 +13,15 @@ const CLIENT_CHARS_MAX: usize = 512;
 const SECRET_PREFIX: &str = "sk-";
 const SECRET_CHARS_MIN: usize = 12;
 
-/// Every part of a secret of that length, sorted. No `Debug`: it is the secret.
+/// Every part of some secrets of that length, sorted. No `Debug`: they are the secrets.
 #[derive(Clone, Default)]
 pub struct Fragments(Vec<[u8; FRAGMENT_BYTES]>);
 
 impl Fragments {
-    /// The parts of a secret.
-    pub fn of(secret: &str) -> Self {
-        let mut parts: Vec<_> =
-            secret.as_bytes().windows(FRAGMENT_BYTES).filter_map(|window| window.try_into().ok()).collect();
+    /// The parts of these secrets.
+    pub fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
+        let windows = secrets.into_iter().flat_map(|secret| secret.as_bytes().windows(FRAGMENT_BYTES));
+        let mut parts: Vec<_> = windows.filter_map(|window| window.try_into().ok()).collect();
         parts.sort_unstable();
         parts.dedup();
         Self(parts)
@@ -42,6 +43,20 @@ pub(super) fn mask(text: &mut [u8], fragments: &Fragments) {
     }
     for range in found {
         text[range].fill(b'*');
+    }
+}
+
+/// The same in the fields of a head.
+pub(super) fn mask_fields(headers: &mut HeaderMap, fragments: &Fragments) {
+    for value in headers.values_mut() {
+        let mut text = value.as_bytes().to_vec();
+        mask(&mut text, fragments);
+        // Asterisks can stand wherever what they replace stood.
+        if text != value.as_bytes()
+            && let Ok(masked) = HeaderValue::from_bytes(&text)
+        {
+            *value = masked;
+        }
     }
 }
 
@@ -76,7 +91,7 @@ mod tests {
 
     fn masked(text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
-        mask(&mut bytes, &Fragments::of("sk-live-0123456789"));
+        mask(&mut bytes, &Fragments::of(["sk-live-0123456789"]));
         String::from_utf8(bytes).unwrap()
     }
 
@@ -91,7 +106,7 @@ mod tests {
     #[test]
     fn without_a_key_nothing_is_masked() {
         let mut bytes = b"some text".to_vec();
-        mask(&mut bytes, &Fragments::of(""));
+        mask(&mut bytes, &Fragments::of([""]));
         assert_eq!(bytes, b"some text");
     }
 

@@ -11,6 +11,7 @@ mod downstream;
 mod exchange;
 mod failure;
 mod forward;
+mod forwarded;
 mod head;
 mod http1;
 mod idempotency;

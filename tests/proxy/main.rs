@@ -27,6 +27,7 @@ mod plugins;
 mod prices;
 mod refusals;
 mod reloads;
+mod secrets;
 mod settings;
 mod start;
 mod tls;

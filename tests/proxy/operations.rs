@@ -6,10 +6,10 @@ use crate::calls::{
 };
 use crate::support::answers::{chat_pieces, chat_token};
 use crate::support::client::{Client, Ended, Request};
-use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
+use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::Provider;
-use crate::support::script::{Answer, Break};
-use crate::support::{h2c, is_installed, until};
+use crate::support::script::Answer;
+use crate::support::{is_installed, until};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -339,58 +339,5 @@ async fn health_and_metrics_are_served_beside() {
         gateway.send(&Request::get(&format!("/made/up/{index}")).key(&key.key)).await;
     }
     assert!(!gateway.metrics().await.contains("made"), "a label that a client chose");
-    gateway.finish(&[&key]).await;
-}
-
-#[tokio::test]
-async fn no_secret_is_ever_printed_whatever_goes_wrong() {
-    let provider = Provider::start(|before, _| match before % 4 {
-        0 => Answer::nothing(Break::Rst),
-        1 => Answer::json(401, &json!({"error": {"message": format!("bad key {PROVIDER_KEY}")}})),
-        2 => Answer::new(200, "text/html", format!("<html>{PROVIDER_KEY}</html>")),
-        _ => Wire::Chat.stream(&TOKENS).cut(300, Break::Rst),
-    })
-    .await;
-    let collector = Provider::always(Answer::json(200, &json!({}))).await;
-    // Whoever asks for everything, and by name for what shows most, gets no wire log.
-    let asked = "trace,h2::codec=trace,ureq_proto::util=trace,ureq=trace,pingora_core=trace,hyper=trace,rustls=trace";
-    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
-        .set("breaker.open_ms", "1")
-        .set("plugins.otlp.endpoint", &format!("\"{}\"", collector.url("")))
-        .set("plugins.otlp.headers", "{ authorization = \"Bearer canary-collector-0123456789\" }")
-        .environment("TOLLGATE_LOG", asked);
-    let (gateway, key) = serving(&setup).await;
-    for round in 0..12 {
-        let mut body = Wire::Chat.body("m", round % 2 == 0);
-        body["messages"][0]["content"] = json!("canary-prompt");
-        // The credential in the target, and something that looks like one in every other place.
-        let request = Request::post(&format!("/v1/chat/completions?key={}&x=1", key.key), &body);
-        let request = request.field("cookie", "session=canary-cookie").field("x-custom", "canary-custom");
-        let answer = match round % 3 {
-            0 => h2c::send(gateway.address, &request).await,
-            _ => gateway.send(&request).await,
-        };
-        assert!(!answer.text().contains("provider-secret"), "{}", answer.text());
-    }
-    let mut junk = plain_chat(false);
-    junk.target += "?key=sk-tg-canary-junk-key-0123456789";
-    assert_eq!(gateway.send(&junk).await.status, 401);
-    for scheme in ["Bearer", "Basic", "canary-scheme"] {
-        let wrong = plain_chat(false).field("authorization", &format!("{scheme} canary-authorization"));
-        assert_eq!(gateway.send(&wrong).await.status, 401);
-    }
-    until("the spans", || collector.received().iter().any(|call| !call.body.is_empty()).then_some(())).await;
-    let said = gateway.said();
-    for canary in ["canary", &key.key[..16], "provider-secret", "Hello"] {
-        let line = said.lines().find(|line| line.contains(canary));
-        assert!(line.is_none(), "{canary} in {line:?}");
-    }
-    // Some libraries dump bytes, a few in a line: hexadecimal, two blanks, and what can be read of it.
-    let dumped: String = said.lines().filter_map(|line| line.rsplit_once("  ")).map(|(_, text)| text).collect();
-    assert!(!dumped.contains("canary"), "{dumped}");
-    let wordy = said.lines().find(|line| line.contains(" TRACE ") || line.contains(" DEBUG "));
-    assert!(wordy.is_none_or(|line| line.contains(" tollgate")), "{wordy:?}");
-    let everything = gateway.metrics().await + &format!("{:?}", gateway.records());
-    assert!(!everything.contains("canary") && !everything.contains("provider-secret"), "{everything}");
     gateway.finish(&[&key]).await;
 }

@@ -174,6 +174,40 @@ async fn a_refused_reload_says_what_check_says_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn nothing_is_open_that_nobody_opened() {
+    let (provider, setup) = working().await;
+    let (gateway, key) = serving(&setup).await;
+    let origin = |request: Request| request.field("origin", "https://evil.example");
+    let preflight =
+        origin(Request::new("OPTIONS", "/v1/chat/completions")).field("access-control-request-method", "POST");
+    for request in
+        [preflight.clone(), origin(plain_chat(false)), origin(plain_chat(false).key(&key.key)), origin(reload())]
+    {
+        let answer = gateway.send(&request).await;
+        let cors = answer.fields.iter().find(|(name, _)| name.starts_with("access-control-"));
+        assert!(cors.is_none(), "{request:?}: {cors:?}");
+    }
+    assert_eq!(provider.received().len(), 1, "with a key alone");
+    for path in
+        ["/console", "/console/internal", "/console/internal/reload", "/metrics", "/admin", "/debug/pprof", "/.env"]
+    {
+        for request in [Request::get(path), Request::post(path, &json!({}))] {
+            let answer = gateway.send(&request).await;
+            assert!(matches!(answer.status, 401 | 404), "{path}: {}", answer.status);
+        }
+    }
+    // And what is asked of nobody's configuration: this machine alone is listened to.
+    let listened = setup.unset("server.threads").config(([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
+    let bare: String =
+        listened.lines().filter(|line| !line.contains("listen")).map(|line| format!("{line}\n")).collect();
+    let config =
+        tollgate::config::Config::parse(&bare, &gateway.path("tollgate.toml"), &|_| None).expect("a good file");
+    let addresses = config.server.listen.iter().chain(&config.server.metrics_listen);
+    assert!(addresses.clone().count() == 2 && addresses.clone().all(|address| address.ip().is_loopback()));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn without_a_secret_there_is_no_reload_by_request() {
     let (_provider, setup) = working().await;
     let (gateway, key) = serving(&setup).await;

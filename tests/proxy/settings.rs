@@ -24,6 +24,7 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("shutdown_ms", "an_idle_gateway_ends_at_once_and_what_outlasts_the_limit_is_settled"),
         ("trusted_proxies", "server_trusted_proxies_are_believed_and_nobody_else"),
         ("reload_secret", "a_reload_by_request_needs_its_secret_and_is_in_force_when_it_is_answered"),
+        ("master_key_file", "a_sealed_api_key_goes_upstream_opened_and_a_new_master_key_takes_over_without_a_restart"),
         ("tls", "clients_speak_http1_or_http2_over_tls"),
     ]),
     ("server.tls", &[

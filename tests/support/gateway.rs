@@ -261,6 +261,15 @@ impl Gateway {
         self.command(arguments).stdin(Stdio::null()).output().expect("the built binary runs")
     }
 
+    /// The same, with this on its standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        self.write("input", input);
+        let input = File::open(self.path("input")).expect("it was just written");
+        let output = self.command(arguments).stdin(input).output().expect("the built binary runs");
+        std::fs::remove_file(self.path("input")).expect("it was just written");
+        output
+    }
+
     /// The same; it must succeed, and print one JSON object a line.
     pub(crate) fn run_json(&self, arguments: &[&str]) -> Vec<Value> {
         let output = self.run(arguments);

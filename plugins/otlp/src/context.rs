@@ -80,6 +80,40 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_caller_sends_what_goes_upstream_is_well_formed() {
+        let (mut taken, mut state) = (0, 7u64);
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % limit
+        };
+        for round in 0..20_000u128 {
+            let mut bytes = GIVEN.as_bytes().to_vec();
+            for _ in 0..below(3) {
+                let at = below(bytes.len());
+                match below(4) {
+                    0 => bytes[at] = *b"0f-g F\t\xff".get(below(8)).unwrap_or(&b'0'),
+                    1 => bytes.truncate(at + 1),
+                    2 => bytes.insert(at, b"0-9a "[below(5)]),
+                    _ => drop(bytes.remove(at)),
+                }
+                if bytes.is_empty() {
+                    bytes.push(b'-');
+                }
+            }
+            let Ok(value) = HeaderValue::from_bytes(&bytes) else { continue };
+            let mut headers = HeaderMap::new();
+            headers.insert(TRACEPARENT, value);
+            let context = Context::of(round + 1, &headers, 1 << 32);
+            let told = context.traceparent();
+            let (trace_id, parent_id, _) =
+                parsed(std::str::from_utf8(&told).unwrap()).expect("what we send can be read");
+            assert_eq!((trace_id, parent_id), (context.trace_id, context.span_id));
+            taken += u32::from(context.parent_id.is_some());
+        }
+        assert!(taken > 1_000, "{taken}");
+    }
+
+    #[test]
     fn a_trace_goes_on_with_our_span_as_the_parent() {
         let context = context(GIVEN, 0);
         assert_eq!(context.parent_id, Some(0xb7ad_6b71_6920_3331));

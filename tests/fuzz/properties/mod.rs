@@ -5,6 +5,7 @@ mod answers;
 mod embeddings;
 mod facts;
 pub(crate) mod input;
+mod journal;
 mod json;
 mod places;
 mod requests;
@@ -48,6 +49,7 @@ pub(crate) const TARGETS: &[Target] = &[
     target("embedding-answer", embeddings::answer),
     target("facts", facts::read_and_splice),
     target("endpoint", places::endpoint),
+    target("journal", journal::recover),
     target("config", texts::config),
     target("prices", texts::prices),
     target("published-prices", texts::published_prices),

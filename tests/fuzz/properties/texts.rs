@@ -9,7 +9,11 @@ use tollgate::price::import::{Selection, import};
 /// A file is taken, or something is said to be wrong with it.
 pub(crate) fn config(input: &Input<'_>) {
     let Some(text) = input.text() else { return };
-    let env = |name: &str| name.len().is_multiple_of(2).then(|| "value".to_owned());
+    const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let env = |name: &str| match name {
+        "TOLLGATE_MASTER_KEY" => Some(MASTER_KEY.to_owned()),
+        _ => name.len().is_multiple_of(2).then(|| "value".to_owned()),
+    };
     if let Err(errors) = Config::parse(text, Path::new("/nowhere/tollgate.toml"), &env) {
         assert!(!errors.is_empty());
         errors.iter().for_each(|error| assert!(!error.message.is_empty(), "{error:?}"));
