@@ -184,9 +184,10 @@ async fn what_was_answered_before_kill_9_is_not_charged_again_and_what_was_not_i
     let again = gateway.send(&waiting).await;
     assert_eq!((again.status, again.field("x-tollgate-replayed")), (200, None));
     assert_replayed(&gateway.send(&waiting).await, &again, "from then on");
-    let records = gateway.wait_records(3).await;
-    let costs: i64 = records.iter().map(|record| record["cost_nanos"].as_i64().expect("a cost")).sum();
-    assert_eq!(costs, 2 * COST, "one charge for each key");
+    // That the lost one has a record, too, depends on whether the journal had its hold by then: nobody had got a byte.
+    let charged = || gateway.records().into_iter().filter(|record| record["cost_nanos"] != 0).collect::<Vec<_>>();
+    let charged = until("the records", || Some(charged()).filter(|records| records.len() >= 2)).await;
+    assert_eq!(charged.iter().map(|record| &record["cost_nanos"]).collect::<Vec<_>>(), [COST, COST]);
     steps.go_on();
     gateway.finish(&[&key]).await;
 }
