@@ -41,6 +41,8 @@ pub struct Metrics {
     telemetry_lost: IntCounterVec,
     /// What was found before, by all the labels of an exchange: to find each of its series anew takes longer than all else.
     lines: RwLock<HashMap<String, Arc<Line>>>,
+    /// Answers that were given again, to who came with the same idempotency key.
+    pub(crate) replayed: IntCounter,
     /// Exchanges that run now.
     pub in_flight: IntGauge,
     /// Answers read on for a client that left.
@@ -181,6 +183,9 @@ impl Metrics {
                 "Log lines and spans that found no room in their queue, or were not delivered.",
                 &["plugin", "reason"],
             )?,
+            replayed: series
+                .counter("tollgate_replayed_total", "Answers given again for an idempotency key.", &[])?
+                .with_label_values(&[] as &[&str]),
             in_flight: series.gauge("tollgate_requests_in_flight", "Exchanges that run now.")?,
             drains: series.gauge("tollgate_drains_running", "Answers read on for a client that left.")?,
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,

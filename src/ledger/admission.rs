@@ -5,6 +5,7 @@
 //! one's journal first, and when the hold is in the store, the other is asked to book it: whoever has the balances, now or
 //! after any end of either, finds every hold that something is done on.
 
+use super::claims::Claim;
 use super::hold::Hold;
 use super::record::Opening;
 use super::state::HOLD_SLOTS;
@@ -122,20 +123,30 @@ impl Admission {
 
 impl Ledger {
     /// Admits a request: books `amount_nanos`, the most it can cost, on the key, and journals that. It waits while
-    /// another process takes over, and for that one's answer when it has; else never.
+    /// another process takes over, and for that one's answer when it has; else never. `claim`: its idempotency key, which
+    /// is taken for it.
     ///
     /// # Errors
     /// Why it is not admitted; then nothing was booked.
-    pub async fn admit(&self, entry: &Arc<KeyEntry>, amount_nanos: i64, opening: Opening) -> Result<Hold, HoldError> {
+    pub async fn admit(
+        &self,
+        entry: &Arc<KeyEntry>,
+        amount_nanos: i64,
+        opening: Opening,
+        claim: Option<Arc<Claim>>,
+    ) -> Result<Hold, HoldError> {
         let mut opening = Some(opening);
         let successor = loop {
-            if let Some(admitted) = self.admit_here(entry, amount_nanos, &mut opening) {
+            if let Some(admitted) = self.admit_here(entry, amount_nanos, &mut opening, claim.as_ref()) {
                 return admitted;
             }
             if let Some(successor) = self.admission.decided().await {
                 break successor;
             }
         };
+        if claim.is_some() {
+            return Err(HoldError::ClaimedElsewhere);
+        }
         // It is still here: nothing here has admitted it.
         let opening = opening.ok_or(HoldError::BillingUnavailable)?;
         let late = self.admit_there(&*successor, entry, amount_nanos, opening);
@@ -147,7 +158,7 @@ impl Ledger {
     /// # Errors
     /// Why it is not admitted; then nothing was booked.
     pub fn hold(&self, entry: &Arc<KeyEntry>, amount_nanos: i64, opening: Opening) -> Result<Hold, HoldError> {
-        self.admit_here(entry, amount_nanos, &mut Some(opening)).unwrap_or(Err(HoldError::BillingUnavailable))
+        self.admit_here(entry, amount_nanos, &mut Some(opening), None).unwrap_or(Err(HoldError::BillingUnavailable))
     }
 
     /// `None`: admission is not here now, and `opening` is left for whoever asks.
@@ -156,6 +167,7 @@ impl Ledger {
         entry: &Arc<KeyEntry>,
         amount_nanos: i64,
         opening: &mut Option<Opening>,
+        claim: Option<&Arc<Claim>>,
     ) -> Option<Result<Hold, HoldError>> {
         let _entering = self.admission.enter()?;
         let mut opening = opening.take()?;
@@ -169,7 +181,7 @@ impl Ledger {
         };
         opening.key_id = entry.key().id;
         opening.bound();
-        Some(Ok(Hold::new(&self.journal, entry, grant, opening)))
+        Some(Ok(Hold::new(&self.journal, entry, grant, opening, claim.cloned())))
     }
 
     /// A hold that is dropped on the way is voided: it was not sent.
@@ -188,7 +200,7 @@ impl Ledger {
         opening.bound();
         let ask = Ask { request_id: opening.request_id, key_id: opening.key_id, amount_nanos };
         // Our own account decides nothing any more.
-        let hold = Hold::new(&self.journal, entry, entry.account.inherit(amount_nanos), opening);
+        let hold = Hold::new(&self.journal, entry, entry.account.inherit(amount_nanos), opening, None);
         hold.journaled().await.map_err(|_| HoldError::BillingUnavailable)?;
         state.applied_up_to(state.sent_records.load(Ordering::Acquire)).await;
         let refusal = match successor.ask(ask).await {

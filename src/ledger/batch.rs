@@ -3,7 +3,7 @@
 
 use super::record::{Opening, Progress};
 use super::wire::Event;
-use crate::store::{Batch, OpenHold, Position};
+use crate::store::{Batch, OpenHold, Position, TakenClaim};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -18,6 +18,7 @@ pub(super) struct Gather {
     progressed: BTreeMap<Uuid, Progress>,
     closed: Vec<Uuid>,
     settled: Vec<super::LedgerRecord>,
+    claims: Vec<TakenClaim>,
     events: usize,
 }
 
@@ -36,6 +37,11 @@ impl Gather {
         match event {
             Event::Hold { held_nanos, opening } => {
                 self.opened.insert(opening.request_id, Opened { opening, held_nanos, progress: None });
+            }
+            Event::ClaimedHold { held_nanos, opening, tag } => {
+                let Opening { request_id, started_at_ms, .. } = *opening;
+                self.claims.push(TakenClaim { tag, request_id, started_at_ms });
+                self.opened.insert(request_id, Opened { opening, held_nanos, progress: None });
             }
             Event::Progress { request_id, progress } => match self.opened.get_mut(&request_id) {
                 Some(hold) => hold.progress = Some(progress),
@@ -77,6 +83,7 @@ impl Gather {
             progressed: self.progressed.into_iter().collect(),
             closed: self.closed,
             settled: self.settled,
+            claims: self.claims,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A request's claim on its key's balance, from admission to the end.
 
+use super::claims::Claim;
 use super::holds::Grant;
 use super::journal::{Journal, Notify};
-use super::record::{LedgerRecord, Opening, Progress};
+use super::record::{LedgerRecord, Opening, Progress, served};
 use super::state::now_ms;
 use super::ticket::{Journaled, Ticket};
 use super::wire::Event;
@@ -19,6 +20,8 @@ pub struct Hold {
     entry: Arc<KeyEntry>,
     grant: Grant,
     opening: Arc<Opening>,
+    /// Its idempotency key.
+    claim: Option<Arc<Claim>>,
     ticket: Arc<Ticket>,
     last_progress: Option<Box<Progress>>,
     sent: bool,
@@ -27,16 +30,27 @@ pub struct Hold {
 
 impl Hold {
     /// Journals a grant. The caller has taken the slots.
-    pub(super) fn new(journal: &Arc<Journal>, entry: &Arc<KeyEntry>, grant: Grant, opening: Opening) -> Self {
+    pub(super) fn new(
+        journal: &Arc<Journal>,
+        entry: &Arc<KeyEntry>,
+        grant: Grant,
+        opening: Opening,
+        claim: Option<Arc<Claim>>,
+    ) -> Self {
         let (opening, ticket) = (Arc::new(opening), Arc::<Ticket>::default());
         journal.state.open_holds.fetch_add(1, Ordering::Relaxed);
-        let event = Event::Hold { held_nanos: grant.nanos, opening: Arc::clone(&opening) };
+        let (held_nanos, opened) = (grant.nanos, Arc::clone(&opening));
+        let event = match &claim {
+            None => Event::Hold { held_nanos, opening: opened },
+            Some(claim) => Event::ClaimedHold { held_nanos, opening: opened, tag: claim.tag() },
+        };
         journal.append(event, Notify::Ticket(Arc::clone(&ticket)));
         Self {
             journal: Arc::clone(journal),
             entry: Arc::clone(entry),
             grant,
             opening,
+            claim,
             ticket,
             last_progress: None,
             sent: false,
@@ -126,6 +140,9 @@ impl Hold {
         record.bound();
         record.overshoot = self.grant.limited && record.cost_nanos > self.grant.nanos;
         self.entry.account.settle(self.grant, record.cost_nanos);
+        if let Some(claim) = &self.claim {
+            claim.settled(served(record.cost_nanos, record.outcome, record.status));
+        }
         self.journal.state.open_holds.fetch_sub(1, Ordering::Relaxed);
         let ticket = Arc::<Ticket>::default();
         self.journal.append(Event::Settle(Box::new(record)), Notify::Ticket(Arc::clone(&ticket)));

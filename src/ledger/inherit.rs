@@ -2,6 +2,7 @@
 //! journal; here, what they hold stays held until the store shows what became of them.
 
 use super::LedgerError;
+use super::claims::Claims;
 use super::holds::Grant;
 use super::recover::{self, Recovered};
 use crate::keyring::{KeyEntry, Keys};
@@ -23,6 +24,7 @@ const RETRY: (Duration, Duration) = (LOOK_EVERY, Duration::from_secs(5));
 pub(super) struct Inheritance {
     journal_dir: PathBuf,
     store: Arc<dyn Store>,
+    claims: Arc<Claims>,
     left: Mutex<Left>,
     changed: Condvar,
 }
@@ -60,6 +62,7 @@ impl Inheritance {
         writers: Vec<Uuid>,
         store: Arc<dyn Store>,
         keys: &Keys,
+        claims: Arc<Claims>,
     ) -> Result<Self, LedgerError> {
         let mut open = Vec::new();
         keys.load(&*store, &mut |writer_id, hold: OpenHold| {
@@ -76,7 +79,7 @@ impl Inheritance {
             }
         }
         let left = Mutex::new(Left { writers, holds, ..Left::default() });
-        Ok(Self { journal_dir, store, left, changed: Condvar::new() })
+        Ok(Self { journal_dir, store, claims, left, changed: Condvar::new() })
     }
 
     /// True: nobody runs any more, and nothing is held.
@@ -150,6 +153,7 @@ impl Inheritance {
             }
         }
         for closed in self.store.closed_holds(&writers, &request_ids)? {
+            self.claims.ended_elsewhere(closed.request_id, closed.served);
             let Some(Inherited { entry, grant }) = self.left.lock().holds.remove(&closed.request_id) else { continue };
             match closed.cost_nanos {
                 Some(cost_nanos) => entry.account.settle(grant, cost_nanos),

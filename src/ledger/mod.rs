@@ -3,6 +3,7 @@
 //! * [`Account`] decides admission in memory; [`Hold`] is a request's claim, and settles itself if it is dropped.
 //! * A writer thread (`journal`) groups what happens into checksummed segments of files (`segment`, `wire`, `disk`).
 //! * An applier thread (`apply`) carries them on into the store, which may be slow, locked or full for a while.
+//! * `claims` says who of those that come with the same idempotency key is served.
 //! * At start, `recover` finishes what processes before this one left behind.
 //! * Balances can go on to another process while requests run (`hand_over`, `inherit`); `admission` says who decides.
 //! * [`verify`] proves that rows, hashes, balances and journals agree (`chain`).
@@ -11,6 +12,7 @@ mod admission;
 mod apply;
 mod batch;
 mod chain;
+mod claims;
 mod disk;
 mod folder;
 mod hand_over;
@@ -39,7 +41,7 @@ use folder::{FolderLock, Locking};
 use inherit::Inheritance;
 use journal::{Journal, WriterSetup};
 use parking_lot::Mutex;
-use state::{HOLD_SLOTS, State};
+use state::{HOLD_SLOTS, State, now_ms};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,8 +53,11 @@ use uuid::Uuid;
 pub use admission::{Ask, Granting, Successor};
 pub use chain::row_hash;
 pub(crate) use chain::tier_word;
+pub(crate) use claims::CLAIM_AGE_MAX_MS;
+pub use claims::{Claim, ClaimTag, Claiming, Claims, KeptAnswer};
 pub use hold::Hold;
 pub use holds::{Account, Balance, Grant, Insufficient};
+pub(crate) use record::served;
 pub use record::{EXTRAS_MAX, LedgerRecord, Opening, Outcome, Progress, TEXT_BYTES_MAX};
 pub use recover::Recovered;
 pub use ticket::{BillingUnavailable, Journaled};
@@ -191,6 +196,8 @@ pub enum HoldError {
     QuotaInsufficient,
     /// The journal is full, cannot be written, or is being closed: 503.
     BillingUnavailable,
+    /// It has an idempotency key, and another process knows by now what became of that.
+    ClaimedElsewhere,
 }
 
 /// How far the journal and the store are behind.
@@ -219,6 +226,7 @@ pub struct Ledger {
     journal: Arc<Journal>,
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
+    claims: Arc<Claims>,
     admission: Admission,
     inheritance: Arc<Inheritance>,
     writer_id: Uuid,
@@ -259,7 +267,12 @@ impl Ledger {
         // Only whoever serves changes its tables.
         store.bring_up_to_date()?;
         let (recovered, living) = recover::recover(&journal_dir, &*store)?;
-        let inheritance = Arc::new(Inheritance::load(journal_dir.clone(), living, Arc::clone(&store), &keys)?);
+        let claims = Arc::<Claims>::default();
+        let inheritance =
+            Inheritance::load(journal_dir.clone(), living, Arc::clone(&store), &keys, Arc::clone(&claims))?;
+        let inheritance = Arc::new(inheritance);
+        // After the holds: what ends in between is done here, and ends there for nobody.
+        claims.load(&*store, now_ms())?;
 
         let writer_id = Uuid::now_v7();
         let folder = folder::of_writer(&journal_dir, writer_id);
@@ -294,6 +307,7 @@ impl Ledger {
             journal: Arc::new(journal),
             store,
             keys,
+            claims,
             admission: Admission::new(),
             inheritance,
             writer_id,
@@ -309,6 +323,11 @@ impl Ledger {
     /// What recovery found when the ledger was opened.
     pub fn recovered(&self) -> &Recovered {
         &self.recovered
+    }
+
+    /// The idempotency keys that are taken or done.
+    pub fn claims(&self) -> &Arc<Claims> {
+        &self.claims
     }
 
     /// False: new requests are refused now.

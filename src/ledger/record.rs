@@ -148,6 +148,12 @@ pub struct LedgerRecord {
     pub error_code: Option<String>,
 }
 
+/// Whether a request of which a record says this was served: something was billed, or an answer delivered. Only one
+/// that was not may come again with its idempotency key.
+pub(crate) fn served(cost_nanos: i64, outcome: Outcome, status: u16) -> bool {
+    cost_nanos > 0 || (outcome != Outcome::UpstreamError && (200..300).contains(&status))
+}
+
 impl LedgerRecord {
     /// A record with what was known at admission, to be completed.
     pub fn from_opening(opening: &Opening) -> Self {

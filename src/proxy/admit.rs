@@ -1,7 +1,7 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
-use super::{body, content, count, forwarded, models, pages, reject, sound};
+use super::{body, content, count, forwarded, idempotency, models, pages, reject, sound};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -93,6 +93,9 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         return Ok(Admission::Reply(reply));
     }
     let route = find_route(models, &target, &facts)?;
+    if let Some(reply) = idempotency::claim(exchange, session.req_header(), &target, &key.key(), &body)? {
+        return Ok(Admission::Reply(reply));
+    }
     admit_model(exchange, route, target, facts, key, body).await.map(|admitted| Admission::Forward(Box::new(admitted)))
 }
 
@@ -182,9 +185,11 @@ async fn admit_model(
         stream: facts.stream,
         price_version: exchange.snapshot.prices.version().clone(),
     };
-    let admitted = exchange.shared.ledger.admit(&entry, held_nanos, opening).await;
+    let claim = exchange.keeping.as_ref().map(|keeping| keeping.claim());
+    let admitted = exchange.shared.ledger.admit(&entry, held_nanos, opening, claim).await;
     let hold = admitted.map_err(|error| match error {
         HoldError::QuotaInsufficient => Reject::new(RejectCode::QuotaInsufficient),
+        HoldError::ClaimedElsewhere => idempotency::in_progress(),
         HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
     })?;
     let prompt = Prompt::Body(body.clone());

@@ -139,6 +139,13 @@ impl<'s> Downstream<'s> {
         if let (Some(head), Some(refused)) = (&mut head, exchange.control.refused.take()) {
             refused.tell(head)?;
         }
+        if let Some(keeping) = &mut exchange.keeping {
+            keeping.keep(head.as_deref(), &pieces);
+        }
+        if end {
+            // Before the client has it all: whoever asks again finds it.
+            exchange.keeping = None;
+        }
         // A client that is gone: nobody to write to. The stages have seen the bytes, which is what reading on is for.
         if !exchange.control.client_gone() {
             self.write(head, Held::body(pieces, bytes), end, &mut exchange.control).await?;

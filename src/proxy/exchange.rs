@@ -1,6 +1,7 @@
 //! The state of one request and its answer: one field for each stage's result. Stages meet only here.
 
 use super::control::Control;
+use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
 use super::shared::Shared;
 use super::{route, settle};
@@ -54,6 +55,8 @@ pub struct Exchange {
     pub(super) asked: Option<Asked>,
     /// What it cost, for plugins that want to know.
     pub(super) bill: Option<Arc<SetOnce<Bill>>>,
+    /// Its idempotency key, which is taken for it until this goes.
+    pub(super) keeping: Option<Box<Keeping>>,
     /// What we answered ourselves.
     pub(super) rejected: Option<RejectCode>,
 }
@@ -258,6 +261,7 @@ impl Exchange {
             caller: None,
             asked: None,
             bill: (!snapshot.plugins.logging.is_empty()).then(Arc::default),
+            keeping: None,
             rejected: None,
             snapshot,
             shared,

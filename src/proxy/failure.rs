@@ -137,6 +137,7 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool
     if let Some(gate) = settle::settle(exchange, End::Broken) {
         let _ = gate.await;
     }
+    exchange.keeping = None;
     let request_id = exchange.request_id_text();
     let dialect = exchange.dialect;
     let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return false };

@@ -21,6 +21,8 @@ pub(super) const REJECTED_BY: HeaderName = HeaderName::from_static("x-tollgate-r
 
 /// Refuses the request.
 pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange, reject: Reject) -> Result<()> {
+    // Before the client hears of it: it may come again at once.
+    exchange.keeping = None;
     let row = reject.code.row();
     exchange.rejected = Some(reject.code);
     exchange.shared.metrics.rejected(row.code);

@@ -202,6 +202,9 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     }
     let hold = exchange.admitted.as_mut()?.hold.take()?;
     exchange.settled = true;
+    if let Some(keeping) = exchange.keeping.as_mut().filter(|_| end == End::Whole) {
+        keeping.answer_is_whole();
+    }
     if exchange.attempts.count == 0 {
         // Never sent towards an upstream: no record.
         hold.void();

@@ -4,7 +4,7 @@
 mod sqlite;
 
 use crate::keyring::Touched;
-use crate::ledger::{Durability, LedgerRecord, Opening, Progress};
+use crate::ledger::{ClaimTag, Durability, LedgerRecord, Opening, Progress};
 use std::sync::Arc;
 use tollgate_plugin_api::{CredentialDigest, Key, Usage};
 use uuid::Uuid;
@@ -204,6 +204,43 @@ pub struct Batch {
     pub closed: Vec<Uuid>,
     /// Rows for the ledger, in the order of the journal.
     pub settled: Vec<LedgerRecord>,
+    /// Idempotency keys that were taken in this stretch, in the order of the journal.
+    pub claims: Vec<TakenClaim>,
+}
+
+/// An idempotency key that was taken for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakenClaim {
+    /// The key, and what was asked.
+    pub tag: ClaimTag,
+    /// For which request.
+    pub request_id: Uuid,
+    /// Unix time in milliseconds at which it arrived.
+    pub started_at_ms: i64,
+}
+
+/// An idempotency key as the store has it: taken for a request, and what became of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredClaim {
+    /// [`TakenClaim::tag`].
+    pub tag: ClaimTag,
+    /// [`TakenClaim::request_id`].
+    pub request_id: Uuid,
+    /// [`TakenClaim::started_at_ms`].
+    pub started_at_ms: i64,
+    /// What became of it.
+    pub stands: Stands,
+}
+
+/// Where a request stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// It runs.
+    Open,
+    /// Something was billed or delivered, as its record says.
+    Served,
+    /// It came to nothing, or was never sent.
+    Nowhere,
 }
 
 /// A moment in the life of the store.
@@ -233,6 +270,8 @@ pub struct ClosedHold {
     pub request_id: Uuid,
     /// What its record says, in nano-USD; `None`: it was voided and left no record.
     pub cost_nanos: Option<i64>,
+    /// Something was billed or delivered.
+    pub served: bool,
 }
 
 /// What became of a batch.
@@ -429,6 +468,13 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store.
     fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>>;
+
+    /// Idempotency keys of requests that arrived at this Unix time in milliseconds or later, the latest first; not more than
+    /// `limit`.
+    ///
+    /// # Errors
+    /// The store.
+    fn claims_since(&self, since_ms: i64, limit: usize) -> Result<Vec<StoredClaim>>;
 
     /// Rows of the ledger, those that arrived last first.
     ///

@@ -1,6 +1,7 @@
 //! The store in one SQLite file. WAL: readers never wait for the writer, and several processes may use the file.
 
 mod apply;
+mod claims;
 mod keys;
 mod read;
 mod row;
@@ -9,7 +10,8 @@ mod tests;
 
 use super::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter,
-    Missing, Moment, NewKey, OpenHold, Result, Store, StoreError, StoreErrorKind, UsageBy, UsageSum, Writer,
+    Missing, Moment, NewKey, OpenHold, Result, Store, StoreError, StoreErrorKind, StoredClaim, UsageBy, UsageSum,
+    Writer,
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
@@ -24,7 +26,8 @@ use uuid::Uuid;
 
 /// How the tables came to be. Rows are only ever added at the end.
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(MIGRATION_ROWS);
-const MIGRATION_ROWS: &[M<'_>] = &[M::up(include_str!("../../db/sqlite/0001_init.sql"))];
+const MIGRATION_ROWS: &[M<'_>] =
+    &[M::up(include_str!("../../db/sqlite/0001_init.sql")), M::up(include_str!("../../db/sqlite/0002_claim.sql"))];
 
 /// SQLite's `application_id` of a file of ours; the first migration sets it.
 const APPLICATION_ID: i32 = 0x5447_4c47;
@@ -313,6 +316,10 @@ impl Store for SqliteStore {
 
     fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
         self.read(|connection| apply::closed_holds(connection, writers, request_ids))
+    }
+
+    fn claims_since(&self, since_ms: i64, limit: usize) -> Result<Vec<StoredClaim>> {
+        self.read(|connection| claims::since(connection, since_ms, limit))
     }
 
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {

@@ -20,6 +20,7 @@ mod limits;
 mod live;
 mod money;
 mod native;
+mod once;
 mod operations;
 mod pages;
 mod passthrough;

@@ -10,10 +10,10 @@ use crate::support::script::{self, Break};
 use serde_json::{Value, json};
 
 /// The dialects' requests that carry a body with a model; Gemini's has it in the path.
-const WIRES: [Wire; 4] = [Wire::Chat, Wire::Responses, Wire::Messages, Wire::GeminiEvents];
+pub(super) const WIRES: [Wire; 4] = [Wire::Chat, Wire::Responses, Wire::Messages, Wire::GeminiEvents];
 
 /// Checks an answer of our own in every respect that the contract has.
-fn assert_refused(answer: &Answer, wire: Wire, status: u16, code: &str, by: Option<&str>) {
+pub(super) fn assert_refused(answer: &Answer, wire: Wire, status: u16, code: &str, by: Option<&str>) {
     let told = format!("{wire:?}: {} {:?} {}", answer.status, answer.fields, answer.text());
     assert_eq!((answer.status, answer.ended), (status, Ended::Whole), "{code}: {told}");
     assert_eq!(answer.field("x-tollgate-rejected-by"), by, "{code}: {told}");

@@ -46,8 +46,13 @@ impl Stopping {
 
 /// A stream that has begun and goes no further.
 pub(super) async fn begun(gateway: &Gateway, key: &Key, streams: &Stopping) -> Exchange {
+    begun_with(gateway, &Wire::Chat.request(true).key(&key.key), streams).await
+}
+
+/// The same with a request of one's own.
+pub(super) async fn begun_with(gateway: &Gateway, request: &Request, streams: &Stopping) -> Exchange {
     streams.begin_next();
-    let mut stream = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
+    let mut stream = gateway.open(request).await;
     stream.piece().await.expect("the first token");
     stream
 }

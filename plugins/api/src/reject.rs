@@ -32,6 +32,12 @@ pub enum RejectCode {
     BillingUnavailable,
     /// The upstream did not answer in time.
     UpstreamTimeout,
+    /// Another request with the same idempotency key is being served.
+    IdempotencyInProgress,
+    /// One has been served, and its answer cannot be given again.
+    IdempotencyAlreadyDone,
+    /// The idempotency key is another request's.
+    IdempotencyMismatch,
 }
 
 /// One row of the contract's error table.
@@ -68,7 +74,7 @@ impl RejectCode {
 /// One row a code, in the order of [`RejectCode`]: status, code, message, who refused, and the types in OpenAI's,
 /// Anthropic's and Gemini's shapes. Kept as a table, hence unformatted.
 #[rustfmt::skip]
-const ROWS: [RejectRow; 14] = [
+const ROWS: [RejectRow; 17] = [
     row(401, "AUTH_MISSING_TOKEN", "Missing API key", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
     row(401, "AUTH_INVALID_TOKEN", "Invalid API key", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
     row(401, "TOKEN_EXPIRED", "Token has expired", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
@@ -83,6 +89,9 @@ const ROWS: [RejectRow; 14] = [
     row(503, "UPSTREAM_UNAVAILABLE", "No upstream is available", "routing", ["server_error", "overloaded_error", "UNAVAILABLE"]),
     row(503, "BILLING_UNAVAILABLE", "Billing is unavailable", "billing", ["server_error", "api_error", "UNAVAILABLE"]),
     row(504, "UPSTREAM_TIMEOUT", "The upstream did not answer in time", "", ["server_error", "timeout_error", "DEADLINE_EXCEEDED"]),
+    row(409, "IDEMPOTENCY_IN_PROGRESS", "A request with this idempotency key is being served", "billing", ["invalid_request_error", "invalid_request_error", "ABORTED"]),
+    row(409, "IDEMPOTENCY_ALREADY_DONE", "A request with this idempotency key has been served", "billing", ["invalid_request_error", "invalid_request_error", "ALREADY_EXISTS"]),
+    row(422, "IDEMPOTENCY_MISMATCH", "This idempotency key was used for another request", "billing", ["invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"]),
 ];
 
 /// `by` is empty where nobody refused: the request itself is wrong, or the upstream was too slow.
@@ -155,6 +164,7 @@ mod tests {
         assert_eq!(RejectCode::InvalidRequest.row().rejected_by, None);
         assert_eq!(RejectCode::RateLimitExceeded.row().rejected_by, Some("rate_limit"));
         assert_eq!(RejectCode::UpstreamTimeout.row().code, "UPSTREAM_TIMEOUT");
-        assert_eq!(RejectCode::UpstreamTimeout as usize + 1, ROWS.len());
+        assert_eq!(RejectCode::IdempotencyMismatch.row().code, "IDEMPOTENCY_MISMATCH");
+        assert_eq!(RejectCode::IdempotencyMismatch as usize + 1, ROWS.len());
     }
 }

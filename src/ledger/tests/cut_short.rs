@@ -4,7 +4,7 @@ use super::*;
 use crate::keyring::Touched;
 use crate::store::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Moment,
-    OpenHold, Result, StoreErrorKind, UsageBy, UsageSum,
+    OpenHold, Result, StoreErrorKind, StoredClaim, UsageBy, UsageSum,
 };
 use std::sync::atomic::AtomicI64;
 use tollgate_plugin_api::CredentialDigest;
@@ -78,6 +78,9 @@ impl Store for FailingStore {
     }
     fn closed_holds(&self, writers: &[Uuid], request_ids: &[Uuid]) -> Result<Vec<ClosedHold>> {
         self.inner.closed_holds(writers, request_ids)
+    }
+    fn claims_since(&self, since_ms: i64, limit: usize) -> Result<Vec<StoredClaim>> {
+        self.inner.claims_since(since_ms, limit)
     }
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()> {
         self.inner.ledger_rows(filter, each)

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use tokio::sync::oneshot;
 
 /// Long enough for any store.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Everything up to the moment at which another one may open.
-fn give_up(old: &Running) {
+pub(super) fn give_up(old: &Running) {
     assert!(old.ledger.wait_for_store(LIMIT));
     old.ledger.pause();
     assert!(old.ledger.wait_for_store(LIMIT));
@@ -35,7 +35,7 @@ fn balance(running: &Running) -> (i64, i64) {
 fn admit(running: &Running, amount_nanos: i64) -> Result<Hold, HoldError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let opening = Opening { request_id: Uuid::now_v7(), model: "m".into(), ..Opening::default() };
-    runtime.block_on(running.ledger.admit(&running.entry(), amount_nanos, opening))
+    runtime.block_on(running.ledger.admit(&running.entry(), amount_nanos, opening, None))
 }
 
 #[test]

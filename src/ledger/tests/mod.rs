@@ -1,5 +1,6 @@
 //! The ledger as a whole: on a real folder and a real store.
 
+mod claims;
 mod crash;
 mod cut_short;
 mod faults;
@@ -13,7 +14,7 @@ use super::disk::Disk;
 use super::ticket::wait;
 use super::*;
 use crate::keyring::KeyEntry;
-use crate::store::{LedgerFilter, NewKey};
+use crate::store::{Batch, LedgerFilter, NewKey, Stands, TakenClaim};
 use tempfile::TempDir;
 use tollgate_plugin_api::UsageSource;
 

@@ -1,6 +1,6 @@
 //! What the ledger writes: batches of its journal, and who writes them.
 
-use super::row;
+use super::{claims, row};
 use crate::ledger::{LedgerRecord, row_hash};
 use crate::store::{Applied, Batch, ClosedHold, OpenHold, Position, Result, Writer};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, ffi, params, params_from_iter};
@@ -24,6 +24,7 @@ fn insert(rows: usize) -> String {
 pub(super) fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
     let applied = add_rows(transaction, batch)?;
     change_open_holds(transaction, batch)?;
+    claims::add(transaction, &batch.claims)?;
     let Position { segment, offset, sequence } = batch.position;
     transaction
         .prepare_cached("UPDATE writer SET segment = ?, byte_offset = ?, sequence = ? WHERE id = ?")?
@@ -226,11 +227,17 @@ pub(super) fn closed_holds(
     // One transaction: a hold and its record change together.
     let transaction = connection.transaction()?;
     let open = open_request_ids(&transaction, writers)?;
-    let mut cost = transaction.prepare_cached("SELECT cost_nanos FROM ledger WHERE request_id = ?")?;
+    let mut record =
+        transaction.prepare_cached("SELECT cost_nanos, outcome, status FROM ledger WHERE request_id = ?")?;
     let mut closed = Vec::new();
     for request_id in request_ids.iter().filter(|request_id| !open.contains(*request_id)) {
-        let cost_nanos = cost.query_row([request_id.as_bytes()], |row| row.get(0)).optional()?;
-        closed.push(ClosedHold { request_id: *request_id, cost_nanos });
+        let of_record = |row: &Row<'_>| Ok((row.get(0)?, claims::is_served(row, 0)?));
+        let said: Option<(i64, bool)> = record.query_row([request_id.as_bytes()], of_record).optional()?;
+        closed.push(ClosedHold {
+            request_id: *request_id,
+            cost_nanos: said.map(|(cost_nanos, _)| cost_nanos),
+            served: said.is_some_and(|(_, served)| served),
+        });
     }
     Ok(closed)
 }

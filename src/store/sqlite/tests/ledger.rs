@@ -216,6 +216,7 @@ fn a_hold_that_is_closed_has_a_cost_or_none() {
     let writers = [Uuid::from_u128(9), Batch::default().writer_id];
     assert_eq!(store.closed_holds(&writers, &ids).unwrap(), []);
     store.apply(&Batch { closed: ids[..2].to_vec(), ..settled([record(1, 1, 4)]) }).unwrap();
-    let closed = |request_id, cost_nanos| ClosedHold { request_id, cost_nanos };
+    let closed =
+        |request_id, cost_nanos: Option<i64>| ClosedHold { request_id, cost_nanos, served: cost_nanos.is_some() };
     assert_eq!(store.closed_holds(&writers, &ids).unwrap(), [closed(ids[0], Some(4)), closed(ids[1], None)]);
 }
