@@ -24,6 +24,8 @@ pub struct Hold {
     claim: Option<Arc<Claim>>,
     ticket: Arc<Ticket>,
     last_progress: Option<Box<Progress>>,
+    /// Of the progress that was queued last.
+    checkpoint: Option<Arc<Ticket>>,
     sent: bool,
     open: bool,
 }
@@ -53,6 +55,7 @@ impl Hold {
             claim,
             ticket,
             last_progress: None,
+            checkpoint: None,
             sent: false,
             open: true,
         }
@@ -94,21 +97,27 @@ impl Hold {
     pub fn progress(&mut self, mut progress: Progress) {
         progress.bound();
         let state = &self.journal.state;
-        if self.ticket.queue_progress() {
+        // One at a time, so that a journal that is slow is not given more and more of them.
+        if self.checkpoint.as_ref().is_none_or(|ticket| ticket.is_written()) {
             if state.take_slots(1, state.slots_reserve()) {
                 let event =
                     Event::Progress { request_id: self.opening.request_id, progress: Box::new(progress.clone()) };
-                self.journal.append(event, Notify::Progress(Arc::clone(&self.ticket)));
-            } else {
-                self.ticket.progress_written();
+                let ticket = Arc::<Ticket>::default();
+                self.journal.append(event, Notify::Ticket(Arc::clone(&ticket)));
+                self.checkpoint = Some(ticket);
             }
         }
         self.last_progress = Some(Box::new(progress));
     }
 
-    /// Writes what is queued now, if it is nobody else's turn (with `durability = "process"`).
-    pub fn flush(&self) {
-        self.journal.take_turn();
+    /// Resolves when the progress that was queued last is in the journal; `None`: it is there already.
+    pub fn checkpointed(&self) -> Option<Journaled> {
+        let ticket = self.checkpoint.as_ref()?;
+        if !ticket.is_written() {
+            // With `durability = "process"`, unless it is another's turn.
+            self.journal.take_turn();
+        }
+        (!ticket.is_written()).then(|| Journaled::new(Arc::clone(ticket), Some(Arc::clone(&self.journal))))
     }
 
     /// Bills the request: the balance is changed when this returns, the record is on its way to the journal. Who it

@@ -36,8 +36,6 @@ const FAILURES_TO_ROTATE: u32 = 2;
 pub(super) enum Notify {
     /// Whoever waits for it.
     Ticket(Arc<Ticket>),
-    /// The hold, which may queue its next progress.
-    Progress(Arc<Ticket>),
     /// Nobody.
     Nobody,
 }
@@ -362,7 +360,6 @@ impl JournalWriter {
         for record in self.pending.records.drain(..count) {
             match record.notify {
                 Notify::Ticket(ticket) => ticket.written(),
-                Notify::Progress(ticket) => ticket.progress_written(),
                 Notify::Nobody => {}
             }
         }

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 
 /// The journal could not take the record when it should have.
@@ -32,20 +32,9 @@ const FAILED: u8 = 2;
 pub(super) struct Ticket {
     state: AtomicU8,
     wakers: Mutex<Vec<Waker>>,
-    progress_queued: AtomicBool,
 }
 
 impl Ticket {
-    /// Asks for a progress record of this hold to be queued: one at a time. False: one is queued already.
-    pub(super) fn queue_progress(&self) -> bool {
-        !self.progress_queued.swap(true, Ordering::AcqRel)
-    }
-
-    /// The queued progress record was written, or was not queued after all.
-    pub(super) fn progress_written(&self) {
-        self.progress_queued.store(false, Ordering::Release);
-    }
-
     /// The record is in the journal.
     pub(super) fn written(&self) {
         self.advance(WRITTEN);

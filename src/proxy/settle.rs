@@ -174,6 +174,16 @@ fn journal_gate(journaled: Journaled) -> Gate {
     })
 }
 
+/// A stream waits for its checkpoint as long as for any record; it does not break for want of one.
+fn checkpoint_gate(journaled: Journaled) -> Gate {
+    Box::pin(async move {
+        if !matches!(tokio::time::timeout(JOURNAL_WAIT_MAX, journaled).await, Ok(Ok(()))) {
+            tracing::debug!("a stream goes on without its checkpoint: the journal is slow, or takes no records");
+        }
+        Ok(())
+    })
+}
+
 /// The first byte waits until the hold is in the journal.
 pub(super) fn hold_gate(exchange: &Exchange) -> Option<Gate> {
     let hold = exchange.admitted.as_ref()?.hold.as_ref()?;
@@ -417,6 +427,9 @@ pub(super) fn progress(exchange: &mut Exchange) {
         attempts: count,
         ttft_ms: answer.first_token.map(milliseconds),
     });
-    // Before the bytes that it counts go out.
-    hold.flush();
+    // It is in the journal before the bytes that it counts go out, also while the disk is slow: what a killed process has
+    // delivered is billed but for the last checkpoint's worth.
+    if let Some(journaled) = hold.checkpointed() {
+        exchange.control.gate(checkpoint_gate(journaled));
+    }
 }
