@@ -83,7 +83,8 @@ async fn a_client_of_any_dialect_reaches_an_upstream_of_any_other() {
             let what = format!("{client:?} to {wire:?}, stream {stream}");
             let request = client.request(stream).key(&key.key).field("anthropic-version", "2023-06-01");
             let request = request.field("openai-beta", "x").field("x-goog-api-client", "x");
-            let request = request.field("idempotency-key", "i").field("x-idempotency-key", "i");
+            let claim = format!("i{index}");
+            let request = request.field("idempotency-key", &claim).field("x-idempotency-key", &claim);
             let answer = gateway.send(&request).await;
             assert_eq!(answer.status, 200, "{what}: {}", answer.text());
             assert_eq!(answer.field("x-tollgate-translated"), Some(wire.dialect()), "{what}");
