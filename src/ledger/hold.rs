@@ -98,14 +98,12 @@ impl Hold {
         progress.bound();
         let state = &self.journal.state;
         // One at a time, so that a journal that is slow is not given more and more of them.
-        if self.checkpoint.as_ref().is_none_or(|ticket| ticket.is_written()) {
-            if state.take_slots(1, state.slots_reserve()) {
-                let event =
-                    Event::Progress { request_id: self.opening.request_id, progress: Box::new(progress.clone()) };
-                let ticket = Arc::<Ticket>::default();
-                self.journal.append(event, Notify::Ticket(Arc::clone(&ticket)));
-                self.checkpoint = Some(ticket);
-            }
+        let is_free = self.checkpoint.as_ref().is_none_or(|ticket| ticket.is_written());
+        if is_free && state.take_slots(1, state.slots_reserve()) {
+            let event = Event::Progress { request_id: self.opening.request_id, progress: Box::new(progress.clone()) };
+            let ticket = Arc::<Ticket>::default();
+            self.journal.append(event, Notify::Ticket(Arc::clone(&ticket)));
+            self.checkpoint = Some(ticket);
         }
         self.last_progress = Some(Box::new(progress));
     }
