@@ -53,7 +53,8 @@ pub(super) async fn head(session: &mut ServerSession) -> Result<bool> {
     }
     let (since, mut begun) = (Instant::now(), false);
     while since.elapsed() < IDLE_MAX {
-        match tokio::time::timeout(HEAD_TIME_MAX, reading.as_mut()).await {
+        // Pingora's own: every connection waits here between two requests, and a timer of tokio's wakes its driver for that.
+        match pingora::time::timeout(HEAD_TIME_MAX, reading.as_mut()).await {
             Ok(read) => return read,
             Err(_) if begun => return Error::e_explain(ErrorType::ReadTimedout, "a head that does not end"),
             Err(_) => begun = has_heard(socket.as_deref(), since),
