@@ -23,7 +23,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         folder.disable_cleanup(true);
         eprintln!("configs, logs and ledger: {}", folder.path().display());
     }
-    let site = Site { folder: folder.path().into(), tollgate: options.tollgate.clone() };
+    let site =
+        Site { folder: folder.path().into(), tollgate: options.tollgate.clone(), earlier: options.earlier.clone() };
     let provider = site.start(Kind::Direct, ([127, 0, 0, 1], 0).into())?;
     let share = throughput(&options, &site, &provider)?;
     memory(&options, &site, &provider)?;

@@ -12,12 +12,13 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingor
   --seconds S          length of a round [1.5]
   --connections A,B    connections of a measurement [32,1]
   --cases A,B          of json, sse, sse-spliced, sse-pieces [all]
-  --proxies A,B        of nginx, bare, tollgate [these], envoy, durable (tollgate with durability = \"power\"),
+  --proxies A,B        of nginx, bare, tollgate [these], envoy, earlier, durable (tollgate with durability = \"power\"),
                        watched (tollgate that also limits, traces and logs),
                        translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's)
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]
   --at-least R         fail if Tollgate has less than this share of bare Pingora's JSON or SSE requests/s
   --tollgate PATH      the binary [the one that cargo built]
+  --earlier PATH       another build, to measure beside it as `earlier`
   --keep               keep the folder with configs, logs and ledger, and say where it is";
 
 /// What to measure.
@@ -30,6 +31,7 @@ pub(crate) struct Options {
     pub(crate) streams: Vec<usize>,
     pub(crate) at_least: Option<f64>,
     pub(crate) tollgate: PathBuf,
+    pub(crate) earlier: Option<PathBuf>,
     pub(crate) keep: bool,
 }
 
@@ -45,6 +47,7 @@ impl Options {
             streams: vec![500, 1000],
             at_least: None,
             tollgate: env!("CARGO_BIN_EXE_tollgate").into(),
+            earlier: None,
             keep: false,
         };
         let mut measure = false;
@@ -62,6 +65,7 @@ impl Options {
                 "--streams" => options.streams = list(value()?, |word| word.parse().ok())?,
                 "--at-least" => options.at_least = Some(value()?.parse()?),
                 "--tollgate" => options.tollgate = value()?.into(),
+                "--earlier" => options.earlier = Some(value()?.into()),
                 "--keep" => options.keep = true,
                 "--help" | "-h" => return Ok(None),
                 _ => return Err(format!("unknown option {name}\n{HELP}").into()),

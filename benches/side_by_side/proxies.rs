@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Envoy,
     Bare,
     Tollgate,
+    /// Another build of Tollgate, to see what a change costs.
+    Earlier,
     /// Tollgate that makes each record durable before the first byte goes out.
     Durable,
     /// Tollgate that also limits, traces and logs every request.
@@ -44,6 +46,7 @@ impl Kind {
             "envoy" => Some(Self::Envoy),
             "bare" => Some(Self::Bare),
             "tollgate" => Some(Self::Tollgate),
+            "earlier" => Some(Self::Earlier),
             "durable" => Some(Self::Durable),
             "watched" => Some(Self::Watched),
             "translated" => Some(Self::Translated),
@@ -59,6 +62,7 @@ impl Kind {
             Self::Envoy => "Envoy",
             Self::Bare => "bare Pingora",
             Self::Tollgate => "Tollgate",
+            Self::Earlier => "Tollgate, earlier",
             Self::Durable => "Tollgate, durability = power",
             Self::Watched => "Tollgate, limited, traced, logged",
             Self::Translated => "Tollgate, translating",
@@ -79,6 +83,8 @@ pub(crate) struct Proxy {
 pub(crate) struct Site {
     pub(crate) folder: PathBuf,
     pub(crate) tollgate: PathBuf,
+    /// The other build.
+    pub(crate) earlier: Option<PathBuf>,
 }
 
 impl Site {
@@ -90,6 +96,7 @@ impl Site {
             Kind::Envoy => self.envoy(provider),
             Kind::Bare => self.bare(provider),
             Kind::Tollgate => self.tollgate(kind, TOLLGATE_FOLDER, provider, ""),
+            Kind::Earlier => self.tollgate(kind, "earlier", provider, ""),
             Kind::Durable => self.tollgate(kind, "durable", provider, "[ledger]\ndurability = \"power\"\n"),
             Kind::Translated => self.tollgate(kind, "translated", provider, ""),
             // The stand-in takes the spans, too: it answers everything.
@@ -147,11 +154,21 @@ impl Site {
         fs::create_dir_all(&folder)?;
         let config = self.config(name);
         fs::write(&config, tollgate_toml(address, metrics, provider) + more)?;
-        let created = self.json(name, &["key", "create", "side-by-side", "--quota-usd", "1000000", "--json"])?;
+        let program = self.program(kind)?;
+        let created =
+            self.json(program, name, &["key", "create", "side-by-side", "--quota-usd", "1000000", "--json"])?;
         let key = created["key"].as_str().ok_or("`key create` showed no key")?.to_owned();
         let arguments = ["serve", "-c", &config.display().to_string()];
-        let running = Running::start(&self.tollgate, arguments, self.folder.join(format!("{name}.log")))?;
+        let running = Running::start(program, arguments, self.folder.join(format!("{name}.log")))?;
         Ok(Proxy { kind, address, key, running })
+    }
+
+    /// Which build it is.
+    fn program(&self, kind: Kind) -> Result<&Path, Failure> {
+        match kind {
+            Kind::Earlier => self.earlier.as_deref().ok_or_else(|| "which one? --earlier PATH".into()),
+            _ => Ok(&self.tollgate),
+        }
     }
 
     fn config(&self, name: &str) -> PathBuf {
@@ -159,8 +176,8 @@ impl Site {
     }
 
     /// Runs a command of Tollgate's that prints one JSON object.
-    fn json(&self, name: &str, arguments: &[&str]) -> Result<Value, Failure> {
-        let output = Command::new(&self.tollgate).args(arguments).arg("-c").arg(self.config(name)).output()?;
+    fn json(&self, program: &Path, name: &str, arguments: &[&str]) -> Result<Value, Failure> {
+        let output = Command::new(program).args(arguments).arg("-c").arg(self.config(name)).output()?;
         let said = || String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return Err(format!("tollgate {}: {}", arguments.join(" "), said()).into());
@@ -171,7 +188,7 @@ impl Site {
 
     /// Proves that all of it was billed: one record for each answer, with the usage that the provider reported.
     pub(crate) fn audit(&self, billed: &Billed) -> Result<String, Failure> {
-        let sum = self.json(TOLLGATE_FOLDER, &["usage", "--by", "key", "--json"])?;
+        let sum = self.json(&self.tollgate, TOLLGATE_FOLDER, &["usage", "--by", "key", "--json"])?;
         let wanted = [
             ("requests", billed.requests),
             ("input_tokens", billed.input_tokens),
@@ -214,7 +231,7 @@ impl Billed {
 impl Proxy {
     /// Whether it asks for usage chunks that its client has not asked for.
     pub(crate) fn splices(&self) -> bool {
-        matches!(self.kind, Kind::Tollgate | Kind::Durable | Kind::Watched)
+        matches!(self.kind, Kind::Tollgate | Kind::Earlier | Kind::Durable | Kind::Watched)
     }
 
     /// Puts one round of load on it.

@@ -14,6 +14,8 @@ use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -150,13 +152,9 @@ impl Http {
     }
 }
 
-#[async_trait]
-impl HttpServerApp for Http {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        mut session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
+impl Http {
+    /// Answers one request. With it, the connection if it can be used again.
+    async fn serve(&self, mut session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
         let unsound = match self.read_head(&mut session).await {
             Head::Whole => None,
             Head::Unsound => Some(sound::refusal("it can be read in more than one way")),
@@ -165,7 +163,7 @@ impl HttpServerApp for Http {
         if *shutdown.borrow() {
             session.set_keepalive(None);
         }
-        let shared = self.gateway.shared().clone();
+        let shared = self.gateway.shared();
         let is_whole = tokio::select! { biased;
             is_whole = self.gateway.answer_as(&mut session, unsound) => is_whole,
             // It is dropped, which settles it.
@@ -177,6 +175,26 @@ impl HttpServerApp for Http {
         let settings = HttpPersistentSettings::for_session(&session);
         let reusable = session.finish().await.ok().flatten();
         reusable.map(|stream| ReusedHttpStream::from_reusable_stream(stream, settings))
+    }
+}
+
+/// What a connection is served by, once a request.
+type Serving<'a> = Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'a>>;
+
+impl HttpServerApp for Http {
+    fn process_new_http<'gateway, 'watch, 'serving>(
+        self: &'gateway Arc<Self>,
+        session: ServerSession,
+        shutdown: &'watch ShutdownWatch,
+    ) -> Serving<'serving>
+    where
+        'gateway: 'serving,
+        'watch: 'serving,
+        Self: 'serving,
+    {
+        // In its place from the beginning: `Box::pin` would make these kilobytes on the stack, and copy all of them.
+        let in_place = Box::write(Box::new_uninit(), self.serve(session, shutdown));
+        Box::into_pin(in_place)
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
