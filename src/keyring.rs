@@ -1,8 +1,8 @@
 //! Keys in memory: found by the digest of a credential, changed one at a time, with the balance beside each.
 
-use crate::ledger::Account;
+use crate::ledger::{Account, Owner};
 use crate::store::{BalanceRow, KeyRow, Moment, OpenHold, Store, StoreError};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Mutex, RwLock};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -60,6 +60,8 @@ pub struct KeyEntry {
     key: ArcSwap<Key>,
     /// The balance. Only the ledger books on it.
     pub account: Account,
+    /// Whom it belongs to.
+    owner: ArcSwapOption<Owner>,
     accessed_at_ms: AtomicI64,
     /// True: its id is in `touched`.
     queued: AtomicBool,
@@ -67,15 +69,28 @@ pub struct KeyEntry {
 }
 
 impl KeyEntry {
-    fn new(key: Key, spent_nanos: i64, touched: Arc<TouchedIds>) -> Self {
+    fn new(key: Key, owner: Option<Arc<Owner>>, spent_nanos: i64, touched: Arc<TouchedIds>) -> Self {
         let account = Account::new(key.quota_nanos, spent_nanos);
         Self {
             key: ArcSwap::from_pointee(key),
             account,
+            owner: ArcSwapOption::new(owner),
             accessed_at_ms: AtomicI64::new(0),
             queued: AtomicBool::new(false),
             touched,
         }
+    }
+
+    /// The user whom it belongs to, whose balance is above its own.
+    pub fn owner(&self) -> Option<Arc<Owner>> {
+        self.owner.load_full()
+    }
+
+    /// Whether it, or its user, has a quota.
+    pub fn is_limited(&self) -> bool {
+        let has_quota = |account: &Account| account.balance().quota_nanos.is_some();
+        self.key.load().quota_nanos.is_some()
+            || self.owner.load().as_ref().is_some_and(|owner| has_quota(&owner.account))
     }
 
     /// Notes that the key was used. One store, but for the first use since the last [`Keys::take_touched`].
@@ -133,6 +148,8 @@ pub struct Keys {
     by_digest: ByDigest,
     /// Also the lock under which keys change.
     by_id: RwLock<HashMap<i64, (CredentialDigest, Arc<KeyEntry>)>>,
+    /// Users whom keys belong to, or once did.
+    owners: RwLock<HashMap<Arc<str>, Arc<Owner>>>,
     touched: Arc<TouchedIds>,
     version: AtomicI64,
     /// What [`Keys::load`] has read.
@@ -153,6 +170,16 @@ impl Keys {
     /// The key with this id.
     pub fn get(&self, id: i64) -> Option<Arc<KeyEntry>> {
         self.by_id.read().get(&id).map(|(_, entry)| Arc::clone(entry))
+    }
+
+    /// The user of this name, whom keys belong to.
+    pub fn owner(&self, user: &str) -> Arc<Owner> {
+        if let Some(owner) = self.owners.read().get(user) {
+            return Arc::clone(owner);
+        }
+        let mut owners = self.owners.write();
+        let name: Arc<str> = user.into();
+        Arc::clone(owners.entry(Arc::clone(&name)).or_insert_with(|| Arc::new(Owner::new(name))))
     }
 
     /// How many there are.
@@ -200,6 +227,7 @@ impl Keys {
                 set_spent(id, spent_nanos);
             }
             BalanceRow::Spent(id, spent_nanos) => set_spent(id, spent_nanos),
+            BalanceRow::UserSpent(user, spent_nanos) => self.owner(&user).account.set_spent(spent_nanos),
             BalanceRow::Open(writer_id, hold) => each_hold(writer_id, hold),
         })?;
         self.version.fetch_max(loaded.key_version, Ordering::AcqRel);
@@ -218,13 +246,15 @@ impl Keys {
             }
             return;
         };
+        let owner = row.key.user.as_deref().map(|user| self.owner(user));
         let Some((old_digest, entry)) = by_id.get_mut(&id) else {
-            let entry = Arc::new(KeyEntry::new(row.key, row.spent_nanos, Arc::clone(&self.touched)));
+            let entry = Arc::new(KeyEntry::new(row.key, owner, row.spent_nanos, Arc::clone(&self.touched)));
             by_digest.insert(digest, Arc::clone(&entry));
             by_id.insert(id, (digest, entry));
             return;
         };
         entry.account.set_quota(row.key.quota_nanos);
+        entry.owner.store(owner);
         entry.key.store(Arc::new(row.key));
         if *old_digest != digest {
             by_digest.insert(digest, Arc::clone(entry));

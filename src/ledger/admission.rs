@@ -5,6 +5,7 @@
 //! one's journal first, and when the hold is in the store, the other is asked to book it: whoever has the balances, now or
 //! after any end of either, finds every hold that something is done on.
 
+use super::booking::Booking;
 use super::claims::Claim;
 use super::hold::Hold;
 use super::record::Opening;
@@ -122,7 +123,7 @@ impl Admission {
 }
 
 impl Ledger {
-    /// Admits a request: books `amount_nanos`, the most it can cost, on the key, and journals that. It waits while
+    /// Admits a request: books `amount_nanos`, the most it can cost, on the key and its user, and journals that. It waits while
     /// another process takes over, and for that one's answer when it has; else never. `claim`: its idempotency key, which
     /// is taken for it.
     ///
@@ -175,13 +176,14 @@ impl Ledger {
         if !state.admits() || !state.take_slots(HOLD_SLOTS, 0) {
             return Some(Err(HoldError::BillingUnavailable));
         }
-        let Ok(grant) = entry.account.hold(amount_nanos) else {
+        let Ok(booking) = Booking::take(entry, amount_nanos) else {
             state.give_slots(HOLD_SLOTS);
             return Some(Err(HoldError::QuotaInsufficient));
         };
         opening.key_id = entry.key().id;
+        opening.user = booking.user().cloned();
         opening.bound();
-        Some(Ok(Hold::new(&self.journal, entry, grant, opening, claim.cloned())))
+        Some(Ok(Hold::new(&self.journal, booking, opening, claim.cloned())))
     }
 
     /// A hold that is dropped on the way is voided: it was not sent.
@@ -200,7 +202,9 @@ impl Ledger {
         opening.bound();
         let ask = Ask { request_id: opening.request_id, key_id: opening.key_id, amount_nanos };
         // Our own account decides nothing any more.
-        let hold = Hold::new(&self.journal, entry, entry.account.inherit(amount_nanos), opening, None);
+        let booking = Booking::inherit(entry, entry.owner(), amount_nanos);
+        opening.user = booking.user().cloned();
+        let hold = Hold::new(&self.journal, booking, opening, None);
         hold.journaled().await.map_err(|_| HoldError::BillingUnavailable)?;
         state.applied_up_to(state.sent_records.load(Ordering::Acquire)).await;
         let refusal = match successor.ask(ask).await {
@@ -220,11 +224,13 @@ impl Ledger {
         let Some(_entering) = self.admission.enter() else { return Granting::Unavailable };
         let accepted = self.keys.get(ask.key_id).filter(|entry| entry.key().enabled);
         let Some(entry) = accepted else { return Granting::Unavailable };
-        let Ok(grant) = entry.account.hold(ask.amount_nanos) else { return Granting::Insufficient };
-        if !self.inheritance.add(ask.request_id, &entry, grant) {
-            entry.account.void(grant);
-            return Granting::Unavailable;
+        let Ok(booking) = Booking::take(&entry, ask.amount_nanos) else { return Granting::Insufficient };
+        match self.inheritance.add(ask.request_id, booking) {
+            Ok(()) => Granting::Granted,
+            Err(booking) => {
+                booking.void();
+                Granting::Unavailable
+            }
         }
-        Granting::Granted
     }
 }

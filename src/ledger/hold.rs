@@ -1,13 +1,12 @@
 //! A request's claim on its key's balance, from admission to the end.
 
+use super::booking::Booking;
 use super::claims::Claim;
-use super::holds::Grant;
 use super::journal::{Journal, Notify};
 use super::record::{LedgerRecord, Opening, Progress, served};
 use super::state::now_ms;
 use super::ticket::{Journaled, Ticket};
 use super::wire::Event;
-use crate::keyring::KeyEntry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,8 +16,7 @@ use std::sync::atomic::Ordering;
 #[must_use = "dropping a hold ends the request"]
 pub struct Hold {
     journal: Arc<Journal>,
-    entry: Arc<KeyEntry>,
-    grant: Grant,
+    booking: Booking,
     opening: Arc<Opening>,
     /// Its idempotency key.
     claim: Option<Arc<Claim>>,
@@ -32,16 +30,10 @@ pub struct Hold {
 
 impl Hold {
     /// Journals a grant. The caller has taken the slots.
-    pub(super) fn new(
-        journal: &Arc<Journal>,
-        entry: &Arc<KeyEntry>,
-        grant: Grant,
-        opening: Opening,
-        claim: Option<Arc<Claim>>,
-    ) -> Self {
+    pub(super) fn new(journal: &Arc<Journal>, booking: Booking, opening: Opening, claim: Option<Arc<Claim>>) -> Self {
         let (opening, ticket) = (Arc::new(opening), Arc::<Ticket>::default());
         journal.state.open_holds.fetch_add(1, Ordering::Relaxed);
-        let (held_nanos, opened) = (grant.nanos, Arc::clone(&opening));
+        let (held_nanos, opened) = (booking.nanos(), Arc::clone(&opening));
         let event = match &claim {
             None => Event::Hold { held_nanos, opening: opened },
             Some(claim) => Event::ClaimedHold { held_nanos, opening: opened, tag: claim.tag() },
@@ -49,8 +41,7 @@ impl Hold {
         journal.append(event, Notify::Ticket(Arc::clone(&ticket)));
         Self {
             journal: Arc::clone(journal),
-            entry: Arc::clone(entry),
-            grant,
+            booking,
             opening,
             claim,
             ticket,
@@ -66,9 +57,9 @@ impl Hold {
         &self.opening
     }
 
-    /// What is held, in nano-USD; 0 under an unlimited key.
+    /// What is held, in nano-USD; 0: neither the key nor its user has a quota.
     pub fn held_nanos(&self) -> i64 {
-        self.grant.nanos
+        self.booking.nanos()
     }
 
     /// Resolves when the hold is in the journal. No byte of an answer may go to the client before that.
@@ -119,7 +110,7 @@ impl Hold {
     }
 
     /// Bills the request: the balance is changed when this returns, the record is on its way to the journal. Who it
-    /// is about (`request_id`, `started_at_ms`, `key_id`), `held_nanos` and `overshoot` are the hold's, whatever the
+    /// is about (`request_id`, `started_at_ms`, `key_id`, `user`), `held_nanos` and `overshoot` are the hold's, whatever the
     /// record says.
     pub fn settle(mut self, record: LedgerRecord) -> Journaled {
         self.close(record)
@@ -143,10 +134,11 @@ impl Hold {
         record.request_id = self.opening.request_id;
         record.started_at_ms = self.opening.started_at_ms;
         record.key_id = self.opening.key_id;
-        record.held_nanos = self.grant.nanos;
+        record.user.clone_from(&self.opening.user);
+        record.held_nanos = self.booking.nanos();
         record.bound();
-        record.overshoot = self.grant.limited && record.cost_nanos > self.grant.nanos;
-        self.entry.account.settle(self.grant, record.cost_nanos);
+        record.overshoot = self.booking.is_limited() && record.cost_nanos > record.held_nanos;
+        self.booking.settle(record.cost_nanos);
         if let Some(claim) = &self.claim {
             claim.settled(served(record.cost_nanos, record.outcome, record.status));
         }
@@ -158,7 +150,7 @@ impl Hold {
 
     fn close_void(&mut self, notify: Notify) {
         self.open = false;
-        self.entry.account.void(self.grant);
+        self.booking.void();
         self.journal.state.open_holds.fetch_sub(1, Ordering::Relaxed);
         self.journal.append(Event::Void { request_id: self.opening.request_id }, notify);
     }
@@ -173,7 +165,7 @@ impl Drop for Hold {
             self.close_void(Notify::Nobody);
             return;
         }
-        let mut record = LedgerRecord::interrupted(&self.opening, self.grant.nanos, self.last_progress.as_deref());
+        let mut record = LedgerRecord::interrupted(&self.opening, self.booking.nanos(), self.last_progress.as_deref());
         record.duration_ms = u64::try_from(now_ms().saturating_sub(record.started_at_ms)).unwrap_or(0);
         if std::thread::panicking() {
             record.error_code = Some("INTERNAL_PANIC".to_owned());
@@ -185,7 +177,7 @@ impl Drop for Hold {
 
 impl std::fmt::Debug for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (request_id, nanos) = (self.opening.request_id, self.grant.nanos);
+        let (request_id, nanos) = (self.opening.request_id, self.booking.nanos());
         f.debug_struct("Hold").field("request_id", &request_id).field("nanos", &nanos).finish_non_exhaustive()
     }
 }

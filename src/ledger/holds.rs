@@ -1,4 +1,4 @@
-//! One key's balance: what it may spend, has spent, and has promised to requests that still run.
+//! One balance, of a key or of the user above it: what it may spend, has spent, and has promised to requests that still run.
 
 use parking_lot::Mutex;
 
@@ -22,8 +22,27 @@ pub struct Balance {
 pub struct Grant {
     /// Held for it, in nano-USD; 0 under an unlimited key.
     pub nanos: i64,
-    /// True: the key had a quota.
+    /// True: there was a quota.
     pub limited: bool,
+}
+
+impl Balance {
+    /// What is held when `amount_nanos` more is; `None`: there is no quota, and nothing is held.
+    fn covers(&self, amount_nanos: i64) -> Result<Option<i64>, Insufficient> {
+        let Some(quota_nanos) = self.quota_nanos else { return Ok(None) };
+        if self.spent_nanos >= quota_nanos {
+            return Err(Insufficient);
+        }
+        let held_nanos = self.held_nanos.checked_add(amount_nanos).ok_or(Insufficient)?;
+        let promised_nanos = self.spent_nanos.checked_add(held_nanos).ok_or(Insufficient)?;
+        if promised_nanos > quota_nanos { Err(Insufficient) } else { Ok(Some(held_nanos)) }
+    }
+
+    fn book(&mut self, held_nanos: Option<i64>, amount_nanos: i64) -> Grant {
+        let Some(held_nanos) = held_nanos else { return Grant { nanos: 0, limited: false } };
+        self.held_nanos = held_nanos;
+        Grant { nanos: amount_nanos, limited: true }
+    }
 }
 
 /// The balance of one key in memory: the only place where admission is decided.
@@ -43,24 +62,28 @@ impl Account {
         Self { balance: Mutex::new(Balance { quota_nanos, spent_nanos, held_nanos: 0 }) }
     }
 
-    /// Books `amount_nanos` if the quota covers what was spent, what is held, and this. An unlimited key holds nothing.
+    /// Books `amount_nanos` if the quota covers what was spent, what is held, and this. An unlimited one holds nothing.
     ///
     /// # Errors
     /// The quota does not cover it. A quota that is used up refuses every amount, zero too.
     pub fn hold(&self, amount_nanos: i64) -> Result<Grant, Insufficient> {
         let amount_nanos = amount_nanos.max(0);
         let mut balance = self.balance.lock();
-        let Some(quota_nanos) = balance.quota_nanos else { return Ok(Grant { nanos: 0, limited: false }) };
-        if balance.spent_nanos >= quota_nanos {
-            return Err(Insufficient);
-        }
-        let held_nanos = balance.held_nanos.checked_add(amount_nanos).ok_or(Insufficient)?;
-        let promised_nanos = balance.spent_nanos.checked_add(held_nanos).ok_or(Insufficient)?;
-        if promised_nanos > quota_nanos {
-            return Err(Insufficient);
-        }
-        balance.held_nanos = held_nanos;
-        Ok(Grant { nanos: amount_nanos, limited: true })
+        let held_nanos = balance.covers(amount_nanos)?;
+        Ok(balance.book(held_nanos, amount_nanos))
+    }
+
+    /// Books it here and on the account above, if both cover it, in one step: what is above refuses never takes room here.
+    ///
+    /// # Errors
+    /// One of them does not cover it; nothing is booked.
+    pub fn hold_under(&self, above: &Self, amount_nanos: i64) -> Result<(Grant, Grant), Insufficient> {
+        let amount_nanos = amount_nanos.max(0);
+        // Always the one above first.
+        let mut above = above.balance.lock();
+        let mut own = self.balance.lock();
+        let (held_nanos, held_above_nanos) = (own.covers(amount_nanos)?, above.covers(amount_nanos)?);
+        Ok((own.book(held_nanos, amount_nanos), above.book(held_above_nanos, amount_nanos)))
     }
 
     /// Books a hold that was decided on elsewhere: it is there, whatever the quota says.
@@ -132,6 +155,40 @@ mod tests {
             assert_eq!(granted(&account, 50, 20, 10), room as usize);
             assert_eq!(account.balance().held_nanos, room * 10);
         }
+    }
+
+    #[test]
+    fn keys_of_one_user_together_never_spend_more_than_the_user_has() {
+        let user = Account::new(Some(100), 0);
+        let keys: Vec<Account> = (0..8).map(|_| Account::new(Some(40), 0)).collect();
+        let granted = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for key in &keys {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        if let Ok((own, above)) = key.hold_under(&user, 10) {
+                            assert_eq!((own.nanos, above.nanos), (10, 10));
+                            granted.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(granted.into_inner(), 10);
+        assert_eq!(user.balance().held_nanos, 100);
+        let held: i64 = keys.iter().map(|key| key.balance().held_nanos).sum();
+        assert_eq!(held, 100, "what the user's account refused takes no room in the key's");
+        assert!(keys.iter().all(|key| key.balance().held_nanos <= 40));
+    }
+
+    #[test]
+    fn an_unlimited_key_is_limited_by_its_user_and_an_unlimited_user_by_nothing() {
+        let (key, user) = (Account::new(None, 0), Account::new(Some(10), 0));
+        let (own, above) = key.hold_under(&user, 7).unwrap();
+        assert_eq!((own.nanos, above.nanos), (0, 7));
+        assert_eq!(key.hold_under(&user, 4), Err(Insufficient));
+        user.set_quota(None);
+        assert!(key.hold_under(&user, i64::MAX).is_ok());
     }
 
     #[test]

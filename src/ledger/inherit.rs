@@ -2,10 +2,10 @@
 //! journal; here, what they hold stays held until the store shows what became of them.
 
 use super::LedgerError;
+use super::booking::Booking;
 use super::claims::Claims;
-use super::holds::Grant;
 use super::recover::{self, Recovered};
-use crate::keyring::{KeyEntry, Keys};
+use crate::keyring::Keys;
 use crate::store::{OpenHold, Store};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
@@ -35,7 +35,8 @@ struct Left {
     writers: Vec<Uuid>,
     /// Of these, those that have ended and whose journals could not be finished yet.
     failing: HashMap<Uuid, Failing>,
-    holds: HashMap<Uuid, Inherited>,
+    /// Holds of other processes on accounts of ours.
+    holds: HashMap<Uuid, Booking>,
     stopped: bool,
 }
 
@@ -43,12 +44,6 @@ struct Left {
 struct Failing {
     next: Instant,
     pause: Duration,
-}
-
-/// A hold of another process on an account of ours.
-struct Inherited {
-    entry: Arc<KeyEntry>,
-    grant: Grant,
 }
 
 impl Inheritance {
@@ -67,15 +62,15 @@ impl Inheritance {
         let mut open = Vec::new();
         keys.load(&*store, &mut |writer_id, hold: OpenHold| {
             if writers.contains(&writer_id) {
-                open.push((hold.opening.request_id, hold.opening.key_id, hold.held_nanos));
+                open.push(hold);
             }
         })?;
         let mut holds = HashMap::new();
-        for (request_id, key_id, held_nanos) in open {
+        for OpenHold { opening, held_nanos, .. } in open {
             // Of a deleted key nothing can be spent any more.
-            if let Some(entry) = keys.get(key_id) {
-                let grant = entry.account.inherit(held_nanos);
-                holds.insert(request_id, Inherited { entry, grant });
+            if let Some(entry) = keys.get(opening.key_id) {
+                let owner = opening.user.as_deref().map(|user| keys.owner(user));
+                holds.insert(opening.request_id, Booking::inherit(&entry, owner, held_nanos));
             }
         }
         let left = Mutex::new(Left { writers, holds, ..Left::default() });
@@ -98,14 +93,14 @@ impl Inheritance {
         self.left.lock().holds.len()
     }
 
-    /// Takes a hold that is in the store already and was granted just now. False: nobody runs who could have asked.
-    pub(super) fn add(&self, request_id: Uuid, entry: &Arc<KeyEntry>, grant: Grant) -> bool {
+    /// Takes a hold that is in the store already and was granted just now. It comes back if nobody runs who could have asked.
+    pub(super) fn add(&self, request_id: Uuid, booking: Booking) -> Result<(), Booking> {
         let mut left = self.left.lock();
         if left.writers.is_empty() {
-            return false;
+            return Err(booking);
         }
-        left.holds.insert(request_id, Inherited { entry: Arc::clone(entry), grant });
-        true
+        left.holds.insert(request_id, booking);
+        Ok(())
     }
 
     /// Looks until everything is settled, or [`Inheritance::stop`].
@@ -154,10 +149,10 @@ impl Inheritance {
         }
         for closed in self.store.closed_holds(&writers, &request_ids)? {
             self.claims.ended_elsewhere(closed.request_id, closed.served);
-            let Some(Inherited { entry, grant }) = self.left.lock().holds.remove(&closed.request_id) else { continue };
+            let Some(booking) = self.left.lock().holds.remove(&closed.request_id) else { continue };
             match closed.cost_nanos {
-                Some(cost_nanos) => entry.account.settle(grant, cost_nanos),
-                None => entry.account.void(grant),
+                Some(cost_nanos) => booking.settle(cost_nanos),
+                None => booking.void(),
             }
         }
         failed.map_or(Ok(()), Err)

@@ -11,6 +11,7 @@
 mod admission;
 mod apply;
 mod batch;
+mod booking;
 mod chain;
 mod claims;
 mod disk;
@@ -51,6 +52,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 pub use admission::{Ask, Granting, Successor};
+pub use booking::Owner;
 pub use chain::row_hash;
 pub(crate) use chain::tier_word;
 pub(crate) use claims::CLAIM_AGE_MAX_MS;

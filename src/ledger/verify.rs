@@ -8,6 +8,7 @@ use super::segment::{self, Header, Scan, Step};
 use super::wire::{self, Event};
 use crate::store::{Audit, ChainedRow, Position, Result, Store};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use uuid::Uuid;
 
@@ -69,6 +70,8 @@ struct Walk {
     hash: [u8; 32],
     /// What each key has spent, going by the rows.
     spent: BTreeMap<i64, i128>,
+    /// What each user's keys have.
+    spent_by_user: BTreeMap<String, i128>,
 }
 
 impl Walk {
@@ -90,26 +93,39 @@ impl Walk {
         }
         report.cost_nanos += i128::from(row.record.cost_nanos);
         *self.spent.entry(row.record.key_id).or_default() += i128::from(row.record.cost_nanos);
+        if let Some(user) = &row.record.user {
+            *self.spent_by_user.entry(user.to_string()).or_default() += i128::from(row.record.cost_nanos);
+        }
         // On with the stored hash: a row that was changed is one problem, not one for every row behind it.
         (self.sequence, self.hash) = (row.sequence, row.hash);
     }
 
-    fn finish(mut self, audit: &Audit, report: &mut Report) {
+    fn finish(self, audit: &Audit, report: &mut Report) {
         audit.integrity.iter().for_each(|problem| report.problem(format!("database: {problem}")));
         if (self.sequence, self.hash) != (audit.head_sequence, audit.head_hash) {
             let (last, head) = (self.sequence, audit.head_sequence);
             report.problem(format!("ledger: it ends with row {last}, but the end of the chain was row {head}"));
         }
-        for &(key_id, spent_nanos) in &audit.balances {
-            let sum = self.spent.remove(&key_id).unwrap_or(0);
-            if sum.min(i128::from(i64::MAX)) != i128::from(spent_nanos) {
-                report
-                    .problem(format!("balance: key {key_id} has {spent_nanos} nano-USD spent, its rows sum to {sum}"));
-            }
+        check_balances("key", &audit.balances, self.spent, report);
+        check_balances("user", &audit.user_balances, self.spent_by_user, report);
+    }
+}
+
+/// Whether each balance is the sum of its rows.
+fn check_balances<I: Ord + Display>(
+    kind: &str,
+    balances: &[(I, i64)],
+    mut sums: BTreeMap<I, i128>,
+    report: &mut Report,
+) {
+    for (id, spent_nanos) in balances {
+        let sum = sums.remove(id).unwrap_or(0);
+        if sum.min(i128::from(i64::MAX)) != i128::from(*spent_nanos) {
+            report.problem(format!("balance: {kind} {id} has {spent_nanos} nano-USD spent, its rows sum to {sum}"));
         }
-        for (key_id, sum) in self.spent.into_iter().filter(|(_, sum)| *sum != 0) {
-            report.problem(format!("balance: key {key_id} has none, its rows sum to {sum} nano-USD"));
-        }
+    }
+    for (id, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
+        report.problem(format!("balance: {kind} {id} has none, its rows sum to {sum} nano-USD"));
     }
 }
 

@@ -169,8 +169,10 @@ async fn admit_model(
     body: Bytes,
 ) -> Result<Admitted, Reject> {
     let key = entry.key();
-    check_priced(exchange, &key, &route)?;
-    let held_nanos = if key.quota_nanos.is_some() { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
+    // Asked once: what is held, and what that is compared with, must not differ.
+    let limited = entry.is_limited();
+    check_priced(exchange, limited, &route)?;
+    let held_nanos = if limited { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
     let leases = leases(exchange, &key, &facts, &|| worst_case_nanos(exchange, &target, &facts, &route))?;
     let opening = Opening {
         request_id: exchange.request_id,
@@ -193,7 +195,7 @@ async fn admit_model(
         HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
     })?;
     let prompt = Prompt::Body(body.clone());
-    Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited: key.quota_nanos.is_some() })
+    Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited })
 }
 
 /// What the request takes of limits.
@@ -243,11 +245,11 @@ fn shown(model: &str) -> String {
     model.chars().take(CHARS_MAX).filter(|c| !c.is_control()).collect()
 }
 
-fn check_priced(exchange: &Exchange, key: &Key, route: &Route) -> Result<(), Reject> {
+fn check_priced(exchange: &Exchange, limited: bool, route: &Route) -> Result<(), Reject> {
     let refused = match exchange.snapshot.unknown_model {
         UnknownModel::Allow => false,
         UnknownModel::Reject => true,
-        UnknownModel::RejectIfQuota => key.quota_nanos.is_some(),
+        UnknownModel::RejectIfQuota => limited,
     };
     if route.unpriced && refused {
         return Err(Reject::new(RejectCode::PriceMissing)

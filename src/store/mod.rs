@@ -259,6 +259,8 @@ pub enum BalanceRow {
     Key(KeyRow),
     /// What a key has spent that has further rows in the ledger: its id, and nano-USD.
     Spent(i64, i64),
+    /// What a user's keys have spent together: the user's name, and nano-USD.
+    UserSpent(Arc<str>, i64),
     /// An open hold, and whose journal it is in.
     Open(Uuid, OpenHold),
 }
@@ -350,6 +352,8 @@ pub struct Audit {
     pub head_hash: [u8; 32],
     /// What each key has spent: (id, nano-USD).
     pub balances: Vec<(i64, i64)>,
+    /// What each user's keys have spent: (name, nano-USD).
+    pub user_balances: Vec<(String, i64)>,
     /// Every open hold with its writer, or why it cannot be read.
     pub open_holds: Vec<std::result::Result<(Uuid, OpenHold), String>>,
     /// Every writer that has not ended cleanly.

@@ -26,8 +26,11 @@ use uuid::Uuid;
 
 /// How the tables came to be. Rows are only ever added at the end.
 const MIGRATIONS: Migrations<'_> = Migrations::from_slice(MIGRATION_ROWS);
-const MIGRATION_ROWS: &[M<'_>] =
-    &[M::up(include_str!("../../db/sqlite/0001_init.sql")), M::up(include_str!("../../db/sqlite/0002_claim.sql"))];
+const MIGRATION_ROWS: &[M<'_>] = &[
+    M::up(include_str!("../../db/sqlite/0001_init.sql")),
+    M::up(include_str!("../../db/sqlite/0002_claim.sql")),
+    M::up(include_str!("../../db/sqlite/0005_user_account.sql")),
+];
 
 /// SQLite's `application_id` of a file of ours; the first migration sets it.
 const APPLICATION_ID: i32 = 0x5447_4c47;
@@ -309,6 +312,9 @@ impl Store for SqliteStore {
             if since.key_version > 0 {
                 keys::spent_since(&transaction, since.sequence, &mut |id, nanos| each(BalanceRow::Spent(id, nanos)))?;
             }
+            let mut each_user = |user, nanos| each(BalanceRow::UserSpent(user, nanos));
+            let behind = (since.key_version > 0).then_some(since.sequence);
+            keys::users_spent_since(&transaction, behind, &mut each_user)?;
             apply::every_open_hold(&transaction, &mut |writer_id, hold| each(BalanceRow::Open(writer_id, hold)))?;
             Ok(Moment { key_version, sequence })
         })

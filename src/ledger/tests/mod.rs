@@ -9,6 +9,7 @@ mod hand_over;
 mod images;
 mod simulated;
 mod tamper;
+mod users;
 
 use super::disk::Disk;
 use super::ticket::wait;

@@ -3,10 +3,10 @@
 use super::{claims, row};
 use crate::ledger::{LedgerRecord, row_hash};
 use crate::store::{Applied, Batch, ClosedHold, OpenHold, Position, Result, Writer};
-use rusqlite::{Connection, OptionalExtension, Row, Statement, Transaction, ffi, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, Transaction, ffi, params, params_from_iter};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 /// Rows that one statement adds: what a statement costs by itself is as much as a row.
@@ -42,7 +42,12 @@ fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
         .prepare_cached("SELECT sequence, hash FROM chain_head")?
         .query_row([], |row| Ok(Chain { sequence: row.get(0)?, hash: row.get(1)? }))?;
     let mut spent = BTreeMap::<i64, i64>::new();
+    let mut spent_by_user = BTreeMap::<Arc<str>, i64>::new();
     let mut spend = |record: &LedgerRecord| {
+        if let Some(user) = &record.user {
+            let nanos = spent_by_user.entry(Arc::clone(user)).or_default();
+            *nanos = nanos.saturating_add(record.cost_nanos);
+        }
         let nanos = spent.entry(record.key_id).or_default();
         *nanos = nanos.saturating_add(record.cost_nanos);
     };
@@ -66,17 +71,22 @@ fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
     }
     let Chain { sequence, hash } = chain;
     transaction.prepare_cached("UPDATE chain_head SET sequence = ?, hash = ?")?.execute(params![sequence, hash])?;
-    let mut book = transaction.prepare_cached(
-        "INSERT INTO account (key_id, spent_nanos) VALUES (?, ?) \
-         ON CONFLICT (key_id) DO UPDATE SET spent_nanos = \
-         CASE WHEN spent_nanos > ?3 - excluded.spent_nanos THEN ?3 ELSE spent_nanos + excluded.spent_nanos END",
-    )?;
-    for (key_id, nanos) in spent {
-        // At the end of the range it stays there, as it does in memory: a batch must never be refused for what is in
-        // it.
-        book.execute(params![key_id, nanos, i64::MAX])?;
-    }
+    book(transaction, "account", "key_id", spent)?;
+    book(transaction, "user_account", "user", spent_by_user)?;
     Ok(applied)
+}
+
+/// Adds expenses to a table of balances.
+fn book(transaction: &Transaction<'_>, table: &str, id: &str, spent: BTreeMap<impl ToSql, i64>) -> Result<()> {
+    // At the end of the range it stays there, as it does in memory: a batch must never be refused for what is in it.
+    let mut statement = transaction.prepare_cached(&format!(
+        "INSERT INTO {table} ({id}, spent_nanos) VALUES (?, ?) ON CONFLICT ({id}) DO UPDATE SET spent_nanos = \
+         CASE WHEN spent_nanos > ?3 - excluded.spent_nanos THEN ?3 ELSE spent_nanos + excluded.spent_nanos END"
+    ))?;
+    for (id, nanos) in spent {
+        statement.execute(params![id, nanos, i64::MAX])?;
+    }
+    Ok(())
 }
 
 /// The last row of the ledger.

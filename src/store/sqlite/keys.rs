@@ -4,6 +4,7 @@ use crate::keyring::Touched;
 use crate::store::{KeyChange, KeyListing, KeyRef, KeyRow, NewKey, Result, StoreError, StoreErrorKind};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
+use std::sync::Arc;
 use tollgate_plugin_api::{CredentialDigest, Key};
 
 /// Longest name of a key, user or group, and of a model in a key's list, in bytes.
@@ -286,6 +287,23 @@ pub(super) fn changed_since(connection: &Connection, version: i64, each: &mut dy
         each(row);
     }
     Ok(reached)
+}
+
+/// What users' keys have spent: of those that have rows in the ledger behind a sequence, or of all.
+pub(super) fn users_spent_since(
+    connection: &Connection,
+    sequence: Option<i64>,
+    each: &mut dyn FnMut(Arc<str>, i64),
+) -> Result<()> {
+    let mut statement = connection.prepare(
+        "SELECT user, spent_nanos FROM user_account \
+         WHERE ?1 IS NULL OR user IN (SELECT user FROM ledger WHERE sequence > ?1)",
+    )?;
+    let mut rows = statement.query([sequence])?;
+    while let Some(row) = rows.next()? {
+        each(row.get::<_, String>(0)?.into(), row.get(1)?);
+    }
+    Ok(())
 }
 
 /// What keys have spent that have rows in the ledger behind `sequence`.

@@ -151,6 +151,9 @@ fn read_rest(connection: &Connection, audit: &mut Audit) -> Result<()> {
     let mut statement = connection.prepare("SELECT key_id, spent_nanos FROM account ORDER BY key_id")?;
     let balances = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     audit.balances = balances.collect::<rusqlite::Result<_>>()?;
+    let mut statement = connection.prepare("SELECT user, spent_nanos FROM user_account ORDER BY user")?;
+    let balances = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    audit.user_balances = balances.collect::<rusqlite::Result<_>>()?;
     let sql = format!("SELECT {} FROM open_hold", apply::OPEN_HOLD_COLUMNS);
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;

@@ -182,6 +182,7 @@ fn balances_are_told_from_the_beginning_or_from_a_moment_on() {
             .balances_since(since, &mut |row| {
                 rows.push(match row {
                     BalanceRow::Key(row) => ("key", row.key.id, row.spent_nanos),
+                    BalanceRow::UserSpent(_, nanos) => ("user", 0, nanos),
                     BalanceRow::Spent(id, nanos) => ("spent", id, nanos),
                     BalanceRow::Open(_, hold) => ("open", hold.opening.key_id, hold.held_nanos),
                 })

@@ -1,0 +1,85 @@
+//! What a request holds on its key's account, and on the account of the key's user above it: booked and ended together.
+
+use super::holds::{Account, Grant, Insufficient};
+use crate::keyring::KeyEntry;
+use std::sync::Arc;
+
+/// A user whom keys belong to. Users without a quota have an account, too: what was spent counts from the first key on.
+#[derive(Debug)]
+pub struct Owner {
+    /// Its name, as keys have it.
+    pub name: Arc<str>,
+    /// Its balance: what all its keys have spent. Only the ledger books on it.
+    pub account: Account,
+}
+
+impl Owner {
+    /// A user who has spent nothing, without a quota.
+    pub fn new(name: Arc<str>) -> Self {
+        Self { name, account: Account::default() }
+    }
+}
+
+/// See the module. It ends with [`Booking::settle`] or [`Booking::void`].
+#[derive(Debug)]
+pub(super) struct Booking {
+    entry: Arc<KeyEntry>,
+    grant: Grant,
+    above: Option<(Arc<Owner>, Grant)>,
+}
+
+impl Booking {
+    /// Books `amount_nanos` if key and user cover it.
+    pub(super) fn take(entry: &Arc<KeyEntry>, amount_nanos: i64) -> Result<Self, Insufficient> {
+        let entry = Arc::clone(entry);
+        let (grant, above) = match entry.owner() {
+            None => (entry.account.hold(amount_nanos)?, None),
+            Some(owner) => {
+                let (grant, above) = entry.account.hold_under(&owner.account, amount_nanos)?;
+                (grant, Some((owner, above)))
+            }
+        };
+        Ok(Self { entry, grant, above })
+    }
+
+    /// Books what was decided on elsewhere, whatever the quotas say.
+    pub(super) fn inherit(entry: &Arc<KeyEntry>, owner: Option<Arc<Owner>>, amount_nanos: i64) -> Self {
+        let grant = entry.account.inherit(amount_nanos);
+        let above = owner.map(|owner| {
+            let above = owner.account.inherit(amount_nanos);
+            (owner, above)
+        });
+        Self { entry: Arc::clone(entry), grant, above }
+    }
+
+    /// Who is billed besides the key.
+    pub(super) fn user(&self) -> Option<&Arc<str>> {
+        self.above.as_ref().map(|(owner, _)| &owner.name)
+    }
+
+    /// What is held, in nano-USD; 0: neither key nor user has a quota.
+    pub(super) fn nanos(&self) -> i64 {
+        self.above.as_ref().map_or(0, |(_, grant)| grant.nanos).max(self.grant.nanos)
+    }
+
+    /// Whether key or user has a quota.
+    pub(super) fn is_limited(&self) -> bool {
+        self.grant.limited || self.above.as_ref().is_some_and(|(_, grant)| grant.limited)
+    }
+
+    /// Turns it into an expense. To be called once, instead of [`Booking::void`].
+    pub(super) fn settle(&self, cost_nanos: i64) {
+        self.entry.account.settle(self.grant, cost_nanos);
+        if let Some((owner, grant)) = &self.above {
+            owner.account.settle(*grant, cost_nanos);
+        }
+    }
+
+    /// Gives it back. To be called once, instead of [`Booking::settle`].
+    pub(super) fn void(&self) {
+        self.entry.account.void(self.grant);
+        if let Some((owner, grant)) = &self.above {
+            owner.account.void(*grant);
+        }
+    }
+}
