@@ -12,6 +12,9 @@ const MEMORY_WARM_UP: Duration = Duration::from_millis(200);
 /// Connections of that warm-up.
 const MEMORY_WARM_UP_CONNECTIONS: usize = 8;
 
+/// After idle streams were closed, before memory is read again: longer than an answer is read on for without its client.
+const CLOSED_FOR: Duration = Duration::from_secs(15);
+
 /// Measures what the command line asks for, and prints it.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let Some(options) = Options::parse(arguments)? else {
@@ -111,7 +114,9 @@ fn memory(options: &Options, site: &Site, provider: &Proxy) -> Result<(), Failur
             let (request, first) = (wire::idle_request(&proxy.key), wire::first_events());
             let measure = || Ok(proxy.running.resident_kib());
             let open_kib = idle::hold(proxy.address, &request, &first, *streams, measure)?;
-            rows.push(report::Memory { kind, streams: *streams, before_kib, open_kib });
+            std::thread::sleep(CLOSED_FOR);
+            let after_kib = proxy.running.resident_kib();
+            rows.push(report::Memory { kind, streams: *streams, before_kib, open_kib, after_kib });
         }
     }
     if !rows.is_empty() {

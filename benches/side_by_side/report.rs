@@ -17,12 +17,13 @@ pub(crate) struct Sample {
 /// The rounds of each proxy.
 pub(crate) type Samples = Vec<(Kind, Vec<Sample>)>;
 
-/// Resident memory of one process without and with open streams.
+/// Resident memory of one process without and with open streams, and when these are closed.
 pub(crate) struct Memory {
     pub(crate) kind: Kind,
     pub(crate) streams: usize,
     pub(crate) before_kib: u64,
     pub(crate) open_kib: u64,
+    pub(crate) after_kib: u64,
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -80,13 +81,15 @@ pub(crate) fn table(title: &str, samples: &Samples) -> String {
 
 /// The idle streams.
 pub(crate) fn memory(rows: &[Memory]) -> String {
-    let head = ["Idle SSE streams", "open", "resident before, MiB", "resident while open, MiB", "KiB a stream"];
+    let head =
+        ["Idle SSE streams", "open", "resident before, MiB", "while open, MiB", "KiB a stream", "when closed, MiB"];
     let mut cells = vec![head.map(String::from).to_vec()];
     for row in rows {
         let mib = |kib: u64| format!("{:.1}", kib as f64 / 1024.0);
         let each = (row.open_kib as f64 - row.before_kib as f64) / row.streams as f64;
         let title = row.kind.title().into();
-        cells.push(vec![title, row.streams.to_string(), mib(row.before_kib), mib(row.open_kib), format!("{each:.1}")]);
+        let (before, open, after) = (mib(row.before_kib), mib(row.open_kib), mib(row.after_kib));
+        cells.push(vec![title, row.streams.to_string(), before, open, format!("{each:.1}"), after]);
     }
     markdown(&cells)
 }

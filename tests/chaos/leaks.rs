@@ -16,14 +16,14 @@ const REQUESTS: u64 = 600;
 
 /// Open files of a process.
 #[derive(Debug)]
-struct OpenFiles {
+pub(crate) struct OpenFiles {
     sockets: usize,
     /// All others, by what they are.
-    others: BTreeMap<String, usize>,
+    pub(crate) others: BTreeMap<String, usize>,
 }
 
 impl OpenFiles {
-    fn of(gateway: &Gateway) -> Self {
+    pub(crate) fn of(gateway: &Gateway) -> Self {
         let mut files = Self { sockets: 0, others: BTreeMap::new() };
         for entry in std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).expect("a running process").flatten() {
             // It may have been closed meanwhile.
@@ -44,7 +44,7 @@ impl OpenFiles {
     }
 }
 
-fn setup(provider: &Provider, second: &Provider, dead: &ClosedPort) -> Setup {
+pub(crate) fn setup(provider: &Provider, second: &Provider, dead: &ClosedPort) -> Setup {
     let mut setup = Setup::new([]).prices(PRICES);
     for (name, address) in [("a", provider.address), ("b", second.address), ("dead", dead.address)] {
         for upstream in Wire::upstreams(name, address, "") {

@@ -20,6 +20,7 @@ mod plan;
 mod prices;
 mod provider;
 mod reloads;
+mod soak;
 mod store_faults;
 mod streams;
 mod tally;

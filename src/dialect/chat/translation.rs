@@ -113,6 +113,8 @@ struct Out {
     is_over: bool,
     /// What the upstream said was wrong.
     refusal: Option<Refusal<'static>>,
+    /// Something was said, or why nothing was.
+    has_said: bool,
 }
 
 impl Sink for Out {
@@ -122,6 +124,7 @@ impl Sink for Out {
             Event::End(_) => self.is_over = true,
             _ if self.is_over => {}
             event => {
+                self.has_said |= !matches!(event, Event::Begin(_) | Event::Ping);
                 if let Event::Error(refusal) = &event {
                     self.is_over = true;
                     self.refusal = Some(refusal.clone().into_owned());
@@ -150,7 +153,15 @@ impl Translation {
             frames: Frames::new(framing),
             is_document: framing == Framing::JsonDocument,
             reader: (wire(upstream)?.answer_reader)(),
-            out: Out { asked: asked.without_body(), writer, buffer: Vec::new(), answer, is_over: false, refusal: None },
+            out: Out {
+                asked: asked.without_body(),
+                writer,
+                buffer: Vec::new(),
+                answer,
+                is_over: false,
+                refusal: None,
+                has_said: false,
+            },
         })
     }
 
@@ -186,6 +197,10 @@ impl Translation {
         }
         if whole {
             reader.end(out);
+        }
+        // Some other document under a status of success (`{}`, a proxy's own): nobody has answered.
+        if *is_document && whole && !out.has_said {
+            return Err(Unreadable::new("there is no answer in the document"));
         }
         if !was_over && (self.out.is_over || whole) {
             self.out.is_over = true;
@@ -252,9 +267,8 @@ pub fn error_body(client: DialectId, refusal: &Refusal<'_>, request_id: &str) ->
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_answer_in_events_without_end_is_no_document() {
-        let asked = Asked {
+    fn asked() -> Asked {
+        Asked {
             client: DialectId::Anthropic,
             framing: Framing::JsonDocument,
             include_usage: true,
@@ -262,7 +276,36 @@ mod tests {
             started_s: 0,
             model: "m".to_owned(),
             body: Bytes::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_document_of_another_kind_is_no_answer() {
+        let documents = [
+            (DialectId::OpenAi, r#"{"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}"#),
+            (DialectId::Anthropic, r#"{"content":[{"type":"text","text":"x"}],"stop_reason":"end_turn"}"#),
+            (DialectId::Gemini, r#"{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]}"#),
+        ];
+        let strange = ["{}", r#"{"status":"ok"}"#, r#"{"id":"1","object":"list","data":[]}"#];
+        for (upstream, own) in documents {
+            let others = documents.iter().filter(|(dialect, _)| *dialect != upstream).map(|(_, document)| *document);
+            for document in others.chain(strange) {
+                let asked = Arc::new(Asked { client: DialectId::OpenAiResponses, ..asked() });
+                let mut translation = Translation::new(asked, upstream, Framing::JsonDocument).expect("translated");
+                let pushed = translation.push(document.as_bytes(), || None);
+                let outcome = pushed.and_then(|_| translation.finish(true, || None));
+                assert!(outcome.is_err(), "{upstream}: {document}: {outcome:?}");
+            }
+            let asked = Arc::new(Asked { client: DialectId::OpenAiResponses, ..asked() });
+            let mut translation = Translation::new(asked, upstream, Framing::JsonDocument).expect("translated");
+            translation.push(own.as_bytes(), || None).expect("its own");
+            assert!(!translation.finish(true, || None).expect("its own").is_empty());
+        }
+    }
+
+    #[test]
+    fn an_answer_in_events_without_end_is_no_document() {
+        let asked = asked();
         // Thoughts and texts in turn: each is a block, whatever it has.
         let said = |members: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{{members}}}}}]}}\n\n");
         let small = [said("\"reasoning\":\"x\""), said("\"content\":\"x\"")].concat().repeat(1_000);
