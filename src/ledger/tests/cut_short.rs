@@ -4,7 +4,7 @@ use super::*;
 use crate::keyring::Touched;
 use crate::store::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Moment,
-    OpenHold, Result, StoreErrorKind, StoredClaim, UsageBy, UsageSum,
+    OpenHold, People, Result, StoreErrorKind, StoredClaim, UsageBy, UsageSum,
 };
 use std::sync::atomic::AtomicI64;
 use tollgate_plugin_api::CredentialDigest;
@@ -28,6 +28,9 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
+    fn people(&self) -> &dyn People {
+        self.inner.people()
+    }
     fn is_up_to_date(&self) -> Result<bool> {
         self.inner.is_up_to_date()
     }
