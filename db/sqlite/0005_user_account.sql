@@ -4,8 +4,11 @@ CREATE TABLE user_account (
     spent_nanos INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 INSERT INTO user_account (user, spent_nanos)
-    SELECT user, CAST(min(total(cost_nanos), 9.2e18) AS INTEGER) FROM ledger WHERE user IS NOT NULL GROUP BY user
-    HAVING total(cost_nanos) >= 9.0e15;
-INSERT INTO user_account (user, spent_nanos)
-    SELECT user, sum(cost_nanos) FROM ledger WHERE user IS NOT NULL GROUP BY user
-    HAVING total(cost_nanos) < 9.0e15;
+    SELECT user, sum(cost_nanos) FROM ledger WHERE user IS NOT NULL GROUP BY user;
+
+-- The period that a person's budget runs in, and what the person had spent when it began.
+CREATE TABLE budget_period (
+    person_id  INTEGER PRIMARY KEY,
+    start_ms   INTEGER NOT NULL,
+    base_nanos INTEGER NOT NULL
+) STRICT;

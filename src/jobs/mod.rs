@@ -1,11 +1,13 @@
 //! What runs beside the requests: keys that the command line changed, files that an operator edited, times of last use.
 
 mod reload;
+mod users;
 
 pub use reload::{Seen, Sources};
+pub use users::Users;
 
 use crate::config::Config;
-use crate::proxy::{ReloadRequest, Shared};
+use crate::proxy::{ReloadRequest, Shared, unix_ms};
 use crate::store::Store;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -29,6 +31,7 @@ pub struct Jobs {
     reload: Arc<Mutex<Reload>>,
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
+    users: Arc<Mutex<Users>>,
     /// Reloads that clients ask for; taken when the work begins.
     reload_requests: Mutex<Option<Receiver<ReloadRequest>>>,
     /// SIGHUP, if it has been heard since before.
@@ -40,7 +43,8 @@ impl Jobs {
     pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
         let reload = Reload::new(config, sources, ports, shared.clone(), store.clone());
         let reload_requests = Mutex::new(shared.take_reload_requests());
-        Self { reload: Arc::new(Mutex::new(reload)), store, shared, reload_requests, hangup: Mutex::default() }
+        let (reload, users) = (Arc::new(Mutex::new(reload)), Arc::default());
+        Self { reload, store, shared, users, reload_requests, hangup: Mutex::default() }
     }
 
     /// With a SIGHUP that is heard already: what came before the work begins counts, too.
@@ -78,9 +82,10 @@ impl BackgroundService for Jobs {
                 let shared = self.shared.clone();
                 closing = Some(tokio::task::spawn_blocking(move || shared.close_superseded()));
             }
-            let (store, shared) = (self.store.clone(), self.shared.clone());
+            let (store, shared, users) = (self.store.clone(), self.shared.clone(), self.users.clone());
             let keys = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);
+                poll_users(&*store, &shared, &mut users.lock());
                 if looks.is_multiple_of(LOOKS_TO_TIDY) {
                     shared.sweep_connections();
                     write_accessed(&*store, &shared);
@@ -124,6 +129,16 @@ fn poll_keys(store: &dyn Store, shared: &Shared) {
         Err(error) if is_news => tracing::warn!("keys are not read: {error}"),
         Ok(_) if is_news => tracing::warn!("keys are read again"),
         _ => {}
+    }
+}
+
+fn poll_users(store: &dyn Store, shared: &Shared, users: &mut Users) {
+    if !shared.ledger.has_balances() {
+        return;
+    }
+    // A store that cannot be read is said of the keys.
+    if let Err(error) = users.look(store.limits(), &shared.keys, unix_ms()) {
+        tracing::debug!("users' limits are not read: {error}");
     }
 }
 

@@ -123,6 +123,11 @@ impl Admission {
 }
 
 impl Ledger {
+    /// Whether this process has the balances.
+    pub fn has_balances(&self) -> bool {
+        self.admission.is_ours.load(Ordering::SeqCst)
+    }
+
     /// Admits a request: books `amount_nanos`, the most it can cost, on the key and its user, and journals that. It waits while
     /// another process takes over, and for that one's answer when it has; else never. `claim`: its idempotency key, which
     /// is taken for it.

@@ -3,6 +3,7 @@
 use super::holds::{Account, Grant, Insufficient};
 use crate::keyring::KeyEntry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A user whom keys belong to. Users without a quota have an account, too: what was spent counts from the first key on.
 #[derive(Debug)]
@@ -11,12 +12,23 @@ pub struct Owner {
     pub name: Arc<str>,
     /// Its balance: what all its keys have spent. Only the ledger books on it.
     pub account: Account,
+    disabled: AtomicBool,
 }
 
 impl Owner {
     /// A user who has spent nothing, without a quota.
     pub fn new(name: Arc<str>) -> Self {
-        Self { name, account: Account::default() }
+        Self { name, account: Account::default(), disabled: AtomicBool::new(false) }
+    }
+
+    /// False: none of its keys is served.
+    pub fn is_enabled(&self) -> bool {
+        !self.disabled.load(Ordering::Relaxed)
+    }
+
+    /// See [`Owner::is_enabled`].
+    pub fn set_enabled(&self, enabled: bool) {
+        self.disabled.store(!enabled, Ordering::Relaxed);
     }
 }
 

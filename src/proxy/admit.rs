@@ -79,6 +79,9 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         Called::By(key) => key,
         Called::Answered(reply) => return Ok(Admission::Reply(reply)),
     };
+    if key.owner().is_some_and(|owner| !owner.is_enabled()) {
+        return Err(Reject::new(RejectCode::Forbidden).message("The user of this key is disabled"));
+    }
     let target = target?;
     sound::check_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {

@@ -1,6 +1,7 @@
 //! What is kept for good: keys, the ledger, balances. The only module that knows SQL; the rest of the gateway knows the
 //! traits [`Store`] and [`People`]. Every method may wait for the disk, so none belongs on a request's path.
 
+mod limits;
 mod people;
 mod sqlite;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use tollgate_plugin_api::{CredentialDigest, Key, Usage};
 use uuid::Uuid;
 
+pub use limits::{BudgetPeriod, Limits, PersonLimits};
 pub use people::{
     Act, AuditRow, Budget, CodeRow, NewPerson, Page, People, Period, Person, PersonChange, PersonListing, Role,
     SecretDigest,
@@ -376,6 +378,9 @@ pub type EachChainedRow<'a> = dyn FnMut(std::result::Result<ChainedRow, String>)
 pub trait Store: Send + Sync {
     /// What the console keeps here.
     fn people(&self) -> &dyn People;
+
+    /// What limits people's spending.
+    fn limits(&self) -> &dyn Limits;
 
     /// True: its tables are as this version has them. Nothing else can be read or written before they are.
     ///

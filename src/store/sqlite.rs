@@ -5,6 +5,7 @@ mod audit;
 mod claims;
 mod codes;
 mod keys;
+mod limits;
 mod people;
 mod person;
 mod read;
@@ -15,7 +16,7 @@ mod tests;
 
 use super::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter,
-    Missing, Moment, NewKey, OpenHold, People, Result, Store, StoreError, StoreErrorKind, StoredClaim, UsageBy,
+    Limits, Missing, Moment, NewKey, OpenHold, People, Result, Store, StoreError, StoreErrorKind, StoredClaim, UsageBy,
     UsageSum, Writer,
 };
 use crate::keyring::Touched;
@@ -243,6 +244,10 @@ impl From<rusqlite::Error> for StoreError {
 
 impl Store for SqliteStore {
     fn people(&self) -> &dyn People {
+        self
+    }
+
+    fn limits(&self) -> &dyn Limits {
         self
     }
 

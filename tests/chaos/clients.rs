@@ -129,7 +129,8 @@ pub(crate) async fn send(address: SocketAddr, plan: Plan, key: &str, kept: &mut 
     seen.id = answer.field("x-request-id").map(str::to_owned);
     seen.status = answer.status;
     seen.forwarded = answer.field("x-tollgate-upstream").is_some();
-    if answer.field("x-tollgate-rejected-by").is_some() {
+    // A time-out is nobody's refusal, and still an answer of the gateway's own.
+    if answer.field("x-tollgate-rejected-by").is_some() || (answer.status == 504 && !seen.forwarded) {
         let text = answer.text();
         let code = ["QUOTA_INSUFFICIENT", "UPSTREAM_UNAVAILABLE", "UPSTREAM_TIMEOUT", "BILLING_UNAVAILABLE"];
         seen.refused = Some(code.into_iter().find(|code| text.contains(code)).unwrap_or(&text).to_owned());

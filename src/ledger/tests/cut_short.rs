@@ -3,8 +3,8 @@
 use super::*;
 use crate::keyring::Touched;
 use crate::store::{
-    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Moment,
-    OpenHold, People, Result, StoreErrorKind, StoredClaim, UsageBy, UsageSum,
+    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Limits,
+    Moment, OpenHold, People, Result, StoreErrorKind, StoredClaim, UsageBy, UsageSum,
 };
 use std::sync::atomic::AtomicI64;
 use tollgate_plugin_api::CredentialDigest;
@@ -28,6 +28,10 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
+    fn limits(&self) -> &dyn Limits {
+        self.inner.limits()
+    }
+
     fn people(&self) -> &dyn People {
         self.inner.people()
     }

@@ -29,22 +29,22 @@ fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqli
     parse(&text).ok_or_else(|| super::row::unreadable(column, format!("unknown word `{text}`")))
 }
 
+/// Reads amount, period and time zone, from this column on.
+pub(super) fn budget_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Budget>> {
+    let Some(amount_nanos) = row.get(column)? else { return Ok(None) };
+    let (period, time_zone) = (word(row, column + 1, Period::parse)?, row.get(column + 2)?);
+    Ok(Some(Budget { amount_nanos, period, time_zone }))
+}
+
 fn listing_of(row: &Row<'_>) -> rusqlite::Result<PersonListing> {
-    let amount_nanos: Option<i64> = row.get(7)?;
-    let budget = match amount_nanos {
-        Some(amount_nanos) => {
-            Some(Budget { amount_nanos, period: word(row, 8, Period::parse)?, time_zone: row.get(9)? })
-        }
-        None => None,
-    };
+    let budget = budget_of(row, 7)?;
     Ok(PersonListing { person: person_of(row)?, budget, spent_nanos: row.get(10)?, held_nanos: row.get(11)? })
 }
 
 fn listing_sql(condition: &str) -> String {
     format!(
         "SELECT {COLUMNS}, budget.amount_nanos, budget.period, budget.time_zone, \
-         (SELECT coalesce(sum(account.spent_nanos), 0) FROM key JOIN account ON account.key_id = key.id \
-          WHERE key.user = person.name), \
+         coalesce((SELECT spent_nanos FROM user_account WHERE user = person.name), 0), \
          (SELECT coalesce(sum(open_hold.held_nanos), 0) FROM open_hold JOIN key ON key.id = open_hold.key_id \
           WHERE key.user = person.name) \
          FROM person LEFT JOIN budget ON budget.person_id = person.id \

@@ -1,0 +1,56 @@
+//! What limits people's spending, for the process that has their balances.
+
+use super::{Budget, Result};
+
+/// What somebody may spend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonLimits {
+    /// The person's id.
+    pub person_id: i64,
+    /// The name, which keys have as their `user`.
+    pub name: String,
+    /// False: no key of theirs is served.
+    pub enabled: bool,
+    /// In all, in nano-USD; `None`: unlimited.
+    pub quota_nanos: Option<i64>,
+    /// In each period; `None`: no such limit.
+    pub budget: Option<Budget>,
+    /// The period that was begun last.
+    pub begun: Option<BudgetPeriod>,
+}
+
+/// A period of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetPeriod {
+    /// Unix time in milliseconds.
+    pub start_ms: i64,
+    /// What had been spent when it began, in nano-USD.
+    pub base_nanos: i64,
+}
+
+/// See the module.
+pub trait Limits: Send + Sync {
+    /// A number that changes with every change to people.
+    ///
+    /// # Errors
+    /// The store.
+    fn limits_version(&self) -> Result<i64>;
+
+    /// Everybody's, of those who are deleted none.
+    ///
+    /// # Errors
+    /// The store.
+    fn person_limits(&self) -> Result<Vec<PersonLimits>>;
+
+    /// What requests of a user's keys cost that arrived at this Unix time in milliseconds or later, in nano-USD.
+    ///
+    /// # Errors
+    /// The store.
+    fn user_spent_since(&self, user: &str, since_ms: i64) -> Result<i64>;
+
+    /// Notes that a period has begun.
+    ///
+    /// # Errors
+    /// The store.
+    fn begin_period(&self, person_id: i64, period: BudgetPeriod) -> Result<()>;
+}

@@ -1,0 +1,70 @@
+//! What limits people's spending.
+
+use super::SqliteStore;
+use super::person::budget_of;
+use crate::store::{BudgetPeriod, Limits, PersonLimits, Result};
+use rusqlite::{Connection, Row, params};
+
+impl Limits for SqliteStore {
+    fn limits_version(&self) -> Result<i64> {
+        // Every change to people has its row there.
+        let last = |connection: &mut Connection| -> Result<i64> {
+            let sql = "SELECT coalesce(max(id), 0) FROM audit";
+            Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        };
+        self.read(last)
+    }
+
+    fn person_limits(&self) -> Result<Vec<PersonLimits>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT person.id, person.name, person.enabled, person.quota_nanos, budget.amount_nanos, budget.period, \
+                 budget.time_zone, budget_period.start_ms, budget_period.base_nanos FROM person \
+                 LEFT JOIN budget ON budget.person_id = person.id \
+                 LEFT JOIN budget_period ON budget_period.person_id = person.id WHERE person.deleted_at_ms IS NULL",
+            )?;
+            let limits = statement.query_map([], limits_of)?;
+            Ok(limits.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    fn user_spent_since(&self, user: &str, since_ms: i64) -> Result<i64> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT cost_nanos FROM ledger WHERE started_at_ms >= ? AND user = ?")?;
+            let mut costs = statement.query(params![since_ms, user])?;
+            let mut spent_nanos = 0_i64;
+            while let Some(row) = costs.next()? {
+                spent_nanos = spent_nanos.saturating_add(row.get(0)?);
+            }
+            Ok(spent_nanos)
+        })
+    }
+
+    fn begin_period(&self, person_id: i64, BudgetPeriod { start_ms, base_nanos }: BudgetPeriod) -> Result<()> {
+        self.write(|transaction| {
+            transaction.execute(
+                "INSERT INTO budget_period (person_id, start_ms, base_nanos) VALUES (?, ?, ?) \
+                 ON CONFLICT (person_id) DO UPDATE SET start_ms = excluded.start_ms, base_nanos = excluded.base_nanos",
+                params![person_id, start_ms, base_nanos],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+fn limits_of(row: &Row<'_>) -> rusqlite::Result<PersonLimits> {
+    let start_ms: Option<i64> = row.get(7)?;
+    let begun = match start_ms {
+        Some(start_ms) => Some(BudgetPeriod { start_ms, base_nanos: row.get(8)? }),
+        None => None,
+    };
+    Ok(PersonLimits {
+        person_id: row.get(0)?,
+        name: row.get(1)?,
+        enabled: row.get(2)?,
+        quota_nanos: row.get(3)?,
+        budget: budget_of(row, 4)?,
+        begun,
+    })
+}
