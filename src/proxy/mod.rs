@@ -35,6 +35,7 @@ mod signature;
 mod sound;
 mod trial;
 mod upstream;
+mod user;
 
 pub use exchange::{Exchange, steady_ms, unix_ms};
 pub use mask::Fragments;
