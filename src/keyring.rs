@@ -150,6 +150,8 @@ pub struct Keys {
     by_id: RwLock<HashMap<i64, (CredentialDigest, Arc<KeyEntry>)>>,
     /// Users whom keys belong to, or once did.
     owners: RwLock<HashMap<Arc<str>, Arc<Owner>>>,
+    /// Ids by name, from when somebody looks keys up so. Taken after `by_id`, where both are.
+    by_name: RwLock<Option<HashMap<Arc<str>, i64>>>,
     touched: Arc<TouchedIds>,
     version: AtomicI64,
     /// What [`Keys::load`] has read.
@@ -180,6 +182,34 @@ impl Keys {
         let mut owners = self.owners.write();
         let name: Arc<str> = user.into();
         Arc::clone(owners.entry(Arc::clone(&name)).or_insert_with(|| Arc::new(Owner::new(name))))
+    }
+
+    /// The key with this name; none before [`Keys::index_names`].
+    pub fn find_by_name(&self, name: &str) -> Option<Arc<KeyEntry>> {
+        let id = *self.by_name.read().as_ref()?.get(name)?;
+        // It may have been renamed in between.
+        self.get(id).filter(|entry| *entry.key.load().name == *name)
+    }
+
+    /// From here on keys are found by name.
+    pub fn index_names(&self) {
+        let by_id = self.by_id.read();
+        let name = |(id, (_, entry)): (&i64, &(CredentialDigest, Arc<KeyEntry>))| (entry.key.load().name.clone(), *id);
+        self.by_name.write().get_or_insert_with(|| by_id.iter().map(name).collect());
+    }
+
+    /// Notes the name of a key that is new, renamed or deleted.
+    fn note_name(&self, id: i64, before: Option<&str>, now: Option<&Arc<str>>) {
+        if before == now.map(|name| &**name) {
+            return;
+        }
+        if let Some(names) = self.by_name.write().as_mut() {
+            // Another key may have it by now: of many changes at once only what came of them is told.
+            if let Some(before) = before.filter(|name| names.get(*name) == Some(&id)) {
+                names.remove(before);
+            }
+            names.extend(now.map(|name| (name.clone(), id)));
+        }
     }
 
     /// How many there are.
@@ -241,13 +271,15 @@ impl Keys {
         let by_digest = self.by_digest.pin();
         let id = row.key.id;
         let Some(digest) = row.digest else {
-            if let Some((digest, _)) = by_id.remove(&id) {
+            if let Some((digest, entry)) = by_id.remove(&id) {
                 by_digest.remove(&digest);
+                self.note_name(id, Some(&entry.key.load().name), None);
             }
             return;
         };
         let owner = row.key.user.as_deref().map(|user| self.owner(user));
         let Some((old_digest, entry)) = by_id.get_mut(&id) else {
+            self.note_name(id, None, Some(&row.key.name));
             let entry = Arc::new(KeyEntry::new(row.key, owner, row.spent_nanos, Arc::clone(&self.touched)));
             by_digest.insert(digest, Arc::clone(&entry));
             by_id.insert(id, (digest, entry));
@@ -255,6 +287,7 @@ impl Keys {
         };
         entry.account.set_quota(row.key.quota_nanos);
         entry.owner.store(owner);
+        self.note_name(id, Some(&entry.key.load().name), Some(&row.key.name));
         entry.key.store(Arc::new(row.key));
         if *old_digest != digest {
             by_digest.insert(digest, Arc::clone(entry));
@@ -281,6 +314,14 @@ impl Keys {
 impl KeyRing for Keys {
     fn find(&self, digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>> {
         Keys::find(self, digest).map(|entry| entry as Arc<dyn KeyHandle>)
+    }
+
+    fn find_by_name(&self, name: &str) -> Option<Arc<dyn KeyHandle>> {
+        Keys::find_by_name(self, name).map(|entry| entry as Arc<dyn KeyHandle>)
+    }
+
+    fn index_names(&self) {
+        Keys::index_names(self);
     }
 }
 
@@ -339,6 +380,32 @@ mod tests {
         entry.account.void(grant);
         keys.apply_change(row(1, None));
         assert!(keys.find(&[2; 32]).is_none() && keys.get(1).is_none() && keys.is_empty());
+    }
+
+    #[test]
+    fn names_follow_renames_deletions_and_swaps_in_any_order() {
+        let keys = Keys::new();
+        let named = |id: i64, name: &str, digest: Option<u8>| {
+            let mut row = row(id, digest.map(|byte| [byte; 32]));
+            row.key.name = name.into();
+            keys.apply_change(row);
+        };
+        let found = |name: &str| keys.find_by_name(name).map(|entry| entry.key().id);
+        named(1, "a", Some(1));
+        assert_eq!(found("a"), None, "nobody has asked for an index");
+        keys.index_names();
+        named(2, "b", Some(2));
+        assert_eq!((found("a"), found("b"), found("c")), (Some(1), Some(2), None));
+        // Swapped: the one is told before the other.
+        named(1, "b", Some(1));
+        named(2, "a", Some(2));
+        assert_eq!((found("a"), found("b")), (Some(2), Some(1)));
+        named(1, "b", None);
+        named(3, "b", Some(3));
+        named(2, "c", Some(2));
+        assert_eq!((found("a"), found("b"), found("c")), (None, Some(3), Some(2)));
+        keys.index_names();
+        assert_eq!(found("c"), Some(2));
     }
 
     #[test]

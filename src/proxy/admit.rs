@@ -2,7 +2,7 @@
 
 use super::console::{self, Pieces};
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
-use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound};
+use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound, user};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -82,6 +82,9 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     if key.owner().is_some_and(|owner| !owner.is_enabled()) {
         return Err(Reject::new(RejectCode::Forbidden).message("The user of this key is disabled"));
     }
+    if user::is_asked_for(session.req_header()) {
+        return Ok(Admission::Reply(user::page(&key)));
+    }
     let target = target?;
     sound::check_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {
@@ -128,35 +131,48 @@ enum Called {
     Answered(Reply),
 }
 
-async fn run_plugins(session: &ServerSession, exchange: &mut Exchange) -> Result<Called, Reject> {
-    let request = session.req_header();
-    let mut head = RequestHead {
-        method: &request.method,
-        path: request.uri.path(),
-        query: request.uri.query(),
-        headers: &request.headers,
-        client: exchange.client,
-        key: None,
-    };
-    let answered = filter(&exchange.snapshot.plugins.request, &mut head).await;
+async fn run_plugins(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Called, Reject> {
+    let mut head = request_head(session, exchange.client);
+    let filtered = filter(&exchange.snapshot.plugins.request, &mut head).await;
     let caller = head.key.and_then(|handle| handle.as_any().downcast::<KeyEntry>().ok());
     // Also of a request that is refused from here on.
     exchange.caller = caller.clone();
-    if let Some(reply) = answered? {
-        return Ok(Called::Answered(reply));
+    match filtered? {
+        Filtered::Passed => {}
+        Filtered::Answered(reply) => return Ok(Called::Answered(reply)),
+        Filtered::Taken(plugin, bytes_max) => {
+            let body = body::read(session, bytes_max).await?;
+            return plugin.answer(&request_head(session, exchange.client), &body).await.map(Called::Answered);
+        }
     }
     let entry = caller.ok_or(RejectCode::AuthMissingToken)?;
     entry.touch(exchange.started_at_ms);
     Ok(Called::By(entry))
 }
 
-pub(super) async fn filter(plugins: &[Arc<dyn Plugin>], head: &mut RequestHead<'_>) -> Result<Option<Reply>, Reject> {
+fn request_head(session: &ServerSession, client: Option<IpAddr>) -> RequestHead<'_> {
+    let request = session.req_header();
+    let (path, query) = (request.uri.path(), request.uri.query());
+    RequestHead { method: &request.method, path, query, headers: &request.headers, client, key: None }
+}
+
+/// What plugins made of a request's head.
+pub(super) enum Filtered {
+    Passed,
+    Answered(Reply),
+    /// This one answers when it has the body, of so many bytes at most.
+    Taken(Arc<dyn Plugin>, usize),
+}
+
+pub(super) async fn filter(plugins: &[Arc<dyn Plugin>], head: &mut RequestHead<'_>) -> Result<Filtered, Reject> {
     for plugin in plugins {
-        if let Flow::Respond(reply) = plugin.request_filter(head).await? {
-            return Ok(Some(reply));
+        match plugin.request_filter(head).await? {
+            Flow::Continue => {}
+            Flow::Respond(reply) => return Ok(Filtered::Answered(reply)),
+            Flow::TakeBody { bytes_max } => return Ok(Filtered::Taken(plugin.clone(), bytes_max)),
         }
     }
-    Ok(None)
+    Ok(Filtered::Passed)
 }
 
 /// The client's address; none: nobody knows it.

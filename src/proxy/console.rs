@@ -1,7 +1,7 @@
 //! The port to the console: what is asked below `/console` is handed over whole, and its answer goes out as it comes. Nothing of it
 //! is billed, and none of the plugins has to do with it but those that say who may connect at all.
 
-use super::admit::{self, Admission};
+use super::admit::{self, Admission, Filtered};
 use super::exchange::Exchange;
 use super::{Door, body, downstream, reject};
 use async_trait::async_trait;
@@ -64,7 +64,8 @@ pub(super) async fn answer(session: &mut ServerSession, exchange: &Exchange) -> 
         client: exchange.client,
         key: None,
     };
-    if let Some(reply) = admit::filter(&exchange.snapshot.plugins.console, &mut head).await? {
+    // Those that say who may connect at all ask for no body.
+    if let Filtered::Answered(reply) = admit::filter(&exchange.snapshot.plugins.console, &mut head).await? {
         return Ok(Admission::Reply(reply));
     }
     let is_secure = is_secure(session, &exchange.snapshot.trusted_proxies);

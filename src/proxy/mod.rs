@@ -36,6 +36,7 @@ mod signature;
 mod sound;
 mod trial;
 mod upstream;
+mod user;
 
 pub use console::{Console, ConsoleRequest, Pieces};
 pub use exchange::{Exchange, steady_ms, unix_ms};

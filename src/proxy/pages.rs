@@ -98,7 +98,7 @@ async fn reload(exchange: &Exchange, method: &Method, headers: &HeaderMap) -> Re
 }
 
 /// A JSON document as an answer that nobody keeps.
-fn json_reply(status: StatusCode, body: &serde_json::Value) -> Reply {
+pub(super) fn json_reply(status: StatusCode, body: &serde_json::Value) -> Reply {
     let headers = vec![
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -38,3 +38,4 @@ mod traces;
 mod translate;
 mod translate_errors;
 mod upgrade;
+mod user;

@@ -1,5 +1,6 @@
 //! Keys: the virtual credentials that Tollgate issues, and the port through which a plugin looks one up.
 
+use crate::RejectCode;
 use std::sync::Arc;
 
 /// SHA-256 of a credential: the only form in which one is stored or looked up.
@@ -32,6 +33,22 @@ pub struct Key {
     pub concurrency: Option<u64>,
 }
 
+impl Key {
+    /// Whether a request may come with it now, however its caller has shown that it is theirs.
+    ///
+    /// # Errors
+    /// It is disabled, or its time is over.
+    pub fn check(&self, now_ms: i64) -> Result<(), RejectCode> {
+        if !self.enabled {
+            Err(RejectCode::AuthInvalidToken)
+        } else if self.expires_at_ms.is_some_and(|at| at <= now_ms) {
+            Err(RejectCode::TokenExpired)
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// A key that was looked up for a request, with whatever state the gateway keeps beside it.
 pub trait KeyHandle: Send + Sync {
     /// The row as it is in force now.
@@ -44,6 +61,14 @@ pub trait KeyHandle: Send + Sync {
 pub trait KeyRing: Send + Sync {
     /// The key whose credential has this digest.
     fn find(&self, digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>>;
+
+    /// The key with this name, for callers who show by other means who they are. None before [`KeyRing::index_names`].
+    fn find_by_name(&self, _name: &str) -> Option<Arc<dyn KeyHandle>> {
+        None
+    }
+
+    /// To be called when a plugin is made that looks keys up by name: of a million keys an index is made only where one does.
+    fn index_names(&self) {}
 }
 
 /// Port: the time, so that plugins can be tested without waiting.

@@ -3,6 +3,7 @@
 //! phases and run in the order of the built-in list (`src/plugins.rs` of the gateway).
 
 mod address;
+mod credential;
 mod json;
 mod key;
 mod lease;
@@ -16,6 +17,7 @@ mod short;
 mod usage;
 
 pub use address::AddressText;
+pub use credential::credential;
 pub use json::JsonText;
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
 pub use lease::{Allowance, Allowances, Amounts, LESSORS_MAX, Lease, Lessor, duration};

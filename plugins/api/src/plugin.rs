@@ -23,6 +23,11 @@ pub enum Flow {
     Continue,
     /// This answer, at once; nothing goes upstream and nothing is billed.
     Respond(Reply),
+    /// The request is for a page of the plugin's own: its body is read, and [`Plugin::answer`] answers. What is longer is refused.
+    TakeBody {
+        /// The most that may come.
+        bytes_max: usize,
+    },
 }
 
 /// The head of a request, before its body is read.
@@ -155,6 +160,14 @@ pub trait Plugin: Send + Sync {
     /// A [`Reject`] refuses the request in the caller's dialect.
     async fn request_filter(&self, _request: &mut RequestHead<'_>) -> Result<Flow, Reject> {
         Ok(Flow::Continue)
+    }
+
+    /// Answers the request whose body it has asked for ([`Flow::TakeBody`]). Nothing goes upstream and nothing is billed.
+    ///
+    /// # Errors
+    /// A [`Reject`] refuses the request in the caller's dialect.
+    async fn answer(&self, _request: &RequestHead<'_>, _body: &[u8]) -> Result<Reply, Reject> {
+        Err(crate::RejectCode::NotFound.into())
     }
 
     /// Runs at the end of `admit`, when it is known what the request is about to take, before anything is held for it. What

@@ -1,14 +1,12 @@
 //! Authentication by virtual key: takes the credential from the request, looks its SHA-256 up, and refuses unknown,
 //! disabled and expired keys. Always in the chain.
 
-mod credential;
-
-pub use credential::credential;
-
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tollgate_plugin_api::{Clock, Flow, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead};
+use tollgate_plugin_api::{
+    Clock, Flow, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, credential,
+};
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "auth-key", always: true, build };
@@ -49,13 +47,7 @@ impl Plugin for AuthKey {
         };
         let digest = Sha256::digest(secret.as_ref()).into();
         let handle = self.keys.find(&digest).ok_or(RejectCode::AuthInvalidToken)?;
-        let key = handle.key();
-        if !key.enabled {
-            return Err(RejectCode::AuthInvalidToken.into());
-        }
-        if key.expires_at_ms.is_some_and(|at| at <= self.clock.now_ms()) {
-            return Err(RejectCode::TokenExpired.into());
-        }
+        handle.key().check(self.clock.now_ms())?;
         head.key = Some(handle);
         Ok(Flow::Continue)
     }

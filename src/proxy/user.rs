@@ -1,0 +1,49 @@
+//! `GET /v1/user`: whom the caller's credential stands for, whatever kind it is, and what is left to spend. Never the
+//! credential.
+
+use super::pages::json_reply;
+use crate::keyring::KeyEntry;
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use pingora::http::RequestHeader;
+use serde_json::{Value, json};
+use tollgate_plugin_api::{KeyHandle, Reply};
+
+const PATH: &str = "/v1/user";
+
+/// Whether the request is for this page.
+pub(super) fn is_asked_for(request: &RequestHeader) -> bool {
+    let reads = request.method == Method::GET || request.method == Method::HEAD;
+    reads && request.uri.path().trim_end_matches('/') == PATH
+}
+
+/// The page of this caller.
+pub(super) fn page(entry: &KeyEntry) -> Reply {
+    json_reply(StatusCode::OK, &described(entry))
+}
+
+fn described(entry: &KeyEntry) -> Value {
+    let (key, balance) = (entry.key(), entry.account.balance());
+    let committed = balance.spent_nanos.saturating_add(balance.held_nanos);
+    // What was billed above a hold is in `spent_nanos`; less than nothing cannot be spent.
+    let remaining = |quota: i64| quota.saturating_sub(committed).max(0);
+    let expires_at = key.expires_at_ms.map(|ms| {
+        let time = Timestamp::from_millisecond(ms);
+        time.map_or_else(|_| ms.to_string(), |time| format!("{time:.3}"))
+    });
+    json!({
+        "id": key.id,
+        "name": &*key.name,
+        "user": key.user.as_deref(),
+        "group": &*key.group,
+        "models": key.models,
+        "quota_nanos": balance.quota_nanos,
+        "spent_nanos": balance.spent_nanos,
+        "held_nanos": balance.held_nanos,
+        "remaining_nanos": balance.quota_nanos.map(remaining),
+        "expires_at": expires_at,
+        "rpm": key.rpm,
+        "tpm": key.tpm,
+        "concurrency": key.concurrency,
+    })
+}
