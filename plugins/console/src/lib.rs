@@ -6,11 +6,9 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The page that every address of the console shows; its script looks at the address itself.
-const INDEX: &str = "index.html";
+pub const INDEX: &str = "index.html";
 /// The folder of files with a hash of their content in their names.
-const HASHED: &str = "files/";
-/// What belongs to the API and never shows a page.
-const NOT_PAGES: [&str; 2] = ["api", "internal"];
+const HASHED: &str = "assets/";
 const TYPES: [(&str, &str); 8] = [
     ("html", "text/html; charset=utf-8"),
     ("js", "text/javascript; charset=utf-8"),
@@ -50,19 +48,9 @@ impl Asset {
     }
 }
 
-/// The file at a path below `/console/`: `files/index-1a2b3c.js`. A path that names no file, such as `keys/7`, is a page of
-/// the console and gets the index; below `api` and `internal`, and where a file is asked for that is not there, nothing is.
+/// The file at a path below `/console/`: `assets/index-1a2b3c.js`. Pages, such as `keys`, are no files: each is the [`INDEX`].
 pub fn asset(path: &str) -> Option<Asset> {
-    let path = path.trim_matches('/');
-    if let Some(file) = Assets::get(path) {
-        return Some(Asset::new(path, file));
-    }
-    let first = path.split('/').next().unwrap_or_default();
-    let last = path.rsplit('/').next().unwrap_or_default();
-    if NOT_PAGES.contains(&first) || path.starts_with(HASHED) || last.contains('.') {
-        return None;
-    }
-    Assets::get(INDEX).map(|file| Asset::new(INDEX, file))
+    Assets::get(path).map(|file| Asset::new(path, file))
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -79,19 +67,16 @@ mod tests {
     }
 
     #[test]
-    fn pages_show_the_index() {
-        let index = asset("index.html").expect("the console is built");
+    fn the_index_is_a_page_that_is_asked_for_again() {
+        let index = asset(INDEX).expect("the console is built");
         assert_eq!(index.content_type, "text/html; charset=utf-8");
         assert!(!index.is_immutable);
-        for page in ["", "/", "keys", "keys/7", "logs/0190-aa", "/upstreams/"] {
-            assert_eq!(asset(page).as_ref(), Some(&index), "{page}");
-        }
     }
 
     #[test]
-    fn neither_the_api_nor_missing_files_show_a_page() {
-        let paths = ["api", "api/keys", "internal/reload", "files/none.js", "files/none", "favicon.none", "../Cargo.toml"];
-        for path in paths.into_iter().chain(["..", "files/../../Cargo.toml", "/etc/passwd.txt"]) {
+    fn only_files_of_the_console_are_there() {
+        let paths = ["", "/", "keys", "api/keys", "internal/reload", "assets", "assets/", "assets/none.js"];
+        for path in paths.into_iter().chain(["..", "../Cargo.toml", "assets/../../Cargo.toml", "/etc/passwd"]) {
             assert_eq!(asset(path), None, "{path}");
         }
     }

@@ -9,7 +9,6 @@ export default defineConfig({
     outDir: "../assets",
     emptyOutDir: true,
     target: "es2022",
-    assetsDir: "files",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     sourcemap: false,

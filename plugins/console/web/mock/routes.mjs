@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { detail, iso, KEY_NAMES, overview, PRICE_TEXT, prices, row, settings, START, upstreams } from "./fixtures.mjs";
 
-export const PASSWORD = process.env.MOCK_PASSWORD ?? "first-password-of-the-mock";
+export const PASSWORD = process.env.MOCK_PASSWORD ?? "abcdefghijkmnpqrstuvwxyz23456789";
 const isEmpty = process.argv.includes("--empty");
 const rowsAt = process.argv.indexOf("--rows");
 const ROWS = isEmpty ? 0 : Number(rowsAt < 0 ? 1_000_000 : process.argv[rowsAt + 1]);
@@ -16,11 +16,11 @@ export class Refusal extends Error {
 }
 const invalid = (field, message) => new Refusal(400, "INVALID", message, { field });
 
-const person = (id, name, role, more = {}) => ({ id, name, role, enabled: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, budget: null, created_at: iso(START - 8e8), last_login_at: null, password: "user-password", password_generated: false, ...more });
+const person = (id, name, role, more = {}) => ({ id, name, role, enabled: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, budget: null, created_at: iso(START - 8e8), last_login_at: null, password: "user-password", ...more });
 const users = isEmpty
-  ? [person(1, "admin", "admin", { password: PASSWORD, password_generated: true })]
+  ? [person(1, "admin", "admin", { password: PASSWORD })]
   : [
-      person(1, "admin", "admin", { password: PASSWORD, password_generated: true, spent_nanos: 18_204_512_250 }),
+      person(1, "admin", "admin", { password: PASSWORD, spent_nanos: 18_204_512_250 }),
       person(2, "mira", "operator", { last_login_at: iso(START - 9e6), quota_nanos: "90071992547409931234", spent_nanos: 4_200_000_001 }),
       person(3, "jonas", "user", { quota_nanos: 50_000_000_000, spent_nanos: 44_100_000_000, held_nanos: 120_000_000, budget: { amount_nanos: 50_000_000_000, period: "monthly", time_zone: "Europe/Berlin" }, last_login_at: iso(START - 4e5) }),
       person(4, "yuki", "user", { enabled: false, quota_nanos: 5_000_000_000, spent_nanos: 5_000_000_003 }),
@@ -31,7 +31,7 @@ const keys = isEmpty
   : KEY_NAMES.map((name, at) => key(at + 1, name, [{ spent_nanos: 12_345_678_901, accessed_at: iso(START - 4000) }, { user: "mira", quota_nanos: 25_000_000_000, spent_nanos: 21_400_000_000, rpm: 120, tpm: 200_000 }, { enabled: false, user: "jonas" }, { user: "jonas", models: ["gpt-4o", "claude-sonnet-4-5", "fast"], quota_nanos: 10_000_000_000, spent_nanos: 2_000_000_375, expires_at: iso(START + 9e8) }, { user: "yuki", expires_at: iso(START - 1e7), quota_nanos: 1_000_000_000, spent_nanos: 1_000_000_000 }, { concurrency: 8 }][at] ?? {}));
 const codes = isEmpty ? [] : [{ id: 1, amount_nanos: 10_000_000_000, created_at: iso(START - 9e7), expires_at: null, redeemed_at: iso(START - 8e7), redeemed_by: "jonas" }, { id: 2, amount_nanos: 25_000_000_000, created_at: iso(START - 9e7), expires_at: iso(START + 9e8), redeemed_at: null, redeemed_by: null }];
 const ups = isEmpty ? [] : upstreams();
-const audits = isEmpty ? [] : [{ id: 1, at: iso(START - 5e6), who: "admin", action: "key.update", object: "key 2", before: { quota_nanos: 10_000_000_000, enabled: true }, after: { quota_nanos: 25_000_000_000, enabled: true } }, { id: 2, at: iso(START - 9e6), who: "mira", action: "upstream.weight", object: "azure-backup", before: { weight: 20 }, after: { weight: 35 } }];
+const audits = isEmpty ? [] : [{ id: 1, at: iso(START - 5e6), actor: "admin", action: "key.update", object: "key 2", before: { quota_nanos: 10_000_000_000, enabled: true }, after: { quota_nanos: 25_000_000_000, enabled: true } }, { id: 2, at: iso(START - 9e6), actor: "mira", action: "upstream.weight", object: "azure-backup", before: { weight: 20 }, after: { weight: 35 } }];
 const file = { text: isEmpty ? "" : PRICE_TEXT, version: 1, path: "pricing.toml" };
 const own = [];
 const sessions = new Map();
@@ -39,7 +39,7 @@ const secrets = new Map();
 const openCodes = new Map();
 let nextId = 100;
 
-const audit = (who, action, object, before, after) => audits.unshift({ id: nextId++, at: iso(Date.now()), who: who.name, action, object, before, after });
+const audit = (who, action, object, before, after) => audits.unshift({ id: nextId++, at: iso(Date.now()), actor: who.name, action, object, before, after });
 const shown = ({ password, ...rest }) => rest;
 const page = (list, url) => {
   const start = Number(url.searchParams.get("cursor") ?? 0);
@@ -89,8 +89,8 @@ function findings(text) {
   return found;
 }
 
-const KEY_FIELDS = ["name", "group", "models", "quota_nanos", "expires_at", "rpm", "tpm", "concurrency", "enabled"];
-const USER_FIELDS = ["name", "role", "enabled", "quota_nanos", "budget", "password"];
+const KEY_FIELDS = ["name", "user", "group", "models", "quota_nanos", "expires_at", "rpm", "tpm", "concurrency", "enabled"];
+const USER_FIELDS = ["role", "enabled", "quota_nanos", "budget", "password"];
 const fresh = (one) => {
   const secret = `sk-tg-${randomBytes(32).toString("base64url")}`;
   secrets.set(secret, one);
@@ -103,17 +103,16 @@ const ROUTES = [
   ["DELETE", "session", "user", ({ token }) => void sessions.delete(token)],
   ["PUT", "session/password", "user", ({ who, body }) => {
     if (body.current !== who.password) throw invalid("current", "this is not the current password");
-    if (String(body.new).length < 10) throw invalid("new", "expected at least 10 characters");
+    if (String(body.new).length < 8) throw invalid("new", "expected at least 8 characters");
     who.password = body.new;
-    who.password_generated = false;
     audit(who, "password.change", `user ${who.name}`, null, null);
   }],
   ["GET", "users", "admin", ({ url }) => page(users.map(shown), url)],
   ["POST", "users", "admin", ({ who, body }) => {
-    only(body, USER_FIELDS);
+    only(body, ["name", ...USER_FIELDS]);
     named(users, body.name);
     const password = body.password || randomBytes(9).toString("base64url");
-    const user = person(nextId++, body.name, body.role ?? "user", { ...body, password, password_generated: !body.password, created_at: iso(Date.now()) });
+    const user = person(nextId++, body.name, body.role ?? "user", { ...body, password, created_at: iso(Date.now()) });
     users.push(user);
     audit(who, "user.create", `user ${user.name}`, null, shown(user));
     return { user: shown(user), ...(body.password ? {} : { password }) };
@@ -122,7 +121,6 @@ const ROUTES = [
   ["PATCH", "users/:id", "admin", ({ who, id, body }) => {
     only(body, USER_FIELDS);
     const user = find(users, id);
-    if (body.name !== undefined) named(users, body.name, user);
     audit(who, "user.update", `user ${user.name}`, shown(user), body);
     return shown(Object.assign(user, body));
   }],
@@ -164,7 +162,7 @@ const ROUTES = [
   ["POST", "keys", "user", ({ who, body }) => {
     only(body, KEY_FIELDS);
     named(keys, body.name);
-    const made = key(nextId++, body.name, { ...body, group: body.group ?? "default", user: who.name, created_at: iso(Date.now()) });
+    const made = key(nextId++, body.name, { ...body, group: body.group ?? "default", user: body.user ?? who.name, created_at: iso(Date.now()) });
     keys.unshift(made);
     audit(who, "key.create", `key ${made.name}`, null, made);
     return fresh(made);
@@ -180,7 +178,7 @@ const ROUTES = [
   ["DELETE", "keys/:id", "user", ({ who, id }) => void keys.splice(keys.indexOf(find(own_or_all(who), id)), 1)],
   ["POST", "keys/:id/rotate", "user", ({ who, id }) => fresh(find(own_or_all(who), id))],
   ["GET", "groups", "operator", () => [...new Set(ups.flatMap((one) => one.groups))].map((name) => ({ name, upstreams: ups.filter((one) => one.groups.includes(name)).map((one) => one.name), models: [...new Set(ups.filter((one) => one.groups.includes(name)).flatMap((one) => one.models.map((model) => model.name)))], keys: keys.filter((one) => one.group === name).length }))],
-  ["GET", "models", "user", () => ({ items: isEmpty ? [] : prices().filter((one) => ups.some((up) => up.models.some((model) => model.name === one.model))), next: null })],
+  ["GET", "models", "user", () => ({ items: isEmpty ? [] : prices().filter((one) => ups.some((up) => up.models.some((model) => model.name === one.model))).map((one, at) => ({ name: one.model, groups: ["default"], prices: at === 0 ? [one.classes, { ...one.classes, input: "2.75" }] : [one.classes], context_tokens: 128_000, max_output_tokens: 16_384 })), next: null })],
   ["GET", "upstreams", "operator", () => ups],
   ["POST", "upstreams/:id/test", "operator", async ({ id }) => {
     await new Promise((done) => setTimeout(done, 300));
@@ -190,10 +188,14 @@ const ROUTES = [
     const one = ups.find((up) => up.name === id) ?? find([], id);
     for (const name of Object.keys(body)) if (name !== "weight") throw new Refusal(409, "CONFLICT", "the config file owns this", { field: name });
     audit(who, "upstream.weight", id, { weight: one.weight_override ?? one.weight }, body);
-    one.weight_override = body.weight;
+    one.file_weight ??= one.weight;
+    one.weight = one.weight_override = body.weight;
     return one;
   }],
-  ["DELETE", "upstreams/:id/override", "operator", ({ id }) => void ((ups.find((up) => up.name === id) ?? find([], id)).weight_override = null)],
+  ["DELETE", "upstreams/:id/override", "operator", ({ id }) => {
+    const one = ups.find((up) => up.name === id) ?? find([], id);
+    Object.assign(one, { weight_override: null, weight: one.file_weight ?? one.weight });
+  }],
   ["GET", "prices", "user", ({ url }) => page(isEmpty ? [] : prices().filter((one) => one.model.includes(url.searchParams.get("q") ?? "") || one.aliases.some((alias) => alias.includes(url.searchParams.get("q")))), url)],
   ["GET", "prices/file", "operator", () => ({ ...file })],
   ["PUT", "prices/file", "admin", ({ body }) => {

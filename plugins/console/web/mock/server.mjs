@@ -40,7 +40,7 @@ function sendFile(path, response) {
     file = join(assets, "index.html");
   }
   response.setHeader("content-type", TYPES[extname(file)] ?? "application/octet-stream");
-  response.setHeader("cache-control", path.startsWith("files/") ? "public, max-age=31536000, immutable" : "no-store");
+  response.setHeader("cache-control", path.startsWith("assets/") ? "public, max-age=31536000, immutable" : "no-store");
   response.end(readFileSync(file));
 }
 

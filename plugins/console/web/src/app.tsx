@@ -8,7 +8,7 @@ import { FirstPage, LoginPage } from "./pages/login";
 import { RequestPage } from "./pages/request";
 import { go, Link, usePlace } from "./router";
 import { leave, Preferences } from "./preferences";
-import { ended, may, refreshSession, session } from "./session";
+import { ended, madeUp, may, refreshSession, session } from "./session";
 import { useWatched } from "./store";
 import { Button, Dialog, Empty, ErrorNote, Loading, Page, Toasts } from "./ui";
 
@@ -24,6 +24,7 @@ export function App() {
 
 function Inside() {
   const who = useWatched(session);
+  const isFirst = useWatched(madeUp);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const load = () => {
     setFailure(null);
@@ -44,7 +45,7 @@ function Inside() {
   }
   if (who === undefined) return <Loading />;
   if (who === null) return <LoginPage />;
-  if (who.person.password_generated) return <FirstPage />;
+  if (isFirst !== null) return <FirstPage />;
   return <Frame />;
 }
 

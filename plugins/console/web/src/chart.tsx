@@ -108,7 +108,7 @@ function options(width: number, inks: Inks, format: (value: number) => string, b
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: inks.line } },
     scales: { y: { range: (_: uPlot, __: number, most: number): [number, number] => [0, most > 0 ? most * 1.08 : 1] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 64, values: ticks },
+      { ...axis, grid: { show: false }, size: 26, space: 64, values: ticks },
       { ...axis, grid: { stroke: inks.grid, width: 1 }, size: 56, space: 34, values: (_: uPlot, marks: number[]) => marks.map(format) },
     ],
     series: [{}, line],

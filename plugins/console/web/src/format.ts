@@ -23,7 +23,7 @@ function trimmed(value: number): string {
 
 export function ms(value: number | null | undefined): string {
   if (value == null) return "–";
-  if (value < 1000) return `${Math.round(value)} ms`;
+  if (value < 1000) return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ms`;
   if (value < 60_000) return `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
   const seconds = Math.round(value / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
@@ -45,6 +45,13 @@ export function moment(at: string | null | undefined): string {
   if (Number.isNaN(date.getTime())) return at;
   const day = date.toLocaleDateString(locale(), { year: "numeric", month: "2-digit", day: "2-digit" });
   return `${day} ${clock(date)}`;
+}
+
+/** Without the year, for tables. */
+export function shortMoment(at: string): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return at;
+  return `${date.toLocaleDateString(locale(), { month: "2-digit", day: "2-digit" })} ${clock(date)}`;
 }
 
 export function clock(date: Date): string {

@@ -3,6 +3,14 @@ import { call, whenSessionEnds } from "./api";
 import { Watched } from "./store";
 import type { Role, Session } from "./types";
 
+/** The password of this login, when it is one that the gateway made up: it is to be changed first. In memory alone. */
+export const madeUp = new Watched<string | null>(null);
+const MADE_UP = /^[a-km-z2-9]{32}$/;
+
+export function noteLogin(password: string): void {
+  madeUp.set(MADE_UP.test(password) ? password : null);
+}
+
 /** Undefined while it is not known yet; null: nobody. */
 export const session = new Watched<Session | null | undefined>(undefined);
 
@@ -21,6 +29,7 @@ export function may(role: Role): boolean {
 
 export function ended(): void {
   freshKeys.set([]);
+  madeUp.set(null);
   session.set(null);
 }
 whenSessionEnds(() => {

@@ -10,8 +10,6 @@ export interface Person {
   quota_nanos: Nanos | null;
   spent_nanos: Nanos;
   held_nanos: Nanos;
-  /** The password is the one that was printed or shown once: it is to be changed first. */
-  password_generated?: boolean;
 }
 
 export interface Session {
@@ -200,8 +198,8 @@ export interface AuditRow {
   id: number;
   at?: string;
   created_at?: string;
+  actor?: string | null;
   who?: string | null;
-  person?: string | null;
   action: string;
   object: string;
   before: unknown;
@@ -212,8 +210,11 @@ export interface Model {
   model?: string;
   name?: string;
   id?: string;
-  provider?: string | null;
   classes?: Record<string, string> | null;
+  /** What it costs at each upstream that has it, each price once. */
+  prices?: Record<string, string>[];
+  context_tokens?: number | null;
+  max_output_tokens?: number | null;
 }
 
 export const modelName = (model: Model): string => model.model ?? model.name ?? model.id ?? "";

@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX, RefObject } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api";
-import { t, word } from "./i18n";
+import { language, t, word } from "./i18n";
 import { type Nanos, permille, usd, usdExact } from "./money";
 import { Watched, useWatched } from "./store";
 
@@ -11,7 +11,9 @@ export type Children = ComponentChildren;
 /** What a failure is called in the reader's language, with what the API says. */
 export function saying(error: ApiError): string {
   if (error.code === "OFFLINE") return t("error.offline");
-  if (error.message) return error.message;
+  // The API speaks English; in other languages its word is said first.
+  const kind = word("code", error.code);
+  if (error.message) return language.get() === "en" || kind === error.code ? error.message : `${kind}：${error.message}`;
   return t("error.status", { status: error.status || error.code });
 }
 

@@ -65,6 +65,14 @@ export const common = {
 
   "error.offline": ["The gateway cannot be reached.", "无法连接到网关。"],
   "error.status": ["The gateway answered {status}.", "网关返回了 {status}。"],
+  "code.FORBIDDEN": ["Not allowed", "不允许"],
+  "code.NOT_FOUND": ["Not found", "未找到"],
+  "code.INVALID": ["Not valid", "无效"],
+  "code.CONFLICT": ["In conflict with what there is", "与现有内容冲突"],
+  "code.TOO_LARGE": ["Too large", "过大"],
+  "code.TOO_MANY": ["Too many attempts", "尝试次数过多"],
+  "code.UNAVAILABLE": ["Not available now", "暂时不可用"],
+  "code.UNAUTHENTICATED": ["Nobody is logged in", "尚未登录"],
   "lost.title": ["Not found", "未找到"],
   "lost.text": ["There is no such page.", "没有这个页面。"],
   "lost.role": ["Your role does not show this page.", "你的角色看不到这个页面。"],
@@ -99,6 +107,8 @@ export const common = {
 
   "login.title": ["Log in", "登录"],
   "login.lead": ["On its first start the gateway prints the name and password of the first admin.", "网关首次启动时会打印首个管理员的名称和密码。"],
+  "login.wrong": ["No such name with this password.", "名称或密码不正确。"],
+  "first.later": ["Later", "以后再说"],
   "first.title": ["Choose a password", "设置密码"],
   "first.lead": ["The password you logged in with was printed or shown to someone else. Choose your own before you go on.", "你登录所用的密码曾被打印或展示给他人。请先设置自己的密码。"],
   "password.change": ["Change password", "修改密码"],

@@ -2,12 +2,13 @@
 import { count, moment, ms } from "../format";
 import { word } from "../i18n";
 import { usd } from "../money";
-import { Badge, Facts, Panel, plain, Table, type Children } from "../ui";
+import { Badge, Facts, Panel, plain, Table } from "../ui";
 
 /** A value, shown by what its field's name says it is. */
 export function Value({ name, value }: { name: string; value: unknown }) {
   if (value === null || value === undefined) return <>–</>;
   if (typeof value === "boolean") return <Badge tone={value ? "good" : "quiet"}>{word("bool", String(value))}</Badge>;
+  if (name === "state" && typeof value === "string") return <>{word("breaker", value)}</>;
   if (name.endsWith("_nanos") && (typeof value === "number" || typeof value === "string")) return <>{usd(value)}</>;
   if ((name === "at" || name.endsWith("_at") || name === "valid_from") && typeof value === "string") return <>{moment(value)}</>;
   if (name.endsWith("_ms") && typeof value === "number") return <>{ms(value)}</>;
@@ -38,16 +39,15 @@ type Fields = Record<string, unknown>;
 const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
 const isRows = (value: unknown): value is Fields[] => Array.isArray(value) && value.length > 0 && value.every(isFields);
 
-/** A tree of fields: one panel for each table in it. */
-export function Tree({ title, fields, before }: { title: string; fields: Fields; before?: Children }) {
+/** A tree of fields: one panel for each table in it. Named: with words in place of the fields' names. */
+export function Tree({ title, fields, named }: { title: string; fields: Fields; named?: boolean }) {
   const entries = Object.entries(fields);
   const leaves = entries.filter(([, value]) => !isFields(value) && !isRows(value));
   return (
     <>
-      {(leaves.length > 0 || before) && (
+      {leaves.length > 0 && (
         <Panel title={title}>
-          {before}
-          <Facts rows={leaves.map(([name, value]) => [name, <Value name={name} value={value} />] as const)} />
+          <Facts rows={leaves.map(([name, value]) => [named ? word("column", name) : name, <Value name={name} value={value} />] as const)} />
         </Panel>
       )}
       {entries.map(([name, value]) => {
@@ -59,7 +59,7 @@ export function Tree({ title, fields, before }: { title: string; fields: Fields;
             </Panel>
           );
         }
-        return isFields(value) && Object.keys(value).length > 0 ? <Tree key={name} title={path} fields={value} /> : null;
+        return isFields(value) && Object.keys(value).length > 0 ? <Tree key={name} title={path} fields={value} named={named === true} /> : null;
       })}
     </>
   );

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { usePages } from "../api";
 import { moment } from "../format";
 import { t } from "../i18n";
+import { usd } from "../money";
 import type { AuditRow } from "../types";
 import { Button, Dialog, Empty, Page, Pager, Panel, plain, Shown, Table } from "../ui";
 
@@ -22,7 +23,7 @@ export function AuditPage() {
                   {listing.rows!.map((row) => (
                     <tr key={row.id}>
                       <td class="nowrap">{moment(row.at ?? row.created_at)}</td>
-                      <td>{row.who ?? row.person ?? "–"}</td>
+                      <td>{row.actor ?? row.who ?? "–"}</td>
                       <td class="mono">{row.action}</td>
                       <td>{plain(row.object)}</td>
                       <td class="cut small-text quiet">{summary(row)}</td>
@@ -73,9 +74,14 @@ function pretty(value: unknown): string {
   return shown === null || shown === undefined ? "–" : JSON.stringify(shown, null, 2);
 }
 
+function shown(name: string, value: unknown): string {
+  const isAmount = name.endsWith("_nanos") && (typeof value === "number" || typeof value === "string");
+  return isAmount ? usd(value) : plain(value);
+}
+
 /** The fields that changed. */
 function summary(row: AuditRow): string {
   const [before, after] = [read(row.before), read(row.after)].map((side) => (side && typeof side === "object" ? (side as Record<string, unknown>) : {}));
   const names = [...new Set([...Object.keys(before!), ...Object.keys(after!)])];
-  return names.filter((name) => JSON.stringify(before![name]) !== JSON.stringify(after![name])).map((name) => `${name}: ${plain(before![name])} → ${plain(after![name])}`).join("; ");
+  return names.filter((name) => JSON.stringify(before![name]) !== JSON.stringify(after![name])).map((name) => `${name}: ${shown(name, before![name])} → ${shown(name, after![name])}`).join("; ");
 }

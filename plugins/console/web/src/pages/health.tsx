@@ -25,9 +25,9 @@ export function HealthPage() {
           return (
             <>
               <div class="cards">
-                <Tree title={t("health.process")} fields={rest} />
-                {journal !== undefined && <Tree title={t("health.journal")} fields={asFields(journal)} />}
-                {holds !== undefined && <Tree title={t("health.holds")} fields={asFields(holds)} />}
+                <Tree title={t("health.process")} fields={rest} named />
+                {journal !== undefined && <Tree title={t("health.journal")} fields={asFields(journal)} named />}
+                {holds !== undefined && <Tree title={t("health.holds")} fields={asFields(holds)} named />}
               </div>
               <Tree title="" fields={{ [t("nav.upstreams")]: upstreams }} />
             </>
@@ -35,7 +35,11 @@ export function HealthPage() {
         }}
       </Shown>
       {may("admin") && <Verify />}
-      <Shown from={metrics}>{(data) => <Tree title={t("health.metrics")} fields={asFields(data)} />}</Shown>
+      <Shown from={metrics}>{(data) => (
+          <div class="cards">
+            <Tree title={t("health.metrics")} fields={asFields(data)} />
+          </div>
+        )}</Shown>
     </Page>
   );
 }

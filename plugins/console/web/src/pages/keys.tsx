@@ -1,7 +1,7 @@
 // Virtual keys: made here, shown once, limited, switched off, exchanged, deleted.
 import { useEffect, useState } from "preact/hooks";
 import { call, items, useLoad, usePages, type Listing } from "../api";
-import { ago, fromLocalInput, moment, toLocalInput } from "../format";
+import { ago, fromLocalInput, moment, short, toLocalInput } from "../format";
 import { amountText, names, Reading, useTexts, wholeText } from "../forms";
 import { t } from "../i18n";
 import { Link, setQuery, usePlace, withQuery } from "../router";
@@ -84,20 +84,20 @@ function Rows({ rows, open, reload }: { rows: Key[]; open: (what: Open) => void;
       <ErrorNote error={error} />
       <Table
         label={t("nav.keys")}
-        head={[t("field.name"), ...(showUser ? [t("logs.user")] : []), t("keys.state"), t("field.group"), t("field.models"), t("field.quota"), t("keys.limits"), t("keys.used"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}
+        head={[showUser ? t("keys.nameAndUser") : t("field.name"), t("keys.state"), t("keys.groupAndModels"), t("field.quota"), t("keys.limits"), t("keys.used"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}
       >
         {rows.map((key) => (
           <tr key={key.id}>
             <td class="cut" title={key.name}>
               <Link to={withQuery("/logs", { key: key.name })}>{key.name}</Link>
+              {showUser && <div class="below">{key.user ?? "–"}</div>}
             </td>
-            {showUser && <td class="cut">{key.user ?? "–"}</td>}
             <td class="nowrap">
               <State of={key} />
             </td>
-            <td class="cut">{key.group}</td>
             <td class="cut" title={(key.models ?? []).join(", ")}>
-              {key.models?.length ? key.models.join(", ") : <span class="quiet">{t("field.all")}</span>}
+              {key.group}
+              <div class="below">{key.models?.length ? key.models.join(", ") : t("keys.allModels")}</div>
             </td>
             <td>
               <Quota quota={key.quota_nanos} spent={key.spent_nanos} held={key.held_nanos} />
@@ -110,9 +110,11 @@ function Rows({ rows, open, reload }: { rows: Key[]; open: (what: Open) => void;
               <Button small onClick={() => open({ what: "edit", key })}>
                 {t("action.edit")}
               </Button>
-              <Button small onClick={() => enable(key, !key.enabled)}>
-                {key.enabled ? t("action.disable") : t("action.enable")}
-              </Button>
+              {showUser && (
+                <Button small onClick={() => enable(key, !key.enabled)}>
+                  {key.enabled ? t("action.disable") : t("action.enable")}
+                </Button>
+              )}
               <Button small onClick={() => open({ what: "rotate", key })}>
                 {t("action.rotate")}
               </Button>
@@ -134,10 +136,9 @@ function State({ of: key }: { of: Key }) {
     <>
       <Badge tone="good">{t("keys.active")}</Badge>
       {key.expires_at && (
-        <span class="quiet" title={moment(key.expires_at)}>
-          {" "}
+        <div class="below" title={moment(key.expires_at)}>
           {t("keys.expires", { when: ago(key.expires_at) })}
-        </span>
+        </div>
       )}
     </>
   );
@@ -149,13 +150,13 @@ function limits(key: Key): string {
     [key.tpm, "tpm"],
     [key.concurrency, t("keys.parallel")],
   ] as const;
-  return parts.filter(([limit]) => limit != null).map(([limit, unit]) => `${limit} ${unit}`).join(" · ");
+  return parts.flatMap(([limit, unit]) => (limit == null ? [] : [`${short(limit)} ${unit}`])).join(" · ");
 }
 
 const FIELDS = ["name", "user", "group", "models", "quota_nanos", "expires_at", "rpm", "tpm", "concurrency"];
 
 function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void; made?: (fresh: Fresh) => void; changed?: () => void }) {
-  const first = { name: of?.name ?? "", group: of?.group ?? "", models: (of?.models ?? []).join(", "), quota_nanos: amountText(of?.quota_nanos), expires_at: toLocalInput(of?.expires_at), rpm: wholeText(of?.rpm), tpm: wholeText(of?.tpm), concurrency: wholeText(of?.concurrency) };
+  const first = { name: of?.name ?? "", user: of?.user ?? "", group: of?.group ?? "", models: (of?.models ?? []).join(", "), quota_nanos: amountText(of?.quota_nanos), expires_at: toLocalInput(of?.expires_at), rpm: wholeText(of?.rpm), tpm: wholeText(of?.tpm), concurrency: wholeText(of?.concurrency) };
   const { texts, set, wrong, setWrong } = useTexts(first);
   const { busy, error, run, at } = useAct();
   const groups = useLoad<Listing<Group> | Group[]>(may("operator") ? "/groups" : null);
@@ -164,6 +165,7 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
     const read = new Reading();
     const all: Record<string, unknown> = {
       name: read.needed("name", texts.name),
+      ...(may("operator") ? { user: texts.user.trim() || null } : {}),
       group: texts.group.trim(),
       models: names(texts.models),
       quota_nanos: read.amount("quota_nanos", texts.quota_nanos),
@@ -201,6 +203,7 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
           ) : (
             <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ placeholder: "default" }} />
           )}
+          {may("operator") && <TextField label={t("logs.user")} {...field("user")} hint={t("keys.userHint")} />}
           <Field label={t("keys.expiry")} name="expires_at" hint={t("keys.expiryHint")} error={at("expires_at")}>
             {(attributes) => <input {...attributes} type="datetime-local" value={texts.expires_at} onInput={(event) => set("expires_at")(event.currentTarget.value)} />}
           </Field>
@@ -221,7 +224,7 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
             <option key={modelName(model)} value={modelName(model)} />
           ))}
         </datalist>
-        <ErrorNote error={error} fields={FIELDS.filter((name) => name !== "user")} />
+        <ErrorNote error={error} fields={FIELDS} />
         <div class="dialog-actions">
           <Button onClick={onClose}>{t("action.cancel")}</Button>
           <Button type="submit" tone="main" busy={busy}>

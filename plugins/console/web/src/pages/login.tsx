@@ -4,7 +4,8 @@ import { call } from "../api";
 import { t } from "../i18n";
 import { Mark } from "../icons";
 import { leave, Preferences } from "../preferences";
-import { refreshSession, session } from "../session";
+import { madeUp, noteLogin, refreshSession } from "../session";
+import { useWatched } from "../store";
 import type { Session } from "../types";
 import { Button, ErrorNote, TextField, toast, useAct, type Children } from "../ui";
 
@@ -36,8 +37,10 @@ export function LoginPage() {
   useEffect(() => form.current?.querySelector("input")?.focus(), []);
   const enter = async () => {
     await call<Session>("POST", "/session", { name, password });
+    noteLogin(password);
     await refreshSession();
   };
+  const said = error?.code === "UNAUTHENTICATED" ? t("login.wrong") : null;
   return (
     <Alone title={t("login.title")} lead={t("login.lead")}>
       <form
@@ -48,8 +51,8 @@ export function LoginPage() {
         }}
       >
         <TextField label={t("field.name")} name="name" value={name} set={setName} error={at("name")} input={{ autocomplete: "username", required: true }} />
-        <TextField label={t("field.password")} name="password" value={password} set={setPassword} error={at("password")} input={{ type: "password", autocomplete: "current-password", required: true }} />
-        <ErrorNote error={error} fields={["name", "password"]} />
+        <TextField label={t("field.password")} name="password" value={password} set={setPassword} error={said ?? at("password")} input={{ type: "password", autocomplete: "current-password", required: true }} />
+        <ErrorNote error={said ? null : error} fields={["name", "password"]} />
         <Button type="submit" tone="main" busy={busy}>
           {t("action.logIn")}
         </Button>
@@ -58,10 +61,10 @@ export function LoginPage() {
   );
 }
 
-const PASSWORD_CHARACTERS_MIN = 10;
+const PASSWORD_CHARACTERS_MIN = 8;
 
-export function PasswordForm({ done, askCurrent = true }: { done: () => void; askCurrent?: boolean }) {
-  const [current, setCurrent] = useState("");
+export function PasswordForm({ done, known }: { done: () => void; known?: string }) {
+  const [current, setCurrent] = useState(known ?? "");
   const [fresh, setFresh] = useState("");
   const [again, setAgain] = useState("");
   const [tried, setTried] = useState(false);
@@ -92,7 +95,7 @@ export function PasswordForm({ done, askCurrent = true }: { done: () => void; as
         change();
       }}
     >
-      {askCurrent && <TextField label={t("password.current")} name="current" value={current} set={setCurrent} error={at("current")} input={{ ...input, autocomplete: "current-password" }} />}
+      {known === undefined && <TextField label={t("password.current")} name="current" value={current} set={setCurrent} error={at("current")} input={{ ...input, autocomplete: "current-password" }} />}
       <TextField label={t("password.new")} name="new" value={fresh} set={setFresh} hint={t("password.hint", { count: PASSWORD_CHARACTERS_MIN })} error={tried && isShort ? t("password.short", { count: PASSWORD_CHARACTERS_MIN }) : at("new")} input={input} />
       <TextField label={t("password.again")} name="again" value={again} set={setAgain} error={tried && isOther ? t("password.other") : null} input={input} />
       <ErrorNote error={error} fields={["current", "new"]} />
@@ -104,17 +107,19 @@ export function PasswordForm({ done, askCurrent = true }: { done: () => void; as
 }
 
 export function FirstPage() {
-  const done = () => {
-    const now = session.get();
-    if (now) session.set({ ...now, person: { ...now.person, password_generated: false } });
-    void refreshSession().catch(() => {});
-  };
+  const known = useWatched(madeUp) ?? "";
+  const done = () => madeUp.set(null);
   return (
     <Alone title={t("first.title")} lead={t("first.lead")}>
-      <PasswordForm done={done} />
-      <button type="button" class="link" onClick={() => void leave()}>
-        {t("action.logOut")}
-      </button>
+      <PasswordForm known={known} done={done} />
+      <div class="side-links">
+        <button type="button" class="link" onClick={done}>
+          {t("first.later")}
+        </button>
+        <button type="button" class="link" onClick={() => void leave()}>
+          {t("action.logOut")}
+        </button>
+      </div>
     </Alone>
   );
 }

@@ -1,18 +1,19 @@
 // The ledger's records, newest first: filters in the address, one page at a time, live when switched on.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { usePages } from "../api";
-import { ago, count, fromLocalInput, moment, ms, short, toLocalInput } from "../format";
+import { usePages, type ApiError } from "../api";
+import { ago, count, fromLocalInput, moment, ms, short, shortMoment, toLocalInput } from "../format";
 import { t, type TextKey } from "../i18n";
 import { Link, setQuery, usePlace } from "../router";
 import { may } from "../session";
 import type { LogRecord } from "../types";
-import { Amount, Badge, Button, Empty, Field, Outcome, Page, Pager, Panel, SelectField, Shown, Table, TextField, Toggle } from "../ui";
+import { Amount, Badge, Button, Empty, Field, Outcome, Page, Pager, Panel, saying, SelectField, Shown, Table, TextField, Toggle } from "../ui";
 
 const LIVE_MS = 2000;
 const RANGES: Record<string, number> = { "1h": 3_600_000, "24h": 86_400_000, "7d": 604_800_000, "30d": 2_592_000_000 };
 const OUTCOMES = ["ok", "client_aborted", "upstream_error", "interrupted"] as const;
 const TEXT_FILTERS = ["key", "user", "model", "upstream", "status", "q"] as const;
 const FILTERS = [...TEXT_FILTERS, "outcome", "since", "until"] as const;
+const MORE_FILTERS = ["since", "until", "user", "upstream", "status"] as const;
 
 /** The address's filters as the API takes them; a range is counted back from when it was chosen. */
 function useFilters(): Record<string, string> {
@@ -56,7 +57,7 @@ export function LogsPage() {
         </>
       }
     >
-      <Filters key={search} />
+      <Filters error={listing.error} />
       <Panel flush>
         <Shown from={listing}>
           {() =>
@@ -102,41 +103,56 @@ function useLive(isOn: boolean, rows: LogRecord[] | null, reload: () => Promise<
   return fresh;
 }
 
-function Filters() {
+/** The filters of every day in one row; the others below, open when one of them is set. */
+function Filters({ error }: { error: ApiError | null }) {
   const { query } = usePlace();
-  const [texts, setTexts] = useState<Record<string, string>>(() => Object.fromEntries(TEXT_FILTERS.map((name) => [name, query.get(name) ?? ""])));
-  const names = TEXT_FILTERS.filter((name) => (name !== "user" && name !== "upstream") || may("operator"));
+  const asked = () => Object.fromEntries(TEXT_FILTERS.map((name) => [name, query.get(name) ?? ""]));
+  const [texts, setTexts] = useState<Record<string, string>>(asked);
+  useEffect(() => setTexts(asked()), [query.toString()]);
   const isAny = FILTERS.some((name) => query.has(name)) || query.has("range");
   const apply = () => setQuery(texts);
+  const text = (name: (typeof TEXT_FILTERS)[number]) => (
+    <TextField
+      key={name}
+      label={t(`logs.filter.${name}`)}
+      name={name}
+      value={texts[name] ?? ""}
+      set={(value) => setTexts({ ...texts, [name]: value })}
+      error={error?.field === name ? saying(error) : null}
+      input={{ type: "search", onChange: apply, ...(name === "q" ? { "data-search": true } : {}), ...(name === "status" ? { inputMode: "numeric" } : {}) }}
+    />
+  );
+  const isMore = MORE_FILTERS.some((name) => query.has(name));
   return (
     <form
-      class="filters"
       role="search"
+      class="filter-form"
       onSubmit={(event) => {
         event.preventDefault();
         apply();
       }}
     >
-      <SelectField label={t("logs.range")} name="range" value={query.get("range") ?? ""} set={(range) => setQuery({ range, since: null, until: null })} choices={[["", t("range.all")], ...Object.keys(RANGES).map((range) => [range, t(`range.${range}` as TextKey)] as const)]} />
-      <Time name="since" />
-      <Time name="until" />
-      <SelectField label={t("logs.outcome")} name="outcome" value={query.get("outcome") ?? ""} set={(outcome) => setQuery({ outcome })} choices={[["", t("logs.any")], ...OUTCOMES.map((outcome) => [outcome, t(`outcome.${outcome}`)] as const)]} />
-      {names.map((name) => (
-        <TextField
-          key={name}
-          label={t(`logs.filter.${name}`)}
-          name={name}
-          value={texts[name] ?? ""}
-          set={(value) => setTexts({ ...texts, [name]: value })}
-          input={{ type: "search", onChange: apply, ...(name === "q" ? { "data-search": true } : {}), ...(name === "status" ? { inputMode: "numeric" } : {}) }}
-        />
-      ))}
-      <div class="filter-actions">
-        <Button type="submit">{t("action.filter")}</Button>
-        {isAny && (
-          <Button onClick={() => setQuery(Object.fromEntries([...FILTERS, "range"].map((name) => [name, null])))}>{t("action.clear")}</Button>
-        )}
+      <div class="filters">
+        <SelectField label={t("logs.range")} name="range" value={query.get("range") ?? ""} set={(range) => setQuery({ range, since: null, until: null })} choices={[["", t("range.all")], ...Object.keys(RANGES).map((range) => [range, t(`range.${range}` as TextKey)] as const)]} />
+        <SelectField label={t("logs.outcome")} name="outcome" value={query.get("outcome") ?? ""} set={(outcome) => setQuery({ outcome })} choices={[["", t("logs.any")], ...OUTCOMES.map((outcome) => [outcome, t(`outcome.${outcome}`)] as const)]} />
+        {text("model")}
+        {text("key")}
+        {text("q")}
+        <div class="filter-actions">
+          <Button type="submit">{t("action.filter")}</Button>
+          {isAny && <Button onClick={() => setQuery(Object.fromEntries([...FILTERS, "range"].map((name) => [name, null])))}>{t("action.clear")}</Button>}
+        </div>
       </div>
+      <details class="more" open={isMore}>
+        <summary>{t("logs.more")}</summary>
+        <div class="filters">
+          <Time name="since" />
+          <Time name="until" />
+          {may("operator") && text("user")}
+          {may("operator") && text("upstream")}
+          {text("status")}
+        </div>
+      </details>
     </form>
   );
 }
@@ -185,9 +201,9 @@ function Rows({ rows, fresh }: { rows: LogRecord[]; fresh: Set<string> }) {
     >
       {rows.map((row) => (
         <tr key={row.request_id} class={fresh.has(row.request_id) ? "fresh" : undefined}>
-          <td class="nowrap" title={ago(row.started_at)}>
+          <td class="nowrap" title={`${moment(row.started_at)} · ${ago(row.started_at)}`}>
             <Link to={`/logs/${encodeURIComponent(row.request_id)}`} aria-label={t("logs.open", { time: moment(row.started_at) })}>
-              {moment(row.started_at)}
+              {shortMoment(row.started_at)}
             </Link>
           </td>
           <td class="nowrap">
@@ -198,7 +214,12 @@ function Rows({ rows, fresh }: { rows: LogRecord[]; fresh: Set<string> }) {
           {showUser && <td class="cut">{row.user ?? "–"}</td>}
           <td class="cut" title={row.upstream ?? ""}>
             {row.upstream ?? "–"}
-            {row.attempts > 1 && <Badge tone="warn">{t("logs.attempts", { count: row.attempts })}</Badge>}
+            {row.attempts > 1 && (
+              <span title={t("logs.attempts", { count: row.attempts })}>
+                {" "}
+                <Badge tone="warn">×{row.attempts}</Badge>
+              </span>
+            )}
           </td>
           <td class="right number" title={count(row.input_tokens)}>{short(row.input_tokens)}</td>
           <td class="right number" title={count(row.output_tokens)}>{short(row.output_tokens)}</td>

@@ -77,7 +77,7 @@ function Attempts({ attempts, total }: { attempts: Attempt[]; total: number }) {
           {attempts.map((attempt, index) => (
             <tr key={index}>
               <td class="quiet">{index + 1}</td>
-              <td>
+              <td class="nowrap">
                 {attempt.upstream} <span class="quiet">{attempt.upstream_model}</span>
               </td>
               <td class="nowrap">

@@ -9,8 +9,23 @@ export function SettingsPage() {
   const loaded = useLoad<Record<string, unknown>>("/settings");
   return (
     <Page title={t("nav.settings")} lead={t("settings.lead")} actions={<Reload />}>
-      <Shown from={loaded}>{(data) => <div class="cards">{Object.entries(data).map(([name, value]) => <Section key={name} name={name} value={value} />)}</div>}</Shown>
+      <Shown from={loaded}>{(data) => <Sections data={data} />}</Shown>
     </Page>
+  );
+}
+
+/** Lists, such as the upstreams, are wide: they come last. */
+function Sections({ data }: { data: Record<string, unknown> }) {
+  const isList = (value: unknown) => Array.isArray(value) && typeof value[0] === "object";
+  const show = (wanted: boolean) =>
+    Object.entries(data)
+      .filter(([, value]) => isList(value) === wanted)
+      .map(([name, value]) => <Section key={name} name={name} value={value} />);
+  return (
+    <>
+      <div class="cards">{show(false)}</div>
+      {show(true)}
+    </>
   );
 }
 

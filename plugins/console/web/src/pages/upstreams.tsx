@@ -87,7 +87,7 @@ function Card({ of: upstream, test, reload, most }: { of: Upstream; test: () => 
           </span>
         )}
       </p>
-      <p class="owner">{t("upstreams.owner", { owner: upstream.owner })}</p>
+      <p class="owner">{t("upstreams.owner", { owner: word("owner", upstream.owner) })}</p>
     </section>
   );
 }
@@ -101,7 +101,7 @@ function LastError({ of: { breaker } }: { of: Upstream }) {
         {breaker.state === "open" && breaker.cooldown_ms ? <strong>{t("upstreams.cooldown", { time: ms(breaker.cooldown_ms) })} </strong> : null}
         {t("upstreams.lastError")} {error.status ? <code>{error.status}</code> : null} {error.message ?? error.class ?? ""}{" "}
         <span class="quiet" title={moment(error.at)}>
-          {error.at ? ago(error.at) : ""} · {t("upstreams.failures", { count: breaker.failures })}
+          {[error.at ? ago(error.at) : "", breaker.failures > 0 ? t("upstreams.failures", { count: breaker.failures }) : ""].filter(Boolean).join(" · ")}
         </span>
       </span>
     </div>
@@ -128,7 +128,7 @@ function Weight({ of: upstream, reload, most }: { of: Upstream; reload: () => Pr
       <label>
         <span>
           {t("upstreams.weight")}{" "}
-          {upstream.weight_override !== null && <Badge tone="accent">{t("upstreams.overridden", { weight: upstream.weight })}</Badge>}
+          {upstream.weight_override !== null && <Badge tone="accent">{t("upstreams.overridden")}</Badge>}
         </span>
         <input type="range" name="weight" min={0} max={most} step={1} value={shown} disabled={busy} aria-label={t("upstreams.weightOf", { name: upstream.name })} onInput={(event) => setMoved(Number(event.currentTarget.value))} onChange={(event) => put(Number(event.currentTarget.value))} />
         <output class="number">{shown}</output>

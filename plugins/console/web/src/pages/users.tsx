@@ -134,17 +134,17 @@ function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done:
   const { busy, error, run, at } = useAct();
   const submit = () => {
     const read = new Reading();
-    const budget = texts.period === "" ? null : { amount_nanos: read.amountNeeded("budget", texts.amount), period: texts.period, time_zone: texts.time_zone.trim() };
+    const budget = texts.period === "" ? null : { amount_nanos: read.amountNeeded("budget.amount", texts.amount), period: texts.period, time_zone: texts.time_zone.trim() };
     const all = { name: read.needed("name", texts.name), role: texts.role, enabled: texts.enabled === "yes", quota_nanos: read.amount("quota_nanos", texts.quota_nanos), budget, password: texts.password };
     setWrong(read.wrong);
     if (!read.isGood) return;
-    const isChanged = { name: texts.name !== first.name, role: texts.role !== first.role, enabled: texts.enabled !== first.enabled, quota_nanos: texts.quota_nanos !== first.quota_nanos, budget: ["period", "amount", "time_zone"].some((field) => texts[field as "period"] !== first[field as "period"]), password: texts.password !== "" };
+    const isChanged = { name: false, role: texts.role !== first.role, enabled: texts.enabled !== first.enabled, quota_nanos: texts.quota_nanos !== first.quota_nanos, budget: ["period", "amount", "time_zone"].some((field) => texts[field as "period"] !== first[field as "period"]), password: texts.password !== "" };
     const keep = (field: string, value: unknown) => (of ? isChanged[field as "name"] : field !== "enabled" && value !== null && value !== "");
     const body = Object.fromEntries(Object.entries(all).filter(([field, value]) => keep(field, value)));
     if (of && Object.keys(body).length === 0) onClose();
     else void run(() => (of ? call<Made>("PATCH", `/users/${of.id}`, body) : call<Made>("POST", "/users", body)), done);
   };
-  const field = (name: keyof typeof texts, api: string = name) => ({ name, value: texts[name], set: set(name), error: wrong[api] ?? at(api) });
+  const field = (name: keyof typeof texts, api: string = name) => ({ name, value: texts[name], set: set(name), error: wrong[api] ?? at(api) ?? at(`${api}_nanos`) });
   return (
     <Dialog title={of ? t("users.edit", { name: of.name }) : t("users.new")} onClose={onClose} wide>
       <form
@@ -154,16 +154,16 @@ function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done:
         }}
       >
         <div class="form-grid">
-          <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: true }} />
+          <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: !of, readOnly: of !== undefined }} />
           <SelectField label={t("users.role")} {...field("role")} choices={ROLES.map((role) => [role, t(`role.${role}`)] as const)} />
           <TextField label={of ? t("users.newPassword") : t("field.password")} {...field("password")} hint={of ? t("users.keepPassword") : t("users.randomPassword")} input={{ type: "password", autocomplete: "new-password" }} />
           {of && <SelectField label={t("keys.state")} {...field("enabled")} choices={[["yes", t("keys.active")], ["no", t("keys.disabled")]]} />}
           <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("users.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
           <SelectField label={t("users.budget")} {...field("period", "budget.period")} hint={t("users.budgetHint")} choices={[["", t("users.noBudget")], ...PERIODS.map((period) => [period, t(`period.${period}`)] as const)]} />
-          {texts.period !== "" && <TextField label={t("users.budgetUsd")} {...field("amount", "budget")} input={{ inputMode: "decimal" }} />}
+          {texts.period !== "" && <TextField label={t("users.budgetUsd")} {...field("amount", "budget.amount")} input={{ inputMode: "decimal" }} />}
           {texts.period !== "" && <TextField label={t("users.timeZone")} {...field("time_zone", "budget.time_zone")} />}
         </div>
-        <ErrorNote error={error} fields={["name", "role", "password", "enabled", "quota_nanos", "budget", "budget.period", "budget.time_zone"]} />
+        <ErrorNote error={error} fields={["name", "role", "password", "enabled", "quota_nanos", "budget.amount_nanos", "budget.period", "budget.time_zone"]} />
         <div class="dialog-actions">
           <Button onClick={onClose}>{t("action.cancel")}</Button>
           <Button type="submit" tone="main" busy={busy}>
