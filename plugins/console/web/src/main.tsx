@@ -1,0 +1,13 @@
+import { render } from "preact";
+import { App } from "./app";
+import { language, setLanguage } from "./i18n";
+import { startRouter } from "./router";
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./styles/parts.css";
+import "./styles/content.css";
+import "./styles/pages.css";
+
+startRouter();
+setLanguage(language.get());
+render(<App />, document.body);

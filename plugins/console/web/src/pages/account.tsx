@@ -1,0 +1,68 @@
+// One's own: what is left, codes, password, and how this browser shows things.
+import { useState } from "preact/hooks";
+import { call } from "../api";
+import { t, type TextKey } from "../i18n";
+import { usd, type Nanos } from "../money";
+import { leave, Preferences } from "../preferences";
+import { refreshSession, session } from "../session";
+import { useWatched } from "../store";
+import { Button, ErrorNote, Facts, Page, Panel, Quota, TextField, toast, useAct } from "../ui";
+import { PasswordForm } from "./login";
+
+export function AccountPage() {
+  const who = useWatched(session);
+  if (!who) return null;
+  const { person } = who;
+  return (
+    <Page title={t("nav.account")} actions={<Button onClick={() => void leave()}>{t("action.logOut")}</Button>}>
+      <div class="cards">
+        <Panel title={person.name}>
+          <Facts
+            rows={[
+              [t("users.role"), t(`role.${person.role}` as TextKey)],
+              [t("field.quota"), <Quota quota={person.quota_nanos} spent={person.spent_nanos} held={person.held_nanos} />],
+              [t("account.held"), usd(person.held_nanos)],
+            ]}
+          />
+        </Panel>
+        <Panel title={t("account.redeem")}>
+          <Redeem />
+        </Panel>
+        <Panel title={t("password.change")}>
+          <PasswordForm done={() => void refreshSession().catch(() => {})} />
+        </Panel>
+        <Panel title={t("account.display")}>
+          <p class="quiet">{t("account.displayText")}</p>
+          <Preferences />
+        </Panel>
+      </div>
+    </Page>
+  );
+}
+
+function Redeem() {
+  const [code, setCode] = useState("");
+  const { busy, error, run, at } = useAct();
+  return (
+    <form
+      class="narrow"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void run(
+          () => call<{ amount_nanos: Nanos }>("POST", "/codes/redeem", { code: code.trim() }),
+          (answer) => {
+            setCode("");
+            toast(t("account.redeemed", { amount: usd(answer.amount_nanos) }));
+            void refreshSession().catch(() => {});
+          },
+        );
+      }}
+    >
+      <TextField label={t("codes.code")} name="code" value={code} set={setCode} error={at("code")} hint={t("account.redeemHint")} input={{ required: true }} />
+      <ErrorNote error={error} fields={["code"]} />
+      <Button type="submit" tone="main" busy={busy}>
+        {t("account.redeemNow")}
+      </Button>
+    </form>
+  );
+}

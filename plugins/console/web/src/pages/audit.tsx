@@ -1,0 +1,87 @@
+// Who changed what, and what it was before.
+import { useState } from "preact/hooks";
+import { usePages } from "../api";
+import { moment } from "../format";
+import { t } from "../i18n";
+import { usd } from "../money";
+import type { AuditRow } from "../types";
+import { Button, Dialog, Empty, Page, Pager, Panel, plain, Shown, Table } from "../ui";
+
+export function AuditPage() {
+  const listing = usePages<AuditRow>("/audit", {});
+  const [open, setOpen] = useState<AuditRow | null>(null);
+  return (
+    <Page title={t("nav.audit")} lead={t("audit.lead")}>
+      <Panel flush>
+        <Shown from={listing}>
+          {() =>
+            listing.rows!.length === 0 ? (
+              <Empty title={t("audit.none")} text={t("audit.noneText")} />
+            ) : (
+              <>
+                <Table label={t("nav.audit")} head={[t("logs.time"), t("audit.who"), t("audit.action"), t("audit.object"), t("audit.change"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}>
+                  {listing.rows!.map((row) => (
+                    <tr key={row.id}>
+                      <td class="nowrap">{moment(row.at ?? row.created_at)}</td>
+                      <td>{row.actor ?? row.who ?? "–"}</td>
+                      <td class="mono">{row.action}</td>
+                      <td>{plain(row.object)}</td>
+                      <td class="cut small-text quiet">{summary(row)}</td>
+                      <td class="row-actions">
+                        <Button small onClick={() => setOpen(row)}>
+                          {t("audit.show")}
+                        </Button>
+                      </td>
+                    </tr>
+                  ))}
+                </Table>
+                <Pager from={listing} />
+              </>
+            )
+          }
+        </Shown>
+      </Panel>
+      {open && (
+        <Dialog title={`${open.action} · ${plain(open.object)}`} onClose={() => setOpen(null)} wide>
+          <div class="two">
+            <div>
+              <h3>{t("audit.before")}</h3>
+              <pre class="code tall">{pretty(open.before)}</pre>
+            </div>
+            <div>
+              <h3>{t("audit.after")}</h3>
+              <pre class="code tall">{pretty(open.after)}</pre>
+            </div>
+          </div>
+        </Dialog>
+      )}
+    </Page>
+  );
+}
+
+/** Before and after may come as JSON in a string. */
+function read(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+function pretty(value: unknown): string {
+  const shown = read(value);
+  return shown === null || shown === undefined ? "–" : JSON.stringify(shown, null, 2);
+}
+
+function shown(name: string, value: unknown): string {
+  const isAmount = name.endsWith("_nanos") && (typeof value === "number" || typeof value === "string");
+  return isAmount ? usd(value) : plain(value);
+}
+
+/** The fields that changed. */
+function summary(row: AuditRow): string {
+  const [before, after] = [read(row.before), read(row.after)].map((side) => (side && typeof side === "object" ? (side as Record<string, unknown>) : {}));
+  const names = [...new Set([...Object.keys(before!), ...Object.keys(after!)])];
+  return names.filter((name) => JSON.stringify(before![name]) !== JSON.stringify(after![name])).map((name) => `${name}: ${shown(name, before![name])} → ${shown(name, after![name])}`).join("; ");
+}

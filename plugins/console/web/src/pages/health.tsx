@@ -1,0 +1,98 @@
+// Whether the gateway itself is well: journal, store, holds, breakers; reload and a check of the ledger.
+import { useEffect, useState } from "preact/hooks";
+import { call, useLoad } from "../api";
+import { t } from "../i18n";
+import { may } from "../session";
+import { Badge, Button, ErrorNote, Page, Panel, Shown, toast, useAct } from "../ui";
+import { Tree } from "./any";
+
+type Fields = Record<string, unknown>;
+const REFRESH_MS = 5000;
+
+export function HealthPage() {
+  const health = useLoad<Fields>("/console/internal/health");
+  const metrics = useLoad<Fields>("/metrics/summary");
+  const { reload } = health;
+  useEffect(() => {
+    const timer = setInterval(() => void (document.hidden || reload()), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [reload]);
+  return (
+    <Page title={t("nav.health")} lead={t("health.lead")} actions={<Reload />}>
+      <Shown from={health}>
+        {(data) => {
+          const { journal, holds, upstreams, ...rest } = data;
+          return (
+            <>
+              <div class="cards">
+                <Tree title={t("health.process")} fields={rest} named />
+                {journal !== undefined && <Tree title={t("health.journal")} fields={asFields(journal)} named />}
+                {holds !== undefined && <Tree title={t("health.holds")} fields={asFields(holds)} named />}
+              </div>
+              <Tree title="" fields={{ [t("nav.upstreams")]: upstreams }} />
+            </>
+          );
+        }}
+      </Shown>
+      {may("admin") && <Verify />}
+      <Shown from={metrics}>{(data) => (
+          <div class="cards">
+            <Tree title={t("health.metrics")} fields={asFields(data)} />
+          </div>
+        )}</Shown>
+    </Page>
+  );
+}
+
+function asFields(value: unknown): Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : { value };
+}
+
+export function Reload() {
+  const { busy, error, run } = useAct();
+  const reload = () =>
+    void run(
+      () => call<{ status: string; errors?: unknown[] }>("POST", "/reload"),
+      (answer) => toast(answer.errors?.length ? t("health.reloadRefused", { errors: answer.errors.map(String).join("; ") }) : t("health.reloaded")),
+    );
+  return (
+    <>
+      <ErrorNote error={error} />
+      <Button busy={busy} onClick={reload}>
+        {t("health.reload")}
+      </Button>
+    </>
+  );
+}
+
+function Verify() {
+  const { busy, error, run } = useAct();
+  const [told, setTold] = useState<{ sound: boolean; findings: unknown[]; rows?: number } | null>(null);
+  return (
+    <Panel
+      title={t("health.ledger")}
+      actions={
+        <Button busy={busy} onClick={() => void run(() => call<NonNullable<typeof told>>("GET", "/ledger/verify"), setTold)}>
+          {busy ? t("health.verifying") : t("health.verify")}
+        </Button>
+      }
+    >
+      <ErrorNote error={error} />
+      {!told && !error && <p class="quiet">{t("health.verifyText")}</p>}
+      {told && (
+        <div role="status">
+          <p>
+            <Badge tone={told.sound ? "good" : "bad"}>{told.sound ? t("health.sound") : t("health.unsound")}</Badge> {told.rows !== undefined && t("health.rows", { count: told.rows.toLocaleString("en-US") })}
+          </p>
+          {told.findings.length > 0 && (
+            <ul class="findings">
+              {told.findings.slice(0, 100).map((finding, at) => (
+                <li key={at}>{typeof finding === "string" ? finding : JSON.stringify(finding)}</li>
+              ))}
+            </ul>
+          )}
+        </div>
+      )}
+    </Panel>
+  );
+}

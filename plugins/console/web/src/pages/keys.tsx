@@ -1,0 +1,272 @@
+// Virtual keys: made here, shown once, limited, switched off, exchanged, deleted.
+import { useEffect, useState } from "preact/hooks";
+import { call, items, useLoad, usePages, type Listing } from "../api";
+import { ago, fromLocalInput, moment, short, toLocalInput } from "../format";
+import { amountText, names, Reading, useTexts, wholeText } from "../forms";
+import { t } from "../i18n";
+import { Link, setQuery, usePlace, withQuery } from "../router";
+import { keepFresh, may } from "../session";
+import { modelName, type Group, type Key, type Model } from "../types";
+import { Badge, Button, Confirm, CopyBox, Dialog, Empty, ErrorNote, Field, Page, Pager, Panel, Quota, Shown, Table, TextField, toast, useAct } from "../ui";
+
+interface Fresh {
+  key: Key;
+  secret: string;
+}
+
+type Open = { what: "new" } | { what: "edit" | "rotate" | "delete"; key: Key } | { what: "secret"; fresh: Fresh };
+
+export function KeysPage() {
+  const { query } = usePlace();
+  const listing = usePages<Key>("/keys", {});
+  const [open, setOpen] = useState<Open | null>(query.get("new") === "1" ? { what: "new" } : null);
+  useEffect(() => {
+    if (query.has("new")) setQuery({ new: null });
+  }, []);
+  const close = () => setOpen(null);
+  const made = (fresh: Fresh) => {
+    keepFresh(fresh.key.name, fresh.secret);
+    setOpen({ what: "secret", fresh });
+    void listing.reload();
+  };
+  const create = (
+    <Button tone="main" data-new onClick={() => setOpen({ what: "new" })}>
+      {t("keys.new")}
+    </Button>
+  );
+  return (
+    <Page title={t("nav.keys")} lead={t("keys.lead")} actions={create}>
+      <Panel flush>
+        <Shown from={listing}>
+          {() =>
+            listing.rows!.length === 0 ? (
+              <Empty title={t("keys.none")} text={t("keys.noneText")}>
+                <Button tone="main" onClick={() => setOpen({ what: "new" })}>
+                  {t("keys.new")}
+                </Button>
+              </Empty>
+            ) : (
+              <>
+                <Rows rows={listing.rows!} open={setOpen} reload={listing.reload} />
+                <Pager from={listing} />
+              </>
+            )
+          }
+        </Shown>
+      </Panel>
+      {open?.what === "new" && <KeyForm onClose={close} made={made} />}
+      {open?.what === "edit" && (
+        <KeyForm
+          of={open.key}
+          onClose={close}
+          changed={() => {
+            close();
+            toast(t("state.saved"));
+            void listing.reload();
+          }}
+        />
+      )}
+      {open?.what === "secret" && <Secret fresh={open.fresh} onClose={close} />}
+      {open?.what === "rotate" && <Rotate of={open.key} onClose={close} made={made} />}
+      {open?.what === "delete" && (
+        <Confirm title={t("keys.delete")} text={t("keys.deleteText")} typed={open.key.name} action={t("action.delete")} onClose={close} act={() => call("DELETE", `/keys/${open.key.id}`).then(() => listing.reload())} />
+      )}
+    </Page>
+  );
+}
+
+function Rows({ rows, open, reload }: { rows: Key[]; open: (what: Open) => void; reload: () => Promise<void> }) {
+  const { error, run } = useAct();
+  const showUser = may("operator");
+  const enable = (key: Key, enabled: boolean) => void run(() => call("PATCH", `/keys/${key.id}`, { enabled }), () => void reload());
+  return (
+    <>
+      <ErrorNote error={error} />
+      <Table
+        label={t("nav.keys")}
+        head={[showUser ? t("keys.nameAndUser") : t("field.name"), t("keys.state"), t("keys.groupAndModels"), t("field.quota"), t("keys.limits"), t("keys.used"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}
+      >
+        {rows.map((key) => (
+          <tr key={key.id}>
+            <td class="cut" title={key.name}>
+              <Link to={withQuery("/logs", { key: key.name })}>{key.name}</Link>
+              {showUser && <div class="below">{key.user ?? "–"}</div>}
+            </td>
+            <td class="nowrap">
+              <State of={key} />
+            </td>
+            <td class="cut" title={(key.models ?? []).join(", ")}>
+              {key.group}
+              <div class="below">{key.models?.length ? key.models.join(", ") : t("keys.allModels")}</div>
+            </td>
+            <td>
+              <Quota quota={key.quota_nanos} spent={key.spent_nanos} held={key.held_nanos} />
+            </td>
+            <td class="nowrap quiet">{limits(key) || "–"}</td>
+            <td class="nowrap quiet" title={moment(key.accessed_at)}>
+              {ago(key.accessed_at)}
+            </td>
+            <td class="row-actions">
+              <Button small onClick={() => open({ what: "edit", key })}>
+                {t("action.edit")}
+              </Button>
+              {showUser && (
+                <Button small onClick={() => enable(key, !key.enabled)}>
+                  {key.enabled ? t("action.disable") : t("action.enable")}
+                </Button>
+              )}
+              <Button small onClick={() => open({ what: "rotate", key })}>
+                {t("action.rotate")}
+              </Button>
+              <Button small tone="danger" onClick={() => open({ what: "delete", key })}>
+                {t("action.delete")}
+              </Button>
+            </td>
+          </tr>
+        ))}
+      </Table>
+    </>
+  );
+}
+
+function State({ of: key }: { of: Key }) {
+  if (!key.enabled) return <Badge tone="quiet">{t("keys.disabled")}</Badge>;
+  if (key.expires_at && Date.parse(key.expires_at) <= Date.now()) return <Badge tone="bad">{t("keys.expired")}</Badge>;
+  return (
+    <>
+      <Badge tone="good">{t("keys.active")}</Badge>
+      {key.expires_at && (
+        <div class="below" title={moment(key.expires_at)}>
+          {t("keys.expires", { when: ago(key.expires_at) })}
+        </div>
+      )}
+    </>
+  );
+}
+
+function limits(key: Key): string {
+  const parts = [
+    [key.rpm, "rpm"],
+    [key.tpm, "tpm"],
+    [key.concurrency, t("keys.parallel")],
+  ] as const;
+  return parts.flatMap(([limit, unit]) => (limit == null ? [] : [`${short(limit)} ${unit}`])).join(" · ");
+}
+
+const FIELDS = ["name", "user", "group", "models", "quota_nanos", "expires_at", "rpm", "tpm", "concurrency"];
+
+function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void; made?: (fresh: Fresh) => void; changed?: () => void }) {
+  const first = { name: of?.name ?? "", user: of?.user ?? "", group: of?.group ?? "", models: (of?.models ?? []).join(", "), quota_nanos: amountText(of?.quota_nanos), expires_at: toLocalInput(of?.expires_at), rpm: wholeText(of?.rpm), tpm: wholeText(of?.tpm), concurrency: wholeText(of?.concurrency) };
+  const { texts, set, wrong, setWrong } = useTexts(first);
+  const { busy, error, run, at } = useAct();
+  const groups = useLoad<Listing<Group> | Group[]>(may("operator") ? "/groups" : null);
+  const models = useLoad<Listing<Model> | Model[]>("/models");
+  const submit = () => {
+    const read = new Reading();
+    const all: Record<string, unknown> = {
+      name: read.needed("name", texts.name),
+      ...(may("operator") ? { user: texts.user.trim() || null } : {}),
+      group: texts.group.trim(),
+      models: names(texts.models),
+      quota_nanos: read.amount("quota_nanos", texts.quota_nanos),
+      expires_at: fromLocalInput(texts.expires_at),
+      rpm: read.whole("rpm", texts.rpm),
+      tpm: read.whole("tpm", texts.tpm),
+      concurrency: read.whole("concurrency", texts.concurrency),
+    };
+    setWrong(read.wrong);
+    if (!read.isGood) return;
+    if (!of) {
+      // What was left empty is the server's to choose.
+      const body = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0)));
+      void run(() => call<Fresh>("POST", "/keys", body), made);
+      return;
+    }
+    const body = Object.fromEntries(Object.entries(all).filter(([field]) => texts[field as keyof typeof texts] !== first[field as keyof typeof first]));
+    if (Object.keys(body).length === 0) onClose();
+    else void run(() => call("PATCH", `/keys/${of.id}`, body), changed);
+  };
+  const field = (name: keyof typeof texts) => ({ name, value: texts[name], set: set(name), error: wrong[name] ?? at(name) });
+  return (
+    <Dialog title={of ? t("keys.edit", { name: of.name }) : t("keys.new")} onClose={onClose} wide>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <div class="form-grid">
+          <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: true }} />
+          <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("keys.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
+          {may("operator") ? (
+            <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ list: "group-names", placeholder: "default" }} />
+          ) : (
+            <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ placeholder: "default" }} />
+          )}
+          {may("operator") && <TextField label={t("logs.user")} {...field("user")} hint={t("keys.userHint")} />}
+          <Field label={t("keys.expiry")} name="expires_at" hint={t("keys.expiryHint")} error={at("expires_at")}>
+            {(attributes) => <input {...attributes} type="datetime-local" value={texts.expires_at} onInput={(event) => set("expires_at")(event.currentTarget.value)} />}
+          </Field>
+          <div class="span">
+            <TextField label={t("field.models")} {...field("models")} hint={t("keys.modelsHint")} input={{ list: "model-names", placeholder: t("field.all") }} />
+          </div>
+          <TextField label={t("keys.rpm")} {...field("rpm")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
+          <TextField label={t("keys.tpm")} {...field("tpm")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
+          <TextField label={t("keys.concurrency")} {...field("concurrency")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
+        </div>
+        <datalist id="group-names">
+          {items(groups.data).map((group) => (
+            <option key={group.name} value={group.name} />
+          ))}
+        </datalist>
+        <datalist id="model-names">
+          {items(models.data).slice(0, 200).map((model) => (
+            <option key={modelName(model)} value={modelName(model)} />
+          ))}
+        </datalist>
+        <ErrorNote error={error} fields={FIELDS} />
+        <div class="dialog-actions">
+          <Button onClick={onClose}>{t("action.cancel")}</Button>
+          <Button type="submit" tone="main" busy={busy}>
+            {of ? t("action.save") : t("action.create")}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function Rotate({ of, onClose, made }: { of: Key; onClose: () => void; made: (fresh: Fresh) => void }) {
+  const { busy, error, run } = useAct();
+  return (
+    <Dialog title={t("keys.rotate")} onClose={onClose}>
+      <p>{t("keys.rotateText", { name: of.name })}</p>
+      <ErrorNote error={error} />
+      <div class="dialog-actions">
+        <Button onClick={onClose}>{t("action.cancel")}</Button>
+        <Button tone="danger" busy={busy} onClick={() => void run(() => call<Fresh>("POST", `/keys/${of.id}/rotate`), made)}>
+          {t("action.rotate")}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+function Secret({ fresh, onClose }: { fresh: Fresh; onClose: () => void }) {
+  return (
+    <Dialog title={t("keys.secret", { name: fresh.key.name })} onClose={onClose} wide>
+      <p class="note warn">{t("keys.once")}</p>
+      <CopyBox text={fresh.secret} label={t("keys.secretLabel")} />
+      <p>{t("keys.use")}</p>
+      <pre class="code">{`curl ${location.origin}/v1/chat/completions \\\n  -H "authorization: Bearer $TOLLGATE_KEY" \\\n  -H "content-type: application/json" \\\n  -d '{"model":"MODEL","messages":[{"role":"user","content":"Hello"}]}'`}</pre>
+      <div class="dialog-actions">
+        <Link class="button plain" to="/playground">
+          {t("keys.try")}
+        </Link>
+        <Button tone="main" onClick={onClose}>
+          {t("keys.stored")}
+        </Button>
+      </div>
+    </Dialog>
+  );
+}

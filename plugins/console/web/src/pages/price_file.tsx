@@ -1,0 +1,155 @@
+// The price file as text, with what is wrong in it at its lines.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { call, findingsOf, useLoad, type Finding } from "../api";
+import { t } from "../i18n";
+import { may } from "../session";
+import type { PriceFile } from "../types";
+import { Button, ErrorNote, Panel, Shown, toast, useAct } from "../ui";
+
+export function PriceFileEditor() {
+  const loaded = useLoad<PriceFile>("/prices/file");
+  return <Shown from={loaded}>{(file) => <Editor key={String(file.version)} file={file} reload={loaded.reload} />}</Shown>;
+}
+
+function Editor({ file, reload }: { file: PriceFile; reload: () => Promise<void> }) {
+  const [text, setText] = useState(file.text);
+  const [findings, setFindings] = useState<Finding[]>([]);
+  const [isSound, setSound] = useState(false);
+  const area = useRef<HTMLTextAreaElement>(null);
+  const { busy, error, run, setError } = useAct();
+  const isChanged = text !== file.text;
+  useEffect(() => {
+    if (!isChanged) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, [isChanged]);
+  useEffect(() => {
+    if (error) setFindings(error.findings);
+  }, [error]);
+
+  const edit = (next: string) => {
+    setText(next);
+    setSound(false);
+    setFindings([]);
+    setError(null);
+  };
+  const validate = () =>
+    void run(
+      () => call<unknown>("POST", "/prices/validate", { text }),
+      (answer) => {
+        const found = findingsOf(answer);
+        setFindings(found);
+        setSound(found.length === 0);
+      },
+    );
+  const save = () =>
+    void run(
+      () => call<PriceFile>("PUT", "/prices/file", { text, version: file.version }),
+      () => {
+        toast(t("prices.saved"));
+        setFindings([]);
+        void reload();
+      },
+    );
+  const jump = (line: number) => {
+    const element = area.current;
+    if (!element) return;
+    const start = text.split("\n").slice(0, line - 1).reduce((sum, part) => sum + part.length + 1, 0);
+    const end = text.indexOf("\n", start);
+    element.focus();
+    element.setSelectionRange(start, end < 0 ? text.length : end);
+    const rows = text.split("\n").length;
+    element.scrollTop = Math.max(0, ((line - 4) / rows) * element.scrollHeight);
+  };
+  return (
+    <Panel
+      title={file.path}
+      actions={
+        <>
+          <Button busy={busy} onClick={validate}>
+            {t("prices.validate")}
+          </Button>
+          <Button disabled={!isChanged} onClick={() => edit(file.text)}>
+            {t("prices.revert")}
+          </Button>
+          {may("admin") && (
+            <Button tone="main" busy={busy} disabled={!isChanged} onClick={save}>
+              {t("action.save")}
+            </Button>
+          )}
+        </>
+      }
+    >
+      {!may("admin") && <p class="note quiet-note">{t("prices.readOnly")}</p>}
+      {error?.status === 409 ? (
+        <div class="note danger" role="alert">
+          <span>{t("prices.conflict")}</span>
+          <Button small onClick={() => void reload()}>
+            {t("prices.loadNew")}
+          </Button>
+        </div>
+      ) : (
+        findings.length === 0 && <ErrorNote error={error} />
+      )}
+      {isSound && (
+        <p class="note good" role="status">
+          {t("prices.sound")}
+        </p>
+      )}
+      {findings.length > 0 && (
+        <ul class="findings" role="alert">
+          {findings.map((finding, index) => (
+            <li key={index}>
+              <button type="button" class="link mono" onClick={() => jump(finding.line ?? 1)}>
+                {t("prices.line", { line: finding.line ?? "?", column: finding.column ?? 1 })}
+              </button>{" "}
+              {finding.key && <code>{finding.key}</code>} {finding.message}
+            </li>
+          ))}
+        </ul>
+      )}
+      <Numbered text={text} edit={edit} area={area} wrong={new Set(findings.map((finding) => finding.line ?? 0))} isReadOnly={!may("admin")} />
+      <p class="quiet small-text">{t("prices.version", { version: file.version })}</p>
+    </Panel>
+  );
+}
+
+const LINE_PX = 20;
+
+interface NumberedProps {
+  text: string;
+  edit: (text: string) => void;
+  area: { current: HTMLTextAreaElement | null };
+  wrong: Set<number>;
+  isReadOnly: boolean;
+}
+
+/** A text area with line numbers; only the numbers in sight are in the page. */
+function Numbered({ text, edit, area, wrong, isReadOnly }: NumberedProps) {
+  const [top, setTop] = useState(0);
+  const [height, setHeight] = useState(520);
+  useEffect(() => {
+    const element = area.current;
+    if (!element) return;
+    const watch = new ResizeObserver(() => setHeight(element.clientHeight));
+    watch.observe(element);
+    return () => watch.disconnect();
+  }, []);
+  const lines = text.split("\n").length;
+  const first = Math.floor(top / LINE_PX);
+  const last = Math.min(lines, first + Math.ceil(height / LINE_PX) + 1);
+  const numbers = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at + 1);
+  return (
+    <div class="editor">
+      <div class="gutter" aria-hidden="true">
+        {numbers.map((line) => (
+          <span key={line} class={wrong.has(line) ? "wrong" : undefined} style={{ top: `${(line - 1) * LINE_PX - top + 8}px` }}>
+            {line}
+          </span>
+        ))}
+      </div>
+      <textarea ref={area} class="mono" name="prices" aria-label={t("prices.text")} wrap="off" spellcheck={false} readOnly={isReadOnly} value={text} onInput={(event) => edit(event.currentTarget.value)} onScroll={(event) => setTop(event.currentTarget.scrollTop)} />
+    </div>
+  );
+}

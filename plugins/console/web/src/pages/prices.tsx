@@ -1,0 +1,189 @@
+// The price book: search, the file itself, the arithmetic of one call, what it was before.
+import { useState } from "preact/hooks";
+import { call, usePages } from "../api";
+import { fromLocalInput, moment } from "../format";
+import { Reading, useTexts } from "../forms";
+import { t, word, type TextKey } from "../i18n";
+import { usdExact, type Nanos } from "../money";
+import { setQuery, usePlace } from "../router";
+import { may } from "../session";
+import type { Price, PriceLine } from "../types";
+import { Badge, Button, Empty, ErrorNote, Field, Page, Pager, Panel, Segments, Shown, Table, TextField, useAct } from "../ui";
+import { Rows as AnyRows } from "./any";
+import { perMillion } from "./models";
+import { PriceFileEditor } from "./price_file";
+import { PriceLines } from "./request";
+
+const TABS = ["search", "explain", "file", "history"] as const;
+
+export function PricesPage() {
+  const { query } = usePlace();
+  const tabs = TABS.filter((tab) => tab === "search" || tab === "explain" || may("operator"));
+  const tab = tabs.find((one) => one === query.get("tab")) ?? "search";
+  return (
+    <Page title={t("nav.prices")} lead={t("prices.lead")} actions={<Segments label={t("prices.views")} value={tab} set={(value) => setQuery({ tab: value === "search" ? null : value })} choices={tabs.map((one) => [one, t(`prices.tab.${one}` as TextKey)] as const)} />}>
+      {tab === "search" && <Search />}
+      {tab === "explain" && <Explain />}
+      {tab === "file" && <PriceFileEditor />}
+      {tab === "history" && <History />}
+    </Page>
+  );
+}
+
+function Search() {
+  const asked = usePlace().query.get("q") ?? "";
+  const [text, setText] = useState(asked);
+  const listing = usePages<Price>("/prices", { q: asked });
+  return (
+    <>
+      <form
+        class="filters"
+        role="search"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setQuery({ q: text });
+        }}
+      >
+        <TextField label={t("prices.search")} name="q" value={text} set={setText} input={{ type: "search", "data-search": true, onChange: () => setQuery({ q: text }) }} />
+        <div class="filter-actions">
+          <Button type="submit">{t("action.filter")}</Button>
+        </div>
+      </form>
+      <Panel flush>
+        <Shown from={listing}>
+          {() =>
+            listing.rows!.length === 0 ? (
+              <Empty title={asked ? t("models.noneFound") : t("prices.none")} text={asked ? undefined : t("prices.noneText")} />
+            ) : (
+              <>
+                <Found rows={listing.rows!} />
+                <Pager from={listing} />
+              </>
+            )
+          }
+        </Shown>
+      </Panel>
+    </>
+  );
+}
+
+const SHOWN_CLASSES = ["input", "cached_input", "cache_write", "output", "reasoning"];
+
+function Found({ rows }: { rows: Price[] }) {
+  return (
+    <Table
+      label={t("nav.prices")}
+      head={
+        <>
+          <th>{t("logs.model")}</th>
+          {SHOWN_CLASSES.map((name) => (
+            <th key={name} class="right">
+              {word("class", name)}
+            </th>
+          ))}
+          <th>{t("prices.others")}</th>
+          <th>{t("prices.from")}</th>
+        </>
+      }
+    >
+      {rows.map((row, at) => (
+        <tr key={at}>
+          <td>
+            {row.model} {row.provider && <Badge tone="quiet">{row.provider}</Badge>}
+            {row.aliases?.length > 0 && <div class="quiet small-text">{t("prices.aliases", { names: row.aliases.join(", ") })}</div>}
+          </td>
+          {SHOWN_CLASSES.map((name) => (
+            <td key={name} class="right number">
+              {perMillion(row.classes[name])}
+            </td>
+          ))}
+          <td class="quiet small-text">
+            {Object.entries(row.classes)
+              .filter(([name]) => !SHOWN_CLASSES.includes(name))
+              .map(([name, price]) => `${word("class", name)} ${perMillion(price)}`)
+              .join(" · ") || "–"}
+          </td>
+          <td class="nowrap quiet">{row.valid_from ? moment(row.valid_from) : "–"}</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+const COUNTS = ["input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"] as const;
+
+function Explain() {
+  const { texts, set, wrong, setWrong } = useTexts({ model: usePlace().query.get("model") ?? "", input_tokens: "1000", cached_input_tokens: "", cache_write_tokens: "", output_tokens: "500", reasoning_tokens: "", at: "" });
+  const { busy, error, run, at } = useAct();
+  const [told, setTold] = useState<{ lines: PriceLine[]; cost_nanos: Nanos } | null>(null);
+  const submit = () => {
+    const read = new Reading();
+    const body: Record<string, unknown> = { model: read.needed("model", texts.model) };
+    for (const name of COUNTS) body[name] = read.whole(name, texts[name]) ?? 0;
+    const moment = fromLocalInput(texts.at);
+    if (moment) body["at"] = moment;
+    setWrong(read.wrong);
+    setTold(null);
+    if (read.isGood) void run(() => call<{ lines: PriceLine[]; cost_nanos: Nanos }>("POST", "/prices/explain", body), setTold);
+  };
+  return (
+    <div class="two">
+      <Panel title={t("prices.explain")}>
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            submit();
+          }}
+        >
+          <TextField label={t("logs.model")} name="model" value={texts.model} set={set("model")} error={wrong["model"] ?? at("model")} />
+          <div class="form-grid">
+            {COUNTS.map((name) => (
+              <TextField key={name} label={t(`prices.${name}`)} name={name} value={texts[name]} set={set(name)} error={wrong[name] ?? at(name)} input={{ inputMode: "numeric", placeholder: "0" }} />
+            ))}
+            <Field label={t("prices.at")} name="at" error={at("at")} hint={t("prices.atHint")}>
+              {(attributes) => <input {...attributes} type="datetime-local" value={texts.at} onInput={(event) => set("at")(event.currentTarget.value)} />}
+            </Field>
+          </div>
+          <ErrorNote error={error} fields={["model", "at", ...COUNTS]} />
+          <Button type="submit" tone="main" busy={busy}>
+            {t("prices.calculate")}
+          </Button>
+        </form>
+      </Panel>
+      <Panel title={t("request.arithmetic")} flush>
+        {told ? (
+          <div role="status">
+            <PriceLines lines={told.lines} />
+            <p class="sum">
+              <span class="quiet">{t("logs.cost")}</span>
+              <strong class="number">{usdExact(told.cost_nanos)}</strong>
+            </p>
+          </div>
+        ) : (
+          <Empty title={t("prices.explainNone")} text={t("prices.explainNoneText")} />
+        )}
+      </Panel>
+    </div>
+  );
+}
+
+function History() {
+  const listing = usePages<Record<string, unknown>>("/prices/history", {});
+  return (
+    <Panel flush>
+      <Shown from={listing}>
+        {() =>
+          listing.rows!.length === 0 ? (
+            <Empty title={t("prices.historyNone")} text={t("prices.historyNoneText")} />
+          ) : (
+            <>
+              <AnyRows rows={listing.rows!} label={t("prices.tab.history")} />
+              <Pager from={listing} />
+            </>
+          )
+        }
+      </Shown>
+    </Panel>
+  );
+}
+

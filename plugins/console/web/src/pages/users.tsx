@@ -1,0 +1,208 @@
+// People: roles, quotas, budgets that come anew each period, top-ups.
+import { useState } from "preact/hooks";
+import { call, usePages } from "../api";
+import { ago, moment } from "../format";
+import { amountText, Reading, useTexts } from "../forms";
+import { t, type TextKey } from "../i18n";
+import { usd } from "../money";
+import { Link, withQuery } from "../router";
+import { session } from "../session";
+import type { User } from "../types";
+import { Badge, Button, Confirm, CopyBox, Dialog, Empty, ErrorNote, Page, Pager, Panel, Quota, SelectField, Shown, Table, TextField, toast, useAct } from "../ui";
+
+const ROLES = ["user", "operator", "admin"] as const;
+const PERIODS = ["daily", "weekly", "monthly"] as const;
+
+interface Made {
+  user: User;
+  password?: string;
+}
+
+type Open = { what: "new" } | { what: "edit" | "topup" | "delete"; user: User } | { what: "password"; name: string; password: string };
+
+export function UsersPage() {
+  const listing = usePages<User>("/users", {});
+  const [open, setOpen] = useState<Open | null>(null);
+  const close = () => setOpen(null);
+  const changed = () => {
+    close();
+    toast(t("state.saved"));
+    void listing.reload();
+  };
+  return (
+    <Page
+      title={t("nav.users")}
+      lead={t("users.lead")}
+      actions={
+        <Button tone="main" data-new onClick={() => setOpen({ what: "new" })}>
+          {t("users.new")}
+        </Button>
+      }
+    >
+      <Panel flush>
+        <Shown from={listing}>
+          {() =>
+            listing.rows!.length === 0 ? (
+              <Empty title={t("users.none")} text={t("users.noneText")} />
+            ) : (
+              <>
+                <Rows rows={listing.rows!} open={setOpen} />
+                <Pager from={listing} />
+              </>
+            )
+          }
+        </Shown>
+      </Panel>
+      {open?.what === "new" && (
+        <UserForm
+          onClose={close}
+          done={(made) => {
+            changed();
+            if (made.password) setOpen({ what: "password", name: made.user.name, password: made.password });
+          }}
+        />
+      )}
+      {open?.what === "edit" && <UserForm of={open.user} onClose={close} done={changed} />}
+      {open?.what === "topup" && <TopUp of={open.user} onClose={close} done={changed} />}
+      {open?.what === "delete" && (
+        <Confirm title={t("users.delete")} text={t("users.deleteText")} typed={open.user.name} action={t("action.delete")} onClose={close} act={() => call("DELETE", `/users/${open.user.id}`).then(() => listing.reload())} />
+      )}
+      {open?.what === "password" && (
+        <Dialog title={t("users.password", { name: open.name })} onClose={close} wide>
+          <p class="note warn">{t("users.passwordOnce")}</p>
+          <CopyBox text={open.password} label={t("field.password")} />
+          <div class="dialog-actions">
+            <Button tone="main" onClick={close}>
+              {t("keys.stored")}
+            </Button>
+          </div>
+        </Dialog>
+      )}
+    </Page>
+  );
+}
+
+function Rows({ rows, open }: { rows: User[]; open: (what: Open) => void }) {
+  const me = session.get()?.person.id;
+  return (
+    <Table label={t("nav.users")} head={[t("field.name"), t("users.role"), t("keys.state"), t("field.quota"), t("users.budget"), t("users.seen"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}>
+      {rows.map((user) => (
+        <tr key={user.id}>
+          <td class="cut" title={user.name}>
+            <Link to={withQuery("/logs", { user: user.name })}>{user.name}</Link> {user.id === me && <span class="quiet">({t("users.you")})</span>}
+          </td>
+          <td>
+            <Badge tone={user.role === "admin" ? "accent" : "quiet"}>{t(`role.${user.role}` as TextKey)}</Badge>
+          </td>
+          <td>{user.enabled ? <Badge tone="good">{t("keys.active")}</Badge> : <Badge tone="quiet">{t("keys.disabled")}</Badge>}</td>
+          <td>
+            <Quota quota={user.quota_nanos} spent={user.spent_nanos} held={user.held_nanos} />
+          </td>
+          <td class="nowrap">{user.budget ? `${usd(user.budget.amount_nanos)} · ${t(`period.${user.budget.period}` as TextKey)}` : "–"}</td>
+          <td class="nowrap quiet" title={moment(user.last_login_at)}>
+            {ago(user.last_login_at)}
+          </td>
+          <td class="row-actions">
+            <Button small onClick={() => open({ what: "edit", user })}>
+              {t("action.edit")}
+            </Button>
+            <Button small onClick={() => open({ what: "topup", user })}>
+              {t("users.topUp")}
+            </Button>
+            <Button small tone="danger" disabled={user.id === me} onClick={() => open({ what: "delete", user })}>
+              {t("action.delete")}
+            </Button>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done: (made: Made) => void }) {
+  const first = {
+    name: of?.name ?? "",
+    role: of?.role ?? "user",
+    enabled: of?.enabled === false ? "no" : "yes",
+    quota_nanos: amountText(of?.quota_nanos),
+    period: of?.budget?.period ?? "",
+    amount: amountText(of?.budget?.amount_nanos),
+    time_zone: of?.budget?.time_zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone ?? "UTC",
+    password: "",
+  } as Record<"name" | "role" | "enabled" | "quota_nanos" | "period" | "amount" | "time_zone" | "password", string>;
+  const { texts, set, wrong, setWrong } = useTexts(first);
+  const { busy, error, run, at } = useAct();
+  const submit = () => {
+    const read = new Reading();
+    const budget = texts.period === "" ? null : { amount_nanos: read.amountNeeded("budget.amount", texts.amount), period: texts.period, time_zone: texts.time_zone.trim() };
+    const all = { name: read.needed("name", texts.name), role: texts.role, enabled: texts.enabled === "yes", quota_nanos: read.amount("quota_nanos", texts.quota_nanos), budget, password: texts.password };
+    setWrong(read.wrong);
+    if (!read.isGood) return;
+    const isChanged = { name: false, role: texts.role !== first.role, enabled: texts.enabled !== first.enabled, quota_nanos: texts.quota_nanos !== first.quota_nanos, budget: ["period", "amount", "time_zone"].some((field) => texts[field as "period"] !== first[field as "period"]), password: texts.password !== "" };
+    const keep = (field: string, value: unknown) => (of ? isChanged[field as "name"] : field !== "enabled" && value !== null && value !== "");
+    const body = Object.fromEntries(Object.entries(all).filter(([field, value]) => keep(field, value)));
+    if (of && Object.keys(body).length === 0) onClose();
+    else void run(() => (of ? call<Made>("PATCH", `/users/${of.id}`, body) : call<Made>("POST", "/users", body)), done);
+  };
+  const field = (name: keyof typeof texts, api: string = name) => ({ name, value: texts[name], set: set(name), error: wrong[api] ?? at(api) ?? at(`${api}_nanos`) });
+  return (
+    <Dialog title={of ? t("users.edit", { name: of.name }) : t("users.new")} onClose={onClose} wide>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <div class="form-grid">
+          <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: !of, readOnly: of !== undefined }} />
+          <SelectField label={t("users.role")} {...field("role")} choices={ROLES.map((role) => [role, t(`role.${role}`)] as const)} />
+          <TextField label={of ? t("users.newPassword") : t("field.password")} {...field("password")} hint={of ? t("users.keepPassword") : t("users.randomPassword")} input={{ type: "password", autocomplete: "new-password" }} />
+          {of && <SelectField label={t("keys.state")} {...field("enabled")} choices={[["yes", t("keys.active")], ["no", t("keys.disabled")]]} />}
+          <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("users.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
+          <SelectField label={t("users.budget")} {...field("period", "budget.period")} hint={t("users.budgetHint")} choices={[["", t("users.noBudget")], ...PERIODS.map((period) => [period, t(`period.${period}`)] as const)]} />
+          {texts.period !== "" && <TextField label={t("users.budgetUsd")} {...field("amount", "budget.amount")} input={{ inputMode: "decimal" }} />}
+          {texts.period !== "" && <TextField label={t("users.timeZone")} {...field("time_zone", "budget.time_zone")} />}
+        </div>
+        <ErrorNote error={error} fields={["name", "role", "password", "enabled", "quota_nanos", "budget.amount_nanos", "budget.period", "budget.time_zone"]} />
+        <div class="dialog-actions">
+          <Button onClick={onClose}>{t("action.cancel")}</Button>
+          <Button type="submit" tone="main" busy={busy}>
+            {of ? t("action.save") : t("action.create")}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+function TopUp({ of, onClose, done }: { of: User; onClose: () => void; done: () => void }) {
+  const { texts, set, wrong, setWrong } = useTexts({ amount_nanos: "", note: "" });
+  const { busy, error, run, at } = useAct();
+  const submit = () => {
+    const read = new Reading();
+    const amount_nanos = read.amountNeeded("amount_nanos", texts.amount_nanos);
+    setWrong(read.wrong);
+    if (read.isGood) void run(() => call("POST", `/users/${of.id}/topup`, { amount_nanos, note: texts.note }), done);
+  };
+  return (
+    <Dialog title={t("users.topUpOf", { name: of.name })} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <p>{of.quota_nanos === null ? t("users.topUpUnlimited") : t("users.topUpText", { quota: usd(of.quota_nanos) })}</p>
+        <TextField label={t("field.amountUsd")} name="amount_nanos" value={texts.amount_nanos} set={set("amount_nanos")} error={wrong["amount_nanos"] ?? at("amount_nanos")} input={{ inputMode: "decimal", autofocus: true, placeholder: "25.00" }} />
+        <TextField label={t("field.note")} name="note" value={texts.note} set={set("note")} error={at("note")} hint={t("users.noteHint")} input={{ maxLength: 500 }} />
+        <ErrorNote error={error} fields={["amount_nanos", "note"]} />
+        <div class="dialog-actions">
+          <Button onClick={onClose}>{t("action.cancel")}</Button>
+          <Button type="submit" tone="main" busy={busy}>
+            {t("users.topUp")}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,4 @@
+import "./money";
+import "./sources";
+import "./stream";
+import "./texts";
