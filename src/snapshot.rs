@@ -2,7 +2,7 @@
 //! `config::build`, swapped whole by a reload. Keys are not in it: they live in a map of their own and change one by one.
 
 use crate::balance::{Breaker, Observed, Pick, Plan, Strategy};
-use crate::config::{Network, OnClientDisconnect, SharedSecret, UnknownModel};
+use crate::config::{Config, Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::{Answer, DialectId};
@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub trusted_proxies: Vec<Network>,
     /// What `POST /console/internal/reload` must show; none: that page does not exist.
     pub reload_secret: Option<SharedSecret>,
+    /// What all of this was made from.
+    pub config: Arc<Config>,
     pub(crate) groups: HashMap<Arc<str>, Group>,
 }
 
@@ -174,6 +176,8 @@ pub struct Routing {
 pub struct PluginChain {
     /// Called on every request's head.
     pub request: Vec<Arc<dyn Plugin>>,
+    /// Called on the head of what is asked of the console.
+    pub console: Vec<Arc<dyn Plugin>>,
     /// Called when it is known what a request is about to take.
     pub admission: Vec<Arc<dyn Plugin>>,
     /// Called before an upstream is tried.
@@ -198,6 +202,7 @@ impl PluginChain {
             chain.content |= phases.logging && phases.content;
             for (wanted, list) in [
                 (phases.request, &mut chain.request),
+                (phases.request && phases.console, &mut chain.console),
                 (phases.admission, &mut chain.admission),
                 (phases.upstream, &mut chain.upstream),
                 (phases.upstream_request, &mut chain.upstream_request),

@@ -6,6 +6,7 @@ use super::open_store;
 use super::price_file::default_prices;
 use super::remarks::{listed, models, remarks};
 use super::terminal::{Failure, Outcome, Terminal};
+use crate::admin::FirstAdmin;
 use crate::config::{Config, Upstream};
 use crate::dialect::DialectId;
 use crate::keyring::new_credential;
@@ -55,10 +56,10 @@ pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Te
     let makes_key = first && !serve::is_to_take_over();
     let key = if makes_key { FirstKey::make(&config, terminal.now_ms)? } else { FirstKey::NotNeeded };
     let mut begun = false;
-    let ended = serve::run(config.clone(), origin, |shared| {
+    let ended = serve::run(config.clone(), origin, |shared, admin| {
         begun = true;
         // A terminal that is gone is no reason not to serve.
-        let _ = tell(&config, &key, terminal.out);
+        let _ = tell(&config, &key, admin.as_ref(), terminal.out);
         for remark in remarks(&config, &shared.snapshot.load().prices, Some(!shared.keys.is_empty())) {
             let _ = writeln!(terminal.err, "{remark}");
         }
@@ -141,11 +142,15 @@ impl FirstKey {
 }
 
 /// What is running, and how to use it.
-pub(super) fn tell(config: &Config, key: &FirstKey, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn tell(config: &Config, key: &FirstKey, admin: Option<&FirstAdmin>, out: &mut dyn Write) -> io::Result<()> {
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
     let url = |address: &SocketAddr| format!("{scheme}://{}", reachable(*address));
     let listen: Vec<String> = config.server.listen.iter().map(url).collect();
     writeln!(out, "Tollgate {} listens on {}", env!("CARGO_PKG_VERSION"), listen.join(", "))?;
+    if config.console.enabled {
+        let address = config.console.listen.as_ref().or(config.server.listen.first()).map(url);
+        writeln!(out, "Console: {}/console", address.unwrap_or_default())?;
+    }
     if let Some(metrics) = config.server.metrics_listen {
         writeln!(out, "Metrics: http://{}/metrics", reachable(metrics))?;
     }
@@ -154,6 +159,10 @@ pub(super) fn tell(config: &Config, key: &FirstKey, out: &mut dyn Write) -> io::
         [("Upstreams", upstreams.len(), listed(upstreams)), ("Models", models.len(), listed(models.iter().copied()))]
     {
         writeln!(out, "{what}: {}", if count == 0 { "none".into() } else { format!("{count}: {names}") })?;
+    }
+    if let Some(FirstAdmin { name, password }) = admin {
+        let password = password.expose_secret();
+        writeln!(out, "\nThe console's first person, shown this once:\n\n    name {name}, password {password}")?;
     }
     match key {
         FirstKey::Made(_, secret) => {

@@ -54,6 +54,7 @@ pub fn build(
         request_body_bytes_max: config.server.request_body_bytes_max,
         trusted_proxies: config.server.trusted_proxies.clone(),
         reload_secret: config.server.reload_secret.clone(),
+        config: Arc::new(config.clone()),
         groups,
     })
 }
@@ -188,7 +189,7 @@ fn groups(config: &Config, upstreams: &[Arc<Upstream>], prices: &PriceBook) -> H
                     // A file of 8 MiB cannot name that many.
                     upstream: u32::try_from(index).unwrap_or(u32::MAX),
                     upstream_model: model.upstream_model.as_str().into(),
-                    weight: row.weight,
+                    weight: config.weight_of(row),
                     priority: row.priority,
                 });
             }

@@ -2,7 +2,7 @@
 
 use super::error::Positions;
 use super::sections;
-use super::shape::{Breaker, Config, Model, Routing, Server, Upstream};
+use super::shape::{Breaker, Config, Console, Model, Routing, Server, Upstream};
 use super::upstreams::{parse_base_url, read_key};
 use crate::price::Multiplier;
 use crate::provider;
@@ -41,8 +41,10 @@ impl Config {
             pricing,
             routing: Routing::default(),
             breaker: Breaker::default(),
+            console: Console::default(),
             upstreams,
             plugins: BTreeMap::new(),
+            weights: BTreeMap::new(),
             positions: Positions::none(None),
             text_hash: 0,
         }

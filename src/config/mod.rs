@@ -26,13 +26,14 @@ pub(crate) use reseal::{reseal, upstream_names};
 pub(crate) use seal::{MasterKeys, SECRET_BYTES_MAX as SEALED_SECRET_BYTES_MAX};
 pub use secret::SharedSecret;
 pub use shape::{
-    Breaker, Config, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel,
-    Upstream,
+    Breaker, Config, Console, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls,
+    UnknownModel, Upstream,
 };
 pub use tollgate_plugin_api::Network;
 
 use error::Positions;
 use reader::{MISSING, Reader, Section};
+use std::collections::BTreeMap;
 use std::path::Path;
 use toml::de::DeTable;
 
@@ -124,14 +125,16 @@ fn read(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path) -> Config {
     let keys = upstreams::KeyRing::find(&top, &server);
     Config {
         file: Some(file.to_owned()),
-        server,
         store: sections::store(&top),
         ledger: sections::ledger(&top),
         pricing: sections::pricing(&top),
         routing: sections::routing(&top, &crate::balance::STRATEGIES.map(|strategy| strategy.name())),
         breaker: sections::breaker(&top),
+        console: sections::console(&top, &server),
         upstreams: upstreams::upstreams(&top, &keys),
         plugins: sections::plugins(&top, &crate::plugins::names()),
+        weights: BTreeMap::new(),
+        server,
         positions: Positions::none(Some(file)),
         text_hash: 0,
     }

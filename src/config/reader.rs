@@ -203,6 +203,18 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// True or false.
+    pub(super) fn flag(&self, key: &str, default: bool) -> bool {
+        match self.get(key).map(|value| value.get_ref()) {
+            None => default,
+            Some(DeValue::Boolean(flag)) => *flag,
+            Some(other) => {
+                self.wrong(key, format!("expected `true` or `false`, found {}", kind(other)));
+                default
+            }
+        }
+    }
+
     /// One word of a list.
     pub(super) fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)], default: T) -> T {
         let Some(text) = self.text(key) else { return default };

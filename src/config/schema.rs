@@ -12,7 +12,7 @@ pub(super) struct TableKeys {
 pub(super) const TABLES: &[TableKeys] = &[
     TableKeys {
         path: "",
-        keys: &["server", "store", "ledger", "pricing", "routing", "breaker", "upstream", "plugins"],
+        keys: &["server", "store", "ledger", "pricing", "routing", "breaker", "console", "upstream", "plugins"],
     },
     TableKeys {
         path: "server",
@@ -50,6 +50,7 @@ pub(super) const TABLES: &[TableKeys] = &[
         ],
     },
     TableKeys { path: "breaker", keys: &["failures_to_open", "open_ms"] },
+    TableKeys { path: "console", keys: &["enabled", "listen", "session_hours"] },
     TableKeys {
         path: "upstream",
         keys: &[

@@ -4,7 +4,9 @@ use super::error::join;
 use super::near::{did_you_mean, one_of};
 use super::reader::{Section, kind};
 use super::secret::SharedSecret;
-use super::shape::{Breaker, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel};
+use super::shape::{
+    Breaker, Console, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel,
+};
 use crate::ledger::Durability;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -43,7 +45,7 @@ pub(super) fn server(top: &Section<'_>) -> Server {
             section.reader.wrong(&section.item("listen", index), "the address is there twice, expected each once");
         }
     }
-    let metrics_listen = metrics(&section, default.metrics_listen);
+    let metrics_listen = own_address(&section, "metrics_listen", default.metrics_listen);
     if let Some(metrics) = metrics_listen
         && metrics.port() != 0
         && listen.contains(&metrics)
@@ -67,13 +69,13 @@ pub(super) fn server(top: &Section<'_>) -> Server {
     }
 }
 
-fn metrics(section: &Section<'_>, default: Option<SocketAddr>) -> Option<SocketAddr> {
-    let Some(value) = section.get("metrics_listen") else { return default };
-    let text = section.reader.string(&section.key("metrics_listen"), value.get_ref())?;
+fn own_address(section: &Section<'_>, key: &str, default: Option<SocketAddr>) -> Option<SocketAddr> {
+    let Some(value) = section.get(key) else { return default };
+    let text = section.reader.string(&section.key(key), value.get_ref())?;
     if text.is_empty() {
         return None;
     }
-    address(&text).map_err(|message| section.wrong("metrics_listen", format!("{message}; `\"\"` for none"))).ok()
+    address(&text).map_err(|message| section.wrong(key, format!("{message}; `\"\"` for none"))).ok()
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -201,6 +203,25 @@ pub(super) fn breaker(top: &Section<'_>) -> Breaker {
     Breaker {
         failures_to_open: section.number("failures_to_open", 1..=100_000, default.failures_to_open),
         open_ms: section.number("open_ms", 1..=DAY_MS, default.open_ms),
+    }
+}
+
+/// `[console]`
+pub(super) fn console(top: &Section<'_>, server: &Server) -> Console {
+    let section = top.section("console");
+    let default = Console::default();
+    let listen = own_address(&section, "listen", default.listen);
+    if let Some(listen) = listen
+        && listen.port() != 0
+        && server.listen.iter().chain(&server.metrics_listen).any(|other| *other == listen)
+    {
+        section
+            .wrong("listen", "is also an address of `[server]`, expected one of its own, or none for `server.listen`");
+    }
+    Console {
+        enabled: section.flag("enabled", default.enabled),
+        listen,
+        session_hours: section.number("session_hours", 1..=24 * 366, default.session_hours),
     }
 }
 

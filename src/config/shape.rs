@@ -30,10 +30,14 @@ pub struct Config {
     pub routing: Routing,
     /// `[breaker]`
     pub breaker: Breaker,
+    /// `[console]`
+    pub console: Console,
     /// `[[upstream]]`, in the file's order; names are unique.
     pub upstreams: Vec<Upstream>,
     /// `[plugins.NAME]`: the plugin's own table, `${VAR}` already replaced.
     pub plugins: BTreeMap<String, toml::Table>,
+    /// Weights that operators have put in the place of the file's, by upstream: the store has them, no file.
+    pub weights: BTreeMap<String, u32>,
     /// Where in the file each key stands; see [`Config::error`].
     pub(super) positions: Positions,
     /// Of the text it was read from.
@@ -50,6 +54,11 @@ impl Config {
     /// Whether this is the text that it was read from.
     pub(crate) fn is_read_from(&self, text: &str) -> bool {
         self.text_hash == hash_of(text)
+    }
+
+    /// An upstream's share among those of its tier: the file's, unless an operator has put another in its place.
+    pub fn weight_of(&self, upstream: &Upstream) -> u32 {
+        self.weights.get(&upstream.name).copied().unwrap_or(upstream.weight)
     }
 
     /// An error at a key of this configuration, for checks that need more than the file. `key` is written as in
@@ -182,6 +191,17 @@ pub struct Breaker {
     pub open_ms: u64,
 }
 
+/// `[console]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// Whether `/console` is there.
+    pub enabled: bool,
+    /// Where it is served, and nowhere else; none: on `server.listen`.
+    pub listen: Option<SocketAddr>,
+    /// A session ends that was not used for so long.
+    pub session_hours: u32,
+}
+
 /// `[[upstream]]`
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -259,5 +279,11 @@ impl Default for Routing {
 impl Default for Breaker {
     fn default() -> Self {
         Self { failures_to_open: 5, open_ms: 30_000 }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { enabled: true, listen: None, session_hours: 12 }
     }
 }

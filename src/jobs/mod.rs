@@ -38,7 +38,7 @@ pub struct Jobs {
 impl Jobs {
     /// Work for a gateway that was built from `config`.
     pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
-        let reload = Reload::new(config, sources, ports, shared.clone());
+        let reload = Reload::new(config, sources, ports, shared.clone(), store.clone());
         let reload_requests = Mutex::new(shared.take_reload_requests());
         Self { reload: Arc::new(Mutex::new(reload)), store, shared, reload_requests, hangup: Mutex::default() }
     }

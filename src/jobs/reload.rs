@@ -4,6 +4,7 @@
 use crate::config::{self, Config};
 use crate::proxy::{Reloaded, Shared};
 use crate::serve::{self, LiveCertificate};
+use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -80,11 +81,18 @@ pub(super) struct Reload {
     sources: Sources,
     ports: Ports,
     shared: Arc<Shared>,
+    store: Arc<dyn Store>,
 }
 
 impl Reload {
-    pub(super) fn new(config: Config, sources: Sources, ports: Ports, shared: Arc<Shared>) -> Self {
-        Self { config, sources, ports, shared }
+    pub(super) fn new(
+        config: Config,
+        sources: Sources,
+        ports: Ports,
+        shared: Arc<Shared>,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        Self { config, sources, ports, shared, store }
     }
 
     /// Reloads if a file changed.
@@ -92,6 +100,28 @@ impl Reload {
         if self.sources.seen.has_changed() {
             // The log says what came of it.
             let _ = self.reload();
+        } else {
+            self.look_at_weights();
+        }
+    }
+
+    /// Puts weights in force that operators have changed; the configuration is the one that is in force already.
+    fn look_at_weights(&mut self) {
+        // Whether the store can be read is said of its keys.
+        let Ok(weights) = self.store.people().weights() else { return };
+        let before = self.shared.snapshot.load_full();
+        if weights == before.config.weights {
+            return;
+        }
+        let mut config = Config::clone(&before.config);
+        config.weights = weights;
+        match config::build(&config, before.prices.clone(), &self.ports, Some(&before)) {
+            Ok(snapshot) => {
+                drop(before);
+                self.shared.supersede(snapshot);
+                tracing::info!("changed weights of upstreams are in force");
+            }
+            Err(errors) => tracing::error!("changed weights of upstreams are refused:\n{}", serve::listed(&errors)),
         }
     }
 
@@ -115,12 +145,14 @@ impl Reload {
     }
 
     fn load(&mut self) -> Result<(), String> {
-        let config = match &self.sources.config_file {
+        let mut config = match &self.sources.config_file {
             Some(path) => {
                 Config::load(path, &|name| std::env::var(name).ok()).map_err(|errors| serve::listed(&errors))?
             }
             None => self.config.clone(),
         };
+        let weights = self.store.people().weights();
+        config.weights = weights.unwrap_or_else(|_| self.shared.snapshot.load().config.weights.clone());
         // Also of one that is refused: what is wrong may be put right in a file that it alone names.
         self.sources.seen.named = named_by(&config);
         let prices = serve::load_prices(&config, self.sources.default_prices)?;
@@ -146,6 +178,7 @@ impl Reload {
             ("server.metrics_listen", process, old_server.metrics_listen != new_server.metrics_listen),
             ("server.threads", process, old_server.threads != new_server.threads),
             ("server.shutdown_ms", process, old_server.shutdown_ms != new_server.shutdown_ms),
+            ("console.listen", process, self.config.console.listen != new.console.listen),
             ("server.tls", process, old_server.tls.is_some() != new_server.tls.is_some()),
             ("store", place, self.config.store != new.store),
             ("ledger", place, self.config.ledger != new.ledger),

@@ -1,7 +1,8 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
+use super::console::{self, Pieces};
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
-use super::{body, content, count, forwarded, idempotency, models, pages, reject, sound};
+use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -11,7 +12,7 @@ use crate::keyring::KeyEntry;
 use crate::ledger::{HoldError, Opening};
 use crate::snapshot::{ModelRoutes, Route};
 use bytes::Bytes;
-use http::header;
+use http::{Response, header};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, Result};
@@ -20,11 +21,13 @@ use std::sync::Arc;
 use tollgate_plugin_api::{Flow, Intent, Key, KeyHandle, Plugin, Reject, RejectCode, Reply, RequestHead};
 
 /// Where a request goes after `admit`.
-enum Admission {
+pub(super) enum Admission {
     /// Upstream.
     Forward(Box<Admitted>),
     /// Nowhere: this is the answer.
     Reply(Reply),
+    /// To the console, whose answer this is.
+    Console(Response<Pieces>),
 }
 
 /// What came of the stage.
@@ -46,6 +49,7 @@ pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) 
             return Ok(Outcome::Admitted);
         }
         Ok(Admission::Reply(reply)) => reject::respond(session, exchange, reply).await,
+        Ok(Admission::Console(answer)) => console::send(session, exchange, answer).await,
         Err(refusal) => reject::reject(session, exchange, refusal).await,
     };
     sent.map_err(Error::into_down).map(|()| Outcome::Answered)
@@ -62,6 +66,9 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let request = session.req_header();
     if let Some(reply) = pages::page(exchange, request).await? {
         return Ok(Admission::Reply(reply));
+    }
+    if exchange.door == Door::Console || console::is_console(request.uri.path()) {
+        return console::answer(session, exchange).await;
     }
     let target = endpoint::target(&request.method, request.uri.path(), request.uri.query(), &request.headers);
     exchange.dialect = match &target {
@@ -140,7 +147,7 @@ async fn run_plugins(session: &ServerSession, exchange: &mut Exchange) -> Result
     Ok(Called::By(entry))
 }
 
-async fn filter(plugins: &[Arc<dyn Plugin>], head: &mut RequestHead<'_>) -> Result<Option<Reply>, Reject> {
+pub(super) async fn filter(plugins: &[Arc<dyn Plugin>], head: &mut RequestHead<'_>) -> Result<Option<Reply>, Reject> {
     for plugin in plugins {
         if let Flow::Respond(reply) = plugin.request_filter(head).await? {
             return Ok(Some(reply));

@@ -4,7 +4,7 @@ use super::control::Control;
 use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
 use super::shared::Shared;
-use super::{route, settle};
+use super::{Door, route, settle};
 use crate::balance::{Pick, Tried};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
@@ -33,6 +33,8 @@ pub struct Exchange {
     pub(super) request_id: Uuid,
     pub(super) started: Instant,
     pub(super) started_at_ms: i64,
+    /// Where it came in.
+    pub(super) door: Door,
     /// Who calls, as far as trusted proxies tell.
     pub(super) client: Option<IpAddr>,
     /// The dialect in which refusals are worded.
@@ -250,6 +252,7 @@ impl Exchange {
             request_id: request_id(started_at_ms),
             started,
             started_at_ms,
+            door: Door::default(),
             client: None,
             dialect: DialectId::OpenAi,
             unsound: None,

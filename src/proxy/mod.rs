@@ -4,6 +4,7 @@
 
 mod admit;
 mod body;
+mod console;
 mod content;
 mod control;
 mod count;
@@ -36,6 +37,7 @@ mod sound;
 mod trial;
 mod upstream;
 
+pub use console::{Console, ConsoleRequest, Pieces};
 pub use exchange::{Exchange, steady_ms, unix_ms};
 pub use mask::Fragments;
 pub use peer::Addresses;
@@ -79,12 +81,31 @@ pub const LEDGER_CLOSE_MAX: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
+    door: Door,
+}
+
+/// Which of the gateway's pages a listener has. Health pages are everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// All.
+    #[default]
+    Everything,
+    /// The clients' APIs: the console has a listener of its own.
+    Clients,
+    /// The console.
+    Console,
 }
 
 impl Gateway {
     /// A gateway on these parts.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, door: Door::default() }
+    }
+
+    /// The same gateway for a listener that has other pages.
+    #[must_use]
+    pub fn behind(self, door: Door) -> Self {
+        Self { door, ..self }
     }
 
     /// What its exchanges share.
@@ -110,6 +131,7 @@ impl Gateway {
         let mut running = Running::new(session, Exchange::new(self.shared.clone()));
         let Running { session, exchange, .. } = &mut running;
         exchange.unsound = unsound;
+        exchange.door = self.door;
         let outcome = match admit::admit(session, exchange).await {
             Ok(admit::Outcome::Answered) => Ok(()),
             Ok(admit::Outcome::Admitted) => relay::relay(session, exchange).await,

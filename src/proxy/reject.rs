@@ -72,7 +72,7 @@ pub(super) async fn respond(session: &mut ServerSession, exchange: &mut Exchange
 }
 
 /// Reads on and drops what the client still sends.
-async fn linger(session: &mut ServerSession) {
+pub(super) async fn linger(session: &mut ServerSession) {
     let read = async {
         let mut bytes = 0;
         while let Ok(Some(piece)) = session.read_request_body().await {

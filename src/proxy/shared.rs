@@ -1,8 +1,9 @@
 //! What all exchanges of a gateway share.
 
+use super::console::Console;
 use super::control::Drains;
 use super::pages;
-use super::reloads::{ReloadRequest, Reloads};
+use super::reloads::{ReloadRequest, Reloaded, Reloads};
 use super::upstream::Connections;
 use crate::balance::BreakerState;
 use crate::keyring::Keys;
@@ -10,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, watch};
@@ -35,6 +36,8 @@ pub struct Shared {
     pub(super) reloads: Reloads,
     /// The store could not be read when it was last asked for changed keys.
     store_unreadable: AtomicBool,
+    /// What answers at `/console`; none: nothing does.
+    console: RwLock<Option<Arc<dyn Console>>>,
     stopping: watch::Sender<bool>,
     /// Snapshots that are not in force any more, oldest first, until their last exchange has ended and their plugins are
     /// closed.
@@ -54,6 +57,7 @@ impl Shared {
             connections: Connections::new(),
             reloads: Reloads::default(),
             store_unreadable: AtomicBool::new(false),
+            console: RwLock::new(None),
             stopping: watch::Sender::new(false),
             superseded: Mutex::default(),
             lingering: AtomicBool::new(false),
@@ -70,13 +74,28 @@ impl Shared {
         self.reloads.take_requests()
     }
 
+    /// Says what answers at `/console`, until the gateway is closed.
+    pub fn set_console(&self, console: Arc<dyn Console>) {
+        *self.console.write() = Some(console);
+    }
+
+    /// What answers at `/console`, if it is there and switched on.
+    pub(super) fn console(&self, snapshot: &Snapshot) -> Option<Arc<dyn Console>> {
+        self.console.read().clone().filter(|_| snapshot.config.console.enabled)
+    }
+
+    /// Asks whoever reads configurations to read them again. `None`: nobody does here, or not now.
+    pub async fn reload(&self) -> Option<Reloaded> {
+        self.reloads.ask().await
+    }
+
     /// Notes whether the store could be read just now. True: that is news.
     pub fn note_store_readable(&self, readable: bool) -> bool {
         self.store_unreadable.swap(!readable, Ordering::AcqRel) == readable
     }
 
     /// Whether the store takes the ledger's records and can be read, as far as the last use of it tells.
-    pub(super) fn store_is_well(&self) -> bool {
+    pub fn store_is_well(&self) -> bool {
         !self.store_unreadable.load(Ordering::Acquire) && self.ledger.lag().store_error.is_none()
     }
 
@@ -107,6 +126,8 @@ impl Shared {
 
     /// The process ends: closes the plugins of every snapshot, the oldest first.
     pub fn close_plugins(&self) {
+        // It refers to all of this in turn.
+        *self.console.write() = None;
         let superseded = std::mem::take(&mut *self.superseded.lock());
         for snapshot in superseded {
             snapshot.plugins.close();

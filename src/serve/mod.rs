@@ -11,14 +11,14 @@ mod supervisor;
 pub use certificate::LiveCertificate;
 pub use succession::is_to_take_over;
 
-use crate::admin::MetricsPage;
+use crate::admin::{self, FirstAdmin, MetricsPage};
 use crate::config::{self, Config, StoreUrl};
 use crate::jobs::{Jobs, Seen, Sources};
 use crate::keyring::Keys;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
 use crate::price::PriceBook;
-use crate::proxy::{Gateway, GatewayServer, Shared};
+use crate::proxy::{Door, Gateway, GatewayServer, Shared};
 use crate::snapshot::Snapshot;
 use crate::store::{self, Missing, Store};
 use accepting::Accepting;
@@ -72,7 +72,7 @@ pub struct Origin {
 ///
 /// # Errors
 /// Whatever keeps it from starting, in words for the operator; or that it has ended without having its balances back.
-pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Shared)) -> Result<(), String> {
+pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Shared, Option<FirstAdmin>)) -> Result<(), String> {
     // Before any of these files is read: what changes meanwhile is seen at the first look.
     let seen = Seen::of(origin.config_file.as_deref(), &config);
     let mut predecessor = Predecessor::of_this_process()?;
@@ -92,13 +92,16 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Shared)) -> Res
     let closing = Arc::new(parts.closing(origin.scratch_folder.clone()));
     server.add_service(gateway_service(&config, &shared, certificate.as_ref(), &succession)?);
     server.add_service(metrics_service(&config, &shared, &succession));
+    server.add_service(console_service(&config, &shared, certificate.as_ref(), &succession)?);
+    // Whoever has the balances by now makes the admin, if there is nobody yet.
+    let first_admin = parts.first_admin(&config);
     let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices, certificate, seen };
     let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone()).with_hangup(hangup);
     server.add_service(background_service("jobs", jobs));
     let limit = Duration::from_millis(config.server.shutdown_ms);
     shutdown::end_when_idle(server.watch_execution_phase(), closing.clone(), succession.clone(), limit);
     supervisor::ready();
-    started(&shared);
+    started(&shared, first_admin);
     let signals = shutdown::Signals::new(succession.clone(), terminate, interrupt, quit);
     server.run(RunArgs { shutdown_signal: Box::new(signals) });
     closing.close();
@@ -121,6 +124,12 @@ struct Parts {
 }
 
 impl Parts {
+    /// The admin of a first start, with whom everything else is set up.
+    fn first_admin(&self, config: &Config) -> Option<FirstAdmin> {
+        let made = config.console.enabled.then(|| admin::first_admin(&*self.store))?;
+        made.inspect_err(|error| tracing::warn!("there may be nobody who can sign in at the console: {error}")).ok()?
+    }
+
     fn closing(&self, scratch_folder: Option<PathBuf>) -> shutdown::Closing {
         shutdown::Closing::new(self.store.clone(), self.shared.clone(), scratch_folder)
     }
@@ -140,7 +149,7 @@ impl Opened {
         // First: what is not the predecessor's is not even looked at.
         predecessor.as_ref().map_or(Ok(()), |predecessor| predecessor.check_place(config))?;
         let handed = predecessor.as_mut().map(|predecessor| predecessor.take_sockets()).unwrap_or_default();
-        let addresses = config.server.listen.iter().chain(&config.server.metrics_listen);
+        let addresses = config.server.listen.iter().chain(&config.server.metrics_listen).chain(&config.console.listen);
         let sockets = Sockets::bind(addresses.copied(), handed)?;
         forgo_huge_pages();
         let certificate = config.server.tls.as_ref().map(LiveCertificate::load).transpose()?;
@@ -149,7 +158,7 @@ impl Opened {
         if let Some(predecessor) = &mut predecessor {
             predecessor.wait_to_open()?;
         }
-        let parts = prepared.open(config)?;
+        let parts = prepared.open(config, origin.default_prices)?;
         sockets.listen()?;
         let heard = Heard::begin()?;
         if let Some(predecessor) = predecessor {
@@ -175,22 +184,25 @@ impl Prepared {
         let ports =
             Ports { keys: keys.clone(), clock: Arc::new(SystemClock), memory: Arc::default(), losses: metrics.clone() };
         let prices = load_prices(config, default_prices)?;
-        let snapshot = config::build(config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
         let store = store::open_as_it_is(&store_url(config), config.ledger.durability, missing)
             .map_err(|error| error.to_string())?;
+        let mut config = config.clone();
         if store.is_up_to_date().map_err(|error| error.to_string())? {
             // Once more with the ledger: then only what has changed.
             keys.load(&*store, &mut |_, _| {}).map_err(|error| error.to_string())?;
+            config.weights = store.people().weights().map_err(|error| error.to_string())?;
         }
+        let snapshot = config::build(&config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
         Ok(Self { store, keys, ports, snapshot, metrics })
     }
 
-    fn open(self, config: &Config) -> Result<Parts, String> {
+    fn open(self, config: &Config, default_prices: &'static str) -> Result<Parts, String> {
         let Self { store, keys, ports, snapshot, metrics } = self;
         let options =
             LedgerOptions { durability: config.ledger.durability, ..LedgerOptions::new(&config.ledger.journal_dir) };
         let ledger = Ledger::open(options, store.clone(), keys.clone()).map_err(|error| error.to_string())?;
         let shared = Shared::new(snapshot, keys, ledger, metrics);
+        shared.set_console(admin::console(shared.clone(), store.clone(), default_prices));
         Ok(Parts { store, ports, shared })
     }
 }
@@ -201,7 +213,7 @@ impl Prepared {
 /// # Errors
 /// Whatever keeps it from opening, in words for the operator.
 pub fn gateway(config: &Config) -> Result<Gateway, String> {
-    Prepared::new(config, "", Missing::IsMade)?.open(config).map(|parts| Gateway::new(parts.shared))
+    Prepared::new(config, "", Missing::IsMade)?.open(config, "").map(|parts| Gateway::new(parts.shared))
 }
 
 /// Opens the store that a configuration names.
@@ -260,10 +272,32 @@ fn gateway_service(
     certificate: Option<&Arc<LiveCertificate>>,
     succession: &Succession,
 ) -> Result<Accepting<GatewayServer>, String> {
-    let addresses = config.server.listen.clone();
-    let (listen, shared, certificate) = (addresses.clone(), shared.clone(), certificate.cloned());
+    let door = if config.console.listen.is_some() { Door::Clients } else { Door::Everything };
+    let gateway = Gateway::new(shared.clone()).behind(door);
+    pages_service(("gateway", None), config.server.listen.clone(), gateway, certificate, succession)
+}
+
+fn console_service(
+    config: &Config,
+    shared: &Arc<Shared>,
+    certificate: Option<&Arc<LiveCertificate>>,
+    succession: &Succession,
+) -> Result<Accepting<GatewayServer>, String> {
+    let gateway = Gateway::new(shared.clone()).behind(Door::Console);
+    let addresses = config.console.listen.into_iter().collect();
+    pages_service(("console", Some(1)), addresses, gateway, certificate, succession)
+}
+
+fn pages_service(
+    (name, threads): (&'static str, Option<usize>),
+    addresses: Vec<SocketAddr>,
+    gateway: Gateway,
+    certificate: Option<&Arc<LiveCertificate>>,
+    succession: &Succession,
+) -> Result<Accepting<GatewayServer>, String> {
+    let (listen, certificate) = (addresses.clone(), certificate.cloned());
     let make = move || {
-        let mut service = Service::new("gateway".into(), GatewayServer::new(Gateway::new(shared.clone())));
+        let mut service = Service::new(name.into(), GatewayServer::new(gateway.clone()));
         for address in &listen {
             let buffer = L4BufferSettings::default().read(CLIENT_READ_BUFFER_BYTES);
             let mut listener = ListenerConfig::tcp(address.to_string()).l4_buffer(buffer);
@@ -280,7 +314,7 @@ fn gateway_service(
     };
     // What is wrong with the settings is said at the start.
     make()?;
-    Ok(accepting("gateway", None, addresses, succession, Box::new(make)))
+    Ok(accepting(name, threads, addresses, succession, Box::new(make)))
 }
 
 fn metrics_service(

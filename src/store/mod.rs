@@ -1,6 +1,7 @@
 //! What is kept for good: keys, the ledger, balances. The only module that knows SQL; the rest of the gateway knows the
-//! trait [`Store`]. Every method may wait for the disk, so none belongs on a request's path.
+//! traits [`Store`] and [`People`]. Every method may wait for the disk, so none belongs on a request's path.
 
+mod people;
 mod reading;
 mod sqlite;
 mod tally;
@@ -11,6 +12,10 @@ use std::sync::Arc;
 use tollgate_plugin_api::{CredentialDigest, Key};
 use uuid::Uuid;
 
+pub use people::{
+    Act, AuditRow, Budget, CodeRow, NewPerson, Page, People, Period, Person, PersonChange, PersonListing, Role,
+    SecretDigest,
+};
 pub use reading::{
     LedgerFilter, OVERVIEW_TOP_MAX, Overview, OverviewRange, RecordCursor, RecordPage, UsageBy, UsageSum,
 };
@@ -24,6 +29,8 @@ pub enum StoreErrorKind {
     NotFound,
     /// The name belongs to another key.
     NameTaken,
+    /// What there is does not allow it: the last admin, a code that was redeemed.
+    Conflict,
     /// A value or a URL that cannot be accepted.
     Invalid,
     /// Locked by somebody else for longer than we wait; trying again may help.
@@ -328,6 +335,9 @@ pub type EachChainedRow<'a> = dyn FnMut(std::result::Result<ChainedRow, String>)
 
 /// Everything that is kept for good. Several processes may use one store at the same time.
 pub trait Store: Send + Sync {
+    /// What the console keeps here.
+    fn people(&self) -> &dyn People;
+
     /// True: its tables are as this version has them. Nothing else can be read or written before they are.
     ///
     /// # Errors

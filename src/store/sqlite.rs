@@ -1,20 +1,25 @@
 //! The store in one SQLite file. WAL: readers never wait for the writer, and several processes may use the file.
 
 mod apply;
+mod audit;
 mod claims;
+mod codes;
 mod keys;
 mod page;
+mod people;
+mod person;
 mod read;
 mod rollup;
 mod row;
+mod session;
 mod sums;
 #[cfg(test)]
 mod tests;
 
 use super::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter,
-    Missing, Moment, NewKey, OpenHold, Overview, OverviewRange, RecordCursor, RecordPage, Result, Store, StoreError,
-    StoreErrorKind, StoredClaim, UsageBy, UsageSum, Writer,
+    Missing, Moment, NewKey, OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result, Store,
+    StoreError, StoreErrorKind, StoredClaim, UsageBy, UsageSum, Writer,
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
@@ -32,6 +37,7 @@ const MIGRATIONS: Migrations<'_> = Migrations::from_slice(MIGRATION_ROWS);
 const MIGRATION_ROWS: &[M<'_>] = &[
     M::up(include_str!("../../db/sqlite/0001_init.sql")),
     M::up(include_str!("../../db/sqlite/0002_claim.sql")),
+    M::up(include_str!("../../db/sqlite/0003_people.sql")),
     M::up(include_str!("../../db/sqlite/0004_rollup.sql")),
 ];
 
@@ -239,6 +245,10 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 impl Store for SqliteStore {
+    fn people(&self) -> &dyn People {
+        self
+    }
+
     fn is_up_to_date(&self) -> Result<bool> {
         let pending = |connection: &mut Connection| Ok(MIGRATIONS.pending_migrations(connection));
         self.read(pending).map(|pending| pending.is_ok_and(|pending| pending == 0))

@@ -10,6 +10,7 @@ mod balance;
 mod bodies;
 mod broken;
 mod calls;
+mod console;
 mod deploy;
 mod drain;
 mod endpoints;

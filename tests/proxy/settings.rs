@@ -58,6 +58,11 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("failures_to_open", "a_breaker_opens_after_so_many_failures_lets_one_probe_through_and_closes_again"),
         ("open_ms", "a_breaker_stays_open_for_the_configured_time"),
     ]),
+    ("console", &[
+        ("enabled", "console_enabled_is_whether_it_is_there_and_changes_live"),
+        ("listen", "console_listen_is_the_one_place_where_it_is"),
+        ("session_hours", "a_session_ends_that_is_not_used_for_session_hours"),
+    ]),
     ("upstream", &[
         ("name", "an_answer_names_its_record_its_upstream_and_its_attempts"),
         ("provider", "credentials_of_the_client_never_go_upstream_and_ours_goes_in_the_vendors_own_field"),

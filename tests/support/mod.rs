@@ -5,6 +5,7 @@
 pub(crate) mod answers;
 pub(crate) mod aws;
 pub(crate) mod client;
+pub(crate) mod console;
 pub(crate) mod fault_proxy;
 pub(crate) mod gateway;
 pub(crate) mod h2c;

@@ -124,6 +124,8 @@ pub struct Summary<'a> {
 pub struct Phases {
     /// [`Plugin::request_filter`].
     pub request: bool,
+    /// There with `request`: it is also called on what is asked of the console, where nobody shows a key.
+    pub console: bool,
     /// [`Plugin::admission_filter`].
     pub admission: bool,
     /// [`Plugin::upstream_filter`].

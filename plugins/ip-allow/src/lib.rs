@@ -54,7 +54,7 @@ impl Plugin for IpAllow {
     }
 
     fn phases(&self) -> Phases {
-        Phases { request: true, ..Phases::default() }
+        Phases { request: true, console: true, ..Phases::default() }
     }
 
     /// Refuses whoever comes from elsewhere, and whoever has no address at all.

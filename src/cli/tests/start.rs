@@ -43,7 +43,7 @@ fn the_curl_speaks_the_upstreams_dialect() {
         let text = super::CONFIG.replace("\"openai\"", &format!("\"{provider}\""));
         place.write("tollgate.toml", &format!("[server]\nlisten = [\"0.0.0.0:3000\"]\n{text}"));
         let mut out = Vec::new();
-        tell(&config(&place), &FirstKey::Made(1, "sk-tg-1".to_string().into()), &mut out).unwrap();
+        tell(&config(&place), &FirstKey::Made(1, "sk-tg-1".to_string().into()), None, &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(out.contains("Upstreams: 1: main\nModels: 2: fast, gpt-4o\n"), "{out}");
         assert!(out.contains(path) && out.contains(header) && out.contains("shown this once"), "{out}");

@@ -4,7 +4,7 @@ use super::*;
 use crate::keyring::Touched;
 use crate::store::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Moment,
-    OpenHold, Overview, OverviewRange, RecordCursor, RecordPage, Result, StoreErrorKind, StoredClaim, UsageBy,
+    OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result, StoreErrorKind, StoredClaim, UsageBy,
     UsageSum,
 };
 use std::sync::atomic::AtomicI64;
@@ -29,6 +29,9 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
+    fn people(&self) -> &dyn People {
+        self.inner.people()
+    }
     fn is_up_to_date(&self) -> Result<bool> {
         self.inner.is_up_to_date()
     }

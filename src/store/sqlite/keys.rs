@@ -24,7 +24,7 @@ fn invalid(message: String) -> StoreError {
     StoreError::new(StoreErrorKind::Invalid, message)
 }
 
-fn check_word(what: &str, word: &str) -> Result<()> {
+pub(super) fn check_word(what: &str, word: &str) -> Result<()> {
     if word.is_empty() || word.len() > NAME_BYTES_MAX || word.chars().any(char::is_control) {
         let expected = format!("expected 1 to {NAME_BYTES_MAX} bytes without control characters");
         return Err(invalid(format!("{what} {word:?}: {expected}")));
@@ -54,7 +54,7 @@ fn check_limit(what: &str, limit: Option<u64>) -> Result<()> {
     }
 }
 
-fn check_quota(quota_nanos: Option<i64>) -> Result<()> {
+pub(super) fn check_quota(quota_nanos: Option<i64>) -> Result<()> {
     match quota_nanos {
         Some(nanos) if nanos < 0 => Err(invalid(format!("quota of {nanos} nano-USD: expected 0 or more"))),
         _ => Ok(()),
@@ -226,7 +226,7 @@ fn key_row_of(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
     })
 }
 
-fn listing_of(row: &Row<'_>) -> rusqlite::Result<KeyListing> {
+pub(super) fn listing_of(row: &Row<'_>) -> rusqlite::Result<KeyListing> {
     Ok(KeyListing {
         key: key_of(row)?,
         created_at_ms: row.get(11)?,
@@ -243,7 +243,7 @@ fn key_row_sql(condition: &str) -> String {
     )
 }
 
-fn listing_sql(condition: &str) -> String {
+pub(super) fn listing_sql(condition: &str) -> String {
     format!(
         "SELECT {KEY_COLUMNS}, coalesce(account.spent_nanos, 0), account.accessed_at_ms, coalesce(held.nanos, 0) \
          FROM key LEFT JOIN account ON account.key_id = key.id \

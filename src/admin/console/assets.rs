@@ -1,0 +1,60 @@
+//! The console's page: what of it is there is served; every other path is the page itself, which finds its way by its address.
+
+use super::refusal::Refusal;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode, header};
+use std::borrow::Cow;
+
+/// A file of the page.
+pub(super) struct Asset {
+    pub(super) bytes: Cow<'static, [u8]>,
+    pub(super) content_type: Cow<'static, str>,
+    /// With its quotation marks.
+    pub(super) etag: Cow<'static, str>,
+}
+
+/// Where files are looked for, by their path below `/console/`.
+const FIND: fn(&str) -> Option<Asset> = |_| None;
+
+/// The page's own file.
+const INDEX: &str = "index.html";
+/// Stands in for a page that is not there.
+const NO_PAGE: &str =
+    "<!doctype html><title>Tollgate</title><p>This build has no console page; its API is at /console/api.</p>\n";
+/// Names in this folder change with what is in them.
+const HASHED: &str = "assets/";
+/// The API, of which nothing is a page.
+const API: [&str; 2] = ["api", "internal"];
+
+/// Answers what is no endpoint.
+pub(super) async fn page(request: Request) -> Response {
+    let path = request.uri().path();
+    let path = path.strip_prefix(super::routes::ROOT).unwrap_or(path).trim_start_matches('/');
+    let first = path.split('/').next().unwrap_or_default();
+    if API.contains(&first) {
+        return Refusal::not_found().into_response();
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Refusal::new(super::Code::MethodNotAllowed, "expected GET").into_response();
+    }
+    if let Some(asset) = FIND(path).filter(|_| path != INDEX) {
+        let kept = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
+        return answer(&request, asset, kept);
+    }
+    let missing = || Asset {
+        bytes: NO_PAGE.as_bytes().into(),
+        content_type: "text/html; charset=utf-8".into(),
+        etag: "\"none\"".into(),
+    };
+    answer(&request, FIND(INDEX).unwrap_or_else(missing), "no-store")
+}
+
+fn answer(request: &Request, asset: Asset, kept: &'static str) -> Response {
+    let Asset { bytes, content_type, etag } = asset;
+    let headers = [(header::CONTENT_TYPE, content_type.as_ref()), (header::ETAG, &etag), (header::CACHE_CONTROL, kept)];
+    if request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, bytes.into_owned()).into_response()
+}

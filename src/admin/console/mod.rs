@@ -1,0 +1,149 @@
+//! The control plane: what answers at `/console`. THE table of what there is stands in `routes`; a request passes `guard`, which alone
+//! decides whether it may, and one endpoint, which asks the store beside the runtime's threads.
+
+mod access;
+mod assets;
+mod attempts;
+mod extract;
+mod guard;
+mod openapi;
+mod password;
+mod refusal;
+mod routes;
+mod schema;
+mod session;
+mod times;
+
+pub use password::{FirstAdmin, first_admin};
+
+use crate::proxy::{Console, ConsoleRequest, Pieces, Shared, unix_ms};
+use crate::store::{self, Act, Store};
+use async_trait::async_trait;
+use attempts::Attempts;
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{HeaderMap, HeaderValue, Response, header};
+use refusal::{Code, Refusal};
+use session::Caller;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tollgate_plugin_api::RejectCode;
+use tower::ServiceExt;
+
+/// Passwords that are hashed at once: each takes 19 MiB and a core.
+const HASHING_MAX: usize = 2;
+
+/// What endpoints share.
+struct Desk {
+    /// The gateway.
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    /// Prices that stand in where the pricing file is missing.
+    default_prices: &'static str,
+    /// Attempts to sign in.
+    attempts: Attempts,
+    /// Leave to hash a password.
+    hashing: Semaphore,
+}
+
+impl Desk {
+    /// Asks the store, where waiting for it holds nobody up.
+    ///
+    /// # Errors
+    /// What the store says, in the console's words.
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&dyn Store) -> store::Result<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let store = self.store.clone();
+        let asked = tokio::task::spawn_blocking(move || ask(&*store)).await;
+        Ok(asked.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))??)
+    }
+
+    /// What the audit says of who does this.
+    fn act(caller: &Caller) -> Act {
+        Act { at_ms: unix_ms(), actor: caller.person.name.clone() }
+    }
+
+    /// So long a session may be unused, in milliseconds.
+    fn idle_ms_max(&self) -> i64 {
+        i64::from(self.shared.snapshot.load().config.console.session_hours) * 3_600_000
+    }
+}
+
+/// Where a request comes from: beside it, for those who ask.
+#[derive(Clone, Copy, Debug)]
+struct Remote {
+    /// The client's address; `None`: nobody knows it.
+    address: Option<IpAddr>,
+    /// By HTTPS.
+    is_secure: bool,
+}
+
+/// The console as the gateway knows it.
+struct Pages {
+    router: Router,
+}
+
+/// The console of a gateway.
+pub fn console(shared: Arc<Shared>, store: Arc<dyn Store>, default_prices: &'static str) -> Arc<dyn Console> {
+    let (attempts, hashing) = (Attempts::default(), Semaphore::new(HASHING_MAX));
+    let desk = Arc::new(Desk { shared, store, default_prices, attempts, hashing });
+    Arc::new(Pages { router: routes::router(&desk) })
+}
+
+#[async_trait]
+impl Console for Pages {
+    async fn answer(&self, request: ConsoleRequest) -> Response<Pieces> {
+        let ConsoleRequest { head, body, client, is_secure } = request;
+        let mut response = match body {
+            Ok(body) => {
+                let mut request = http::Request::from_parts(head, Body::from(body));
+                request.extensions_mut().insert(Remote { address: client, is_secure });
+                let Ok(response) = self.router.clone().oneshot(request).await;
+                response
+            }
+            Err(reject) => {
+                let is_large = reject.code == RejectCode::RequestTooLarge;
+                let code = if is_large { Code::TooLarge } else { Code::Invalid };
+                Refusal::new(code, reject.message.unwrap_or_default()).into_response()
+            }
+        };
+        secure(response.headers_mut());
+        if let Some(length) = response.body().size_hint().exact() {
+            response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
+        }
+        response.map(|body| {
+            let pieces = body.into_data_stream().map(|piece| piece.map_err(|error| error.to_string()));
+            Box::pin(pieces) as Pieces
+        })
+    }
+}
+
+/// What every answer tells browsers.
+const SECURITY: [(header::HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+         connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
+
+fn secure(headers: &mut HeaderMap) {
+    for (name, value) in SECURITY {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // What may be kept says so itself.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// An answer's body that is made as it goes out.
+fn streamed(pieces: impl futures::Stream<Item = Result<Bytes, String>> + Send + 'static) -> Body {
+    Body::from_stream(pieces.map(|piece| piece.map_err(std::io::Error::other)))
+}

@@ -1,0 +1,19 @@
+//! Points in time, as the API has them: RFC 3339 in UTC.
+
+use super::refusal::Refusal;
+use jiff::Timestamp;
+
+/// To the millisecond.
+pub(super) fn rfc3339(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_else(|_| ms.to_string())
+}
+
+/// Reads one.
+///
+/// # Errors
+/// It is none.
+pub(super) fn parse(field: &str, text: &str) -> Result<i64, Refusal> {
+    let time = text.parse::<Timestamp>();
+    time.map(|time| time.as_millisecond())
+        .map_err(|_| Refusal::field(field, "expected a time as in `2026-12-31T18:00:00Z`"))
+}

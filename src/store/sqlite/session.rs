@@ -1,0 +1,102 @@
+//! Who is signed in.
+
+use super::{audit, person};
+use crate::store::{Act, Person, PersonListing, Result, SecretDigest};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+/// The time of last use is written no more often, in milliseconds: a page asks for many things at once.
+const USE_STEP_MS: i64 = 60_000;
+
+/// [`People::password_of`](crate::store::People::password_of).
+pub(super) fn password_of(connection: &Connection, name: &str) -> Result<Option<(Person, String)>> {
+    let sql = format!(
+        "SELECT {}, password FROM person WHERE name = ? AND enabled = 1 AND password IS NOT NULL \
+         AND deleted_at_ms IS NULL",
+        person::COLUMNS
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row([name], |row| Ok((person::person_of(row)?, row.get(7)?))).optional()?)
+}
+
+/// [`People::session_begin`](crate::store::People::session_begin).
+pub(super) fn begin(
+    transaction: &Transaction<'_>,
+    act: &Act,
+    id: i64,
+    compared: &str,
+    digest: &SecretDigest,
+    instead_of: Option<&SecretDigest>,
+) -> Result<PersonListing> {
+    let changed = transaction.execute(
+        "UPDATE person SET last_login_at_ms = ?1 \
+         WHERE id = ?2 AND password = ?3 AND enabled = 1 AND deleted_at_ms IS NULL",
+        params![act.at_ms, id, compared],
+    )?;
+    if changed == 0 {
+        return Err(person::nobody(id));
+    }
+    if let Some(instead_of) = instead_of {
+        end(transaction, instead_of)?;
+    }
+    insert(transaction, act, id, digest)?;
+    audit::add(transaction, act, "session.begin", &format!("person {id}"), None, None)?;
+    person::find(transaction, id)?.ok_or_else(|| person::nobody(id))
+}
+
+fn insert(transaction: &Transaction<'_>, act: &Act, id: i64, digest: &SecretDigest) -> Result<()> {
+    transaction.execute(
+        "INSERT INTO session (digest, person_id, created_at_ms, used_at_ms) VALUES (?1, ?2, ?3, ?3)",
+        params![digest, id, act.at_ms],
+    )?;
+    Ok(())
+}
+
+/// [`People::password_change`](crate::store::People::password_change).
+pub(super) fn password_change(
+    transaction: &Transaction<'_>,
+    act: &Act,
+    id: i64,
+    compared: &str,
+    hash: &str,
+    digest: &SecretDigest,
+) -> Result<()> {
+    let changed = transaction.execute(
+        "UPDATE person SET password = ?1 WHERE id = ?2 AND password = ?3 AND enabled = 1 AND deleted_at_ms IS NULL",
+        params![hash, id, compared],
+    )?;
+    if changed == 0 {
+        return Err(person::nobody(id));
+    }
+    transaction.execute("DELETE FROM session WHERE person_id = ?", [id])?;
+    insert(transaction, act, id, digest)?;
+    audit::add(transaction, act, "person.password", &format!("person {id}"), None, None)
+}
+
+/// Whose session this is, and when it was last used.
+pub(super) fn find(connection: &Connection, digest: &SecretDigest) -> Result<Option<(Person, i64)>> {
+    let sql = format!(
+        "SELECT {}, session.used_at_ms FROM session JOIN person ON person.id = session.person_id \
+         WHERE session.digest = ? AND person.enabled = 1 AND person.deleted_at_ms IS NULL",
+        person::COLUMNS
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row([digest], |row| Ok((person::person_of(row)?, row.get(7)?))).optional()?)
+}
+
+/// Whether a use at this time is to be written, of a session that was used at another.
+pub(super) fn is_news(used_at_ms: i64, now_ms: i64) -> bool {
+    now_ms.saturating_sub(used_at_ms) >= USE_STEP_MS
+}
+
+/// Notes a use; sessions that nobody may use any more go.
+pub(super) fn touch(transaction: &Transaction<'_>, digest: &SecretDigest, now_ms: i64, idle_ms_max: i64) -> Result<()> {
+    transaction.execute("UPDATE session SET used_at_ms = ? WHERE digest = ?", params![now_ms, digest])?;
+    transaction.execute("DELETE FROM session WHERE used_at_ms < ?", [now_ms.saturating_sub(idle_ms_max)])?;
+    Ok(())
+}
+
+/// [`People::session_end`](crate::store::People::session_end).
+pub(super) fn end(transaction: &Transaction<'_>, digest: &SecretDigest) -> Result<()> {
+    transaction.execute("DELETE FROM session WHERE digest = ?", [digest])?;
+    Ok(())
+}
