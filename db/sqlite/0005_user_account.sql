@@ -1,10 +1,8 @@
--- What a user's keys have spent: the sum of the user's rows in the ledger, written in the same transaction as they are.
+-- What a user's keys have spent: the sum of the user's rows in the ledger, written with the other sums (chain_head.rolled_up).
 CREATE TABLE user_account (
     user        TEXT    PRIMARY KEY,
     spent_nanos INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-INSERT INTO user_account (user, spent_nanos)
-    SELECT user, sum(cost_nanos) FROM ledger WHERE user IS NOT NULL GROUP BY user;
 
 -- The period that a person's budget runs in, and what the person had spent when it began.
 CREATE TABLE budget_period (

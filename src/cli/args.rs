@@ -265,6 +265,7 @@ pub(super) struct UsageArgs {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum By {
     Key,
+    User,
     Model,
     Upstream,
     Day,

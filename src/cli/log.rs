@@ -102,6 +102,7 @@ pub(super) fn list(arguments: &LogList, command: &Command, terminal: &mut Termin
         key: arguments.key.as_deref().map(KeyRef::parse),
         model: arguments.model.clone(),
         limit: arguments.limit.or((!arguments.json).then_some(ROWS_FOR_PEOPLE)),
+        ..LedgerFilter::default()
     };
     if arguments.json {
         let mut outcome = Ok(());

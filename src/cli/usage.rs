@@ -30,6 +30,7 @@ pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Termi
     let Some(store) = open_to_read(&config, terminal)? else { return Ok(()) };
     let (by, word) = match arguments.by {
         By::Key => (UsageBy::Key, "key"),
+        By::User => (UsageBy::User, "user"),
         By::Model => (UsageBy::Model, "model"),
         By::Upstream => (UsageBy::Upstream, "upstream"),
         By::Day => (UsageBy::Day, "day"),
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Termi
         since_ms: arguments.since.map(|since| since.resolve(terminal.now_ms)),
         key: arguments.key.as_deref().map(KeyRef::parse),
         model: arguments.model.clone(),
-        limit: None,
+        ..LedgerFilter::default()
     };
     let sums = store.usage_sums(by, &filter)?;
     if arguments.json {

@@ -19,6 +19,7 @@ pub(super) struct Gather {
     closed: Vec<Uuid>,
     settled: Vec<super::LedgerRecord>,
     claims: Vec<TakenClaim>,
+    trails: Vec<(Uuid, String)>,
     events: usize,
 }
 
@@ -54,6 +55,7 @@ impl Gather {
                 self.settled.push(*record);
             }
             Event::Void { request_id } => self.close(request_id),
+            Event::Trail { request_id, trail } => self.trails.push((request_id, trail)),
         }
     }
 
@@ -84,6 +86,7 @@ impl Gather {
             closed: self.closed,
             settled: self.settled,
             claims: self.claims,
+            trails: self.trails,
         }
     }
 }

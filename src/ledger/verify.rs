@@ -101,7 +101,12 @@ impl Walk {
     }
 
     fn finish(self, audit: &Audit, report: &mut Report) {
+        let is_sound = report.is_clean();
         audit.integrity.iter().for_each(|problem| report.problem(format!("database: {problem}")));
+        if is_sound {
+            // What does not agree with a row that was changed is that row's problem.
+            audit.sums.iter().for_each(|problem| report.problem(format!("sums: {problem}")));
+        }
         if (self.sequence, self.hash) != (audit.head_sequence, audit.head_hash) {
             let (last, head) = (self.sequence, audit.head_sequence);
             report.problem(format!("ledger: it ends with row {last}, but the end of the chain was row {head}"));

@@ -17,8 +17,8 @@ use uuid::Uuid;
 /// The newest format. A change to any type inside [`Event`] needs a new number, and the old ones must stay readable. An event
 /// is written in the oldest one that has it, so that an older gateway can finish what it knows.
 ///
-/// 1: all but the following. 2: [`Event::ClaimedHold`], too.
-const FORMAT: u8 = 2;
+/// 1: all but the following. 2: [`Event::ClaimedHold`], too. 3: [`Event::Trail`], too.
+const FORMAT: u8 = 3;
 
 /// Bytes of `length` and `crc`.
 const PREFIX_BYTES: usize = 8;
@@ -42,6 +42,8 @@ pub(super) enum Event {
     Void { request_id: Uuid },
     /// It was admitted, and has an idempotency key.
     ClaimedHold { held_nanos: i64, opening: Arc<Opening>, tag: ClaimTag },
+    /// What routing decided for it: JSON.
+    Trail { request_id: Uuid, trail: String },
 }
 
 /// The oldest format that has the event.
@@ -49,6 +51,7 @@ fn format_of(event: &Event) -> u8 {
     match event {
         Event::Hold { .. } | Event::Progress { .. } | Event::Settle(_) | Event::Void { .. } => 1,
         Event::ClaimedHold { .. } => 2,
+        Event::Trail { .. } => 3,
     }
 }
 

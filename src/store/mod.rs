@@ -3,12 +3,14 @@
 
 mod limits;
 mod people;
+mod reading;
 mod sqlite;
+mod tally;
 
 use crate::keyring::Touched;
 use crate::ledger::{ClaimTag, Durability, LedgerRecord, Opening, Progress};
 use std::sync::Arc;
-use tollgate_plugin_api::{CredentialDigest, Key, Usage};
+use tollgate_plugin_api::{CredentialDigest, Key};
 use uuid::Uuid;
 
 pub use limits::{BudgetPeriod, Limits, PersonLimits};
@@ -16,7 +18,11 @@ pub use people::{
     Act, AuditRow, Budget, CodeRow, NewPerson, Page, People, Period, Person, PersonChange, PersonListing, Role,
     SecretDigest,
 };
+pub use reading::{
+    LedgerFilter, OVERVIEW_TOP_MAX, Overview, OverviewRange, RecordCursor, RecordPage, UsageBy, UsageSum,
+};
 pub use sqlite::SqliteStore;
+pub use tally::{Latencies, Tally};
 
 /// What kind of thing went wrong; decides what the caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,6 +221,8 @@ pub struct Batch {
     pub settled: Vec<LedgerRecord>,
     /// Idempotency keys that were taken in this stretch, in the order of the journal.
     pub claims: Vec<TakenClaim>,
+    /// What routing decided for requests, as JSON.
+    pub trails: Vec<(Uuid, String)>,
 }
 
 /// An idempotency key that was taken for a request.
@@ -294,52 +302,7 @@ pub struct Applied {
     pub duplicates: usize,
 }
 
-// === what people read ===
-
-/// Which rows of the ledger.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LedgerFilter {
-    /// Requests that arrived at this Unix time in milliseconds, or later.
-    pub since_ms: Option<i64>,
-    /// Of this key; the name a deleted key had is found, too.
-    pub key: Option<KeyRef>,
-    /// For this model, as the client named it.
-    pub model: Option<String>,
-    /// Not more than this many rows.
-    pub limit: Option<u64>,
-}
-
-/// What sums are grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageBy {
-    /// A key.
-    Key,
-    /// A model, as clients name it.
-    Model,
-    /// An upstream.
-    Upstream,
-    /// A day in UTC, as `2026-01-31`.
-    Day,
-}
-
-/// Sums over the rows of one group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UsageSum {
-    /// The key's latest name, the model, the upstream or the day.
-    pub name: String,
-    /// The key's id, when grouped by key.
-    pub key_id: Option<i64>,
-    /// How many requests.
-    pub requests: u64,
-    /// Sums of the five counts.
-    pub usage: Usage,
-    /// Sum of the costs, in nano-USD.
-    pub cost_nanos: i64,
-    /// Requests whose counts are estimates.
-    pub estimated: u64,
-    /// Requests whose model had no price.
-    pub price_missing: u64,
-}
+// === what is verified ===
 
 /// A row of the ledger with its place in the chain of hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -369,6 +332,8 @@ pub struct Audit {
     pub writers: Vec<Writer>,
     /// What the database itself found wrong with its pages and indexes.
     pub integrity: Vec<String>,
+    /// Sums that are kept beside the rows and do not agree with them.
+    pub sums: Vec<String>,
 }
 
 /// Called with each row of an [`Audit`], or with why a row cannot be read.
@@ -501,6 +466,13 @@ pub trait Store: Send + Sync {
     /// The store.
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()>;
 
+    /// A page of records, those that arrived last first: the first one, or the one behind a cursor. Of the filter's key, a
+    /// number is meant. It takes a bounded time, however many rows there are and however few of them match.
+    ///
+    /// # Errors
+    /// The store.
+    fn ledger_page(&self, filter: &LedgerFilter, after: Option<RecordCursor>) -> Result<RecordPage>;
+
     /// The row of one request.
     ///
     /// # Errors
@@ -512,6 +484,19 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// The store.
     fn usage_sums(&self, by: UsageBy, filter: &LedgerFilter) -> Result<Vec<UsageSum>>;
+
+    /// What happened in the range that ends now, to everybody or to one user. Sums whose buckets are finer than those that are
+    /// kept may begin earlier where there are too many rows to look at.
+    ///
+    /// # Errors
+    /// The store.
+    fn overview(&self, range: OverviewRange, user: Option<&str>, now_ms: i64) -> Result<Overview>;
+
+    /// What routing decided for a request, as JSON; none: the first candidate was taken, and it was good.
+    ///
+    /// # Errors
+    /// The store.
+    fn trail(&self, request_id: Uuid) -> Result<Option<String>>;
 
     /// Walks the whole ledger in the order of its chain, for `ledger verify`.
     ///

@@ -6,18 +6,21 @@ mod claims;
 mod codes;
 mod keys;
 mod limits;
+mod page;
 mod people;
 mod person;
 mod read;
+mod rollup;
 mod row;
 mod session;
+mod sums;
 #[cfg(test)]
 mod tests;
 
 use super::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter,
-    Limits, Missing, Moment, NewKey, OpenHold, People, Result, Store, StoreError, StoreErrorKind, StoredClaim, UsageBy,
-    UsageSum, Writer,
+    Limits, Missing, Moment, NewKey, OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result,
+    Store, StoreError, StoreErrorKind, StoredClaim, UsageBy, UsageSum, Writer,
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
@@ -36,6 +39,7 @@ const MIGRATION_ROWS: &[M<'_>] = &[
     M::up(include_str!("../../db/sqlite/0001_init.sql")),
     M::up(include_str!("../../db/sqlite/0002_claim.sql")),
     M::up(include_str!("../../db/sqlite/0003_people.sql")),
+    M::up(include_str!("../../db/sqlite/0004_rollup.sql")),
     M::up(include_str!("../../db/sqlite/0005_user_account.sql")),
 ];
 
@@ -175,7 +179,7 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_TO_CHECKPOINT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(())
+    rollup::install(connection)
 }
 
 fn of_path(path: &Path, error: StoreError) -> StoreError {
@@ -258,7 +262,8 @@ impl Store for SqliteStore {
 
     fn bring_up_to_date(&self) -> Result<()> {
         let migrated = self.with_connection(|connection| patiently(|| migrate(connection)));
-        migrated.map_err(|error| of_path(&self.path, error))
+        migrated.map_err(|error| of_path(&self.path, error))?;
+        patiently(|| self.write(rollup::catch_up)).map_err(|error| of_path(&self.path, error))
     }
 
     fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
@@ -352,7 +357,19 @@ impl Store for SqliteStore {
     }
 
     fn usage_sums(&self, by: UsageBy, filter: &LedgerFilter) -> Result<Vec<UsageSum>> {
-        self.read(|connection| read::usage_sums(connection, by, filter))
+        self.read(|connection| sums::usage_sums(connection, by, filter))
+    }
+
+    fn ledger_page(&self, filter: &LedgerFilter, after: Option<RecordCursor>) -> Result<RecordPage> {
+        self.read(|connection| page::page(connection, filter, after))
+    }
+
+    fn overview(&self, range: OverviewRange, user: Option<&str>, now_ms: i64) -> Result<Overview> {
+        self.read(|connection| sums::overview(connection, range, user, now_ms))
+    }
+
+    fn trail(&self, request_id: Uuid) -> Result<Option<String>> {
+        self.read(|connection| read::trail(connection, request_id))
     }
 
     fn audit(&self, each: &mut EachChainedRow<'_>) -> Result<Audit> {

@@ -4,7 +4,8 @@ use super::*;
 use crate::keyring::Touched;
 use crate::store::{
     Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Limits,
-    Moment, OpenHold, People, Result, StoreErrorKind, StoredClaim, UsageBy, UsageSum,
+    Moment, OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result, StoreErrorKind, StoredClaim,
+    UsageBy, UsageSum,
 };
 use std::sync::atomic::AtomicI64;
 use tollgate_plugin_api::CredentialDigest;
@@ -97,6 +98,15 @@ impl Store for FailingStore {
     }
     fn usage_sums(&self, by: UsageBy, filter: &LedgerFilter) -> Result<Vec<UsageSum>> {
         self.inner.usage_sums(by, filter)
+    }
+    fn ledger_page(&self, filter: &LedgerFilter, after: Option<RecordCursor>) -> Result<RecordPage> {
+        self.inner.ledger_page(filter, after)
+    }
+    fn overview(&self, range: OverviewRange, user: Option<&str>, now_ms: i64) -> Result<Overview> {
+        self.inner.overview(range, user, now_ms)
+    }
+    fn trail(&self, request_id: Uuid) -> Result<Option<String>> {
+        self.inner.trail(request_id)
     }
     fn audit(&self, each: &mut EachChainedRow<'_>) -> Result<Audit> {
         self.inner.audit(each)

@@ -1,12 +1,13 @@
 //! What the ledger writes: batches of its journal, and who writes them.
 
+use super::rollup::{self, Rollup};
 use super::{claims, row};
 use crate::ledger::{LedgerRecord, row_hash};
 use crate::store::{Applied, Batch, ClosedHold, OpenHold, Position, Result, Writer};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, Transaction, ffi, params, params_from_iter};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use uuid::Uuid;
 
 /// Rows that one statement adds: what a statement costs by itself is as much as a row.
@@ -25,6 +26,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Appl
     let applied = add_rows(transaction, batch)?;
     change_open_holds(transaction, batch)?;
     claims::add(transaction, &batch.claims)?;
+    add_trails(transaction, &batch.trails)?;
     let Position { segment, offset, sequence } = batch.position;
     transaction
         .prepare_cached("UPDATE writer SET segment = ?, byte_offset = ?, sequence = ? WHERE id = ?")?
@@ -33,21 +35,22 @@ pub(super) fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Appl
 }
 
 /// Adds the rows that are not there yet to the chain, and their costs to the balances.
-fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
+fn add_rows<'b>(transaction: &Transaction<'_>, batch: &'b Batch) -> Result<Applied> {
     let mut applied = Applied::default();
     if batch.settled.is_empty() {
         return Ok(applied);
     }
-    let mut chain: Chain = transaction
-        .prepare_cached("SELECT sequence, hash FROM chain_head")?
-        .query_row([], |row| Ok(Chain { sequence: row.get(0)?, hash: row.get(1)? }))?;
+    let of_head = |row: &Row<'_>| Ok((Chain { sequence: row.get(0)?, hash: row.get(1)? }, row.get(2)?));
+    let (mut chain, rolled_up): (Chain, i64) =
+        transaction.prepare_cached("SELECT sequence, hash, rolled_up FROM chain_head")?.query_row([], of_head)?;
+    if rolled_up != chain.sequence {
+        // A gateway of a version before added rows.
+        rollup::catch_up(transaction)?;
+    }
+    let mut rollup = Rollup::default();
     let mut spent = BTreeMap::<i64, i64>::new();
-    let mut spent_by_user = BTreeMap::<Arc<str>, i64>::new();
-    let mut spend = |record: &LedgerRecord| {
-        if let Some(user) = &record.user {
-            let nanos = spent_by_user.entry(Arc::clone(user)).or_default();
-            *nanos = nanos.saturating_add(record.cost_nanos);
-        }
+    let mut spend = |record: &'b LedgerRecord| {
+        rollup.add(record);
         let nanos = spent.entry(record.key_id).or_default();
         *nanos = nanos.saturating_add(record.cost_nanos);
     };
@@ -70,14 +73,21 @@ fn add_rows(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
         }
     }
     let Chain { sequence, hash } = chain;
-    transaction.prepare_cached("UPDATE chain_head SET sequence = ?, hash = ?")?.execute(params![sequence, hash])?;
+    transaction
+        .prepare_cached("UPDATE chain_head SET sequence = ?1, hash = ?2, rolled_up = ?1")?
+        .execute(params![sequence, hash])?;
+    rollup.write(transaction)?;
     book(transaction, "account", "key_id", spent)?;
-    book(transaction, "user_account", "user", spent_by_user)?;
     Ok(applied)
 }
 
 /// Adds expenses to a table of balances.
-fn book(transaction: &Transaction<'_>, table: &str, id: &str, spent: BTreeMap<impl ToSql, i64>) -> Result<()> {
+pub(super) fn book(
+    transaction: &Transaction<'_>,
+    table: &str,
+    id: &str,
+    spent: BTreeMap<impl ToSql, i64>,
+) -> Result<()> {
     // At the end of the range it stays there, as it does in memory: a batch must never be refused for what is in it.
     let mut statement = transaction.prepare_cached(&format!(
         "INSERT INTO {table} ({id}, spent_nanos) VALUES (?, ?) ON CONFLICT ({id}) DO UPDATE SET spent_nanos = \
@@ -120,6 +130,18 @@ impl Chain {
 /// A row with this request id exists; a sequence that does is another matter.
 fn is_there(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
+}
+
+fn add_trails(transaction: &Transaction<'_>, trails: &[(Uuid, String)]) -> Result<()> {
+    if trails.is_empty() {
+        return Ok(());
+    }
+    let mut add =
+        transaction.prepare_cached("INSERT INTO trail (request_id, trail) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
+    for (request_id, trail) in trails {
+        add.execute(params![request_id.as_bytes(), trail])?;
+    }
+    Ok(())
 }
 
 fn change_open_holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<()> {

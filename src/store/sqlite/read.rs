@@ -1,26 +1,31 @@
 //! What people read of the ledger: rows, sums, and the audit.
 
+use super::rollup::Check;
 use super::{apply, row};
 use crate::ledger::LedgerRecord;
-use crate::store::{Audit, ChainedRow, EachChainedRow, KeyRef, LedgerFilter, Result, UsageBy, UsageSum};
+use crate::store::{Audit, ChainedRow, EachChainedRow, KeyRef, LedgerFilter, Result};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
-use tollgate_plugin_api::Usage;
 use uuid::Uuid;
 
 /// Most findings of the database's own check that are told.
 const INTEGRITY_TOLD_MAX: usize = 100;
 
 /// The condition of a filter, and its values.
-fn condition(filter: &LedgerFilter) -> (String, Vec<Value>) {
+pub(super) fn condition(filter: &LedgerFilter) -> (String, Vec<Value>) {
     let key = filter.key.clone().map(|key| match key {
         KeyRef::Id(id) => ("key_id = ?", Value::from(id)),
         KeyRef::Name(name) => ("key_name = ?", Value::from(name)),
     });
     let since = filter.since_ms.map(|since_ms| ("started_at_ms >= ?", Value::from(since_ms)));
+    let until = filter.until_ms.map(|until_ms| ("started_at_ms < ?", Value::from(until_ms)));
+    let user = filter.user.clone().map(|user| ("user = ?", Value::from(user)));
     let model = filter.model.clone().map(|model| ("model = ?", Value::from(model)));
+    let upstream = filter.upstream.clone().map(|upstream| ("upstream = ?", Value::from(upstream)));
+    let outcome = filter.outcome.map(|outcome| ("outcome = ?", Value::from(outcome.as_str().to_owned())));
+    let status = filter.status.map(|status| ("status = ?", Value::from(i64::from(status))));
     let (mut sql, mut values) = ("true".to_owned(), Vec::new());
-    for (condition, value) in [key, since, model].into_iter().flatten() {
+    for (condition, value) in [key, since, until, user, model, upstream, outcome, status].into_iter().flatten() {
         sql.push_str(" AND ");
         sql.push_str(condition);
         values.push(value);
@@ -51,49 +56,10 @@ pub(super) fn find(connection: &Connection, request_id: Uuid) -> Result<Option<L
     Ok(statement.query_row([request_id.as_bytes()], row::record_of).optional()?)
 }
 
-/// [`Store::usage_sums`](crate::store::Store::usage_sums).
-pub(super) fn usage_sums(connection: &Connection, by: UsageBy, filter: &LedgerFilter) -> Result<Vec<UsageSum>> {
-    // What a group is called, what rows have in common in it, and the order of groups.
-    let (name, group, order) = match by {
-        // SQLite takes a bare column from the row that has the maximum: the name the key had last.
-        UsageBy::Key => ("key_name", "key_id", "cost DESC, key_id"),
-        UsageBy::Model => ("model", "model", "cost DESC, model"),
-        UsageBy::Upstream => ("upstream", "upstream", "cost DESC, upstream"),
-        UsageBy::Day => (DAY, "1", "1"),
-    };
-    let (condition, values) = condition(filter);
-    let sql = format!(
-        "SELECT {name}, key_id, max(sequence), count(*), sum(input_tokens), sum(cached_input_tokens), \
-         sum(cache_write_tokens), sum(output_tokens), sum(reasoning_tokens), sum(cost_nanos) AS cost, \
-         sum(usage_source = 'estimated'), sum(price_missing) \
-         FROM ledger WHERE {condition} GROUP BY {group} ORDER BY {order}"
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let sums = statement.query_map(params_from_iter(values), |row| sum_of(row, by))?;
-    Ok(sums.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The day of a request in UTC.
-const DAY: &str = "strftime('%Y-%m-%d', started_at_ms / 1000, 'unixepoch')";
-
-fn sum_of(row: &Row<'_>, by: UsageBy) -> rusqlite::Result<UsageSum> {
-    let key_id = if by == UsageBy::Key { Some(row.get(1)?) } else { None };
-    let usage = Usage {
-        input_tokens: row.get(4)?,
-        cached_input_tokens: row.get(5)?,
-        cache_write_tokens: row.get(6)?,
-        output_tokens: row.get(7)?,
-        reasoning_tokens: row.get(8)?,
-    };
-    Ok(UsageSum {
-        name: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
-        key_id,
-        requests: row.get(3)?,
-        usage,
-        cost_nanos: row.get(9)?,
-        estimated: row.get(10)?,
-        price_missing: row.get(11)?,
-    })
+/// [`Store::trail`](crate::store::Store::trail).
+pub(super) fn trail(connection: &Connection, request_id: Uuid) -> Result<Option<String>> {
+    let mut statement = connection.prepare_cached("SELECT trail FROM trail WHERE request_id = ?")?;
+    Ok(statement.query_row([request_id.as_bytes()], |row| row.get(0)).optional()?)
 }
 
 /// [`Store::audit`](crate::store::Store::audit).
@@ -101,10 +67,23 @@ pub(super) fn audit(connection: &mut Connection, each: &mut EachChainedRow<'_>) 
     // One transaction: everything is as of the same moment, whatever a server writes meanwhile.
     let transaction = connection.transaction()?;
     let mut audit = Audit { integrity: integrity(&transaction), ..Audit::default() };
-    walk(&transaction, each)?;
+    let rolled_up: i64 = transaction.query_row("SELECT rolled_up FROM chain_head", [], |row| row.get(0)).unwrap_or(0);
+    let mut check = Check::default();
+    walk(&transaction, &mut |row| {
+        if let Ok(row) = &row
+            && row.sequence <= rolled_up
+        {
+            check.record(&row.record);
+        }
+        each(row);
+    })?;
     let read = read_rest(&transaction, &mut audit);
     if let Err(error) = read {
         audit.integrity.push(error.message);
+    }
+    match check.finish(&transaction) {
+        Ok(told) => audit.sums = told,
+        Err(error) => audit.integrity.push(error.to_string()),
     }
     Ok(audit)
 }

@@ -166,7 +166,7 @@ where
     }
 }
 
-fn parse_source(word: &str) -> Option<UsageSource> {
+pub(super) fn parse_source(word: &str) -> Option<UsageSource> {
     [UsageSource::Reported, UsageSource::Estimated, UsageSource::None].into_iter().find(|s| s.as_str() == word)
 }
 

@@ -107,7 +107,10 @@ fn listings_are_filtered_newest_first() {
     assert_eq!(ids(LedgerFilter { model: Some("b".into()), ..all.clone() }), [3, 2]);
     assert_eq!(ids(LedgerFilter { key: Some(KeyRef::Id(2)), ..all.clone() }), [2]);
     let key = Some(KeyRef::Name("key-1".into()));
-    assert_eq!(ids(LedgerFilter { key, model: Some("a".into()), since_ms: Some(250), limit: Some(9) }), [1]);
+    assert_eq!(
+        ids(LedgerFilter { key, model: Some("a".into()), since_ms: Some(250), limit: Some(9), ..all.clone() }),
+        [1]
+    );
     assert_eq!(ids(LedgerFilter { model: Some("%".into()), ..all }), [0; 0]);
 }
 

@@ -4,6 +4,8 @@ mod damage;
 mod keys;
 mod ledger;
 mod open;
+mod pages;
+mod sums;
 
 use super::*;
 use crate::ledger::Outcome;

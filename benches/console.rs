@@ -1,0 +1,157 @@
+//! How long lists and charts take with a million rows, and what the sums beside the rows cost whoever adds them.
+//! `cargo bench --bench console`; `TOLLGATE_BENCH_ROWS` changes the number.
+
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use std::time::{Duration, Instant};
+use tollgate::ledger::{Durability, LedgerRecord, Outcome};
+use tollgate::store::{Batch, KeyRef, LedgerFilter, OverviewRange, Store, UsageBy};
+use uuid::Uuid;
+
+const ROWS: usize = 1_000_000;
+const KEYS: i64 = 1_000;
+const USERS: i64 = 200;
+const MODELS: u32 = 12;
+const UPSTREAMS: u32 = 5;
+const DAYS: i64 = 30;
+/// Rows of one batch, as the applier has them under load.
+const BATCH: usize = 1_000;
+/// Times that each question is asked; the slowest counts.
+const ROUNDS: usize = 7;
+/// 2026-11-28T12:34:56Z
+const NOW_MS: i64 = 1_795_869_296_000;
+/// No list and no chart may take longer.
+const LIMIT: Duration = Duration::from_millis(100);
+
+fn record(random: &mut SmallRng, at: usize, rows: usize) -> LedgerRecord {
+    let span_ms = DAYS * 24 * 3_600_000;
+    let started_at_ms = NOW_MS - span_ms + (span_ms as i128 * at as i128 / rows as i128) as i64;
+    let key_id = random.random_range(1..=KEYS);
+    let mut record = LedgerRecord {
+        request_id: Uuid::from_u128(random.random()),
+        started_at_ms,
+        key_id,
+        key_name: format!("key-{key_id}").into(),
+        user: Some(format!("user-{}", key_id % USERS).into()),
+        group: "default".into(),
+        endpoint: "chat".into(),
+        dialect: "openai".into(),
+        model: format!("model-{}", random.random_range(0..MODELS)).into(),
+        upstream: format!("upstream-{}", random.random_range(0..UPSTREAMS)).into(),
+        upstream_model: "gpt-4o-2024-08-06".into(),
+        price_version: "0123456789abcdef".into(),
+        stream: true,
+        status: 200,
+        cost_nanos: random.random_range(0..10_000_000),
+        attempts: 1,
+        ttft_ms: Some(random.random_range(100..2_000)),
+        duration_ms: random.random_range(500..20_000),
+        ..LedgerRecord::default()
+    };
+    record.metered.usage.input_tokens = random.random_range(10..10_000);
+    record.metered.usage.output_tokens = random.random_range(10..2_000);
+    if at.is_multiple_of(100) {
+        (record.outcome, record.status) = (Outcome::UpstreamError, 503);
+    }
+    if at.is_multiple_of(rows / 3) {
+        record.model = "rare".into();
+    }
+    record
+}
+
+fn main() {
+    let rows = std::env::var("TOLLGATE_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(ROWS);
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite:{}", folder.path().join("t.db").display());
+    let store = tollgate::store::open(&url, Durability::Process).expect("a store");
+    let mut random = SmallRng::seed_from_u64(7);
+    let mut writing = Duration::ZERO;
+    let mut last = Duration::ZERO;
+    for from in (0..rows).step_by(BATCH) {
+        let settled = (from..rows.min(from + BATCH)).map(|at| record(&mut random, at, rows)).collect();
+        let batch = Batch { settled, ..Batch::default() };
+        let started = Instant::now();
+        store.apply(&batch).expect("it is written");
+        last = started.elapsed();
+        writing += last;
+    }
+    let per_row = writing.as_nanos() as f64 / rows as f64 / 1000.0;
+    println!("{rows} rows written: {per_row:.1} us a row, the last batch of {BATCH}: {last:.1?}");
+    let bytes = std::fs::metadata(folder.path().join("t.db")).map_or(0, |file| file.len());
+    println!("{} MB", bytes >> 20);
+    ask(&*store);
+    println!("first start with rows from before: {:.1?}", caught_up(folder.path(), &url));
+}
+
+fn ask(store: &dyn Store) {
+    let any = LedgerFilter::default();
+    let text = |text: &str| Some(text.to_owned());
+    let page = |filter: LedgerFilter| move || drop(store.ledger_page(&filter, None).expect("a page"));
+    let deep = store.ledger_page(&LedgerFilter { until_ms: Some(NOW_MS - 20 * 86_400_000), ..any.clone() }, None);
+    let deep = deep.expect("a page").next;
+    let sums = |by: UsageBy, filter: LedgerFilter| move || drop(store.usage_sums(by, &filter).expect("sums"));
+    let overview = |range, user: Option<&'static str>| move || drop(store.overview(range, user, NOW_MS).expect("one"));
+    let mut questions: Vec<(String, Box<dyn Fn() + '_>)> = vec![
+        ("page: latest".into(), Box::new(page(any.clone()))),
+        ("page: behind a cursor, 20 days back".into(), {
+            let any = any.clone();
+            Box::new(move || drop(store.ledger_page(&any, deep).expect("a page")))
+        }),
+        ("page: 1,000 rows".into(), Box::new(page(LedgerFilter { limit: Some(1_000), ..any.clone() }))),
+        ("page: key".into(), Box::new(page(LedgerFilter { key: Some(KeyRef::Id(7)), ..any.clone() }))),
+        ("page: user".into(), Box::new(page(LedgerFilter { user: text("user-7"), ..any.clone() }))),
+        ("page: user and model".into(), {
+            Box::new(page(LedgerFilter { user: text("user-7"), model: text("model-3"), ..any.clone() }))
+        }),
+        ("page: nobody".into(), Box::new(page(LedgerFilter { user: text("nobody"), ..any.clone() }))),
+        ("page: model".into(), Box::new(page(LedgerFilter { model: text("model-3"), ..any.clone() }))),
+        ("page: rare model".into(), Box::new(page(LedgerFilter { model: text("rare"), ..any.clone() }))),
+        ("page: model that is not".into(), Box::new(page(LedgerFilter { model: text("none"), ..any.clone() }))),
+        ("page: upstream".into(), Box::new(page(LedgerFilter { upstream: text("upstream-1"), ..any.clone() }))),
+        ("page: failed".into(), Box::new(page(LedgerFilter { outcome: Some(Outcome::UpstreamError), ..any.clone() }))),
+        ("page: status 404".into(), Box::new(page(LedgerFilter { status: Some(404), ..any.clone() }))),
+        (
+            "page: key name".into(),
+            Box::new(page(LedgerFilter { key: Some(KeyRef::Name("key-9".into())), ..any.clone() })),
+        ),
+    ];
+    for (word, by) in [
+        ("key", UsageBy::Key),
+        ("user", UsageBy::User),
+        ("model", UsageBy::Model),
+        ("upstream", UsageBy::Upstream),
+        ("day", UsageBy::Day),
+    ] {
+        questions.push((format!("usage by {word}: all"), Box::new(sums(by, any.clone()))));
+        let week = LedgerFilter { since_ms: Some(NOW_MS - 7 * 86_400_000), ..any.clone() };
+        questions.push((format!("usage by {word}: 7 days"), Box::new(sums(by, week))));
+        let own = LedgerFilter { user: text("user-7"), ..any.clone() };
+        questions.push((format!("usage by {word}: one user"), Box::new(sums(by, own))));
+    }
+    for (word, range) in OverviewRange::ALL {
+        questions.push((format!("overview {word}"), Box::new(overview(range, None))));
+        questions.push((format!("overview {word}: one user"), Box::new(overview(range, Some("user-7")))));
+    }
+    let mut slowest = Duration::ZERO;
+    for (name, question) in &questions {
+        let mut worst = Duration::ZERO;
+        for _ in 0..ROUNDS {
+            let started = Instant::now();
+            question();
+            worst = worst.max(started.elapsed());
+        }
+        slowest = slowest.max(worst);
+        let mark = if worst > LIMIT { "  TOO SLOW" } else { "" };
+        println!("{name:40} {:8.2} ms{mark}", worst.as_secs_f64() * 1000.0);
+    }
+    println!("{:40} {:8.2} ms", "the slowest", slowest.as_secs_f64() * 1000.0);
+}
+
+/// How long it takes to sum up all rows anew.
+fn caught_up(folder: &std::path::Path, url: &str) -> Duration {
+    let forget = "DELETE FROM rollup; DELETE FROM rollup_key; UPDATE chain_head SET rolled_up = 0";
+    let database = rusqlite::Connection::open(folder.join("t.db")).expect("the database");
+    database.execute_batch(forget).expect("nothing is summed up");
+    let started = Instant::now();
+    tollgate::store::open(url, Durability::Process).expect("it is up to date").is_up_to_date().expect("it is");
+    started.elapsed()
+}
