@@ -93,8 +93,8 @@ impl Walk {
         }
         report.cost_nanos += i128::from(row.record.cost_nanos);
         *self.spent.entry(row.record.key_id).or_default() += i128::from(row.record.cost_nanos);
-        if let Some(user) = &row.record.user {
-            *self.spent_by_user.entry(user.to_string()).or_default() += i128::from(row.record.cost_nanos);
+        if let Some(user) = row.record.user.as_deref().filter(|user| !user.is_empty()) {
+            *self.spent_by_user.entry(user.to_owned()).or_default() += i128::from(row.record.cost_nanos);
         }
         // On with the stored hash: a row that was changed is one problem, not one for every row behind it.
         (self.sequence, self.hash) = (row.sequence, row.hash);
