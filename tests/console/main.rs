@@ -1,0 +1,13 @@
+//! The console's API from end to end: the built gateway, real sockets, real sessions.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod audit;
+mod changes;
+mod codes;
+mod keys;
+mod matrix;
+mod people;
+mod sessions;
+mod stage;
