@@ -81,6 +81,7 @@ impl BackgroundService for Jobs {
             let (store, shared) = (self.store.clone(), self.shared.clone());
             let keys = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);
+                poll_admins(&*store, &shared);
                 if looks.is_multiple_of(LOOKS_TO_TIDY) {
                     shared.sweep_connections();
                     write_accessed(&*store, &shared);
@@ -124,6 +125,14 @@ fn poll_keys(store: &dyn Store, shared: &Shared) {
         Err(error) if is_news => tracing::warn!("keys are not read: {error}"),
         Ok(_) if is_news => tracing::warn!("keys are read again"),
         _ => {}
+    }
+}
+
+fn poll_admins(store: &dyn Store, shared: &Shared) {
+    // Nothing that money or safety hangs on: who is unknown is no admin.
+    match store.admin_names() {
+        Ok(names) => shared.set_admins(names),
+        Err(error) => tracing::debug!("admins are not read: {error}"),
     }
 }
 

@@ -34,6 +34,7 @@ mod settle;
 mod shared;
 mod signature;
 mod sound;
+mod trail;
 mod trial;
 mod upstream;
 

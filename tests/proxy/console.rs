@@ -1,12 +1,12 @@
 //! `[console]`: whether and where the console is. What it does is tested by itself (`tests/console`).
 
 use super::calls::serving;
+use crate::calls::Wire;
 use crate::support::client::{self, Request};
 use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, Setup, free_address};
 use crate::support::provider::Provider;
 use crate::support::until;
-use crate::calls::Wire;
 use rusqlite::Connection;
 
 async fn setup() -> Setup {

@@ -6,13 +6,16 @@ mod assets;
 mod attempts;
 mod extract;
 mod guard;
+mod logs;
 mod openapi;
+mod overview;
 mod password;
 mod refusal;
 mod routes;
 mod schema;
 mod session;
 mod times;
+mod usage;
 
 pub use password::{FirstAdmin, first_admin};
 
