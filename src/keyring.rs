@@ -160,6 +160,11 @@ impl Keys {
         self.by_id.read().len()
     }
 
+    /// What requests that run hold of all keys, in nano-USD. It looks at each, so never on a request's path.
+    pub fn held_nanos(&self) -> i128 {
+        self.by_id.read().values().map(|(_, entry)| i128::from(entry.account.balance().held_nanos)).sum()
+    }
+
     /// True: none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -16,6 +16,7 @@ pub mod plugins;
 pub mod price;
 pub mod provider;
 pub mod proxy;
+mod replace;
 pub mod serve;
 pub mod snapshot;
 pub mod store;

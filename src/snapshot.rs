@@ -1,7 +1,7 @@
 //! The immutable runtime view of the whole configuration: what one request looks at from admission to settlement. Made by
 //! `config::build`, swapped whole by a reload. Keys are not in it: they live in a map of their own and change one by one.
 
-use crate::balance::{Breaker, Observed, Pick, Plan, Strategy};
+use crate::balance::{Breaker, Failure, Observed, Pick, Plan, Strategy};
 use crate::config::{Config, Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::Endpoint;
@@ -9,6 +9,7 @@ use crate::dialect::{Answer, DialectId};
 use crate::price::{Price, PriceBook};
 use crate::provider::Provider;
 use crate::proxy::{Addresses, Fragments, Signer};
+use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -136,10 +137,23 @@ pub struct Upstream {
     pub breaker: Arc<Breaker>,
     /// How fast and how reliable it was lately; kept likewise.
     pub observed: Arc<Observed>,
+    /// The last of its failures that counted; kept likewise.
+    pub last_failure: Arc<ArcSwapOption<SeenFailure>>,
     /// The host's addresses; kept likewise.
     pub addresses: Arc<Addresses>,
     /// Keeps its pooled connections apart from other accounts'.
     pub group_key: u64,
+}
+
+/// A failure of an upstream, for who asks what is wrong with it.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenFailure {
+    /// What kind.
+    pub failure: Failure,
+    /// The answer's status; `None`: there was no answer.
+    pub status: Option<u16>,
+    /// Unix time in milliseconds.
+    pub at_ms: i64,
 }
 
 /// `[routing]`, in the data plane's own units.

@@ -1,6 +1,5 @@
 //! What operators' programs read, and the console, in which operators change things.
 
-#[allow(dead_code, reason = "more endpoints are to come")]
 mod console;
 mod metrics_page;
 

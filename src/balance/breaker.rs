@@ -185,6 +185,11 @@ impl Breaker {
         if word.lets_through(now_ms) { 0 } else { word.until_ms.saturating_sub(now_ms) }
     }
 
+    /// Failures in a row so far.
+    pub fn failures(&self) -> u32 {
+        self.load().failures.into()
+    }
+
     /// The name of the failure that opened it; none while it is closed.
     pub fn cause(&self) -> Option<&'static str> {
         let word = self.load();

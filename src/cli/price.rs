@@ -4,11 +4,12 @@ mod explain;
 mod import;
 
 use super::args::{Command, PriceSet, PriceShow, PriceVerb};
-use super::price_file::{default_prices, read_book, read_text, write_atomically};
+use super::price_file::{default_prices, read_book, read_text};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
 use crate::config::near::did_you_mean;
 use crate::price::{Price, PriceBook, set_price};
+use crate::replace::write_atomically;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
 //! `tollgate secret …`: providers' keys that stand sealed in the config file.
 
 use super::args::{Command, SecretVerb};
-use super::price_file::write_atomically;
 use super::terminal::{Failure, Outcome, Terminal};
 use crate::config::near::did_you_mean;
 use crate::config::{MasterKeys, SEALED_SECRET_BYTES_MAX, reseal, upstream_names};
+use crate::replace::write_atomically;
 use std::io::Read;
 use zeroize::Zeroizing;
 

@@ -124,6 +124,7 @@ fn upstream(
         headers: row.headers.clone(),
         breaker,
         observed: before.map_or_else(Arc::default, |before| before.observed.clone()),
+        last_failure: before.map_or_else(Arc::default, |before| before.last_failure.clone()),
         addresses: before.map_or_else(Arc::default, |before| before.addresses.clone()),
         group_key,
     })

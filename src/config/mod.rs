@@ -30,6 +30,7 @@ pub use shape::{
     UnknownModel, Upstream,
 };
 pub use tollgate_plugin_api::Network;
+pub(crate) use upstreams::WEIGHT_MAX;
 
 use error::Positions;
 use reader::{MISSING, Reader, Section};

@@ -22,7 +22,7 @@ const NAME_BYTES_MAX: usize = 64;
 /// The longest name of a model, in bytes.
 const MODEL_BYTES_MAX: usize = 256;
 /// The largest weight.
-const WEIGHT_MAX: u64 = 1_000_000;
+pub(crate) const WEIGHT_MAX: u32 = 1_000_000;
 /// The last tier.
 const PRIORITY_MAX: u64 = 1_000;
 
@@ -85,7 +85,7 @@ fn upstream(
     let api_key = api_key(section, provider, name.as_deref(), keys);
     let base_url = base_url(section, provider);
     let models = models(section);
-    let weight = section.number("weight", 0..=WEIGHT_MAX, 1u32);
+    let weight = section.number("weight", 0..=WEIGHT_MAX.into(), 1u32);
     let priority = section.number("priority", 0..=PRIORITY_MAX, 0u32);
     let groups = groups(section);
     let headers = headers(section, provider.filter(|_| api_key.is_some()));

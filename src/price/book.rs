@@ -61,6 +61,11 @@ impl PriceBook {
         &self.version
     }
 
+    /// The version that a text has, whether or not it is a price book.
+    pub fn version_of(text: &str) -> Arc<str> {
+        version(text)
+    }
+
     /// Whether there is no price at all.
     pub fn is_empty(&self) -> bool {
         self.prices.is_empty()

@@ -1,12 +1,12 @@
 //! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
 use super::admit;
-use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, now_ms};
+use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, now_ms, unix_ms};
 use super::{lane, peer, trail};
 use crate::balance::{Failure, Pick};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
-use crate::snapshot::Upstream;
+use crate::snapshot::{SeenFailure, Upstream};
 use bytes::Bytes;
 use pingora::{Error, ErrorType};
 use std::net::SocketAddr;
@@ -172,6 +172,8 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
     }
     upstream.breaker.failure(attempt.pick.permit, now_ms(), failure);
     if failure.row().counts {
+        let status = attempt.answer.as_ref().map(|answer| answer.status);
+        upstream.last_failure.store(Some(Arc::new(SeenFailure { failure, status, at_ms: unix_ms() })));
         upstream.observed.observe(elapsed_ms(attempt), false);
     }
     exchange.shared.metrics.attempt(&upstream.name, failure.name());

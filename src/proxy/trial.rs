@@ -34,7 +34,7 @@ pub struct Trial {
 
 /// Sends a conversation to this upstream. `body` is as its dialect has it; the model that the upstream is asked for stands in it
 /// already.
-pub async fn trial(
+pub(super) async fn trial(
     snapshot: &Snapshot,
     upstream: &Arc<Upstream>,
     dialect: DialectId,

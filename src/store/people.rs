@@ -312,6 +312,12 @@ pub trait People: Send + Sync {
     /// The store.
     fn keys_of(&self, user: Option<&str>, page: Page) -> Result<Vec<KeyListing>>;
 
+    /// How many keys each group has: this person's, or everybody's.
+    ///
+    /// # Errors
+    /// The store.
+    fn keys_by_group(&self, user: Option<&str>) -> Result<BTreeMap<String, u64>>;
+
     /// [`Store::key_create`](super::Store::key_create), with its audit row.
     ///
     /// # Errors
@@ -355,9 +361,9 @@ pub trait People: Send + Sync {
     /// The store.
     fn note(&self, act: &Act, action: &str, object: &str, before: Option<&str>, after: Option<&str>) -> Result<()>;
 
-    /// The audit, the latest first: `after` is the id that comes before the page.
+    /// The audit, the latest first: `after` is the id that comes before the page. All of it, or what was done in one way.
     ///
     /// # Errors
     /// The store.
-    fn audit_rows(&self, page: Page) -> Result<Vec<AuditRow>>;
+    fn audit_rows(&self, page: Page, action: Option<&str>) -> Result<Vec<AuditRow>>;
 }

@@ -4,22 +4,32 @@
 mod access;
 mod assets;
 mod attempts;
+mod audit;
+mod codes;
 mod extract;
+mod groups;
 mod guard;
+mod health;
+mod keys;
 mod logs;
 mod openapi;
+mod operations;
 mod overview;
 mod password;
+mod people;
+mod prices;
 mod refusal;
 mod routes;
 mod schema;
 mod session;
+mod settings;
 mod times;
+mod upstreams;
 mod usage;
 
 pub use password::{FirstAdmin, first_admin};
 
-use crate::proxy::{Console, ConsoleRequest, Pieces, Shared, unix_ms};
+use crate::proxy::{Console, ConsoleRequest, Pieces, Shared, steady_ms, unix_ms};
 use crate::store::{self, Act, Store};
 use async_trait::async_trait;
 use attempts::Attempts;
@@ -51,6 +61,11 @@ struct Desk {
     attempts: Attempts,
     /// Leave to hash a password.
     hashing: Semaphore,
+    /// Whoever has it writes the pricing file.
+    pricing: tokio::sync::Mutex<()>,
+    /// Whoever has it walks the ledger.
+    verifying: tokio::sync::Mutex<()>,
+    started_ms: i64,
 }
 
 impl Desk {
@@ -94,8 +109,16 @@ struct Pages {
 
 /// The console of a gateway.
 pub fn console(shared: Arc<Shared>, store: Arc<dyn Store>, default_prices: &'static str) -> Arc<dyn Console> {
-    let (attempts, hashing) = (Attempts::default(), Semaphore::new(HASHING_MAX));
-    let desk = Arc::new(Desk { shared, store, default_prices, attempts, hashing });
+    let desk = Arc::new(Desk {
+        shared,
+        store,
+        default_prices,
+        attempts: Attempts::default(),
+        hashing: Semaphore::new(HASHING_MAX),
+        pricing: tokio::sync::Mutex::default(),
+        verifying: tokio::sync::Mutex::default(),
+        started_ms: steady_ms(),
+    });
     Arc::new(Pages { router: routes::router(&desk) })
 }
 

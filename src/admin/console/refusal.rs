@@ -90,6 +90,11 @@ impl Refusal {
         Self { field: Some(field.to_owned()), ..Self::new(Code::Invalid, message) }
     }
 
+    /// A field that is not to be changed here.
+    pub(super) fn conflict(field: &str, message: impl Into<String>) -> Self {
+        Self { field: Some(field.to_owned()), ..Self::new(Code::Conflict, message) }
+    }
+
     /// With all that is wrong.
     pub(super) fn errors(self, errors: Value) -> Self {
         Self { errors: Some(errors), ..self }

@@ -4,7 +4,10 @@ use super::access::{Access, USER};
 use super::guard::{Gate, guard};
 use super::refusal::{Code, Refusal};
 use super::schema::{Answer, Form};
-use super::{Desk, assets, logs, openapi, overview, session, usage};
+use super::{
+    Desk, assets, audit, codes, groups, health, keys, logs, openapi, operations, overview, people, prices, session,
+    upstreams, usage,
+};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -15,7 +18,22 @@ use utoipa::ToSchema;
 pub(super) const ROOT: &str = "/console";
 
 /// The tables, each beside its endpoints.
-const TABLES: [&[Route]; 5] = [session::ROUTES, logs::ROUTES, usage::ROUTES, overview::ROUTES, ITSELF];
+const TABLES: [&[Route]; 14] = [
+    session::ROUTES,
+    people::ROUTES,
+    codes::ROUTES,
+    keys::ROUTES,
+    groups::ROUTES,
+    upstreams::ROUTES,
+    prices::ROUTES,
+    operations::ROUTES,
+    health::ROUTES,
+    audit::ROUTES,
+    logs::ROUTES,
+    usage::ROUTES,
+    overview::ROUTES,
+    ITSELF,
+];
 
 /// What operators of other gateways call things.
 const ALIASES: [(&str, &str); 2] = [("/api/upstreams", "/api/channels"), ("/api/keys", "/api/tokens")];

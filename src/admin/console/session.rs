@@ -113,13 +113,10 @@ struct SignIn {
     password: SecretText,
 }
 
-/// A text that nobody shows.
-pub(super) type SecretText = SecretJson;
-
 /// A secret that is read from JSON and written nowhere.
-pub(super) struct SecretJson(pub(super) SecretString);
+pub(super) struct SecretText(pub(super) SecretString);
 
-impl<'de> Deserialize<'de> for SecretJson {
+impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from).map(|text| Self(text.into()))
     }

@@ -1,11 +1,12 @@
 //! `tollgate price import`
 
 use super::super::args::PriceImport;
-use super::super::price_file::{default_prices, read_text, write_atomically};
+use super::super::price_file::{default_prices, read_text};
 use super::super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
 use crate::price::PriceBook;
 use crate::price::import::{self, Import, ImportedRow, Selection, Unread};
+use crate::replace::write_atomically;
 use std::collections::BTreeMap;
 
 /// Models that are named for one reason.

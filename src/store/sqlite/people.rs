@@ -129,6 +129,10 @@ impl People for SqliteStore {
         self.read(|connection| person::keys_of(connection, user, page))
     }
 
+    fn keys_by_group(&self, user: Option<&str>) -> Result<BTreeMap<String, u64>> {
+        self.read(|connection| person::keys_by_group(connection, user))
+    }
+
     fn key_create_by(&self, act: &Act, new: &NewKey, digest: &CredentialDigest) -> Result<KeyListing> {
         keys::check_new(new)?;
         self.write(|transaction| {
@@ -174,7 +178,7 @@ impl People for SqliteStore {
         self.write(|transaction| audit::add(transaction, act, action, object, before, after))
     }
 
-    fn audit_rows(&self, page: Page) -> Result<Vec<AuditRow>> {
-        self.read(|connection| audit::rows(connection, page))
+    fn audit_rows(&self, page: Page, action: Option<&str>) -> Result<Vec<AuditRow>> {
+        self.read(|connection| audit::rows(connection, page, action))
     }
 }

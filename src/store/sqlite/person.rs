@@ -6,6 +6,7 @@ use crate::store::{
     StoreErrorKind,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::collections::BTreeMap;
 
 /// What is kept of a person, without the password.
 pub(super) const COLUMNS: &str = "person.id, person.name, person.role, person.enabled, person.quota_nanos, \
@@ -243,4 +244,15 @@ pub(super) fn keys_of(connection: &Connection, user: Option<&str>, page: Page) -
         }
     };
     Ok(rows)
+}
+
+/// [`People::keys_by_group`](crate::store::People::keys_by_group).
+pub(super) fn keys_by_group(connection: &Connection, user: Option<&str>) -> Result<BTreeMap<String, u64>> {
+    let sql = match user {
+        Some(_) => "SELECT group_name, count(*) FROM key WHERE deleted_at_ms IS NULL AND user = ?1 GROUP BY 1",
+        None => "SELECT group_name, count(*) FROM key WHERE deleted_at_ms IS NULL AND ?1 IS NULL GROUP BY 1",
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

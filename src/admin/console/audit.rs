@@ -1,0 +1,56 @@
+//! Who changed what.
+
+use super::Desk;
+use super::access::ADMIN;
+use super::extract::{Asked, Listed, Part};
+use super::refusal::Refusal;
+use super::routes::{Route, Verb};
+use super::times;
+use crate::store::AuditRow;
+use axum::Json;
+use axum::extract::State;
+use axum::routing::on;
+use serde::Serialize;
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+pub(super) const ROUTES: &[Route] =
+    &[Route::new(Verb::Get, "/api/audit", ADMIN, |verb| on(verb, list), "Every change, the latest first.")
+        .asks::<Part>()
+        .lists::<AuditJson>()];
+
+/// A change.
+#[derive(Serialize, ToSchema)]
+struct AuditJson {
+    id: i64,
+    at: String,
+    actor: String,
+    /// key.create, person.change …
+    action: String,
+    /// What it was done to.
+    object: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+impl AuditJson {
+    fn of(row: AuditRow) -> Self {
+        let read = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
+        Self {
+            id: row.id,
+            at: times::rfc3339(row.at_ms),
+            actor: row.actor,
+            action: row.action,
+            object: row.object,
+            before: read(row.before),
+            after: read(row.after),
+        }
+    }
+}
+
+async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<AuditJson>>, Refusal> {
+    let page = part.page()?;
+    let rows = desk.ask(move |store| store.people().audit_rows(page, None)).await?;
+    Ok(Json(Listed::of(rows, page.limit, |row| row.id, AuditJson::of)))
+}

@@ -1,0 +1,116 @@
+//! The configuration in force, as it may be shown: every key of the file, no secret.
+
+use crate::config::{Config, Durability, OnClientDisconnect, StoreUrl, UnknownModel, Upstream};
+use serde_json::{Map, Value, json};
+use std::fmt::Display;
+
+/// Stands where a secret is set.
+const SET: &str = "(set)";
+/// Parts of names whose values are secrets.
+const SECRET_NAMES: [&str; 9] =
+    ["auth", "key", "token", "secret", "password", "cookie", "signature", "credential", "headers"];
+
+/// All tables.
+pub(super) fn shown(config: &Config) -> Value {
+    let Config { server, store, ledger, pricing, routing, breaker, console, upstreams, plugins, .. } = config;
+    let StoreUrl::Sqlite(path) = &store.url;
+    json!({
+        "file": config.file,
+        "server": {
+            "listen": texts(&server.listen),
+            "metrics_listen": server.metrics_listen.map(|address| address.to_string()),
+            "threads": server.threads,
+            "request_body_bytes_max": server.request_body_bytes_max,
+            "shutdown_ms": server.shutdown_ms,
+            "trusted_proxies": texts(&server.trusted_proxies),
+            "reload_secret": server.reload_secret.as_ref().map(|_| SET),
+            "master_key_file": server.master_key_file,
+            "tls": server.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key})),
+        },
+        "store": { "url": format!("sqlite:{}", path.display()) },
+        "ledger": {
+            "journal_dir": ledger.journal_dir,
+            "durability": match ledger.durability {
+                Durability::Process => "process",
+                Durability::Power => "power",
+            },
+        },
+        "pricing": {
+            "file": pricing.file,
+            "unknown_model": match pricing.unknown_model {
+                UnknownModel::RejectIfQuota => "reject_if_quota",
+                UnknownModel::Reject => "reject",
+                UnknownModel::Allow => "allow",
+            },
+        },
+        "routing": {
+            "strategy": routing.strategy,
+            "attempts_max": routing.attempts_max,
+            "connect_timeout_ms": routing.connect_timeout_ms,
+            "first_token_timeout_ms": routing.first_token_timeout_ms,
+            "response_timeout_ms": routing.response_timeout_ms,
+            "idle_timeout_ms": routing.idle_timeout_ms,
+            "first_token_hold_ms": routing.first_token_hold_ms,
+            "on_client_disconnect": match routing.on_client_disconnect {
+                OnClientDisconnect::Drain => "drain",
+                OnClientDisconnect::Abort => "abort",
+            },
+            "drain_ms_max": routing.drain_ms_max,
+            "drain_bytes_max": routing.drain_bytes_max,
+            "drains_max": routing.drains_max,
+            "output_tokens_default": routing.output_tokens_default,
+        },
+        "breaker": { "failures_to_open": breaker.failures_to_open, "open_ms": breaker.open_ms },
+        "console": {
+            "enabled": console.enabled,
+            "listen": console.listen.map(|address| address.to_string()),
+            "session_hours": console.session_hours,
+        },
+        "upstream": upstreams.iter().map(upstream).collect::<Vec<_>>(),
+        "plugins": plugins.iter().map(|(name, table)| (name.clone(), table_shown(table))).collect::<Map<_, _>>(),
+        "weights": config.weights,
+    })
+}
+
+fn texts<T: Display>(values: &[T]) -> Vec<String> {
+    values.iter().map(T::to_string).collect()
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    let model = |model: &crate::config::Model| json!({"name": model.name, "upstream_model": model.upstream_model});
+    json!({
+        "name": upstream.name,
+        "provider": upstream.provider,
+        "api_key": upstream.api_key.as_ref().map(|_| SET),
+        "base_url": upstream.base_url.to_string(),
+        "models": upstream.models.iter().map(model).collect::<Vec<_>>(),
+        "weight": upstream.weight,
+        "priority": upstream.priority,
+        "groups": upstream.groups,
+        // Some are credentials.
+        "headers": upstream.headers.iter().map(|(name, _)| (name.to_string(), SET.into())).collect::<Map<_, _>>(),
+        "price_provider": upstream.price_provider,
+        "price_multiplier": upstream.price_multiplier.to_string(),
+    })
+}
+
+/// A plugin's own table: nobody here knows which of its texts are secrets, but by their names.
+fn table_shown(table: &toml::Table) -> Value {
+    let is_secret = |name: &str| SECRET_NAMES.iter().any(|part| name.to_ascii_lowercase().contains(part));
+    let shown = table.iter().map(|(name, value)| {
+        let value = if is_secret(name) { SET.into() } else { value_shown(value) };
+        (name.clone(), value)
+    });
+    Value::Object(shown.collect())
+}
+
+fn value_shown(value: &toml::Value) -> Value {
+    match value {
+        // A URL may have a user and a password, and a token in its query.
+        toml::Value::String(text) if text.contains("://") && text.contains(['@', '?']) => SET.into(),
+        toml::Value::String(text) => text.as_str().into(),
+        toml::Value::Array(values) => values.iter().map(value_shown).collect(),
+        toml::Value::Table(table) => table_shown(table),
+        other => serde_json::to_value(other).unwrap_or_default(),
+    }
+}
