@@ -7,6 +7,7 @@ pub mod config;
 pub mod demo;
 pub mod dialect;
 pub mod estimate;
+mod explain;
 pub mod jobs;
 pub mod keyring;
 pub mod ledger;

@@ -46,6 +46,8 @@ pub(super) enum Verb {
     /// The ledger's records, one for each request
     #[command(subcommand)]
     Log(LogVerb),
+    /// Where a finished request went, why, and the arithmetic of its cost
+    Explain(ExplainArgs),
     /// Sums over the ledger
     Usage(UsageArgs),
     /// The ledger itself
@@ -238,6 +240,15 @@ pub(super) struct LogList {
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<u64>,
     /// One JSON object a line, with every field
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The request's id, as `x-request-id` and the log say it
+    pub(super) request_id: uuid::Uuid,
+    /// One JSON object
     #[arg(long)]
     pub(super) json: bool,
 }

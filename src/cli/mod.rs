@@ -6,6 +6,7 @@ mod amount;
 mod args;
 mod check;
 mod demo;
+mod explain;
 mod health;
 mod key;
 mod key_text;
@@ -90,6 +91,7 @@ fn dispatch(command: &Command, terminal: &mut Terminal<'_>) -> terminal::Outcome
         Verb::Upstream(args::UpstreamVerb::Test(arguments)) => upstream_test::test(arguments, command, terminal),
         Verb::Price(verb) => price::run(verb, command, terminal),
         Verb::Log(args::LogVerb::List(list)) => log::list(list, command, terminal),
+        Verb::Explain(arguments) => explain::run(arguments, command, terminal),
         Verb::Usage(arguments) => usage::run(arguments, command, terminal),
         Verb::Secret(verb) => secret::run(verb, command, terminal),
         Verb::Ledger(args::LedgerVerb::Verify(listing)) => ledger::verify(listing.json, command, terminal),

@@ -86,6 +86,7 @@ impl BackgroundService for Jobs {
             let keys = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);
                 poll_users(&*store, &shared, &mut users.lock());
+                poll_admins(&*store, &shared);
                 if looks.is_multiple_of(LOOKS_TO_TIDY) {
                     shared.sweep_connections();
                     write_accessed(&*store, &shared);
@@ -139,6 +140,14 @@ fn poll_users(store: &dyn Store, shared: &Shared, users: &mut Users) {
     // A store that cannot be read is said of the keys.
     if let Err(error) = users.look(store.limits(), &shared.keys, unix_ms()) {
         tracing::debug!("users' limits are not read: {error}");
+    }
+}
+
+fn poll_admins(store: &dyn Store, shared: &Shared) {
+    // Nothing that money or safety hangs on: who is unknown is no admin.
+    match store.admin_names() {
+        Ok(names) => shared.set_admins(names),
+        Err(error) => tracing::debug!("admins are not read: {error}"),
     }
 }
 

@@ -6,6 +6,7 @@ use super::journal::{Journal, Notify};
 use super::record::{LedgerRecord, Opening, Progress, served};
 use super::state::now_ms;
 use super::ticket::{Journaled, Ticket};
+use super::trail::Trail;
 use super::wire::Event;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -107,6 +108,17 @@ impl Hold {
             self.journal.take_turn();
         }
         (!ticket.is_written()).then(|| Journaled::new(Arc::clone(ticket), Some(Arc::clone(&self.journal))))
+    }
+
+    /// What routing decided for it, for whoever asks later. Kept unless the journal is busy.
+    pub fn trail(&self, trail: &Trail) {
+        let state = &self.journal.state;
+        if let Some(trail) = trail.kept()
+            && state.take_slots(1, state.slots_reserve())
+        {
+            let event = Event::Trail { request_id: self.opening.request_id, trail };
+            self.journal.append(event, Notify::Nobody);
+        }
     }
 
     /// Bills the request: the balance is changed when this returns, the record is on its way to the journal. Who it

@@ -31,6 +31,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod ticket;
+mod trail;
 mod verify;
 mod wire;
 
@@ -65,6 +66,7 @@ pub(crate) use record::served;
 pub use record::{EXTRAS_MAX, LedgerRecord, Opening, Outcome, Progress, TEXT_BYTES_MAX};
 pub use recover::Recovered;
 pub use ticket::{BillingUnavailable, Journaled};
+pub use trail::{Trail, TrailAttempt, TrailCandidate};
 pub use verify::{Report, verify};
 
 /// Smallest segment: any record fits several times.

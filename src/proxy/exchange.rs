@@ -4,6 +4,7 @@ use super::control::Control;
 use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
 use super::shared::Shared;
+use super::trail::Noted;
 use super::{Door, route, settle};
 use crate::balance::{Pick, Tried};
 use crate::dialect::answer::Tail;
@@ -152,6 +153,8 @@ pub(super) struct Attempts {
     pub(super) stale_connection: bool,
     /// The last attempt that ended without an HTTP answer ended by a time-out.
     pub(super) timed_out: bool,
+    /// What there is to say of the choice.
+    pub(super) noted: Noted,
 }
 
 /// A candidate that is about to be tried.

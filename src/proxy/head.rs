@@ -3,6 +3,7 @@
 use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange};
 use super::http1::{AnswerHead, nominated};
 use super::reject::{REJECTED_BY, REQUEST_ID};
+use super::trail::{self, EXPLAIN};
 use super::{lane, mask};
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
@@ -206,6 +207,8 @@ fn pass_on(
         headers.insert(UPSTREAM, attempt.upstream.name_header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.count));
     }
+    headers.remove(EXPLAIN);
+    trail::tell(exchange, &request.headers, if failed { "failed" } else { "answers" }, &mut headers);
     for lease in exchange.admitted.iter().flat_map(|admitted| &admitted.leases) {
         lease.allowances.write(&mut headers);
     }

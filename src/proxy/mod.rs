@@ -35,6 +35,7 @@ mod settle;
 mod shared;
 mod signature;
 mod sound;
+mod trail;
 mod trial;
 mod upstream;
 mod user;

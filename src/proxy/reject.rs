@@ -1,6 +1,7 @@
 //! Answers of our own: refusals, in the caller's dialect, and the few things the gateway serves itself.
 
 use super::exchange::Exchange;
+use super::trail;
 use crate::dialect::answer;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -47,6 +48,9 @@ pub(super) async fn respond(session: &mut ServerSession, exchange: &mut Exchange
         headers.insert(REQUEST_ID, id);
     }
     let request_headers = &session.req_header().headers;
+    if exchange.rejected.is_some() {
+        trail::tell(exchange, request_headers, "no_answer", &mut headers);
+    }
     for plugin in &exchange.snapshot.plugins.response {
         plugin.response_filter(request_headers, reply.status, &mut headers);
     }

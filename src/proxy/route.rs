@@ -2,7 +2,7 @@
 
 use super::admit;
 use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, now_ms, unix_ms};
-use super::{lane, peer};
+use super::{lane, peer, trail};
 use crate::balance::{Failure, Pick};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
@@ -50,12 +50,15 @@ fn pick(exchange: &mut Exchange) -> Option<Chosen> {
     let strategy = exchange.snapshot.strategy;
     loop {
         let admitted = exchange.admitted.as_ref()?;
-        let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random())?;
+        let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random());
+        trail::note_unavailable(exchange, pick.as_ref());
+        let pick = pick?;
         exchange.attempts.tried.insert(&pick);
         match prepare(exchange, pick) {
             Ok(chosen) => return Some(chosen),
             Err(refused) => {
                 release(exchange, &pick);
+                trail::note_refused(exchange, &pick, &refused);
                 exchange.attempts.refused = Some(refused);
             }
         }
@@ -174,6 +177,7 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
         upstream.observed.observe(elapsed_ms(attempt), false);
     }
     exchange.shared.metrics.attempt(&upstream.name, failure.name());
+    trail::note_failed(exchange, failure.name());
 }
 
 /// Tells breaker and metrics that the attempt succeeded.

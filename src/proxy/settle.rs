@@ -3,7 +3,7 @@
 
 use super::control::Gate;
 use super::exchange::{Admitted, Answer, Bill, Exchange, Leases, Prompt};
-use super::route;
+use super::{route, trail};
 use crate::dialect::DialectId;
 use crate::dialect::endpoint::Endpoint;
 use crate::estimate;
@@ -236,16 +236,21 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
         admitted.output_tokens_max(price.as_deref(), exchange.snapshot.routing.output_tokens_default);
     let estimate = billed.and_then(|answer| estimate_of(admitted, answer, end, &metered, output_tokens_max));
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
+    let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
     let mut record = LedgerRecord::from_opening(hold.opening());
     record.outcome = outcome;
     record.status = status;
     record.error_code = error_code;
     record.attempts = exchange.attempts.count;
     record.duration_ms = duration_ms;
-    record.ttft_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
+    record.ttft_ms = first_token_ms;
     let mut leases = std::mem::take(&mut admitted.leases);
+    let limited = admitted.limited;
     if let Some(attempt) = exchange.attempt.as_mut() {
         leases.append(&mut attempt.leases);
+    }
+    if let Some(trail) = trail::kept(exchange, record.outcome.as_str(), record.error_code.as_deref()) {
+        hold.trail(&trail);
     }
     let attempt = exchange.attempt.as_ref();
     if let Some(attempt) = attempt {
@@ -254,7 +259,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     }
     Some(Settlement {
         hold,
-        limited: admitted.limited,
+        limited,
         bill: exchange.bill.clone(),
         leases,
         record,

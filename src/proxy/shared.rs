@@ -38,6 +38,8 @@ pub struct Shared {
     store_unreadable: AtomicBool,
     /// What answers at `/console`; none: nothing does.
     console: RwLock<Option<Arc<dyn Console>>>,
+    /// People who may know why an upstream was chosen.
+    admins: ArcSwap<Vec<String>>,
     stopping: watch::Sender<bool>,
     /// Snapshots that are not in force any more, oldest first, until their last exchange has ended and their plugins are
     /// closed.
@@ -58,6 +60,7 @@ impl Shared {
             reloads: Reloads::default(),
             store_unreadable: AtomicBool::new(false),
             console: RwLock::new(None),
+            admins: ArcSwap::default(),
             stopping: watch::Sender::new(false),
             superseded: Mutex::default(),
             lingering: AtomicBool::new(false),
@@ -133,6 +136,19 @@ impl Shared {
             snapshot.plugins.close();
         }
         self.snapshot.load().plugins.close();
+    }
+
+    /// Says who is an admin, in order.
+    pub fn set_admins(&self, mut names: Vec<String>) {
+        names.sort_unstable();
+        if names != **self.admins.load() {
+            self.admins.store(Arc::new(names));
+        }
+    }
+
+    /// Whether this user is an admin, as far as is known.
+    pub(super) fn is_admin(&self, user: &str) -> bool {
+        self.admins.load().binary_search_by(|name| name.as_str().cmp(user)).is_ok()
     }
 
     /// Drops what still runs. From here on, exchanges that are dropped were cut off by the end of the process.

@@ -492,6 +492,12 @@ pub trait Store: Send + Sync {
     /// The store.
     fn overview(&self, range: OverviewRange, user: Option<&str>, now_ms: i64) -> Result<Overview>;
 
+    /// Names of the admins who may sign in.
+    ///
+    /// # Errors
+    /// The store.
+    fn admin_names(&self) -> Result<Vec<String>>;
+
     /// What routing decided for a request, as JSON; none: the first candidate was taken, and it was good.
     ///
     /// # Errors

@@ -368,6 +368,10 @@ impl Store for SqliteStore {
         self.read(|connection| sums::overview(connection, range, user, now_ms))
     }
 
+    fn admin_names(&self) -> Result<Vec<String>> {
+        self.read(|connection| read::admin_names(connection))
+    }
+
     fn trail(&self, request_id: Uuid) -> Result<Option<String>> {
         self.read(|connection| read::trail(connection, request_id))
     }

@@ -11,8 +11,10 @@ mod groups;
 mod guard;
 mod health;
 mod keys;
+mod logs;
 mod openapi;
 mod operations;
+mod overview;
 mod password;
 mod people;
 mod prices;
@@ -23,6 +25,7 @@ mod session;
 mod settings;
 mod times;
 mod upstreams;
+mod usage;
 
 pub use password::{FirstAdmin, first_admin};
 

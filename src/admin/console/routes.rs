@@ -5,7 +5,8 @@ use super::guard::{Gate, guard};
 use super::refusal::{Code, Refusal};
 use super::schema::{Answer, Form};
 use super::{
-    Desk, assets, audit, codes, groups, health, keys, openapi, operations, people, prices, session, upstreams,
+    Desk, assets, audit, codes, groups, health, keys, logs, openapi, operations, overview, people, prices, session,
+    upstreams, usage,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -17,7 +18,7 @@ use utoipa::ToSchema;
 pub(super) const ROOT: &str = "/console";
 
 /// The tables, each beside its endpoints.
-const TABLES: [&[Route]; 11] = [
+const TABLES: [&[Route]; 14] = [
     session::ROUTES,
     people::ROUTES,
     codes::ROUTES,
@@ -28,6 +29,9 @@ const TABLES: [&[Route]; 11] = [
     operations::ROUTES,
     health::ROUTES,
     audit::ROUTES,
+    logs::ROUTES,
+    usage::ROUTES,
+    overview::ROUTES,
     ITSELF,
 ];
 

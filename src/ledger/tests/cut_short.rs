@@ -105,6 +105,9 @@ impl Store for FailingStore {
     fn overview(&self, range: OverviewRange, user: Option<&str>, now_ms: i64) -> Result<Overview> {
         self.inner.overview(range, user, now_ms)
     }
+    fn admin_names(&self) -> Result<Vec<String>> {
+        self.inner.admin_names()
+    }
     fn trail(&self, request_id: Uuid) -> Result<Option<String>> {
         self.inner.trail(request_id)
     }

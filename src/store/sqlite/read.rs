@@ -62,6 +62,14 @@ pub(super) fn trail(connection: &Connection, request_id: Uuid) -> Result<Option<
     Ok(statement.query_row([request_id.as_bytes()], |row| row.get(0)).optional()?)
 }
 
+/// [`Store::admin_names`](crate::store::Store::admin_names).
+pub(super) fn admin_names(connection: &Connection) -> Result<Vec<String>> {
+    let mut statement = connection
+        .prepare_cached("SELECT name FROM person WHERE role = 'admin' AND enabled = 1 AND deleted_at_ms IS NULL")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<rusqlite::Result<_>>()?)
+}
+
 /// [`Store::audit`](crate::store::Store::audit).
 pub(super) fn audit(connection: &mut Connection, each: &mut EachChainedRow<'_>) -> Result<Audit> {
     // One transaction: everything is as of the same moment, whatever a server writes meanwhile.

@@ -164,7 +164,8 @@ fn sums_that_do_not_agree_are_told() {
 #[test]
 fn rows_that_came_without_sums_are_caught_up_with() {
     let (place, store, _) = written(100);
-    let forget = "DELETE FROM rollup; DELETE FROM rollup_key; DELETE FROM user_account; UPDATE chain_head SET rolled_up = 0";
+    let forget =
+        "DELETE FROM rollup; DELETE FROM rollup_key; DELETE FROM user_account; UPDATE chain_head SET rolled_up = 0";
     Connection::open(place.path()).unwrap().execute_batch(forget).unwrap();
     assert_eq!(problems(&place, &store), [""; 0], "what is not summed up yet is nothing wrong");
     store.bring_up_to_date().unwrap();
