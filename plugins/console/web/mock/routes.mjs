@@ -246,7 +246,7 @@ export async function answer(request, response, url, path, text) {
   const { method } = request;
   if (method !== "GET" && method !== "HEAD") {
     const origin = request.headers.origin;
-    const isSame = origin ? new URL(origin).host === request.headers.host : request.headers["sec-fetch-site"] === "same-origin";
+    const isSame = origin ? URL.canParse(origin) && new URL(origin).host === request.headers.host : request.headers["sec-fetch-site"] === "same-origin";
     if (!isSame) throw new Refusal(403, "FORBIDDEN", "the request comes from another site");
   }
   const body = text === "" ? {} : JSON.parse(text);

@@ -25,7 +25,7 @@ export const traffic = {
 
   "outcome.ok": ["ok", "成功"],
   "outcome.client_aborted": ["client left", "客户端中断"],
-  "outcome.upstream_error": ["upstream failed", "上游失败"],
+  "outcome.upstream_error": ["failed", "失败"],
   "outcome.interrupted": ["interrupted", "被中断"],
   "source.reported": ["reported", "上游报告"],
   "source.estimated": ["estimated", "估算"],
@@ -50,8 +50,7 @@ export const traffic = {
   "logs.key": ["Key", "密钥"],
   "logs.user": ["User", "用户"],
   "logs.upstream": ["Upstream", "上游"],
-  "logs.tokensIn": ["In", "输入"],
-  "logs.tokensOut": ["Out", "输出"],
+  "logs.tokens": ["In → out", "输入 → 输出"],
   "logs.ttft": ["First token", "首个 token"],
   "logs.duration": ["Duration", "耗时"],
   "logs.cost": ["Cost", "费用"],

@@ -191,8 +191,7 @@ function Rows({ rows, fresh }: { rows: LogRecord[]; fresh: Set<string> }) {
           <th>{t("logs.key")}</th>
           {showUser && <th>{t("logs.user")}</th>}
           <th>{t("logs.upstream")}</th>
-          <th class="right">{t("logs.tokensIn")}</th>
-          <th class="right">{t("logs.tokensOut")}</th>
+          <th class="right">{t("logs.tokens")}</th>
           <th class="right">{t("logs.ttft")}</th>
           <th class="right">{t("logs.duration")}</th>
           <th class="right">{t("logs.cost")}</th>
@@ -221,8 +220,9 @@ function Rows({ rows, fresh }: { rows: LogRecord[]; fresh: Set<string> }) {
               </span>
             )}
           </td>
-          <td class="right number" title={count(row.input_tokens)}>{short(row.input_tokens)}</td>
-          <td class="right number" title={count(row.output_tokens)}>{short(row.output_tokens)}</td>
+          <td class="right number" title={`${count(row.input_tokens)} → ${count(row.output_tokens)}`}>
+            {short(row.input_tokens)} → {short(row.output_tokens)}
+          </td>
           <td class="right number">{ms(row.ttft_ms)}</td>
           <td class="right number">{ms(row.duration_ms)}</td>
           <td class="right">
