@@ -85,8 +85,11 @@ mod tests {
     #[test]
     fn what_the_index_names_is_there_and_of_this_origin() {
         let index = text("index.html");
-        let named: Vec<&str> =
-            index.split('"').filter_map(|part| part.strip_prefix("/console/")).filter(|part| part.contains('.')).collect();
+        let named: Vec<&str> = index
+            .split('"')
+            .filter_map(|part| part.strip_prefix("/console/"))
+            .filter(|part| part.contains('.'))
+            .collect();
         assert!(named.len() >= 3, "a script, a style and an icon: {named:?}");
         for path in named {
             assert!(!asset(path).expect(path).bytes.is_empty());
