@@ -38,7 +38,11 @@ export function LogsPage() {
   const isLive = query.get("live") === "1";
   const fresh = useLive(isLive && listing.page === 1, listing.rows, listing.reload);
   const search = new URLSearchParams(filters).toString();
-  const exportAs = (format: string) => `/console/api/logs/export?format=${format}${search ? `&${search}` : ""}`;
+  const exportAs = (format: string) => {
+    // One request is no export.
+    const { q: _, ...rest } = filters;
+    return `/console/api/logs/export?${new URLSearchParams({ format, ...rest })}`;
+  };
   return (
     <Page
       title={t("nav.logs")}
