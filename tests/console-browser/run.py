@@ -100,7 +100,7 @@ def main():
     if not run.base or not run.password:
         raise SystemExit("say --bin, --mock, or both BASE_URL and ADMIN_PASSWORD")
     run.base = run.base.rstrip("/")
-    run.state, run.record = None, "/logs"
+    run.state, run.record, run.is_mock = None, "/logs", run.mock
     passed, failed = 0, []
     try:
         wait_for(run.base)

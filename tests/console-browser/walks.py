@@ -1,5 +1,7 @@
 """From the first login to the first proxied call and its record; the keyboard; roles; every page as it looks to everyone."""
+import json
 import re
+from urllib.request import Request, urlopen
 
 from browser import ask, log_in, rows
 
@@ -70,7 +72,110 @@ def first_call(run):
         page.wait_for_selector(".request-head")
         assert page.locator(".copy-box input").input_value() == request_id
         assert secret not in page.content() and secret not in str(page.evaluate("({...localStorage, ...sessionStorage})")), "the secret stays in memory"
-        run.record = f"/logs/{request_id}"
+        run.record, run.secret = f"/logs/{request_id}", secret
+
+
+def live(run):
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open(f"/logs?key={KEY_NAME}")
+        page.wait_for_selector("tbody tr")
+        before = page.locator("tbody tr").count()
+        page.click("button[role=switch]")
+        assert "live=1" in page.url, "it is kept in the address"
+        body = json.dumps({"model": run.model, "messages": [{"role": "user", "content": "Say hello"}]}).encode()
+        request = Request(f"{run.base}/v1/chat/completions", body, {"Authorization": f"Bearer {run.secret}", "Content-Type": "application/json"})
+        urlopen(request, timeout=30).read()
+        page.wait_for_function("before => document.querySelectorAll('tbody tr').length > before", arg=before)
+        # What does not exist finds nothing; a filter that is none is said next to its field.
+        page.fill("input[name=model]", "no-such-model")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".empty")
+        assert "model=no-such-model" in page.url
+        page = visitor.open("/logs?status=abc")
+        page.wait_for_selector(".filters .field-error")
+        for form in ("csv", "jsonl"):
+            with page.expect_download() as download:
+                page.click(f"text={form.upper()} >> nth=0") if form == "jsonl" else visitor.open("/logs").click("text=CSV")
+            text = open(download.value.path(), encoding="utf-8").read()
+            assert run.record.split("/")[-1] in text, f"the {form} holds the record"
+
+
+def weights(run):
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open("/upstreams")
+        page.wait_for_selector(".upstream")
+        name = page.locator(".upstream h2").first.inner_text()
+        slider = page.locator(".upstream input[type=range]").first
+        was = slider.input_value()
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(".upstream .weight .badge")
+        found = lambda: next(one for one in rows(ask(page, "GET", "/upstreams")[1]) if one["name"] == name)
+        assert found()["weight_override"] == int(was) + 1, found()
+        page.locator(".upstream .weight button").first.click()
+        page.wait_for_function("was => document.querySelector('.upstream input[type=range]').value === was", arg=was)
+        assert found()["weight_override"] is None
+        page.locator(".upstream header button").first.click()
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector("dialog .badge")
+
+
+def prices(run):
+    with run.browser.visit(state=run.state) as visitor:
+        page = settled(visitor.open("/prices?tab=file"))
+        page.wait_for_selector("textarea")
+        text = page.input_value("textarea")
+        lines = len(text.rstrip("\n").split("\n"))
+        page.fill("textarea", text.rstrip("\n") + '\n\n[[model]]\nname = "walked"\ninput = -1\noutput = 2\n')
+        page.click("text=/^Validate$/")
+        page.wait_for_selector(".findings li")
+        assert f"line {lines + 4}:" in page.inner_text(".findings"), page.inner_text(".findings")
+        page.wait_for_selector(".gutter .wrong", state="attached")
+        page.fill("textarea", text.rstrip("\n") + '\n\n[[model]]\nname = "walked"\ninput = 1.25\noutput = 2\n')
+        page.click("text=/^Validate$/")
+        page.wait_for_selector(".note.good")
+        page.click("text=/^Save$/")
+        page.wait_for_selector(".toast")
+        page = settled(visitor.open("/prices?tab=explain"))
+        if run.is_mock:
+            return
+        page.fill("input[name=model]", "walked")
+        page.fill("input[name=input_tokens]", "1000")
+        page.fill("input[name=output_tokens]", "500")
+        page.click("main form button[type=submit]")
+        page.wait_for_selector(".sum")
+        assert page.inner_text(".sum strong") == "$0.00225", page.inner_text(".sum")
+
+
+def money(run):
+    """A code made here and redeemed by somebody whose quota grows by it, to the nano-dollar; and a top-up."""
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open("/users")
+        page.keyboard.press("n")
+        page.fill("dialog input[name=name]", "moneyed")
+        page.fill("dialog input[name=quota_nanos]", "1.000000001")
+        page.fill("dialog input[name=password]", OWN_PASSWORD)
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector("dialog", state="detached")
+        page.locator("tr", has_text="moneyed").get_by_role("button", name="Top up").click()
+        page.fill("dialog input[name=amount_nanos]", "0.25")
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector("dialog", state="detached")
+        page = visitor.open("/codes")
+        page.keyboard.press("n")
+        page.fill("dialog input[name=amount_nanos]", "2.5")
+        page.click("dialog button[type=submit]")
+        code = page.locator("dialog .copy-box input").first.input_value()
+    with run.browser.visit() as visitor:
+        log_in(visitor, "moneyed", OWN_PASSWORD).wait_for_selector(".side")
+        page = visitor.open("/account")
+        page.fill("input[name=code]", "no such code")
+        page.click("text=/^Redeem$/")
+        page.wait_for_selector("form .field-error, form .note.danger")
+        page.fill("input[name=code]", code)
+        page.click("text=/^Redeem$/")
+        page.wait_for_selector(".toast")
+        assert ask(page, "GET", "/session")[1]["person"]["quota_nanos"] == 3_750_000_001
 
 
 def record_appears(page):
@@ -178,6 +283,10 @@ def switches(run):
 def walks(run):
     yield "first login, and a password of one's own", first_login
     yield "key, playground, record, request", first_call
+    yield "live log, filters, export", live
+    yield "weights by slider, and a test call", weights
+    yield "prices: errors at their lines, saved, explained", prices
+    yield "quota, top-up, code", money
     yield "keyboard", keyboard
     yield "a user sees their own", roles
     yield "theme and language are remembered", switches
