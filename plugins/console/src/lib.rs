@@ -9,7 +9,7 @@ use std::fmt::Write;
 pub const INDEX: &str = "index.html";
 /// The folder of files with a hash of their content in their names.
 const HASHED: &str = "assets/";
-const TYPES: [(&str, &str); 8] = [
+const TYPES: [(&str, &str); 9] = [
     ("html", "text/html; charset=utf-8"),
     ("js", "text/javascript; charset=utf-8"),
     ("css", "text/css; charset=utf-8"),
@@ -18,6 +18,7 @@ const TYPES: [(&str, &str); 8] = [
     ("ico", "image/x-icon"),
     ("json", "application/json"),
     ("woff2", "font/woff2"),
+    ("txt", "text/plain; charset=utf-8"),
 ];
 
 #[derive(RustEmbed)]

@@ -58,6 +58,7 @@ export function row(at) {
     cost_nanos: fails ? 0 : cost,
     price_version: "7f3a91c2",
     price_missing: false,
+    held_nanos: cost * 3,
     overshoot: false,
     attempts: r(12) < 0.06 ? 2 : 1,
     ttft_ms: fails ? null : Math.floor(180 + r(13) * 700),
@@ -81,13 +82,16 @@ export function detail(record) {
         ]
       : [],
     attempts,
+    price_now_nanos: Math.round(record.cost_nanos * 0.9),
+    price_is_the_same: record.attempts === 1,
+    candidates_left_out: 0,
     candidates: [
-      { upstream: record.upstream, taken: true, why: "weighted: 80 of 100" },
-      { upstream: "azure-backup", taken: first, why: first ? "first choice, failed with 503" : "weighted: 20 of 100, the draw fell on another" },
-      { upstream: "old-proxy", taken: false, why: "breaker open, 21 s left" },
-      { upstream: "openai-eu", taken: false, why: "its groups (eu) do not have the key's group" },
+      { upstream: record.upstream, taken: true, code: "taken", why: first ? "attempt 2" : "attempt 1" },
+      { upstream: "azure-backup", taken: first, code: first ? "taken" : "weight", why: first ? "attempt 1" : "another one was chosen; its weight is 20 of 100" },
+      { upstream: "old-proxy", taken: false, code: "breaker", why: "its breaker is open for another 21 s" },
+      { upstream: "openai-eu", taken: false, code: "priority", why: "its priority 1 is tried when nothing before it is available" },
     ],
-    timings: { admit_ms: 0.4, hold_ms: 0.2, route_ms: 0.1, connect_ms: 21, ttft_ms: record.ttft_ms, duration_ms: record.duration_ms, settle_ms: 0.3 },
+    timings: { routing_ms: first ? 412 : 3, ttft_ms: record.ttft_ms, streaming_ms: record.ttft_ms === null ? null : Math.max(0, record.duration_ms - record.ttft_ms), duration_ms: record.duration_ms },
   };
 }
 
@@ -118,7 +122,7 @@ export const upstreams = () => [
   { name: "demo-openai", provider: "openai", dialect: "openai", base_url: "http://127.0.0.1:9/v1", groups: ["default"], models: [{ name: "demo-gpt", upstream_model: "demo-gpt" }], weight: 1, priority: 0, owner: "file", breaker: { state: "closed", cooldown_ms: 0, failures: 0, last_error: null }, latency_ms: 12, success_rate: 1, key_set: true, weight_override: null },
 ];
 
-const price = (model, classes, more = {}) => ({ model, provider: null, classes, aliases: [], valid_from: null, owner: "file", ...more });
+const price = (model, classes, more = {}) => ({ model, provider: null, classes, aliases: [], valid_from: null, owner: "file", context_tokens: 128_000, max_output_tokens: 16_384, ...more });
 export const prices = () => [
   ...MODELS.map(([model, , input, output]) => price(model, { input, cached_input: "0.50", output })),
   price("gpt-4o-audio", { input: "2.50", output: "10", input_audio: "40", output_audio: "80" }, { aliases: ["gpt-4o-audio-preview", "gpt-audio"], provider: "openai" }),

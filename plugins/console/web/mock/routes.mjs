@@ -32,7 +32,7 @@ const keys = isEmpty
 const codes = isEmpty ? [] : [{ id: 1, amount_nanos: 10_000_000_000, created_at: iso(START - 9e7), expires_at: null, redeemed_at: iso(START - 8e7), redeemed_by: "jonas" }, { id: 2, amount_nanos: 25_000_000_000, created_at: iso(START - 9e7), expires_at: iso(START + 9e8), redeemed_at: null, redeemed_by: null }];
 const ups = isEmpty ? [] : upstreams();
 const audits = isEmpty ? [] : [{ id: 1, at: iso(START - 5e6), actor: "admin", action: "key.update", object: "key 2", before: { quota_nanos: 10_000_000_000, enabled: true }, after: { quota_nanos: 25_000_000_000, enabled: true } }, { id: 2, at: iso(START - 9e6), actor: "mira", action: "upstream.weight", object: "azure-backup", before: { weight: 20 }, after: { weight: 35 } }];
-const file = { text: isEmpty ? "" : PRICE_TEXT, version: 1, path: "pricing.toml" };
+const file = { text: isEmpty ? "" : PRICE_TEXT, version: "7f3a91c2", path: "pricing.toml" };
 const own = [];
 const sessions = new Map();
 const secrets = new Map();
@@ -202,7 +202,7 @@ const ROUTES = [
     if (body.version !== file.version) throw new Refusal(409, "CONFLICT", "another version is in force");
     const errors = findings(body.text);
     if (errors.length) throw new Refusal(400, "INVALID", "the price file has errors", { field: "text", errors });
-    Object.assign(file, { text: body.text, version: file.version + 1 });
+    Object.assign(file, { text: body.text, version: randomBytes(4).toString("hex") });
     return { ...file };
   }],
   ["POST", "prices/validate", "operator", ({ body }) => {
@@ -214,19 +214,19 @@ const ROUTES = [
     if (!prices().some((one) => one.model === body.model)) throw invalid("model", "there is no price for this model");
     return { lines: [{ what: "input", how: `${body.input_tokens} × $2.50 / 1M`, usd: String(body.input_tokens * 0.0000025) }, { what: "output", how: `${body.output_tokens} × $10 / 1M`, usd: String(body.output_tokens * 0.00001) }], cost_nanos: body.input_tokens * 2500 + body.output_tokens * 10000 };
   }],
-  ["GET", "prices/history", "operator", ({ url }) => page(isEmpty ? [] : [{ version: "7f3a91c2", at: iso(START - 3e7), who: "admin", models: 138, changed: "gpt-4o: output 12 → 10" }, { version: "11ce03d8", at: iso(START - 9e8), who: "file", models: 137, changed: "first" }], url)],
+  ["GET", "prices/history", "operator", ({ url }) => page(isEmpty ? [] : [{ version: "7f3a91c2", before: "11ce03d8", at: iso(START - 3e7), actor: "admin" }, { version: "11ce03d8", before: "0f1e2d3c", at: iso(START - 9e8), actor: "mira" }], url)],
   ["GET", "logs", "user", ({ url, who }) => logs(url, who)],
   ["GET", "logs/:id", "user", ({ id }) => oneLog(id)],
   ["GET", "overview", "user", ({ url }) => overview(url.searchParams.get("range"), isEmpty)],
   ["GET", "usage", "user", () => ({ items: [], next: null })],
   ["GET", "ledger/verify", "admin", () => ({ sound: true, findings: [], rows: ROWS })],
   ["POST", "reload", "operator", () => ({ status: "reloaded" })],
-  ["GET", "metrics/summary", "operator", () => ({ requests_total: 812_331, rejected: { auth: 12, quota: 4, rate_limit: 91 }, tokens: { input: 91_233_120, output: 8_120_331 } })],
+  ["GET", "metrics/summary", "operator", () => ({ in_flight: 12, drains: 0, open_holds: 3, journal_pending_records: 0, keys: keys.length, upstreams: ups.length, upstreams_available: ups.length - 1, price_version: "7f3a91c2" })],
   ["GET", "audit", "admin", ({ url }) => page(audits, url)],
   ["GET", "settings", "admin", settings],
   ["GET", "openapi.json", "user", () => ({ openapi: "3.1.0" })],
 ];
-const HEALTH = () => ({ version: "0.1.0", uptime_s: 482_113, store: "ok", applier: "ok", journal: { lag: 0, bytes: 1_203_440, healthy: true }, holds: { open: 3, held_nanos: 41_230_000 }, upstreams: ups.map(({ name, breaker, latency_ms }) => ({ name, state: breaker.state, cooldown_ms: breaker.cooldown_ms, failures: breaker.failures, latency_ms })) });
+const HEALTH = () => ({ version: "0.1.0", uptime_s: 482_113, store: { healthy: true, error: null }, applier: { lag_records: 0, lag_bytes: 0 }, journal: { lag: 0, bytes: 1_203_440, healthy: true, error: null }, holds: { open: 3, inherited: 0, held_nanos: 41_230_000 }, upstreams: ups.map(({ name, breaker }) => ({ name, breaker })) });
 
 function send(response, status, value, headers = {}) {
   response.writeHead(status, { "content-type": "application/json", ...headers });
@@ -246,7 +246,7 @@ export async function answer(request, response, url, path, text) {
   const { method } = request;
   if (method !== "GET" && method !== "HEAD") {
     const origin = request.headers.origin;
-    const isSame = origin ? new URL(origin).host === request.headers.host : request.headers["sec-fetch-site"] === "same-origin";
+    const isSame = origin ? URL.canParse(origin) && new URL(origin).host === request.headers.host : request.headers["sec-fetch-site"] === "same-origin";
     if (!isSame) throw new Refusal(403, "FORBIDDEN", "the request comes from another site");
   }
   const body = text === "" ? {} : JSON.parse(text);

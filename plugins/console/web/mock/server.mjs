@@ -33,7 +33,7 @@ function sendFile(path, response) {
   try {
     if (!statSync(file).isFile()) throw new Error("a folder");
   } catch {
-    if (extname(path) !== "") {
+    if (path.startsWith("assets/")) {
       response.writeHead(404).end();
       return;
     }

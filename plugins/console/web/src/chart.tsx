@@ -103,7 +103,7 @@ function options(width: number, inks: Inks, format: (value: number) => string, b
   return {
     width: Math.max(width, 120),
     height: HEIGHT,
-    padding: [8, 6, 0, 0] as [number, number, number, number],
+    padding: [8, 18, 0, 0] as [number, number, number, number],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: inks.line } },
     scales: { y: { range: (_: uPlot, __: number, most: number): [number, number] => [0, most > 0 ? most * 1.08 : 1] } },

@@ -47,10 +47,11 @@ export function moment(at: string | null | undefined): string {
   return `${day} ${clock(date)}`;
 }
 
-/** Without the year, for tables. */
+/** For tables: of today, the time alone. */
 export function shortMoment(at: string): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return at;
+  if (date.toDateString() === new Date().toDateString()) return clock(date);
   return `${date.toLocaleDateString(locale(), { month: "2-digit", day: "2-digit" })} ${clock(date)}`;
 }
 

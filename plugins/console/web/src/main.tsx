@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
-import { language, setLanguage } from "./i18n";
+import { announceLanguage } from "./i18n";
 import { startRouter } from "./router";
 import "./styles/tokens.css";
 import "./styles/base.css";
@@ -9,5 +9,5 @@ import "./styles/content.css";
 import "./styles/pages.css";
 
 startRouter();
-setLanguage(language.get());
+announceLanguage();
 render(<App />, document.body);

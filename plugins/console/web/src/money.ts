@@ -34,12 +34,12 @@ export function usdExact(nanos: Nanos): string {
   return signed(usdPlain(nanos));
 }
 
-/** For tables: two decimals from a dollar on, four from a cent on, below that up to nine. */
+/** For tables: two decimals from a dollar on, four from a cent on, six down to a tenth of one, below that up to nine. */
 export function usd(nanos: Nanos): string {
   const amount = toBig(nanos);
   const size = amount < 0n ? -amount : amount;
   if (size === 0n) return "$0";
-  const decimals = size >= NANOS_PER_USD ? 2 : size >= 10_000_000n ? 4 : DECIMALS;
+  const decimals = size >= NANOS_PER_USD ? 2 : size >= 10_000_000n ? 4 : size >= 100_000n ? 6 : DECIMALS;
   const step = 10n ** BigInt(DECIMALS - decimals);
   const rounded = (size + step / 2n) / step;
   const unit = 10n ** BigInt(decimals);

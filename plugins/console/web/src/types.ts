@@ -141,6 +141,7 @@ export interface LogRecord {
   cost_nanos: Nanos;
   price_version: string | number | null;
   price_missing: boolean;
+  held_nanos?: Nanos;
   overshoot?: boolean;
   attempts: number;
   ttft_ms: number | null;
@@ -158,11 +159,23 @@ export interface Attempt {
   error: string | null;
 }
 
+export interface Candidate {
+  upstream: string;
+  taken: boolean;
+  /** One word for why; the sentence is `why`. */
+  code?: string;
+  why: string;
+}
+
 export interface LogDetail {
   record: LogRecord;
   price_lines?: (PriceLine | string)[];
   attempts?: Attempt[];
-  candidates?: { upstream: string; taken: boolean; why: string }[];
+  candidates?: Candidate[];
+  candidates_left_out?: number;
+  /** What the same usage costs by the prices in force now; null: there is no price. */
+  price_now_nanos?: Nanos | null;
+  price_is_the_same?: boolean;
   timings?: Record<string, number | null>;
 }
 

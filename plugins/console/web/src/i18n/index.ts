@@ -21,10 +21,15 @@ function firstLanguage(): Language {
 
 export const language = new Watched<Language>(firstLanguage());
 
+/** Says to the browser what language the page is in. */
+export function announceLanguage(): void {
+  document.documentElement.lang = language.get() === "zh" ? "zh-CN" : "en";
+}
+
 export function setLanguage(chosen: Language): void {
   remember("language", chosen);
-  document.documentElement.lang = chosen === "zh" ? "zh-CN" : "en";
   language.set(chosen);
+  announceLanguage();
 }
 
 export function t(key: TextKey, values?: Record<string, string | number>): string {

@@ -93,6 +93,8 @@ export const routing = {
 
   "health.lead": ["Whether money and requests flow as they should.", "资金与请求是否正常流转。"],
   "health.process": ["Process", "进程"],
+  "health.store": ["Store", "存储"],
+  "health.applier": ["Journal to store", "日记账写入存储"],
   "health.journal": ["Journal", "日记账"],
   "health.holds": ["Holds", "冻结"],
   "health.metrics": ["Metrics", "指标"],
@@ -107,10 +109,14 @@ export const routing = {
   "health.reloaded": ["The configuration is loaded anew.", "配置已重新加载。"],
   "health.reloadRefused": ["The old configuration stays: {errors}", "仍使用旧配置：{errors}"],
 
-  "column.applier": ["Applier", "写入线程"],
+  "column.actor": ["Who", "操作人"],
+  "column.before": ["Before", "之前"],
+  "column.error": ["Error", "错误"],
+  "column.inherited": ["Of an earlier process", "来自先前进程"],
+  "column.lag_bytes": ["Bytes waiting", "待写入字节"],
+  "column.lag_records": ["Records waiting", "待写入记录"],
   "column.at": ["Time", "时间"],
   "column.bytes": ["Bytes", "字节"],
-  "column.changed": ["Change", "变化"],
   "column.cooldown_ms": ["Cooldown", "冷却"],
   "column.created_at": ["Time", "时间"],
   "column.failures": ["Failures in a row", "连续失败"],
@@ -124,11 +130,9 @@ export const routing = {
   "column.open": ["Open", "进行中"],
   "column.path": ["Path", "路径"],
   "column.state": ["State", "状态"],
-  "column.store": ["Store", "存储"],
   "column.success_rate": ["Success", "成功率"],
   "column.uptime_s": ["Running for", "已运行"],
   "column.version": ["Version", "版本"],
-  "column.who": ["Who", "操作人"],
 
   "settings.lead": ["The configuration in force, without secrets. It is changed in tollgate.toml.", "当前生效的配置（不含密钥），在 tollgate.toml 中修改。"],
 } as const;

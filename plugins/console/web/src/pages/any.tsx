@@ -15,6 +15,7 @@ export function Value({ name, value }: { name: string; value: unknown }) {
   if (name === "uptime_s" && typeof value === "number") return <>{ms(value * 1000)}</>;
   if (typeof value === "number") return <>{Number.isInteger(value) ? count(value) : value}</>;
   if (Array.isArray(value) && value.every((entry) => typeof entry !== "object")) return <>{value.map(plain).join(", ") || "–"}</>;
+  if (isRows(value) && value.every((entry) => typeof entry["name"] === "string")) return <>{value.map((entry) => String(entry["name"])).join(", ")}</>;
   return <span class={typeof value === "object" ? "mono" : undefined}>{plain(value)}</span>;
 }
 

@@ -21,15 +21,17 @@ export function HealthPage() {
     <Page title={t("nav.health")} lead={t("health.lead")} actions={<Reload />}>
       <Shown from={health}>
         {(data) => {
-          const { journal, holds, upstreams, ...rest } = data;
+          const { journal, store, applier, holds, upstreams, ...rest } = data;
           return (
             <>
               <div class="cards">
                 <Tree title={t("health.process")} fields={rest} named />
-                {journal !== undefined && <Tree title={t("health.journal")} fields={asFields(journal)} named />}
-                {holds !== undefined && <Tree title={t("health.holds")} fields={asFields(holds)} named />}
+                <Tree title={t("health.journal")} fields={asFields(journal)} named />
+                <Tree title={t("health.applier")} fields={asFields(applier)} named />
+                <Tree title={t("health.store")} fields={asFields(store)} named />
+                <Tree title={t("health.holds")} fields={asFields(holds)} named />
               </div>
-              <Tree title="" fields={{ [t("nav.upstreams")]: upstreams }} />
+              <Tree title="" fields={{ [t("nav.upstreams")]: breakers(upstreams) }} />
             </>
           );
         }}
@@ -44,8 +46,18 @@ export function HealthPage() {
   );
 }
 
+/** One row for each upstream: what its breaker says stands beside its name. */
+function breakers(upstreams: unknown): Fields[] {
+  if (!Array.isArray(upstreams)) return [];
+  return upstreams.map((upstream) => {
+    const { breaker, ...rest } = asFields(upstream);
+    const { last_error, ...state } = asFields(breaker);
+    return { ...rest, ...state, last_error: asFields(last_error)["message"] ?? null };
+  });
+}
+
 function asFields(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : { value };
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : value === undefined || value === null ? {} : { value };
 }
 
 export function Reload() {

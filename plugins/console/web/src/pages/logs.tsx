@@ -38,7 +38,11 @@ export function LogsPage() {
   const isLive = query.get("live") === "1";
   const fresh = useLive(isLive && listing.page === 1, listing.rows, listing.reload);
   const search = new URLSearchParams(filters).toString();
-  const exportAs = (format: string) => `/console/api/logs/export?format=${format}${search ? `&${search}` : ""}`;
+  const exportAs = (format: string) => {
+    // One request is no export.
+    const { q: _, ...rest } = filters;
+    return `/console/api/logs/export?${new URLSearchParams({ format, ...rest })}`;
+  };
   return (
     <Page
       title={t("nav.logs")}
@@ -191,8 +195,7 @@ function Rows({ rows, fresh }: { rows: LogRecord[]; fresh: Set<string> }) {
           <th>{t("logs.key")}</th>
           {showUser && <th>{t("logs.user")}</th>}
           <th>{t("logs.upstream")}</th>
-          <th class="right">{t("logs.tokensIn")}</th>
-          <th class="right">{t("logs.tokensOut")}</th>
+          <th class="right">{t("logs.tokens")}</th>
           <th class="right">{t("logs.ttft")}</th>
           <th class="right">{t("logs.duration")}</th>
           <th class="right">{t("logs.cost")}</th>
@@ -221,8 +224,9 @@ function Rows({ rows, fresh }: { rows: LogRecord[]; fresh: Set<string> }) {
               </span>
             )}
           </td>
-          <td class="right number" title={count(row.input_tokens)}>{short(row.input_tokens)}</td>
-          <td class="right number" title={count(row.output_tokens)}>{short(row.output_tokens)}</td>
+          <td class="right number" title={`${count(row.input_tokens)} → ${count(row.output_tokens)}`}>
+            {short(row.input_tokens)} → {short(row.output_tokens)}
+          </td>
           <td class="right number">{ms(row.ttft_ms)}</td>
           <td class="right number">{ms(row.duration_ms)}</td>
           <td class="right">

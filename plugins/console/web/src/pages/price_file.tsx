@@ -101,9 +101,11 @@ function Editor({ file, reload }: { file: PriceFile; reload: () => Promise<void>
         <ul class="findings" role="alert">
           {findings.map((finding, index) => (
             <li key={index}>
-              <button type="button" class="link mono" onClick={() => jump(finding.line ?? 1)}>
-                {t("prices.line", { line: finding.line ?? "?", column: finding.column ?? 1 })}
-              </button>{" "}
+              {finding.line ? (
+                <button type="button" class="link mono" onClick={() => jump(finding.line ?? 1)}>
+                  {t("prices.line", { line: finding.line, column: finding.column ?? 1 })}
+                </button>
+              ) : null}{" "}
               {finding.key && <code>{finding.key}</code>} {finding.message}
             </li>
           ))}

@@ -4,7 +4,7 @@ import { count, moment, ms } from "../format";
 import { t, word } from "../i18n";
 import { usdExact } from "../money";
 import { Link, withQuery } from "../router";
-import type { Attempt, LogDetail, LogRecord, PriceLine } from "../types";
+import type { Attempt, Candidate, LogDetail, LogRecord, PriceLine } from "../types";
 import { Badge, CopyBox, Empty, Facts, Outcome, Page, Panel, Shown, Table } from "../ui";
 
 export function RequestPage({ id }: { id: string }) {
@@ -31,12 +31,12 @@ function Detail({ detail }: { detail: LogDetail }) {
         <Facts rows={about(record)} />
       </Panel>
       <Attempts attempts={detail.attempts ?? []} total={record.duration_ms} />
-      <Candidates candidates={detail.candidates ?? []} />
+      <Candidates candidates={detail.candidates ?? []} leftOut={detail.candidates_left_out ?? 0} />
       <div class="two">
         <Usage record={record} />
         <Timings record={record} timings={detail.timings ?? {}} />
       </div>
-      <Arithmetic lines={detail.price_lines ?? []} record={record} />
+      <Arithmetic detail={detail} />
     </>
   );
 }
@@ -62,6 +62,7 @@ function about(record: LogRecord) {
     [t("request.endpoint"), `${record.endpoint} · ${record.dialect}${record.stream ? ` · ${t("request.stream")}` : ""}`],
     [t("logs.upstream"), record.upstream ?? "–"],
     [t("request.upstreamModel"), record.upstream_model ?? "–"],
+    ...(record.held_nanos ? [[t("request.held"), usdExact(record.held_nanos)] as const] : []),
   ] as const;
 }
 
@@ -98,7 +99,7 @@ function Attempts({ attempts, total }: { attempts: Attempt[]; total: number }) {
   );
 }
 
-function Candidates({ candidates }: { candidates: { upstream: string; taken: boolean; why: string }[] }) {
+function Candidates({ candidates, leftOut }: { candidates: Candidate[]; leftOut: number }) {
   return (
     <Panel title={t("request.candidates")} flush>
       {candidates.length === 0 ? (
@@ -108,12 +109,13 @@ function Candidates({ candidates }: { candidates: { upstream: string; taken: boo
           {candidates.map((candidate, index) => (
             <tr key={index}>
               <td>{candidate.upstream}</td>
-              <td>{candidate.taken ? <Badge tone="good">{t("request.isTaken")}</Badge> : <Badge tone="quiet">{t("request.passed")}</Badge>}</td>
-              <td>{word("why", candidate.why)}</td>
+              <td>{candidate.taken ? <Badge tone="good">{t("request.isTaken")}</Badge> : <Badge tone="quiet">{candidate.code ? word("why", candidate.code) : t("request.passed")}</Badge>}</td>
+              <td>{candidate.why}</td>
             </tr>
           ))}
         </Table>
       )}
+      {leftOut > 0 && <p class="quiet below-table">{t("state.more", { count: leftOut })}</p>}
     </Panel>
   );
 }
@@ -175,12 +177,14 @@ export function PriceLines({ lines }: { lines: (PriceLine | string)[] }) {
   );
 }
 
-function Arithmetic({ lines, record }: { lines: (PriceLine | string)[]; record: LogRecord }) {
+function Arithmetic({ detail }: { detail: LogDetail }) {
+  const { record, price_lines: lines = [], price_now_nanos: now } = detail;
   return (
     <Panel title={t("request.arithmetic")} flush>
       {lines.length === 0 ? <p class="quiet padded">{t("request.noArithmetic")}</p> : <PriceLines lines={lines} />}
+      {detail.price_is_the_same === false && <p class="quiet below-table">{now == null ? t("request.noPriceNow") : t("request.otherPrices", { cost: usdExact(now) })}</p>}
       <p class="sum">
-        <span class="quiet">{t("request.priceVersion", { version: record.price_version ?? "–" })}</span>
+        <span class="quiet">{t("request.priceVersion", { version: record.price_version || "–" })}</span>
         <strong class="number">{usdExact(record.cost_nanos)}</strong>
       </p>
     </Panel>
