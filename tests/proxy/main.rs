@@ -32,6 +32,7 @@ mod secrets;
 mod settings;
 mod start;
 mod tls;
+mod tokens;
 mod told;
 mod traces;
 mod translate;

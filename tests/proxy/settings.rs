@@ -82,6 +82,17 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("allowed_origins", "plugins_cors_answers_browsers_of_the_named_origins_alone"),
         ("max_age_seconds", "plugins_cors_answers_browsers_of_the_named_origins_alone"),
     ]),
+    ("plugins.auth-jwt", &[
+        ("issuer", "a_token_calls_as_the_key_that_it_names_and_keys_go_on_working"),
+        ("audience", "a_token_calls_as_the_key_that_it_names_and_keys_go_on_working"),
+        ("algorithms", "a_token_calls_as_the_key_that_it_names_and_keys_go_on_working"),
+        ("secret", "a_token_calls_as_the_key_that_it_names_and_keys_go_on_working"),
+        ("key_claim", "a_token_calls_as_the_key_that_it_names_and_keys_go_on_working"),
+        ("leeway_s", "a_token_calls_as_the_key_that_it_names_and_keys_go_on_working"),
+        ("jwks_url", "an_issuers_keys_are_fetched_beside_the_requests_again_and_again"),
+        ("jwks_refresh_s", "an_issuers_keys_are_fetched_beside_the_requests_again_and_again"),
+        ("jwks_file", "an_issuers_keys_may_stand_in_a_file"),
+    ]),
     ("plugins.rate-limit", &[("rules", "rules_concern_whom_they_name_and_counts_outlive_a_reload")]),
     ("plugins.rate-limit.rules", &[
         ("per", "rules_concern_whom_they_name_and_counts_outlive_a_reload"),
