@@ -51,6 +51,7 @@ pub const PLUGINS: &[PluginRow] = &[
     tollgate_ip_allow::PLUGIN,
     tollgate_cors::PLUGIN,
     tollgate_auth_jwt::PLUGIN,
+    tollgate_auth_siwe::PLUGIN,
     tollgate_auth_key::PLUGIN,
     tollgate_rate_limit::PLUGIN,
     tollgate_access_log::PLUGIN,

@@ -39,3 +39,4 @@ mod translate;
 mod translate_errors;
 mod upgrade;
 mod user;
+mod wallets;

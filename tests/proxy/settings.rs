@@ -93,6 +93,14 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("jwks_refresh_s", "an_issuers_keys_are_fetched_beside_the_requests_again_and_again"),
         ("jwks_file", "an_issuers_keys_may_stand_in_a_file"),
     ]),
+    ("plugins.auth-siwe", &[
+        ("domain", "a_wallet_logs_in_and_calls_as_its_key"),
+        ("uri", "a_wallet_logs_in_and_calls_as_its_key"),
+        ("chain_ids", "a_wallet_logs_in_and_calls_as_its_key"),
+        ("wallets", "a_wallet_logs_in_and_calls_as_its_key"),
+        ("secret", "a_session_outlives_a_restart_but_not_its_secret_and_ends_in_time"),
+        ("session_s", "a_session_outlives_a_restart_but_not_its_secret_and_ends_in_time"),
+    ]),
     ("plugins.rate-limit", &[("rules", "rules_concern_whom_they_name_and_counts_outlive_a_reload")]),
     ("plugins.rate-limit.rules", &[
         ("per", "rules_concern_whom_they_name_and_counts_outlive_a_reload"),
