@@ -1,5 +1,6 @@
 //! THE list of built-in plugins, in the order in which they act: from where one may call; cross-origin answers, because
-//! preflights carry no credential; then who calls; then what they may take. What only looks on comes last.
+//! preflights carry no credential; then who calls, where that is shown by other means than a key first; then what they may
+//! take. What only looks on comes last.
 //!
 //! A program that has Tollgate as a library adds its own, which act after these. A plugin of one's own, in a binary that is
 //! Tollgate otherwise:
@@ -49,6 +50,8 @@ use tollgate_plugin_api::PluginRow;
 pub const PLUGINS: &[PluginRow] = &[
     tollgate_ip_allow::PLUGIN,
     tollgate_cors::PLUGIN,
+    tollgate_auth_jwt::PLUGIN,
+    tollgate_auth_siwe::PLUGIN,
     tollgate_auth_key::PLUGIN,
     tollgate_rate_limit::PLUGIN,
     tollgate_access_log::PLUGIN,
@@ -56,7 +59,7 @@ pub const PLUGINS: &[PluginRow] = &[
 ];
 
 /// The keys of their tables that are paths, by plugin: relative ones start from the config file's folder.
-pub const PATHS: &[(&str, &str)] = &[("access-log", "path")];
+pub const PATHS: &[(&str, &str)] = &[("access-log", "path"), ("auth-jwt", "jwks_file")];
 
 /// What a program has added.
 static ADDED: RwLock<Vec<PluginRow>> = RwLock::new(Vec::new());

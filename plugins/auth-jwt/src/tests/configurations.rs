@@ -1,0 +1,78 @@
+//! Mistakes of the configuration are named, with what was expected, and secrets are not repeated.
+
+use super::{build, ports};
+
+/// What is said of a table.
+fn said(table: &str) -> String {
+    build(table.parse().unwrap(), &ports()).err().unwrap_or_default()
+}
+
+const SHARED: &str = "issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"HS256\"]\n";
+const PUBLIC: &str = "issuer = \"i\"\naudience = \"a\"\nalgorithms = [\"ES256\"]\n";
+const SECRET: &str = "secret = \"0123456789abcdef0123456789abcdef\"\n";
+
+#[test]
+fn what_is_right_is_taken() {
+    assert_eq!(said(&format!("{SHARED}{SECRET}")), "");
+    for url in ["https://login.example/jwks", "http://127.0.0.1:9/jwks", "http://localhost/jwks", "http://[::1]:9/jwks"]
+    {
+        assert_eq!(said(&format!("{PUBLIC}jwks_url = {url:?}")), "", "{url}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named_with_what_was_expected() {
+    let shared = format!("{SHARED}{SECRET}");
+    let with = |more: &str| format!("{shared}{more}");
+    for (table, expected) in [
+        (String::new(), "algorithms: missing, expected a list of HS256, RS256, ES256"),
+        ("algorithms = \"HS256\"".to_owned(), "algorithms: expected a list of HS256, RS256, ES256"),
+        ("algorithms = []".to_owned(), "algorithms: expected a list of"),
+        ("algorithms = [\"none\"]".to_owned(), "algorithms: expected a list of"),
+        (SHARED.to_owned(), "secret: missing, expected at least 32 bytes for HS256"),
+        (format!("{SHARED}secret = \"short-canary\""), "secret: expected text of at least 32 bytes"),
+        (format!("{SHARED}secret = 123456"), "secret: expected text of at least 32 bytes"),
+        (format!("{PUBLIC}{SECRET}jwks_url = \"https://h/\""), "secret: without use, expected HS256"),
+        (PUBLIC.to_owned(), "jwks_url: missing, expected it or `jwks_file`"),
+        (with("jwks_url = \"https://h/\""), "jwks_url: without use, expected RS256 or ES256"),
+        (format!("{PUBLIC}jwks_url = \"https://h/\"\njwks_file = \"f\""), "jwks_url: expected one of"),
+        (format!("{PUBLIC}jwks_url = \"http://login.example/canary\""), "jwks_url: expected https://host/path"),
+        (format!("{PUBLIC}jwks_url = \"https://me:canary@login.example/\""), "jwks_url: expected https://host/path"),
+        (format!("{PUBLIC}jwks_url = \"http://127.0.0.1.evil.example/\""), "jwks_url: expected https://host/path"),
+        (format!("{PUBLIC}jwks_url = \"file:///etc/passwd\""), "jwks_url: expected https://host/path"),
+        (format!("{PUBLIC}jwks_url = \"\""), "jwks_url: expected the address of a JWK set"),
+        (format!("{PUBLIC}jwks_file = \"/nowhere/keys.json\""), "jwks_file: /nowhere/keys.json: No such file"),
+        (format!("{PUBLIC}jwks_file = \"/dev/null\""), "jwks_file: /dev/null: it is no JSON, expected a JWK set"),
+        (format!("{PUBLIC}jwks_file = \"/dev/zero\""), "jwks_file: /dev/zero: it has more than 262144 bytes"),
+        (with("leeway_s = 601"), "leeway_s: expected 0 to 600 seconds"),
+        (with("leeway_s = -1"), "leeway_s: expected 0 to 600 seconds"),
+        (with("jwks_refresh_s = 0"), "jwks_refresh_s: expected 1 to 86400 seconds"),
+        (with("key_claim = \"\""), "key_claim: expected the name of a claim"),
+        (with("realm = 1"), "unknown field `realm`, expected one of `issuer`"),
+        (shared.replace("issuer = \"i\"", ""), "issuer: missing, expected the `iss` of its tokens"),
+        (
+            shared.replace("audience = \"a\"", "audience = 1"),
+            "audience: expected what stands for this gateway in `aud`",
+        ),
+    ] {
+        let said = said(&table);
+        assert!(said.starts_with(expected), "{said}\n{table}");
+        assert!(!said.contains("canary") && !said.contains("0123456789"), "{said}");
+    }
+}
+
+#[test]
+fn a_set_must_be_one_and_unambiguous() {
+    let read = |text: &str| crate::set::KeySet::read(text.as_bytes()).err().unwrap_or_default();
+    let key = r#"{"kty":"EC","crv":"P-256","kid":"k","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+    assert_eq!(read(&format!(r#"{{"keys":[{key}]}}"#)), "");
+    for (text, expected) in [
+        ("[]".to_owned(), "it has no list `keys`"),
+        (r#"{"keys":[]}"#.to_owned(), "it has no key for RS256 or ES256"),
+        (format!(r#"{{"keys":[{key},{key}]}}"#), "it has two keys with one `kid`"),
+        (format!(r#"{{"keys":[{}]}}"#, [key; 65].join(",")), "it has more than 64 keys"),
+        (" ".repeat(300_000), "it has more than 262144 bytes"),
+    ] {
+        assert!(read(&text).starts_with(expected), "{}", read(&text));
+    }
+}
