@@ -1,6 +1,9 @@
 //! Mistakes of the configuration are named, with what was expected, and secrets are not repeated.
 
+use super::issuer::Issuer;
 use super::{build, ports};
+use crate::algorithm::Algorithm;
+use crate::set::KeySet;
 
 /// What is said of a table.
 fn said(table: &str) -> String {
@@ -63,7 +66,7 @@ fn what_is_wrong_is_named_with_what_was_expected() {
 
 #[test]
 fn a_set_must_be_one_and_unambiguous() {
-    let read = |text: &str| crate::set::KeySet::read(text.as_bytes()).err().unwrap_or_default();
+    let read = |text: &str| KeySet::read(text.as_bytes()).err().unwrap_or_default();
     let key = r#"{"kty":"EC","crv":"P-256","kid":"k","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
     assert_eq!(read(&format!(r#"{{"keys":[{key}]}}"#)), "");
     for (text, expected) in [
@@ -75,4 +78,17 @@ fn a_set_must_be_one_and_unambiguous() {
     ] {
         assert!(read(&text).starts_with(expected), "{}", read(&text));
     }
+}
+
+#[test]
+fn a_token_that_names_no_key_is_checked_only_where_there_is_no_choice() {
+    let [one, other] = [Issuer::new(), Issuer::stranger()].map(|issuer| issuer.ec_jwk());
+    let found = |keys: serde_json::Value, id: Option<&str>| {
+        let set = KeySet::read(serde_json::json!({ "keys": keys }).to_string().as_bytes()).unwrap();
+        set.find(Algorithm::Es256, id).is_some()
+    };
+    assert!(found(serde_json::json!([one]), None));
+    assert!(!found(serde_json::json!([one, other]), None));
+    // A key without a name is nobody's by name.
+    assert!(!found(serde_json::json!([one]), Some("")));
 }
