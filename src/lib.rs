@@ -8,6 +8,7 @@ pub mod demo;
 pub mod dialect;
 pub mod estimate;
 mod explain;
+mod import;
 pub mod jobs;
 pub mod keyring;
 pub mod ledger;

@@ -1,7 +1,9 @@
 //! What can be typed: the command line as clap reads it. The doc comments here are the help texts.
 
+mod import;
 mod price;
 
+pub(super) use import::{ImportArgs, ImportFrom};
 pub(super) use price::{PriceExplain, PriceImport, PriceSet, PriceShow, PriceVerb, Tier};
 
 use super::amount::parse_usd;
@@ -53,6 +55,8 @@ pub(super) enum Verb {
     /// The ledger itself
     #[command(subcommand)]
     Ledger(LedgerVerb),
+    /// Take over what another gateway has: upstreams, keys, prices
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod explain;
 mod health;
+mod import;
 mod key;
 mod key_text;
 mod ledger;
@@ -91,6 +92,7 @@ fn dispatch(command: &Command, terminal: &mut Terminal<'_>) -> terminal::Outcome
         Verb::Upstream(args::UpstreamVerb::Test(arguments)) => upstream_test::test(arguments, command, terminal),
         Verb::Price(verb) => price::run(verb, command, terminal),
         Verb::Log(args::LogVerb::List(list)) => log::list(list, command, terminal),
+        Verb::Import(arguments) => import::run(arguments, command, terminal),
         Verb::Explain(arguments) => explain::run(arguments, command, terminal),
         Verb::Usage(arguments) => usage::run(arguments, command, terminal),
         Verb::Secret(verb) => secret::run(verb, command, terminal),

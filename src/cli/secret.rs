@@ -56,7 +56,7 @@ fn rotate(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     Ok(writeln!(terminal.out, "{count} values in {} are sealed under the first master key", file.display())?)
 }
 
-fn master_keys(command: &Command, terminal: &Terminal<'_>) -> Result<MasterKeys, Failure> {
+pub(super) fn master_keys(command: &Command, terminal: &Terminal<'_>) -> Result<MasterKeys, Failure> {
     let config = command.places(terminal)?;
     match MasterKeys::find(terminal.env, config.server.master_key_file.as_deref()) {
         Ok(Some(keys)) => Ok(keys),

@@ -1,5 +1,6 @@
 //! The commands, run as a shell would, against a store and files of their own.
 
+mod import;
 mod key;
 mod ledger;
 mod price;
@@ -122,7 +123,9 @@ fn the_command_line_is_consistent() {
 fn help_and_version_go_to_standard_output() {
     let place = Place::new();
     let help = place.ok("--help");
-    for command in ["serve", "demo", "check", "key", "upstream", "price", "log", "usage", "secret", "ledger"] {
+    for command in
+        ["serve", "demo", "check", "key", "upstream", "price", "log", "usage", "secret", "ledger", "explain", "import"]
+    {
         assert!(help.contains(&format!("  {command} ")), "{help}");
     }
     assert!(place.ok("--version").starts_with("tollgate "));

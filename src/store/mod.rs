@@ -1,6 +1,7 @@
 //! What is kept for good: keys, the ledger, balances. The only module that knows SQL; the rest of the gateway knows the
 //! traits [`Store`] and [`People`]. Every method may wait for the disk, so none belongs on a request's path.
 
+mod foreign;
 mod limits;
 mod people;
 mod reading;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use tollgate_plugin_api::{CredentialDigest, Key};
 use uuid::Uuid;
 
+pub use foreign::ForeignDatabase;
 pub use limits::{BudgetPeriod, Limits, PersonLimits};
 pub use people::{
     Act, AuditRow, Budget, CodeRow, NewPerson, Page, People, Period, Person, PersonChange, PersonListing, Role,

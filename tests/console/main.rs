@@ -7,6 +7,7 @@ mod audit;
 mod changes;
 mod codes;
 mod keys;
+mod logs;
 mod matrix;
 mod people;
 mod sessions;

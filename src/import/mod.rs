@@ -1,0 +1,93 @@
+//! What another gateway has: its upstreams, keys and prices, read from its database or its configuration, as far as they have a
+//! counterpart here. Pure: files and databases are read by who calls.
+
+mod litellm;
+mod one_api;
+mod toml;
+
+pub(crate) use litellm::{keys as litellm_keys, read as read_litellm};
+pub(crate) use one_api::{Flavour, Tables, read as read_one_api};
+pub(crate) use toml::{Secrets, add_upstreams};
+
+use secrecy::SecretString;
+use tollgate_plugin_api::CredentialDigest;
+
+/// What was found.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) upstreams: Vec<FoundUpstream>,
+    pub(crate) keys: Vec<FoundKey>,
+    /// Prices as new-api publishes its options, for the import of prices.
+    pub(crate) prices: Option<String>,
+    pub(crate) left: Vec<Left>,
+}
+
+/// A provider account.
+pub(crate) struct FoundUpstream {
+    pub(crate) name: String,
+    pub(crate) provider: &'static str,
+    /// None: the provider's own.
+    pub(crate) base_url: Option<String>,
+    pub(crate) secret: FoundSecret,
+    /// As clients name them, and as the upstream does.
+    pub(crate) models: Vec<(String, String)>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) weight: u32,
+    pub(crate) priority: u32,
+}
+
+/// An upstream's key.
+pub(crate) enum FoundSecret {
+    /// The key itself.
+    Value(SecretString),
+    /// It stands in this environment variable there, too.
+    Environment(String),
+    /// There is none.
+    Nothing,
+}
+
+/// A key that clients have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundKey {
+    pub(crate) name: String,
+    /// Of the very key that clients have.
+    pub(crate) digest: CredentialDigest,
+    pub(crate) user: Option<String>,
+    pub(crate) group: String,
+    pub(crate) models: Vec<String>,
+    pub(crate) enabled: bool,
+    pub(crate) expires_at_ms: Option<i64>,
+    /// What it may still spend.
+    pub(crate) quota_nanos: Option<i64>,
+    pub(crate) rpm: Option<u64>,
+    pub(crate) tpm: Option<u64>,
+    pub(crate) concurrency: Option<u64>,
+}
+
+/// What was not taken, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// `upstream`, `key`, `price`, `setting`.
+    pub(crate) what: &'static str,
+    pub(crate) name: String,
+    pub(crate) why: String,
+}
+
+impl Found {
+    fn leave(&mut self, what: &'static str, name: impl Into<String>, why: impl Into<String>) {
+        self.left.push(Left { what, name: name.into(), why: why.into() });
+    }
+}
+
+/// A name that none of these has: this one, or with a number behind it.
+fn free_name(wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
+    let wanted: String = wanted.chars().filter(|c| !c.is_control()).take(100).collect();
+    let wanted = match wanted.trim() {
+        "" => "unnamed".to_owned(),
+        // A number would be taken for an id.
+        number if number.parse::<i64>().is_ok() => format!("imported-{number}"),
+        name => name.to_owned(),
+    };
+    let numbered = (2..).map(|nth: u64| format!("{wanted}-{nth}"));
+    std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(wanted)
+}

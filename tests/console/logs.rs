@@ -1,0 +1,221 @@
+//! The log, its pages and files, sums and overviews; and what is told of why an upstream was chosen.
+
+use crate::support::PATIENCE;
+use crate::support::answers;
+use crate::support::client::Request;
+use crate::support::console::Visitor;
+use crate::support::gateway::{Gateway, Key, Setup, Upstream};
+use crate::support::provider::Provider;
+use crate::support::script::Answer;
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery";
+
+fn chat(key: &str, model: &str) -> Request {
+    let body = json!({"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "Say something."}]});
+    Request::post("/v1/chat/completions", &body).key(key)
+}
+
+fn upstream(name: &str, provider: &Provider) -> Upstream {
+    Upstream::new(name, "openai", provider.url("/v1"))
+}
+
+/// A gateway with the keys of two users, and three requests of each.
+struct Stage {
+    gateway: Gateway,
+    admin: Visitor,
+    ann: Visitor,
+    keys: [Key; 2],
+    _providers: [Provider; 2],
+}
+
+impl Stage {
+    /// One upstream that always fails comes first; one that is well, second.
+    async fn start() -> Self {
+        let failing = Answer::json(500, &json!({"error": {"message": "no"}}));
+        let providers = [Provider::always(failing).await, Provider::always(answers::chat("x", 10, 5)).await];
+        let first = upstream("first", &providers[0]);
+        let second = upstream("second", &providers[1]).with("priority = 1");
+        let third = upstream("third", &providers[1]).with("priority = 2");
+        let setup = Setup::new([first, second, third]).set("breaker.failures_to_open", "2");
+        let gateway = Gateway::start(&setup).await;
+        let admin = Visitor::admin(&gateway).await;
+        let new = json!({"name": "ann", "role": "user", "password": PASSWORD});
+        admin.post("/users", &new).await.ok();
+        let ann = Visitor::sign_in(gateway.address, "ann", PASSWORD).await;
+        let keys =
+            [gateway.key("of-ann", &["--user", "ann"]).await, gateway.key("=of-admin", &["--user", "admin"]).await];
+        Self { gateway, admin, ann, keys, _providers: providers }
+    }
+
+    async fn used(self) -> Self {
+        for nth in 0..6 {
+            let answer = self.gateway.send(&chat(&self.keys[nth % 2].key, "m")).await;
+            assert_eq!(answer.status, 200);
+        }
+        self.gateway.wait_records(6).await;
+        self
+    }
+}
+
+fn items(body: &Value) -> &Vec<Value> {
+    body["items"].as_array().expect("a listing")
+}
+
+fn ids(rows: &[Value]) -> Vec<&str> {
+    rows.iter().map(|row| row["request_id"].as_str().expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn the_log_has_pages_and_a_user_sees_their_own() {
+    let stage = Stage::start().await.used().await;
+    let all = stage.admin.get("/logs").await.ok();
+    assert_eq!((items(&all).len(), &all["next"]), (6, &Value::Null));
+    assert_eq!(items(&all)[..], stage.gateway.run_json(&["log", "list", "--json"])[..], "as the command has them");
+    let mut paged = Vec::new();
+    let mut target = "/logs?limit=4".to_owned();
+    loop {
+        let page = stage.admin.get(&target).await.ok();
+        paged.extend(items(&page).clone());
+        let Some(next) = page["next"].as_str() else { break };
+        target = format!("/logs?limit=4&cursor={next}");
+    }
+    assert_eq!(ids(&paged), ids(items(&all)));
+    let own = stage.ann.get("/logs").await.ok();
+    assert_eq!(items(&own).len(), 3);
+    assert!(items(&own).iter().all(|row| row["user"] == "ann"));
+    let foreign = items(&all).iter().find(|row| row["user"] == "admin").expect("one")["request_id"].as_str();
+    let foreign = foreign.expect("an id");
+    assert_eq!(items(&stage.ann.get("/logs?user=admin").await.ok()).len(), 0);
+    assert_eq!(items(&stage.ann.get(&format!("/logs?q={foreign}")).await.ok()).len(), 0);
+    assert_eq!(stage.ann.get(&format!("/logs/{foreign}")).await.code(), "NOT_FOUND");
+    assert_eq!(items(&stage.ann.get("/logs?key=%3Dof-admin").await.ok()).len(), 0);
+    for (query, count) in [
+        (format!("q={foreign}"), 1),
+        ("key=of-ann".to_owned(), 3),
+        ("user=ann".to_owned(), 3),
+        ("model=m&status=200&outcome=ok".to_owned(), 6),
+        ("upstream=second".to_owned(), 6),
+        ("upstream=first".to_owned(), 0),
+        ("outcome=upstream_error".to_owned(), 0),
+        ("since=2020-01-01T00:00:00Z".to_owned(), 6),
+        ("until=2020-01-01T00:00:00Z".to_owned(), 0),
+    ] {
+        assert_eq!(items(&stage.admin.get(&format!("/logs?{query}")).await.ok()).len(), count, "{query}");
+    }
+    for query in ["limit=0", "limit=1001", "cursor=x", "q=x", "since=yesterday", "status=x", "outcome=x", "other=1"] {
+        assert_eq!(stage.admin.get(&format!("/logs?{query}")).await.code(), "INVALID", "{query}");
+    }
+    assert_eq!(stage.admin.get("/logs/x").await.code(), "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn a_log_is_exported_and_no_cell_is_a_formula() {
+    let stage = Stage::start().await.used().await;
+    let csv = stage.admin.get("/logs/export?format=csv").await;
+    assert_eq!((csv.status, csv.answer.field("content-type")), (200, Some("text/csv; charset=utf-8")));
+    let text = csv.answer.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 7);
+    assert!(lines[0].starts_with("request_id,started_at,key_id,key_name,user,"), "{}", lines[0]);
+    assert_eq!(lines.iter().filter(|line| line.contains(",\"'=of-admin\",admin,")).count(), 3, "{text}");
+    let jsonl = stage.ann.get("/logs/export?format=jsonl").await.answer.text();
+    let rows: Vec<Value> = jsonl.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(rows[..], items(&stage.ann.get("/logs").await.ok())[..]);
+    assert_eq!(stage.ann.get("/logs/export?format=csv&user=admin").await.answer.text().lines().count(), 1);
+    assert_eq!(stage.admin.get("/logs/export?format=xml").await.code(), "INVALID");
+}
+
+#[tokio::test]
+async fn usage_and_overview_add_up_and_a_user_sees_their_own() {
+    let stage = Stage::start().await.used().await;
+    let cost: i64 = stage.gateway.records().iter().map(|row| row["cost_nanos"].as_i64().expect("an amount")).sum();
+    assert!(cost > 0);
+    for by in ["key", "user", "model", "upstream", "day"] {
+        for (visitor, requests) in [(&stage.admin, 6), (&stage.ann, 3)] {
+            let usage = visitor.get(&format!("/usage?by={by}")).await.ok();
+            let sum = |field: &str| -> i64 { items(&usage).iter().filter_map(|item| item[field].as_i64()).sum() };
+            assert_eq!((sum("requests"), sum("input_tokens")), (requests, requests * 10), "{by}");
+            assert_eq!(sum("cost_nanos"), cost * requests / 6, "{by}");
+        }
+    }
+    assert_eq!(stage.ann.get("/usage").await.code(), "INVALID");
+    for range in ["1h", "24h", "7d", "30d"] {
+        for (visitor, requests) in [(&stage.admin, 6), (&stage.ann, 3)] {
+            let told = visitor.get(&format!("/overview?range={range}")).await.ok();
+            assert_eq!(told["totals"]["requests"], requests, "{range}");
+            let series = told["series"]["requests"].as_array().expect("a series");
+            assert_eq!(series.iter().filter_map(Value::as_i64).sum::<i64>(), requests, "{range}");
+            assert_eq!(series.len(), told["series"]["at"].as_array().expect("times").len());
+            assert_eq!(told["top"]["models"][0]["name"], "m");
+            assert_eq!(told["top"]["keys"].as_array().map(Vec::len), Some(if requests == 6 { 2 } else { 1 }));
+        }
+    }
+    assert_eq!(stage.admin.get("/overview?range=1y").await.code(), "INVALID");
+}
+
+#[tokio::test]
+async fn why_an_upstream_was_chosen_is_kept_and_told() {
+    let mut stage = Stage::start().await;
+    let first = stage.gateway.send(&chat(&stage.keys[0].key, "m")).await;
+    let again = stage.gateway.send(&chat(&stage.keys[0].key, "m")).await;
+    // The breaker is open now.
+    let passed_over = stage.gateway.send(&chat(&stage.keys[0].key, "m")).await;
+    stage.gateway.wait_records(3).await;
+    let page = async |answer: &crate::support::client::Answer| {
+        let id = answer.field("x-request-id").expect("an id").to_owned();
+        stage.admin.get(&format!("/logs/{id}")).await.ok()
+    };
+    for answer in [&first, &again] {
+        let told = page(answer).await;
+        let attempts: Vec<_> = told["attempts"].as_array().expect("attempts").iter().collect();
+        assert_eq!(attempts.len(), 2, "{told}");
+        assert_eq!((&attempts[0]["upstream"], &attempts[0]["status"]), (&"first".into(), &500.into()));
+        assert_eq!((&attempts[0]["outcome"], &attempts[1]["outcome"]), (&"server_error".into(), &"ok".into()));
+        assert_eq!((&attempts[1]["upstream"], &attempts[1]["status"]), (&"second".into(), &200.into()));
+        let taken: Vec<_> = told["candidates"].as_array().expect("some").iter().map(|one| &one["taken"]).collect();
+        assert_eq!(taken, [true, true, false]);
+        assert_eq!(told["candidates"][2]["code"], "priority");
+        assert!(told["price_lines"].as_array().is_some_and(|lines| lines.len() > 1), "{told}");
+        assert_eq!(
+            (&told["price_is_the_same"], &told["price_now_nanos"]),
+            (&true.into(), &told["record"]["cost_nanos"])
+        );
+    }
+    let told = page(&passed_over).await;
+    assert_eq!(told["attempts"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&told["candidates"][0]["taken"], &told["candidates"][0]["code"]), (&false.into(), &"breaker".into()));
+    assert!(told["candidates"][0]["why"].as_str().is_some_and(|why| why.contains("server_error")), "{told}");
+    // It outlives the process, and the command tells it, too.
+    let id = passed_over.field("x-request-id").expect("an id").to_owned();
+    stage.gateway.stop().await;
+    let told = stage.gateway.run_json(&["explain", &id, "--json"]);
+    assert_eq!(told[0]["candidates"][0]["code"], "breaker");
+    let shown = stage.gateway.run(&["explain", &id]);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    for words in ["Attempts", "second", "passed over", "its breaker is open", "Price", "10 tokens"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_admins_key_is_told_in_a_header_and_no_other() {
+    let stage = Stage::start().await;
+    let asked = |key: &Key| chat(&key.key, "m").field("x-tollgate-explain", "1");
+    let header = async |request: &Request| {
+        let answer = stage.gateway.send(request).await;
+        assert_eq!(answer.status, 200);
+        answer.field("x-tollgate-explain").map(str::to_owned)
+    };
+    let known = async {
+        while header(&asked(&stage.keys[1])).await.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, known).await.expect("the admins are known within a second");
+    let told: Value = serde_json::from_str(&header(&asked(&stage.keys[1])).await.expect("it is told")).expect("JSON");
+    assert_eq!(told["attempts"].as_array().and_then(|all| all.last()).expect("one")["upstream"], "second");
+    assert_eq!(told["candidates"].as_array().map(Vec::len), Some(3));
+    assert_eq!(header(&asked(&stage.keys[0])).await, None, "another's key");
+    assert_eq!(header(&chat(&stage.keys[1].key, "m")).await, None, "nobody asked");
+}
