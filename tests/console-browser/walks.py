@@ -239,6 +239,27 @@ def roles(run):
         assert ask(page, "GET", "/logs")[1]["items"] == [], "the records are somebody else's"
 
 
+def failures(run):
+    """What the API refuses, or cannot answer, is said; the rest of the console stays within reach."""
+    said = lambda code, message: {"status": 503, "json": {"error": {"code": code, "message": message}}}
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open("/models")
+        page.wait_for_selector(".side")
+        for answer, shown in ((said("UNAVAILABLE", "the store is away"), "the store is away"), ({"status": 200, "json": {}}, "cannot show"), ({"status": 200, "body": "<html>"}, "answered 200"), (None, "cannot be reached")):
+            page.unroute_all()
+            page.route("**/api/overview**", lambda route, _, answer=answer: route.fulfill(**answer) if answer else route.abort())
+            page.click(".side nav a:has-text('Overview')")
+            page.wait_for_selector(f"main :text('{shown}')")
+            page.click(".side nav a:has-text('Models')")
+            page.wait_for_selector("main table")
+        page.unroute_all()
+        page.route("**/api/keys?**", lambda route: route.fulfill(status=401, json={"error": {"code": "UNAUTHENTICATED", "message": "nobody is signed in"}}))
+        page.click(".side nav a:has-text('Keys')")
+        page.wait_for_selector("input[name=password]")
+        assert page.url.endswith("/console/keys"), "the next login leads back"
+        visitor.wrong = [wrong for wrong in visitor.wrong if "503" not in wrong and "ERR_FAILED" not in wrong]
+
+
 def settled(page):
     page.wait_for_selector(".loading", state="detached")
     page.wait_for_timeout(150)
@@ -287,6 +308,7 @@ def walks(run):
     yield "weights by slider, and a test call", weights
     yield "prices: errors at their lines, saved, explained", prices
     yield "quota, top-up, code", money
+    yield "failures are said", failures
     yield "keyboard", keyboard
     yield "a user sees their own", roles
     yield "theme and language are remembered", switches

@@ -52,7 +52,7 @@ export async function call<T>(method: Method, path: string, body?: unknown, sign
   try {
     read = text === "" ? null : parseJson(text);
   } catch {
-    throw new ApiError(answer.status, "UNREADABLE", text.slice(0, 200), null, []);
+    throw new ApiError(answer.status, "UNREADABLE", "", null, []);
   }
   if (answer.ok) return read as T;
   const failure = errorOf(answer.status, read);

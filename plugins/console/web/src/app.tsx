@@ -1,4 +1,5 @@
 // The frame around every page: who is logged in, navigation, shortcuts.
+import { Component } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api";
 import { language, t, type TextKey } from "./i18n";
@@ -10,7 +11,7 @@ import { go, Link, usePlace } from "./router";
 import { leave, Preferences } from "./preferences";
 import { ended, madeUp, may, refreshSession, session } from "./session";
 import { useWatched } from "./store";
-import { Button, Dialog, Empty, ErrorNote, Loading, Page, Toasts } from "./ui";
+import { Button, Dialog, Empty, ErrorNote, Loading, Page, Toasts, type Children } from "./ui";
 
 export function App() {
   const shown = useWatched(language);
@@ -78,11 +79,26 @@ function Frame() {
       <Sidebar path={place.path} help={() => setHelp(true)} />
       <button type="button" class="shade" tabIndex={-1} aria-hidden="true" onClick={() => setOpen(false)} />
       <main id="main" ref={main} tabIndex={-1}>
-        <Current path={place.path} />
+        <Guarded key={place.path}>
+          <Current path={place.path} />
+        </Guarded>
       </main>
       {isHelp && <Shortcuts onClose={() => setHelp(false)} />}
     </div>
   );
+}
+
+/** A page that breaks says so; the others stay within reach. */
+class Guarded extends Component<{ children: Children }, { failure: string | null }> {
+  override state = { failure: null };
+
+  static override getDerivedStateFromError(failure: unknown) {
+    return { failure: String(failure) };
+  }
+
+  render() {
+    return this.state.failure === null ? this.props.children : <Empty title={t("error.broken")} text={this.state.failure} />;
+  }
 }
 
 function Current({ path }: { path: string }) {

@@ -101,7 +101,7 @@ export interface Price {
   provider: string | null;
   classes: Record<string, string>;
   aliases: string[];
-  valid_from: string | null;
+  valid_from?: string | null;
   owner: string;
 }
 

@@ -64,6 +64,7 @@ export const common = {
   "bool.false": ["no", "否"],
 
   "error.offline": ["The gateway cannot be reached.", "无法连接到网关。"],
+  "error.broken": ["This page cannot show what the gateway answered", "此页面无法显示网关返回的内容"],
   "error.status": ["The gateway answered {status}.", "网关返回了 {status}。"],
   "code.FORBIDDEN": ["Not allowed", "不允许"],
   "code.NOT_FOUND": ["Not found", "未找到"],

@@ -33,7 +33,8 @@ export function setLanguage(chosen: Language): void {
 }
 
 export function t(key: TextKey, values?: Record<string, string | number>): string {
-  const text: string = TEXTS[key][language.get() === "zh" ? 1 : 0];
+  // A key may be made of a word of the API, which may be a new one.
+  const text: string = TEXTS[key]?.[language.get() === "zh" ? 1 : 0] ?? key;
   return values ? text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole)) : text;
 }
 

@@ -13,10 +13,14 @@ const CLASSES = ["input", "cached_input", "cache_write", "output"] as const;
 /** What a class costs, wherever it is sent to. */
 function costs(model: Model, name: string): string {
   const prices = model.prices ?? (model.classes ? [model.classes] : []);
-  return [...new Set(prices.map((price) => price[name]).filter((price) => price !== undefined))].map((price) => `$${price}`).join(" / ") || "–";
+  return [...new Set(prices.map((price) => price[name]).filter((price) => price !== undefined))].map(perMillion).join(" / ") || "–";
 }
 
-export const perMillion = (price: string | undefined) => (price === undefined ? "–" : `$${price}`);
+/** "2.5" → "$2.50". */
+export function perMillion(price: string | undefined): string {
+  if (price === undefined) return "–";
+  return `$${price.replace(/^(\d+\.\d)$/, "$10")}`;
+}
 
 export function ModelsPage() {
   const loaded = useLoad<Listing<Model> | Model[]>("/models");

@@ -1,5 +1,5 @@
 // What is spent, asked and failed over time, and by whom.
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { useLoad } from "../api";
 import { Chart } from "../chart";
 import { count, ms, percent, short } from "../format";
@@ -10,12 +10,18 @@ import { may } from "../session";
 import type { Overview, Top } from "../types";
 import { Amount, Button, Empty, Page, Panel, Segments, Shown } from "../ui";
 
+const REFRESH_MS = 30_000;
 const RANGES = ["1h", "24h", "7d", "30d"] as const;
 
 export function OverviewPage() {
   const asked = usePlace().query.get("range") ?? "24h";
   const range = RANGES.find((one) => one === asked) ?? "24h";
   const loaded = useLoad<Overview>(`/overview?range=${range}`);
+  const { reload } = loaded;
+  useEffect(() => {
+    const timer = setInterval(() => void (document.hidden || reload()), REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [reload]);
   return (
     <Page
       title={t("nav.overview")}

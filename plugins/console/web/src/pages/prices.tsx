@@ -69,7 +69,15 @@ function Search() {
 
 const SHOWN_CLASSES = ["input", "cached_input", "cache_write", "output", "reasoning"];
 
+/** Classes with a price of their own: the others cost what input or output does. */
+function others({ classes }: Price): string {
+  const usual = (name: string) => (name.startsWith("output") ? [classes["output"]] : [classes["input"], classes["cached_input"]]);
+  const own = Object.entries(classes).filter(([name, price]) => !SHOWN_CLASSES.includes(name) && !usual(name).includes(price));
+  return own.map(([name, price]) => `${word("class", name)} ${perMillion(price)}`).join(" · ");
+}
+
 function Found({ rows }: { rows: Price[] }) {
+  const isDated = rows.some((row) => row.valid_from);
   return (
     <Table
       label={t("nav.prices")}
@@ -82,7 +90,7 @@ function Found({ rows }: { rows: Price[] }) {
             </th>
           ))}
           <th>{t("prices.others")}</th>
-          <th>{t("prices.from")}</th>
+          {isDated && <th>{t("prices.from")}</th>}
         </>
       }
     >
@@ -98,12 +106,9 @@ function Found({ rows }: { rows: Price[] }) {
             </td>
           ))}
           <td class="quiet small-text">
-            {Object.entries(row.classes)
-              .filter(([name]) => !SHOWN_CLASSES.includes(name))
-              .map(([name, price]) => `${word("class", name)} ${perMillion(price)}`)
-              .join(" · ") || "–"}
+            {others(row) || "–"}
           </td>
-          <td class="nowrap quiet">{row.valid_from ? moment(row.valid_from) : "–"}</td>
+          {isDated && <td class="nowrap quiet">{row.valid_from ? moment(row.valid_from) : "–"}</td>}
         </tr>
       ))}
     </Table>
