@@ -150,7 +150,7 @@ fn a_wrong_command_line_is_status_2() {
         ("key set a --user x --no-user", "cannot be used with"),
         ("log list --since yesterday", "`30d`"),
         ("log list --limit many", "--limit"),
-        ("usage --by color", "[possible values: key, model, upstream, day]"),
+        ("usage --by color", "[possible values: key, user, model, upstream, day]"),
         ("price set m --input 1", "--output"),
         ("price set m --input -1 --output 1", "not negative"),
         ("price explain m --input 1 --cached-input 2", "parts of it"),
