@@ -3,4 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit;
+mod changes;
+mod codes;
+mod keys;
 mod logs;
+mod matrix;
+mod people;
+mod sessions;
+mod stage;

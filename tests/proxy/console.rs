@@ -1,5 +1,6 @@
 //! `[console]`: whether and where the console is. What it does is tested by itself (`tests/console`).
 
+use super::calls::Wire;
 use super::calls::serving;
 use crate::calls::Wire;
 use crate::support::client::{self, Request};

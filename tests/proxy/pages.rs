@@ -188,13 +188,20 @@ async fn nothing_is_open_that_nobody_opened() {
         assert!(cors.is_none(), "{request:?}: {cors:?}");
     }
     assert_eq!(provider.received().len(), 1, "with a key alone");
-    for path in
-        ["/console", "/console/internal", "/console/internal/reload", "/metrics", "/admin", "/debug/pprof", "/.env"]
-    {
+    for path in ["/console/internal", "/console/internal/reload", "/metrics", "/admin", "/debug/pprof", "/.env"] {
         for request in [Request::get(path), Request::post(path, &json!({}))] {
             let answer = gateway.send(&request).await;
             assert!(matches!(answer.status, 401 | 404), "{path}: {}", answer.status);
         }
+    }
+    // The console's page is for everybody, but nothing behind it.
+    for path in ["/console/api/keys", "/console/api/users", "/console/internal/health", "/console/api/openapi.json"] {
+        assert_eq!(gateway.send(&Request::get(path)).await.status, 401, "{path}");
+        assert_eq!(
+            gateway.send(&Request::get(path).key(&key.key)).await.status,
+            401,
+            "{path}: a key opens nothing here"
+        );
     }
     // And what is asked of nobody's configuration: this machine alone is listened to.
     let listened = setup.unset("server.threads").config(([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into());
@@ -202,7 +209,7 @@ async fn nothing_is_open_that_nobody_opened() {
         listened.lines().filter(|line| !line.contains("listen")).map(|line| format!("{line}\n")).collect();
     let config =
         tollgate::config::Config::parse(&bare, &gateway.path("tollgate.toml"), &|_| None).expect("a good file");
-    let addresses = config.server.listen.iter().chain(&config.server.metrics_listen);
+    let addresses = config.server.listen.iter().chain(&config.server.metrics_listen).chain(&config.console.listen);
     assert!(addresses.clone().count() == 2 && addresses.clone().all(|address| address.ip().is_loopback()));
     gateway.finish(&[&key]).await;
 }

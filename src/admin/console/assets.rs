@@ -9,9 +9,11 @@ use std::borrow::Cow;
 /// A file of the page.
 pub(super) struct Asset {
     pub(super) bytes: Cow<'static, [u8]>,
-    pub(super) content_type: Cow<'static, str>,
+    pub(super) content_type: &'static str,
     /// With its quotation marks.
-    pub(super) etag: Cow<'static, str>,
+    pub(super) etag: String,
+    /// Another content would have another name.
+    pub(super) is_immutable: bool,
 }
 
 /// Where files are looked for, by their path below `/console/`.
@@ -22,8 +24,6 @@ const INDEX: &str = "index.html";
 /// Stands in for a page that is not there.
 const NO_PAGE: &str =
     "<!doctype html><title>Tollgate</title><p>This build has no console page; its API is at /console/api.</p>\n";
-/// Names in this folder change with what is in them.
-const HASHED: &str = "assets/";
 /// The API, of which nothing is a page.
 const API: [&str; 2] = ["api", "internal"];
 
@@ -39,20 +39,20 @@ pub(super) async fn page(request: Request) -> Response {
         return Refusal::new(super::Code::MethodNotAllowed, "expected GET").into_response();
     }
     if let Some(asset) = FIND(path).filter(|_| path != INDEX) {
-        let kept = if path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
+        let kept = if asset.is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
         return answer(&request, asset, kept);
     }
-    let missing = || Asset {
-        bytes: NO_PAGE.as_bytes().into(),
-        content_type: "text/html; charset=utf-8".into(),
-        etag: "\"none\"".into(),
-    };
-    answer(&request, FIND(INDEX).unwrap_or_else(missing), "no-store")
+    answer(&request, FIND(INDEX).unwrap_or_else(no_page), "no-store")
+}
+
+fn no_page() -> Asset {
+    let (content_type, etag) = ("text/html; charset=utf-8", "\"none\"".to_owned());
+    Asset { bytes: NO_PAGE.as_bytes().into(), content_type, etag, is_immutable: false }
 }
 
 fn answer(request: &Request, asset: Asset, kept: &'static str) -> Response {
-    let Asset { bytes, content_type, etag } = asset;
-    let headers = [(header::CONTENT_TYPE, content_type.as_ref()), (header::ETAG, &etag), (header::CACHE_CONTROL, kept)];
+    let Asset { bytes, content_type, etag, .. } = asset;
+    let headers = [(header::CONTENT_TYPE, content_type), (header::ETAG, &*etag), (header::CACHE_CONTROL, kept)];
     if request.headers().get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }

@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
+/// Keys that a user can make; operators make as many as they like.
+const KEYS_OF_USER_MAX: u64 = 1000;
+
 const ALL: &str = "/api/keys";
 const ONE: &str = "/api/keys/{id}";
 
@@ -173,6 +176,15 @@ async fn check_group(desk: &Desk, caller: &Caller, group: Option<&str>) -> Resul
     }
 }
 
+async fn check_count(desk: &Desk, caller: &Caller) -> Result<(), Refusal> {
+    let Some(owner) = caller.owner().map(str::to_owned) else { return Ok(()) };
+    let counts = desk.ask(move |store| store.people().keys_by_group(Some(&owner))).await?;
+    match counts.values().sum::<u64>() < KEYS_OF_USER_MAX {
+        true => Ok(()),
+        false => Err(Refusal::new(Code::Conflict, format!("a user has at most {KEYS_OF_USER_MAX} keys"))),
+    }
+}
+
 async fn list(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
@@ -200,6 +212,7 @@ async fn create(
     not_theirs(&caller, "user", new.user.is_some())?;
     check_quota(new.quota_nanos)?;
     check_group(&desk, &caller, new.group.as_deref()).await?;
+    check_count(&desk, &caller).await?;
     let KeyNew { name, user, group, models, quota_nanos, expires_at, rpm, tpm, concurrency } = new;
     let user = caller.owner().map(str::to_owned).or(user);
     let group = group.unwrap_or_else(|| groups::DEFAULT.to_owned());

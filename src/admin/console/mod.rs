@@ -38,7 +38,7 @@ use axum::body::{Body, HttpBody};
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures::StreamExt;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use refusal::{Code, Refusal};
 use session::Caller;
 use std::net::IpAddr;
@@ -140,7 +140,8 @@ impl Console for Pages {
             }
         };
         secure(response.headers_mut());
-        if let Some(length) = response.body().size_hint().exact() {
+        let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if let Some(length) = response.body().size_hint().exact().filter(|_| !has_none) {
             response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
         }
         response.map(|body| {
@@ -170,6 +171,7 @@ fn secure(headers: &mut HeaderMap) {
 }
 
 /// An answer's body that is made as it goes out.
+#[allow(dead_code, reason = "for answers of any length: exports")]
 fn streamed(pieces: impl futures::Stream<Item = Result<Bytes, String>> + Send + 'static) -> Body {
     Body::from_stream(pieces.map(|piece| piece.map_err(std::io::Error::other)))
 }

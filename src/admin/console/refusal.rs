@@ -65,8 +65,8 @@ pub(super) struct Refusal {
     message: String,
     /// Which field of the request.
     field: Option<String>,
-    /// Everything that is wrong, where that is more than one thing.
-    errors: Option<Value>,
+    /// Everything that is wrong, where that is more than one thing. Boxed: every endpoint's result has room for it.
+    errors: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -97,14 +97,14 @@ impl Refusal {
 
     /// With all that is wrong.
     pub(super) fn errors(self, errors: Value) -> Self {
-        Self { errors: Some(errors), ..self }
+        Self { errors: Some(Box::new(errors)), ..self }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut error = json!({"code": self.code.word(), "message": self.message});
-        for (key, value) in [("field", self.field.map(Value::from)), ("errors", self.errors)] {
+        for (key, value) in [("field", self.field.map(Value::from)), ("errors", self.errors.map(|errors| *errors))] {
             if let Some(value) = value {
                 error[key] = value;
             }

@@ -6,6 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// The time of last use is written no more often, in milliseconds: a page asks for many things at once.
 const USE_STEP_MS: i64 = 60_000;
+/// Sessions of one person; the one that was used the longest ago gives way to the next.
+const SESSIONS_MAX: u32 = 100;
 
 /// [`People::password_of`](crate::store::People::password_of).
 pub(super) fn password_of(connection: &Connection, name: &str) -> Result<Option<(Person, String)>> {
@@ -47,6 +49,11 @@ fn insert(transaction: &Transaction<'_>, act: &Act, id: i64, digest: &SecretDige
     transaction.execute(
         "INSERT INTO session (digest, person_id, created_at_ms, used_at_ms) VALUES (?1, ?2, ?3, ?3)",
         params![digest, id, act.at_ms],
+    )?;
+    transaction.execute(
+        "DELETE FROM session WHERE person_id = ?1 AND digest NOT IN \
+         (SELECT digest FROM session WHERE person_id = ?1 ORDER BY used_at_ms DESC LIMIT ?2)",
+        params![id, SESSIONS_MAX],
     )?;
     Ok(())
 }

@@ -1,0 +1,71 @@
+//! Every change has its row, in the order of the changes, without a secret.
+
+use crate::stage::{PASSWORD, Stage, items, number};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn every_change_has_its_row() {
+    let stage = Stage::start().await;
+    let admin = &stage.admin;
+    let user = number(
+        &admin.post("/users", &json!({"name": "ann", "role": "user", "quota_nanos": 5})).await.ok()["user"]["id"],
+    );
+    admin.patch(&format!("/users/{user}"), &json!({"role": "operator", "password": "a new password"})).await.ok();
+    admin.post(&format!("/users/{user}/topup"), &json!({"amount_nanos": 2, "note": "paid"})).await.ok();
+    let key = stage.operator.post("/keys", &json!({"name": "k"})).await.ok();
+    let key = number(&key["key"]["id"]);
+    stage.operator.patch(&format!("/keys/{key}"), &json!({"name": "l"})).await.ok();
+    stage.operator.post(&format!("/keys/{key}/rotate"), &json!({})).await.ok();
+    stage.operator.patch("/upstreams/u", &json!({"weight": 3})).await.ok();
+    stage.operator.delete("/upstreams/u/override").await;
+    stage.operator.delete(&format!("/keys/{key}")).await;
+    stage.operator.post("/reload", &json!({})).await.ok();
+    admin.post("/codes", &json!({"amount_nanos": 1, "count": 1})).await.ok();
+    admin.delete("/codes/1").await;
+    admin.delete(&format!("/users/{user}")).await;
+    // What was refused has changed nothing.
+    admin.delete("/keys/999999").await;
+    admin.post("/users", &json!({"name": "user", "role": "user"})).await;
+    let listed = admin.get("/audit?limit=1000").await.ok();
+    let rows: Vec<&Value> = items(&listed).iter().rev().collect();
+    let told: Vec<(&str, &str, &str)> = rows
+        .iter()
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap_or_default();
+            (text("actor"), text("action"), text("object"))
+        })
+        .collect();
+    let (person, key) = (format!("person {user}"), format!("key {key}"));
+    let expected = [
+        ("admin", "person.create", &*person),
+        ("admin", "person.change", &person),
+        ("admin", "person.topup", &person),
+        ("operator", "key.create", &key),
+        ("operator", "key.change", &key),
+        ("operator", "key.rotate", &key),
+        ("operator", "upstream.weight", "upstream u"),
+        ("operator", "upstream.weight", "upstream u"),
+        ("operator", "key.delete", &key),
+        ("operator", "reload", "configuration"),
+        ("admin", "code.create", "code 1"),
+        ("admin", "code.delete", "code 1"),
+        ("admin", "person.delete", &person),
+    ];
+    assert_eq!(told[told.len() - expected.len()..], expected);
+    // The gateway itself made the first person, who signed in and made two more, who signed in.
+    let before: Vec<&str> = told[..told.len() - expected.len()].iter().map(|(_, action, _)| *action).collect();
+    let begun = ["person.create", "session.begin", "person.create", "person.create", "session.begin", "session.begin"];
+    assert_eq!(before, begun);
+    let row = |action: &str| rows.iter().find(|row| row["action"] == action && row["object"] == json!(person));
+    let changed = row("person.change").expect("a row");
+    assert_eq!((&changed["before"]["role"], &changed["after"]["role"]), (&json!("user"), &json!("operator")));
+    assert_eq!(changed["after"]["password"], "changed");
+    let topup = row("person.topup").expect("a row");
+    assert_eq!((&topup["before"]["quota_nanos"], &topup["after"]["quota_nanos"]), (&json!(5), &json!(7)));
+    assert_eq!(topup["after"]["note"], "paid");
+    assert_eq!(row("person.delete").expect("a row")["after"], Value::Null);
+    let text = listed.to_string();
+    for secret in [PASSWORD, "a new password", "sk-tg-", "argon2"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}

@@ -1,0 +1,169 @@
+//! What operators change in a running gateway: weights, prices, the configuration.
+
+use crate::stage::{Stage, chat, items, setup, upstream_at};
+use crate::support::answers;
+use crate::support::console::Visitor;
+use crate::support::gateway::{Gateway, PRICES, Setup};
+use crate::support::provider::Provider;
+use crate::support::script::Answer;
+use crate::support::{PATIENCE, until};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// Asks until each of so many calls in a row was answered by this upstream.
+async fn until_all_go_to(gateway: &Gateway, key: &str, upstream: &str) {
+    let started = Instant::now();
+    let mut in_a_row = 0;
+    while in_a_row < 30 {
+        let answer = gateway.send(&chat(key)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        in_a_row = if answer.field("x-tollgate-upstream") == Some(upstream) { in_a_row + 1 } else { 0 };
+        assert!(started.elapsed() < PATIENCE, "gave up waiting for {upstream}");
+    }
+}
+
+#[tokio::test]
+async fn a_weight_is_in_force_at_once_and_outlives_reload_and_restart() {
+    let provider = Provider::always(answers::chat("x", 10, 5)).await;
+    let upstream = |name| upstream_at(name, &provider).with("weight = 5");
+    let setup = Setup::new([upstream("a"), upstream("b")]);
+    let mut gateway = Gateway::prepare(&setup);
+    let key = gateway.key("k", &[]).await;
+    gateway.serve().await;
+    let admin = Visitor::admin(&gateway).await;
+    let told = admin.patch("/upstreams/a", &json!({"weight": 0})).await.ok();
+    assert_eq!((&told["weight"], &told["weight_override"]), (&json!(0), &json!(0)));
+    until_all_go_to(&gateway, &key.key, "b").await;
+    let shown = admin.get("/channels").await.ok();
+    assert_eq!(
+        (&shown[0]["weight"], &shown[0]["weight_override"], &shown[0]["owner"]),
+        (&json!(0), &json!(0), &json!("file"))
+    );
+    assert_eq!((&shown[1]["weight"], &shown[1]["weight_override"]), (&json!(5), &json!(null)));
+    assert_eq!(admin.post("/reload", &json!({})).await.ok()["status"], "reloaded");
+    until_all_go_to(&gateway, &key.key, "b").await;
+    gateway.stop().await;
+    gateway.serve().await;
+    until_all_go_to(&gateway, &key.key, "b").await;
+    assert_eq!(admin.delete("/upstreams/a/override").await.status, 204);
+    admin.patch("/upstreams/b", &json!({"weight": 0})).await.ok();
+    until_all_go_to(&gateway, &key.key, "a").await;
+    // All else is the file's.
+    for (body, code, field) in [
+        (json!({"priority": 1}), "CONFLICT", "priority"),
+        (json!({"weight": 1, "base_url": "https://evil.example"}), "CONFLICT", "base_url"),
+        (json!({"weight": -1}), "INVALID", "weight"),
+        (json!({"weight": 1_000_001}), "INVALID", "weight"),
+        (json!({}), "INVALID", "weight"),
+    ] {
+        let told = admin.patch("/upstreams/a", &body).await;
+        assert_eq!((told.code(), &told.body["error"]["field"]), (code, &json!(field)), "{body}");
+    }
+    assert_eq!(admin.patch("/upstreams/c", &json!({"weight": 1})).await.code(), "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_upstream_is_tested_and_shown_as_it_is() {
+    let stage = Stage::start().await;
+    let told = stage.operator.post("/upstreams/u/test", &json!({})).await.ok();
+    assert_eq!((&told["status"], &told["is_answer"]), (&json!(200), &json!(true)), "{told}");
+    assert_eq!(stage.operator.post("/channels/u/test", &json!({"model": "n"})).await.code(), "INVALID");
+    assert_eq!(stage.operator.post("/upstreams/v/test", &json!({})).await.code(), "NOT_FOUND");
+    let shown = stage.operator.get("/upstreams").await.ok();
+    assert_eq!((&shown[0]["name"], &shown[0]["key_set"]), (&json!("u"), &json!(true)));
+    assert_eq!(shown[0]["breaker"]["state"], "closed");
+}
+
+#[tokio::test]
+async fn a_breaker_says_what_has_opened_it() {
+    let provider = Provider::always(Answer::json(401, &json!({"error": {"message": "no such key"}}))).await;
+    let setup = Setup::new([upstream_at("u", &provider)]);
+    let mut gateway = Gateway::prepare(&setup);
+    let key = gateway.key("k", &[]).await;
+    gateway.serve().await;
+    let admin = Visitor::admin(&gateway).await;
+    gateway.send(&chat(&key.key)).await;
+    let shown = admin.get("/upstreams").await.ok();
+    let breaker = &shown[0]["breaker"];
+    assert_eq!((&breaker["state"], &breaker["last_error"]["class"]), (&json!("open"), &json!("key_dead")), "{shown}");
+    assert_eq!(breaker["last_error"]["status"], 401, "{shown}");
+    assert!(breaker["cooldown_ms"].as_u64().is_some_and(|ms| ms > 0), "{shown}");
+}
+
+#[tokio::test]
+async fn the_pricing_file_is_replaced_as_a_whole_by_whoever_has_seen_it() {
+    let stage = Stage::start().await;
+    let file = stage.operator.get("/prices/file").await.ok();
+    assert_eq!(file["text"], PRICES);
+    let version = file["version"].clone();
+    let next = PRICES.replace("input = 1", "input = 3");
+    let put = async |text: &str, version: &serde_json::Value| {
+        stage.admin.put("/prices/file", &json!({"text": text, "version": version})).await
+    };
+    let told = put("[[model]]\nname = \"m\"\ninput = -1\noutput = 2\n", &version).await;
+    assert_eq!((told.status, told.code()), (400, "INVALID"));
+    assert_eq!(
+        (&told.body["error"]["errors"][0]["line"], &told.body["error"]["errors"][0]["key"]),
+        (&json!(3), &json!("m.input")),
+        "{}",
+        told.body
+    );
+    assert_eq!(put(&next, &json!("0123")).await.code(), "CONFLICT");
+    assert_eq!(stage.gateway.read("pricing.toml"), PRICES, "nothing came of it");
+    let told = put(&next, &version).await.ok();
+    assert_ne!(told["version"], version);
+    assert_eq!(stage.gateway.read("pricing.toml"), next);
+    let prices = stage.user.get("/prices?q=M").await.ok();
+    assert_eq!((items(&prices).len(), &items(&prices)[0]["classes"]["input"]), (1, &json!("3")), "{prices}");
+    assert_eq!(put(PRICES, &version).await.code(), "CONFLICT", "somebody was faster");
+    let history = stage.operator.get("/prices/history").await.ok();
+    let latest = &items(&history)[0];
+    assert_eq!((&latest["version"], &latest["before"]), (&told["version"], &version));
+    let asked = json!({"model": "m", "input_tokens": 1_000_000, "output_tokens": 10});
+    let explained = stage.user.post("/prices/explain", &asked).await.ok();
+    assert_eq!(explained["cost_nanos"], 3_000_000_000_i64 + 20_000, "{explained}");
+    assert_eq!(stage.user.post("/prices/explain", &json!({"model": "n"})).await.code(), "NOT_FOUND");
+    let parts = json!({"model": "m", "input_tokens": 1, "cached_input_tokens": 2});
+    assert_eq!(stage.user.post("/prices/explain", &parts).await.code(), "INVALID");
+    assert_eq!(stage.operator.post("/prices/validate", &json!({"text": "x"})).await.code(), "INVALID");
+    let valid = stage.operator.post("/prices/validate", &json!({"text": PRICES})).await.ok();
+    assert_eq!((&valid["version"], &valid["prices"]), (&version, &json!(1)));
+}
+
+#[tokio::test]
+async fn a_reload_says_what_is_wrong() {
+    let (_provider, setup) = setup().await;
+    let gateway = Gateway::start(&setup).await;
+    let admin = Visitor::admin(&gateway).await;
+    let wrong = setup.clone().set("routing.attempts_max", "0");
+    gateway.write("tollgate.toml", &wrong.config(gateway.address, gateway.metrics_address));
+    let told = admin.post("/reload", &json!({})).await.ok();
+    assert_eq!(told["status"], "refused");
+    assert!(told["errors"][0].as_str().is_some_and(|error| error.contains("routing.attempts_max")), "{told}");
+    let right = setup.set("routing.attempts_max", "7");
+    gateway.write("tollgate.toml", &right.config(gateway.address, gateway.metrics_address));
+    assert_eq!(admin.post("/reload", &json!({})).await.ok()["status"], "reloaded");
+    let settings = admin.get("/settings").await.ok();
+    assert_eq!(settings["routing"]["attempts_max"], 7);
+    assert_eq!(
+        (&settings["server"]["reload_secret"], &settings["upstream"][0]["api_key"]),
+        (&json!("(set)"), &json!("(set)"))
+    );
+}
+
+#[tokio::test]
+async fn the_ledger_is_verified() {
+    let stage = Stage::start().await;
+    let made = stage.user.post("/keys", &json!({"name": "mine"})).await.ok();
+    let secret = made["secret"].as_str().expect("a secret");
+    let started = Instant::now();
+    while stage.gateway.send(&chat(secret)).await.status != 200 {
+        assert!(started.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until("the record", || (!stage.gateway.run_json(&["log", "list", "--json"]).is_empty()).then_some(())).await;
+    let told = stage.admin.get("/ledger/verify").await.ok();
+    assert_eq!((&told["sound"], &told["rows"]), (&json!(true), &json!(1)), "{told}");
+    let summary = stage.operator.get("/metrics/summary").await.ok();
+    assert_eq!((&summary["keys"], &summary["upstreams_available"]), (&json!(1), &json!(1)), "{summary}");
+}

@@ -1,0 +1,153 @@
+//! Keys: whose they are, and that they work.
+
+use crate::stage::{Stage, chat, items, number};
+use crate::support::console::Visitor;
+use crate::support::gateway::Gateway;
+use crate::support::{PATIENCE, until};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Asks until a call with this credential is answered so.
+async fn until_status(gateway: &Gateway, secret: &str, status: u16) {
+    let started = Instant::now();
+    while gateway.send(&chat(secret)).await.status != status {
+        assert!(started.elapsed() < PATIENCE, "gave up waiting for {status}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_the_console_works_and_every_change_of_it_is_in_force_without_a_restart() {
+    let stage = Stage::start().await;
+    let made = stage.user.post("/keys", &json!({"name": "mine", "models": ["m"], "rpm": 100})).await.ok();
+    let (id, secret) = (number(&made["key"]["id"]), made["secret"].as_str().expect("a secret").to_owned());
+    assert_eq!((&made["key"]["user"], &made["key"]["group"]), (&json!("user"), &json!("default")));
+    until_status(&stage.gateway, &secret, 200).await;
+    let path = format!("/keys/{id}");
+    let started = Instant::now();
+    let spent = loop {
+        let spent = number(&stage.user.get(&path).await.ok()["spent_nanos"]);
+        if spent > 0 || started.elapsed() > PATIENCE {
+            break spent;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(spent > 0);
+    assert_eq!(stage.user.get("/session").await.ok()["person"]["spent_nanos"], spent);
+    stage.user.patch(&path, &json!({"models": ["another"]})).await.ok();
+    until_status(&stage.gateway, &secret, 403).await;
+    stage.user.patch(&path, &json!({"models": [], "expires_at": "2001-01-01T00:00:00Z"})).await.ok();
+    until_status(&stage.gateway, &secret, 401).await;
+    let rotated = stage.user.post(&format!("{path}/rotate"), &json!({})).await.ok();
+    let next = rotated["secret"].as_str().expect("a secret").to_owned();
+    stage.user.patch(&path, &json!({"expires_at": null})).await.ok();
+    until_status(&stage.gateway, &next, 200).await;
+    assert_eq!(stage.gateway.send(&chat(&secret)).await.status, 401);
+    stage.operator.patch(&path, &json!({"enabled": false})).await.ok();
+    until_status(&stage.gateway, &next, 401).await;
+    stage.operator.patch(&path, &json!({"enabled": true, "quota_nanos": 1})).await.ok();
+    until_status(&stage.gateway, &next, 402).await;
+    assert_eq!(stage.user.delete(&path).await.status, 204);
+    until_status(&stage.gateway, &next, 401).await;
+    // The command line sees what the console does.
+    until("no key", || stage.gateway.run_json(&["key", "list", "--json"]).is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_belongs_to_somebody_else_is_not_there() {
+    let stage = Stage::start().await;
+    let other = stage.visitor("other", "user").await;
+    let theirs = number(&stage.user.post("/keys", &json!({"name": "theirs"})).await.ok()["key"]["id"]);
+    let nobodys = number(&stage.operator.post("/keys", &json!({"name": "nobody's"})).await.ok()["key"]["id"]);
+    for id in [theirs, nobodys, 999_999] {
+        for root in ["/keys", "/tokens"] {
+            let path = format!("{root}/{id}");
+            let tried = [
+                other.get(&path).await,
+                other.patch(&path, &json!({"name": "stolen"})).await,
+                other.post(&format!("{path}/rotate"), &json!({})).await,
+                other.delete(&path).await,
+            ];
+            for told in tried {
+                assert_eq!((told.status, told.code()), (404, "NOT_FOUND"), "{path}");
+            }
+        }
+    }
+    assert_eq!(items(&other.get("/keys").await.ok()).len(), 0);
+    assert_eq!(items(&stage.user.get("/keys").await.ok()).len(), 1);
+    let all = stage.operator.get("/tokens").await.ok();
+    let names: Vec<&Value> = items(&all).iter().map(|key| &key["name"]).collect();
+    assert_eq!(names, [&json!("theirs"), &json!("nobody's")], "untouched, and operators have them all");
+    let of_one = stage.operator.get("/keys?user=user").await.ok();
+    assert_eq!((items(&of_one).len(), number(&items(&of_one)[0]["id"])), (1, theirs));
+}
+
+#[tokio::test]
+async fn a_user_sets_no_more_of_a_key_than_is_theirs() {
+    let stage = Stage::start().await;
+    let made = stage.user.post("/keys", &json!({"name": "mine"})).await.ok();
+    let path = format!("/keys/{}", made["key"]["id"]);
+    for (field, value) in [
+        ("user", json!("admin")),
+        ("user", Value::Null),
+        ("enabled", json!(true)),
+        ("group", json!("other")),
+        ("id", json!(1)),
+        ("spent_nanos", json!(0)),
+        ("digest", json!("00")),
+        ("created_at", json!("2001-01-01T00:00:00Z")),
+    ] {
+        let told = stage.user.patch(&path, &json!({field: value})).await;
+        assert_eq!((told.status, told.code()), (400, "INVALID"), "{field}");
+        assert_eq!(told.body["error"]["field"], field);
+    }
+    for (field, value) in [("user", json!("admin")), ("group", json!("other")), ("enabled", json!(true))] {
+        let told = stage.user.post("/keys", &json!({"name": "second", field: value})).await;
+        assert_eq!(told.body["error"]["field"], field, "{}", told.body);
+    }
+    assert_eq!(stage.user.get("/keys?user=admin").await.code(), "INVALID");
+    assert_eq!(stage.user.get("/keys").await.ok(), json!({"items": [made["key"]], "next": null}));
+    // A group that an operator has given is theirs.
+    let given = json!({"name": "given", "user": "user", "group": "other"});
+    stage.operator.post("/keys", &given).await.ok();
+    stage.user.patch(&path, &json!({"group": "other"})).await.ok();
+    let taken = stage.user.patch(&path, &json!({"name": "given"})).await;
+    assert_eq!((taken.status, &taken.body["error"]["field"]), (409, &json!("name")));
+}
+
+#[tokio::test]
+async fn a_user_sees_the_models_of_their_groups_and_an_operator_all() {
+    let stage = Stage::start().await;
+    let models = stage.user.get("/models").await.ok();
+    assert_eq!(models[0]["groups"], json!(["default"]));
+    assert_eq!(models[0]["prices"][0]["input"], "1");
+    assert_eq!(stage.operator.get("/models").await.ok()[0]["groups"], json!(["default", "other"]));
+    stage.operator.post("/keys", &json!({"name": "k", "group": "alone"})).await.ok();
+    let groups = stage.operator.get("/groups").await.ok();
+    let expected = json!([
+        {"name": "alone", "upstreams": [], "models": [], "keys": 1},
+        {"name": "default", "upstreams": ["u"], "models": ["m"], "keys": 0},
+        {"name": "other", "upstreams": ["u"], "models": ["m"], "keys": 0},
+    ]);
+    assert_eq!(groups, expected);
+}
+
+#[tokio::test]
+async fn a_listing_is_read_part_by_part() {
+    let stage = Stage::start().await;
+    for nth in 0..7 {
+        stage.user.post("/keys", &json!({"name": format!("k{nth}")})).await.ok();
+    }
+    let (mut names, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = stage.user.get(&format!("/keys?limit=3{cursor}")).await.ok();
+        names.extend(items(&page).iter().map(|key| key["name"].as_str().unwrap_or_default().to_owned()));
+        match page["next"].as_i64() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(names, (0..7).map(|nth| format!("k{nth}")).collect::<Vec<_>>());
+    let stranger = Visitor::stranger(stage.gateway.address);
+    assert_eq!(stranger.get("/keys").await.status, 401);
+}
