@@ -288,6 +288,16 @@ pub(super) mod tests {
         assert_eq!(bytes[16], 1);
     }
 
+    #[test]
+    fn format_3_has_not_changed_and_is_for_trails_alone() {
+        let mut bytes = Vec::new();
+        let trail = Event::Trail { request_id: Uuid::from_u128(5), trail: "{}".into() };
+        encode(&trail, 1, 9, &mut bytes).unwrap();
+        assert_eq!((bytes[16], bytes.len()), (3, FORMAT_3_BYTES));
+        assert_eq!(decode(&bytes, 9).unwrap().event, trail);
+    }
+
+    const FORMAT_3_BYTES: usize = 38;
     const FORMAT_2_BYTES: usize = 82;
     const FORMAT_2_CRC: u32 = 2_996_001_885;
     const FORMAT_1_BYTES: usize = 318;

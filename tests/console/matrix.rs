@@ -48,6 +48,11 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("get", "/api/metrics/summary", "operator"),
     ("get", "/internal/health", "operator"),
     ("get", "/api/audit", "admin"),
+    ("get", "/api/logs", "user"),
+    ("get", "/api/logs/export", "user"),
+    ("get", "/api/logs/{request_id}", "user"),
+    ("get", "/api/usage", "user"),
+    ("get", "/api/overview", "user"),
     ("get", "/api/openapi.json", "user"),
 ];
 
