@@ -2,12 +2,10 @@
 //! here they get into the balances, and periods begin.
 
 use crate::keyring::Keys;
-use crate::ledger::Owner;
-use crate::store::{Budget, BudgetPeriod, Limits, Period, PersonLimits, StoreError};
-use jiff::civil::Weekday;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Zoned};
+use crate::ledger::{Owner, period_ms};
+use crate::store::{Budget, BudgetPeriod, Limits, PersonLimits, StoreError};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What is known of users' limits.
@@ -40,8 +38,8 @@ impl Users {
                 None => None,
                 Some(budget) => {
                     let span = span_of(budget, now_ms);
-                    next_ms = Some(next_ms.map_or(span.end_ms, |next_ms| next_ms.min(span.end_ms)));
-                    let base_nanos = base_of(store, &owner, &limits, span, is_first)?;
+                    next_ms = Some(next_ms.map_or(span.end, |next_ms| next_ms.min(span.end)));
+                    let base_nanos = base_of(store, &owner, &limits, &span, is_first)?;
                     Some(base_nanos.saturating_add(budget.amount_nanos))
                 }
             };
@@ -66,51 +64,25 @@ fn base_of(
     store: &dyn Limits,
     owner: &Owner,
     limits: &PersonLimits,
-    span: Span,
+    span: &Range<i64>,
     is_first: bool,
 ) -> Result<i64, StoreError> {
-    if let Some(begun) = limits.begun.filter(|begun| begun.start_ms == span.start_ms) {
+    if let Some(begun) = limits.begun.filter(|begun| begun.start_ms == span.start) {
         return Ok(begun.base_nanos);
     }
     let spent_nanos = owner.account.balance().spent_nanos;
     // It began while nobody looked, or the budget is new: then its rows tell. Else it begins now.
-    let began_just_now = !is_first && limits.begun.is_some_and(|begun| begun.start_ms < span.start_ms);
-    let since_nanos = if began_just_now { 0 } else { store.user_spent_since(&limits.name, span.start_ms)? };
+    let began_just_now = !is_first && limits.begun.is_some_and(|begun| begun.start_ms < span.start);
+    let since_nanos = if began_just_now { 0 } else { store.user_spent_since(&limits.name, span.start)? };
     let base_nanos = spent_nanos.saturating_sub(since_nanos);
-    store.begin_period(limits.person_id, BudgetPeriod { start_ms: span.start_ms, base_nanos })?;
+    store.begin_period(limits.person_id, BudgetPeriod { start_ms: span.start, base_nanos })?;
     Ok(base_nanos)
 }
 
-/// A day, week or month, in Unix milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    start_ms: i64,
-    end_ms: i64,
-}
-
 /// The period that it is now. A time zone that is not known (any more) is UTC.
-fn span_of(budget: &Budget, now_ms: i64) -> Span {
-    let zone = TimeZone::get(&budget.time_zone).unwrap_or(TimeZone::UTC);
-    let now = Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone);
-    let found = bounds(&now, budget.period);
-    let (start, end) = found.unwrap_or_else(|_| (now.clone(), now));
-    Span { start_ms: start.timestamp().as_millisecond(), end_ms: end.timestamp().as_millisecond() }
-}
-
-/// Where clocks leave midnight out, a day begins with its first moment.
-fn bounds(now: &Zoned, period: Period) -> Result<(Zoned, Zoned), jiff::Error> {
-    let today = now.date();
-    let (first, next) = match period {
-        Period::Daily => (today, today.checked_add(1.day())?),
-        Period::Weekly => {
-            let days = today.weekday().since(Weekday::Monday);
-            let monday = today.checked_sub(i64::from(days).days())?;
-            (monday, monday.checked_add(7.days())?)
-        }
-        Period::Monthly => (today.first_of_month(), today.first_of_month().checked_add(1.month())?),
-    };
-    let zone = now.time_zone();
-    Ok((first.to_zoned(zone.clone())?.start_of_day()?, next.to_zoned(zone.clone())?.start_of_day()?))
+fn span_of(budget: &Budget, now_ms: i64) -> Range<i64> {
+    let of = |time_zone: &str| period_ms(budget.period, time_zone, now_ms);
+    of(&budget.time_zone).or_else(|| of("UTC")).unwrap_or(now_ms..now_ms)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(crate) use claims::CLAIM_AGE_MAX_MS;
 pub use claims::{Claim, ClaimTag, Claiming, Claims, KeptAnswer};
 pub use hold::Hold;
 pub use holds::{Account, Balance, Grant, Insufficient};
-pub use period::period_start_ms;
+pub use period::{period_ms, period_start_ms};
 pub(crate) use record::served;
 pub use record::{EXTRAS_MAX, LedgerRecord, Opening, Outcome, Progress, TEXT_BYTES_MAX};
 pub use recover::Recovered;

@@ -4,16 +4,30 @@ use crate::store::Period;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use std::ops::Range;
 
 /// The beginning of the period that contains this time, both in Unix milliseconds: midnight in that time zone, of the day, of
 /// Monday, or of the first. Where a clock change leaves a midnight out, the day begins when it does there. `None`: there is no such
 /// time zone, or the time is beyond any calendar.
 pub fn period_start_ms(period: Period, time_zone: &str, at_ms: i64) -> Option<i64> {
+    period_ms(period, time_zone, at_ms).map(|span| span.start)
+}
+
+/// The same, and where the next one begins.
+pub fn period_ms(period: Period, time_zone: &str, at_ms: i64) -> Option<Range<i64>> {
     let zone = TimeZone::get(time_zone).ok()?;
     let today = Timestamp::from_millisecond(at_ms).ok()?.to_zoned(zone.clone()).date();
     let first = first_day(period, today)?;
-    let began = first.to_zoned(zone).ok()?.start_of_day().ok()?;
-    Some(began.timestamp().as_millisecond())
+    let length = match period {
+        Period::Daily => 1.day(),
+        Period::Weekly => 1.week(),
+        Period::Monthly => 1.month(),
+    };
+    let began_ms = |day: Date| -> Option<i64> {
+        let began = day.to_zoned(zone.clone()).ok()?.start_of_day().ok()?;
+        Some(began.timestamp().as_millisecond())
+    };
+    Some(began_ms(first)?..began_ms(first.checked_add(length).ok()?)?)
 }
 
 fn first_day(period: Period, today: Date) -> Option<Date> {

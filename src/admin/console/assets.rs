@@ -4,26 +4,10 @@ use super::refusal::Refusal;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
-use std::borrow::Cow;
-
-/// A file of the page.
-pub(super) struct Asset {
-    pub(super) bytes: Cow<'static, [u8]>,
-    pub(super) content_type: &'static str,
-    /// With its quotation marks.
-    pub(super) etag: String,
-    /// Another content would have another name.
-    pub(super) is_immutable: bool,
-}
-
-/// Where files are looked for, by their path below `/console/`.
-const FIND: fn(&str) -> Option<Asset> = |_| None;
+use tollgate_console::{Asset, asset};
 
 /// The page's own file.
 const INDEX: &str = "index.html";
-/// Stands in for a page that is not there.
-const NO_PAGE: &str =
-    "<!doctype html><title>Tollgate</title><p>This build has no console page; its API is at /console/api.</p>\n";
 /// The API, of which nothing is a page.
 const API: [&str; 2] = ["api", "internal"];
 
@@ -38,16 +22,11 @@ pub(super) async fn page(request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Refusal::new(super::Code::MethodNotAllowed, "expected GET").into_response();
     }
-    if let Some(asset) = FIND(path).filter(|_| path != INDEX) {
+    if let Some(asset) = asset(path).filter(|_| path != INDEX) {
         let kept = if asset.is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
         return answer(&request, asset, kept);
     }
-    answer(&request, FIND(INDEX).unwrap_or_else(no_page), "no-store")
-}
-
-fn no_page() -> Asset {
-    let (content_type, etag) = ("text/html; charset=utf-8", "\"none\"".to_owned());
-    Asset { bytes: NO_PAGE.as_bytes().into(), content_type, etag, is_immutable: false }
+    asset(INDEX).map_or_else(|| Refusal::not_found().into_response(), |index| answer(&request, index, "no-store"))
 }
 
 fn answer(request: &Request, asset: Asset, kept: &'static str) -> Response {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::ledger::Durability;
-use crate::store::{Act, NewKey, NewPerson, PersonChange, Role, Store};
+use crate::store::{Act, NewKey, NewPerson, Period, PersonChange, Role, Store};
+use jiff::Timestamp;
 
 fn ms(text: &str) -> i64 {
     text.parse::<Timestamp>().unwrap().as_millisecond()
@@ -27,7 +28,7 @@ fn periods_begin_at_midnight_where_the_person_is() {
         (Period::Daily, "Nowhere/At_all", "2026-03-01T10:00:00Z", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"),
     ] {
         let span = span_of(&budget(1, period, zone), ms(now));
-        assert_eq!(span, Span { start_ms: ms(start), end_ms: ms(end) }, "{period:?} {zone} {now}");
+        assert_eq!(span, ms(start)..ms(end), "{period:?} {zone} {now}");
     }
 }
 
