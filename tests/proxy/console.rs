@@ -2,7 +2,6 @@
 
 use super::calls::Wire;
 use super::calls::serving;
-use crate::calls::Wire;
 use crate::support::client::{self, Request};
 use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, Setup, free_address};
