@@ -27,8 +27,7 @@ pub(super) fn run(arguments: &ImportArgs, command: &Command, terminal: &mut Term
     let before = read_text(&file)?.unwrap_or_default();
     let mut found = find(arguments)?;
     let names = upstream_names(&before);
-    let (known, new): (Vec<_>, Vec<_>) =
-        found.upstreams.iter().partition(|upstream| names.iter().any(|name| *name == upstream.name));
+    let (known, new): (Vec<_>, Vec<_>) = found.upstreams.iter().partition(|upstream| names.contains(&upstream.name));
     let known: Vec<Left> =
         known.into_iter().map(|upstream| left("upstream", &upstream.name, "there is one of that name")).collect();
     let master_keys = if arguments.seal { Some(secret::master_keys(command, terminal)?) } else { None };

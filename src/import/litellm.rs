@@ -187,10 +187,8 @@ pub(crate) fn keys(text: &str, found: &mut Found) -> Result<(), String> {
         let count = |name: &str| row[name].as_u64().filter(|count| *count > 0);
         let models: Vec<String> =
             row["models"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        let quota_nanos = match nanos(&row["max_budget"]) {
-            Some(budget) => Some((budget - nanos(&row["spend"]).unwrap_or(0)).max(0)),
-            None => None,
-        };
+        let spent_nanos = nanos(&row["spend"]).unwrap_or(0);
+        let quota_nanos = nanos(&row["max_budget"]).map(|budget| budget.saturating_sub(spent_nanos).max(0));
         let user = [text("user_id"), text("team_id")].into_iter().find(|name| !name.is_empty());
         found.keys.push(FoundKey {
             name,

@@ -12,6 +12,9 @@ pub(crate) enum Secrets<'s> {
     Sealed(&'s dyn Fn(&str, &str) -> Option<String>),
 }
 
+/// Environment variables that a configuration needs: name and value, where it is known.
+pub(crate) type Variables = Vec<(String, Option<String>)>;
+
 /// The text with these upstreams at its end, and the environment variables that they need: name and value, where it is known.
 ///
 /// # Errors
@@ -20,11 +23,11 @@ pub(crate) fn add_upstreams(
     text: &str,
     upstreams: &[&FoundUpstream],
     secrets: &Secrets<'_>,
-) -> Result<(String, Vec<(String, Option<String>)>), String> {
+) -> Result<(String, Variables), String> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
     let rows = document.entry("upstream").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
     let rows = rows.as_array_of_tables_mut().ok_or("the upstreams are in one array, expected [[upstream]]")?;
-    let mut variables = Vec::<(String, Option<String>)>::new();
+    let mut variables = Variables::new();
     for upstream in upstreams {
         let mut row = Table::new();
         row["name"] = value(&upstream.name);

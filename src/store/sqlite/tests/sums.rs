@@ -50,6 +50,9 @@ fn by_name(sums: Vec<UsageSum>) -> Vec<(String, u64, i64, u64)> {
     sums
 }
 
+/// What a row is grouped by.
+type NameOf = fn(&LedgerRecord) -> String;
+
 fn written(count: u64) -> (Place, SqliteStore, Vec<LedgerRecord>) {
     let place = Place::new();
     let store = place.open();
@@ -68,7 +71,7 @@ fn problems(place: &Place, store: &SqliteStore) -> Vec<String> {
 fn sums_of_any_range_are_those_of_its_rows() {
     let (place, store, rows) = written(600);
     assert_eq!(problems(&place, &store), [""; 0]);
-    let names: [(UsageBy, fn(&LedgerRecord) -> String); 4] = [
+    let names: [(UsageBy, NameOf); 4] = [
         (UsageBy::Key, |row| row.key_name.to_string()),
         (UsageBy::User, |row| row.user.as_deref().unwrap_or_default().to_owned()),
         (UsageBy::Model, |row| row.model.to_string()),
