@@ -98,7 +98,7 @@ interface Inks {
 function options(width: number, inks: Inks, format: (value: number) => string, bars: boolean, show: (plot: uPlot) => void) {
   const axis = { stroke: inks.text, font: "11px system-ui, sans-serif", ticks: { show: false } };
   const fill = inks.line.replace(/^rgb\((.*)\)$/, bars ? "rgba($1, .75)" : "rgba($1, .13)");
-  const line: uPlot.Series = { stroke: inks.line, width: bars ? 0 : 1.5, fill, points: { show: false }, spanGaps: false };
+  const line: uPlot.Series = { stroke: inks.line, width: bars ? 0 : 1.5, fill, points: { show: bars ? false : isSparse, size: 5, fill: inks.line }, spanGaps: false };
   if (bars) line.paths = uPlot.paths.bars!({ size: [0.7, 24] });
   return {
     width: Math.max(width, 120),
@@ -114,6 +114,14 @@ function options(width: number, inks: Inks, format: (value: number) => string, b
     series: [{}, line],
     hooks: { setCursor: [show] },
   } satisfies uPlot.Options;
+}
+
+const SPARSE_POINTS_MAX = 12;
+
+/** A value with gaps around it is no line: few values are dots. */
+function isSparse(plot: uPlot): boolean {
+  const values = plot.data[1] ?? [];
+  return values.filter((value) => value != null).length < SPARSE_POINTS_MAX;
 }
 
 /** Hours, and at midnight or in long ranges the day. */
