@@ -3,6 +3,7 @@
 
 use super::pages::json_reply;
 use crate::keyring::KeyEntry;
+use crate::ledger::Balance;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use pingora::http::RequestHeader;
@@ -22,11 +23,17 @@ pub(super) fn page(entry: &KeyEntry) -> Reply {
     json_reply(StatusCode::OK, &described(entry))
 }
 
+/// What was billed above a hold is in `spent_nanos`; less than nothing cannot be spent.
+fn remaining_nanos(balance: Balance) -> Option<i64> {
+    let committed = balance.spent_nanos.saturating_add(balance.held_nanos);
+    balance.quota_nanos.map(|quota| quota.saturating_sub(committed).max(0))
+}
+
 fn described(entry: &KeyEntry) -> Value {
     let (key, balance) = (entry.key(), entry.account.balance());
-    let committed = balance.spent_nanos.saturating_add(balance.held_nanos);
-    // What was billed above a hold is in `spent_nanos`; less than nothing cannot be spent.
-    let remaining = |quota: i64| quota.saturating_sub(committed).max(0);
+    // Of the user above it, whichever is less.
+    let above = entry.owner().and_then(|owner| remaining_nanos(owner.account.balance()));
+    let remaining_nanos = remaining_nanos(balance).into_iter().chain(above).min();
     let expires_at = key.expires_at_ms.map(|ms| {
         let time = Timestamp::from_millisecond(ms);
         time.map_or_else(|_| ms.to_string(), |time| format!("{time:.3}"))
@@ -40,7 +47,7 @@ fn described(entry: &KeyEntry) -> Value {
         "quota_nanos": balance.quota_nanos,
         "spent_nanos": balance.spent_nanos,
         "held_nanos": balance.held_nanos,
-        "remaining_nanos": balance.quota_nanos.map(remaining),
+        "remaining_nanos": remaining_nanos,
         "expires_at": expires_at,
         "rpm": key.rpm,
         "tpm": key.tpm,

@@ -326,8 +326,8 @@ pub struct Audit {
     pub head_hash: [u8; 32],
     /// What each key has spent: (id, nano-USD).
     pub balances: Vec<(i64, i64)>,
-    /// What each user's keys have spent: (name, nano-USD).
-    pub user_balances: Vec<(String, i64)>,
+    /// What each user's keys have spent: (name, nano-USD); `None`: there are rows that are not summed up yet.
+    pub user_balances: Option<Vec<(String, i64)>>,
     /// Every open hold with its writer, or why it cannot be read.
     pub open_holds: Vec<std::result::Result<(Uuid, OpenHold), String>>,
     /// Every writer that has not ended cleanly.

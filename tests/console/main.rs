@@ -10,5 +10,6 @@ mod keys;
 mod logs;
 mod matrix;
 mod people;
+mod quotas;
 mod sessions;
 mod stage;

@@ -39,7 +39,7 @@ pub(super) const ROUTES: &[Route] = &[
         "The same records as a file, as CSV or one JSON object a line.",
     )
     .asks::<ExportQuery>()
-    .gives_raw("text/csv"),
+    .gives_raw(&["text/csv", "application/x-ndjson"]),
     Route::new(
         Verb::Get,
         "/api/logs/{request_id}",

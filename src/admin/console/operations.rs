@@ -33,7 +33,7 @@ pub(super) const ROUTES: &[Route] = &[
         |verb| on(verb, show_settings),
         "The configuration in force, without secrets.",
     )
-    .gives_raw("application/json"),
+    .gives_raw(&["application/json"]),
 ];
 
 /// What came of a reload.

@@ -135,9 +135,9 @@ impl Route {
         self
     }
 
-    /// Something of this type is answered.
-    pub(super) const fn gives_raw(mut self, content_type: &'static str) -> Self {
-        self.gives = Answer::Raw(content_type);
+    /// Something of one of these types is answered.
+    pub(super) const fn gives_raw(mut self, content_types: &'static [&'static str]) -> Self {
+        self.gives = Answer::Raw(content_types);
         self
     }
 
@@ -177,7 +177,7 @@ const ITSELF: &[Route] = &[Route::new(
     |verb| on(verb, openapi::answer),
     "This description of the API (OpenAPI 3.1).",
 )
-.gives_raw("application/json")];
+.gives_raw(&["application/json"])];
 
 /// Every row with each path it has, aliases too.
 pub(super) fn rows() -> impl Iterator<Item = (String, &'static Route)> {

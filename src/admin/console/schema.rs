@@ -26,11 +26,17 @@ impl Form {
     pub(super) fn json(&self, named: &mut serde_json::Map<String, Value>) -> Value {
         let mut found = Named::new();
         (self.named)(&mut found);
-        found.push(((self.name)().into_owned(), (self.schema)()));
+        let schema = (self.schema)();
+        // Lists have no name of their own: `Vec` is what all of them are called.
+        let list =
+            matches!(schema, RefOr::T(Schema::Array(_))).then(|| serde_json::to_value(&schema).unwrap_or_default());
+        if list.is_none() {
+            found.push(((self.name)().into_owned(), schema));
+        }
         for (name, schema) in found {
             named.entry(name).or_insert_with(|| serde_json::to_value(schema).unwrap_or_default());
         }
-        json!({ "$ref": format!("#/components/schemas/{}", (self.name)()) })
+        list.unwrap_or_else(|| json!({ "$ref": format!("#/components/schemas/{}", (self.name)()) }))
     }
 
     /// Its fields, as parameters of a query.
@@ -56,8 +62,8 @@ pub(super) enum Answer {
     Made(Form),
     /// A part of a listing.
     Listing(Form),
-    /// A document of any form, or bytes of this type.
-    Raw(&'static str),
+    /// Documents of any form, or bytes, of one of these types.
+    Raw(&'static [&'static str]),
 }
 
 impl Answer {
@@ -81,7 +87,13 @@ impl Answer {
                 let properties = json!({"items": items, "next": next});
                 ("application/json", json!({"type": "object", "required": ["items", "next"], "properties": properties}))
             }
-            Self::Raw(content_type) => (content_type, json!({})),
+            Self::Raw(content_types) => {
+                let content: serde_json::Map<String, Value> = content_types
+                    .iter()
+                    .map(|content_type| ((*content_type).to_owned(), json!({"schema": {}})))
+                    .collect();
+                return json!({"description": "Done.", "content": content});
+            }
         };
         json!({"description": "Done.", "content": {content_type: {"schema": schema}}})
     }

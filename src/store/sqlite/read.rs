@@ -140,7 +140,10 @@ fn read_rest(connection: &Connection, audit: &mut Audit) -> Result<()> {
     audit.balances = balances.collect::<rusqlite::Result<_>>()?;
     let mut statement = connection.prepare("SELECT user, spent_nanos FROM user_account ORDER BY user")?;
     let balances = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    audit.user_balances = balances.collect::<rusqlite::Result<_>>()?;
+    let balances = balances.collect::<rusqlite::Result<Vec<_>>>()?;
+    let is_summed = "SELECT rolled_up = sequence FROM chain_head";
+    let is_summed: bool = connection.query_row(is_summed, [], |row| row.get(0))?;
+    audit.user_balances = is_summed.then_some(balances);
     let sql = format!("SELECT {} FROM open_hold", apply::OPEN_HOLD_COLUMNS);
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
