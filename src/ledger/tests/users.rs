@@ -97,16 +97,3 @@ fn a_key_that_goes_to_somebody_else_takes_nothing_along() {
     assert_eq!(balance(&again), (7, 0));
     assert_eq!(again.keys.owner("v").account.balance().spent_nanos, 5);
 }
-
-#[test]
-fn a_users_balance_that_was_changed_is_found() {
-    let place = place();
-    let running = place.open();
-    settle(hold(&running, 1, 10).unwrap(), 7);
-    running.settle_down();
-    drop(running);
-    let database = rusqlite::Connection::open(place.database()).unwrap();
-    assert_eq!(database.execute("UPDATE user_account SET spent_nanos = 6 WHERE user = 'u'", []).unwrap(), 1);
-    let report = verify(&*place.store(), &place.journal_dir()).unwrap();
-    assert_eq!(report.problems, ["balance: user u has 6 nano-USD spent, its rows sum to 7"]);
-}

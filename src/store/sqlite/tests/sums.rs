@@ -181,3 +181,13 @@ fn rows_that_came_without_sums_are_caught_up_with() {
     store.apply(&settled([record(1_000, 1, 5), record(1, 1, 5)])).unwrap();
     assert_eq!((requests(&store), problems(&place, &store)), (101, Vec::new()));
 }
+
+#[test]
+fn a_users_balance_that_was_changed_is_found() {
+    let (place, store, _) = written(100);
+    let change = "UPDATE user_account SET spent_nanos = 6 WHERE user = 'user-1'";
+    assert_eq!(Connection::open(place.path()).unwrap().execute(change, []).unwrap(), 1);
+    let problems = problems(&place, &store);
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.starts_with("balance: user user-1 has 6 nano-USD spent"), "{problem}");
+}
