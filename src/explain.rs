@@ -4,101 +4,10 @@
 use crate::config::Config;
 use crate::ledger::{LedgerRecord, Trail, TrailAttempt, TrailCandidate};
 use crate::price::PriceBook;
+use crate::shown::RecordJson;
 use serde::Serialize;
-use tollgate_plugin_api::{ExtraUsage, ServiceTier, UsageDetail, UsageSource};
+use tollgate_plugin_api::UsageSource;
 use utoipa::ToSchema;
-use uuid::Uuid;
-
-/// A record as JSON: the contract's fields, then what else the ledger knows.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Record)]
-pub(crate) struct RecordJson<'a> {
-    #[schema(value_type = String)]
-    request_id: Uuid,
-    started_at: String,
-    key_id: i64,
-    key_name: &'a str,
-    user: Option<&'a str>,
-    group: &'a str,
-    endpoint: &'a str,
-    dialect: &'a str,
-    model: &'a str,
-    upstream: Option<&'a str>,
-    upstream_model: Option<&'a str>,
-    stream: bool,
-    status: u16,
-    outcome: &'static str,
-    input_tokens: u64,
-    cached_input_tokens: u64,
-    cache_write_tokens: u64,
-    output_tokens: u64,
-    reasoning_tokens: u64,
-    usage_source: &'static str,
-    cost_nanos: i64,
-    price_version: &'a str,
-    price_missing: bool,
-    attempts: u32,
-    ttft_ms: Option<u64>,
-    duration_ms: u64,
-    error_code: Option<&'a str>,
-    held_nanos: i64,
-    overshoot: bool,
-    disbelieved: bool,
-    #[schema(value_type = String)]
-    service_tier: ServiceTier,
-    #[schema(value_type = Object)]
-    detail: &'a UsageDetail,
-    #[schema(value_type = Vec<Object>)]
-    extras: &'a [ExtraUsage],
-}
-
-impl<'a> RecordJson<'a> {
-    /// Of this record.
-    pub(crate) fn of(record: &'a LedgerRecord) -> Self {
-        let known = |text: &'a str| Some(text).filter(|text| !text.is_empty());
-        let metered = &record.metered;
-        Self {
-            request_id: record.request_id,
-            started_at: rfc3339(record.started_at_ms),
-            key_id: record.key_id,
-            key_name: &record.key_name,
-            user: record.user.as_deref(),
-            group: &record.group,
-            endpoint: &record.endpoint,
-            dialect: &record.dialect,
-            model: &record.model,
-            upstream: known(&record.upstream),
-            upstream_model: known(&record.upstream_model),
-            stream: record.stream,
-            status: record.status,
-            outcome: record.outcome.as_str(),
-            input_tokens: metered.usage.input_tokens,
-            cached_input_tokens: metered.usage.cached_input_tokens,
-            cache_write_tokens: metered.usage.cache_write_tokens,
-            output_tokens: metered.usage.output_tokens,
-            reasoning_tokens: metered.usage.reasoning_tokens,
-            usage_source: metered.source.as_str(),
-            cost_nanos: record.cost_nanos,
-            price_version: &record.price_version,
-            price_missing: record.price_missing,
-            attempts: record.attempts,
-            ttft_ms: record.ttft_ms,
-            duration_ms: record.duration_ms,
-            error_code: record.error_code.as_deref(),
-            held_nanos: record.held_nanos,
-            overshoot: record.overshoot,
-            disbelieved: metered.disbelieved,
-            service_tier: metered.tier,
-            detail: &metered.detail,
-            extras: &metered.extras,
-        }
-    }
-}
-
-/// RFC 3339, in UTC, to the millisecond.
-pub(crate) fn rfc3339(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_else(|_| ms.to_string())
-}
 
 /// See the module.
 #[derive(Serialize, ToSchema)]

@@ -1,123 +1,21 @@
 //! Keys in memory: found by the digest of a credential, changed one at a time, with the balance beside each.
 
-use crate::ledger::{Account, Owner};
+mod credential;
+mod entry;
+
+pub use credential::{CREDENTIAL_PREFIX, Credential, digest_of, new_credential};
+pub use entry::{KeyEntry, Touched};
+
+use crate::ledger::Owner;
 use crate::store::{BalanceRow, KeyRow, Moment, OpenHold, Store, StoreError};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use entry::TouchedIds;
 use parking_lot::{Mutex, RwLock};
-use secrecy::SecretString;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use tollgate_plugin_api::{CredentialDigest, Key, KeyHandle, KeyRing};
+use std::sync::atomic::{AtomicI64, Ordering};
+use tollgate_plugin_api::{CredentialDigest, KeyHandle, KeyRing};
 use uuid::Uuid;
-
-/// What every credential of ours begins with.
-pub const CREDENTIAL_PREFIX: &str = "sk-tg-";
-
-/// A credential that was just made. Only its digest is kept anywhere.
-pub struct Credential {
-    /// What the client sends; shown once.
-    pub secret: SecretString,
-    /// What is stored and looked up.
-    pub digest: CredentialDigest,
-}
-
-/// A new credential: `sk-tg-` and 256 random bits in hex.
-pub fn new_credential() -> Credential {
-    let bits: [u8; 32] = rand::random();
-    let mut text = String::with_capacity(CREDENTIAL_PREFIX.len() + 2 * bits.len());
-    text.push_str(CREDENTIAL_PREFIX);
-    for byte in bits {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-        }
-    }
-    let digest = digest_of(&text);
-    Credential { secret: text.into(), digest }
-}
-
-/// The digest by which a credential is stored and found: SHA-256 of the whole text, prefix included.
-pub fn digest_of(credential: &str) -> CredentialDigest {
-    Sha256::digest(credential.as_bytes()).into()
-}
-
-/// When a key was last used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touched {
-    /// Which key.
-    pub key_id: i64,
-    /// Unix time in milliseconds.
-    pub accessed_at_ms: i64,
-}
-
-/// Ids of keys that were used since somebody last asked.
-type TouchedIds = Mutex<Vec<i64>>;
-
-/// One key: its row, its balance, and when it was last used.
-pub struct KeyEntry {
-    key: ArcSwap<Key>,
-    /// The balance. Only the ledger books on it.
-    pub account: Account,
-    /// Whom it belongs to.
-    owner: ArcSwapOption<Owner>,
-    accessed_at_ms: AtomicI64,
-    /// True: its id is in `touched`.
-    queued: AtomicBool,
-    touched: Arc<TouchedIds>,
-}
-
-impl KeyEntry {
-    fn new(key: Key, owner: Option<Arc<Owner>>, spent_nanos: i64, touched: Arc<TouchedIds>) -> Self {
-        let account = Account::new(key.quota_nanos, spent_nanos);
-        Self {
-            key: ArcSwap::from_pointee(key),
-            account,
-            owner: ArcSwapOption::new(owner),
-            accessed_at_ms: AtomicI64::new(0),
-            queued: AtomicBool::new(false),
-            touched,
-        }
-    }
-
-    /// The user whom it belongs to, whose balance is above its own.
-    pub fn owner(&self) -> Option<Arc<Owner>> {
-        self.owner.load_full()
-    }
-
-    /// Whether it, or its user, has a quota.
-    pub fn is_limited(&self) -> bool {
-        let has_quota = |account: &Account| account.balance().quota_nanos.is_some();
-        self.key.load().quota_nanos.is_some()
-            || self.owner.load().as_ref().is_some_and(|owner| has_quota(&owner.account))
-    }
-
-    /// Notes that the key was used. One store, but for the first use since the last [`Keys::take_touched`].
-    pub fn touch(&self, now_ms: i64) {
-        self.accessed_at_ms.store(now_ms, Ordering::Relaxed);
-        if !self.queued.load(Ordering::Relaxed) && !self.queued.swap(true, Ordering::AcqRel) {
-            self.touched.lock().push(self.key.load().id);
-        }
-    }
-}
-
-impl KeyHandle for KeyEntry {
-    fn key(&self) -> Arc<Key> {
-        self.key.load_full()
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
-        self
-    }
-}
-
-/// Shows no balance and no digest.
-impl std::fmt::Debug for KeyEntry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyEntry").field("id", &self.key.load().id).finish_non_exhaustive()
-    }
-}
 
 /// Hashes a digest by taking eight bytes of it. A digest is uniform already, and clients cannot put entries into the
 /// map.
@@ -331,121 +229,4 @@ impl KeyRing for Keys {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use secrecy::ExposeSecret;
-
-    fn key(id: i64) -> Key {
-        Key {
-            id,
-            name: format!("key-{id}").into(),
-            user: None,
-            group: "default".into(),
-            models: Vec::new(),
-            enabled: true,
-            expires_at_ms: None,
-            quota_nanos: Some(100),
-            rpm: None,
-            tpm: None,
-            concurrency: None,
-        }
-    }
-
-    fn row(id: i64, digest: Option<CredentialDigest>) -> KeyRow {
-        KeyRow { key: key(id), digest, version: 1, created_at_ms: 0, spent_nanos: 7 }
-    }
-
-    #[test]
-    fn a_credential_is_found_by_its_digest_alone() {
-        let (one, other) = (new_credential(), new_credential());
-        assert!(one.secret.expose_secret().starts_with(CREDENTIAL_PREFIX));
-        assert_eq!(one.secret.expose_secret().len(), CREDENTIAL_PREFIX.len() + 64);
-        assert_eq!(digest_of(one.secret.expose_secret()), one.digest);
-        assert_ne!(one.digest, other.digest);
-        let keys = Keys::new();
-        keys.apply_change(row(1, Some(one.digest)));
-        assert_eq!(keys.find(&one.digest).unwrap().key().id, 1);
-        assert!(keys.find(&other.digest).is_none());
-    }
-
-    #[test]
-    fn a_change_keeps_the_balance_and_rotation_ends_the_old_credential() {
-        let keys = Keys::new();
-        keys.apply_change(row(1, Some([1; 32])));
-        let entry = keys.find(&[1; 32]).unwrap();
-        let grant = entry.account.hold(50).unwrap();
-        let mut changed = row(1, Some([2; 32]));
-        changed.key.quota_nanos = Some(60);
-        changed.spent_nanos = 0;
-        keys.apply_change(changed);
-        assert!(keys.find(&[1; 32]).is_none());
-        assert!(Arc::ptr_eq(&entry, &keys.find(&[2; 32]).unwrap()));
-        let balance = entry.account.balance();
-        assert_eq!((balance.quota_nanos, balance.spent_nanos, balance.held_nanos), (Some(60), 7, 50));
-        entry.account.void(grant);
-        keys.apply_change(row(1, None));
-        assert!(keys.find(&[2; 32]).is_none() && keys.get(1).is_none() && keys.is_empty());
-    }
-
-    #[test]
-    fn names_follow_renames_deletions_and_swaps_in_any_order() {
-        let keys = Keys::new();
-        let named = |id: i64, name: &str, digest: Option<u8>| {
-            let mut row = row(id, digest.map(|byte| [byte; 32]));
-            row.key.name = name.into();
-            keys.apply_change(row);
-        };
-        let found = |name: &str| keys.find_by_name(name).map(|entry| entry.key().id);
-        named(1, "a", Some(1));
-        assert_eq!(found("a"), None, "nobody has asked for an index");
-        keys.index_names();
-        named(2, "b", Some(2));
-        assert_eq!((found("a"), found("b"), found("c")), (Some(1), Some(2), None));
-        // Swapped: the one is told before the other.
-        named(1, "b", Some(1));
-        named(2, "a", Some(2));
-        assert_eq!((found("a"), found("b")), (Some(2), Some(1)));
-        named(1, "b", None);
-        named(3, "b", Some(3));
-        named(2, "c", Some(2));
-        assert_eq!((found("a"), found("b"), found("c")), (None, Some(3), Some(2)));
-        keys.index_names();
-        assert_eq!(found("c"), Some(2));
-    }
-
-    #[test]
-    fn uses_are_reported_once_with_the_latest_time() {
-        let keys = Keys::new();
-        keys.apply_change(row(1, Some([1; 32])));
-        keys.apply_change(row(2, Some([2; 32])));
-        let entry = keys.get(1).unwrap();
-        entry.touch(10);
-        entry.touch(20);
-        assert_eq!(keys.take_touched(), [Touched { key_id: 1, accessed_at_ms: 20 }]);
-        assert_eq!(keys.take_touched(), []);
-        entry.touch(30);
-        keys.get(2).unwrap().touch(5);
-        keys.apply_change(row(2, None));
-        assert_eq!(keys.take_touched(), [Touched { key_id: 1, accessed_at_ms: 30 }]);
-    }
-
-    #[test]
-    fn keys_change_while_they_are_looked_up() {
-        let keys = Keys::new();
-        keys.apply_change(row(0, Some([0; 32])));
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                for id in 1..=2_000_i64 {
-                    let mut digest = [0; 32];
-                    digest[..8].copy_from_slice(&id.to_le_bytes());
-                    keys.apply_change(row(id, Some(digest)));
-                    if id % 2 == 0 {
-                        keys.apply_change(row(id, None));
-                    }
-                }
-            });
-            scope.spawn(|| (0..20_000).for_each(|_| assert!(keys.find(&[0; 32]).is_some())));
-        });
-        assert_eq!(keys.len(), 1_001);
-    }
-}
+mod tests;

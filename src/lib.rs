@@ -19,6 +19,7 @@ pub mod provider;
 pub mod proxy;
 mod replace;
 pub mod serve;
+mod shown;
 pub mod snapshot;
 pub mod store;
 

@@ -1,12 +1,13 @@
 //! `tollgate key …`
 
 use super::args::{Command, KeyCreate, KeyNamed, KeySet, KeyVerb, Limit};
-use super::key_text::{HEAD, KeyJson, RIGHT, pairs, row};
+use super::key_text::{HEAD, RIGHT, pairs, row};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use super::{open_store, open_to_read};
 use crate::config::Config;
 use crate::config::near::{did_you_mean, one_of};
 use crate::keyring::{Credential, new_credential};
+use crate::shown::KeyJson;
 use crate::store::{KeyChange, KeyListing, KeyRef, NewKey, Store};
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -41,7 +42,7 @@ fn list(json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
         let mut outcome = Ok(());
         store.key_list(&mut |listing| {
             if outcome.is_ok() {
-                outcome = terminal.json(&KeyJson::of(&listing));
+                outcome = terminal.json(&KeyJson::of(listing.clone()));
             }
         })?;
         return outcome;
@@ -106,7 +107,7 @@ fn remark_on_group(group: &str, config: &Config, terminal: &mut Terminal<'_>) ->
 
 fn show(listing: &KeyListing, json: bool, terminal: &mut Terminal<'_>) -> Outcome {
     if json {
-        return terminal.json(&KeyJson::of(listing));
+        return terminal.json(&KeyJson::of(listing.clone()));
     }
     terminal.pairs(&pairs(listing, terminal.now_ms))
 }
@@ -147,7 +148,7 @@ fn enable(named: &KeyNamed, enabled: bool, store: &dyn Store, terminal: &mut Ter
     store.key_change(id, &KeyChange { enabled: Some(enabled), ..KeyChange::default() })?;
     let listing = find(store, &id.to_string())?;
     if named.json {
-        return terminal.json(&KeyJson::of(&listing));
+        return terminal.json(&KeyJson::of(listing.clone()));
     }
     let now = if enabled { "accepted" } else { "refused" };
     Ok(writeln!(terminal.out, "Key {} (id {id}) is {now} from now on.", plain(&listing.key.name))?)
@@ -165,7 +166,7 @@ fn delete(named: &KeyNamed, store: &dyn Store, terminal: &mut Terminal<'_>) -> O
     let id = listing.key.id;
     store.key_delete(id, terminal.now_ms)?;
     if named.json {
-        return terminal.json(&KeyJson::of(&listing));
+        return terminal.json(&KeyJson::of(listing.clone()));
     }
     let name = plain(&listing.key.name);
     Ok(writeln!(terminal.out, "Key {name} (id {id}) is deleted; its records stay in the ledger.")?)

@@ -2,53 +2,8 @@
 
 use super::amount::usd;
 use super::terminal::plain;
-use super::time::{rfc3339, short};
+use super::time::short;
 use crate::store::KeyListing;
-use serde::Serialize;
-
-/// A key as `--json` shows it.
-#[derive(Serialize)]
-pub(super) struct KeyJson<'a> {
-    id: i64,
-    name: &'a str,
-    user: Option<&'a str>,
-    group: &'a str,
-    models: &'a [String],
-    enabled: bool,
-    quota_nanos: Option<i64>,
-    spent_nanos: i64,
-    held_nanos: i64,
-    expires_at: Option<String>,
-    accessed_at: Option<String>,
-    rpm: Option<u64>,
-    tpm: Option<u64>,
-    concurrency: Option<u64>,
-    created_at: String,
-}
-
-impl<'a> KeyJson<'a> {
-    /// All fields of the contract.
-    pub(super) fn of(listing: &'a KeyListing) -> Self {
-        let key = &listing.key;
-        Self {
-            id: key.id,
-            name: &key.name,
-            user: key.user.as_deref(),
-            group: &key.group,
-            models: &key.models,
-            enabled: key.enabled,
-            quota_nanos: key.quota_nanos,
-            spent_nanos: listing.spent_nanos,
-            held_nanos: listing.held_nanos,
-            expires_at: key.expires_at_ms.map(rfc3339),
-            accessed_at: listing.accessed_at_ms.map(rfc3339),
-            rpm: key.rpm,
-            tpm: key.tpm,
-            concurrency: key.concurrency,
-            created_at: rfc3339(listing.created_at_ms),
-        }
-    }
-}
 
 /// The columns of [`row`].
 pub(super) const HEAD: &[&str] = &["id", "name", "group", "state", "spent", "quota", "expires", "last used"];

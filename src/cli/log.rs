@@ -5,8 +5,8 @@ use super::args::{Command, LogList};
 use super::open_to_read;
 use super::terminal::{Outcome, Terminal, plain};
 use super::time::short;
-use crate::explain::RecordJson;
 use crate::ledger::LedgerRecord;
+use crate::shown::RecordJson;
 use crate::store::{KeyRef, LedgerFilter};
 use tollgate_plugin_api::UsageSource;
 

@@ -100,11 +100,6 @@ fn point_ms(text: &str) -> Option<i64> {
     Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
-/// RFC 3339, in UTC, to the millisecond.
-pub(super) fn rfc3339(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_else(|_| ms.to_string())
-}
-
 /// For people: `2026-12-31 18:00:00`, in UTC.
 pub(super) fn short(ms: i64) -> String {
     Timestamp::from_millisecond(ms)
@@ -115,6 +110,7 @@ pub(super) fn short(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shown::rfc3339;
 
     #[test]
     fn reads_what_people_write() {

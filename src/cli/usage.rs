@@ -4,25 +4,16 @@ use super::amount::usd;
 use super::args::{By, Command, UsageArgs};
 use super::open_to_read;
 use super::terminal::{Outcome, Terminal, plain};
+use crate::shown::SumJson;
 use crate::store::{KeyRef, LedgerFilter, UsageBy, UsageSum};
 use serde::Serialize;
 
 /// A sum as `--json` shows it.
 #[derive(Serialize)]
-struct SumJson<'a> {
+struct Summed {
     by: &'static str,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_id: Option<i64>,
-    requests: u64,
-    input_tokens: u64,
-    cached_input_tokens: u64,
-    cache_write_tokens: u64,
-    output_tokens: u64,
-    reasoning_tokens: u64,
-    cost_nanos: i64,
-    estimated: u64,
-    price_missing: u64,
+    #[serde(flatten)]
+    sum: SumJson,
 }
 
 pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
@@ -43,7 +34,7 @@ pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Termi
     };
     let sums = store.usage_sums(by, &filter)?;
     if arguments.json {
-        return sums.iter().try_for_each(|sum| terminal.json(&object(word, sum)));
+        return sums.into_iter().try_for_each(|sum| terminal.json(&Summed { by: word, sum: SumJson::of(sum) }));
     }
     if sums.is_empty() {
         return terminal.remark("There is nothing to sum up: no record matches.");
@@ -52,23 +43,6 @@ pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Termi
     let total = total(&sums);
     let rows = sums.iter().chain((sums.len() > 1).then_some(&total)).map(row);
     terminal.table(&head, &[1, 2, 3, 4, 5], rows)
-}
-
-fn object<'a>(by: &'static str, sum: &'a UsageSum) -> SumJson<'a> {
-    SumJson {
-        by,
-        name: &sum.name,
-        key_id: sum.key_id,
-        requests: sum.requests,
-        input_tokens: sum.usage.input_tokens,
-        cached_input_tokens: sum.usage.cached_input_tokens,
-        cache_write_tokens: sum.usage.cache_write_tokens,
-        output_tokens: sum.usage.output_tokens,
-        reasoning_tokens: sum.usage.reasoning_tokens,
-        cost_nanos: sum.cost_nanos,
-        estimated: sum.estimated,
-        price_missing: sum.price_missing,
-    }
 }
 
 fn row(sum: &UsageSum) -> Vec<String> {

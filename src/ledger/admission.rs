@@ -128,16 +128,16 @@ impl Ledger {
         self.admission.is_ours.load(Ordering::SeqCst)
     }
 
-    /// Admits a request: books `amount_nanos`, the most it can cost, on the key and its user, and journals that. It waits while
-    /// another process takes over, and for that one's answer when it has; else never. `claim`: its idempotency key, which
-    /// is taken for it.
+    /// Admits a request: books `amount_nanos`, the most it can cost, on the key and its user, and journals that; `None`: neither had
+    /// a quota when that was asked. It waits while another process takes over, and for that one's answer when it has; else
+    /// never. `claim`: its idempotency key, which is taken for it.
     ///
     /// # Errors
     /// Why it is not admitted; then nothing was booked.
     pub async fn admit(
         &self,
         entry: &Arc<KeyEntry>,
-        amount_nanos: i64,
+        amount_nanos: Option<i64>,
         opening: Opening,
         claim: Option<Arc<Claim>>,
     ) -> Result<Hold, HoldError> {
@@ -155,7 +155,7 @@ impl Ledger {
         }
         // It is still here: nothing here has admitted it.
         let opening = opening.ok_or(HoldError::BillingUnavailable)?;
-        let late = self.admit_there(&*successor, entry, amount_nanos, opening);
+        let late = self.admit_there(&*successor, entry, amount_nanos.unwrap_or(0), opening);
         tokio::time::timeout(LATE_MAX, late).await.unwrap_or(Err(HoldError::BillingUnavailable))
     }
 
@@ -164,14 +164,15 @@ impl Ledger {
     /// # Errors
     /// Why it is not admitted; then nothing was booked.
     pub fn hold(&self, entry: &Arc<KeyEntry>, amount_nanos: i64, opening: Opening) -> Result<Hold, HoldError> {
-        self.admit_here(entry, amount_nanos, &mut Some(opening), None).unwrap_or(Err(HoldError::BillingUnavailable))
+        self.admit_here(entry, Some(amount_nanos), &mut Some(opening), None)
+            .unwrap_or(Err(HoldError::BillingUnavailable))
     }
 
     /// `None`: admission is not here now, and `opening` is left for whoever asks.
     fn admit_here(
         &self,
         entry: &Arc<KeyEntry>,
-        amount_nanos: i64,
+        amount_nanos: Option<i64>,
         opening: &mut Option<Opening>,
         claim: Option<&Arc<Claim>>,
     ) -> Option<Result<Hold, HoldError>> {
@@ -181,10 +182,15 @@ impl Ledger {
         if !state.admits() || !state.take_slots(HOLD_SLOTS, 0) {
             return Some(Err(HoldError::BillingUnavailable));
         }
-        let Ok(booking) = Booking::take(entry, amount_nanos) else {
+        let Ok(booking) = Booking::take(entry, amount_nanos.unwrap_or(0)) else {
             state.give_slots(HOLD_SLOTS);
             return Some(Err(HoldError::QuotaInsufficient));
         };
+        if amount_nanos.is_none() && booking.is_limited() {
+            booking.void();
+            state.give_slots(HOLD_SLOTS);
+            return Some(Err(HoldError::QuotaSet));
+        }
         opening.key_id = entry.key().id;
         opening.user = booking.user().cloned();
         opening.bound();

@@ -198,6 +198,8 @@ impl std::error::Error for LedgerError {}
 /// A request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldError {
+    /// The key or its user has a quota by now, and nobody said what the request may cost.
+    QuotaSet,
     /// The key's balance does not cover it: 402.
     QuotaInsufficient,
     /// The journal is full, cannot be written, or is being closed: 503.

@@ -195,12 +195,9 @@ async fn admit_model(
     body: Bytes,
 ) -> Result<Admitted, Reject> {
     let key = entry.key();
-    // Asked once: what is held, and what that is compared with, must not differ.
-    let limited = entry.is_limited();
-    check_priced(exchange, limited, &route)?;
-    let held_nanos = if limited { worst_case_nanos(exchange, &target, &facts, &route) } else { 0 };
-    let leases = leases(exchange, &key, &facts, &|| worst_case_nanos(exchange, &target, &facts, &route))?;
-    let opening = Opening {
+    let worst_case = || worst_case_nanos(exchange, &target, &facts, &route);
+    let leases = leases(exchange, &key, &facts, &worst_case)?;
+    let opening = || Opening {
         request_id: exchange.request_id,
         started_at_ms: exchange.started_at_ms,
         key_id: key.id,
@@ -213,15 +210,28 @@ async fn admit_model(
         stream: facts.stream,
         price_version: exchange.snapshot.prices.version().clone(),
     };
-    let claim = exchange.keeping.as_ref().map(|keeping| keeping.claim());
-    let admitted = exchange.shared.ledger.admit(&entry, held_nanos, opening, claim).await;
-    let hold = admitted.map_err(|error| match error {
-        HoldError::QuotaInsufficient => Reject::new(RejectCode::QuotaInsufficient),
-        HoldError::ClaimedElsewhere => idempotency::in_progress(),
-        HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
-    })?;
+    let mut limited = entry.is_limited();
+    let hold = loop {
+        check_priced(exchange, limited, &route)?;
+        let claim = exchange.keeping.as_ref().map(|keeping| keeping.claim());
+        let admitted = exchange.shared.ledger.admit(&entry, limited.then(worst_case), opening(), claim).await;
+        match admitted {
+            Ok(hold) => break hold,
+            // Between the look and the hold.
+            Err(HoldError::QuotaSet) => limited = true,
+            Err(error) => return Err(refusal(error)),
+        }
+    };
     let prompt = Prompt::Body(body.clone());
     Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited })
+}
+
+fn refusal(error: HoldError) -> Reject {
+    match error {
+        HoldError::QuotaSet | HoldError::QuotaInsufficient => Reject::new(RejectCode::QuotaInsufficient),
+        HoldError::ClaimedElsewhere => idempotency::in_progress(),
+        HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
+    }
 }
 
 /// What the request takes of limits.

@@ -4,8 +4,8 @@
 use super::pages::json_reply;
 use crate::keyring::KeyEntry;
 use crate::ledger::Balance;
+use crate::shown::rfc3339;
 use http::{Method, StatusCode};
-use jiff::Timestamp;
 use pingora::http::RequestHeader;
 use serde_json::{Value, json};
 use tollgate_plugin_api::{KeyHandle, Reply};
@@ -34,10 +34,7 @@ fn described(entry: &KeyEntry) -> Value {
     // Of the user above it, whichever is less.
     let above = entry.owner().and_then(|owner| remaining_nanos(owner.account.balance()));
     let remaining_nanos = remaining_nanos(balance).into_iter().chain(above).min();
-    let expires_at = key.expires_at_ms.map(|ms| {
-        let time = Timestamp::from_millisecond(ms);
-        time.map_or_else(|_| ms.to_string(), |time| format!("{time:.3}"))
-    });
+    let expires_at = key.expires_at_ms.map(rfc3339);
     json!({
         "id": key.id,
         "name": &*key.name,

@@ -5,7 +5,7 @@ use super::access::ADMIN;
 use super::extract::{Asked, Listed, Part};
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
-use super::times;
+use crate::shown::rfc3339;
 use crate::store::AuditRow;
 use axum::Json;
 use axum::extract::State;
@@ -39,7 +39,7 @@ impl AuditJson {
         let read = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
         Self {
             id: row.id,
-            at: times::rfc3339(row.at_ms),
+            at: rfc3339(row.at_ms),
             actor: row.actor,
             action: row.action,
             object: row.object,

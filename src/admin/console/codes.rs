@@ -6,6 +6,7 @@ use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::{Caller, SecretText};
 use super::{Desk, password, times};
+use crate::shown::rfc3339;
 use crate::store::{CodeRow, SecretDigest};
 use axum::Json;
 use axum::extract::State;
@@ -71,9 +72,9 @@ impl CodeJson {
         Self {
             id: code.id,
             amount_nanos: code.amount_nanos,
-            created_at: times::rfc3339(code.created_at_ms),
-            expires_at: code.expires_at_ms.map(times::rfc3339),
-            redeemed_at: code.redeemed_at_ms.map(times::rfc3339),
+            created_at: rfc3339(code.created_at_ms),
+            expires_at: code.expires_at_ms.map(rfc3339),
+            redeemed_at: code.redeemed_at_ms.map(rfc3339),
             redeemed_by: code.redeemed_by,
         }
     }

@@ -8,6 +8,7 @@ use super::routes::{Route, Verb};
 use super::session::Caller;
 use super::{Desk, groups, times};
 use crate::keyring::new_credential;
+use crate::shown::KeyJson;
 use crate::store::{KeyChange, KeyListing, KeyRef, NewKey, Page};
 use axum::Json;
 use axum::extract::State;
@@ -47,51 +48,6 @@ pub(super) const ROUTES: &[Route] = &[
     )
     .gives::<KeyMade>(),
 ];
-
-/// A key, as `tollgate key list --json` shows it.
-#[derive(Serialize, ToSchema)]
-pub(super) struct KeyJson {
-    id: i64,
-    name: String,
-    user: Option<String>,
-    group: String,
-    /// Empty: all of its group.
-    models: Vec<String>,
-    enabled: bool,
-    /// null: unlimited
-    quota_nanos: Option<i64>,
-    spent_nanos: i64,
-    held_nanos: i64,
-    expires_at: Option<String>,
-    accessed_at: Option<String>,
-    rpm: Option<u64>,
-    tpm: Option<u64>,
-    concurrency: Option<u64>,
-    created_at: String,
-}
-
-impl KeyJson {
-    fn of(listing: KeyListing) -> Self {
-        let KeyListing { key, created_at_ms, spent_nanos, held_nanos, accessed_at_ms } = listing;
-        Self {
-            id: key.id,
-            name: key.name.to_string(),
-            user: key.user.map(|user| user.to_string()),
-            group: key.group.to_string(),
-            models: key.models,
-            enabled: key.enabled,
-            quota_nanos: key.quota_nanos,
-            spent_nanos,
-            held_nanos,
-            expires_at: key.expires_at_ms.map(times::rfc3339),
-            accessed_at: accessed_at_ms.map(times::rfc3339),
-            rpm: key.rpm,
-            tpm: key.tpm,
-            concurrency: key.concurrency,
-            created_at: times::rfc3339(created_at_ms),
-        }
-    }
-}
 
 /// A key whose secret is new.
 #[derive(Serialize, ToSchema)]

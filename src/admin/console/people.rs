@@ -5,8 +5,9 @@ use super::extract::{Asked, Id, Listed, Part, Sent, given};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::{Caller, SecretText};
-use super::{Desk, password, times};
+use super::{Desk, password};
 use crate::ledger::period_start_ms;
+use crate::shown::rfc3339;
 use crate::store::{Budget, NewPerson, Period, PersonChange, PersonListing, Role};
 use axum::Json;
 use axum::extract::State;
@@ -71,8 +72,8 @@ impl PersonJson {
             spent_nanos,
             held_nanos,
             budget: budget.map(BudgetJson::of),
-            created_at: times::rfc3339(person.created_at_ms),
-            last_login_at: person.last_login_at_ms.map(times::rfc3339),
+            created_at: rfc3339(person.created_at_ms),
+            last_login_at: person.last_login_at_ms.map(rfc3339),
         }
     }
 }

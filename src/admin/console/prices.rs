@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::price::{Price, PriceBook, PriceError};
 use crate::proxy::unix_ms;
 use crate::replace::write_atomically;
+use crate::shown::rfc3339;
 use crate::store::AuditRow;
 use axum::Json;
 use axum::extract::State;
@@ -359,12 +360,7 @@ impl VersionJson {
             let image: Value = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
             image["version"].as_str().unwrap_or_default().to_owned()
         };
-        Self {
-            version: version(row.after),
-            before: version(row.before),
-            at: times::rfc3339(row.at_ms),
-            actor: row.actor,
-        }
+        Self { version: version(row.after), before: version(row.before), at: rfc3339(row.at_ms), actor: row.actor }
     }
 }
 

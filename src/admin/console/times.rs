@@ -3,11 +3,6 @@
 use super::refusal::Refusal;
 use jiff::Timestamp;
 
-/// To the millisecond.
-pub(super) fn rfc3339(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_else(|_| ms.to_string())
-}
-
 /// Reads one.
 ///
 /// # Errors

@@ -1,14 +1,15 @@
 //! Upstreams: how they are configured, how they are, whether they answer; and weights in place of the file's.
 
+use super::Desk;
 use super::access::OPERATOR;
 use super::extract::Sent;
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::Caller;
-use super::{Desk, times};
 use crate::balance::BreakerState;
 use crate::config::{self, WEIGHT_MAX};
 use crate::proxy::{probe, steady_ms};
+use crate::shown::rfc3339;
 use crate::snapshot::{SeenFailure, Snapshot, Upstream};
 use crate::store::Act;
 use axum::Json;
@@ -115,7 +116,7 @@ impl FailureJson {
             Some(status) => format!("{} (status {status})", class.replace('_', " ")),
             None => class.replace('_', " "),
         };
-        Self { class, status: seen.status, message, at: times::rfc3339(seen.at_ms) }
+        Self { class, status: seen.status, message, at: rfc3339(seen.at_ms) }
     }
 }
 

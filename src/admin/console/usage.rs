@@ -6,7 +6,9 @@ use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
 use super::{Desk, times};
-use crate::store::{LedgerFilter, UsageBy, UsageSum};
+use crate::shown::SumJson;
+use crate::shown::rfc3339;
+use crate::store::{LedgerFilter, UsageBy};
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
@@ -57,46 +59,6 @@ struct UsageJson {
     until_at: Option<String>,
 }
 
-/// Sums over one group.
-#[derive(Serialize, ToSchema)]
-pub(super) struct SumJson {
-    /// The key's, user's, model's or upstream's name, or the day; empty: there was none.
-    name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_id: Option<i64>,
-    requests: u64,
-    errors: u64,
-    input_tokens: u64,
-    cached_input_tokens: u64,
-    cache_write_tokens: u64,
-    output_tokens: u64,
-    reasoning_tokens: u64,
-    cost_nanos: i64,
-    /// Requests whose counts are estimates.
-    estimated: u64,
-    /// Requests whose model had no price.
-    price_missing: u64,
-}
-
-impl SumJson {
-    pub(super) fn of(sum: UsageSum) -> Self {
-        Self {
-            name: sum.name,
-            key_id: sum.key_id,
-            requests: sum.requests,
-            errors: sum.errors,
-            input_tokens: sum.usage.input_tokens,
-            cached_input_tokens: sum.usage.cached_input_tokens,
-            cache_write_tokens: sum.usage.cache_write_tokens,
-            output_tokens: sum.usage.output_tokens,
-            reasoning_tokens: sum.usage.reasoning_tokens,
-            cost_nanos: sum.cost_nanos,
-            estimated: sum.estimated,
-            price_missing: sum.price_missing,
-        }
-    }
-}
-
 async fn sums(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
@@ -117,7 +79,7 @@ async fn sums(
     let sums = desk.ask(move |store| store.usage_sums(by, &filter)).await?;
     Ok(Json(UsageJson {
         items: sums.into_iter().map(SumJson::of).collect(),
-        since_at: since_ms.map(times::rfc3339),
-        until_at: until_ms.map(times::rfc3339),
+        since_at: since_ms.map(rfc3339),
+        until_at: until_ms.map(rfc3339),
     }))
 }

@@ -26,7 +26,7 @@ fn claimed(running: &Running, key: u8) -> Hold {
     };
     let opening = Opening { request_id, started_at_ms: now_ms(), ..Opening::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let hold = runtime.block_on(running.ledger.admit(&running.entry(), 10, opening, Some(claim))).unwrap();
+    let hold = runtime.block_on(running.ledger.admit(&running.entry(), Some(10), opening, Some(claim))).unwrap();
     wait(hold.journaled()).unwrap();
     hold
 }

@@ -35,7 +35,7 @@ fn balance(running: &Running) -> (i64, i64) {
 fn admit(running: &Running, amount_nanos: i64) -> Result<Hold, HoldError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let opening = Opening { request_id: Uuid::now_v7(), model: "m".into(), ..Opening::default() };
-    runtime.block_on(running.ledger.admit(&running.entry(), amount_nanos, opening, None))
+    runtime.block_on(running.ledger.admit(&running.entry(), Some(amount_nanos), opening, None))
 }
 
 #[test]

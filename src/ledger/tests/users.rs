@@ -97,3 +97,20 @@ fn a_key_that_goes_to_somebody_else_takes_nothing_along() {
     assert_eq!(balance(&again), (7, 0));
     assert_eq!(again.keys.owner("v").account.balance().spent_nanos, 5);
 }
+
+/// Whoever found no quota has not asked what the request may cost; by the time of the hold there may be one.
+#[test]
+fn a_quota_that_is_set_between_look_and_hold_holds() {
+    let place = place();
+    let running = place.open();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let admit = |amount_nanos| {
+        let opening = Opening { request_id: Uuid::now_v7(), model: "m".into(), ..Opening::default() };
+        runtime.block_on(running.ledger.admit(&running.keys.get(1).unwrap(), amount_nanos, opening, None))
+    };
+    admit(None).unwrap().void();
+    running.keys.owner("u").account.set_quota(Some(100));
+    assert_eq!(admit(None).unwrap_err(), HoldError::QuotaSet);
+    assert_eq!(balance(&running), (0, 0), "nothing is booked");
+    assert_eq!(admit(Some(60)).unwrap().held_nanos(), 60);
+}
