@@ -15,7 +15,8 @@ use super::disk::Disk;
 use super::ticket::wait;
 use super::*;
 use crate::keyring::KeyEntry;
-use crate::store::{Batch, LedgerFilter, NewKey, Stands, TakenClaim};
+use crate::store::{Batch, LedgerFilter, NewKey, Stands, StoreError, TakenClaim};
+use std::io;
 use tempfile::TempDir;
 use tollgate_plugin_api::UsageSource;
 
