@@ -250,6 +250,16 @@ impl<S: Copy + 'static> Walker<S> {
         self.lex = if self.depth == 0 { Lex::Done } else { Lex::Next };
     }
 
+    /// Goes on behind a value to the next key at once, where it follows as nearly every one does: written without blanks.
+    fn next_member(&mut self, bytes: &[u8], at: usize) -> usize {
+        if self.lex != Lex::Next || !self.in_object() || !bytes[at..].starts_with(b",\"") {
+            return at;
+        }
+        self.key_len = 0;
+        self.lex = Lex::InKey;
+        at + 2
+    }
+
     /// One byte between keys and values.
     fn between(&mut self, bytes: &[u8], at: usize, from: &mut usize, sink: &mut impl Sink<S>) -> usize {
         let byte = bytes[at];
@@ -367,6 +377,12 @@ impl<S: Copy + 'static> Walker<S> {
         self.depth += 1;
     }
 
+    /// The node of the member with this key, of the innermost object.
+    fn node_of(&self, key: &[u8]) -> u16 {
+        let keys = self.places.node(self.nodes[self.depth - 1]).map_or(&[][..], |node| &node.keys);
+        keys.iter().find(|(name, _)| name.as_bytes() == key).map_or(NOWHERE, |&(_, next)| next)
+    }
+
     fn in_key(&mut self, bytes: &[u8], at: usize) -> usize {
         if self.lex == Lex::InKeyEscape {
             self.lex = Lex::InKey;
@@ -374,6 +390,15 @@ impl<S: Copy + 'static> Walker<S> {
         }
         let rest = &bytes[at..];
         let stop = rest.iter().position(|&byte| byte == b'"' || byte == b'\\');
+        if let (0, Some(stop)) = (self.key_len, stop)
+            && rest[stop] == b'"'
+        {
+            // It is here as a whole, as nearly every key is.
+            self.child = self.node_of(&rest[..stop]);
+            let colon_follows = rest.get(stop + 1) == Some(&b':');
+            self.lex = if colon_follows { Lex::Value } else { Lex::Colon };
+            return at + stop + 1 + usize::from(colon_follows);
+        }
         let part = &rest[..stop.unwrap_or(rest.len())];
         let room = self.key.get_mut(self.key_len..).and_then(|free| free.get_mut(..part.len()));
         match room {
@@ -388,14 +413,7 @@ impl<S: Copy + 'static> Walker<S> {
             self.key_len = usize::MAX;
             self.lex = Lex::InKeyEscape;
         } else {
-            let key = self.key.get(..self.key_len);
-            let node = self.places.node(self.nodes[self.depth - 1]);
-            self.child = match (key, node) {
-                (Some(key), Some(node)) => {
-                    node.keys.iter().find(|(name, _)| name.as_bytes() == key).map_or(NOWHERE, |&(_, next)| next)
-                }
-                _ => NOWHERE,
-            };
+            self.child = self.key.get(..self.key_len).map_or(NOWHERE, |key| self.node_of(key));
             self.lex = Lex::Colon;
         }
         at + stop + 1
@@ -407,7 +425,7 @@ impl<S: Copy + 'static> Walker<S> {
             None => bytes.len(),
             Some(stop) => {
                 self.end_value(bytes, *from, at + stop, sink);
-                at + stop
+                self.next_member(bytes, at + stop)
             }
         }
     }
@@ -439,7 +457,7 @@ impl<S: Copy + 'static> Walker<S> {
             return bytes.len();
         }
         self.end_value(bytes, *from, end + 1, sink);
-        end + 1
+        self.next_member(bytes, end + 1)
     }
 
     /// Through a container that is not followed, to its end.
@@ -466,7 +484,7 @@ impl<S: Copy + 'static> Walker<S> {
                     self.skipped -= 1;
                     if self.skipped == 0 {
                         self.end_value(bytes, *from, at, sink);
-                        return at;
+                        return self.next_member(bytes, at);
                     }
                 }
             }

@@ -2,8 +2,8 @@
 
 use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange};
 use super::http1::{AnswerHead, nominated};
-use super::reject::{REJECTED_BY, REQUEST_ID};
-use super::trail::{self, EXPLAIN};
+use super::reject::REQUEST_ID;
+use super::trail;
 use super::{lane, mask};
 use crate::balance::retry_after_header;
 use crate::dialect::answer::Tail;
@@ -19,25 +19,26 @@ const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
 /// What the upstream says to the holder of its account, about its own address, or for this one connection, not to our client.
-const NOT_PASSED_ON: [HeaderName; 18] = [
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-    header::SET_COOKIE,
-    header::ALT_SVC,
-    header::STRICT_TRANSPORT_SECURITY,
-    header::ACCESS_CONTROL_ALLOW_ORIGIN,
-    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-    header::ACCESS_CONTROL_ALLOW_HEADERS,
-    header::ACCESS_CONTROL_EXPOSE_HEADERS,
-    HeaderName::from_static("openai-organization"),
-    HeaderName::from_static("openai-project"),
-    HeaderName::from_static("anthropic-organization-id"),
-    REJECTED_BY,
+const NOT_PASSED_ON: [&str; 19] = [
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "upgrade",
+    "set-cookie",
+    "alt-svc",
+    "strict-transport-security",
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-expose-headers",
+    "openai-organization",
+    "openai-project",
+    "anthropic-organization-id",
+    "x-tollgate-rejected-by",
+    "x-tollgate-explain",
 ];
 
 /// What belongs to the upstream's own bytes, where the client gets others.
@@ -184,18 +185,20 @@ fn pass_on(
 ) -> Result<Box<ResponseHeader>> {
     let AnswerHead { status, reason, mut headers, .. } = head;
     let nominated = nominated(&headers);
-    for name in nominated.iter().filter(|name| !FRAMES.contains(name)).chain(&NOT_PASSED_ON) {
+    // An answer has few fields, and hardly ever one of these.
+    let ends_here = |name: &HeaderName| {
+        NOT_PASSED_ON.contains(&name.as_str())
+            || (nominated.contains(name) && !FRAMES.contains(name))
+            || (removes_length && *name == header::CONTENT_LENGTH)
+            || (asked.is_some() && OF_THE_BYTES.contains(name))
+    };
+    let ended: Vec<HeaderName> = headers.keys().filter(|name| ends_here(name)).cloned().collect();
+    for name in ended {
         headers.remove(name);
-    }
-    if removes_length {
-        headers.remove(header::CONTENT_LENGTH);
     }
     // An upstream may echo our key here as well as in its error's body.
     if let Some(attempt) = exchange.attempt.as_ref().filter(|_| failed) {
         mask::mask_fields(&mut headers, &attempt.upstream.secret_fragments);
-    }
-    for name in OF_THE_BYTES.iter().filter(|_| asked.is_some()) {
-        headers.remove(name);
     }
     if let Some(theirs) = headers.insert(REQUEST_ID, exchange.request_id_header()) {
         headers.insert(UPSTREAM_REQUEST_ID, theirs);
@@ -207,7 +210,6 @@ fn pass_on(
         headers.insert(UPSTREAM, attempt.upstream.name_header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.count));
     }
-    headers.remove(EXPLAIN);
     trail::tell(exchange, &request.headers, if failed { "failed" } else { "answers" }, &mut headers);
     for lease in exchange.admitted.iter().flat_map(|admitted| &admitted.leases) {
         lease.allowances.write(&mut headers);

@@ -18,7 +18,7 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Our own headers.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-pub(super) const REJECTED_BY: HeaderName = HeaderName::from_static("x-tollgate-rejected-by");
+const REJECTED_BY: HeaderName = HeaderName::from_static("x-tollgate-rejected-by");
 
 /// Refuses the request.
 pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange, reject: Reject) -> Result<()> {

@@ -289,9 +289,16 @@ fn estimate_of(
         return None;
     }
     let reported = metered.source == UsageSource::Reported;
-    // Anthropic counts output only at the end: what its first event says is a placeholder.
-    let placeholder = end != End::Whole && answer.dialect == DialectId::Anthropic;
+    // Anthropic counts output only at the end: what its first event says is a placeholder. So does Gemini, in streams
+    // that begin with thoughts.
+    let placeholder = end != End::Whole && (answer.dialect == DialectId::Anthropic || answer.scanner.lacks_output());
     if reported && !placeholder {
+        return None;
+    }
+    // An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs.
+    let failed = end == End::Broken || answer.scanner.error_event().is_some();
+    let began = answer.scanner.token_seen() || answer.scanner.delivered().total_bytes() > 0;
+    if failed && !reported && !began {
         return None;
     }
     let delivered = answer.scanner.delivered();

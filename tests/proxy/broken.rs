@@ -125,21 +125,72 @@ async fn a_slow_first_token_is_not_held_to_the_idle_time() {
     gateway.finish(&[&key]).await;
 }
 
+/// An error event of a provider; of an array, its last element and its end.
+fn overloaded(wire: Wire) -> Bytes {
+    let error =
+        json!({"error": {"message": "Overloaded", "type": "overloaded_error", "code": 503, "status": "UNAVAILABLE"}});
+    match wire {
+        Wire::Messages => {
+            event(&json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}))
+        }
+        Wire::Responses => {
+            event(&json!({"type": "error", "code": "x", "message": "Overloaded", "error": {"message": "Overloaded"}}))
+        }
+        Wire::GeminiArray => format!("{error}]").into(),
+        Wire::Chat | Wire::GeminiEvents => data(&error),
+    }
+}
+
+#[tokio::test]
+async fn an_error_and_nothing_before_it_costs_nothing_whatever_its_status() {
+    for wire in Wire::ALL {
+        let begin = if wire == Wire::GeminiArray { "[" } else { "" };
+        let stream = [begin.as_bytes(), &overloaded(wire)].concat();
+        let document = json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
+        let answers = [wire.stream_of(vec![stream.clone().into()]), Answer::json(200, &document)];
+        let (_provider, gateway, key) = one(wire, move |before, _| answers[before].clone()).await;
+        for (stream, sent) in [(true, stream), (false, document.to_string().into_bytes())] {
+            let answer = gateway.send(&wire.request(stream).key(&key.key)).await;
+            assert_eq!(answer.text(), String::from_utf8_lossy(&sent), "{wire:?}");
+            let record = gateway.record_of(&answer).await;
+            let what = json!({"outcome": "upstream_error", "usage_source": "none", "cost_nanos": 0, "input_tokens": 0});
+            assert_record(&record, what);
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn text_that_nobody_had_counted_yet_when_its_stream_broke_is_estimated() {
+    // Gemini's first events count prompt and thoughts, and the answer only later.
+    let told = |text: &str, thoughts: u64| {
+        let usage =
+            json!({"promptTokenCount": INPUT, "thoughtsTokenCount": thoughts, "totalTokenCount": INPUT + thoughts});
+        data(&json!({"candidates": [{"content": {"parts": [{"text": text}]}}], "usageMetadata": usage}))
+    };
+    let pieces = vec![told("One two three", 2), told(" four five six seven eight", 2)];
+    let answer = Wire::GeminiEvents.stream_of(pieces.clone()).cut(pieces.concat().len(), Break::Rst);
+    let (answer, steps) = stepped(answer);
+    let (_provider, gateway, key) = one(Wire::GeminiEvents, move |_, _| answer.clone()).await;
+    steps.go(pieces.len());
+    let mut exchange = gateway.open(&Wire::GeminiEvents.request(true).key(&key.key)).await;
+    exchange.until_bytes(pieces.concat().len()).await;
+    steps.go(1);
+    exchange.rest().await;
+    let record = gateway.wait_record().await;
+    assert_record(&record, json!({"outcome": "upstream_error", "usage_source": "estimated", "input_tokens": INPUT}));
+    let (input, output) = (number(&record, "input_tokens"), number(&record, "output_tokens"));
+    assert!((6..=12).contains(&output), "eight words: {record}");
+    assert_eq!(number(&record, "cost_nanos"), input * 1_000 + output * 2_000, "{record}");
+    gateway.finish(&[&key]).await;
+}
+
 #[tokio::test]
 async fn an_error_event_of_the_provider_in_mid_stream_passes_as_it_is_and_is_not_doubled() {
     for wire in Wire::ALL {
         let (mut pieces, _) = begun(wire);
-        let overloaded = json!({"error": {"message": "Overloaded", "type": "overloaded_error", "code": 503, "status": "UNAVAILABLE"}});
-        pieces.push(match wire {
-            Wire::Messages => {
-                event(&json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}))
-            }
-            Wire::Responses => event(
-                &json!({"type": "error", "code": "x", "message": "Overloaded", "error": {"message": "Overloaded"}}),
-            ),
-            Wire::GeminiArray => format!(",\r\n{overloaded}]").into(),
-            Wire::Chat | Wire::GeminiEvents => data(&overloaded),
-        });
+        let separator = if wire == Wire::GeminiArray { ",\r\n" } else { "" };
+        pieces.push([separator.as_bytes(), &overloaded(wire)].concat().into());
         let sent = pieces.concat();
         let (_provider, gateway, key) = one(wire, move |_, _| wire.stream_of(pieces.clone())).await;
         let answer = gateway.send(&wire.request(true).key(&key.key)).await;

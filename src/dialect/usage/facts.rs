@@ -1,6 +1,8 @@
 //! What one event, or one document, says.
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
+use std::sync::LazyLock;
 
 use super::cohere;
 use super::count::{Count, Tier};
@@ -17,6 +19,9 @@ const CAPTURE_BYTES_MAX: usize = 64 * 1024;
 const KEEP_BYTES_MAX: usize = 2 * 1024;
 /// No prompt has more answers: OpenAI's limit.
 const CHOICES_MAX: u32 = 128;
+
+/// In the names of Google's models, whoever serves them.
+static GEMINI: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("gemini"));
 
 /// What an event is for, by its type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -256,8 +261,7 @@ impl Sink<Slot> for Facts {
             }
             Slot::Tier => self.tier = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::Model => {
-                let gemini = memchr::memmem::find(&self.capture, b"gemini").is_some();
-                self.of_gemini = Some(gemini);
+                self.of_gemini = Some(GEMINI.find(&self.capture).is_some());
             }
             Slot::Searches => self.searches = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::ImageTool => self.image_tool = serde_json::from_slice(&self.capture).ok(),

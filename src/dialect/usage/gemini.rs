@@ -63,6 +63,11 @@ impl GeminiUsage {
         self.counts().iter().any(|&count| count != Count::Absent)
     }
 
+    /// What was generated, beside thoughts, has a count of its own. (The first events of a stream often have none.)
+    pub(super) fn counts_output(&self) -> bool {
+        self.candidates_token_count != Count::Absent
+    }
+
     /// No count that is read is an impossible one.
     pub(super) fn is_believable(&self) -> bool {
         let details = self.details();

@@ -203,6 +203,12 @@ impl Scanner {
         self.reader.disbelieved()
     }
 
+    /// What was reported so far has no count of what was generated, though text has passed: when an answer is cut off there,
+    /// that is not zero.
+    pub fn lacks_output(&self) -> bool {
+        self.reader.delivered().total_bytes() > 0 && self.reader.lacks_output()
+    }
+
     /// The text, reasoning and tool arguments that passed.
     pub fn delivered(&self) -> &DeliveredText {
         self.reader.delivered()

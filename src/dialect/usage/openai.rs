@@ -99,6 +99,11 @@ impl OpenAiUsage {
             .any(|&count| count != Count::Absent)
     }
 
+    /// What was generated has a count of its own.
+    pub(super) fn counts_output(&self) -> bool {
+        self.completion_tokens.or(self.output_tokens) != Count::Absent
+    }
+
     /// No count that is read is an impossible one.
     pub(super) fn is_believable(&self) -> bool {
         let inputs = [self.prompt_tokens_details, self.input_tokens_details, self.input_token_details];

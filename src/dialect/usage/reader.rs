@@ -267,6 +267,13 @@ impl Reader {
         self.said.output_reported
     }
 
+    /// There is a report, and it has nothing on what was generated, thoughts aside: at the end of an answer that is zero,
+    /// before it nobody has counted yet.
+    pub(super) fn lacks_output(&self) -> bool {
+        self.said.report.as_deref().is_some_and(|report| !report.counts_output())
+            && self.metered().is_some_and(|metered| metered.usage.output_tokens <= metered.usage.reasoning_tokens)
+    }
+
     pub(super) fn delivered(&self) -> &DeliveredText {
         &self.facts.meter.delivered
     }

@@ -63,6 +63,17 @@ impl Report {
         }
     }
 
+    /// A count of what was generated is among its own: it is not merely left for a total to say, or for a later report.
+    pub(super) fn counts_output(&self) -> bool {
+        match self {
+            Self::OpenAi(usage) => usage.counts_output(),
+            Self::Gemini(usage) => usage.counts_output(),
+            Self::Anthropic(usage) => usage.has_output(),
+            // These report once, at the end.
+            Self::Cohere(_) | Self::Ollama(_) | Self::Bedrock(_) | Self::Unreadable => true,
+        }
+    }
+
     /// None of its counts is impossible.
     pub(super) fn is_believable(&self) -> bool {
         match self {
