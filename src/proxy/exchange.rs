@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
+use super::packing::Unpacker;
 use super::shared::Shared;
 use super::trail::Noted;
 use super::{Door, route, settle};
@@ -200,6 +201,10 @@ pub(super) struct Answer {
     pub(super) unsent: Bytes,
     /// Where what went to the client stops.
     pub(super) tail: Tail,
+    /// Nothing of its body has been looked at.
+    pub(super) is_unseen: bool,
+    /// It comes packed.
+    pub(super) unpacker: Option<Box<Unpacker>>,
     /// An error answer, collected to be judged as a whole.
     pub(super) error: Option<ErrorAnswer>,
     /// From the request to the first token.
@@ -235,6 +240,8 @@ pub(super) struct ErrorAnswer {
     pub(super) body: BytesMut,
     /// As the head says it.
     pub(super) retry_after: Option<String>,
+    /// It is in a coding that nobody here reads: the client gets an error of ours instead.
+    pub(super) is_unreadable: bool,
 }
 
 /// When progress was last journaled, or could have been.

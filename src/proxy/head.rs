@@ -1,15 +1,16 @@
 //! The head of an upstream's answer: what kind of answer it is, how long it may take, and what of it the client gets.
 
 use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange};
+use super::form::{self, ContentKind, Form, content_kind};
 use super::http1::{AnswerHead, nominated};
+use super::mask;
+use super::packing::Packing;
 use super::reject::REQUEST_ID;
 use super::trail;
-use super::{lane, mask};
 use crate::balance::retry_after_header;
+use crate::dialect::Answer as AnswerKind;
 use crate::dialect::answer::Tail;
 use crate::dialect::chat::Asked;
-use crate::dialect::usage::Scanner;
-use crate::dialect::{Answer as AnswerKind, Framing};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -65,44 +66,38 @@ pub(super) fn answer_head(
 ) -> Result<Box<ResponseHeader>> {
     let now = tokio::time::Instant::now();
     let status = head.status.as_u16();
-    let asked = match (&exchange.admitted, &exchange.attempt) {
-        (Some(admitted), Some(attempt)) if is_translated(attempt) => Some(lane::asked(exchange, admitted, attempt)),
-        _ => None,
-    };
-    let (Some(admitted), Some(attempt)) = (&exchange.admitted, exchange.attempt.as_mut()) else {
+    let kind = content_kind(head.headers.get(header::CONTENT_TYPE));
+    let Some((form, endpoint)) = form::by_head(exchange, kind) else {
         return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
     };
-    let endpoint = lane::upstream_endpoint(admitted, attempt);
-    let kind = content_kind(head.headers.get(header::CONTENT_TYPE));
-    let framing = framing(kind, endpoint.answer, admitted.facts.stream);
-    // A page where an API's answer is due is some proxy's, whatever its status says. We asked for no encoding: what comes
-    // in one cannot be read, so it cannot be billed.
-    let failed = status >= 300
-        || (kind == ContentKind::Page && endpoint.answer != AnswerKind::Transcription)
-        || head.headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+    let Form { framing, client_framing, scanner, translation, asked } = form;
+    let packing = Packing::of(&head.headers);
+    // A page where an API's answer is due is some proxy's, whatever its status says. What comes in a coding that nobody here
+    // reads cannot be billed.
+    let is_unreadable = matches!(packing, Packing::Unknown);
+    let failed =
+        status >= 300 || (kind == ContentKind::Page && endpoint.answer != AnswerKind::Transcription) || is_unreadable;
+    let unpacker = match packing {
+        Packing::Known(unpacker) => Some(unpacker),
+        Packing::Plain | Packing::Unknown => None,
+    };
+    let unpacks = unpacker.is_some();
     let retry_after = retry_after_header(&head.headers);
-    let client_framing = asked.as_ref().map_or(framing, |asked| asked.framing);
-    let translation = match (&asked, &attempt.lane) {
-        (Some(asked), Some(lane)) => lane::translating(asked, admitted, lane, framing),
-        _ => None,
+    let Some(attempt) = exchange.attempt.as_mut() else {
+        return Error::e_explain(ErrorType::InternalError, "nothing is attempted");
     };
     attempt.answer = Some(Answer {
         status,
         dialect: endpoint.dialect,
         framing,
         client_framing,
-        scanner: Scanner::new(
-            endpoint.answer,
-            endpoint.dialect,
-            framing,
-            attempt.upstream.provider.usage,
-            attempt.takes_out_usage_chunk,
-        )
-        .of_choices(admitted.facts.choices),
+        scanner,
         translation,
         unsent: Bytes::new(),
         tail: Tail::new(client_framing),
-        error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after }),
+        is_unseen: true,
+        unpacker,
+        error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after, is_unreadable }),
         first_token: None,
         first_token_after: None,
         ended: false,
@@ -112,9 +107,15 @@ pub(super) fn answer_head(
         checkpoint: Checkpoint { taken: false, at: now.into_std(), delivered_bytes: 0 },
     });
     let started = tokio::time::Instant::from(attempt.started);
+    let takes_out = attempt.takes_out_usage_chunk;
     let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
-    let removes_length = (streams && !failed) || asked.is_some();
-    let passed = pass_on(head, request, exchange, (asked.as_deref(), failed), removes_length)?;
+    let changes = Changes {
+        asked: asked.as_deref(),
+        bytes: asked.is_some() || unpacks || is_unreadable,
+        // By its first byte it may be found to be a stream, of which something is taken out.
+        length: (streams && !failed) || takes_out || asked.is_some() || unpacks || is_unreadable,
+    };
+    let passed = pass_on(head, request, exchange, failed, &changes)?;
     let routing = &exchange.snapshot.routing;
     match (failed, streams) {
         // Judged at its end, which is due soon.
@@ -134,45 +135,14 @@ pub(super) fn is_translated(attempt: &Attempt) -> bool {
     attempt.lane.as_ref().is_some_and(|lane| lane.translates_answer())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ContentKind {
-    Json,
-    Events,
-    Lines,
-    Frames,
-    Page,
-    Other,
-}
-
-fn framing(kind: ContentKind, answer: AnswerKind, stream: bool) -> Framing {
-    let bytes_are_due = matches!(answer, AnswerKind::Speech | AnswerKind::Transcription);
-    match kind {
-        ContentKind::Json if stream && answer == AnswerKind::GenerateContent => Framing::JsonArray,
-        ContentKind::Json => Framing::JsonDocument,
-        ContentKind::Events => Framing::Sse,
-        ContentKind::Lines => Framing::NdJson,
-        ContentKind::Frames => Framing::EventStream,
-        ContentKind::Page => Framing::Opaque,
-        ContentKind::Other if bytes_are_due => Framing::Opaque,
-        // Some servers do not say what they send: what was asked for is what comes.
-        ContentKind::Other if stream => Framing::Sse,
-        ContentKind::Other => Framing::JsonDocument,
-    }
-}
-
-fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "text/event-stream" => ContentKind::Events,
-        "application/x-ndjson" | "application/jsonl" | "application/stream+json" => ContentKind::Lines,
-        "application/vnd.amazon.eventstream" => ContentKind::Frames,
-        "text/html" | "application/xhtml+xml" => ContentKind::Page,
-        // Servers that do not say what they send nearly always send JSON.
-        "application/json" | "" => ContentKind::Json,
-        other if other.ends_with("+json") => ContentKind::Json,
-        _ => ContentKind::Other,
-    }
+/// What of an answer the client gets in another form than the upstream's.
+struct Changes<'a> {
+    /// Its dialect.
+    asked: Option<&'a Asked>,
+    /// Its bytes, from the first to the last.
+    bytes: bool,
+    /// Its length, or it is not known yet.
+    length: bool,
 }
 
 /// What the client gets of the upstream's head.
@@ -180,8 +150,8 @@ fn pass_on(
     head: AnswerHead,
     request: &RequestHeader,
     exchange: &Exchange,
-    (asked, failed): (Option<&Asked>, bool),
-    removes_length: bool,
+    failed: bool,
+    changes: &Changes<'_>,
 ) -> Result<Box<ResponseHeader>> {
     let AnswerHead { status, reason, mut headers, .. } = head;
     let nominated = nominated(&headers);
@@ -189,8 +159,8 @@ fn pass_on(
     let ends_here = |name: &HeaderName| {
         NOT_PASSED_ON.contains(&name.as_str())
             || (nominated.contains(name) && !FRAMES.contains(name))
-            || (removes_length && *name == header::CONTENT_LENGTH)
-            || (asked.is_some() && OF_THE_BYTES.contains(name))
+            || (changes.length && *name == header::CONTENT_LENGTH)
+            || (changes.bytes && OF_THE_BYTES.contains(name))
     };
     let ended: Vec<HeaderName> = headers.keys().filter(|name| ends_here(name)).cloned().collect();
     for name in ended {
@@ -205,7 +175,7 @@ fn pass_on(
     }
     if let Some(attempt) = &exchange.attempt {
         if let Some(lane) = &attempt.lane {
-            lane.tell(asked, failed, &mut headers);
+            lane.tell(changes.asked, failed, &mut headers);
         }
         headers.insert(UPSTREAM, attempt.upstream.name_header.clone());
         headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.count));

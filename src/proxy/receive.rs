@@ -6,7 +6,7 @@ use super::head::{Refused, is_translated};
 use super::lane::Translating;
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
-use super::{lane, mask};
+use super::{form, lane, mask};
 use crate::balance::{Failure, classify, classify_event};
 use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
@@ -45,7 +45,14 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if !piece.is_empty() {
         exchange.control.heard();
     }
-    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
+    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(piece) };
+    let piece = match &mut answer.unpacker {
+        Some(unpacker) if !answer.ended => match unpacker.push(&piece) {
+            Ok(unpacked) => unpacked,
+            Err(unreadable) => return unreadable_answer(exchange, Bytes::new(), &unreadable),
+        },
+        _ => piece,
+    };
     match answer {
         Answer { ended: true, .. } => Ok(Bytes::new()),
         Answer { error: Some(_), .. } => error_piece(piece, end, exchange),
@@ -57,6 +64,7 @@ fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes
     let Some(attempt) = exchange.attempt.as_mut() else { return Ok(piece) };
     let is_translated = is_translated(attempt);
     let Some(error) = attempt.answer.as_mut().and_then(|answer| answer.error.as_mut()) else { return Ok(piece) };
+    let is_told_anew = is_translated || error.is_unreadable;
     error.body.extend_from_slice(&piece);
     if end {
         return error_ended(exchange);
@@ -64,7 +72,7 @@ fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes
     if error.body.len() <= ERROR_BODY_BYTES_MAX {
         return Ok(Bytes::new());
     }
-    if is_translated {
+    if is_told_anew {
         // Nobody's error is that long; its beginning says what there is to say.
         error.body.truncate(ERROR_BODY_BYTES_MAX);
         return Ok(Bytes::new());
@@ -88,12 +96,13 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
         classify(status, error.retry_after.as_deref(), &error.body, wall_ms())
     };
     let (mut passed, retry_after) = (error.body.split(), error.retry_after.take());
+    let is_unreadable = error.is_unreadable;
     mask::mask(&mut passed, &attempt.upstream.secret_fragments);
     judge_failure(exchange, failure);
     if failure.tries_next() && route::has_next(exchange) {
         return Err(failed_attempt());
     }
-    if exchange.attempt.as_ref().is_some_and(is_translated) {
+    if is_unreadable || exchange.attempt.as_ref().is_some_and(is_translated) {
         let refusal = lane::refusal(status, retry_after.as_deref(), &passed);
         passed = BytesMut::from(refuse(exchange, &refusal));
     }
@@ -125,6 +134,9 @@ enum Seen {
 }
 
 fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
+    if exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.as_ref().is_some_and(|answer| answer.is_unseen)) {
+        form::by_first_byte(&piece, exchange);
+    }
     let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(piece) };
     let mut passed = answer.scanner.push(piece);
     if end {

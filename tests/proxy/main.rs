@@ -15,6 +15,7 @@ mod deploy;
 mod drain;
 mod endpoints;
 mod failover;
+mod forms;
 mod headers;
 mod idempotency;
 mod limits;

@@ -1,0 +1,124 @@
+//! What form an answer has, and how it is read: by what its head says, and by its first byte, since not every server says what
+//! it sends.
+
+use super::exchange::{Attempt, Exchange};
+use super::head::is_translated;
+use super::lane::{self, Translating};
+use crate::dialect::answer::Tail;
+use crate::dialect::chat::Asked;
+use crate::dialect::endpoint::Endpoint;
+use crate::dialect::usage::Scanner;
+use crate::dialect::{Answer as AnswerKind, Framing};
+use http::HeaderValue;
+use std::sync::Arc;
+
+/// How an answer is read.
+pub(super) struct Form {
+    /// The upstream's.
+    pub(super) framing: Framing,
+    /// The client's.
+    pub(super) client_framing: Framing,
+    pub(super) scanner: Scanner,
+    pub(super) translation: Option<Translating>,
+    /// What the client asked for, where it gets the answer in another dialect.
+    pub(super) asked: Option<Arc<Asked>>,
+}
+
+/// The form that the head tells of, and what was asked of the upstream. `None`: nothing was.
+pub(super) fn by_head(exchange: &Exchange, kind: ContentKind) -> Option<(Form, &'static Endpoint)> {
+    let (admitted, attempt) = (exchange.admitted.as_ref()?, exchange.attempt.as_ref()?);
+    let endpoint = lane::upstream_endpoint(admitted, attempt);
+    Some((form(exchange, framing(kind, endpoint.answer, admitted.facts.stream))?, endpoint))
+}
+
+fn form(exchange: &Exchange, framing: Framing) -> Option<Form> {
+    let (admitted, attempt) = (exchange.admitted.as_ref()?, exchange.attempt.as_ref()?);
+    let Attempt { upstream, lane, takes_out_usage_chunk, .. } = attempt;
+    let endpoint = lane::upstream_endpoint(admitted, attempt);
+    let asked = is_translated(attempt).then(|| lane::asked(exchange, admitted, attempt));
+    let translation = match (&asked, lane) {
+        (Some(asked), Some(lane)) => lane::translating(asked, admitted, lane, framing),
+        _ => None,
+    };
+    let scanner =
+        Scanner::new(endpoint.answer, endpoint.dialect, framing, upstream.provider.usage, *takes_out_usage_chunk)
+            .of_choices(admitted.facts.choices);
+    let client_framing = asked.as_ref().map_or(framing, |asked| asked.framing);
+    Some(Form { framing, client_framing, scanner, translation, asked })
+}
+
+/// Looks at the first bytes of an answer: one that cannot be what its head says is read as what it is.
+pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
+    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return };
+    // Blanks, or a byte-order mark, come before either.
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0xEF | 0xBB | 0xBF);
+    let Some(&first) = piece.iter().find(|byte| !blank(byte)) else { return };
+    answer.is_unseen = false;
+    let streams = exchange.admitted.as_ref().is_some_and(|admitted| admitted.facts.stream);
+    let Some(framing) = is_really(answer.framing, first, streams) else { return };
+    let Some(form) = form(exchange, framing) else { return };
+    let routing = &exchange.snapshot.routing;
+    let limit = if framing == Framing::Sse { routing.first_token_timeout } else { routing.response_timeout };
+    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    exchange.control.due_by(tokio::time::Instant::from(attempt.started) + limit);
+    let Some(answer) = attempt.answer.as_mut() else { return };
+    tracing::debug!("upstream {}: an answer that is not what its content-type says", attempt.upstream.name);
+    answer.tail = Tail::new(form.client_framing);
+    (answer.framing, answer.client_framing) = (form.framing, form.client_framing);
+    (answer.scanner, answer.translation) = (form.scanner, form.translation);
+}
+
+/// The framing of an answer that begins so, where it is not the one that was told.
+fn is_really(told: Framing, first: u8, streams: bool) -> Option<Framing> {
+    match (told, first) {
+        // A comment, or the fields that events have: `data`, `event`, `id`, `retry`. No JSON begins so.
+        (Framing::JsonDocument | Framing::JsonArray, b':' | b'd' | b'e' | b'i' | b'r') => Some(Framing::Sse),
+        (Framing::Sse, b'{') => Some(Framing::JsonDocument),
+        (Framing::Sse, b'[') if streams => Some(Framing::JsonArray),
+        (Framing::Sse, b'[') => Some(Framing::JsonDocument),
+        _ => None,
+    }
+}
+
+/// What an answer is by name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ContentKind {
+    Json,
+    Events,
+    Lines,
+    Frames,
+    Page,
+    Other,
+}
+
+fn framing(kind: ContentKind, answer: AnswerKind, stream: bool) -> Framing {
+    let bytes_are_due = matches!(answer, AnswerKind::Speech | AnswerKind::Transcription);
+    match kind {
+        ContentKind::Json if stream && answer == AnswerKind::GenerateContent => Framing::JsonArray,
+        ContentKind::Json => Framing::JsonDocument,
+        ContentKind::Events => Framing::Sse,
+        ContentKind::Lines => Framing::NdJson,
+        ContentKind::Frames => Framing::EventStream,
+        ContentKind::Page => Framing::Opaque,
+        ContentKind::Other if bytes_are_due => Framing::Opaque,
+        // Some servers do not say what they send: what was asked for is what comes.
+        ContentKind::Other if stream => Framing::Sse,
+        ContentKind::Other => Framing::JsonDocument,
+    }
+}
+
+/// What the `content-type` says.
+pub(super) fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
+    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "text/event-stream" => ContentKind::Events,
+        "application/x-ndjson" | "application/jsonl" | "application/stream+json" => ContentKind::Lines,
+        "application/vnd.amazon.eventstream" => ContentKind::Frames,
+        "text/html" | "application/xhtml+xml" => ContentKind::Page,
+        // Servers that do not say what they send nearly always send JSON.
+        "application/json" | "" => ContentKind::Json,
+        other if other.ends_with("+json") => ContentKind::Json,
+        _ => ContentKind::Other,
+    }
+}
