@@ -179,6 +179,15 @@ static PHRASES: &[Phrase] = &[
         contains: "",
         means: Means::Client,
     },
+    // Gemini: a cache that is not there.
+    Phrase { statuses: &[403], begins: "cachedcontent not found", contains: "", means: Means::Client },
+    // OpenRouter: this request is dearer than what is left; smaller ones are served.
+    Phrase {
+        statuses: &[402],
+        begins: "this request requires more credits",
+        contains: "max_tokens",
+        means: Means::ModelMissing,
+    },
     // OpenAI: one request above the limit of a whole minute; waiting does not help it, another account may.
     Phrase { statuses: &[429], begins: "request too large for", contains: "", means: Means::ModelMissing },
     // DeepSeek, as invalid_request_error.

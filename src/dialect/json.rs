@@ -24,7 +24,7 @@ pub(super) enum Take {
     Text,
     /// The whole value, as it is written, as generated text.
     Raw,
-    /// Whether anything is in it (not `null`, `false`, `""`, `{}`, `[]`), and whether it is an empty array.
+    /// Whether anything is in it (not `null`, `false`, `""`, `{}`, `[]`), and whether it is `null` or an empty array.
     Presence,
 }
 
@@ -34,8 +34,8 @@ pub(super) trait Sink<S> {
     fn present(&mut self, slot: S) {
         let _ = slot;
     }
-    /// The value in this place is an empty array ([`Take::Presence`]).
-    fn empty_array(&mut self, slot: S) {
+    /// The value in this place is `null` or an empty array ([`Take::Presence`]).
+    fn nothing(&mut self, slot: S) {
         let _ = slot;
     }
     /// A piece of a string's inside, escapes as they are written ([`Take::Text`]).
@@ -319,7 +319,7 @@ impl<S: Copy + 'static> Walker<S> {
         if self.fresh & bit != 0 && self.objects & bit == 0 {
             let node = self.places.node(self.nodes[self.depth - 1]);
             if let Some((slot, Take::Presence)) = node.and_then(|node| node.take) {
-                sink.empty_array(slot);
+                sink.nothing(slot);
             }
         }
         self.depth -= 1;
@@ -352,8 +352,11 @@ impl<S: Copy + 'static> Walker<S> {
                 }
             }
             b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
-                if let (Some((slot, Take::Presence)), false) = (self.taking, matches!(byte, b'n' | b'f')) {
-                    sink.present(slot);
+                match (self.taking, byte) {
+                    (Some((slot, Take::Presence)), b'n') => sink.nothing(slot),
+                    (Some((_, Take::Presence)), b'f') => {}
+                    (Some((slot, Take::Presence)), _) => sink.present(slot),
+                    _ => {}
                 }
                 self.lex = Lex::InScalar;
             }

@@ -71,6 +71,24 @@ fn what_vendors_say() {
             Failure::ModelMissing,
         ),
         (
+            "OpenRouter, one request above what is left",
+            402,
+            r#"{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens, but can only afford 4231. To increase, visit https://openrouter.ai/settings/credits and upgrade to a paid account","code":402}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "OpenRouter, nothing left",
+            402,
+            r#"{"error":{"message":"Insufficient credits. Add more using https://openrouter.ai/settings/credits","code":402}}"#,
+            Failure::QuotaExhausted,
+        ),
+        (
+            "Gemini, somebody's cache",
+            403,
+            r#"{"error":{"code":403,"message":"CachedContent not found (or permission denied)","status":"PERMISSION_DENIED"}}"#,
+            Failure::Client,
+        ),
+        (
             "OpenAI, key",
             401,
             r#"{"error":{"message":"Incorrect API key provided: sk-x","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,

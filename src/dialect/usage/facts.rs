@@ -9,6 +9,7 @@ use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
 use super::places::Slot;
 use super::report::Report;
+use super::searches::Searches;
 use crate::dialect::json::Sink;
 use crate::dialect::shape::{Answer, DialectId};
 use crate::dialect::text::DeliveredText;
@@ -108,7 +109,7 @@ pub(super) struct Facts {
     pub(super) usage_at_start: Option<Box<Report>>,
     /// An object stands in the place of the usage, whatever is in it.
     pub(super) usage_object: bool,
-    /// There are choices, or there is an empty list of them.
+    /// There are choices, or there is an empty list of them (or `null`, as Go writes one).
     pub(super) choices: Option<bool>,
     /// How many reasons there are why generation ended.
     pub(super) finishes: u32,
@@ -124,7 +125,7 @@ pub(super) struct Facts {
     pub(super) message: Option<Vec<u8>>,
     pub(super) tier: Tier,
     pub(super) of_gemini: Option<bool>,
-    pub(super) searches: Count,
+    pub(super) searches: Searches,
     pub(super) image_tool: Option<ImageTool>,
     pub(super) input_count: Count,
     pub(super) output_count: Count,
@@ -158,7 +159,7 @@ impl Facts {
             message: None,
             tier: Tier::default(),
             of_gemini: None,
-            searches: Count::Absent,
+            searches: Searches::default(),
             image_tool: None,
             input_count: Count::Absent,
             output_count: Count::Absent,
@@ -182,10 +183,14 @@ impl Facts {
 
     /// The captured value, a string, without its quotes (none of the words looked for has escapes).
     fn word(&self) -> &[u8] {
-        match self.capture.as_slice() {
-            [b'"', word @ .., b'"'] if !self.overflow => word,
-            _ => b"",
-        }
+        if self.overflow { b"" } else { unquoted(&self.capture) }
+    }
+}
+
+fn unquoted(json: &[u8]) -> &[u8] {
+    match json {
+        [b'"', word @ .., b'"'] => word,
+        _ => b"",
     }
 }
 
@@ -198,7 +203,7 @@ impl Sink<Slot> for Facts {
         }
     }
 
-    fn empty_array(&mut self, slot: Slot) {
+    fn nothing(&mut self, slot: Slot) {
         if slot == Slot::Choices {
             self.choices.get_or_insert(false);
         }
@@ -262,8 +267,12 @@ impl Sink<Slot> for Facts {
             Slot::Tier => self.tier = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::Model => {
                 self.of_gemini = Some(GEMINI.find(&self.capture).is_some());
+                self.searches.model(&self.capture);
             }
-            Slot::Searches => self.searches = serde_json::from_slice(&self.capture).unwrap_or_default(),
+            Slot::Searches => self.searches.told = serde_json::from_slice(&self.capture).unwrap_or_default(),
+            Slot::ItemType => self.searches.item(unquoted(&self.capture)),
+            Slot::ActionType => self.searches.action(unquoted(&self.capture)),
+            Slot::Queries => self.searches.queries(&self.capture),
             Slot::ImageTool => self.image_tool = serde_json::from_slice(&self.capture).ok(),
             Slot::InputCount => self.input_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),
             Slot::OutputCount => self.output_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),

@@ -22,6 +22,7 @@ mod reader;
 mod reading;
 mod report;
 mod rules;
+mod searches;
 mod skim;
 mod take_out;
 mod values;

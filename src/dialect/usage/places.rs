@@ -52,6 +52,11 @@ pub(super) enum Slot {
     Model,
     /// Web searches run for the answer.
     Searches,
+    /// What an item of the answer is, and what a tool did in it: where searches are not counted, they are told apart.
+    ItemType,
+    ActionType,
+    /// What Google was asked for the answer.
+    Queries,
     /// Images made by a tool, billed beside the answer.
     ImageTool,
     /// Counts that stand by themselves, in no object (Ollama).
@@ -62,8 +67,9 @@ pub(super) enum Slot {
 }
 
 use Slot::{
-    ChoiceIndex, Choices, Code, Error, Finish, Generated, ImageTool, InnerType, Message, Model, Object, Reasoning,
-    ReasoningContent, Searches, Text, Tier, Type, Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
+    ActionType, ChoiceIndex, Choices, Code, Error, Finish, Generated, ImageTool, InnerType, ItemType, Message, Model,
+    Object, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, Type, Usage, UsageAside, UsageAtStart,
+    UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -142,6 +148,8 @@ const RESPONSE: Rows = &[
     ("model", Model, Capture),
     ("error", Error, Capture),
     ("tool_usage.web_search.num_requests", Searches, Capture),
+    ("output.*.type", ItemType, Capture),
+    ("output.*.action.type", ActionType, Capture),
     ("tool_usage.image_gen", ImageTool, Capture),
 ];
 
@@ -169,6 +177,7 @@ const GEMINI: Rows = &[
     ("error", Error, Capture),
     ("promptFeedback.blockReason", Finish, Capture),
     ("candidates.*.index", ChoiceIndex, Capture),
+    ("candidates.*.groundingMetadata.webSearchQueries", Queries, Capture),
     ("candidates.*.finishReason", Finish, Capture),
 ];
 

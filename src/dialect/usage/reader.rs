@@ -2,7 +2,7 @@
 
 use tollgate_plugin_api::{ExtraUsage, Metered, Usage, UsageSource};
 
-use super::count::{Count, Tier};
+use super::count::Tier;
 use super::error_event::ErrorEvent;
 use super::facts::{Facts, ImageTool, Kind};
 use super::places::{Slot, places, places_in_delta};
@@ -33,7 +33,7 @@ struct Said {
     error: Option<ErrorEvent>,
     tier: Tier,
     of_gemini: bool,
-    searches: Count,
+    searches: u64,
     image_tool: Option<ImageTool>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Reader {
     pub(super) named_error: bool,
     /// The HTTP status that a comment in the event states (DashScope).
     pub(super) stated_status: Option<u16>,
-    /// The last event was one that has usage and an empty list of choices, and nothing else.
+    /// The last event was one that has usage and an empty list of choices (or `null`), and nothing else.
     pub(super) was_usage_chunk: bool,
 }
 
@@ -187,7 +187,8 @@ impl Reader {
         said.terminal |= kind == Kind::Terminal || self.facts.last;
         said.tier = self.facts.tier.or(said.tier);
         said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
-        said.searches = self.facts.searches.or(said.searches);
+        // A stream says again what it said before.
+        said.searches = said.searches.max(self.facts.searches.billed().get().unwrap_or(0));
         said.image_tool = self.facts.image_tool.or(said.image_tool);
         if said.error.is_none() {
             said.error = error;
@@ -298,7 +299,7 @@ impl Reader {
             source: UsageSource::Reported,
             disbelieved: self.said.disbelieved,
         };
-        metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches.get().unwrap_or(0));
+        metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
         metered.extras.extend(self.said.image_tool.and_then(ImageTool::extra));
         Some(metered)
     }

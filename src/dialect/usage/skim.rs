@@ -20,8 +20,9 @@ static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
 
 /// Keys of a Gemini event that bring more than text.
-static GEMINI_KEYS: LazyLock<[Finder<'static>; 4]> =
-    LazyLock::new(|| ["\"usageMetadata\"", "\"finishReason\"", "\"blockReason\"", "\"error\""].map(Finder::new));
+static GEMINI_KEYS: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
+    ["\"usageMetadata\"", "\"finishReason\"", "\"blockReason\"", "\"error\"", "\"webSearchQueries\""].map(Finder::new)
+});
 
 /// Whether the event is one that brings nothing but text; if so, that text has been counted. `walker` looks out for the
 /// places inside a `delta`, or among the `parts`.

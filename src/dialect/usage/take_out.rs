@@ -1,6 +1,6 @@
 //! Takes the usage chunk out of a stream whose client did not ask for it.
 //!
-//! The chunk is a block of lines of its own: its list of choices is empty and it carries usage. Everything else goes on
+//! The chunk is a block of lines of its own: its list of choices is empty (or `null`) and it carries usage. Everything else goes on
 //! byte for byte and at once; only the beginning of a block that may still become that chunk waits for the rest of it.
 
 use bytes::{Bytes, BytesMut};
@@ -138,7 +138,7 @@ fn may_be_usage_chunk(lines: &Lines, events: &Events, reader: &Reader) -> bool {
     }
 }
 
-/// Whether this may be (the beginning of) an object whose list of choices is empty.
+/// Whether this may be (the beginning of) an object whose list of choices is empty or `null`.
 fn data_may_be_usage_chunk(data: &[u8]) -> bool {
     let data = data.trim_ascii_start();
     if !data.is_empty() && data[0] != b'{' {
@@ -148,6 +148,9 @@ fn data_may_be_usage_chunk(data: &[u8]) -> bool {
         return true;
     };
     let mut rest = data[at + b"\"choices\"".len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
-    let first_three = [rest.next(), rest.next(), rest.next()];
-    matches!(first_three, [None | Some(b':'), None | Some(b'['), None | Some(b']')])
+    match [rest.next(), rest.next(), rest.next()] {
+        [None | Some(b':'), None | Some(b'['), None | Some(b']')] => true,
+        [Some(b':'), next, ..] => next == Some(&b'n'),
+        _ => false,
+    }
 }

@@ -54,6 +54,8 @@ fn the_usage_chunk_goes_with_its_blank_line() {
     comes_out(&(before.clone() + &commented + after), &(before.clone() + ": ping\n: ping\n\n" + after));
     let spaced = usage_chunk().replace("\"choices\":[]", "\"choices\" : [ ]").replace("data: ", "data:");
     comes_out(&(before.clone() + &spaced + after), &(before.clone() + after));
+    let null = usage_chunk().replace("\"choices\":[]", "\"choices\": null");
+    comes_out(&(before.clone() + &null + after), &(before.clone() + after));
     let reversed = format!("data: {{{USAGE},\"choices\":[]}}\n\n");
     comes_out(&(before.clone() + &reversed + after), &(before.clone() + after));
     let in_lines = format!("data: {{\"choices\":[],\ndata: {USAGE}}}\n\n");

@@ -1,0 +1,61 @@
+//! Web searches that a provider ran for an answer and bills by their number.
+
+use std::borrow::Cow;
+
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
+
+use super::count::Count;
+
+/// More of them are not believed of one answer.
+const SEARCHES_MAX: usize = 1000;
+
+/// Google bills grounding by the prompt, up to Gemini 2.5, and by the query from Gemini 3 on; a query that is empty is not
+/// billed (ai.google.dev/gemini-api/docs/google-search, "Pricing").
+static BY_THE_PROMPT: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["gemini-1", "gemini-2"].map(Finder::new));
+
+/// What one event, or the document, says of searches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Searches {
+    /// As the provider counts them.
+    pub(super) told: Count,
+    /// `web_search_call` items of OpenAI's Responses.
+    calls: u32,
+    /// What such a call did besides searching: to open a page costs nothing more.
+    other_actions: u32,
+    /// Queries of Google's.
+    queries: u32,
+    by_the_prompt: bool,
+}
+
+impl Searches {
+    /// An item of the answer is of this type.
+    pub(super) fn item(&mut self, word: &[u8]) {
+        self.calls = self.calls.saturating_add(u32::from(word == b"web_search_call"));
+    }
+
+    /// An item's action is of this type.
+    pub(super) fn action(&mut self, word: &[u8]) {
+        let is_other = matches!(word, b"open_page" | b"find" | b"find_in_page");
+        self.other_actions = self.other_actions.saturating_add(u32::from(is_other));
+    }
+
+    /// A list of queries.
+    pub(super) fn queries(&mut self, json: &[u8]) {
+        let queries: Vec<Cow<'_, str>> = serde_json::from_slice(json).unwrap_or_default();
+        let asked = queries.iter().filter(|query| !query.trim().is_empty()).count().min(SEARCHES_MAX);
+        self.queries = self.queries.saturating_add(asked as u32);
+    }
+
+    /// The model that answered.
+    pub(super) fn model(&mut self, name: &[u8]) {
+        self.by_the_prompt = BY_THE_PROMPT.iter().any(|begin| begin.find(name).is_some());
+    }
+
+    /// How many are billed.
+    pub(super) fn billed(&self) -> Count {
+        let queries = if self.by_the_prompt { self.queries.min(1) } else { self.queries };
+        let counted = self.calls.saturating_sub(self.other_actions).saturating_add(queries);
+        self.told.or(if counted > 0 { Count::Good(counted) } else { Count::Absent })
+    }
+}
