@@ -90,6 +90,14 @@ pub(crate) fn read(yaml: &str) -> Result<Found, String> {
     Ok(found)
 }
 
+/// LiteLLM adds the path of Azure's API by itself; here it is part of the base URL
+/// (learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: `/openai/v1`).
+fn whole_base_url(provider: &str, base_url: &str) -> String {
+    let base_url = base_url.trim_end_matches('/');
+    let is_bare = base_url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+    if provider == "azure-openai" && is_bare { format!("{base_url}/openai/v1") } else { base_url.to_owned() }
+}
+
 fn add(
     model: &Model,
     accounts: &mut BTreeMap<(String, String, String, i64), usize>,
@@ -134,7 +142,7 @@ fn add(
     found.upstreams.push(FoundUpstream {
         name,
         provider,
-        base_url: (!base_url.is_empty()).then(|| base_url.trim_end_matches('/').to_owned()),
+        base_url: (!base_url.is_empty()).then(|| whole_base_url(provider, base_url)),
         secret: match secret.strip_prefix(ENVIRONMENT) {
             Some(variable) => FoundSecret::Environment(variable.to_owned()),
             None if secret.is_empty() => FoundSecret::Nothing,

@@ -123,7 +123,7 @@ pub static FIELDS: &[Row] = &[
     formed(Field::ServiceTier, LeftOut, &[(OpenAi, "service_tier"), (OpenAiResponses, "service_tier"), (Anthropic, "service_tier"), (Gemini, "serviceTier")]).neutral(&["\"auto\"", "\"default\"", "\"standard\""]),
     plain(Field::PromptCacheKey, LeftOut, &[(OpenAi, "prompt_cache_key"), (OpenAiResponses, "prompt_cache_key")]),
     plain(Field::PromptCacheRetention, LeftOut, &[(OpenAi, "prompt_cache_retention"), (OpenAiResponses, "prompt_cache_retention")]),
-    formed(Field::CacheMark, LeftOut, &[(Anthropic, "cache_control")]),
+    formed(Field::CacheMark, LeftOut, &[(Anthropic, "cache_control")]).aliases(&[(OpenAi, "cache_control")]),
     formed(Field::ToolStrict, LeftOut, &[(OpenAi, "tools.function.strict"), (OpenAiResponses, "tools.strict"), (Anthropic, "tools.strict"), (Gemini, "toolConfig.functionCallingConfig.mode")]),
     plain(Field::Prediction, LeftOut, &[(OpenAi, "prediction")]),
     plain(Field::Modalities, Refused, &[(OpenAi, "modalities")]).neutral(&["[\"text\"]", "[]"]),
