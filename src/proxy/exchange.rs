@@ -6,6 +6,7 @@ use super::lane::{Lane, Translating};
 use super::packing::Unpacker;
 use super::shared::Shared;
 use super::trail::Noted;
+use super::veil::Veil;
 use super::{Door, route, settle};
 use crate::balance::{Pick, Tried};
 use crate::dialect::answer::Tail;
@@ -199,6 +200,8 @@ pub(super) struct Answer {
     pub(super) translation: Option<Translating>,
     /// What was translated before the answer turned out to be unreadable, and is not out yet.
     pub(super) unsent: Bytes,
+    /// Over what may be an error event in a stream that passes as it is.
+    pub(super) veil: Veil,
     /// Where what went to the client stops.
     pub(super) tail: Tail,
     /// Nothing of its body has been looked at.

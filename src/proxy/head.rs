@@ -7,6 +7,7 @@ use super::mask;
 use super::packing::Packing;
 use super::reject::REQUEST_ID;
 use super::trail;
+use super::veil::Veil;
 use crate::balance::retry_after_header;
 use crate::dialect::Answer as AnswerKind;
 use crate::dialect::answer::Tail;
@@ -96,6 +97,7 @@ pub(super) fn answer_head(
         unsent: Bytes::new(),
         tail: Tail::new(client_framing),
         is_unseen: true,
+        veil: Veil::default(),
         unpacker,
         error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after, is_unreadable }),
         first_token: None,
@@ -167,8 +169,8 @@ fn pass_on(
         headers.remove(name);
     }
     // An upstream may echo our key here as well as in its error's body.
-    if let Some(attempt) = exchange.attempt.as_ref().filter(|_| failed) {
-        mask::mask_fields(&mut headers, &attempt.upstream.secret_fragments);
+    if let Some(attempt) = &exchange.attempt {
+        mask::mask_fields(&mut headers, &attempt.upstream.secret_fragments, failed);
     }
     if let Some(theirs) = headers.insert(REQUEST_ID, exchange.request_id_header()) {
         headers.insert(UPSTREAM_REQUEST_ID, theirs);

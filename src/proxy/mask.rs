@@ -15,28 +15,34 @@ const SECRET_CHARS_MIN: usize = 12;
 
 /// Every part of some secrets of that length, sorted. No `Debug`: they are the secrets.
 #[derive(Clone, Default)]
-pub struct Fragments(Vec<[u8; FRAGMENT_BYTES]>);
+pub struct Fragments {
+    parts: Vec<[u8; FRAGMENT_BYTES]>,
+    /// The length of the shortest secret; zero: there is none.
+    secret_bytes_min: usize,
+}
 
 impl Fragments {
     /// The parts of these secrets.
     pub fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        let windows = secrets.into_iter().flat_map(|secret| secret.as_bytes().windows(FRAGMENT_BYTES));
+        let secrets: Vec<&[u8]> =
+            secrets.into_iter().map(str::as_bytes).filter(|secret| secret.len() >= FRAGMENT_BYTES).collect();
+        let windows = secrets.iter().flat_map(|secret| secret.windows(FRAGMENT_BYTES));
         let mut parts: Vec<_> = windows.filter_map(|window| window.try_into().ok()).collect();
         parts.sort_unstable();
         parts.dedup();
-        Self(parts)
+        Self { parts, secret_bytes_min: secrets.iter().map(|secret| secret.len()).min().unwrap_or(0) }
     }
 }
 
 /// Replaces every part of the secret by asterisks; the length stays.
 pub(super) fn mask(text: &mut [u8], fragments: &Fragments) {
-    if fragments.0.is_empty() {
+    if fragments.parts.is_empty() {
         return;
     }
     let mut masked_to = 0;
     let mut found = Vec::new();
     for (at, window) in text.windows(FRAGMENT_BYTES).enumerate() {
-        if fragments.0.binary_search_by(|part| part.as_slice().cmp(window)).is_ok() {
+        if fragments.parts.binary_search_by(|part| part.as_slice().cmp(window)).is_ok() {
             found.push(at.max(masked_to)..at + FRAGMENT_BYTES);
             masked_to = at + FRAGMENT_BYTES;
         }
@@ -46,9 +52,14 @@ pub(super) fn mask(text: &mut [u8], fragments: &Fragments) {
     }
 }
 
-/// The same in the fields of a head.
-pub(super) fn mask_fields(headers: &mut HeaderMap, fragments: &Fragments) {
-    for value in headers.values_mut() {
+/// The same in the fields of a head. `failed`: of an error, which may tell parts of a secret; else only what has room for a
+/// whole one is looked at.
+pub(super) fn mask_fields(headers: &mut HeaderMap, fragments: &Fragments, failed: bool) {
+    let bytes_min = if failed { FRAGMENT_BYTES } else { fragments.secret_bytes_min };
+    if bytes_min == 0 {
+        return;
+    }
+    for value in headers.values_mut().filter(|value| value.len() >= bytes_min) {
         let mut text = value.as_bytes().to_vec();
         mask(&mut text, fragments);
         // Asterisks can stand wherever what they replace stood.

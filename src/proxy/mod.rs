@@ -41,6 +41,7 @@ mod trail;
 mod trial;
 mod upstream;
 mod user;
+mod veil;
 
 pub use console::{Console, ConsoleRequest, Pieces};
 pub use exchange::{Exchange, steady_ms, unix_ms};

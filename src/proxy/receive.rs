@@ -137,10 +137,16 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.as_ref().is_some_and(|answer| answer.is_unseen)) {
         form::by_first_byte(&piece, exchange);
     }
-    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(piece) };
+    let Some(attempt) = exchange.attempt.as_mut() else { return Ok(piece) };
+    let Some(answer) = attempt.answer.as_mut() else { return Ok(piece) };
     let mut passed = answer.scanner.push(piece);
     if end {
         passed = joined(passed, answer.scanner.finish());
+    }
+    if answer.translation.is_none() && answer.streams() {
+        let is_whole = end || answer.scanner.at_event_boundary();
+        let has_error = answer.scanner.error_event().is_some();
+        passed = answer.veil.push(passed, has_error, is_whole, &attempt.upstream.secret_fragments);
     }
     let seen = seen(answer, &passed);
     if let Some(translation) = &mut answer.translation {

@@ -1,7 +1,7 @@
 //! Answers in another form than they should have, or than they say: packed, or under another type's name. Whatever reaches
 //! the client is read, and billed by what was read.
 
-use crate::calls::{INPUT, OUTPUT, TOKENS, Wire, assert_record, one, serving};
+use crate::calls::{INPUT, OUTPUT, TOKENS, Wire, assert_record, one, serving, stepped};
 use crate::support::gateway::{PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -112,5 +112,31 @@ async fn an_answer_is_read_as_what_it_is_whatever_it_is_called() {
                 gateway.finish(&[&key]).await;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_tells_our_key_neither_in_an_error_in_its_middle_nor_in_its_head() {
+    for wire in Wire::ALL {
+        let mut pieces = wire.pieces(&TOKENS);
+        pieces.truncate(wire.pieces_to_first_token() + 1);
+        let error = json!({"type": "error", "error": {"type": "x", "message": format!("bad key {PROVIDER_KEY}"), "status": "X"}});
+        let event = match wire {
+            Wire::Messages | Wire::Responses => format!("event: error\ndata: {error}\n\n"),
+            Wire::GeminiArray => format!(",\r\n{error}]"),
+            Wire::Chat | Wire::GeminiEvents => format!("data: {error}\n\n"),
+        };
+        let in_key = event.find(PROVIDER_KEY).unwrap() + 5;
+        pieces.push(event[..in_key].to_owned().into());
+        pieces.push(event[in_key..].to_owned().into());
+        let sent = pieces.concat();
+        let (answer, steps) = stepped(wire.stream_of(pieces).field("x-echo", format!("Bearer {PROVIDER_KEY}")));
+        let (_provider, gateway, key) = one(wire, move |_, _| answer.clone()).await;
+        steps.go_on();
+        let answer = gateway.send(&wire.request(true).key(&key.key)).await;
+        let stars = "*".repeat(PROVIDER_KEY.len());
+        assert_eq!(answer.text(), String::from_utf8(sent).unwrap().replace(PROVIDER_KEY, &stars), "{wire:?}");
+        assert_eq!(answer.field("x-echo"), Some(format!("Bearer {stars}").as_str()), "{wire:?}");
+        gateway.finish(&[&key]).await;
     }
 }

@@ -164,15 +164,22 @@ pub(super) fn query_for_upstream(query: Option<&str>, post: bool) -> Result<Opti
     if query.bytes().any(|byte| !(b'!'..=b'~').contains(&byte) || byte == b'#') {
         return Err(invalid("The query has a character that must be escaped"));
     }
-    let mut kept: Vec<&str> = Vec::new();
+    let mut kept: Vec<String> = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name =
-            percent_decode(name).ok_or_else(|| invalid("The query has a broken percent escape"))?.to_ascii_lowercase();
-        let name = name.trim().trim_start_matches('$');
-        if CREDENTIALS.contains(&name) {
+        // Some servers take a semicolon for what separates parameters, too.
+        let mut parts = Vec::new();
+        for part in pair.split(';') {
+            if !CREDENTIALS.contains(&parameter_name(part)?.as_str()) {
+                parts.push(part);
+            }
+        }
+        if parts.is_empty() {
             continue;
         }
+        let pair = parts.join(";");
+        let (_, value) = pair.split_once('=').unwrap_or((&pair, ""));
+        let name = parameter_name(&pair)?;
+        let name = name.as_str();
         let hides = HIDES_USAGE.contains(&name) || (name == "alt" && !is_known_alt(value));
         if post && hides {
             return Err(invalid(
@@ -183,6 +190,13 @@ pub(super) fn query_for_upstream(query: Option<&str>, post: bool) -> Result<Opti
         kept.push(pair);
     }
     Ok((!kept.is_empty()).then(|| kept.join("&")))
+}
+
+/// The name of a parameter, in lower case and without Google's `$`.
+fn parameter_name(pair: &str) -> Result<String, Reject> {
+    let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+    let name = percent_decode(name).ok_or_else(|| invalid("The query has a broken percent escape"))?;
+    Ok(name.to_ascii_lowercase().trim().trim_start_matches('$').to_owned())
 }
 
 /// Google's `alt`: `sse`, `json`, or `json;enum-encoding=int`; not `proto` or `media`.
