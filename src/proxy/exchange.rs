@@ -191,7 +191,6 @@ pub(super) struct Attempt {
 pub(super) struct Answer {
     pub(super) status: u16,
     /// The upstream's.
-    pub(super) dialect: DialectId,
     pub(super) framing: Framing,
     /// How what the client gets is framed: the same, but for translated answers.
     pub(super) client_framing: Framing,

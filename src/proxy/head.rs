@@ -89,7 +89,6 @@ pub(super) fn answer_head(
     };
     attempt.answer = Some(Answer {
         status,
-        dialect: endpoint.dialect,
         framing,
         client_framing,
         scanner,

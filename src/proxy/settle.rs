@@ -4,8 +4,8 @@
 use super::control::Gate;
 use super::exchange::{Admitted, Answer, Bill, Exchange, Leases, Prompt};
 use super::{route, trail};
-use crate::dialect::DialectId;
 use crate::dialect::endpoint::Endpoint;
+use crate::dialect::usage::Unreported;
 use crate::estimate;
 use crate::ledger::{Hold, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -80,6 +80,7 @@ struct Settlement {
 
 /// What an estimate is made from.
 struct Estimate {
+    unreported: Unreported,
     model: Arc<str>,
     endpoint: &'static Endpoint,
     prompt: Prompt,
@@ -133,13 +134,7 @@ pub(super) fn abandoned(exchange: &mut Exchange) -> End {
     };
     if let Some(mut settlement) = prepare(exchange, end) {
         if let Some(estimate) = settlement.estimate.take() {
-            let usage = &mut settlement.metered.usage;
-            let delivered = estimate::by_length(estimate.delivered_bytes).min(estimate.output_tokens_max);
-            usage.output_tokens = usage.output_tokens.max(delivered);
-            if usage.input_tokens == 0 {
-                usage.input_tokens = estimate::by_length(estimate.prompt.text(estimate.endpoint).1);
-            }
-            settlement.metered.source = UsageSource::Estimated;
+            estimate.complete(&mut settlement.metered, |_, _, bytes| estimate::by_length(bytes));
         }
         drop(settlement.finish());
     }
@@ -289,10 +284,11 @@ fn estimate_of(
         return None;
     }
     let reported = metered.source == UsageSource::Reported;
-    // Anthropic counts output only at the end: what its first event says is a placeholder. So does Gemini, in streams
-    // that begin with thoughts.
-    let placeholder = end != End::Whole && (answer.dialect == DialectId::Anthropic || answer.scanner.lacks_output());
-    if reported && !placeholder {
+    let unreported = match reported {
+        true => answer.scanner.unreported(end != End::Whole),
+        false => Unreported { input: true, output: true },
+    };
+    if unreported == Unreported::default() {
         return None;
     }
     // An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs.
@@ -303,6 +299,7 @@ fn estimate_of(
     }
     let delivered = answer.scanner.delivered();
     Some(Estimate {
+        unreported,
         model: admitted.route.model.clone(),
         endpoint,
         prompt: std::mem::replace(&mut admitted.prompt, Prompt::Sample(String::new(), 0)),
@@ -340,7 +337,7 @@ impl Settlement {
     /// Estimates if need be, prices, settles, counts.
     fn finish(mut self) -> Journaled {
         if let Some(estimate) = self.estimate.take() {
-            estimate.complete(&mut self.metered);
+            estimate.complete(&mut self.metered, estimate::tokens);
         }
         let billed = self.metered.source != UsageSource::None;
         let cost = self.snapshot.prices.cost(self.price.as_deref(), &self.metered, self.record.started_at_ms);
@@ -389,14 +386,17 @@ impl Settlement {
 }
 
 impl Estimate {
-    /// Fills in what was not reported: the prompt, and what was delivered.
-    fn complete(self, metered: &mut Metered) {
-        let delivered =
-            estimate::tokens(&self.model, &self.delivered, self.delivered_bytes).min(self.output_tokens_max);
-        metered.usage.output_tokens = metered.usage.output_tokens.max(delivered);
-        if metered.usage.input_tokens == 0 {
+    /// Fills in what was not reported: the prompt, and what was delivered. `count` counts the tokens of a sample of a model's
+    /// text that has so many bytes in all.
+    fn complete(self, metered: &mut Metered, count: impl Fn(&str, &str, u64) -> u64) {
+        let usage = &mut metered.usage;
+        if self.unreported.output {
+            let delivered = count(&self.model, &self.delivered, self.delivered_bytes).min(self.output_tokens_max);
+            usage.output_tokens = usage.output_tokens.max(delivered);
+        }
+        if self.unreported.input && usage.input_tokens == 0 {
             let (text, bytes) = self.prompt.text(self.endpoint);
-            metered.usage.input_tokens = estimate::tokens(&self.model, &text, bytes);
+            usage.input_tokens = count(&self.model, &text, bytes);
         }
         metered.source = UsageSource::Estimated;
     }

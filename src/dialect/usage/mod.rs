@@ -32,6 +32,7 @@ use tollgate_plugin_api::Metered;
 
 pub use self::count::COUNT_MAX;
 pub use self::error_event::ErrorEvent;
+pub use self::reader::Unreported;
 pub use self::rules::{CitationTokens, Placement, UsageRules};
 
 use self::events::Events;
@@ -46,6 +47,7 @@ use super::text::DeliveredText;
 /// Watches one answer.
 #[derive(Debug)]
 pub struct Scanner {
+    dialect: DialectId,
     reader: Reader,
     source: Source,
 }
@@ -93,7 +95,7 @@ impl Scanner {
             Framing::EventStream => Source::Frames(EventFrames::default()),
             Framing::Opaque => Source::Opaque { text: answer == Answer::Transcription, any: false },
         };
-        Self { reader: Reader::new(answer, dialect, framing, rules), source }
+        Self { dialect, reader: Reader::new(answer, dialect, framing, rules), source }
     }
 
     /// The same for an answer to a request for so many answers to one prompt.
@@ -204,10 +206,13 @@ impl Scanner {
         self.reader.disbelieved()
     }
 
-    /// What was reported so far has no count of what was generated, though text has passed: when an answer is cut off there,
-    /// that is not zero.
-    pub fn lacks_output(&self) -> bool {
-        self.reader.delivered().total_bytes() > 0 && self.reader.lacks_output()
+    /// What the report leaves out though text has passed: nobody has counted that. `is_cut`: the answer did not come to its
+    /// end. (Anthropic's output is then what it said at the start: a placeholder, text or no text.)
+    pub fn unreported(&self, is_cut: bool) -> Unreported {
+        let unreported = self.reader.unreported(is_cut);
+        let has_text = self.reader.delivered().total_bytes() > 0;
+        let is_placeholder = is_cut && self.dialect == DialectId::Anthropic;
+        Unreported { input: unreported.input && has_text, output: unreported.output && (has_text || is_placeholder) }
     }
 
     /// The text, reasoning and tool arguments that passed.

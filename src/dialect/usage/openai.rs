@@ -99,9 +99,15 @@ impl OpenAiUsage {
             .any(|&count| count != Count::Absent)
     }
 
-    /// What was generated has a count of its own.
+    /// What was generated has a count of its own, or is in one that is of all there was.
     pub(super) fn counts_output(&self) -> bool {
-        self.completion_tokens.or(self.output_tokens) != Count::Absent
+        let is_total_alone = self.prompt_tokens.or(self.input_tokens) == Count::Absent && self.counts_input();
+        is_total_alone || self.completion_tokens.or(self.output_tokens) != Count::Absent
+    }
+
+    /// What was asked has a count, or the total tells.
+    pub(super) fn counts_input(&self) -> bool {
+        self.prompt_tokens.or(self.input_tokens).or(self.total_tokens) != Count::Absent
     }
 
     /// No count that is read is an impossible one.

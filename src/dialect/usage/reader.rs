@@ -37,6 +37,15 @@ struct Said {
     image_tool: Option<ImageTool>,
 }
 
+/// Sides of an answer that a report does not count. A zero that is written is a count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unreported {
+    /// The prompt.
+    pub input: bool,
+    /// What was generated.
+    pub output: bool,
+}
+
 /// Reads one event after the other.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -268,11 +277,20 @@ impl Reader {
         self.said.output_reported
     }
 
-    /// There is a report, and it has nothing on what was generated, thoughts aside: at the end of an answer that is zero,
-    /// before it nobody has counted yet.
-    pub(super) fn lacks_output(&self) -> bool {
-        self.said.report.as_deref().is_some_and(|report| !report.counts_output())
-            && self.metered().is_some_and(|metered| metered.usage.output_tokens <= metered.usage.reasoning_tokens)
+    /// What the report in force leaves out: the prompt, and what was generated. `is_cut`: the answer did not come to its end.
+    pub(super) fn unreported(&self, is_cut: bool) -> Unreported {
+        let (Some(report), Some(Metered { usage, .. })) = (self.said.report.as_deref(), self.metered()) else {
+            return Unreported::default();
+        };
+        // At the end of an answer, thoughts may be all there was.
+        let counted =
+            if is_cut { usage.output_tokens.saturating_sub(usage.reasoning_tokens) } else { usage.output_tokens };
+        let output = match report {
+            // What stands at a stream's start is a placeholder.
+            Report::Anthropic(_) => is_cut || !self.said.output_reported,
+            _ => counted == 0 && !report.counts_output(),
+        };
+        Unreported { input: usage.input_tokens == 0 && !report.counts_input(), output }
     }
 
     pub(super) fn delivered(&self) -> &DeliveredText {

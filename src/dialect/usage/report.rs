@@ -74,6 +74,16 @@ impl Report {
         }
     }
 
+    /// The prompt is counted, or a total is there that leaves it something.
+    pub(super) fn counts_input(&self) -> bool {
+        match self {
+            Self::OpenAi(usage) => usage.counts_input(),
+            // Ollama leaves out a prompt that it had in its cache; the others always count it.
+            Self::Anthropic(_) | Self::Gemini(_) | Self::Cohere(_) | Self::Ollama(_) | Self::Bedrock(_) => true,
+            Self::Unreadable => true,
+        }
+    }
+
     /// None of its counts is impossible.
     pub(super) fn is_believable(&self) -> bool {
         match self {

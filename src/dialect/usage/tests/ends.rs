@@ -408,3 +408,49 @@ fn an_event_ends_where_the_next_ones_name_stands() {
     let _ = scanner.push("event: ping\n".into());
     assert!(scanner.is_whole());
 }
+
+#[test]
+fn a_side_that_a_report_leaves_out_is_not_zero() {
+    use crate::dialect::usage::Unreported;
+    let document = |usage: &str| {
+        format!(r#"{{"choices":[{{"message":{{"content":"hi there"}},"finish_reason":"stop"}}],"usage":{usage}}}"#)
+    };
+    let left_out = |usage: &str| CHAT_JSON.whole(&document(usage)).unreported(false);
+    let (output, input) = (Unreported { input: false, output: true }, Unreported { input: true, output: false });
+    assert_eq!(left_out(r#"{"prompt_tokens":10}"#), output);
+    assert_eq!(left_out(r#"{"prompt_tokens":10,"total_tokens":10}"#), output);
+    assert_eq!(left_out(r#"{"completion_tokens":10}"#), input);
+    for usage in [
+        r#"{"prompt_tokens":10,"completion_tokens":0}"#,
+        r#"{"prompt_tokens":0,"completion_tokens":3}"#,
+        r#"{"prompt_tokens":10,"total_tokens":13}"#,
+        r#"{"total_tokens":13}"#,
+    ] {
+        assert_eq!(left_out(usage), Unreported::default(), "{usage}");
+    }
+    let start = concat!(
+        r#"data: {"type":"message_start","message":{"usage":{"input_tokens":9,"output_tokens":1}}}"#,
+        "\n\n",
+        r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi there"}}"#,
+        "\n\n",
+    );
+    let stop = |usage: &str| {
+        let delta = format!("{{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\"}}{usage}}}");
+        format!("{start}data: {delta}\n\ndata: {{\"type\":\"message_stop\"}}\n\n")
+    };
+    assert_eq!(MESSAGES.whole(&stop("")).unreported(false), output);
+    assert_eq!(MESSAGES.whole(&stop(",\"usage\":null")).unreported(false), output);
+    assert_eq!(MESSAGES.whole(&stop(",\"usage\":{\"output_tokens\":3}")).unreported(false), Unreported::default());
+    assert_eq!(MESSAGES.whole(start).unreported(true), output);
+    let gemini = |usage: &str| {
+        format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"hi"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
+        )
+    };
+    let told = |usage: &str, is_cut: bool| GEMINI_JSON.whole(&gemini(usage)).unreported(is_cut);
+    assert_eq!(told(r#"{"promptTokenCount":10}"#, false), output);
+    assert_eq!(told(r#"{"promptTokenCount":10,"totalTokenCount":12}"#, false), Unreported::default());
+    // What was thought may be all that was generated; while it goes on, the text is to be counted yet.
+    let thoughts = r#"{"promptTokenCount":10,"thoughtsTokenCount":5,"totalTokenCount":15}"#;
+    assert_eq!((told(thoughts, false), told(thoughts, true)), (Unreported::default(), output));
+}
