@@ -135,9 +135,12 @@ impl<'s> Downstream<'s> {
         if !std::mem::replace(&mut exchange.control.committed, true) {
             receive::free_bodies(exchange);
         }
-        let Held { mut head, pieces, bytes, end } = std::mem::take(&mut self.held);
+        let Held { mut head, mut pieces, mut bytes, end } = std::mem::take(&mut self.held);
         if let (Some(head), Some(refused)) = (&mut head, exchange.control.refused.take()) {
             refused.tell(head)?;
+            // The last of them is what the refusal says; those before began an answer that will not be.
+            pieces = pieces.pop().into_iter().collect();
+            bytes = pieces.iter().map(Bytes::len).sum();
         }
         if let Some(keeping) = &mut exchange.keeping {
             keeping.keep(head.as_deref(), &pieces);

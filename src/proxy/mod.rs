@@ -39,6 +39,7 @@ mod signature;
 mod sound;
 mod trail;
 mod trial;
+mod uncounted;
 mod upstream;
 mod user;
 mod veil;

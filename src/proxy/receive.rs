@@ -223,13 +223,14 @@ fn seen(answer: &Answer, passed: &Bytes) -> Seen {
     }
 }
 
-/// Whether an error in the answer is an HTTP answer of its own, as long as the head is held: it goes out as one document in
-/// another dialect, or came as JSON. (Upstreams that are to be translated are asked for events; an array is what Google says
-/// an error in.)
+/// Whether an error in the answer is an HTTP answer of its own, as long as the head is held: the client gets it in another
+/// dialect, and it comes as JSON, goes out as one document, or stands where the first token should. (Upstreams that are to be
+/// translated are asked for events; an array is what Google says an error in.)
 fn is_told_at_its_end(exchange: &Exchange) -> bool {
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return false };
     let came_as_json = matches!(answer.framing, Framing::JsonDocument | Framing::JsonArray);
-    answer.translation.is_some() && (came_as_json || answer.client_framing == Framing::JsonDocument)
+    let stands_first = answer.first_token.is_none();
+    answer.translation.is_some() && (came_as_json || stands_first || answer.client_framing == Framing::JsonDocument)
 }
 
 /// What a client gets of an answer that turned out to be an error.

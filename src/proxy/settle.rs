@@ -2,10 +2,9 @@
 //! journal. Runs once an exchange, from whichever end comes first.
 
 use super::control::Gate;
-use super::exchange::{Admitted, Answer, Bill, Exchange, Leases, Prompt};
+use super::exchange::{Answer, Bill, Exchange, Leases};
+use super::uncounted::{Uncounted, uncounted};
 use super::{route, trail};
-use crate::dialect::endpoint::Endpoint;
-use crate::dialect::usage::Unreported;
 use crate::estimate;
 use crate::ledger::{Hold, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -71,23 +70,11 @@ struct Settlement {
     record: LedgerRecord,
     /// What the scanner found; completed by an estimate.
     metered: Metered,
-    estimate: Option<Estimate>,
+    estimate: Option<Uncounted>,
     snapshot: Arc<Snapshot>,
     upstream: Option<Arc<Upstream>>,
     price: Option<Arc<Price>>,
     metrics: Arc<Metrics>,
-}
-
-/// What an estimate is made from.
-struct Estimate {
-    unreported: Unreported,
-    model: Arc<str>,
-    endpoint: &'static Endpoint,
-    prompt: Prompt,
-    delivered: String,
-    delivered_bytes: u64,
-    /// What the upstream was asked for at most: no estimate is higher, as no hold was.
-    output_tokens_max: u64,
 }
 
 /// Settles the exchange; the returned gate is passed when the record is in the journal. `None`: it is there already, or there
@@ -224,12 +211,12 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut());
     // What our own refusal took the place of was never delivered: it is not billed.
-    let billed = answer.as_deref().filter(|_| !matches!(end, End::NoAnswer(_)));
+    let billed = answer.as_deref().filter(|answer| !matches!(end, End::NoAnswer(_)) && !came_to_nothing(answer, end));
     let metered = billed.and_then(|answer| answer.scanner.metered()).unwrap_or_default();
     let disbelieved = billed.is_some_and(|answer| answer.scanner.disbelieved());
     let output_tokens_max =
         admitted.output_tokens_max(price.as_deref(), exchange.snapshot.routing.output_tokens_default);
-    let estimate = billed.and_then(|answer| estimate_of(admitted, answer, end, &metered, output_tokens_max));
+    let estimate = billed.and_then(|answer| uncounted(admitted, answer, end, &metered, output_tokens_max));
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
     let mut record = LedgerRecord::from_opening(hold.opening());
@@ -271,42 +258,12 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What an estimate is made from, if one is needed: an answer was on its way, and its usage is not (wholly) reported.
-fn estimate_of(
-    admitted: &mut Admitted,
-    answer: &Answer,
-    end: End,
-    metered: &Metered,
-    output_tokens_max: u64,
-) -> Option<Estimate> {
-    let endpoint = admitted.target.endpoint;
-    if answer.status >= 400 || answer.error.is_some() || !endpoint.answer.uses_tokens() {
-        return None;
-    }
-    let reported = metered.source == UsageSource::Reported;
-    let unreported = match reported {
-        true => answer.scanner.unreported(end != End::Whole),
-        false => Unreported { input: true, output: true },
-    };
-    if unreported == Unreported::default() {
-        return None;
-    }
-    // An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs.
-    let failed = end == End::Broken || answer.scanner.error_event().is_some();
-    let began = answer.scanner.token_seen() || answer.scanner.delivered().total_bytes() > 0;
-    if failed && !reported && !began {
-        return None;
-    }
-    let delivered = answer.scanner.delivered();
-    Some(Estimate {
-        unreported,
-        model: admitted.route.model.clone(),
-        endpoint,
-        prompt: std::mem::replace(&mut admitted.prompt, Prompt::Sample(String::new(), 0)),
-        delivered: delivered.sample().into_owned(),
-        delivered_bytes: delivered.total_bytes(),
-        output_tokens_max,
-    })
+/// An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs, unless its provider
+/// says what it took. (What Anthropic says at a stream's start is not yet that.)
+fn came_to_nothing(answer: &Answer, end: End) -> bool {
+    let scanner = &answer.scanner;
+    let failed = end == End::Broken || scanner.error_event().is_some();
+    failed && !scanner.token_seen() && scanner.delivered().total_bytes() == 0 && !scanner.has_counted()
 }
 
 /// Outcome, status and error code of the record. `gone`: the client left; `delivered`: after it got bytes of the answer.
@@ -382,23 +339,6 @@ impl Settlement {
             });
         }
         self.hold.settle(self.record)
-    }
-}
-
-impl Estimate {
-    /// Fills in what was not reported: the prompt, and what was delivered. `count` counts the tokens of a sample of a model's
-    /// text that has so many bytes in all.
-    fn complete(self, metered: &mut Metered, count: impl Fn(&str, &str, u64) -> u64) {
-        let usage = &mut metered.usage;
-        if self.unreported.output {
-            let delivered = count(&self.model, &self.delivered, self.delivered_bytes).min(self.output_tokens_max);
-            usage.output_tokens = usage.output_tokens.max(delivered);
-        }
-        if self.unreported.input && usage.input_tokens == 0 {
-            let (text, bytes) = self.prompt.text(self.endpoint);
-            usage.input_tokens = count(&self.model, &text, bytes);
-        }
-        metered.source = UsageSource::Estimated;
     }
 }
 

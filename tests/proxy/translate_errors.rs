@@ -1,6 +1,7 @@
 //! Errors of an upstream that speaks another dialect than its client, in whatever way it says them.
 
-use crate::calls::{Wire, number, serving, wants_stream};
+use crate::calls::{TOKENS, Wire, number, serving, wants_stream};
+use crate::support::answers::{data, event};
 use crate::support::gateway::{PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -41,6 +42,28 @@ async fn an_error_document_under_200_reaches_the_client_with_the_errors_own_stat
             assert_eq!((number(&record, "status"), &record["error_code"]), (400, &json!("UPSTREAM_ERROR_EVENT")));
         }
         gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_error_event_before_the_first_token_is_an_answer_of_its_own() {
+    for (client, wire) in pairs() {
+        let error = said(wire, &format!("no such, {PROVIDER_KEY}"));
+        let event = if matches!(wire, Wire::Messages | Wire::Responses) { event(&error) } else { data(&error) };
+        // An answer had begun already, as far as its dialect goes.
+        let begun = wire.pieces(&TOKENS)[..wire.pieces_to_first_token() - 1].to_vec();
+        for pieces in [vec![event.clone()], [begun, vec![event]].concat()] {
+            let provider = Provider::always(wire.stream_of(pieces)).await;
+            let (gateway, key) = serving(&Setup::new([upstream(wire, "u", &provider)])).await;
+            let answer = gateway.send(&client.request(true).key(&key.key)).await;
+            let what = format!("{client:?} to {wire:?}: {}", answer.text());
+            assert_eq!((answer.status, answer.field("content-type")), (400, Some("application/json")), "{what}");
+            let (message, _) = error_of(client, &answer);
+            assert!(message.starts_with("no such, ****"), "{what}");
+            let record = gateway.record_of(&answer).await;
+            assert_eq!((&record["outcome"], number(&record, "cost_nanos")), (&json!("upstream_error"), 0), "{record}");
+            gateway.finish(&[&key]).await;
+        }
     }
 }
 

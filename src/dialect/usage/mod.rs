@@ -200,6 +200,11 @@ impl Scanner {
         self.reader.output_reported() && self.is_whole() && self.metered().is_some()
     }
 
+    /// What was reported is more than the placeholder of a stream's start.
+    pub fn has_counted(&self) -> bool {
+        self.reader.output_reported() && self.metered().is_some()
+    }
+
     /// A report with an impossible count has come: negative, fractional, above [`COUNT_MAX`], not a number. A later one
     /// that is believed counts all the same.
     pub fn disbelieved(&self) -> bool {

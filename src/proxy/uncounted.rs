@@ -1,0 +1,69 @@
+//! What nobody counted of an answer, and what it comes to: usage that was not reported, or only one side of it.
+
+use super::exchange::{Admitted, Answer, Prompt};
+use super::settle::End;
+use crate::dialect::endpoint::Endpoint;
+use crate::dialect::usage::Unreported;
+use std::sync::Arc;
+use tollgate_plugin_api::{Metered, UsageSource};
+
+/// What an estimate is made from.
+pub(super) struct Uncounted {
+    unreported: Unreported,
+    model: Arc<str>,
+    endpoint: &'static Endpoint,
+    prompt: Prompt,
+    delivered: String,
+    delivered_bytes: u64,
+    /// What the upstream was asked for at most: no estimate is higher, as no hold was.
+    output_tokens_max: u64,
+}
+
+/// What an estimate is made from, if one is needed: an answer was on its way, and its usage is not (wholly) reported.
+pub(super) fn uncounted(
+    admitted: &mut Admitted,
+    answer: &Answer,
+    end: End,
+    metered: &Metered,
+    output_tokens_max: u64,
+) -> Option<Uncounted> {
+    let endpoint = admitted.target.endpoint;
+    if answer.status >= 400 || answer.error.is_some() || !endpoint.answer.uses_tokens() {
+        return None;
+    }
+    let reported = metered.source == UsageSource::Reported;
+    let unreported = match reported {
+        true => answer.scanner.unreported(end != End::Whole),
+        false => Unreported { input: true, output: true },
+    };
+    if unreported == Unreported::default() {
+        return None;
+    }
+    let delivered = answer.scanner.delivered();
+    Some(Uncounted {
+        unreported,
+        model: admitted.route.model.clone(),
+        endpoint,
+        prompt: std::mem::replace(&mut admitted.prompt, Prompt::Sample(String::new(), 0)),
+        delivered: delivered.sample().into_owned(),
+        delivered_bytes: delivered.total_bytes(),
+        output_tokens_max,
+    })
+}
+
+impl Uncounted {
+    /// Fills in what was not reported: the prompt, and what was delivered. `count` counts the tokens of a sample of a model's
+    /// text that has so many bytes in all.
+    pub(super) fn complete(self, metered: &mut Metered, count: impl Fn(&str, &str, u64) -> u64) {
+        let usage = &mut metered.usage;
+        if self.unreported.output {
+            let delivered = count(&self.model, &self.delivered, self.delivered_bytes).min(self.output_tokens_max);
+            usage.output_tokens = usage.output_tokens.max(delivered);
+        }
+        if self.unreported.input && usage.input_tokens == 0 {
+            let (text, bytes) = self.prompt.text(self.endpoint);
+            usage.input_tokens = count(&self.model, &text, bytes);
+        }
+        metered.source = UsageSource::Estimated;
+    }
+}
