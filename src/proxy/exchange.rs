@@ -244,6 +244,8 @@ pub(super) struct ErrorAnswer {
     pub(super) retry_after: Option<String>,
     /// It is in a coding that nobody here reads: the client gets an error of ours instead.
     pub(super) is_unreadable: bool,
+    /// It is called a web page, and nothing else is wrong with it.
+    pub(super) is_page: bool,
 }
 
 /// When progress was last journaled, or could have been.

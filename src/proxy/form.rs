@@ -54,28 +54,46 @@ pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0xEF | 0xBB | 0xBF);
     let Some(&first) = piece.iter().find(|byte| !blank(byte)) else { return };
     answer.is_unseen = false;
+    let told = match &answer.error {
+        None => Told::Framing(answer.framing),
+        // Servers in PHP call everything a page that nobody has called something else.
+        Some(error) if error.is_page => Told::Page,
+        Some(_) => return,
+    };
     let streams = exchange.admitted.as_ref().is_some_and(|admitted| admitted.facts.stream);
-    let Some(framing) = is_really(answer.framing, first, streams) else { return };
+    let Some(framing) = is_really(told, first, streams) else { return };
     let Some(form) = form(exchange, framing) else { return };
     let routing = &exchange.snapshot.routing;
     let limit = if framing == Framing::Sse { routing.first_token_timeout } else { routing.response_timeout };
     let Some(attempt) = exchange.attempt.as_mut() else { return };
     exchange.control.due_by(tokio::time::Instant::from(attempt.started) + limit);
     let Some(answer) = attempt.answer.as_mut() else { return };
+    if answer.error.take().is_some() {
+        exchange.control.begin_hold(tokio::time::Instant::now());
+    }
     tracing::debug!("upstream {}: an answer that is not what its content-type says", attempt.upstream.name);
     answer.tail = Tail::new(form.client_framing);
     (answer.framing, answer.client_framing) = (form.framing, form.client_framing);
     (answer.scanner, answer.translation) = (form.scanner, form.translation);
 }
 
+/// What an answer is by its head.
+enum Told {
+    Framing(Framing),
+    Page,
+}
+
 /// The framing of an answer that begins so, where it is not the one that was told.
-fn is_really(told: Framing, first: u8, streams: bool) -> Option<Framing> {
+fn is_really(told: Told, first: u8, streams: bool) -> Option<Framing> {
+    use Told::Page;
     match (told, first) {
-        // A comment, or the fields that events have: `data`, `event`, `id`, `retry`. No JSON begins so.
-        (Framing::JsonDocument | Framing::JsonArray, b':' | b'd' | b'e' | b'i' | b'r') => Some(Framing::Sse),
-        (Framing::Sse, b'{') => Some(Framing::JsonDocument),
-        (Framing::Sse, b'[') if streams => Some(Framing::JsonArray),
-        (Framing::Sse, b'[') => Some(Framing::JsonDocument),
+        // A comment, or the fields that events have: `data`, `event`, `id`, `retry`. No JSON begins so, and no page.
+        (Told::Framing(Framing::JsonDocument | Framing::JsonArray) | Page, b':' | b'd' | b'e' | b'i' | b'r') => {
+            Some(Framing::Sse)
+        }
+        (Told::Framing(Framing::Sse) | Page, b'{') => Some(Framing::JsonDocument),
+        (Told::Framing(Framing::Sse) | Page, b'[') if streams => Some(Framing::JsonArray),
+        (Told::Framing(Framing::Sse) | Page, b'[') => Some(Framing::JsonDocument),
         _ => None,
     }
 }

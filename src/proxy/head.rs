@@ -76,8 +76,9 @@ pub(super) fn answer_head(
     // A page where an API's answer is due is some proxy's, whatever its status says. What comes in a coding that nobody here
     // reads cannot be billed.
     let is_unreadable = matches!(packing, Packing::Unknown);
-    let failed =
-        status >= 300 || (kind == ContentKind::Page && endpoint.answer != AnswerKind::Transcription) || is_unreadable;
+    let is_page =
+        status < 300 && kind == ContentKind::Page && endpoint.answer != AnswerKind::Transcription && !is_unreadable;
+    let failed = status >= 300 || is_page || is_unreadable;
     let unpacker = match packing {
         Packing::Known(unpacker) => Some(unpacker),
         Packing::Plain | Packing::Unknown => None,
@@ -98,7 +99,7 @@ pub(super) fn answer_head(
         is_unseen: true,
         veil: Veil::default(),
         unpacker,
-        error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after, is_unreadable }),
+        error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after, is_unreadable, is_page }),
         first_token: None,
         first_token_after: None,
         ended: false,
@@ -114,7 +115,7 @@ pub(super) fn answer_head(
         asked: asked.as_deref(),
         bytes: asked.is_some() || unpacks || is_unreadable,
         // By its first byte it may be found to be a stream, of which something is taken out.
-        length: (streams && !failed) || takes_out || asked.is_some() || unpacks || is_unreadable,
+        length: (streams && !failed) || is_page || takes_out || asked.is_some() || unpacks || is_unreadable,
     };
     let passed = pass_on(head, request, exchange, failed, &changes)?;
     let routing = &exchange.snapshot.routing;

@@ -53,6 +53,10 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
         },
         _ => piece,
     };
+    if answer.is_unseen && !piece.is_empty() {
+        form::by_first_byte(&piece, exchange);
+    }
+    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
     match answer {
         Answer { ended: true, .. } => Ok(Bytes::new()),
         Answer { error: Some(_), .. } => error_piece(piece, end, exchange),
@@ -134,9 +138,6 @@ enum Seen {
 }
 
 fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
-    if exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.as_ref().is_some_and(|answer| answer.is_unseen)) {
-        form::by_first_byte(&piece, exchange);
-    }
     let Some(attempt) = exchange.attempt.as_mut() else { return Ok(piece) };
     let Some(answer) = attempt.answer.as_mut() else { return Ok(piece) };
     let mut passed = answer.scanner.push(piece);

@@ -93,8 +93,14 @@ fn named(mut answer: Answer, content_type: Option<&str>) -> Answer {
 
 #[tokio::test]
 async fn an_answer_is_read_as_what_it_is_whatever_it_is_called() {
-    let names =
-        [Some("application/json"), None, Some("text/event-stream"), Some("text/plain"), Some("binary/octet-stream")];
+    let names = [
+        Some("application/json"),
+        None,
+        Some("text/event-stream"),
+        Some("text/plain"),
+        Some("binary/octet-stream"),
+        Some("text/html; charset=UTF-8"),
+    ];
     for wire in Wire::ALL {
         for name in names {
             // Events where events were asked for, and a document all the same.
