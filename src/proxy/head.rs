@@ -73,18 +73,13 @@ pub(super) fn answer_head(
     };
     let Form { framing, client_framing, scanner, translation, asked } = form;
     let packing = Packing::of(&head.headers);
-    // A page where an API's answer is due is some proxy's, whatever its status says. What comes in a coding that nobody here
-    // reads cannot be billed.
-    let is_unreadable = matches!(packing, Packing::Unknown);
-    let is_page =
-        status < 300 && kind == ContentKind::Page && endpoint.answer != AnswerKind::Transcription && !is_unreadable;
-    let failed = status >= 300 || is_page || is_unreadable;
+    let is_packed = !matches!(packing, Packing::Plain);
+    let error = error_answer(&head, kind, endpoint.answer, &packing);
+    let (failed, is_page) = (error.is_some(), error.as_ref().is_some_and(|error| error.is_page));
     let unpacker = match packing {
         Packing::Known(unpacker) => Some(unpacker),
         Packing::Plain | Packing::Unknown => None,
     };
-    let unpacks = unpacker.is_some();
-    let retry_after = retry_after_header(&head.headers);
     let Some(attempt) = exchange.attempt.as_mut() else {
         return Error::e_explain(ErrorType::InternalError, "nothing is attempted");
     };
@@ -99,7 +94,7 @@ pub(super) fn answer_head(
         is_unseen: true,
         veil: Veil::default(),
         unpacker,
-        error: failed.then(|| ErrorAnswer { body: BytesMut::new(), retry_after, is_unreadable, is_page }),
+        error,
         first_token: None,
         first_token_after: None,
         ended: false,
@@ -113,9 +108,9 @@ pub(super) fn answer_head(
     let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
     let changes = Changes {
         asked: asked.as_deref(),
-        bytes: asked.is_some() || unpacks || is_unreadable,
+        bytes: asked.is_some() || is_packed,
         // By its first byte it may be found to be a stream, of which something is taken out.
-        length: (streams && !failed) || is_page || takes_out || asked.is_some() || unpacks || is_unreadable,
+        length: ((streams || takes_out) && !failed) || asked.is_some() || is_packed || is_page,
     };
     let passed = pass_on(head, request, exchange, failed, &changes)?;
     let routing = &exchange.snapshot.routing;
@@ -130,6 +125,20 @@ pub(super) fn answer_head(
         }
     }
     Ok(passed)
+}
+
+/// What of an answer is an error by its head. A page where an API's answer is due is some proxy's, whatever its status says; what
+/// comes in a coding that nobody here reads cannot be billed.
+fn error_answer(head: &AnswerHead, kind: ContentKind, due: AnswerKind, packing: &Packing) -> Option<ErrorAnswer> {
+    let is_unreadable = matches!(packing, Packing::Unknown);
+    let is_called_page = kind == ContentKind::Page && due != AnswerKind::Transcription;
+    let has_failed = head.status.as_u16() >= 300;
+    (has_failed || is_called_page || is_unreadable).then(|| ErrorAnswer {
+        body: BytesMut::new(),
+        retry_after: retry_after_header(&head.headers),
+        is_unreadable,
+        is_page: is_called_page && !has_failed && !is_unreadable,
+    })
 }
 
 /// Whether the client gets the answer in another dialect than the upstream's.
