@@ -18,6 +18,7 @@ mod overview;
 mod password;
 mod people;
 mod prices;
+mod query;
 mod refusal;
 mod routes;
 mod schema;

@@ -1,7 +1,8 @@
 //! People: who there is, what they may do and spend.
 
 use super::access::ADMIN;
-use super::extract::{Asked, Id, Listed, Part, Sent, given};
+use super::extract::{Id, Listed, Part, Sent, given};
+use super::query::Asked;
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::{Caller, SecretText};
@@ -174,7 +175,7 @@ pub(super) fn check_quota(quota_nanos: Option<i64>) -> Result<(), Refusal> {
 }
 
 async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<PersonJson>>, Refusal> {
-    let page = part.page()?;
+    let page = part.page();
     let rows = desk.ask(move |store| store.people().persons(page)).await?;
     Ok(Json(Listed::of(rows, page.limit, |row| row.person.id, PersonJson::of)))
 }

@@ -1,7 +1,8 @@
 //! The price book: what is in force, and the file that it is read from.
 
 use super::access::{ADMIN, OPERATOR, USER};
-use super::extract::{Asked, Listed, Part, Sent};
+use super::extract::{Listed, Part, Sent};
+use super::query::{Asked, Both};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::Caller;
@@ -28,7 +29,7 @@ const PUT: &str = "prices.put";
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(Verb::Get, "/api/prices", USER, |verb| on(verb, list), "The price book in force.")
-        .asks::<PricesAsked>()
+        .asks::<Both<PricesAsked, Part>>()
         .lists::<PriceJson>(),
     Route::new(Verb::Get, "/api/prices/file", OPERATOR, |verb| on(verb, file), "The pricing file's text.")
         .gives::<FileJson>(),
@@ -62,12 +63,9 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// Which prices.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct PricesAsked {
     /// A part of a model's name, or of an alias.
     q: Option<String>,
-    cursor: Option<i64>,
-    limit: Option<u32>,
 }
 
 /// A price.
@@ -105,9 +103,9 @@ pub(super) fn rates(price: &Price, at_ms: i64) -> BTreeMap<&'static str, String>
 
 async fn list(
     State(desk): State<Arc<Desk>>,
-    Asked(PricesAsked { q, cursor, limit }): Asked<PricesAsked>,
+    Asked(Both(PricesAsked { q }, part)): Asked<Both<PricesAsked, Part>>,
 ) -> Result<Json<Listed<PriceJson>>, Refusal> {
-    let limit = super::extract::limit(limit)?;
+    let page = part.page();
     let book = desk.shared.snapshot.load().prices.clone();
     let wanted = q.unwrap_or_default().to_lowercase();
     let is_wanted = |price: &Price| {
@@ -115,10 +113,10 @@ async fn list(
         names.any(|name| name.to_lowercase().contains(&wanted))
     };
     // In the order of the file; a row's place is its cursor.
-    let from = usize::try_from(cursor.unwrap_or(0)).unwrap_or(0);
+    let from = usize::try_from(page.after.unwrap_or(0)).unwrap_or(0);
     let numbered = (1_i64..).zip(book.iter()).skip(from).filter(|(_, price)| is_wanted(price));
-    let rows: Vec<_> = numbered.take(limit as usize).collect();
-    Ok(Json(Listed::of(rows, limit, |(place, _)| *place, |(_, price)| PriceJson::of(price))))
+    let rows: Vec<_> = numbered.take(page.limit as usize).collect();
+    Ok(Json(Listed::of(rows, page.limit, |(place, _)| *place, |(_, price)| PriceJson::of(price))))
 }
 
 /// The pricing file.
@@ -368,7 +366,7 @@ async fn history(
     State(desk): State<Arc<Desk>>,
     Asked(part): Asked<Part>,
 ) -> Result<Json<Listed<VersionJson>>, Refusal> {
-    let page = part.page()?;
+    let page = part.page();
     let rows = desk.ask(move |store| store.people().audit_rows(page, Some(PUT))).await?;
     Ok(Json(Listed::of(rows, page.limit, |row| row.id, VersionJson::of)))
 }

@@ -2,6 +2,7 @@
 
 use super::access::{Access, USER};
 use super::guard::{Gate, guard};
+use super::query::Query;
 use super::refusal::{Code, Refusal};
 use super::schema::{Answer, Form};
 use super::{
@@ -85,8 +86,8 @@ pub(super) struct Route {
     pub(super) summary: &'static str,
     /// The document that is sent.
     pub(super) takes: Option<Form>,
-    /// The query.
-    pub(super) asks: Option<Form>,
+    /// The query, as the structures that it is read as.
+    pub(super) asks: Option<fn() -> Vec<Form>>,
     pub(super) gives: Answer,
     /// What else it can refuse than what follows from the rest of the row.
     pub(super) refuses: &'static [Code],
@@ -112,8 +113,8 @@ impl Route {
     }
 
     /// There is a query.
-    pub(super) const fn asks<T: ToSchema>(mut self) -> Self {
-        self.asks = Some(Form::of::<T>());
+    pub(super) const fn asks<T: Query>(mut self) -> Self {
+        self.asks = Some(T::forms);
         self
     }
 
