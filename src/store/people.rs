@@ -167,6 +167,11 @@ pub struct Act {
     pub actor: String,
 }
 
+impl Act {
+    /// Who does what nobody asked for.
+    pub const GATEWAY: &str = "tollgate serve";
+}
+
 /// A row of the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
@@ -185,6 +190,9 @@ pub struct AuditRow {
     /// JSON, without secrets; `None`: it is not there any more.
     pub after: Option<String>,
 }
+
+/// Something as it was before a change, and as it is now: JSON, without secrets, as in an [`AuditRow`].
+pub type Images = (Option<String>, Option<String>);
 
 /// A part of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -361,9 +369,23 @@ pub trait People: Send + Sync {
     /// The store.
     fn note(&self, act: &Act, action: &str, object: &str, before: Option<&str>, after: Option<&str>) -> Result<()>;
 
-    /// The audit, the latest first: `after` is the id that comes before the page. All of it, or what was done in one way.
+    /// The same, of a change that `make` makes elsewhere, in a file. It is told the last row of the same object, and says how
+    /// that was and is now; `None`: it changed nothing. The row's transaction begins before it, so that it is not called where
+    /// nothing can be written, and is given up if it fails. Whether a row was added; an error may also come after `make` succeeded.
+    ///
+    /// # Errors
+    /// The store, or `make`.
+    fn note_made(
+        &self,
+        act: &Act,
+        action: &str,
+        object: &str,
+        make: &mut dyn FnMut(Option<AuditRow>) -> Result<Option<Images>>,
+    ) -> Result<bool>;
+
+    /// The audit, the latest first: `after` is the id that comes before the page. All of it, or what was done to one thing.
     ///
     /// # Errors
     /// The store.
-    fn audit_rows(&self, page: Page, action: Option<&str>) -> Result<Vec<AuditRow>>;
+    fn audit_rows(&self, page: Page, object: Option<&str>) -> Result<Vec<AuditRow>>;
 }

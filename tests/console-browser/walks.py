@@ -136,9 +136,12 @@ def prices(run):
         page.wait_for_selector(".note.good")
         page.click("text=/^Save$/")
         page.wait_for_selector(".toast")
-        page = settled(visitor.open("/prices?tab=explain"))
         if run.is_mock:
             return
+        page = settled(visitor.open("/prices?tab=history"))
+        latest = page.locator(".versions > li").first
+        assert run.name in latest.locator("summary").inner_text() and "input = 1.25" in latest.locator("tr.added").all_inner_texts()[-2], latest.inner_text()
+        page = settled(visitor.open("/prices?tab=explain"))
         page.fill("input[name=model]", "walked")
         page.fill("input[name=input_tokens]", "1000")
         page.fill("input[name=output_tokens]", "500")

@@ -10,6 +10,7 @@ mod keys;
 mod logs;
 mod matrix;
 mod people;
+mod prices;
 mod queries;
 mod quotas;
 mod sessions;

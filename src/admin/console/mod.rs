@@ -17,6 +17,7 @@ mod operations;
 mod overview;
 mod password;
 mod people;
+mod price_file;
 mod prices;
 mod query;
 mod refusal;

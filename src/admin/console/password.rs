@@ -15,8 +15,6 @@ const CHARS_MIN: usize = 8;
 const BYTES_MAX: usize = 1024;
 /// The name of the person that a first start makes.
 const FIRST_NAME: &str = "admin";
-/// Who does what nobody asked for, in the audit.
-const GATEWAY: &str = "tollgate serve";
 
 /// What is compared where there is nobody: it takes as long.
 static NOBODYS: LazyLock<String> = LazyLock::new(|| hash("nobody's").unwrap_or_default());
@@ -112,7 +110,7 @@ pub fn first_admin(store: &dyn Store) -> Result<Option<FirstAdmin>, StoreError> 
     let password = new_password();
     let password_hash = hash(password.expose_secret())
         .map_err(|error| StoreError { kind: StoreErrorKind::Unavailable, message: error })?;
-    let act = Act { at_ms: unix_ms(), actor: GATEWAY.into() };
+    let act = Act { at_ms: unix_ms(), actor: Act::GATEWAY.into() };
     let (name, role, password_hash) = (FIRST_NAME.to_owned(), Role::Admin, Some(password_hash));
     let new = NewPerson { name, role, password_hash, quota_nanos: None, budget: None };
     Ok(store.people().person_first(&act, &new)?.map(|_| FirstAdmin { name: FIRST_NAME, password }))

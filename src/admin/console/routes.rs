@@ -6,8 +6,8 @@ use super::query::Query;
 use super::refusal::{Code, Refusal};
 use super::schema::{Answer, Form};
 use super::{
-    Desk, assets, audit, codes, groups, health, keys, logs, openapi, operations, overview, people, prices, session,
-    upstreams, usage,
+    Desk, assets, audit, codes, groups, health, keys, logs, openapi, operations, overview, people, price_file, prices,
+    session, upstreams, usage,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 pub(super) const ROOT: &str = "/console";
 
 /// The tables, each beside its endpoints.
-const TABLES: [&[Route]; 14] = [
+const TABLES: [&[Route]; 15] = [
     session::ROUTES,
     people::ROUTES,
     codes::ROUTES,
@@ -27,6 +27,7 @@ const TABLES: [&[Route]; 14] = [
     groups::ROUTES,
     upstreams::ROUTES,
     prices::ROUTES,
+    price_file::ROUTES,
     operations::ROUTES,
     health::ROUTES,
     audit::ROUTES,

@@ -111,6 +111,28 @@ export interface PriceFile {
   path: string;
 }
 
+/** What came of a new text; it may not be in force yet. */
+export interface Replaced extends PriceFile {
+  in_force: boolean;
+  errors: string[];
+}
+
+export interface ChangedLine {
+  change: "removed" | "added";
+  number: number;
+  text: string;
+}
+
+export interface PriceVersion {
+  version: string;
+  before: string | null;
+  at: string;
+  actor: string;
+  source: "console" | "found";
+  lines: ChangedLine[] | null;
+  lines_left_out: number;
+}
+
 export interface PriceLine {
   what: string;
   how?: string;

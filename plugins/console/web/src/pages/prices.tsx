@@ -9,9 +9,9 @@ import { setQuery, usePlace } from "../router";
 import { may } from "../session";
 import type { Price, PriceLine } from "../types";
 import { Badge, Button, Empty, ErrorNote, Field, Page, Pager, Panel, Segments, Shown, Table, TextField, useAct } from "../ui";
-import { Rows as AnyRows } from "./any";
 import { perMillion } from "./models";
 import { PriceFileEditor } from "./price_file";
+import { PriceHistory } from "./price_history";
 import { PriceLines } from "./request";
 
 const TABS = ["search", "explain", "file", "history"] as const;
@@ -25,7 +25,7 @@ export function PricesPage() {
       {tab === "search" && <Search />}
       {tab === "explain" && <Explain />}
       {tab === "file" && <PriceFileEditor />}
-      {tab === "history" && <History />}
+      {tab === "history" && <PriceHistory />}
     </Page>
   );
 }
@@ -171,24 +171,3 @@ function Explain() {
     </div>
   );
 }
-
-function History() {
-  const listing = usePages<Record<string, unknown>>("/prices/history", {});
-  return (
-    <Panel flush>
-      <Shown from={listing}>
-        {() =>
-          listing.rows!.length === 0 ? (
-            <Empty title={t("prices.historyNone")} text={t("prices.historyNoneText")} />
-          ) : (
-            <>
-              <AnyRows rows={listing.rows!} label={t("prices.tab.history")} />
-              <Pager from={listing} />
-            </>
-          )
-        }
-      </Shown>
-    </Panel>
-  );
-}
-
