@@ -53,5 +53,5 @@ impl AuditJson {
 async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<AuditJson>>, Refusal> {
     let page = part.page();
     let rows = desk.ask(move |store| store.people().audit_rows(page, None)).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.id, AuditJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.id, AuditJson::of)))
 }

@@ -123,7 +123,7 @@ async fn create(
 async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<CodeJson>>, Refusal> {
     let page = part.page();
     let rows = desk.ask(move |store| store.people().codes(page)).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.id, CodeJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.id, CodeJson::of)))
 }
 
 async fn delete(State(desk): State<Arc<Desk>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Refusal> {

@@ -67,9 +67,9 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// As the store has it.
+    /// As the store has it: with one row more, which says whether another part is behind this one.
     pub(super) fn page(&self) -> Page {
-        Page { after: self.cursor.map(|cursor| cursor.0), limit: rows(self.limit) }
+        Page { after: self.cursor.map(|cursor| cursor.0), limit: rows(self.limit) + 1 }
     }
 }
 
@@ -91,10 +91,11 @@ pub(super) struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// Rows that the store gave for this limit; a full part may have another behind it.
-    pub(super) fn of<R>(rows: Vec<R>, limit: u32, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Self {
-        let is_full = rows.len() >= limit as usize;
-        let next = rows.last().filter(|_| is_full).map(id);
+    /// Rows of a [`Part::page`], the one that is too many included.
+    pub(super) fn of<R>(mut rows: Vec<R>, page: Page, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Self {
+        let has_more = rows.len() >= page.limit as usize;
+        rows.truncate(page.limit as usize - 1);
+        let next = rows.last().filter(|_| has_more).map(id);
         Self { items: rows.into_iter().map(show).collect(), next }
     }
 }

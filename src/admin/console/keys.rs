@@ -148,7 +148,7 @@ async fn list(
     let user = caller.owner().map(str::to_owned).or(user);
     let page = part.page();
     let rows = desk.ask(move |store| store.people().keys_of(user.as_deref(), page)).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.key.id, KeyJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.key.id, KeyJson::of)))
 }
 
 async fn show(State(desk): State<Arc<Desk>>, caller: Caller, Id(id): Id) -> Result<Json<KeyJson>, Refusal> {

@@ -177,7 +177,7 @@ pub(super) fn check_quota(quota_nanos: Option<i64>) -> Result<(), Refusal> {
 async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<PersonJson>>, Refusal> {
     let page = part.page();
     let rows = desk.ask(move |store| store.people().persons(page)).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.person.id, PersonJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.person.id, PersonJson::of)))
 }
 
 async fn show(State(desk): State<Arc<Desk>>, Id(id): Id) -> Result<Json<PersonJson>, Refusal> {

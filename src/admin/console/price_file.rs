@@ -264,5 +264,5 @@ async fn history(
 ) -> Result<Json<Listed<VersionJson>>, Refusal> {
     let page = part.page();
     let rows = desk.ask(move |store| store.people().audit_rows(page, Some(OBJECT))).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.id, VersionJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.id, VersionJson::of)))
 }

@@ -82,7 +82,7 @@ async fn list(
     let from = usize::try_from(page.after.unwrap_or(0)).unwrap_or(0);
     let numbered = (1_i64..).zip(book.iter()).skip(from).filter(|(_, price)| is_wanted(price));
     let rows: Vec<_> = numbered.take(page.limit as usize).collect();
-    Ok(Json(Listed::of(rows, page.limit, |(place, _)| *place, |(_, price)| PriceJson::of(price))))
+    Ok(Json(Listed::of(rows, page, |(place, _)| *place, |(_, price)| PriceJson::of(price))))
 }
 
 /// What is to be priced; what is left out is 0.

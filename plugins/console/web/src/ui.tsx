@@ -99,6 +99,11 @@ export function TextField({ value, set, input, ...field }: TextProps) {
   );
 }
 
+/** A point in time, in the browser's own zone. */
+export function TimeField({ value, set, ...field }: Omit<TextProps, "input">) {
+  return <Field {...field}>{(attributes) => <input {...attributes} type="datetime-local" value={value} onInput={(event) => set(event.currentTarget.value)} />}</Field>;
+}
+
 type Choice = readonly [value: string, label: string];
 type SelectProps = Omit<FieldProps, "children"> & { value: string; set: (value: string) => void; choices: readonly Choice[] };
 
@@ -137,75 +142,6 @@ export function Toggle({ label, on, set }: { label: string; on: boolean; set: (o
       <i aria-hidden="true" />
       {label}
     </button>
-  );
-}
-
-/** The browser's own dialog: it keeps the focus inside and closes with Esc. */
-export function Dialog({ title, onClose, children, wide }: { title: string; onClose: () => void; children: Children; wide?: boolean }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useEffect(() => {
-    const element = dialog.current;
-    const before = document.activeElement;
-    element?.showModal();
-    return () => {
-      element?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
-  return (
-    <dialog
-      ref={dialog}
-      class={wide ? "wide-dialog" : undefined}
-      aria-labelledby={id}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
-    >
-      <header class="dialog-head">
-        <h2 id={id}>{title}</h2>
-        <button type="button" class="icon-button" aria-label={t("action.close")} onClick={onClose}>
-          ×
-        </button>
-      </header>
-      <div class="dialog-body">{children}</div>
-    </dialog>
-  );
-}
-
-interface ConfirmProps {
-  title: string;
-  text: Children;
-  action: string;
-  /** Must be typed before it can be confirmed. */
-  typed?: string;
-  act: () => Promise<unknown>;
-  onClose: () => void;
-}
-
-export function Confirm({ title, text, action, typed, act, onClose }: ConfirmProps) {
-  const [entered, setEntered] = useState("");
-  const { busy, error, run } = useAct();
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(act, onClose);
-        }}
-      >
-        <p>{text}</p>
-        {typed && <TextField label={t("confirm.type", { name: typed })} name="confirm" value={entered} set={setEntered} />}
-        <ErrorNote error={error} />
-        <div class="dialog-actions">
-          <Button onClick={onClose}>{t("action.cancel")}</Button>
-          <Button type="submit" tone="danger" busy={busy} disabled={typed !== undefined && entered !== typed}>
-            {action}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
   );
 }
 
@@ -313,35 +249,6 @@ export function Quota({ quota, spent, held }: { quota: Nanos | null; spent: Nano
           <i style={{ width: `${share / 10}%` }} />
         </span>
       )}
-    </div>
-  );
-}
-
-export function Pager({ from }: { from: { page: number; back: (() => void) | null; forward: (() => void) | null } }) {
-  if (!from.back && !from.forward) return null;
-  return (
-    <nav class="pager" aria-label={t("pager.label")}>
-      <Button small disabled={!from.back} onClick={() => from.back?.()}>
-        ← {t("pager.back")}
-      </Button>
-      <span>{t("pager.page", { page: from.page })}</span>
-      <Button small disabled={!from.forward} onClick={() => from.forward?.()}>
-        {t("pager.forward")} →
-      </Button>
-    </nav>
-  );
-}
-
-/** Wide tables scroll inside their own box, which can be reached by keyboard. */
-export function Table({ label, head, children }: { label: string; head: Children; children: Children }) {
-  return (
-    <div class="table-box" role="region" aria-label={label} tabIndex={0}>
-      <table>
-        <thead>
-          <tr>{head}</tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
     </div>
   );
 }

@@ -2,7 +2,8 @@
 import { count, moment, ms } from "../format";
 import { word } from "../i18n";
 import { usd } from "../money";
-import { Badge, Facts, Panel, plain, Table } from "../ui";
+import { Table } from "../list";
+import { Badge, Facts, Panel, plain } from "../ui";
 
 /** A value, shown by what its field's name says it is. */
 export function Value({ name, value }: { name: string; value: unknown }) {
@@ -22,7 +23,7 @@ export function Value({ name, value }: { name: string; value: unknown }) {
 export function Rows({ rows, label }: { rows: Record<string, unknown>[]; label: string }) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, 10);
   return (
-    <Table label={label} head={names.map((name) => <th key={name}>{word("column", name)}</th>)}>
+    <Table label={label} columns={names.map((name) => word("column", name))}>
       {rows.map((row, at) => (
         <tr key={at}>
           {names.map((name) => (

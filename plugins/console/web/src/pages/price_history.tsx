@@ -2,32 +2,24 @@
 import { usePages } from "../api";
 import { count, moment } from "../format";
 import { t } from "../i18n";
+import { List } from "../list";
 import type { ChangedLine, PriceVersion } from "../types";
-import { Badge, Empty, Pager, Panel, Shown } from "../ui";
+import { Badge, Empty } from "../ui";
 
 export function PriceHistory() {
   const listing = usePages<PriceVersion>("/prices/history", {}, 20);
   return (
-    <Panel flush>
-      <Shown from={listing}>
-        {() =>
-          listing.rows!.length === 0 ? (
-            <Empty title={t("prices.historyNone")} text={t("prices.historyNoneText")} />
-          ) : (
-            <>
-              <ol class="versions">
-                {listing.rows!.map((row, at) => (
-                  <li key={`${row.at} ${row.version}`}>
-                    <Version row={row} isOpen={at === 0} />
-                  </li>
-                ))}
-              </ol>
-              <Pager from={listing} />
-            </>
-          )
-        }
-      </Shown>
-    </Panel>
+    <List from={listing} empty={<Empty title={t("prices.historyNone")} text={t("prices.historyNoneText")} />}>
+      {(rows) => (
+        <ol class="versions">
+          {rows.map((row, at) => (
+            <li key={`${row.at} ${row.version}`}>
+              <Version row={row} isOpen={at === 0} />
+            </li>
+          ))}
+        </ol>
+      )}
+    </List>
   );
 }
 

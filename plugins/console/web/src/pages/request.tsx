@@ -5,7 +5,8 @@ import { t, word } from "../i18n";
 import { usdExact } from "../money";
 import { Link, withQuery } from "../router";
 import type { Attempt, Candidate, LogDetail, LogRecord, PriceLine } from "../types";
-import { Badge, CopyBox, Empty, Facts, Outcome, Page, Panel, Shown, Table } from "../ui";
+import { Table } from "../list";
+import { Badge, CopyBox, Empty, Facts, Outcome, Page, Panel, Shown } from "../ui";
 
 export function RequestPage({ id }: { id: string }) {
   const loaded = useLoad<LogDetail>(`/logs/${encodeURIComponent(id)}`);
@@ -74,7 +75,7 @@ function Attempts({ attempts, total }: { attempts: Attempt[]; total: number }) {
       {attempts.length === 0 ? (
         <Empty title={t("request.noAttempts")} text={t("request.noAttemptsText")} />
       ) : (
-        <Table label={t("request.attempts")} head={["#", t("logs.upstream"), t("logs.outcome"), t("request.when"), t("logs.duration"), t("request.error")].map((name) => <th key={name}>{name}</th>)}>
+        <Table label={t("request.attempts")} columns={["#", t("logs.upstream"), t("logs.outcome"), t("request.when"), t("logs.duration"), t("request.error")]}>
           {attempts.map((attempt, index) => (
             <tr key={index}>
               <td class="quiet">{index + 1}</td>
@@ -105,7 +106,7 @@ function Candidates({ candidates, leftOut }: { candidates: Candidate[]; leftOut:
       {candidates.length === 0 ? (
         <p class="quiet padded">{t("request.noCandidates")}</p>
       ) : (
-        <Table label={t("request.candidates")} head={[t("logs.upstream"), t("request.taken"), t("request.why")].map((name) => <th key={name}>{name}</th>)}>
+        <Table label={t("request.candidates")} columns={[t("logs.upstream"), t("request.taken"), t("request.why")]}>
           {candidates.map((candidate, index) => (
             <tr key={index}>
               <td>{candidate.upstream}</td>
