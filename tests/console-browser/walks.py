@@ -181,6 +181,24 @@ def money(run):
         assert ask(page, "GET", "/session")[1]["person"]["quota_nanos"] == 3_750_000_001
 
 
+def emptied(run):
+    """The last row of a list's last page is deleted: that is not a list without rows, and there is a way back."""
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open("/codes")
+        there = len(rows(ask(page, "GET", "/codes?limit=1000")[1]))
+        ask(page, "POST", "/codes", {"amount_nanos": 1, "count": 51 - there})
+        page = settled(visitor.open("/codes"))
+        page.get_by_role("button", name="Next").click()
+        page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+        page.click("tbody button:has-text('Delete')")
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector(".empty")
+        assert "Nothing is on this page" in page.inner_text("main"), page.inner_text("main")
+        page.get_by_role("button", name="Previous").click()
+        page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 50")
+        assert not page.locator(".pager").count(), "that is all by now"
+
+
 def record_appears(page):
     """Within a second, says the contract; a page that was opened before says so, and is asked again."""
     for _ in range(20):
@@ -312,6 +330,7 @@ def walks(run):
     yield "weights by slider, and a test call", weights
     yield "prices: errors at their lines, saved, explained", prices
     yield "quota, top-up, code", money
+    yield "a page of a list that is emptied", emptied
     yield "failures are said", failures
     yield "keyboard", keyboard
     yield "a user sees their own", roles
