@@ -234,6 +234,13 @@ def keyboard(run):
         assert page.evaluate("document.activeElement.name") == "q"
         page.keyboard.type("gk")
         assert page.url.endswith("/console/logs"), "what is typed into a field is no shortcut"
+        page = settled(visitor.open("/prices"))
+        page.locator("[role=radio][aria-checked=true]").focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_url("**/prices?tab=explain")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_url("**/console/prices")
+        assert page.locator("[role=radio][tabindex='0']").count() == 1, "one stop for all of them"
 
 
 def roles(run):
@@ -298,6 +305,7 @@ def pages(run, theme, language, width):
             assert not page.locator(".note.danger[role=alert]").count(), f"{path}: {text}"
             # The audit's own words for what was done look like keys.
             assert path == "/audit" or not re.search(r"\b(nav|keys|logs|field|action|users|prices|request)\.[a-z]\w+", text), f"{path}: a key in place of its text"
+            assert not (language == "zh" and "chosen first" in text), f"{path}: the API's English sentence in place of its word's"
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
             assert page.locator("tbody tr").count() <= ROWS_MAX, path
             assert (re.search(r"[\u4e00-\u9fff]", page.inner_text("h1")) is not None) == (language == "zh"), path

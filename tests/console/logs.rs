@@ -176,6 +176,8 @@ async fn why_an_upstream_was_chosen_is_kept_and_told() {
         let taken: Vec<_> = told["candidates"].as_array().expect("some").iter().map(|one| &one["taken"]).collect();
         assert_eq!(taken, [true, true, false]);
         assert_eq!(told["candidates"][2]["code"], "priority");
+        let why = told["candidates"][2]["why"].as_str().expect("a sentence");
+        assert!(why.starts_with("its priority 2 is tried"), "as it is configured: {why}");
         assert!(told["price_lines"].as_array().is_some_and(|lines| lines.len() > 1), "{told}");
         assert_eq!(
             (&told["price_is_the_same"], &told["price_now_nanos"]),

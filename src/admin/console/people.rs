@@ -82,7 +82,7 @@ impl PersonJson {
 /// What somebody may spend in each period.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct BudgetJson {
+pub(super) struct BudgetJson {
     amount_nanos: i64,
     /// daily, weekly (from Monday) or monthly
     period: String,
@@ -91,7 +91,7 @@ struct BudgetJson {
 }
 
 impl BudgetJson {
-    fn of(budget: Budget) -> Self {
+    pub(super) fn of(budget: Budget) -> Self {
         let Budget { amount_nanos, period, time_zone } = budget;
         Self { amount_nanos, period: period.as_str().to_owned(), time_zone }
     }

@@ -10,6 +10,7 @@ export interface Person {
   quota_nanos: Nanos | null;
   spent_nanos: Nanos;
   held_nanos: Nanos;
+  budget: Budget | null;
 }
 
 export interface Session {
@@ -26,7 +27,6 @@ export interface Budget {
 
 export interface User extends Person {
   enabled: boolean;
-  budget: Budget | null;
   created_at: string;
   last_login_at: string | null;
 }

@@ -125,10 +125,20 @@ export function SelectField({ value, set, choices, ...field }: SelectProps) {
 
 /** One of a few, as buttons in a row. */
 export function Segments({ label, value, set, choices }: { label: string; value: string; set: (value: string) => void; choices: readonly Choice[] }) {
+  // One stop for Tab, arrows between the choices: as the browser's own radio buttons do.
+  const move = (event: KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const at = choices.findIndex(([choice]) => choice === value);
+    const next = (at + step + choices.length) % choices.length;
+    set(choices[next]![0]);
+    (event.currentTarget as HTMLElement).querySelectorAll("button")[next]?.focus();
+  };
   return (
-    <div class="segments" role="radiogroup" aria-label={label}>
+    <div class="segments" role="radiogroup" aria-label={label} onKeyDown={move}>
       {choices.map(([choice, text]) => (
-        <button key={choice} type="button" role="radio" aria-checked={choice === value} onClick={() => set(choice)}>
+        <button key={choice} type="button" role="radio" aria-checked={choice === value} tabIndex={choice === value ? 0 : -1} onClick={() => set(choice)}>
           {text}
         </button>
       ))}
@@ -221,10 +231,11 @@ export function Badge({ tone, children }: { tone: Tone; children: Children }) {
   return <span class={`badge ${tone}`}>{children}</span>;
 }
 
-const OUTCOME_TONES: Record<string, Tone> = { ok: "good", client_aborted: "warn", upstream_error: "bad", interrupted: "bad" };
+/** All others are failures: of a request, or of an attempt. */
+const OUTCOME_TONES: Record<string, Tone> = { ok: "good", client_aborted: "warn" };
 
 export function Outcome({ outcome }: { outcome: string }) {
-  return <Badge tone={OUTCOME_TONES[outcome] ?? "quiet"}>{word("outcome", outcome)}</Badge>;
+  return <Badge tone={OUTCOME_TONES[outcome] ?? "bad"}>{word("outcome", outcome)}</Badge>;
 }
 
 /** An amount, with its last nano-dollar in the title. */

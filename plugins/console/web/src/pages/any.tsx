@@ -12,7 +12,8 @@ export function Value({ name, value }: { name: string; value: unknown }) {
   if (name === "state" && typeof value === "string") return <>{word("breaker", value)}</>;
   if (name.endsWith("_nanos") && (typeof value === "number" || typeof value === "string")) return <>{usd(value)}</>;
   if ((name === "at" || name.endsWith("_at") || name === "valid_from") && typeof value === "string") return <>{moment(value)}</>;
-  if (name.endsWith("_ms") && typeof value === "number") return <>{ms(value)}</>;
+  if (name === "cooldown_ms" && value === 0) return <>–</>;
+  if (/_ms(_max)?$/.test(name) && typeof value === "number") return <>{ms(value)}</>;
   if (name === "uptime_s" && typeof value === "number") return <>{ms(value * 1000)}</>;
   if (typeof value === "number") return <>{Number.isInteger(value) ? count(value) : value}</>;
   if (Array.isArray(value) && value.every((entry) => typeof entry !== "object")) return <>{value.map(plain).join(", ") || "–"}</>;
@@ -20,10 +21,11 @@ export function Value({ name, value }: { name: string; value: unknown }) {
   return <span class={typeof value === "object" ? "mono" : undefined}>{plain(value)}</span>;
 }
 
-export function Rows({ rows, label }: { rows: Record<string, unknown>[]; label: string }) {
+/** Named: with words in place of the fields' names. */
+export function Rows({ rows, label, named }: { rows: Record<string, unknown>[]; label: string; named: boolean }) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, 10);
   return (
-    <Table label={label} columns={names.map((name) => word("column", name))}>
+    <Table label={label} columns={names.map((name) => (named ? word("column", name) : name))}>
       {rows.map((row, at) => (
         <tr key={at}>
           {names.map((name) => (
@@ -57,7 +59,7 @@ export function Tree({ title, fields, named }: { title: string; fields: Fields; 
         if (isRows(value)) {
           return (
             <Panel key={name} title={path} flush>
-              <Rows rows={value} label={path} />
+              <Rows rows={value} label={path} named={named === true} />
             </Panel>
           );
         }

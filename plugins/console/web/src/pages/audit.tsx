@@ -5,7 +5,7 @@ import { Dialog } from "../dialogs";
 import { moment } from "../format";
 import { t } from "../i18n";
 import { List, Table } from "../list";
-import { usd } from "../money";
+import { usdExact } from "../money";
 import type { AuditRow } from "../types";
 import { Button, Empty, Page, plain } from "../ui";
 
@@ -22,12 +22,16 @@ export function AuditPage() {
                 <td class="nowrap">{moment(row.at ?? row.created_at)}</td>
                 <td>{row.actor ?? row.who ?? "–"}</td>
                 <td class="mono">{row.action}</td>
-                <td>{plain(row.object)}</td>
+                <td>
+                  {plain(row.object)} <span class="quiet">{nameOf(row)}</span>
+                </td>
                 <td class="cut small-text quiet">{summary(row)}</td>
                 <td class="row-actions">
-                  <Button small onClick={() => setOpen(row)}>
-                    {t("audit.show")}
-                  </Button>
+                  {(row.before ?? row.after) !== null && (
+                    <Button small onClick={() => setOpen(row)}>
+                      {t("audit.show")}
+                    </Button>
+                  )}
                 </td>
               </tr>
             ))}
@@ -69,7 +73,14 @@ function pretty(value: unknown): string {
 
 function shown(name: string, value: unknown): string {
   const isAmount = name.endsWith("_nanos") && (typeof value === "number" || typeof value === "string");
-  return isAmount ? usd(value) : plain(value);
+  return isAmount ? usdExact(value) : plain(value);
+}
+
+/** What it is called that was changed: its number alone says little. */
+function nameOf(row: AuditRow): string {
+  const sides = [read(row.after), read(row.before)].map((side) => (side && typeof side === "object" ? (side as Record<string, unknown>)["name"] : null));
+  const name = sides.find((name) => typeof name === "string");
+  return typeof name === "string" ? name : "";
 }
 
 /** The fields that changed. */

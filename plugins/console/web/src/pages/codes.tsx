@@ -71,7 +71,7 @@ function Rows({ rows, remove }: { rows: Code[]; remove: (code: Code) => void }) 
             {code.expires_at ? ago(code.expires_at) : "–"}
           </td>
           <td class="row-actions">
-            <Button small tone="danger" onClick={() => remove(code)}>
+            <Button small tone="danger" disabled={Boolean(code.redeemed_at)} onClick={() => remove(code)}>
               {t("action.delete")}
             </Button>
           </td>

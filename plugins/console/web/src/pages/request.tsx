@@ -1,7 +1,7 @@
 // One request: what was tried and why, how long each part took, what was counted and what it cost.
 import { useLoad } from "../api";
 import { count, moment, ms } from "../format";
-import { t, word } from "../i18n";
+import { language, t, word } from "../i18n";
 import { usdExact } from "../money";
 import { Link, withQuery } from "../router";
 import type { Attempt, Candidate, LogDetail, LogRecord, PriceLine } from "../types";
@@ -32,7 +32,7 @@ function Detail({ detail }: { detail: LogDetail }) {
         <Facts rows={about(record)} />
       </Panel>
       <Attempts attempts={detail.attempts ?? []} total={record.duration_ms} />
-      <Candidates candidates={detail.candidates ?? []} leftOut={detail.candidates_left_out ?? 0} />
+      <Candidates candidates={detail.candidates ?? []} attempts={detail.attempts ?? []} leftOut={detail.candidates_left_out ?? 0} />
       <div class="two">
         <Usage record={record} />
         <Timings record={record} timings={detail.timings ?? {}} />
@@ -100,7 +100,15 @@ function Attempts({ attempts, total }: { attempts: Attempt[]; total: number }) {
   );
 }
 
-function Candidates({ candidates, leftOut }: { candidates: Candidate[]; leftOut: number }) {
+/** The API's sentence is English; in other languages its word has a shorter one, and the sentence is its title. */
+function reason(candidate: Candidate, attempts: Attempt[], isOnly: boolean): string {
+  const text = word("reason", isOnly && candidate.taken ? "only" : (candidate.code ?? ""));
+  if (language.get() === "en" || !candidate.code || text === candidate.code) return candidate.why;
+  const nth = attempts.findIndex((attempt) => attempt.upstream === candidate.upstream) + 1;
+  return text.replace("{nth}", String(nth || 1));
+}
+
+function Candidates({ candidates, attempts, leftOut }: { candidates: Candidate[]; attempts: Attempt[]; leftOut: number }) {
   return (
     <Panel title={t("request.candidates")} flush>
       {candidates.length === 0 ? (
@@ -111,7 +119,7 @@ function Candidates({ candidates, leftOut }: { candidates: Candidate[]; leftOut:
             <tr key={index}>
               <td>{candidate.upstream}</td>
               <td>{candidate.taken ? <Badge tone="good">{t("request.isTaken")}</Badge> : <Badge tone="quiet">{candidate.code ? word("why", candidate.code) : t("request.passed")}</Badge>}</td>
-              <td>{candidate.why}</td>
+              <td title={candidate.why}>{reason(candidate, attempts, candidates.length === 1)}</td>
             </tr>
           ))}
         </Table>
@@ -166,7 +174,7 @@ export function PriceLines({ lines }: { lines: (PriceLine | string)[] }) {
               </tr>
             ) : (
               <tr key={index}>
-                <td>{line.what}</td>
+                <td>{word("class", line.what)}</td>
                 <td class="mono quiet">{line.how ?? ""}</td>
                 <td class="right number">{line.usd ? `$${line.usd.replace(/^\$/, "")}` : ""}</td>
               </tr>

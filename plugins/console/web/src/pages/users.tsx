@@ -9,7 +9,7 @@ import { List, Table } from "../list";
 import { usd } from "../money";
 import { Link, withQuery } from "../router";
 import { session } from "../session";
-import type { User } from "../types";
+import type { Budget, User } from "../types";
 import { Badge, Button, Empty, Page, Quota, SelectField, TextField, toast, useAct } from "../ui";
 
 const ROLES = ["user", "operator", "admin"] as const;
@@ -63,6 +63,10 @@ export function UsersPage() {
   );
 }
 
+export function budgetText(budget: Budget): string {
+  return `${usd(budget.amount_nanos)} · ${t(`period.${budget.period}` as TextKey)}`;
+}
+
 function Rows({ rows, open }: { rows: User[]; open: (what: Open) => void }) {
   const me = session.get()?.person.id;
   return (
@@ -79,7 +83,7 @@ function Rows({ rows, open }: { rows: User[]; open: (what: Open) => void }) {
           <td>
             <Quota quota={user.quota_nanos} spent={user.spent_nanos} held={user.held_nanos} />
           </td>
-          <td class="nowrap">{user.budget ? `${usd(user.budget.amount_nanos)} · ${t(`period.${user.budget.period}` as TextKey)}` : "–"}</td>
+          <td class="nowrap" title={user.budget?.time_zone}>{user.budget ? budgetText(user.budget) : "–"}</td>
           <td class="nowrap quiet" title={moment(user.last_login_at)}>
             {ago(user.last_login_at)}
           </td>
