@@ -106,6 +106,8 @@ pub struct PersonListing {
     pub spent_nanos: i64,
     /// What running requests hold, in nano-USD.
     pub held_nanos: i64,
+    /// False: they cannot sign in before they get a password.
+    pub has_password: bool,
 }
 
 /// A person to be made.
@@ -115,7 +117,9 @@ pub struct NewPerson {
     pub name: String,
     /// [`Person::role`].
     pub role: Role,
-    /// Of the password, as PHC writes it.
+    /// [`Person::enabled`].
+    pub enabled: bool,
+    /// Of the password, as PHC writes it; `None`: they cannot sign in before they get one.
     pub password_hash: Option<String>,
     /// [`Person::quota_nanos`].
     pub quota_nanos: Option<i64>,
@@ -205,7 +209,13 @@ pub struct Page {
 
 /// What the console keeps. As of [`Store`](super::Store), every method may wait for the disk.
 pub trait People: Send + Sync {
-    /// Makes the first person; `None`: there is somebody already, or was.
+    /// Whether anybody has a password. People who were taken over from elsewhere have none.
+    ///
+    /// # Errors
+    /// The store.
+    fn has_password(&self) -> Result<bool>;
+
+    /// Makes the first person who can sign in; `None`: there is somebody already. A name that is taken gets a number behind it.
     ///
     /// # Errors
     /// A value is not acceptable; otherwise the store.

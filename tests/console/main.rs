@@ -6,6 +6,7 @@ mod support;
 mod audit;
 mod changes;
 mod codes;
+mod imported;
 mod keys;
 mod logs;
 mod matrix;

@@ -93,18 +93,17 @@ impl Desk {
 /// The admin of a first start: name and password.
 pub struct FirstAdmin {
     /// What to sign in with.
-    pub name: &'static str,
+    pub name: String,
     /// To be shown once.
     pub password: SecretString,
 }
 
-/// Makes an admin where there is nobody.
+/// Makes an admin where there is nobody who can sign in.
 ///
 /// # Errors
 /// The store.
 pub fn first_admin(store: &dyn Store) -> Result<Option<FirstAdmin>, StoreError> {
-    let nobody = crate::store::Page { after: None, limit: 1 };
-    if !store.people().persons(nobody)?.is_empty() {
+    if store.people().has_password()? {
         return Ok(None);
     }
     let password = new_password();
@@ -112,8 +111,8 @@ pub fn first_admin(store: &dyn Store) -> Result<Option<FirstAdmin>, StoreError> 
         .map_err(|error| StoreError { kind: StoreErrorKind::Unavailable, message: error })?;
     let act = Act { at_ms: unix_ms(), actor: Act::GATEWAY.into() };
     let (name, role, password_hash) = (FIRST_NAME.to_owned(), Role::Admin, Some(password_hash));
-    let new = NewPerson { name, role, password_hash, quota_nanos: None, budget: None };
-    Ok(store.people().person_first(&act, &new)?.map(|_| FirstAdmin { name: FIRST_NAME, password }))
+    let new = NewPerson { name, role, enabled: true, password_hash, quota_nanos: None, budget: None };
+    Ok(store.people().person_first(&act, &new)?.map(|made| FirstAdmin { name: made.person.name, password }))
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub(super) struct PersonJson {
     /// user, operator or admin
     role: &'static str,
     enabled: bool,
+    /// False: they cannot sign in before an admin sets a password.
+    has_password: bool,
     /// What all their keys may spend together; null: unlimited.
     quota_nanos: Option<i64>,
     spent_nanos: i64,
@@ -63,12 +65,13 @@ pub(super) struct PersonJson {
 
 impl PersonJson {
     fn of(listing: PersonListing) -> Self {
-        let PersonListing { person, budget, spent_nanos, held_nanos } = listing;
+        let PersonListing { person, budget, spent_nanos, held_nanos, has_password } = listing;
         Self {
             id: person.id,
             name: person.name,
             role: person.role.as_str(),
             enabled: person.enabled,
+            has_password,
             quota_nanos: person.quota_nanos,
             spent_nanos,
             held_nanos,
@@ -199,7 +202,7 @@ async fn create(
         Some(SecretText(chosen)) => hash(&desk, chosen).await?,
         None => desk.hash(made_up.clone().unwrap_or_default()).await?,
     };
-    let new = NewPerson { name, role, password_hash: Some(hash), quota_nanos, budget };
+    let new = NewPerson { name, role, enabled: true, password_hash: Some(hash), quota_nanos, budget };
     let act = Desk::act(&caller);
     let listing = desk.ask(move |store| store.people().person_create(&act, &new)).await?;
     let password = made_up.map(|password| password.expose_secret().to_owned());

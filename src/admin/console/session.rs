@@ -145,7 +145,7 @@ pub(super) struct SelfJson {
 
 impl SelfJson {
     fn of(listing: PersonListing) -> Self {
-        let PersonListing { person, budget, spent_nanos, held_nanos } = listing;
+        let PersonListing { person, budget, spent_nanos, held_nanos, .. } = listing;
         let Person { id, name, role, quota_nanos, .. } = person;
         let budget = budget.map(BudgetJson::of);
         Self { id, name, role: role.as_str(), quota_nanos, spent_nanos, held_nanos, budget }

@@ -37,6 +37,10 @@ fn gone(id: i64) -> StoreError {
 }
 
 impl People for SqliteStore {
+    fn has_password(&self) -> Result<bool> {
+        self.read(|connection| person::has_password(connection))
+    }
+
     fn person_first(&self, act: &Act, new: &NewPerson) -> Result<Option<PersonListing>> {
         person::check_new(new)?;
         self.write(|transaction| person::first(transaction, act, new))

@@ -16,14 +16,14 @@ export class Refusal extends Error {
 }
 const invalid = (field, message) => new Refusal(400, "INVALID", message, { field });
 
-const person = (id, name, role, more = {}) => ({ id, name, role, enabled: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, budget: null, created_at: iso(START - 8e8), last_login_at: null, password: "user-password", ...more });
+const person = (id, name, role, more = {}) => ({ id, name, role, enabled: true, has_password: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, budget: null, created_at: iso(START - 8e8), last_login_at: null, password: "user-password", ...more });
 const users = isEmpty
   ? [person(1, "admin", "admin", { password: PASSWORD })]
   : [
       person(1, "admin", "admin", { password: PASSWORD, spent_nanos: 18_204_512_250 }),
       person(2, "mira", "operator", { last_login_at: iso(START - 9e6), quota_nanos: "90071992547409931234", spent_nanos: 4_200_000_001 }),
       person(3, "jonas", "user", { quota_nanos: 50_000_000_000, spent_nanos: 44_100_000_000, held_nanos: 120_000_000, budget: { amount_nanos: 50_000_000_000, period: "monthly", time_zone: "Europe/Berlin" }, last_login_at: iso(START - 4e5) }),
-      person(4, "yuki", "user", { enabled: false, quota_nanos: 5_000_000_000, spent_nanos: 5_000_000_003 }),
+      person(4, "yuki", "user", { enabled: false, has_password: false, quota_nanos: 5_000_000_000, spent_nanos: 5_000_000_003 }),
     ];
 const key = (id, name, more = {}) => ({ id, name, user: "admin", group: "default", models: [], enabled: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, expires_at: null, accessed_at: null, created_at: iso(START - 7e8), rpm: null, tpm: null, concurrency: null, ...more });
 const keys = isEmpty

@@ -27,6 +27,7 @@ export interface Budget {
 
 export interface User extends Person {
   enabled: boolean;
+  has_password: boolean;
   created_at: string;
   last_login_at: string | null;
 }

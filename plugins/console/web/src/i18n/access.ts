@@ -50,6 +50,8 @@ export const access = {
   "users.noBudget": ["none", "无"],
   "users.timeZone": ["Time zone", "时区"],
   "users.quotaHint": ["Over all of the user's keys. Empty: unlimited.", "该用户所有密钥合计。留空表示不限。"],
+  "users.noPassword": ["no password yet", "尚无密码"],
+  "users.noPasswordText": ["They were imported, and can log in once a password is set.", "该用户为导入所得，设置密码后才能登录。"],
   "users.randomPassword": ["Empty: a random one, shown once.", "留空则随机生成，仅显示一次。"],
   "users.newPassword": ["New password", "新密码"],
   "users.keepPassword": ["Empty: stays as it is. A new one ends all sessions.", "留空保持不变。修改后所有会话失效。"],

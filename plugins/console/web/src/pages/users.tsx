@@ -79,7 +79,14 @@ function Rows({ rows, open }: { rows: User[]; open: (what: Open) => void }) {
           <td>
             <Badge tone={user.role === "admin" ? "accent" : "quiet"}>{t(`role.${user.role}` as TextKey)}</Badge>
           </td>
-          <td>{user.enabled ? <Badge tone="good">{t("keys.active")}</Badge> : <Badge tone="quiet">{t("keys.disabled")}</Badge>}</td>
+          <td class="nowrap">
+            {user.enabled ? <Badge tone="good">{t("keys.active")}</Badge> : <Badge tone="quiet">{t("keys.disabled")}</Badge>}
+            {!user.has_password && (
+              <div class="below" title={t("users.noPasswordText")}>
+                {t("users.noPassword")}
+              </div>
+            )}
+          </td>
           <td>
             <Quota quota={user.quota_nanos} spent={user.spent_nanos} held={user.held_nanos} />
           </td>
