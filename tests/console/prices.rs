@@ -75,7 +75,8 @@ async fn the_pricing_file_is_replaced_as_a_whole_by_whoever_has_seen_it() {
     let asked = json!({"model": "m", "input_tokens": 1_000_000, "output_tokens": 10});
     let explained = stage.user.post("/prices/explain", &asked).await.ok();
     assert_eq!(explained["cost_nanos"], 3_000_000_000_i64 + 20_000, "{explained}");
-    assert_eq!(stage.user.post("/prices/explain", &json!({"model": "n"})).await.code(), "NOT_FOUND");
+    let none = stage.user.post("/prices/explain", &json!({"model": "n"})).await;
+    assert_eq!((none.code(), &none.body["error"]["field"]), ("NOT_FOUND", &json!("model")));
     let parts = json!({"model": "m", "input_tokens": 1, "cached_input_tokens": 2});
     assert_eq!(stage.user.post("/prices/explain", &parts).await.code(), "INVALID");
     assert_eq!(stage.operator.post("/prices/validate", &json!({"text": "x"})).await.code(), "INVALID");

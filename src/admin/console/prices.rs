@@ -6,6 +6,7 @@ use super::query::{Asked, Both};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::{Desk, times};
+use crate::config::near::did_you_mean;
 use crate::price::Price;
 use crate::proxy::unix_ms;
 use axum::Json;
@@ -197,7 +198,10 @@ async fn explain(State(desk): State<Arc<Desk>>, Sent(asked): Sent<Explain>) -> R
     let at_ms = asked.at.as_deref().map_or_else(|| Ok(unix_ms()), |text| times::parse("at", text))?;
     let book = desk.shared.snapshot.load().prices.clone();
     let price = book.find(asked.provider.as_deref().unwrap_or(""), &asked.model, &asked.model);
-    let price = price.ok_or_else(|| Refusal::new(Code::NotFound, "this model has no price there"))?;
+    let price = price.ok_or_else(|| {
+        let guess = did_you_mean(&asked.model, book.iter().map(|price| &*price.model));
+        Refusal::new(Code::NotFound, format!("this model has no price there{guess}")).at("model")
+    })?;
     let lines = book.explain(Some(price), &metered, at_ms).iter().map(LineJson::of).collect();
     let cost_nanos = book.cost(Some(price), &metered, at_ms).nanos;
     Ok(Json(Explained { lines, cost_nanos, price_version: book.version().to_string() }))

@@ -86,6 +86,7 @@ export const routing = {
   "prices.historyNone": ["No version is noted yet", "还没有版本记录"],
   "prices.historyNoneText": ["Each version that was in force is listed here, with who changed what.", "曾经生效的每个版本都会列在这里，并注明由谁修改了什么。"],
   "prices.found": ["found in the file", "在文件中发现"],
+  "prices.first": ["the beginning", "起始版本"],
   "prices.foundFirst": ["The version that was in force when the history began.", "历史记录开始时生效的版本。"],
   "prices.foundText": ["Not saved here: by an editor or the command line, or a change that was cut short.", "并非在此保存：来自编辑器、命令行，或中途中断的修改。"],
   "prices.linesUnknown": ["Which lines differ is not known: the text before it was not kept.", "无法得知哪些行不同：之前的文本未保留。"],

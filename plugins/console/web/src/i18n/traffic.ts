@@ -92,6 +92,7 @@ export const traffic = {
   "request.why": ["Why", "原因"],
   "request.held": ["Held before", "预先冻结"],
   "request.otherPrices": ["The lines are by the prices in force now, by which it would cost {cost}; it was billed by those of its own time.", "明细按当前价格计算，合计 {cost}；实际按请求当时的价格计费。"],
+  "request.sameCost": ["The prices have changed since; by those in force now, as shown, it costs the same.", "此后价格有过变动；按当前价格（如上所示）费用相同。"],
   "request.noPriceNow": ["There is no price for it any more; it was billed by those of its own time.", "现已没有对应价格；实际按请求当时的价格计费。"],
   "why.breaker": ["breaker", "熔断"],
   "why.limit": ["at its limit", "达到限额"],

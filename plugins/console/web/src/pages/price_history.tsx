@@ -29,7 +29,7 @@ function Version({ row, isOpen }: { row: PriceVersion; isOpen: boolean }) {
     <details open={isOpen}>
       <summary>
         <span class="version-when">{moment(row.at)}</span>
-        <span class="version-who">{row.source === "found" ? <Badge tone="warn">{t("prices.found")}</Badge> : row.actor}</span>
+        <span class="version-who">{row.source === "console" ? row.actor : row.before === null ? <Badge tone="quiet">{t("prices.first")}</Badge> : <Badge tone="warn">{t("prices.found")}</Badge>}</span>
         <span class="mono quiet">{row.before === null ? row.version : `${row.before} → ${row.version}`}</span>
         {row.lines && (
           <span class="version-size number">

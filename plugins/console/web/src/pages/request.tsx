@@ -2,7 +2,7 @@
 import { useLoad } from "../api";
 import { count, moment, ms } from "../format";
 import { language, t, word } from "../i18n";
-import { usdExact } from "../money";
+import { type Nanos, toBig, usdExact } from "../money";
 import { Link, withQuery } from "../router";
 import type { Attempt, Candidate, LogDetail, LogRecord, PriceLine } from "../types";
 import { Table } from "../list";
@@ -186,12 +186,17 @@ export function PriceLines({ lines }: { lines: (PriceLine | string)[] }) {
   );
 }
 
+function otherPrices(record: LogRecord, now: Nanos | null | undefined): string {
+  if (now == null) return t("request.noPriceNow");
+  return toBig(now) === toBig(record.cost_nanos) ? t("request.sameCost") : t("request.otherPrices", { cost: usdExact(now) });
+}
+
 function Arithmetic({ detail }: { detail: LogDetail }) {
   const { record, price_lines: lines = [], price_now_nanos: now } = detail;
   return (
     <Panel title={t("request.arithmetic")} flush>
       {lines.length === 0 ? <p class="quiet padded">{t("request.noArithmetic")}</p> : <PriceLines lines={lines} />}
-      {detail.price_is_the_same === false && <p class="quiet below-table">{now == null ? t("request.noPriceNow") : t("request.otherPrices", { cost: usdExact(now) })}</p>}
+      {detail.price_is_the_same === false && <p class="quiet below-table">{otherPrices(record, now)}</p>}
       <p class="sum">
         <span class="quiet">{t("request.priceVersion", { version: record.price_version || "–" })}</span>
         <strong class="number">{usdExact(record.cost_nanos)}</strong>
