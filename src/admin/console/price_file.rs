@@ -19,7 +19,6 @@ use axum::extract::State;
 use axum::routing::on;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -64,6 +63,11 @@ struct FileJson {
 }
 
 impl FileJson {
+    fn of(text: String, config: &Config) -> Self {
+        let version = PriceBook::version_of(&text).to_string();
+        Self { text, version, path: config.pricing.file.display().to_string() }
+    }
+
     fn edition(&self) -> Edition<'_> {
         Edition { version: &self.version, text: Some(&self.text) }
     }
@@ -72,9 +76,7 @@ impl FileJson {
 /// The file's text, or of what stands in for it.
 fn read(config: &Config, default_prices: &str) -> Result<FileJson, Refusal> {
     let unreadable = |error| Refusal::new(Code::Unavailable, format!("the file cannot be read: {error}"));
-    let text = price_text(config, default_prices).map_err(unreadable)?;
-    let version = PriceBook::version_of(&text).to_string();
-    Ok(FileJson { text, version, path: config.pricing.file.display().to_string() })
+    price_text(config, default_prices).map(|text| FileJson::of(text, config)).map_err(unreadable)
 }
 
 async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
@@ -131,16 +133,7 @@ async fn put(
     let (config, default_prices) = (desk.shared.snapshot.load().config.clone(), desk.default_prices);
     check(&text, &config)?;
     let (act, store) = (Desk::act(&caller), desk.store.clone());
-    let replaced = move || {
-        let before = read(&config, default_prices)?;
-        if before.version != version {
-            let message = format!("the file has the version {} by now", before.version);
-            return Err(Refusal::conflict("version", message));
-        }
-        let after = FileJson { version: PriceBook::version_of(&text).to_string(), text, path: before.path.clone() };
-        replace(&*store, &act, &config.pricing.file, &before, &after)?;
-        Ok(after)
-    };
+    let replaced = move || replace(&*store, &act, &config, default_prices, &version, text);
     let FileJson { text, version, path } = blocking(replaced).await?;
     // Whoever watches the file would see it, too; this way it is in force with the answer.
     let errors = match desk.shared.reload().await {
@@ -151,41 +144,62 @@ async fn put(
     Ok(Json(Replaced { text, version, path, in_force, errors }))
 }
 
-/// Replaces the file, if and only if the audit has a row of it: the file is renamed into its place inside the row's transaction,
-/// which is given up if that fails. What cannot be committed behind it is taken back.
+/// Replaces the file, if and only if the audit has a row of it: the file is read, compared and renamed into its place inside the row's
+/// transaction, which is given up if that fails. What cannot be committed behind it is taken back.
 ///
 /// If the process ends before the file has its new name, there is the old file and no row. If it ends between that and the commit,
 /// or a loss of power takes the commit back (`durability = "process"`), there is the new file and no row: at its next start, the
 /// gateway notes the version that it finds in force (`jobs`'s `prices`), without who put it there.
-fn replace(store: &dyn Store, act: &Act, path: &Path, before: &FileJson, after: &FileJson) -> Result<(), Refusal> {
-    if before.version == after.version {
-        return Ok(());
-    }
-    let images = Revision::between(Some(before.edition()), after.edition()).images();
-    let was_there = path.exists();
-    let mut written: Option<io::Result<()>> = None;
+fn replace(
+    store: &dyn Store,
+    act: &Act,
+    config: &Config,
+    default_prices: &str,
+    version: &str,
+    text: String,
+) -> Result<FileJson, Refusal> {
+    let path = &config.pricing.file;
+    let (mut refused, mut replaced) = (None, None);
+    let mut make = || {
+        let before = read(config, default_prices)?;
+        if before.version != version {
+            let message = format!("the file has the version {} by now", before.version);
+            return Err(Refusal::conflict("version", message));
+        }
+        let after = Edition { version: &PriceBook::version_of(&text), text: Some(&text) };
+        if before.version == after.version {
+            return Ok(None);
+        }
+        let images = Revision::between(Some(before.edition()), after).images();
+        let was_there = path.exists();
+        let unwritable = |error| Refusal::new(Code::Unavailable, format!("the file cannot be written: {error}"));
+        write_atomically(path, &text).map_err(unwritable)?;
+        replaced = Some((was_there, before.text));
+        Ok(Some(images))
+    };
     let noted = store.people().note_made(act, PUT, OBJECT, &mut |_| {
-        let outcome = write_atomically(path, &after.text);
-        let failed = outcome.as_ref().err().map(ToString::to_string);
-        written = Some(outcome);
-        match failed {
-            Some(error) => Err(StoreError::new(StoreErrorKind::Unavailable, error)),
-            None => Ok(Some(images.clone())),
-        }
+        make().map_err(|refusal| {
+            refused = Some(refusal);
+            StoreError::new(StoreErrorKind::Conflict, "the pricing file stays as it is")
+        })
     });
-    match (noted, written) {
-        (Ok(_), _) => Ok(()),
-        (Err(_), Some(Err(error))) => {
-            Err(Refusal::new(Code::Unavailable, format!("the file cannot be written: {error}")))
-        }
-        (Err(error), None) => Err(error.into()),
-        (Err(error), Some(Ok(()))) => {
-            let undone = if was_there { write_atomically(path, &before.text) } else { std::fs::remove_file(path) };
-            if let Err(error) = undone {
-                tracing::error!("{}: replaced without a row in the audit: {error}", path.display());
+    match (noted, refused) {
+        (Ok(_), _) => Ok(FileJson::of(text, config)),
+        (Err(_), Some(refusal)) => Err(refusal),
+        (Err(error), None) => {
+            if let Some((was_there, text)) = replaced {
+                put_back(path, was_there.then_some(&*text));
             }
             Err(error.into())
         }
+    }
+}
+
+/// Gives the file its text again; `None`: there was none.
+fn put_back(path: &Path, text: Option<&str>) {
+    let undone = text.map_or_else(|| std::fs::remove_file(path), |text| write_atomically(path, text));
+    if let Err(error) = undone {
+        tracing::error!("{}: replaced without a row in the audit: {error}", path.display());
     }
 }
 
