@@ -18,6 +18,7 @@ pub mod price;
 pub mod provider;
 pub mod proxy;
 mod replace;
+mod revision;
 pub mod serve;
 mod shown;
 pub mod snapshot;

@@ -34,3 +34,4 @@ pub use plan::{Pick, Plan, TRIED_MAX, Tried};
 pub use retry_after::{RETRY_AFTER_MS_MAX, parse_retry_after, retry_after_header};
 pub use strategy::{STRATEGIES, Strategy, strategy};
 pub use tier::{Candidate, Shortlist, Tier, View};
+pub(crate) use tier::{place, placed};

@@ -55,10 +55,20 @@ pub struct View<'a> {
     pub now_ms: u64,
 }
 
+/// A tier's priority: within that of its upstreams, what passes unchanged comes before what is translated.
+pub(crate) fn place(priority: u32, is_translated: bool) -> u32 {
+    2 * priority + u32::from(is_translated)
+}
+
+/// What [`place`] was made of.
+pub(crate) fn placed(tier: u32) -> (u32, bool) {
+    (tier / 2, tier % 2 == 1)
+}
+
 /// Candidates of one priority. The order is by cost rank.
 #[derive(Debug)]
 pub struct Tier {
-    /// 0 is tried first.
+    /// 0 is tried first. Of a route: what [`place`] made of an upstream's.
     pub priority: u32,
     /// Never empty.
     pub candidates: Vec<Candidate>,

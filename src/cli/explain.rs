@@ -94,7 +94,9 @@ fn arithmetic(record: &LedgerRecord, explained: &Explained<'_>, terminal: &mut T
         let sum = if line.usd.is_empty() { String::new() } else { format!(" = {} USD", line.usd) };
         writeln!(terminal.out, "{}: {}{sum}", line.what, plain(&line.how))?;
     }
-    if !explained.price_is_the_same {
+    if !explained.price_is_the_same && explained.price_now_nanos == Some(record.cost_nanos) {
+        writeln!(terminal.out, "The prices have changed since; by those in force now, it costs the same.")?;
+    } else if !explained.price_is_the_same {
         let now = explained.price_now_nanos.map(usd).unwrap_or_default();
         writeln!(
             terminal.out,

@@ -3,7 +3,7 @@
 use super::args::{Command, ImportArgs, ImportFrom};
 use super::price_file::{default_prices, read_text};
 use super::terminal::{Failure, Outcome, Terminal, plain};
-use super::{CONFIG_DEFAULT, open_store, secret};
+use super::{CONFIG_DEFAULT, import_people, open_store, secret};
 use crate::config::{Config, upstream_names};
 use crate::import::{self, Flavour, Found, FoundKey, FoundUpstream, Left, Secrets, Tables};
 use crate::price::import::Selection;
@@ -15,17 +15,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What was taken: its kind, its name, and what became of it.
-struct Taken {
-    what: &'static str,
-    name: String,
-    how: String,
+pub(super) struct Taken {
+    pub(super) what: &'static str,
+    pub(super) name: String,
+    pub(super) how: String,
 }
 
 pub(super) fn run(arguments: &ImportArgs, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config = command.places(terminal)?;
     let file = command.config_file().map_or_else(|| PathBuf::from(CONFIG_DEFAULT), Path::to_path_buf);
     let before = read_text(&file)?.unwrap_or_default();
-    let mut found = find(arguments)?;
+    let mut found = find(arguments, terminal.now_ms)?;
     let names = upstream_names(&before);
     let (known, new): (Vec<_>, Vec<_>) = found.upstreams.iter().partition(|upstream| names.contains(&upstream.name));
     let known: Vec<Left> =
@@ -43,6 +43,7 @@ pub(super) fn run(arguments: &ImportArgs, command: &Command, terminal: &mut Term
     }
     found.left.extend(known);
     prices(&mut found, &config, writes, &mut taken, terminal)?;
+    import_people::take(&mut found, &config, writes, &mut taken, terminal.now_ms)?;
     keys(&mut found, &config, writes, &mut taken, terminal)?;
     report(arguments, &taken, &found.left, &variables, terminal)
 }
@@ -51,12 +52,12 @@ fn unwritten(file: &Path, error: &std::io::Error) -> Failure {
     Failure::Runtime(format!("{}: cannot be written: {error}", file.display()))
 }
 
-fn left(what: &'static str, name: &str, why: impl Into<String>) -> Left {
+pub(super) fn left(what: &'static str, name: &str, why: impl Into<String>) -> Left {
     Left { what, name: name.to_owned(), why: why.into() }
 }
 
 /// Reads what the other gateway has.
-fn find(arguments: &ImportArgs) -> Result<Found, Failure> {
+fn find(arguments: &ImportArgs, now_ms: i64) -> Result<Found, Failure> {
     let wrong = |why: String| Failure::Usage(vec![format!("{}: {why}", plain(&arguments.source))]);
     let flavour = match arguments.from {
         ImportFrom::OneApi => Flavour::OneApi,
@@ -92,9 +93,10 @@ fn find(arguments: &ImportArgs) -> Result<Found, Failure> {
         channels,
         tokens: table("tokens")?.unwrap_or_default(),
         users: table("users")?.unwrap_or_default(),
+        redemptions: table("redemptions")?.unwrap_or_default(),
         options: table("options")?.unwrap_or_default(),
     };
-    Ok(import::read_one_api(flavour, &tables))
+    Ok(import::read_one_api(flavour, &tables, now_ms))
 }
 
 fn of_upstream(upstream: &FoundUpstream) -> Taken {
@@ -179,7 +181,8 @@ fn keys(found: &mut Found, config: &Config, writes: bool, taken: &mut Vec<Taken>
 fn of_key(key: &FoundKey) -> Taken {
     let quota = key.quota_nanos.map_or_else(|| "unlimited".to_owned(), super::amount::usd);
     let state = if key.enabled { "" } else { ", disabled" };
-    let how = format!("the same key goes on, group {}, {quota}{state}", key.group);
+    let user = key.user.as_deref().map(|user| format!(" of {user}")).unwrap_or_default();
+    let how = format!("the same key{user} goes on, group {}, {quota}{state}", key.group);
     Taken { what: "key", name: key.name.clone(), how }
 }
 

@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod health;
 mod import;
+mod import_people;
 mod key;
 mod key_text;
 mod ledger;

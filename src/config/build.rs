@@ -2,7 +2,7 @@
 
 use super::pricing::Prices;
 use super::{Config, ConfigError};
-use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier};
+use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier, place};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::{self, Target};
 use crate::dialect::{DialectId, embed};
@@ -226,14 +226,13 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
     for dialect in DialectId::ALL {
         let provider = |offer: &Offer| upstreams.0[offer.upstream as usize].provider;
         let natives = offers.iter().filter(|offer| provider(offer).speaks(dialect));
-        let natives: Vec<(u32, &Offer)> = natives.map(|offer| (2 * offer.priority, offer)).collect();
+        let natives: Vec<(u32, &Offer)> = natives.map(|offer| (place(offer.priority, false), offer)).collect();
         let native = route(model, &natives, upstreams, prices);
         let with_translated = |target: Target| {
             let foreign = offers.iter().filter(|offer| {
                 !provider(offer).speaks(dialect) && provider(offer).translated_into(target.endpoint).is_some()
             });
-            // Within a priority, what passes unchanged comes first.
-            let foreign: Vec<(u32, &Offer)> = foreign.map(|offer| (2 * offer.priority + 1, offer)).collect();
+            let foreign: Vec<(u32, &Offer)> = foreign.map(|offer| (place(offer.priority, true), offer)).collect();
             if foreign.is_empty() {
                 return native.clone();
             }

@@ -1,14 +1,16 @@
-//! What another gateway has: its upstreams, keys and prices, read from its database or its configuration, as far as they have a
+//! What another gateway has: its upstreams, people, keys and prices, read from its database or its configuration, as far as they have a
 //! counterpart here. Pure: files and databases are read by who calls.
 
 mod litellm;
 mod one_api;
+mod people;
 mod toml;
 
 pub(crate) use litellm::{keys as litellm_keys, read as read_litellm};
 pub(crate) use one_api::{Flavour, Tables, read as read_one_api};
 pub(crate) use toml::{Secrets, add_upstreams};
 
+use crate::store::{Role, SecretDigest};
 use secrecy::SecretString;
 use tollgate_plugin_api::CredentialDigest;
 
@@ -16,6 +18,8 @@ use tollgate_plugin_api::CredentialDigest;
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) upstreams: Vec<FoundUpstream>,
+    pub(crate) people: Vec<FoundPerson>,
+    pub(crate) codes: Vec<FoundCode>,
     pub(crate) keys: Vec<FoundKey>,
     /// Prices as new-api publishes its options, for the import of prices.
     pub(crate) prices: Option<String>,
@@ -64,10 +68,35 @@ pub(crate) struct FoundKey {
     pub(crate) concurrency: Option<u64>,
 }
 
+/// Somebody who has keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundPerson {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// What that was there.
+    pub(crate) role_there: &'static str,
+    pub(crate) enabled: bool,
+    /// What all their keys may still spend.
+    pub(crate) quota_nanos: i64,
+    /// What they have spent there.
+    pub(crate) used_nanos: i64,
+}
+
+/// A code that nobody has redeemed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FoundCode {
+    /// Without its text.
+    pub(crate) name: String,
+    /// Of the very text that its owner has.
+    pub(crate) digest: SecretDigest,
+    pub(crate) amount_nanos: i64,
+    pub(crate) expires_at_ms: Option<i64>,
+}
+
 /// What was not taken, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Left {
-    /// `upstream`, `key`, `price`, `setting`.
+    /// `upstream`, `user`, `code`, `key`, `price`, `setting`.
     pub(crate) what: &'static str,
     pub(crate) name: String,
     pub(crate) why: String,

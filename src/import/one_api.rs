@@ -1,6 +1,6 @@
 //! One API and new-api: one database, of which the second has changed the numbers of providers and has added columns.
 
-use super::{Found, FoundKey, FoundSecret, FoundUpstream, free_name};
+use super::{Found, FoundKey, FoundSecret, FoundUpstream, free_name, people};
 use crate::keyring::digest_of;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -12,8 +12,9 @@ pub(crate) enum Flavour {
     NewApi,
 }
 
-/// Rows of a table, by column.
-pub(crate) type Table = Vec<BTreeMap<String, Value>>;
+/// A row of a table, by column.
+pub(crate) type Row = BTreeMap<String, Value>;
+pub(crate) type Table = Vec<Row>;
 
 /// The tables that are read.
 #[derive(Debug, Default)]
@@ -21,14 +22,15 @@ pub(crate) struct Tables {
     pub(crate) channels: Table,
     pub(crate) tokens: Table,
     pub(crate) users: Table,
+    pub(crate) redemptions: Table,
     pub(crate) options: Table,
 }
 
 /// Units of quota in a USD, unless an option says otherwise.
 const UNITS_PER_USD: i128 = 500_000;
-const NANOS_PER_USD: i128 = 1_000_000_000;
-/// What a channel or a token is when it may be used.
-const ENABLED: i64 = 1;
+pub(super) const NANOS_PER_USD: i128 = 1_000_000_000;
+/// What a channel, a token, a person or a code is when it may be used.
+pub(super) const ENABLED: i64 = 1;
 /// Keys of one channel that become upstreams.
 const KEYS_MAX: usize = 100;
 
@@ -56,27 +58,28 @@ const PROVIDERS: &[(&[i64], &[i64], &str, &str)] = &[
 ];
 
 /// Reads what the tables have.
-pub(crate) fn read(flavour: Flavour, tables: &Tables) -> Found {
+pub(crate) fn read(flavour: Flavour, tables: &Tables, now_ms: i64) -> Found {
     let mut found = Found::default();
+    let units = units_per_usd(tables);
     upstreams(flavour, &tables.channels, &mut found);
-    keys(tables, &mut found);
+    people::people(tables, units, &mut found);
+    people::codes(tables, units, now_ms, &mut found);
+    keys(tables, units, &mut found);
     prices(tables, &mut found);
-    if !tables.users.is_empty() {
-        let count = tables.users.len();
-        found.leave(
-            "setting",
-            format!("{count} users"),
-            "passwords and balances of people are not taken; keys keep their user's name",
-        );
-    }
     found
 }
 
-fn text<'t>(row: &'t BTreeMap<String, Value>, column: &str) -> &'t str {
+fn units_per_usd(tables: &Tables) -> i128 {
+    let option = tables.options.iter().find(|row| text(row, "key") == "QuotaPerUnit").map(|row| text(row, "value"));
+    let units = option.and_then(|value| value.split('.').next()?.parse().ok());
+    units.filter(|units| *units > 0).unwrap_or(UNITS_PER_USD)
+}
+
+pub(super) fn text<'t>(row: &'t Row, column: &str) -> &'t str {
     row.get(column).and_then(Value::as_str).map(str::trim).unwrap_or_default()
 }
 
-fn number(row: &BTreeMap<String, Value>, column: &str) -> Option<i64> {
+pub(super) fn number(row: &Row, column: &str) -> Option<i64> {
     row.get(column).and_then(|value| value.as_i64().or_else(|| value.as_bool().map(i64::from)))
 }
 
@@ -153,20 +156,20 @@ fn model_mapping(text: &str) -> Map<String, Value> {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-fn keys(tables: &Tables, found: &mut Found) {
-    let option = |name: &str| tables.options.iter().find(|row| text(row, "key") == name).map(|row| text(row, "value"));
-    let units = option("QuotaPerUnit").and_then(|value| value.split('.').next()?.parse().ok());
-    let units: i128 = units.filter(|units| *units > 0).unwrap_or(UNITS_PER_USD);
-    let users: BTreeMap<i64, &BTreeMap<String, Value>> =
-        tables.users.iter().filter_map(|row| Some((number(row, "id")?, row))).collect();
+fn keys(tables: &Tables, units: i128, found: &mut Found) {
+    let users: BTreeMap<i64, &Row> = tables.users.iter().filter_map(|row| Some((number(row, "id")?, row))).collect();
     for row in &tables.tokens {
         let name = text(row, "name");
         let key = text(row, "key").trim_start_matches("sk-");
-        if key.is_empty() || !row.get("deleted_at").is_none_or(Value::is_null) {
+        if key.is_empty() || people::is_deleted(row) {
             found.leave("key", name, "it is deleted there, or empty");
             continue;
         }
         let user = number(row, "user_id").and_then(|id| users.get(&id));
+        if user.is_some_and(|user| people::is_gone(user)) {
+            found.leave("key", name, "its user is deleted there");
+            continue;
+        }
         let own_group = Some(text(row, "group")).filter(|group| !matches!(*group, "" | "auto"));
         let group = own_group.or_else(|| user.map(|user| text(user, "group"))).filter(|group| !group.is_empty());
         let models = match (number(row, "model_limits_enabled"), text(row, "models")) {
@@ -174,7 +177,7 @@ fn keys(tables: &Tables, found: &mut Found) {
             (_, models) => words(models),
         };
         let is_unlimited = number(row, "unlimited_quota").unwrap_or(0) != 0;
-        let rest = i128::from(number(row, "remain_quota").unwrap_or(0).max(0)) * NANOS_PER_USD / units;
+        let rest_nanos = people::nanos(number(row, "remain_quota").unwrap_or(0), units);
         let expires_s = number(row, "expired_time").filter(|seconds| *seconds > 0);
         for column in ["allow_ips", "subnet"] {
             if !text(row, column).is_empty() {
@@ -189,7 +192,7 @@ fn keys(tables: &Tables, found: &mut Found) {
             models,
             enabled: number(row, "status").unwrap_or(ENABLED) == ENABLED,
             expires_at_ms: expires_s.map(|seconds| seconds.saturating_mul(1000)),
-            quota_nanos: (!is_unlimited).then(|| i64::try_from(rest).unwrap_or(i64::MAX)),
+            quota_nanos: (!is_unlimited).then_some(rest_nanos),
             rpm: None,
             tpm: None,
             concurrency: None,

@@ -1,5 +1,6 @@
 //! What runs beside the requests: keys that the command line changed, files that an operator edited, times of last use.
 
+mod prices;
 mod reload;
 mod users;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
+use prices::Editions;
 use reload::Reload;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,7 @@ pub struct Jobs {
     store: Arc<dyn Store>,
     shared: Arc<Shared>,
     users: Arc<Mutex<Users>>,
+    editions: Arc<Mutex<Editions>>,
     /// Reloads that clients ask for; taken when the work begins.
     reload_requests: Mutex<Option<Receiver<ReloadRequest>>>,
     /// SIGHUP, if it has been heard since before.
@@ -41,10 +44,11 @@ pub struct Jobs {
 impl Jobs {
     /// Work for a gateway that was built from `config`.
     pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
+        let editions = Arc::new(Mutex::new(Editions::new(sources.default_prices)));
         let reload = Reload::new(config, sources, ports, shared.clone(), store.clone());
         let reload_requests = Mutex::new(shared.take_reload_requests());
         let (reload, users) = (Arc::new(Mutex::new(reload)), Arc::default());
-        Self { reload, store, shared, users, reload_requests, hangup: Mutex::default() }
+        Self { reload, store, shared, users, editions, reload_requests, hangup: Mutex::default() }
     }
 
     /// With a SIGHUP that is heard already: what came before the work begins counts, too.
@@ -82,12 +86,17 @@ impl BackgroundService for Jobs {
                 let shared = self.shared.clone();
                 closing = Some(tokio::task::spawn_blocking(move || shared.close_superseded()));
             }
-            let (store, shared, users) = (self.store.clone(), self.shared.clone(), self.users.clone());
+            let (store, shared) = (self.store.clone(), self.shared.clone());
+            let (users, editions) = (self.users.clone(), self.editions.clone());
             let keys = tokio::task::spawn_blocking(move || {
                 poll_keys(&*store, &shared);
                 poll_users(&*store, &shared, &mut users.lock());
                 poll_admins(&*store, &shared);
-                if looks.is_multiple_of(LOOKS_TO_TIDY) {
+                let is_tidying = looks.is_multiple_of(LOOKS_TO_TIDY);
+                if shared.ledger.has_balances() {
+                    editions.lock().look(&*store, &shared, is_tidying);
+                }
+                if is_tidying {
                     shared.sweep_connections();
                     write_accessed(&*store, &shared);
                 }

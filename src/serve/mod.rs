@@ -237,17 +237,22 @@ fn store_url(config: &Config) -> String {
 /// Everything that is wrong in it, `file:line:col` each.
 pub fn load_prices(config: &Config, default_prices: &str) -> Result<PriceBook, String> {
     let path = &config.pricing.file;
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => default_prices.to_owned(),
-        Err(error) => return Err(format!("{}: cannot be read: {error}", path.display())),
-    };
+    let text =
+        price_text(config, default_prices).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
     PriceBook::parse(&text).map_err(|errors| {
         let lines = errors.iter().map(|error| {
             format!("{}:{}:{}: {}: {}", path.display(), error.line, error.column, error.key, error.message)
         });
         lines.collect::<Vec<_>>().join("\n")
     })
+}
+
+/// The text of the price book that a configuration names; of a missing file, the default one.
+pub(crate) fn price_text(config: &Config, default_prices: &str) -> std::io::Result<String> {
+    match std::fs::read_to_string(&config.pricing.file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(default_prices.to_owned()),
+        read => read,
+    }
 }
 
 /// Errors one a line.

@@ -20,7 +20,7 @@ pub use foreign::ForeignDatabase;
 pub use keys::{KeyChange, KeyListing, KeyRef, KeyRow, NewKey};
 pub use limits::{BudgetPeriod, Limits, PersonLimits};
 pub use people::{
-    Act, AuditRow, Budget, CodeRow, NewPerson, Page, People, Period, Person, PersonChange, PersonListing, Role,
+    Act, AuditRow, Budget, CodeRow, Images, NewPerson, Page, People, Period, Person, PersonChange, PersonListing, Role,
     SecretDigest,
 };
 pub use reading::{

@@ -106,6 +106,8 @@ pub struct PersonListing {
     pub spent_nanos: i64,
     /// What running requests hold, in nano-USD.
     pub held_nanos: i64,
+    /// False: they cannot sign in before they get a password.
+    pub has_password: bool,
 }
 
 /// A person to be made.
@@ -115,7 +117,9 @@ pub struct NewPerson {
     pub name: String,
     /// [`Person::role`].
     pub role: Role,
-    /// Of the password, as PHC writes it.
+    /// [`Person::enabled`].
+    pub enabled: bool,
+    /// Of the password, as PHC writes it; `None`: they cannot sign in before they get one.
     pub password_hash: Option<String>,
     /// [`Person::quota_nanos`].
     pub quota_nanos: Option<i64>,
@@ -167,6 +171,11 @@ pub struct Act {
     pub actor: String,
 }
 
+impl Act {
+    /// Who does what nobody asked for.
+    pub const GATEWAY: &str = "tollgate serve";
+}
+
 /// A row of the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditRow {
@@ -186,6 +195,9 @@ pub struct AuditRow {
     pub after: Option<String>,
 }
 
+/// Something as it was before a change, and as it is now: JSON, without secrets, as in an [`AuditRow`].
+pub type Images = (Option<String>, Option<String>);
+
 /// A part of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -197,7 +209,13 @@ pub struct Page {
 
 /// What the console keeps. As of [`Store`](super::Store), every method may wait for the disk.
 pub trait People: Send + Sync {
-    /// Makes the first person; `None`: there is somebody already, or was.
+    /// Whether anybody has a password. People who were taken over from elsewhere have none.
+    ///
+    /// # Errors
+    /// The store.
+    fn has_password(&self) -> Result<bool>;
+
+    /// Makes the first person who can sign in; `None`: there is somebody already. A name that is taken gets a number behind it.
     ///
     /// # Errors
     /// A value is not acceptable; otherwise the store.
@@ -361,9 +379,23 @@ pub trait People: Send + Sync {
     /// The store.
     fn note(&self, act: &Act, action: &str, object: &str, before: Option<&str>, after: Option<&str>) -> Result<()>;
 
-    /// The audit, the latest first: `after` is the id that comes before the page. All of it, or what was done in one way.
+    /// The same, of a change that `make` makes elsewhere, in a file. It is told the last row of the same object, and says how
+    /// that was and is now; `None`: it changed nothing. The row's transaction begins before it, so that it is not called where
+    /// nothing can be written, and is given up if it fails. Whether a row was added; an error may also come after `make` succeeded.
+    ///
+    /// # Errors
+    /// The store, or `make`.
+    fn note_made(
+        &self,
+        act: &Act,
+        action: &str,
+        object: &str,
+        make: &mut dyn FnMut(Option<AuditRow>) -> Result<Option<Images>>,
+    ) -> Result<bool>;
+
+    /// The audit, the latest first: `after` is the id that comes before the page. All of it, or what was done to one thing.
     ///
     /// # Errors
     /// The store.
-    fn audit_rows(&self, page: Page, action: Option<&str>) -> Result<Vec<AuditRow>>;
+    fn audit_rows(&self, page: Page, object: Option<&str>) -> Result<Vec<AuditRow>>;
 }

@@ -136,9 +136,12 @@ def prices(run):
         page.wait_for_selector(".note.good")
         page.click("text=/^Save$/")
         page.wait_for_selector(".toast")
-        page = settled(visitor.open("/prices?tab=explain"))
         if run.is_mock:
             return
+        page = settled(visitor.open("/prices?tab=history"))
+        latest = page.locator(".versions > li").first
+        assert run.name in latest.locator("summary").inner_text() and "input = 1.25" in latest.locator("tr.added").all_inner_texts()[-2], latest.inner_text()
+        page = settled(visitor.open("/prices?tab=explain"))
         page.fill("input[name=model]", "walked")
         page.fill("input[name=input_tokens]", "1000")
         page.fill("input[name=output_tokens]", "500")
@@ -178,6 +181,24 @@ def money(run):
         assert ask(page, "GET", "/session")[1]["person"]["quota_nanos"] == 3_750_000_001
 
 
+def emptied(run):
+    """The last row of a list's last page is deleted: that is not a list without rows, and there is a way back."""
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open("/codes")
+        there = len(rows(ask(page, "GET", "/codes?limit=1000")[1]))
+        ask(page, "POST", "/codes", {"amount_nanos": 1, "count": 51 - there})
+        page = settled(visitor.open("/codes"))
+        page.get_by_role("button", name="Next").click()
+        page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 1")
+        page.click("tbody button:has-text('Delete')")
+        page.click("dialog button[type=submit]")
+        page.wait_for_selector(".empty")
+        assert "Nothing is on this page" in page.inner_text("main"), page.inner_text("main")
+        page.get_by_role("button", name="Previous").click()
+        page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 50")
+        assert not page.locator(".pager").count(), "that is all by now"
+
+
 def record_appears(page):
     """Within a second, says the contract; a page that was opened before says so, and is asked again."""
     for _ in range(20):
@@ -213,6 +234,13 @@ def keyboard(run):
         assert page.evaluate("document.activeElement.name") == "q"
         page.keyboard.type("gk")
         assert page.url.endswith("/console/logs"), "what is typed into a field is no shortcut"
+        page = settled(visitor.open("/prices"))
+        page.locator("[role=radio][aria-checked=true]").focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_url("**/prices?tab=explain")
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_url("**/console/prices")
+        assert page.locator("[role=radio][tabindex='0']").count() == 1, "one stop for all of them"
 
 
 def roles(run):
@@ -277,6 +305,7 @@ def pages(run, theme, language, width):
             assert not page.locator(".note.danger[role=alert]").count(), f"{path}: {text}"
             # The audit's own words for what was done look like keys.
             assert path == "/audit" or not re.search(r"\b(nav|keys|logs|field|action|users|prices|request)\.[a-z]\w+", text), f"{path}: a key in place of its text"
+            assert not (language == "zh" and "chosen first" in text), f"{path}: the API's English sentence in place of its word's"
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
             assert page.locator("tbody tr").count() <= ROWS_MAX, path
             assert (re.search(r"[\u4e00-\u9fff]", page.inner_text("h1")) is not None) == (language == "zh"), path
@@ -309,6 +338,7 @@ def walks(run):
     yield "weights by slider, and a test call", weights
     yield "prices: errors at their lines, saved, explained", prices
     yield "quota, top-up, code", money
+    yield "a page of a list that is emptied", emptied
     yield "failures are said", failures
     yield "keyboard", keyboard
     yield "a user sees their own", roles

@@ -30,6 +30,8 @@ async fn every_change_has_its_row() {
     let rows: Vec<&Value> = items(&listed).iter().rev().collect();
     let told: Vec<(&str, &str, &str)> = rows
         .iter()
+        // At its first start the gateway notes which prices it has, beside everything else.
+        .filter(|row| row["action"] != "prices.found")
         .map(|row| {
             let text = |name: &str| row[name].as_str().unwrap_or_default();
             (text("actor"), text("action"), text("object"))

@@ -1,9 +1,9 @@
-//! What operators change in a running gateway: weights, prices, the configuration.
+//! What operators change in a running gateway: weights, the configuration.
 
-use crate::stage::{Stage, chat, items, setup, upstream_at};
+use crate::stage::{Stage, chat, setup, upstream_at};
 use crate::support::answers;
 use crate::support::console::Visitor;
-use crate::support::gateway::{Gateway, PRICES, Setup};
+use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use crate::support::{PATIENCE, until};
@@ -88,46 +88,6 @@ async fn a_breaker_says_what_has_opened_it() {
     assert_eq!((&breaker["state"], &breaker["last_error"]["class"]), (&json!("open"), &json!("key_dead")), "{shown}");
     assert_eq!(breaker["last_error"]["status"], 401, "{shown}");
     assert!(breaker["cooldown_ms"].as_u64().is_some_and(|ms| ms > 0), "{shown}");
-}
-
-#[tokio::test]
-async fn the_pricing_file_is_replaced_as_a_whole_by_whoever_has_seen_it() {
-    let stage = Stage::start().await;
-    let file = stage.operator.get("/prices/file").await.ok();
-    assert_eq!(file["text"], PRICES);
-    let version = file["version"].clone();
-    let next = PRICES.replace("input = 1", "input = 3");
-    let put = async |text: &str, version: &serde_json::Value| {
-        stage.admin.put("/prices/file", &json!({"text": text, "version": version})).await
-    };
-    let told = put("[[model]]\nname = \"m\"\ninput = -1\noutput = 2\n", &version).await;
-    assert_eq!((told.status, told.code()), (400, "INVALID"));
-    assert_eq!(
-        (&told.body["error"]["errors"][0]["line"], &told.body["error"]["errors"][0]["key"]),
-        (&json!(3), &json!("m.input")),
-        "{}",
-        told.body
-    );
-    assert_eq!(put(&next, &json!("0123")).await.code(), "CONFLICT");
-    assert_eq!(stage.gateway.read("pricing.toml"), PRICES, "nothing came of it");
-    let told = put(&next, &version).await.ok();
-    assert_ne!(told["version"], version);
-    assert_eq!(stage.gateway.read("pricing.toml"), next);
-    let prices = stage.user.get("/prices?q=M").await.ok();
-    assert_eq!((items(&prices).len(), &items(&prices)[0]["classes"]["input"]), (1, &json!("3")), "{prices}");
-    assert_eq!(put(PRICES, &version).await.code(), "CONFLICT", "somebody was faster");
-    let history = stage.operator.get("/prices/history").await.ok();
-    let latest = &items(&history)[0];
-    assert_eq!((&latest["version"], &latest["before"]), (&told["version"], &version));
-    let asked = json!({"model": "m", "input_tokens": 1_000_000, "output_tokens": 10});
-    let explained = stage.user.post("/prices/explain", &asked).await.ok();
-    assert_eq!(explained["cost_nanos"], 3_000_000_000_i64 + 20_000, "{explained}");
-    assert_eq!(stage.user.post("/prices/explain", &json!({"model": "n"})).await.code(), "NOT_FOUND");
-    let parts = json!({"model": "m", "input_tokens": 1, "cached_input_tokens": 2});
-    assert_eq!(stage.user.post("/prices/explain", &parts).await.code(), "INVALID");
-    assert_eq!(stage.operator.post("/prices/validate", &json!({"text": "x"})).await.code(), "INVALID");
-    let valid = stage.operator.post("/prices/validate", &json!({"text": PRICES})).await.ok();
-    assert_eq!((&valid["version"], &valid["prices"]), (&version, &json!(1)));
 }
 
 #[tokio::test]

@@ -138,16 +138,21 @@ async fn a_listing_is_read_part_by_part() {
     for nth in 0..7 {
         stage.user.post("/keys", &json!({"name": format!("k{nth}")})).await.ok();
     }
-    let (mut names, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = stage.user.get(&format!("/keys?limit=3{cursor}")).await.ok();
-        names.extend(items(&page).iter().map(|key| key["name"].as_str().unwrap_or_default().to_owned()));
-        match page["next"].as_i64() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
+    // Where the last part is full, too, nothing comes behind it.
+    for (limit, parts) in [(3, 3), (7, 1), (1, 7), (1000, 1)] {
+        let (mut names, mut cursor, mut read) = (Vec::new(), String::new(), 0);
+        loop {
+            let page = stage.user.get(&format!("/keys?limit={limit}{cursor}")).await.ok();
+            names.extend(items(&page).iter().map(|key| key["name"].as_str().unwrap_or_default().to_owned()));
+            read += 1;
+            match page["next"].as_i64() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
         }
+        assert_eq!(names, (0..7).map(|nth| format!("k{nth}")).collect::<Vec<_>>());
+        assert_eq!(read, parts, "limit {limit}");
     }
-    assert_eq!(names, (0..7).map(|nth| format!("k{nth}")).collect::<Vec<_>>());
     let stranger = Visitor::stranger(stage.gateway.address);
     assert_eq!(stranger.get("/keys").await.status, 401);
 }

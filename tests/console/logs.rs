@@ -4,7 +4,7 @@ use crate::support::PATIENCE;
 use crate::support::answers;
 use crate::support::client::Request;
 use crate::support::console::Visitor;
-use crate::support::gateway::{Gateway, Key, Setup, Upstream};
+use crate::support::gateway::{Gateway, Key, PRICES, Setup, Upstream};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use serde_json::{Value, json};
@@ -176,6 +176,8 @@ async fn why_an_upstream_was_chosen_is_kept_and_told() {
         let taken: Vec<_> = told["candidates"].as_array().expect("some").iter().map(|one| &one["taken"]).collect();
         assert_eq!(taken, [true, true, false]);
         assert_eq!(told["candidates"][2]["code"], "priority");
+        let why = told["candidates"][2]["why"].as_str().expect("a sentence");
+        assert!(why.starts_with("its priority 2 is tried"), "as it is configured: {why}");
         assert!(told["price_lines"].as_array().is_some_and(|lines| lines.len() > 1), "{told}");
         assert_eq!(
             (&told["price_is_the_same"], &told["price_now_nanos"]),
@@ -195,6 +197,15 @@ async fn why_an_upstream_was_chosen_is_kept_and_told() {
     let text = String::from_utf8_lossy(&shown.stdout).into_owned();
     for words in ["Attempts", "second", "passed over", "its breaker is open", "Price", "10 tokens"] {
         assert!(text.contains(words), "{words}: {text}");
+    }
+    // Another version of the prices is not yet another price.
+    for (prices, said) in [
+        (format!("# A remark.\n{PRICES}"), "it costs the same"),
+        (PRICES.replace("input = 1", "input = 3"), "It was billed"),
+    ] {
+        stage.gateway.write("pricing.toml", &prices);
+        let text = String::from_utf8_lossy(&stage.gateway.run(&["explain", &id]).stdout).into_owned();
+        assert!(text.contains(said), "{said}: {text}");
     }
 }
 

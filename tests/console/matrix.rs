@@ -280,17 +280,28 @@ async fn no_answer_holds_a_secret_and_every_answer_the_headers_that_browsers_nee
 #[tokio::test]
 async fn what_is_no_route_is_the_page_and_what_is_no_request_is_refused_in_our_words() {
     let stage = Stage::start().await;
-    for target in ["/console", "/console/", "/console/keys", "/console/deep/er?x=1"] {
+    let pages = ["/console", "/console/", "/console/keys", "/console/deep/er?x=1", "/console/assets-of/m.js"];
+    for target in pages {
         let answer = stage.gateway.send(&Request::get(target)).await;
         assert_eq!(answer.status, 200, "{target}");
         assert_eq!(answer.field("content-type"), Some("text/html; charset=utf-8"), "{target}");
         assert_eq!(answer.field("cache-control"), Some("no-store"), "{target}");
         assert!(answer.field("content-security-policy").is_some(), "{target}");
     }
+    // What the page names is there, and may be kept.
+    let page = stage.gateway.send(&Request::get("/console")).await.text();
+    let script = page.split('"').find(|part| part.starts_with("/console/assets/") && part.ends_with(".js"));
+    let answer = stage.gateway.send(&Request::get(script.expect("a script"))).await;
+    assert_eq!((answer.status, answer.field("content-type")), (200, Some("text/javascript; charset=utf-8")));
+    assert_eq!(answer.field("cache-control"), Some("public, max-age=31536000, immutable"));
     let refusals = [
         (Request::get("/console/api/nothing"), 404, "NOT_FOUND"),
         (Request::get("/console/api"), 404, "NOT_FOUND"),
         (Request::get("/console/internal/nothing"), 404, "NOT_FOUND"),
+        (Request::get("/console/assets/index-deadbeef.js"), 404, "NOT_FOUND"),
+        (Request::get("/console/assets/deep/er.css?x=1"), 404, "NOT_FOUND"),
+        (Request::get("/console/assets"), 404, "NOT_FOUND"),
+        (Request::post("/console/assets/index-deadbeef.js", &json!({})), 405, "METHOD_NOT_ALLOWED"),
         (stage.admin.request("PATCH", "/codes", None), 405, "METHOD_NOT_ALLOWED"),
         (stage.admin.request("GET", "/keys?limit=0", None), 400, "INVALID"),
         (stage.admin.request("GET", "/keys?limit=1001", None), 400, "INVALID"),

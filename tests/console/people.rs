@@ -17,7 +17,8 @@ async fn people_are_made_listed_changed_and_deleted() {
     assert_eq!(user["last_login_at"], json!(null));
     let path = format!("/users/{}", user["id"]);
     let ann = Visitor::sign_in(stage.gateway.address, "ann", password).await;
-    assert_eq!(ann.get("/session").await.ok()["person"]["quota_nanos"], 70);
+    let own = ann.get("/session").await.ok();
+    assert_eq!((&own["person"]["quota_nanos"], &own["person"]["budget"]), (&json!(70), &budget));
     assert!(stage.admin.get(&path).await.ok()["last_login_at"].is_string());
     let changed = stage.admin.patch(&path, &json!({"quota_nanos": null, "budget": null})).await.ok();
     assert_eq!((&changed["quota_nanos"], &changed["budget"]), (&json!(null), &json!(null)));

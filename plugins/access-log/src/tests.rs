@@ -4,39 +4,16 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
-use tollgate_plugin_api::{Key, KeyHandle, Metered, Usage};
+use tollgate_plugin_api::{Metered, Usage};
+use tollgate_plugin_doubles::{handle, key};
 use writer::Out;
-
-struct Alice;
-
-impl KeyHandle for Alice {
-    fn key(&self) -> Arc<Key> {
-        Arc::new(Key {
-            id: 7,
-            name: "alice".into(),
-            user: None,
-            group: "default".into(),
-            models: Vec::new(),
-            enabled: true,
-            expires_at_ms: None,
-            quota_nanos: None,
-            rpm: None,
-            tpm: None,
-            concurrency: None,
-        })
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
-        self
-    }
-}
 
 fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
     build(table.parse().unwrap(), &Ports::to_nothing())
 }
 
 fn log(plugin: &dyn Plugin, request_id: &str) {
-    let key: Arc<dyn KeyHandle> = Arc::new(Alice);
+    let key = handle(key("alice"));
     let usage = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
     plugin.logging(&Summary {
         request_id,

@@ -9,62 +9,18 @@ use super::*;
 use http::{HeaderMap, HeaderValue, Method};
 use issuer::{AUDIENCE, ISSUER, Issuer, SECRET, claims, signed_in_1300819380};
 use serde_json::{Value, json};
-use std::any::Any;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use tollgate_plugin_api::{CredentialDigest, Key, KeyHandle};
+use tollgate_plugin_api::Key;
+use tollgate_plugin_doubles::{Hands, Ring, at_once, key};
 
 /// What the clock shows, in seconds.
 const NOW_S: i64 = 1_300_000_000;
 
-struct Named(Arc<Key>);
-
-impl KeyHandle for Named {
-    fn key(&self) -> Arc<Key> {
-        self.0.clone()
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-}
-
 /// `ann` is a good key, `off` a disabled one, `old` an expired one.
-struct Ring;
-
-impl KeyRing for Ring {
-    fn find(&self, _digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>> {
-        None
-    }
-
-    fn find_by_name(&self, name: &str) -> Option<Arc<dyn KeyHandle>> {
-        let key = Key {
-            id: 7,
-            name: name.into(),
-            user: None,
-            group: "default".into(),
-            models: Vec::new(),
-            enabled: name != "off",
-            expires_at_ms: (name == "old").then_some(NOW_S * 1000),
-            quota_nanos: None,
-            rpm: None,
-            tpm: None,
-            concurrency: None,
-        };
-        ["ann", "off", "old"].contains(&name).then(|| Arc::new(Named(Arc::new(key))) as Arc<dyn KeyHandle>)
-    }
-}
-
-struct At(i64);
-
-impl Clock for At {
-    fn now_ms(&self) -> i64 {
-        self.0 * 1000
-    }
-}
-
 fn ports() -> Ports {
-    Ports { keys: Arc::new(Ring), clock: Arc::new(At(NOW_S)), ..Ports::to_nothing() }
+    let off = Key { enabled: false, ..key("off") };
+    let old = Key { expires_at_ms: Some(NOW_S * 1000), ..key("old") };
+    let keys = Arc::new(Ring::named([key("ann"), off, old]));
+    Ports { keys, clock: Arc::new(Hands::at(NOW_S * 1000)), ..Ports::to_nothing() }
 }
 
 /// A plugin that takes tokens of these algorithms, with `more` in its table; and the folder of its keys.
@@ -98,10 +54,7 @@ fn verdict_of(
         .collect();
     let mut head =
         RequestHead { method: &Method::POST, path: "/v1/messages", query, headers: &headers, client: None, key: None };
-    let outcome = match pin!(plugin.request_filter(&mut head)).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => outcome,
-        Poll::Pending => panic!("a token is judged without waiting"),
-    };
+    let outcome = at_once(plugin.request_filter(&mut head));
     outcome.map(|_| head.key.map(|handle| handle.key().name.to_string()))
 }
 

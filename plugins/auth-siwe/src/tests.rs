@@ -7,71 +7,13 @@ mod wallet;
 use super::*;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Value, json};
-use std::any::Any;
-use std::pin::pin;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::{Context, Poll, Waker};
-use tollgate_plugin_api::{CredentialDigest, Key};
+use tollgate_plugin_api::Key;
+use tollgate_plugin_doubles::{Hands, Ring, at_once, key};
 use wallet::Wallet;
 
 /// What the clock shows at first.
 const NOW_MS: i64 = 1_800_000_000_000;
 const SECRET: &str = "another secret of 32 bytes or more";
-
-struct Named(Arc<Key>);
-
-impl KeyHandle for Named {
-    fn key(&self) -> Arc<Key> {
-        self.0.clone()
-    }
-
-    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
-        self
-    }
-}
-
-/// Every name but `gone` is a key's; `off` is disabled.
-struct Ring;
-
-impl KeyRing for Ring {
-    fn find(&self, _digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>> {
-        None
-    }
-
-    fn find_by_name(&self, name: &str) -> Option<Arc<dyn KeyHandle>> {
-        let key = Key {
-            id: 7,
-            name: name.into(),
-            user: None,
-            group: "default".into(),
-            models: Vec::new(),
-            enabled: name != "off",
-            expires_at_ms: None,
-            quota_nanos: None,
-            rpm: None,
-            tpm: None,
-            concurrency: None,
-        };
-        (name != "gone").then(|| Arc::new(Named(Arc::new(key))) as Arc<dyn KeyHandle>)
-    }
-}
-
-/// A clock that the test sets.
-struct Hands(AtomicI64);
-
-impl Clock for Hands {
-    fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// What does not wait.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done,
-        Poll::Pending => panic!("nothing here waits"),
-    }
-}
 
 /// A plugin and its clock.
 struct Stage {
@@ -94,8 +36,9 @@ fn table() -> String {
 
 impl Stage {
     fn new() -> Self {
-        let clock = Arc::new(Hands(AtomicI64::new(NOW_MS)));
-        let ports = Ports { keys: Arc::new(Ring), clock: clock.clone(), ..Ports::to_nothing() };
+        let clock = Arc::new(Hands::at(NOW_MS));
+        let keys = Arc::new(Ring::named([key("ann"), key("bob"), Key { enabled: false, ..key("off") }]));
+        let ports = Ports { keys, clock: clock.clone(), ..Ports::to_nothing() };
         Self { plugin: build(table().parse().unwrap(), &ports).unwrap(), clock, ports }
     }
 
@@ -106,7 +49,7 @@ impl Stage {
     }
 
     fn pass_ms(&self, ms: i64) {
-        self.clock.0.fetch_add(ms, Ordering::SeqCst);
+        self.clock.pass_ms(ms);
     }
 
     /// What is answered to a POST to one of the pages.
@@ -114,11 +57,11 @@ impl Stage {
         let headers = HeaderMap::new();
         let mut head =
             RequestHead { method: &Method::POST, path, query: None, headers: &headers, client: None, key: None };
-        match now(self.plugin.request_filter(&mut head))? {
+        match at_once(self.plugin.request_filter(&mut head))? {
             Flow::TakeBody { bytes_max } => assert_eq!(bytes_max, BODY_BYTES_MAX),
             other => panic!("{other:?}"),
         }
-        let reply = now(self.plugin.answer(&head, body.as_bytes()))?;
+        let reply = at_once(self.plugin.answer(&head, body.as_bytes()))?;
         assert_eq!(reply.status, StatusCode::OK);
         assert!(reply.headers.iter().any(|(name, value)| *name == header::CACHE_CONTROL && value == "no-store"));
         Ok(serde_json::from_slice(&reply.body).unwrap())
@@ -163,7 +106,7 @@ impl Stage {
         let path = "/v1/messages";
         let mut head =
             RequestHead { method: &Method::POST, path, query: None, headers: &headers, client: None, key: None };
-        let flow = now(self.plugin.request_filter(&mut head)).map_err(|reject| reject.code)?;
+        let flow = at_once(self.plugin.request_filter(&mut head)).map_err(|reject| reject.code)?;
         assert!(matches!(flow, Flow::Continue));
         Ok(head.key.map(|handle| handle.key().name.to_string()))
     }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// The page that every address of the console shows; its script looks at the address itself.
 pub const INDEX: &str = "index.html";
 /// The folder of files with a hash of their content in their names.
-const HASHED: &str = "assets/";
+pub const HASHED: &str = "assets";
 const TYPES: [(&str, &str); 9] = [
     ("html", "text/html; charset=utf-8"),
     ("js", "text/javascript; charset=utf-8"),
@@ -45,13 +45,17 @@ impl Asset {
             let _ = write!(etag, "{byte:02x}");
         }
         etag.push('"');
-        Self { bytes: file.data, content_type: content_type(path), etag, is_immutable: path.starts_with(HASHED) }
+        Self { bytes: file.data, content_type: content_type(path), etag, is_immutable: is_hashed(path) }
     }
 }
 
 /// The file at a path below `/console/`: `assets/index-1a2b3c.js`. Pages, such as `keys`, are no files: each is the [`INDEX`].
 pub fn asset(path: &str) -> Option<Asset> {
     Assets::get(path).map(|file| Asset::new(path, file))
+}
+
+fn is_hashed(path: &str) -> bool {
+    path.split_once('/').is_some_and(|(folder, _)| folder == HASHED)
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -112,7 +116,7 @@ mod tests {
         let mut etags = Vec::new();
         for path in Assets::iter() {
             let file = asset(&path).expect("listed");
-            assert_eq!(file.is_immutable, path.starts_with(HASHED), "{path}");
+            assert_eq!(file.is_immutable, path.starts_with("assets/"), "{path}");
             assert_ne!(file.content_type, "application/octet-stream", "{path}");
             assert!(file.etag.len() == 34 && file.etag.starts_with('"') && file.etag.ends_with('"'), "{}", file.etag);
             etags.push(file.etag);

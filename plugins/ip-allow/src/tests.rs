@@ -1,7 +1,6 @@
 use super::*;
 use http::{HeaderMap, Method};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use tollgate_plugin_doubles::at_once;
 
 fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
     build(table.parse().unwrap(), &Ports::to_nothing())
@@ -13,9 +12,9 @@ fn refused(plugin: &dyn Plugin, client: Option<&str>) -> Option<RejectCode> {
     let headers = HeaderMap::new();
     let mut head =
         RequestHead { method: &Method::POST, path: "/v1/x", query: None, headers: &headers, client, key: None };
-    match pin!(plugin.request_filter(&mut head)).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(Flow::Continue)) => None,
-        Poll::Ready(Err(reject)) => Some(reject.code),
+    match at_once(plugin.request_filter(&mut head)) {
+        Ok(Flow::Continue) => None,
+        Err(reject) => Some(reject.code),
         other => panic!("it lets in or refuses: {other:?}"),
     }
 }

@@ -1,13 +1,12 @@
-//! The console's page: what of it is there is served; every other path is the page itself, which finds its way by its address.
+//! The console's page: what of it is there is served; every other path is the page itself, which finds its way by its address, but
+//! for folders that have no pages.
 
 use super::refusal::Refusal;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, header};
-use tollgate_console::{Asset, asset};
+use tollgate_console::{Asset, HASHED, INDEX, asset};
 
-/// The page's own file.
-const INDEX: &str = "index.html";
 /// The API, of which nothing is a page.
 const API: [&str; 2] = ["api", "internal"];
 
@@ -25,6 +24,10 @@ pub(super) async fn page(request: Request) -> Response {
     if let Some(asset) = asset(path).filter(|_| path != INDEX) {
         let kept = if asset.is_immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
         return answer(&request, asset, kept);
+    }
+    // A script or style of another version: the page in its place would be run as it, or be kept under its name.
+    if first == HASHED {
+        return Refusal::not_found().into_response();
     }
     asset(INDEX).map_or_else(|| Refusal::not_found().into_response(), |index| answer(&request, index, "no-store"))
 }

@@ -2,7 +2,8 @@
 
 use super::Desk;
 use super::access::ADMIN;
-use super::extract::{Asked, Listed, Part};
+use super::extract::{Listed, Part};
+use super::query::Asked;
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use crate::shown::rfc3339;
@@ -50,7 +51,7 @@ impl AuditJson {
 }
 
 async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<AuditJson>>, Refusal> {
-    let page = part.page()?;
+    let page = part.page();
     let rows = desk.ask(move |store| store.people().audit_rows(page, None)).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.id, AuditJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.id, AuditJson::of)))
 }

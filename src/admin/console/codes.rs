@@ -1,7 +1,8 @@
 //! Codes that whoever has them can redeem for quota, once.
 
 use super::access::{ADMIN, USER};
-use super::extract::{Asked, Id, Listed, Part, Sent};
+use super::extract::{Id, Listed, Part, Sent};
+use super::query::Asked;
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::{Caller, SecretText};
@@ -120,9 +121,9 @@ async fn create(
 }
 
 async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<CodeJson>>, Refusal> {
-    let page = part.page()?;
+    let page = part.page();
     let rows = desk.ask(move |store| store.people().codes(page)).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.id, CodeJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.id, CodeJson::of)))
 }
 
 async fn delete(State(desk): State<Arc<Desk>>, caller: Caller, Id(id): Id) -> Result<StatusCode, Refusal> {

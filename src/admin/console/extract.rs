@@ -1,8 +1,10 @@
-//! What endpoints take out of a request.
+//! What endpoints take out of a request; what they take out of its query is in `query`.
 
+use super::query::Whole;
 use super::refusal::Refusal;
+use crate::store::Page;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, RawQuery, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,8 +12,6 @@ use utoipa::ToSchema;
 
 /// Rows of a listing, if nobody says.
 const LIMIT_DEFAULT: u32 = 50;
-/// And at most.
-const LIMIT_MAX: u32 = 1000;
 
 /// The JSON document that was sent.
 pub(super) struct Sent<T>(pub(super) T);
@@ -29,19 +29,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Sent<T> {
         })?;
         json.end().map_err(|error| wrong("", &error.to_string()))?;
         Ok(Self(sent))
-    }
-}
-
-/// What the query asks for.
-pub(super) struct Asked<T>(pub(super) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Ok(RawQuery(_)) = RawQuery::from_request_parts(parts, state).await;
-        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        query.map(|query| Self(query.0)).map_err(|error| wrong("", &error.body_text()))
     }
 }
 
@@ -70,39 +57,28 @@ fn wrong(path: &str, message: &str) -> Refusal {
 
 /// Which part of a listing.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Part {
     /// What the page before said comes next.
-    pub(super) cursor: Option<i64>,
-    /// Rows at most: 1 to 1000, 50 if nobody says.
-    pub(super) limit: Option<u32>,
+    #[schema(inline)]
+    cursor: Option<Whole<0, { i64::MAX }>>,
+    /// Rows at most; 50 if nobody says.
+    #[schema(inline)]
+    limit: Option<Limit>,
 }
 
 impl Part {
-    /// # Errors
-    /// The limit is out of bounds.
-    pub(super) fn limit(&self) -> Result<u32, Refusal> {
-        limit(self.limit)
-    }
-
-    /// As the store has it.
-    ///
-    /// # Errors
-    /// The limit is out of bounds.
-    pub(super) fn page(&self) -> Result<crate::store::Page, Refusal> {
-        Ok(crate::store::Page { after: self.cursor, limit: self.limit()? })
+    /// As the store has it: with one row more, which says whether another part is behind this one.
+    pub(super) fn page(&self) -> Page {
+        Page { after: self.cursor.map(|cursor| cursor.0), limit: rows(self.limit) + 1 }
     }
 }
 
-/// A limit within the API's bounds.
-///
-/// # Errors
-/// It is not.
-pub(super) fn limit(limit: Option<u32>) -> Result<u32, Refusal> {
-    match limit.unwrap_or(LIMIT_DEFAULT) {
-        limit if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
-        _ => Err(Refusal::field("limit", format!("expected a number from 1 to {LIMIT_MAX}"))),
-    }
+/// How many rows may be asked for at once.
+pub(super) type Limit = Whole<1, 1000>;
+
+/// So many rows at most.
+pub(super) fn rows(limit: Option<Limit>) -> u32 {
+    limit.and_then(|limit| limit.0.try_into().ok()).unwrap_or(LIMIT_DEFAULT)
 }
 
 /// A part of a listing, as it is answered.
@@ -115,10 +91,11 @@ pub(super) struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    /// Rows that the store gave for this limit; a full part may have another behind it.
-    pub(super) fn of<R>(rows: Vec<R>, limit: u32, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Self {
-        let is_full = rows.len() >= limit as usize;
-        let next = rows.last().filter(|_| is_full).map(id);
+    /// Rows of a [`Part::page`], the one that is too many included.
+    pub(super) fn of<R>(mut rows: Vec<R>, page: Page, id: impl Fn(&R) -> i64, show: impl Fn(R) -> T) -> Self {
+        let has_more = rows.len() >= page.limit as usize;
+        rows.truncate(page.limit as usize - 1);
+        let next = rows.last().filter(|_| has_more).map(id);
         Self { items: rows.into_iter().map(show).collect(), next }
     }
 }

@@ -1,15 +1,16 @@
 //! Keys: one's own, or everybody's for those who are more than a user. What belongs to somebody else is not there for a user.
 
 use super::access::USER;
-use super::extract::{Asked, Id, Listed, Sent, given};
+use super::extract::{Id, Listed, Part, Sent, given};
 use super::people::check_quota;
+use super::query::{Asked, Both};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::Caller;
 use super::{Desk, groups, times};
 use crate::keyring::new_credential;
 use crate::shown::KeyJson;
-use crate::store::{KeyChange, KeyListing, KeyRef, NewKey, Page};
+use crate::store::{KeyChange, KeyListing, KeyRef, NewKey};
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
@@ -27,7 +28,7 @@ const ONE: &str = "/api/keys/{id}";
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(Verb::Get, ALL, USER, |verb| on(verb, list), "Keys, by id: one's own, or everybody's.")
-        .asks::<KeysAsked>()
+        .asks::<Both<KeysAsked, Part>>()
         .lists::<KeyJson>(),
     Route::new(Verb::Post, ALL, USER, |verb| on(verb, create), "Makes a key, whose secret is shown this once.")
         .takes::<KeyNew>()
@@ -59,10 +60,7 @@ struct KeyMade {
 
 /// Which keys.
 #[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct KeysAsked {
-    cursor: Option<i64>,
-    limit: Option<u32>,
     /// Of this person; for those who are more than a user.
     user: Option<String>,
 }
@@ -144,14 +142,13 @@ async fn check_count(desk: &Desk, caller: &Caller) -> Result<(), Refusal> {
 async fn list(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
-    Asked(KeysAsked { cursor, limit, user }): Asked<KeysAsked>,
+    Asked(Both(KeysAsked { user }, part)): Asked<Both<KeysAsked, Part>>,
 ) -> Result<Json<Listed<KeyJson>>, Refusal> {
     not_theirs(&caller, "user", user.is_some())?;
-    let limit = super::extract::limit(limit)?;
     let user = caller.owner().map(str::to_owned).or(user);
-    let page = Page { after: cursor, limit };
+    let page = part.page();
     let rows = desk.ask(move |store| store.people().keys_of(user.as_deref(), page)).await?;
-    Ok(Json(Listed::of(rows, limit, |row| row.key.id, KeyJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.key.id, KeyJson::of)))
 }
 
 async fn show(State(desk): State<Arc<Desk>>, caller: Caller, Id(id): Id) -> Result<Json<KeyJson>, Refusal> {

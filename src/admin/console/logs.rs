@@ -1,11 +1,13 @@
 //! The log: records by what they are looked for, one by one with where it went and why, and as a file.
 
 use super::access::USER;
-use super::extract::{Asked, limit};
+use super::extract::{Limit, rows};
+use super::query::{Asked, Both, Whole};
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
-use super::{Desk, streamed, times};
+use super::times::Time;
+use super::{Desk, streamed};
 use crate::explain::Explained;
 use crate::ledger::{LedgerRecord, Outcome};
 use crate::shown::RecordJson;
@@ -30,7 +32,7 @@ const EXPORT_PAGE: u64 = 1_000;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new(Verb::Get, "/api/logs", USER, |verb| on(verb, list), "Records, the latest first; a user's own.")
-        .asks::<LogQuery>()
+        .asks::<Both<Wanted, LogPart>>()
         .lists::<RecordJson<'static>>(),
     Route::new(
         Verb::Get,
@@ -39,7 +41,7 @@ pub(super) const ROUTES: &[Route] = &[
         |verb| on(verb, export),
         "The same records as a file, as CSV or one JSON object a line.",
     )
-    .asks::<ExportQuery>()
+    .asks::<Both<ExportForm, Wanted>>()
     .gives_raw(&["text/csv", "application/x-ndjson"]),
     Route::new(
         Verb::Get,
@@ -73,15 +75,14 @@ impl OutcomeWord {
 }
 
 /// Which records.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct LogQuery {
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+struct Wanted {
     /// That arrived then or later.
-    #[schema(format = DateTime)]
-    since: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Time>,
     /// That arrived before.
-    #[schema(format = DateTime)]
-    until: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Time>,
     /// Of this key: its id or its name.
     key: Option<String>,
     /// Of this user.
@@ -92,17 +93,52 @@ struct LogQuery {
     upstream: Option<String>,
     #[schema(inline)]
     outcome: Option<OutcomeWord>,
-    /// With this status.
-    status: Option<u16>,
-    /// With this request id.
-    #[schema(format = "uuid")]
-    q: Option<String>,
+    /// With this status; 0: nothing was answered.
+    #[schema(inline)]
+    status: Option<Whole<0, 999>>,
+}
+
+/// Which part of them.
+#[derive(Debug, Deserialize, ToSchema)]
+struct LogPart {
+    /// The one with this request id.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    q: Option<RequestId>,
     /// What the page before said comes next.
-    #[schema(pattern = "^-?[0-9]{1,18}_[0-9]{1,18}$")]
-    cursor: Option<String>,
-    /// Rows at most: 1 to 1000, 50 if nobody says. A page may have fewer although there is a next one.
-    #[schema(minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    #[schema(value_type = Option<String>, pattern = "^-?[0-9]{1,18}_[0-9]{1,18}$")]
+    cursor: Option<Cursor>,
+    /// Rows at most; 50 if nobody says. A page may have fewer although there is a next one.
+    #[schema(inline)]
+    limit: Option<Limit>,
+}
+
+/// As `x-request-id` says it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct RequestId(Uuid);
+
+impl TryFrom<String> for RequestId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let id = Uuid::parse_str(&text);
+        id.map(Self).map_err(|_| "expected a request id, as `x-request-id` says it")
+    }
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct Cursor(RecordCursor);
+
+impl TryFrom<String> for Cursor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let parts = text.split_once('_').and_then(|(at, sequence)| Some((at.parse().ok()?, sequence.parse().ok()?)));
+        let (started_at_ms, sequence) = parts.ok_or("expected what the page before said comes next")?;
+        Ok(Self(RecordCursor { started_at_ms, sequence }))
+    }
 }
 
 /// The form of a file.
@@ -113,85 +149,50 @@ enum Format {
     Jsonl,
 }
 
-/// Which records, and how.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ExportQuery {
+/// How a file has them.
+#[derive(Debug, Deserialize, ToSchema)]
+struct ExportForm {
     #[schema(inline)]
     format: Format,
-    /// That arrived then or later.
-    #[schema(format = DateTime)]
-    since: Option<String>,
-    /// That arrived before.
-    #[schema(format = DateTime)]
-    until: Option<String>,
-    /// Of this key: its id or its name.
-    key: Option<String>,
-    /// Of this user.
-    user: Option<String>,
-    /// For this model, as the client named it.
-    model: Option<String>,
-    /// That went to this upstream.
-    upstream: Option<String>,
-    #[schema(inline)]
-    outcome: Option<OutcomeWord>,
-    /// With this status.
-    status: Option<u16>,
 }
 
-impl ExportQuery {
-    fn query(self) -> LogQuery {
-        let Self { format: _, since, until, key, user, model, upstream, outcome, status } = self;
-        LogQuery { since, until, key, user, model, upstream, outcome, status, ..LogQuery::default() }
-    }
-}
-
-impl LogQuery {
+impl Wanted {
     /// As the store has it; of one's own records alone, for whoever may see no others.
-    fn filter(&self, caller: &Caller) -> Result<LedgerFilter, Refusal> {
-        let time =
-            |field: &str, text: &Option<String>| text.as_deref().map(|text| times::parse(field, text)).transpose();
-        Ok(LedgerFilter {
-            since_ms: time("since", &self.since)?,
-            until_ms: time("until", &self.until)?,
+    fn filter(&self, caller: &Caller, limit: u64) -> LedgerFilter {
+        LedgerFilter {
+            since_ms: self.since.map(|Time(ms)| ms),
+            until_ms: self.until.map(|Time(ms)| ms),
             key: self.key.as_deref().map(KeyRef::parse),
-            user: self.user.clone(),
+            user: caller.owner().or(self.user.as_deref()).map(str::to_owned),
             model: self.model.clone(),
             upstream: self.upstream.clone(),
             outcome: self.outcome.map(OutcomeWord::outcome),
-            status: self.status,
-            limit: Some(limit(self.limit)?.into()),
-        })
-        .map(|filter| match caller.owner() {
-            Some(owner) => LedgerFilter { user: Some(owner.to_owned()), ..filter },
-            None => filter,
-        })
+            status: self.status.and_then(|Whole(status)| status.try_into().ok()),
+            limit: Some(limit),
+        }
     }
-}
 
-/// Whether nobody may have this, whoever the records are of: a user asks for another's.
-fn asks_for_others(query: &LogQuery, caller: &Caller) -> bool {
-    caller.owner().is_some_and(|owner| query.user.as_deref().is_some_and(|user| user != owner))
+    /// Whether nobody may have this, whoever the records are of: a user asks for another's.
+    fn asks_for_others(&self, caller: &Caller) -> bool {
+        caller.owner().is_some_and(|owner| self.user.as_deref().is_some_and(|user| user != owner))
+    }
 }
 
 async fn list(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
-    Asked(query): Asked<LogQuery>,
+    Asked(Both(wanted, part)): Asked<Both<Wanted, LogPart>>,
 ) -> Result<Json<Value>, Refusal> {
-    let after = query.cursor.as_deref().map(cursor).transpose()?;
-    let filter = query.filter(&caller)?;
-    if asks_for_others(&query, &caller) {
+    if wanted.asks_for_others(&caller) {
         return Ok(listed(&RecordPage::default()));
     }
-    if let Some(text) = &query.q {
-        let expected = || Refusal::field("q", "expected a request id, as `x-request-id` says it");
-        let id = Uuid::parse_str(text).map_err(|_| expected())?;
+    if let Some(RequestId(id)) = part.q {
         let found = desk.ask(move |store| store.ledger_find(id)).await?;
         let own = found.filter(|record| is_own(record, &caller));
         return Ok(listed(&RecordPage { records: own.into_iter().collect(), next: None }));
     }
-    Ok(listed(&page(&desk, filter, after).await?))
+    let filter = wanted.filter(&caller, rows(part.limit).into());
+    Ok(listed(&page(&desk, filter, part.cursor.map(|Cursor(after)| after)).await?))
 }
 
 fn is_own(record: &LedgerRecord, caller: &Caller) -> bool {
@@ -218,13 +219,6 @@ fn listed(page: &RecordPage) -> Json<Value> {
     Json(json!({ "items": items, "next": next }))
 }
 
-fn cursor(text: &str) -> Result<RecordCursor, Refusal> {
-    let parts = text.split_once('_').and_then(|(at, sequence)| Some((at.parse().ok()?, sequence.parse().ok()?)));
-    let (started_at_ms, sequence) =
-        parts.ok_or_else(|| Refusal::field("cursor", "expected what the page before said comes next"))?;
-    Ok(RecordCursor { started_at_ms, sequence })
-}
-
 async fn show(State(desk): State<Arc<Desk>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
     let id = Uuid::parse_str(&id).map_err(|_| Refusal::not_found())?;
     let ask = move |store: &dyn crate::store::Store| Ok((store.ledger_find(id)?, store.trail(id)?));
@@ -238,16 +232,14 @@ async fn show(State(desk): State<Arc<Desk>>, caller: Caller, Path(id): Path<Stri
 async fn export(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
-    Asked(query): Asked<ExportQuery>,
+    Asked(Both(ExportForm { format }, wanted)): Asked<Both<ExportForm, Wanted>>,
 ) -> Result<Response, Refusal> {
-    let format = query.format;
-    let query = query.query();
-    let filter = LedgerFilter { limit: Some(EXPORT_PAGE), ..query.filter(&caller)? };
+    let filter = wanted.filter(&caller, EXPORT_PAGE);
     let head = match format {
         Format::Csv => Bytes::from(csv_head()),
         Format::Jsonl => Bytes::new(),
     };
-    let from = (!asks_for_others(&query, &caller)).then_some((None, 0));
+    let from = (!wanted.asks_for_others(&caller)).then_some((None, 0));
     let rows = stream::unfold(from, move |from| {
         let (desk, filter) = (desk.clone(), filter.clone());
         async move {
@@ -315,7 +307,6 @@ fn cell(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::refusal::Code;
     use super::*;
 
     #[test]
@@ -341,9 +332,9 @@ mod tests {
     #[test]
     fn a_cursor_is_read_back() {
         let next = RecordCursor { started_at_ms: -5, sequence: 7 };
-        assert_eq!(cursor("-5_7").ok(), Some(next));
+        assert_eq!(Cursor::try_from("-5_7".to_owned()), Ok(Cursor(next)));
         for text in ["", "5", "5_", "_5", "x_5", "99999999999999999999_1"] {
-            assert_eq!(cursor(text).err().map(|refusal| refusal.code()), Some(Code::Invalid));
+            assert!(Cursor::try_from(text.to_owned()).is_err(), "{text}");
         }
     }
 }

@@ -35,7 +35,7 @@ fn operation(path: &str, route: &Route, named: &mut Map<String, Value>) -> Value
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| json!({"in": "path", "name": name, "required": true, "schema": {"type": "string"}}))
         .collect();
-    parameters.extend(route.asks.iter().flat_map(|form| form.parameters()));
+    parameters.extend(route.asks.iter().flat_map(|forms| forms()).flat_map(|form| form.parameters()));
     let mut answers = Map::new();
     answers.insert(route.gives.status().to_string(), route.gives.json(named));
     for code in route.all_refusals() {

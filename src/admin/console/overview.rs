@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::access::USER;
-use super::extract::Asked;
+use super::query::Asked;
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
@@ -40,7 +40,6 @@ enum Range {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct OverviewQuery {
     #[schema(inline)]
     range: Range,

@@ -15,8 +15,6 @@ const CHARS_MIN: usize = 8;
 const BYTES_MAX: usize = 1024;
 /// The name of the person that a first start makes.
 const FIRST_NAME: &str = "admin";
-/// Who does what nobody asked for, in the audit.
-const GATEWAY: &str = "tollgate serve";
 
 /// What is compared where there is nobody: it takes as long.
 static NOBODYS: LazyLock<String> = LazyLock::new(|| hash("nobody's").unwrap_or_default());
@@ -95,27 +93,26 @@ impl Desk {
 /// The admin of a first start: name and password.
 pub struct FirstAdmin {
     /// What to sign in with.
-    pub name: &'static str,
+    pub name: String,
     /// To be shown once.
     pub password: SecretString,
 }
 
-/// Makes an admin where there is nobody.
+/// Makes an admin where there is nobody who can sign in.
 ///
 /// # Errors
 /// The store.
 pub fn first_admin(store: &dyn Store) -> Result<Option<FirstAdmin>, StoreError> {
-    let nobody = crate::store::Page { after: None, limit: 1 };
-    if !store.people().persons(nobody)?.is_empty() {
+    if store.people().has_password()? {
         return Ok(None);
     }
     let password = new_password();
     let password_hash = hash(password.expose_secret())
         .map_err(|error| StoreError { kind: StoreErrorKind::Unavailable, message: error })?;
-    let act = Act { at_ms: unix_ms(), actor: GATEWAY.into() };
+    let act = Act { at_ms: unix_ms(), actor: Act::GATEWAY.into() };
     let (name, role, password_hash) = (FIRST_NAME.to_owned(), Role::Admin, Some(password_hash));
-    let new = NewPerson { name, role, password_hash, quota_nanos: None, budget: None };
-    Ok(store.people().person_first(&act, &new)?.map(|_| FirstAdmin { name: FIRST_NAME, password }))
+    let new = NewPerson { name, role, enabled: true, password_hash, quota_nanos: None, budget: None };
+    Ok(store.people().person_first(&act, &new)?.map(|made| FirstAdmin { name: made.person.name, password }))
 }
 
 #[cfg(test)]

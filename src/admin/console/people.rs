@@ -1,7 +1,8 @@
 //! People: who there is, what they may do and spend.
 
 use super::access::ADMIN;
-use super::extract::{Asked, Id, Listed, Part, Sent, given};
+use super::extract::{Id, Listed, Part, Sent, given};
+use super::query::Asked;
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::{Caller, SecretText};
@@ -51,6 +52,8 @@ pub(super) struct PersonJson {
     /// user, operator or admin
     role: &'static str,
     enabled: bool,
+    /// False: they cannot sign in before an admin sets a password.
+    has_password: bool,
     /// What all their keys may spend together; null: unlimited.
     quota_nanos: Option<i64>,
     spent_nanos: i64,
@@ -62,12 +65,13 @@ pub(super) struct PersonJson {
 
 impl PersonJson {
     fn of(listing: PersonListing) -> Self {
-        let PersonListing { person, budget, spent_nanos, held_nanos } = listing;
+        let PersonListing { person, budget, spent_nanos, held_nanos, has_password } = listing;
         Self {
             id: person.id,
             name: person.name,
             role: person.role.as_str(),
             enabled: person.enabled,
+            has_password,
             quota_nanos: person.quota_nanos,
             spent_nanos,
             held_nanos,
@@ -81,7 +85,7 @@ impl PersonJson {
 /// What somebody may spend in each period.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct BudgetJson {
+pub(super) struct BudgetJson {
     amount_nanos: i64,
     /// daily, weekly (from Monday) or monthly
     period: String,
@@ -90,7 +94,7 @@ struct BudgetJson {
 }
 
 impl BudgetJson {
-    fn of(budget: Budget) -> Self {
+    pub(super) fn of(budget: Budget) -> Self {
         let Budget { amount_nanos, period, time_zone } = budget;
         Self { amount_nanos, period: period.as_str().to_owned(), time_zone }
     }
@@ -174,9 +178,9 @@ pub(super) fn check_quota(quota_nanos: Option<i64>) -> Result<(), Refusal> {
 }
 
 async fn list(State(desk): State<Arc<Desk>>, Asked(part): Asked<Part>) -> Result<Json<Listed<PersonJson>>, Refusal> {
-    let page = part.page()?;
+    let page = part.page();
     let rows = desk.ask(move |store| store.people().persons(page)).await?;
-    Ok(Json(Listed::of(rows, page.limit, |row| row.person.id, PersonJson::of)))
+    Ok(Json(Listed::of(rows, page, |row| row.person.id, PersonJson::of)))
 }
 
 async fn show(State(desk): State<Arc<Desk>>, Id(id): Id) -> Result<Json<PersonJson>, Refusal> {
@@ -198,7 +202,7 @@ async fn create(
         Some(SecretText(chosen)) => hash(&desk, chosen).await?,
         None => desk.hash(made_up.clone().unwrap_or_default()).await?,
     };
-    let new = NewPerson { name, role, password_hash: Some(hash), quota_nanos, budget };
+    let new = NewPerson { name, role, enabled: true, password_hash: Some(hash), quota_nanos, budget };
     let act = Desk::act(&caller);
     let listing = desk.ask(move |store| store.people().person_create(&act, &new)).await?;
     let password = made_up.map(|password| password.expose_secret().to_owned());

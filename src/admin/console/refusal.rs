@@ -87,12 +87,17 @@ impl Refusal {
 
     /// A field is not acceptable.
     pub(super) fn field(field: &str, message: impl Into<String>) -> Self {
-        Self { field: Some(field.to_owned()), ..Self::new(Code::Invalid, message) }
+        Self::new(Code::Invalid, message).at(field)
+    }
+
+    /// Because of this field.
+    pub(super) fn at(self, field: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
     }
 
     /// A field that is not to be changed here.
     pub(super) fn conflict(field: &str, message: impl Into<String>) -> Self {
-        Self { field: Some(field.to_owned()), ..Self::new(Code::Conflict, message) }
+        Self::new(Code::Conflict, message).at(field)
     }
 
     /// With all that is wrong.

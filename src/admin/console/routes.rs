@@ -2,11 +2,12 @@
 
 use super::access::{Access, USER};
 use super::guard::{Gate, guard};
+use super::query::Query;
 use super::refusal::{Code, Refusal};
 use super::schema::{Answer, Form};
 use super::{
-    Desk, assets, audit, codes, groups, health, keys, logs, openapi, operations, overview, people, prices, session,
-    upstreams, usage,
+    Desk, assets, audit, codes, groups, health, keys, logs, openapi, operations, overview, people, price_file, prices,
+    session, upstreams, usage,
 };
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -18,7 +19,7 @@ use utoipa::ToSchema;
 pub(super) const ROOT: &str = "/console";
 
 /// The tables, each beside its endpoints.
-const TABLES: [&[Route]; 14] = [
+const TABLES: [&[Route]; 15] = [
     session::ROUTES,
     people::ROUTES,
     codes::ROUTES,
@@ -26,6 +27,7 @@ const TABLES: [&[Route]; 14] = [
     groups::ROUTES,
     upstreams::ROUTES,
     prices::ROUTES,
+    price_file::ROUTES,
     operations::ROUTES,
     health::ROUTES,
     audit::ROUTES,
@@ -85,8 +87,8 @@ pub(super) struct Route {
     pub(super) summary: &'static str,
     /// The document that is sent.
     pub(super) takes: Option<Form>,
-    /// The query.
-    pub(super) asks: Option<Form>,
+    /// The query, as the structures that it is read as.
+    pub(super) asks: Option<fn() -> Vec<Form>>,
     pub(super) gives: Answer,
     /// What else it can refuse than what follows from the rest of the row.
     pub(super) refuses: &'static [Code],
@@ -112,8 +114,8 @@ impl Route {
     }
 
     /// There is a query.
-    pub(super) const fn asks<T: ToSchema>(mut self) -> Self {
-        self.asks = Some(Form::of::<T>());
+    pub(super) const fn asks<T: Query>(mut self) -> Self {
+        self.asks = Some(T::forms);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::access::{NOBODY, USER};
 use super::extract::Sent;
+use super::people::BudgetJson;
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::{Desk, Remote, password};
@@ -138,13 +139,16 @@ pub(super) struct SelfJson {
     quota_nanos: Option<i64>,
     spent_nanos: i64,
     held_nanos: i64,
+    /// What they may spend in each period, beside the quota; null: no such limit.
+    budget: Option<BudgetJson>,
 }
 
 impl SelfJson {
     fn of(listing: PersonListing) -> Self {
-        let PersonListing { person, spent_nanos, held_nanos, .. } = listing;
+        let PersonListing { person, budget, spent_nanos, held_nanos, .. } = listing;
         let Person { id, name, role, quota_nanos, .. } = person;
-        Self { id, name, role: role.as_str(), quota_nanos, spent_nanos, held_nanos }
+        let budget = budget.map(BudgetJson::of);
+        Self { id, name, role: role.as_str(), quota_nanos, spent_nanos, held_nanos, budget }
     }
 }
 

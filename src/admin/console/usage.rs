@@ -1,11 +1,12 @@
 //! Who spent what: sums by key, user, model, upstream or day.
 
+use super::Desk;
 use super::access::USER;
-use super::extract::Asked;
+use super::query::Asked;
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
-use super::{Desk, times};
+use super::times::Time;
 use crate::shown::SumJson;
 use crate::shown::rfc3339;
 use crate::store::{LedgerFilter, UsageBy};
@@ -37,16 +38,15 @@ enum By {
 
 /// Which sums.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct UsageQuery {
     #[schema(inline)]
     by: By,
     /// From the hour on that this is in.
-    #[schema(format = DateTime)]
-    since: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    since: Option<Time>,
     /// Up to the end of the hour that this is in.
-    #[schema(format = DateTime)]
-    until: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Time>,
 }
 
 /// Sums, the dearest first; days in order.
@@ -64,9 +64,8 @@ async fn sums(
     caller: Caller,
     Asked(query): Asked<UsageQuery>,
 ) -> Result<Json<UsageJson>, Refusal> {
-    let time = |field: &str, text: &Option<String>| text.as_deref().map(|text| times::parse(field, text)).transpose();
-    let since_ms = time("since", &query.since)?.map(|ms| ms.div_euclid(HOUR_MS) * HOUR_MS);
-    let until_ms = time("until", &query.until)?.map(|ms| (ms - 1).div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS);
+    let since_ms = query.since.map(|Time(ms)| ms.div_euclid(HOUR_MS) * HOUR_MS);
+    let until_ms = query.until.map(|Time(ms)| (ms - 1).div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS);
     let by = match query.by {
         By::Key => UsageBy::Key,
         By::User => UsageBy::User,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::keyring::digest_of;
-use crate::store::{ForeignDatabase, KeyRef, Store};
+use crate::store::{ForeignDatabase, KeyRef, Page, Role, Store};
 
 /// A database of One API with what matters here.
 const ONE_API: &str = r#"
@@ -15,14 +15,22 @@ INSERT INTO channels VALUES
     (4, 18, 'k', 1, 'Xunfei', 0, '', 'spark', 'default', '', 0),
     (5, 1, 'k', 2, 'off', 0, '', 'gpt-4o', 'default', '', 0),
     (6, 1, 'k', 1, 'main', 0, '', 'gpt-4o', 'default', '', 0);
-CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT, "group" TEXT, quota INTEGER);
-INSERT INTO users VALUES (1, 'root', 'default', 0), (2, 'ann', 'vip', 5);
+CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT, password TEXT, role INTEGER, status INTEGER, email TEXT,
+    "group" TEXT, quota INTEGER, used_quota INTEGER);
+INSERT INTO users VALUES (1, 'root', '$2a$10$x', 100, 1, '', 'default', 500000000, 3), (2, 'ann', '$2a$10$x', 1, 2, 'a@b', 'vip', 5, 1500000),
+    (3, 'cara', '$2a$10$x', 10, 1, '', 'default', -7, 0), (4, 'deleted_x', '', 1, 3, '', 'default', 9, 0), (5, '', '', 1, 1, '', '', 0, 0);
+CREATE TABLE redemptions (id INTEGER PRIMARY KEY, user_id INTEGER, key TEXT, status INTEGER, name TEXT, quota INTEGER,
+    created_time INTEGER, redeemed_time INTEGER);
+INSERT INTO redemptions VALUES (1, 1, '00000000000000000000000000000001', 1, 'gift', 250000, 0, 0),
+    (2, 1, '00000000000000000000000000000002', 3, 'gift', 250000, 0, 9), (3, 1, '00000000000000000000000000000003', 2, 'off', 250000, 0, 0),
+    (4, 1, '00000000000000000000000000000004', 1, 'nothing', 0, 0, 0);
 CREATE TABLE tokens (id INTEGER PRIMARY KEY, user_id INTEGER, key TEXT, status INTEGER, name TEXT, expired_time INTEGER,
     remain_quota INTEGER, unlimited_quota NUMERIC, models TEXT, subnet TEXT);
 INSERT INTO tokens VALUES
     (1, 1, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 1, 'app', -1, 1250000, 0, 'gpt-4o', ''),
     (2, 2, 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', 2, 'app', 1893456000, 0, 1, NULL, '10.0.0.0/8'),
-    (3, 9, 'cccccccccccccccccccccccccccccccccccccccccccccccc', 1, '42', -1, -7, 0, '', '');
+    (3, 9, 'cccccccccccccccccccccccccccccccccccccccccccccccc', 1, '42', -1, -7, 0, '', ''),
+    (4, 4, 'dddddddddddddddddddddddddddddddddddddddddddddddd', 1, 'orphan', -1, 0, 1, '', '');
 CREATE TABLE options (key TEXT PRIMARY KEY, value TEXT);
 INSERT INTO options VALUES ('ModelRatio', '{"my-model": 1.25}'), ('CompletionRatio', '{"my-model": 4}'),
     ('GroupRatio', '{"default": 1, "vip": 0.5}');
@@ -57,6 +65,14 @@ fn one_api_is_taken_over_and_clients_keep_their_keys() {
     assert_eq!(names(&rows, "upstream", true), ["Main", "Main-2", "Claude", "own"]);
     assert_eq!(names(&rows, "upstream", false), ["Xunfei", "off", "main"], "no counterpart, off, taken");
     assert_eq!(names(&rows, "key", true), ["app", "app-2", "imported-42"]);
+    assert_eq!(names(&rows, "key", false), ["app", "orphan"], "its addresses; its user is gone");
+    assert_eq!(names(&rows, "user", true), ["root", "ann", "cara"]);
+    assert_eq!(names(&rows, "user", false), ["deleted_x", ""]);
+    assert_eq!(names(&rows, "code", true), ["gift (code 1)"]);
+    assert_eq!(names(&rows, "code", false), ["gift (code 2)", "off (code 3)", "nothing (code 4)"]);
+    assert_eq!(names(&rows, "setting", false), ["5 users"]);
+    let said = rows.iter().map(Value::to_string).collect::<String>();
+    assert!(!said.contains("0000000001") && !said.contains("$2a$"), "neither a code nor a hash: {said}");
     assert_eq!(names(&rows, "price", true), ["my-model"]);
     assert_eq!(names(&rows, "price", false), ["group vip"]);
 
@@ -100,6 +116,32 @@ fn one_api_is_taken_over_and_clients_keep_their_keys() {
     assert!(digests.contains(&Some(same)), "the very key that clients have");
     assert!(place.ok("price show my-model").contains("2.5"));
 
+    let people = store(&place).people().persons(Page { after: None, limit: 10 }).unwrap();
+    let told: Vec<_> = people
+        .iter()
+        .map(|one| (&*one.person.name, one.person.role, one.person.enabled, one.person.quota_nanos, one.has_password))
+        .collect();
+    // What is left there, by 500,000 units to the dollar; nobody owes anything.
+    let expected = [
+        ("root", Role::Admin, true, Some(1_000_000_000_000), false),
+        ("ann", Role::User, false, Some(10_000), false),
+        ("cara", Role::Operator, true, Some(0), false),
+    ];
+    assert_eq!(told, expected);
+    let how = |name: &str| rows.iter().find(|row| row["name"] == name && row["what"] == "user").unwrap()["how"].clone();
+    let how = how("ann");
+    let how = how.as_str().unwrap();
+    for words in ["user (there: user)", "$0.000010000", "used there: $3.0", "set a password, disabled"] {
+        assert!(how.contains(words), "{words}: {how}");
+    }
+    let codes = store(&place).people().codes(Page { after: None, limit: 10 }).unwrap();
+    assert_eq!(
+        codes.iter().map(|code| (code.amount_nanos, code.expires_at_ms)).collect::<Vec<_>>(),
+        [(500_000_000, None)]
+    );
+    let audit = store(&place).people().audit_rows(Page { after: None, limit: 100 }, None).unwrap();
+    assert!(audit.len() == 4 && audit.iter().all(|row| row.actor == "tollgate import"), "{audit:?}");
+
     let again = import(&place, "one-api", "one-api.db", "");
     assert_eq!(again.last().unwrap()["taken"], 0, "twice is once: {again:?}");
 }
@@ -117,6 +159,13 @@ fn new_api_has_other_numbers_and_further_columns() {
             (2, 1, 'k2', 1, 'b', -1, 10, 0, 0, 'x', '1.2.3.4', 'vip', NULL), (3, 1, 'k3', 1, 'c', -1, 0, 1, 0, '', '', '', '2024-01-01');
         CREATE TABLE options (key TEXT, value TEXT);
         INSERT INTO options VALUES ('QuotaPerUnit', '1000.000000');
+        CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT, role INTEGER, status INTEGER, "group" TEXT, quota INTEGER,
+            used_quota INTEGER, deleted_at TEXT);
+        INSERT INTO users VALUES (1, 'ann', 1, 1, 'vip', 2500, 0, NULL), (2, 'gone', 1, 1, '', 10, 0, '2024-01-01');
+        CREATE TABLE redemptions (id INTEGER PRIMARY KEY, key TEXT, status INTEGER, name TEXT, quota INTEGER, used_user_id INTEGER,
+            expired_time INTEGER, deleted_at TEXT);
+        INSERT INTO redemptions VALUES (1, 'c1', 1, 'n', 3, 0, 0, NULL), (2, 'c2', 1, 'n', 3, 0, 4102444800, NULL),
+            (3, 'c3', 1, 'n', 3, 0, 1000000000, NULL), (4, 'c4', 1, 'n', 3, 0, 0, '2024-01-01');
     "#;
     database(&place, "new-api.db", sql);
     let rows = import(&place, "new-api", "new-api.db", "");
@@ -132,6 +181,13 @@ fn new_api_has_other_numbers_and_further_columns() {
     assert_eq!((&keys[0]["models"], &keys[0]["quota_nanos"]), (&serde_json::json!(["x", "y"]), &10_000_000.into()));
     assert_eq!((&keys[1]["models"], &keys[1]["group"]), (&serde_json::json!([]), &"vip".into()));
     assert!(place.read("tollgate.toml").contains("provider = \"deepseek\""));
+    assert_eq!((names(&rows, "user", true), names(&rows, "user", false)), (vec!["ann".into()], vec!["gone".into()]));
+    let person = &store(&place).people().persons(Page { after: None, limit: 10 }).unwrap()[0];
+    assert_eq!(person.person.quota_nanos, Some(2_500_000_000), "by its own units");
+    assert_eq!(names(&rows, "code", true), ["n (code 1)", "n (code 2)"]);
+    assert_eq!(names(&rows, "code", false), ["n (code 3)", "n (code 4)"], "expired, deleted");
+    let codes = store(&place).people().codes(Page { after: None, limit: 10 }).unwrap();
+    assert_eq!(codes[1].expires_at_ms, Some(4_102_444_800_000));
 }
 
 #[test]

@@ -49,7 +49,14 @@ impl Place {
         let store = crate::store::open(&url, Durability::Process).unwrap();
         let act = Act { at_ms: 0, actor: "test".to_owned() };
         let person = |name: &str, role, quota_nanos, budget| {
-            let new = NewPerson { name: name.to_owned(), role, password_hash: None, quota_nanos, budget };
+            let new = NewPerson {
+                name: name.to_owned(),
+                role,
+                enabled: true,
+                password_hash: Some("a hash".into()),
+                quota_nanos,
+                budget,
+            };
             store.people().person_create(&act, &new).unwrap().person.id
         };
         person("admin", Role::Admin, None, None);

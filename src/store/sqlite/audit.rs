@@ -33,11 +33,11 @@ pub(super) fn add_json(
 }
 
 /// [`People::audit_rows`](crate::store::People::audit_rows).
-pub(super) fn rows(connection: &Connection, page: Page, action: Option<&str>) -> Result<Vec<AuditRow>> {
+pub(super) fn rows(connection: &Connection, page: Page, object: Option<&str>) -> Result<Vec<AuditRow>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, at_ms, actor, action, object, before, after FROM audit WHERE id < ?1 AND (?3 IS NULL OR action = ?3) ORDER BY id DESC LIMIT ?2",
+        "SELECT id, at_ms, actor, action, object, before, after FROM audit WHERE id < ?1 AND (?3 IS NULL OR object = ?3) ORDER BY id DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map(params![page.after.unwrap_or(i64::MAX), page.limit, action], |row| {
+    let rows = statement.query_map(params![page.after.unwrap_or(i64::MAX), page.limit, object], |row| {
         Ok(AuditRow {
             id: row.get(0)?,
             at_ms: row.get(1)?,

@@ -2,8 +2,8 @@
 
 use super::{SqliteStore, audit, codes, keys, person, session};
 use crate::store::{
-    Act, AuditRow, CodeRow, KeyChange, KeyListing, KeyRef, NewKey, NewPerson, Page, People, Person, PersonChange,
-    PersonListing, Result, SecretDigest, StoreError, StoreErrorKind,
+    Act, AuditRow, CodeRow, Images, KeyChange, KeyListing, KeyRef, NewKey, NewPerson, Page, People, Person,
+    PersonChange, PersonListing, Result, SecretDigest, StoreError, StoreErrorKind,
 };
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
@@ -37,6 +37,10 @@ fn gone(id: i64) -> StoreError {
 }
 
 impl People for SqliteStore {
+    fn has_password(&self) -> Result<bool> {
+        self.read(|connection| person::has_password(connection))
+    }
+
     fn person_first(&self, act: &Act, new: &NewPerson) -> Result<Option<PersonListing>> {
         person::check_new(new)?;
         self.write(|transaction| person::first(transaction, act, new))
@@ -178,7 +182,22 @@ impl People for SqliteStore {
         self.write(|transaction| audit::add(transaction, act, action, object, before, after))
     }
 
-    fn audit_rows(&self, page: Page, action: Option<&str>) -> Result<Vec<AuditRow>> {
-        self.read(|connection| audit::rows(connection, page, action))
+    fn note_made(
+        &self,
+        act: &Act,
+        action: &str,
+        object: &str,
+        make: &mut dyn FnMut(Option<AuditRow>) -> Result<Option<Images>>,
+    ) -> Result<bool> {
+        self.write(|transaction| {
+            let last = audit::rows(transaction, Page { after: None, limit: 1 }, Some(object))?.pop();
+            let Some((before, after)) = make(last)? else { return Ok(false) };
+            audit::add(transaction, act, action, object, before.as_deref(), after.as_deref())?;
+            Ok(true)
+        })
+    }
+
+    fn audit_rows(&self, page: Page, object: Option<&str>) -> Result<Vec<AuditRow>> {
+        self.read(|connection| audit::rows(connection, page, object))
     }
 }

@@ -39,7 +39,8 @@ pub(super) fn budget_of(row: &Row<'_>, column: usize) -> rusqlite::Result<Option
 
 fn listing_of(row: &Row<'_>) -> rusqlite::Result<PersonListing> {
     let budget = budget_of(row, 7)?;
-    Ok(PersonListing { person: person_of(row)?, budget, spent_nanos: row.get(10)?, held_nanos: row.get(11)? })
+    let (spent_nanos, held_nanos, has_password) = (row.get(10)?, row.get(11)?, row.get(12)?);
+    Ok(PersonListing { person: person_of(row)?, budget, spent_nanos, held_nanos, has_password })
 }
 
 fn listing_sql(condition: &str) -> String {
@@ -47,7 +48,7 @@ fn listing_sql(condition: &str) -> String {
         "SELECT {COLUMNS}, budget.amount_nanos, budget.period, budget.time_zone, \
          coalesce((SELECT spent_nanos FROM user_account WHERE user = person.name), 0), \
          (SELECT coalesce(sum(open_hold.held_nanos), 0) FROM open_hold JOIN key ON key.id = open_hold.key_id \
-          WHERE key.user = person.name) \
+          WHERE key.user = person.name), person.password IS NOT NULL \
          FROM person LEFT JOIN budget ON budget.person_id = person.id \
          WHERE person.deleted_at_ms IS NULL AND {condition}"
     )
@@ -94,8 +95,24 @@ pub(super) fn check_change(change: &PersonChange) -> Result<()> {
 
 /// [`People::person_first`](crate::store::People::person_first).
 pub(super) fn first(transaction: &Transaction<'_>, act: &Act, new: &NewPerson) -> Result<Option<PersonListing>> {
-    let is_empty: bool = transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM person)", [], |row| row.get(0))?;
-    is_empty.then(|| create(transaction, act, new)).transpose()
+    if has_password(transaction)? {
+        return Ok(None);
+    }
+    let mut nth = 1_u64;
+    let mut named = new.clone();
+    loop {
+        match create(transaction, act, &named) {
+            Err(error) if error.kind == StoreErrorKind::NameTaken => nth += 1,
+            made => return made.map(Some),
+        }
+        named.name = format!("{}-{nth}", new.name);
+    }
+}
+
+/// [`People::has_password`](crate::store::People::has_password).
+pub(super) fn has_password(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM person WHERE password IS NOT NULL)";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
 /// [`People::person_create`](crate::store::People::person_create).
@@ -107,8 +124,8 @@ pub(super) fn create(transaction: &Transaction<'_>, act: &Act, new: &NewPerson) 
         return Err(StoreError::new(StoreErrorKind::NameTaken, message));
     }
     transaction.execute(
-        "INSERT INTO person (name, role, enabled, password, quota_nanos, created_at_ms) VALUES (?, ?, 1, ?, ?, ?)",
-        params![new.name, new.role.as_str(), new.password_hash, new.quota_nanos, act.at_ms],
+        "INSERT INTO person (name, role, enabled, password, quota_nanos, created_at_ms) VALUES (?, ?, ?, ?, ?, ?)",
+        params![new.name, new.role.as_str(), new.enabled, new.password_hash, new.quota_nanos, act.at_ms],
     )?;
     let id = transaction.last_insert_rowid();
     if let Some(budget) = &new.budget {
@@ -169,10 +186,14 @@ pub(super) fn change(
 }
 
 fn check_admin_left(transaction: &Transaction<'_>) -> Result<()> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM person WHERE role = 'admin' AND enabled = 1 AND deleted_at_ms IS NULL)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM person WHERE role = 'admin' AND enabled = 1 \
+               AND password IS NOT NULL AND deleted_at_ms IS NULL)";
     match transaction.query_row(sql, [], |row| row.get(0))? {
         true => Ok(()),
-        false => Err(StoreError::new(StoreErrorKind::Conflict, "nobody would be left who is an admin and enabled")),
+        false => Err(StoreError::new(
+            StoreErrorKind::Conflict,
+            "nobody would be left who is an admin, enabled, and has a password",
+        )),
     }
 }
 

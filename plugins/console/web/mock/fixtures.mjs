@@ -144,3 +144,9 @@ export const settings = () => ({
   upstream: upstreams().map(({ name, provider, weight, priority, groups }) => ({ name, provider, weight, priority, groups, api_key: "set" })),
   plugins: { cors: { allowed_origins: ["https://app.example"] } },
 });
+
+export const priceHistory = () => [
+  { version: "7f3a91c2", before: "11ce03d8", at: iso(START - 3e7), actor: "admin", source: "console", lines: [{ change: "removed", number: 4, text: "input = 2.5" }, { change: "added", number: 4, text: "input = 2.25" }, { change: "added", number: 9, text: "cached_input = 0.3" }], lines_left_out: 0 },
+  { version: "11ce03d8", before: "0f1e2d3c", at: iso(START - 9e8), actor: "tollgate serve", source: "found", lines: null, lines_left_out: 0 },
+  { version: "0f1e2d3c", before: null, at: iso(START - 2e9), actor: "tollgate serve", source: "found", lines: null, lines_left_out: 0 },
+];

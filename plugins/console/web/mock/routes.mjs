@@ -1,6 +1,6 @@
 // What each route of the API answers here: roles, origins and errors as the real one has them.
 import { randomBytes } from "node:crypto";
-import { detail, iso, KEY_NAMES, overview, PRICE_TEXT, prices, row, settings, START, upstreams } from "./fixtures.mjs";
+import { detail, iso, KEY_NAMES, overview, PRICE_TEXT, priceHistory, prices, row, settings, START, upstreams } from "./fixtures.mjs";
 
 export const PASSWORD = process.env.MOCK_PASSWORD ?? "abcdefghijkmnpqrstuvwxyz23456789";
 const isEmpty = process.argv.includes("--empty");
@@ -16,14 +16,14 @@ export class Refusal extends Error {
 }
 const invalid = (field, message) => new Refusal(400, "INVALID", message, { field });
 
-const person = (id, name, role, more = {}) => ({ id, name, role, enabled: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, budget: null, created_at: iso(START - 8e8), last_login_at: null, password: "user-password", ...more });
+const person = (id, name, role, more = {}) => ({ id, name, role, enabled: true, has_password: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, budget: null, created_at: iso(START - 8e8), last_login_at: null, password: "user-password", ...more });
 const users = isEmpty
   ? [person(1, "admin", "admin", { password: PASSWORD })]
   : [
       person(1, "admin", "admin", { password: PASSWORD, spent_nanos: 18_204_512_250 }),
       person(2, "mira", "operator", { last_login_at: iso(START - 9e6), quota_nanos: "90071992547409931234", spent_nanos: 4_200_000_001 }),
       person(3, "jonas", "user", { quota_nanos: 50_000_000_000, spent_nanos: 44_100_000_000, held_nanos: 120_000_000, budget: { amount_nanos: 50_000_000_000, period: "monthly", time_zone: "Europe/Berlin" }, last_login_at: iso(START - 4e5) }),
-      person(4, "yuki", "user", { enabled: false, quota_nanos: 5_000_000_000, spent_nanos: 5_000_000_003 }),
+      person(4, "yuki", "user", { enabled: false, has_password: false, quota_nanos: 5_000_000_000, spent_nanos: 5_000_000_003 }),
     ];
 const key = (id, name, more = {}) => ({ id, name, user: "admin", group: "default", models: [], enabled: true, quota_nanos: null, spent_nanos: 0, held_nanos: 0, expires_at: null, accessed_at: null, created_at: iso(START - 7e8), rpm: null, tpm: null, concurrency: null, ...more });
 const keys = isEmpty
@@ -203,7 +203,7 @@ const ROUTES = [
     const errors = findings(body.text);
     if (errors.length) throw new Refusal(400, "INVALID", "the price file has errors", { field: "text", errors });
     Object.assign(file, { text: body.text, version: randomBytes(4).toString("hex") });
-    return { ...file };
+    return { ...file, in_force: true, errors: [] };
   }],
   ["POST", "prices/validate", "operator", ({ body }) => {
     const errors = findings(body.text);
@@ -214,7 +214,7 @@ const ROUTES = [
     if (!prices().some((one) => one.model === body.model)) throw invalid("model", "there is no price for this model");
     return { lines: [{ what: "input", how: `${body.input_tokens} × $2.50 / 1M`, usd: String(body.input_tokens * 0.0000025) }, { what: "output", how: `${body.output_tokens} × $10 / 1M`, usd: String(body.output_tokens * 0.00001) }], cost_nanos: body.input_tokens * 2500 + body.output_tokens * 10000 };
   }],
-  ["GET", "prices/history", "operator", ({ url }) => page(isEmpty ? [] : [{ version: "7f3a91c2", before: "11ce03d8", at: iso(START - 3e7), actor: "admin" }, { version: "11ce03d8", before: "0f1e2d3c", at: iso(START - 9e8), actor: "mira" }], url)],
+  ["GET", "prices/history", "operator", ({ url }) => page(isEmpty ? [] : priceHistory(), url)],
   ["GET", "logs", "user", ({ url, who }) => logs(url, who)],
   ["GET", "logs/:id", "user", ({ id }) => oneLog(id)],
   ["GET", "overview", "user", ({ url }) => overview(url.searchParams.get("range"), isEmpty)],

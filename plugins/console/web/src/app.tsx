@@ -11,7 +11,8 @@ import { go, Link, usePlace } from "./router";
 import { leave, Preferences } from "./preferences";
 import { ended, madeUp, may, refreshSession, session } from "./session";
 import { useWatched } from "./store";
-import { Button, Dialog, Empty, ErrorNote, Loading, Page, Toasts, type Children } from "./ui";
+import { Dialog } from "./dialogs";
+import { Button, Empty, ErrorNote, Loading, Page, Toasts, type Children } from "./ui";
 
 export function App() {
   const shown = useWatched(language);

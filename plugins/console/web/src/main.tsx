@@ -7,6 +7,7 @@ import "./styles/base.css";
 import "./styles/parts.css";
 import "./styles/content.css";
 import "./styles/pages.css";
+import "./styles/history.css";
 
 startRouter();
 announceLanguage();

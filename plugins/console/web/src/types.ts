@@ -10,6 +10,7 @@ export interface Person {
   quota_nanos: Nanos | null;
   spent_nanos: Nanos;
   held_nanos: Nanos;
+  budget: Budget | null;
 }
 
 export interface Session {
@@ -26,7 +27,7 @@ export interface Budget {
 
 export interface User extends Person {
   enabled: boolean;
-  budget: Budget | null;
+  has_password: boolean;
   created_at: string;
   last_login_at: string | null;
 }
@@ -109,6 +110,28 @@ export interface PriceFile {
   text: string;
   version: string | number;
   path: string;
+}
+
+/** What came of a new text; it may not be in force yet. */
+export interface Replaced extends PriceFile {
+  in_force: boolean;
+  errors: string[];
+}
+
+export interface ChangedLine {
+  change: "removed" | "added";
+  number: number;
+  text: string;
+}
+
+export interface PriceVersion {
+  version: string;
+  before: string | null;
+  at: string;
+  actor: string;
+  source: "console" | "found";
+  lines: ChangedLine[] | null;
+  lines_left_out: number;
 }
 
 export interface PriceLine {

@@ -99,6 +99,11 @@ export function TextField({ value, set, input, ...field }: TextProps) {
   );
 }
 
+/** A point in time, in the browser's own zone. */
+export function TimeField({ value, set, ...field }: Omit<TextProps, "input">) {
+  return <Field {...field}>{(attributes) => <input {...attributes} type="datetime-local" value={value} onInput={(event) => set(event.currentTarget.value)} />}</Field>;
+}
+
 type Choice = readonly [value: string, label: string];
 type SelectProps = Omit<FieldProps, "children"> & { value: string; set: (value: string) => void; choices: readonly Choice[] };
 
@@ -120,10 +125,20 @@ export function SelectField({ value, set, choices, ...field }: SelectProps) {
 
 /** One of a few, as buttons in a row. */
 export function Segments({ label, value, set, choices }: { label: string; value: string; set: (value: string) => void; choices: readonly Choice[] }) {
+  // One stop for Tab, arrows between the choices: as the browser's own radio buttons do.
+  const move = (event: KeyboardEvent) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const at = choices.findIndex(([choice]) => choice === value);
+    const next = (at + step + choices.length) % choices.length;
+    set(choices[next]![0]);
+    (event.currentTarget as HTMLElement).querySelectorAll("button")[next]?.focus();
+  };
   return (
-    <div class="segments" role="radiogroup" aria-label={label}>
+    <div class="segments" role="radiogroup" aria-label={label} onKeyDown={move}>
       {choices.map(([choice, text]) => (
-        <button key={choice} type="button" role="radio" aria-checked={choice === value} onClick={() => set(choice)}>
+        <button key={choice} type="button" role="radio" aria-checked={choice === value} tabIndex={choice === value ? 0 : -1} onClick={() => set(choice)}>
           {text}
         </button>
       ))}
@@ -137,75 +152,6 @@ export function Toggle({ label, on, set }: { label: string; on: boolean; set: (o
       <i aria-hidden="true" />
       {label}
     </button>
-  );
-}
-
-/** The browser's own dialog: it keeps the focus inside and closes with Esc. */
-export function Dialog({ title, onClose, children, wide }: { title: string; onClose: () => void; children: Children; wide?: boolean }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const id = useId();
-  useEffect(() => {
-    const element = dialog.current;
-    const before = document.activeElement;
-    element?.showModal();
-    return () => {
-      element?.close();
-      if (before instanceof HTMLElement) before.focus();
-    };
-  }, []);
-  return (
-    <dialog
-      ref={dialog}
-      class={wide ? "wide-dialog" : undefined}
-      aria-labelledby={id}
-      onCancel={(event) => {
-        event.preventDefault();
-        onClose();
-      }}
-    >
-      <header class="dialog-head">
-        <h2 id={id}>{title}</h2>
-        <button type="button" class="icon-button" aria-label={t("action.close")} onClick={onClose}>
-          ×
-        </button>
-      </header>
-      <div class="dialog-body">{children}</div>
-    </dialog>
-  );
-}
-
-interface ConfirmProps {
-  title: string;
-  text: Children;
-  action: string;
-  /** Must be typed before it can be confirmed. */
-  typed?: string;
-  act: () => Promise<unknown>;
-  onClose: () => void;
-}
-
-export function Confirm({ title, text, action, typed, act, onClose }: ConfirmProps) {
-  const [entered, setEntered] = useState("");
-  const { busy, error, run } = useAct();
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(act, onClose);
-        }}
-      >
-        <p>{text}</p>
-        {typed && <TextField label={t("confirm.type", { name: typed })} name="confirm" value={entered} set={setEntered} />}
-        <ErrorNote error={error} />
-        <div class="dialog-actions">
-          <Button onClick={onClose}>{t("action.cancel")}</Button>
-          <Button type="submit" tone="danger" busy={busy} disabled={typed !== undefined && entered !== typed}>
-            {action}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
   );
 }
 
@@ -285,10 +231,11 @@ export function Badge({ tone, children }: { tone: Tone; children: Children }) {
   return <span class={`badge ${tone}`}>{children}</span>;
 }
 
-const OUTCOME_TONES: Record<string, Tone> = { ok: "good", client_aborted: "warn", upstream_error: "bad", interrupted: "bad" };
+/** All others are failures: of a request, or of an attempt. */
+const OUTCOME_TONES: Record<string, Tone> = { ok: "good", client_aborted: "warn" };
 
 export function Outcome({ outcome }: { outcome: string }) {
-  return <Badge tone={OUTCOME_TONES[outcome] ?? "quiet"}>{word("outcome", outcome)}</Badge>;
+  return <Badge tone={OUTCOME_TONES[outcome] ?? "bad"}>{word("outcome", outcome)}</Badge>;
 }
 
 /** An amount, with its last nano-dollar in the title. */
@@ -313,35 +260,6 @@ export function Quota({ quota, spent, held }: { quota: Nanos | null; spent: Nano
           <i style={{ width: `${share / 10}%` }} />
         </span>
       )}
-    </div>
-  );
-}
-
-export function Pager({ from }: { from: { page: number; back: (() => void) | null; forward: (() => void) | null } }) {
-  if (!from.back && !from.forward) return null;
-  return (
-    <nav class="pager" aria-label={t("pager.label")}>
-      <Button small disabled={!from.back} onClick={() => from.back?.()}>
-        ← {t("pager.back")}
-      </Button>
-      <span>{t("pager.page", { page: from.page })}</span>
-      <Button small disabled={!from.forward} onClick={() => from.forward?.()}>
-        {t("pager.forward")} →
-      </Button>
-    </nav>
-  );
-}
-
-/** Wide tables scroll inside their own box, which can be reached by keyboard. */
-export function Table({ label, head, children }: { label: string; head: Children; children: Children }) {
-  return (
-    <div class="table-box" role="region" aria-label={label} tabIndex={0}>
-      <table>
-        <thead>
-          <tr>{head}</tr>
-        </thead>
-        <tbody>{children}</tbody>
-      </table>
     </div>
   );
 }

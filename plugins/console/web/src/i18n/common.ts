@@ -102,8 +102,9 @@ export const common = {
   "quota.exact": ["spent {spent}, held {held}, quota {quota}", "已用 {spent}，冻结 {held}，额度 {quota}"],
 
   "pager.label": ["Pages of the list", "列表分页"],
-  "pager.back": ["Newer", "上一页"],
-  "pager.forward": ["Older", "下一页"],
+  "pager.back": ["Previous", "上一页"],
+  "pager.forward": ["Next", "下一页"],
+  "pager.empty": ["Nothing is on this page", "本页没有内容"],
   "pager.page": ["Page {page}", "第 {page} 页"],
 
   "login.title": ["Log in", "登录"],

@@ -8,6 +8,7 @@ import { refreshSession, session } from "../session";
 import { useWatched } from "../store";
 import { Button, ErrorNote, Facts, Page, Panel, Quota, TextField, toast, useAct } from "../ui";
 import { PasswordForm } from "./login";
+import { budgetText } from "./users";
 
 export function AccountPage() {
   const who = useWatched(session);
@@ -21,6 +22,7 @@ export function AccountPage() {
             rows={[
               [t("users.role"), t(`role.${person.role}` as TextKey)],
               [t("field.quota"), <Quota quota={person.quota_nanos} spent={person.spent_nanos} held={person.held_nanos} />],
+              ...(person.budget ? [[t("users.budget"), budgetText(person.budget)] as const] : []),
               [t("account.held"), usd(person.held_nanos)],
             ]}
           />

@@ -2,7 +2,8 @@
 import { count, moment, ms } from "../format";
 import { word } from "../i18n";
 import { usd } from "../money";
-import { Badge, Facts, Panel, plain, Table } from "../ui";
+import { Table } from "../list";
+import { Badge, Facts, Panel, plain } from "../ui";
 
 /** A value, shown by what its field's name says it is. */
 export function Value({ name, value }: { name: string; value: unknown }) {
@@ -11,7 +12,8 @@ export function Value({ name, value }: { name: string; value: unknown }) {
   if (name === "state" && typeof value === "string") return <>{word("breaker", value)}</>;
   if (name.endsWith("_nanos") && (typeof value === "number" || typeof value === "string")) return <>{usd(value)}</>;
   if ((name === "at" || name.endsWith("_at") || name === "valid_from") && typeof value === "string") return <>{moment(value)}</>;
-  if (name.endsWith("_ms") && typeof value === "number") return <>{ms(value)}</>;
+  if (name === "cooldown_ms" && value === 0) return <>–</>;
+  if (/_ms(_max)?$/.test(name) && typeof value === "number") return <>{ms(value)}</>;
   if (name === "uptime_s" && typeof value === "number") return <>{ms(value * 1000)}</>;
   if (typeof value === "number") return <>{Number.isInteger(value) ? count(value) : value}</>;
   if (Array.isArray(value) && value.every((entry) => typeof entry !== "object")) return <>{value.map(plain).join(", ") || "–"}</>;
@@ -19,10 +21,11 @@ export function Value({ name, value }: { name: string; value: unknown }) {
   return <span class={typeof value === "object" ? "mono" : undefined}>{plain(value)}</span>;
 }
 
-export function Rows({ rows, label }: { rows: Record<string, unknown>[]; label: string }) {
+/** Named: with words in place of the fields' names. */
+export function Rows({ rows, label, named }: { rows: Record<string, unknown>[]; label: string; named: boolean }) {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, 10);
   return (
-    <Table label={label} head={names.map((name) => <th key={name}>{word("column", name)}</th>)}>
+    <Table label={label} columns={names.map((name) => (named ? word("column", name) : name))}>
       {rows.map((row, at) => (
         <tr key={at}>
           {names.map((name) => (
@@ -56,7 +59,7 @@ export function Tree({ title, fields, named }: { title: string; fields: Fields; 
         if (isRows(value)) {
           return (
             <Panel key={name} title={path} flush>
-              <Rows rows={value} label={path} />
+              <Rows rows={value} label={path} named={named === true} />
             </Panel>
           );
         }

@@ -1,46 +1,43 @@
 // Who changed what, and what it was before.
 import { useState } from "preact/hooks";
 import { usePages } from "../api";
+import { Dialog } from "../dialogs";
 import { moment } from "../format";
 import { t } from "../i18n";
-import { usd } from "../money";
+import { List, Table } from "../list";
+import { usdExact } from "../money";
 import type { AuditRow } from "../types";
-import { Button, Dialog, Empty, Page, Pager, Panel, plain, Shown, Table } from "../ui";
+import { Button, Empty, Page, plain } from "../ui";
 
 export function AuditPage() {
   const listing = usePages<AuditRow>("/audit", {});
   const [open, setOpen] = useState<AuditRow | null>(null);
   return (
     <Page title={t("nav.audit")} lead={t("audit.lead")}>
-      <Panel flush>
-        <Shown from={listing}>
-          {() =>
-            listing.rows!.length === 0 ? (
-              <Empty title={t("audit.none")} text={t("audit.noneText")} />
-            ) : (
-              <>
-                <Table label={t("nav.audit")} head={[t("logs.time"), t("audit.who"), t("audit.action"), t("audit.object"), t("audit.change"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}>
-                  {listing.rows!.map((row) => (
-                    <tr key={row.id}>
-                      <td class="nowrap">{moment(row.at ?? row.created_at)}</td>
-                      <td>{row.actor ?? row.who ?? "–"}</td>
-                      <td class="mono">{row.action}</td>
-                      <td>{plain(row.object)}</td>
-                      <td class="cut small-text quiet">{summary(row)}</td>
-                      <td class="row-actions">
-                        <Button small onClick={() => setOpen(row)}>
-                          {t("audit.show")}
-                        </Button>
-                      </td>
-                    </tr>
-                  ))}
-                </Table>
-                <Pager from={listing} />
-              </>
-            )
-          }
-        </Shown>
-      </Panel>
+      <List from={listing} empty={<Empty title={t("audit.none")} text={t("audit.noneText")} />}>
+        {(rows) => (
+          <Table label={t("nav.audit")} columns={[t("logs.time"), t("audit.who"), t("audit.action"), t("audit.object"), t("audit.change"), ""]}>
+            {rows.map((row) => (
+              <tr key={row.id}>
+                <td class="nowrap">{moment(row.at ?? row.created_at)}</td>
+                <td>{row.actor ?? row.who ?? "–"}</td>
+                <td class="mono">{row.action}</td>
+                <td>
+                  {plain(row.object)} <span class="quiet">{nameOf(row)}</span>
+                </td>
+                <td class="cut small-text quiet">{summary(row)}</td>
+                <td class="row-actions">
+                  {(row.before ?? row.after) !== null && (
+                    <Button small onClick={() => setOpen(row)}>
+                      {t("audit.show")}
+                    </Button>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </Table>
+        )}
+      </List>
       {open && (
         <Dialog title={`${open.action} · ${plain(open.object)}`} onClose={() => setOpen(null)} wide>
           <div class="two">
@@ -76,7 +73,14 @@ function pretty(value: unknown): string {
 
 function shown(name: string, value: unknown): string {
   const isAmount = name.endsWith("_nanos") && (typeof value === "number" || typeof value === "string");
-  return isAmount ? usd(value) : plain(value);
+  return isAmount ? usdExact(value) : plain(value);
+}
+
+/** What it is called that was changed: its number alone says little. */
+function nameOf(row: AuditRow): string {
+  const sides = [read(row.after), read(row.before)].map((side) => (side && typeof side === "object" ? (side as Record<string, unknown>)["name"] : null));
+  const name = sides.find((name) => typeof name === "string");
+  return typeof name === "string" ? name : "";
 }
 
 /** The fields that changed. */

@@ -1,11 +1,13 @@
 // Redemption codes: made in a batch, shown once.
 import { useState } from "preact/hooks";
 import { call, usePages } from "../api";
+import { Confirm, FormDialog, Once } from "../dialogs";
 import { ago, fromLocalInput, moment } from "../format";
 import { Reading, useTexts } from "../forms";
 import { t } from "../i18n";
+import { List, Table } from "../list";
 import type { Code } from "../types";
-import { Amount, Badge, Button, Confirm, CopyBox, Dialog, Empty, ErrorNote, Field, Page, Pager, Panel, Shown, Table, TextField, useAct } from "../ui";
+import { Amount, Badge, Button, Empty, Page, TextField, TimeField, useAct } from "../ui";
 
 type Open = { what: "new" } | { what: "shown"; codes: string[] } | { what: "delete"; code: Code };
 
@@ -24,24 +26,18 @@ export function CodesPage() {
         </Button>
       }
     >
-      <Panel flush>
-        <Shown from={listing}>
-          {() =>
-            listing.rows!.length === 0 ? (
-              <Empty title={t("codes.none")} text={t("codes.noneText")}>
-                <Button tone="main" onClick={create}>
-                  {t("codes.new")}
-                </Button>
-              </Empty>
-            ) : (
-              <>
-                <Rows rows={listing.rows!} remove={(code) => setOpen({ what: "delete", code })} />
-                <Pager from={listing} />
-              </>
-            )
-          }
-        </Shown>
-      </Panel>
+      <List
+        from={listing}
+        empty={
+          <Empty title={t("codes.none")} text={t("codes.noneText")}>
+            <Button tone="main" onClick={create}>
+              {t("codes.new")}
+            </Button>
+          </Empty>
+        }
+      >
+        {(rows) => <Rows rows={rows} remove={(code) => setOpen({ what: "delete", code })} />}
+      </List>
       {open?.what === "new" && (
         <CodeForm
           onClose={close}
@@ -51,21 +47,7 @@ export function CodesPage() {
           }}
         />
       )}
-      {open?.what === "shown" && (
-        <Dialog title={t("codes.made")} onClose={close} wide>
-          <p class="note warn">{t("codes.once")}</p>
-          <div class="code-list">
-            {open.codes.map((code) => (
-              <CopyBox key={code} text={code} label={t("codes.code")} />
-            ))}
-          </div>
-          <div class="dialog-actions">
-            <Button tone="main" onClick={close}>
-              {t("keys.stored")}
-            </Button>
-          </div>
-        </Dialog>
-      )}
+      {open?.what === "shown" && <Once title={t("codes.made")} warning={t("codes.once")} texts={open.codes} label={t("codes.code")} onClose={close} />}
       {open?.what === "delete" && <Confirm title={t("codes.delete")} text={t("codes.deleteText")} action={t("action.delete")} onClose={close} act={() => call("DELETE", `/codes/${open.code.id}`).then(() => listing.reload())} />}
     </Page>
   );
@@ -73,7 +55,7 @@ export function CodesPage() {
 
 function Rows({ rows, remove }: { rows: Code[]; remove: (code: Code) => void }) {
   return (
-    <Table label={t("nav.codes")} head={["#", t("field.amount"), t("keys.state"), t("codes.by"), t("field.created"), t("keys.expiry"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}>
+    <Table label={t("nav.codes")} columns={["#", t("field.amount"), t("keys.state"), t("codes.by"), t("field.created"), t("keys.expiry"), ""]}>
       {rows.map((code) => (
         <tr key={code.id}>
           <td class="quiet number">{code.hint ?? code.id}</td>
@@ -89,7 +71,7 @@ function Rows({ rows, remove }: { rows: Code[]; remove: (code: Code) => void }) 
             {code.expires_at ? ago(code.expires_at) : "–"}
           </td>
           <td class="row-actions">
-            <Button small tone="danger" onClick={() => remove(code)}>
+            <Button small tone="danger" disabled={Boolean(code.redeemed_at)} onClick={() => remove(code)}>
               {t("action.delete")}
             </Button>
           </td>
@@ -121,26 +103,10 @@ function CodeForm({ onClose, made }: { onClose: () => void; made: (codes: string
   };
   const field = (name: keyof typeof texts) => ({ name, value: texts[name], set: set(name), error: wrong[name] ?? at(name) });
   return (
-    <Dialog title={t("codes.new")} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
-        }}
-      >
-        <TextField label={t("codes.amountUsd")} {...field("amount_nanos")} input={{ inputMode: "decimal", autofocus: true, placeholder: "10.00" }} />
-        <TextField label={t("codes.count")} {...field("count")} input={{ inputMode: "numeric" }} />
-        <Field label={t("keys.expiry")} name="expires_at" hint={t("codes.expiryHint")} error={at("expires_at")}>
-          {(attributes) => <input {...attributes} type="datetime-local" value={texts.expires_at} onInput={(event) => set("expires_at")(event.currentTarget.value)} />}
-        </Field>
-        <ErrorNote error={error} fields={["amount_nanos", "count", "expires_at"]} />
-        <div class="dialog-actions">
-          <Button onClick={onClose}>{t("action.cancel")}</Button>
-          <Button type="submit" tone="main" busy={busy}>
-            {t("action.create")}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={t("codes.new")} onClose={onClose} submit={submit} action={t("action.create")} busy={busy} error={error} fields={["amount_nanos", "count", "expires_at"]}>
+      <TextField label={t("codes.amountUsd")} {...field("amount_nanos")} input={{ inputMode: "decimal", autofocus: true, placeholder: "10.00" }} />
+      <TextField label={t("codes.count")} {...field("count")} input={{ inputMode: "numeric" }} />
+      <TimeField label={t("keys.expiry")} {...field("expires_at")} hint={t("codes.expiryHint")} />
+    </FormDialog>
   );
 }

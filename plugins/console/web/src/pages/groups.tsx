@@ -4,7 +4,8 @@ import { count } from "../format";
 import { t } from "../i18n";
 import { Link } from "../router";
 import type { Group } from "../types";
-import { Empty, Page, Panel, Shown, Table } from "../ui";
+import { Table } from "../list";
+import { Empty, Page, Panel, Shown } from "../ui";
 
 const SHOWN_MAX = 12;
 
@@ -40,7 +41,7 @@ export function GroupsPage() {
                 </Link>
               </Empty>
             ) : (
-              <Table label={t("nav.groups")} head={[t("field.name"), t("nav.upstreams"), t("field.models"), t("nav.keys")].map((name) => <th key={name}>{name}</th>)}>
+              <Table label={t("nav.groups")} columns={[t("field.name"), t("nav.upstreams"), t("field.models"), t("nav.keys")]}>
                 {items(data).map((group) => (
                   <tr key={group.name}>
                     <td class="strong">{group.name}</td>

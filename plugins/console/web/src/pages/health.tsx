@@ -1,6 +1,7 @@
 // Whether the gateway itself is well: journal, store, holds, breakers; reload and a check of the ledger.
 import { useEffect, useState } from "preact/hooks";
 import { call, useLoad } from "../api";
+import { count } from "../format";
 import { t } from "../i18n";
 import { may } from "../session";
 import { Badge, Button, ErrorNote, Page, Panel, Shown, toast, useAct } from "../ui";
@@ -31,7 +32,7 @@ export function HealthPage() {
                 <Tree title={t("health.store")} fields={asFields(store)} named />
                 <Tree title={t("health.holds")} fields={asFields(holds)} named />
               </div>
-              <Tree title="" fields={{ [t("nav.upstreams")]: breakers(upstreams) }} />
+              <Tree title="" fields={{ [t("nav.upstreams")]: breakers(upstreams) }} named />
             </>
           );
         }}
@@ -39,7 +40,7 @@ export function HealthPage() {
       {may("admin") && <Verify />}
       <Shown from={metrics}>{(data) => (
           <div class="cards">
-            <Tree title={t("health.metrics")} fields={asFields(data)} />
+            <Tree title={t("health.metrics")} fields={asFields(data)} named />
           </div>
         )}</Shown>
     </Page>
@@ -62,14 +63,24 @@ function asFields(value: unknown): Fields {
 
 export function Reload() {
   const { busy, error, run } = useAct();
+  const [refused, setRefused] = useState<string[]>([]);
   const reload = () =>
     void run(
       () => call<{ status: string; errors?: unknown[] }>("POST", "/reload"),
-      (answer) => toast(answer.errors?.length ? t("health.reloadRefused", { errors: answer.errors.map(String).join("; ") }) : t("health.reloaded")),
+      (answer) => {
+        const errors = answer.errors?.map(String) ?? [];
+        setRefused(errors);
+        if (errors.length === 0) toast(t("health.reloaded"));
+      },
     );
   return (
     <>
       <ErrorNote error={error} />
+      {refused.length > 0 && (
+        <div class="note danger" role="alert">
+          {t("health.reloadRefused", { errors: refused.join("; ") })}
+        </div>
+      )}
       <Button busy={busy} onClick={reload}>
         {t("health.reload")}
       </Button>
@@ -79,7 +90,7 @@ export function Reload() {
 
 function Verify() {
   const { busy, error, run } = useAct();
-  const [told, setTold] = useState<{ sound: boolean; findings: unknown[]; rows?: number } | null>(null);
+  const [told, setTold] = useState<{ sound: boolean; findings: string[]; findings_count: number; notes: string[]; rows: number } | null>(null);
   return (
     <Panel
       title={t("health.ledger")}
@@ -94,15 +105,21 @@ function Verify() {
       {told && (
         <div role="status">
           <p>
-            <Badge tone={told.sound ? "good" : "bad"}>{told.sound ? t("health.sound") : t("health.unsound")}</Badge> {told.rows !== undefined && t("health.rows", { count: told.rows.toLocaleString("en-US") })}
+            <Badge tone={told.sound ? "good" : "bad"}>{told.sound ? t("health.sound") : t("health.unsound")}</Badge> {t("health.rows", { count: count(told.rows) })}
+            {told.findings_count > told.findings.length && <> · {t("health.found", { count: count(told.findings_count) })}</>}
           </p>
           {told.findings.length > 0 && (
             <ul class="findings">
-              {told.findings.slice(0, 100).map((finding, at) => (
-                <li key={at}>{typeof finding === "string" ? finding : JSON.stringify(finding)}</li>
+              {told.findings.map((finding, at) => (
+                <li key={at}>{finding}</li>
               ))}
             </ul>
           )}
+          {told.notes.map((note, at) => (
+            <p key={at} class="quiet small-text">
+              {note}
+            </p>
+          ))}
         </div>
       )}
     </Panel>

@@ -1,13 +1,15 @@
 // Virtual keys: made here, shown once, limited, switched off, exchanged, deleted.
 import { useEffect, useState } from "preact/hooks";
 import { call, items, useLoad, usePages, type Listing } from "../api";
+import { Confirm, FormDialog, Once } from "../dialogs";
 import { ago, fromLocalInput, moment, short, toLocalInput } from "../format";
 import { amountText, names, Reading, useTexts, wholeText } from "../forms";
 import { t } from "../i18n";
+import { List, Table } from "../list";
 import { Link, setQuery, usePlace, withQuery } from "../router";
 import { keepFresh, may } from "../session";
 import { modelName, type Group, type Key, type Model } from "../types";
-import { Badge, Button, Confirm, CopyBox, Dialog, Empty, ErrorNote, Field, Page, Pager, Panel, Quota, Shown, Table, TextField, toast, useAct } from "../ui";
+import { Badge, Button, Empty, ErrorNote, Page, Quota, TextField, TimeField, toast, useAct } from "../ui";
 
 interface Fresh {
   key: Key;
@@ -36,24 +38,18 @@ export function KeysPage() {
   );
   return (
     <Page title={t("nav.keys")} lead={t("keys.lead")} actions={create}>
-      <Panel flush>
-        <Shown from={listing}>
-          {() =>
-            listing.rows!.length === 0 ? (
-              <Empty title={t("keys.none")} text={t("keys.noneText")}>
-                <Button tone="main" onClick={() => setOpen({ what: "new" })}>
-                  {t("keys.new")}
-                </Button>
-              </Empty>
-            ) : (
-              <>
-                <Rows rows={listing.rows!} open={setOpen} reload={listing.reload} />
-                <Pager from={listing} />
-              </>
-            )
-          }
-        </Shown>
-      </Panel>
+      <List
+        from={listing}
+        empty={
+          <Empty title={t("keys.none")} text={t("keys.noneText")}>
+            <Button tone="main" onClick={() => setOpen({ what: "new" })}>
+              {t("keys.new")}
+            </Button>
+          </Empty>
+        }
+      >
+        {(rows) => <Rows rows={rows} open={setOpen} reload={listing.reload} />}
+      </List>
       {open?.what === "new" && <KeyForm onClose={close} made={made} />}
       {open?.what === "edit" && (
         <KeyForm
@@ -84,7 +80,7 @@ function Rows({ rows, open, reload }: { rows: Key[]; open: (what: Open) => void;
       <ErrorNote error={error} />
       <Table
         label={t("nav.keys")}
-        head={[showUser ? t("keys.nameAndUser") : t("field.name"), t("keys.state"), t("keys.groupAndModels"), t("field.quota"), t("keys.limits"), t("keys.used"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}
+        columns={[showUser ? t("keys.nameAndUser") : t("field.name"), t("keys.state"), t("keys.groupAndModels"), t("field.quota"), t("keys.limits"), t("keys.used"), ""]}
       >
         {rows.map((key) => (
           <tr key={key.id}>
@@ -188,85 +184,58 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
   };
   const field = (name: keyof typeof texts) => ({ name, value: texts[name], set: set(name), error: wrong[name] ?? at(name) });
   return (
-    <Dialog title={of ? t("keys.edit", { name: of.name }) : t("keys.new")} onClose={onClose} wide>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
-        }}
-      >
-        <div class="form-grid">
-          <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: true }} />
-          <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("keys.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
-          {may("operator") ? (
-            <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ list: "group-names", placeholder: "default" }} />
-          ) : (
-            <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ placeholder: "default" }} />
-          )}
-          {may("operator") && <TextField label={t("logs.user")} {...field("user")} hint={t("keys.userHint")} />}
-          <Field label={t("keys.expiry")} name="expires_at" hint={t("keys.expiryHint")} error={at("expires_at")}>
-            {(attributes) => <input {...attributes} type="datetime-local" value={texts.expires_at} onInput={(event) => set("expires_at")(event.currentTarget.value)} />}
-          </Field>
-          <div class="span">
-            <TextField label={t("field.models")} {...field("models")} hint={t("keys.modelsHint")} input={{ list: "model-names", placeholder: t("field.all") }} />
-          </div>
-          <TextField label={t("keys.rpm")} {...field("rpm")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
-          <TextField label={t("keys.tpm")} {...field("tpm")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
-          <TextField label={t("keys.concurrency")} {...field("concurrency")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
+    <FormDialog title={of ? t("keys.edit", { name: of.name }) : t("keys.new")} onClose={onClose} submit={submit} action={of ? t("action.save") : t("action.create")} busy={busy} error={error} fields={FIELDS} wide>
+      <div class="form-grid">
+        <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: true }} />
+        <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("keys.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
+        {may("operator") ? (
+          <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ list: "group-names", placeholder: "default" }} />
+        ) : (
+          <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ placeholder: "default" }} />
+        )}
+        {may("operator") && <TextField label={t("logs.user")} {...field("user")} hint={t("keys.userHint")} />}
+        <TimeField label={t("keys.expiry")} {...field("expires_at")} hint={t("keys.expiryHint")} />
+        <div class="span">
+          <TextField label={t("field.models")} {...field("models")} hint={t("keys.modelsHint")} input={{ list: "model-names", placeholder: t("field.all") }} />
         </div>
-        <datalist id="group-names">
-          {items(groups.data).map((group) => (
-            <option key={group.name} value={group.name} />
-          ))}
-        </datalist>
-        <datalist id="model-names">
-          {items(models.data).slice(0, 200).map((model) => (
-            <option key={modelName(model)} value={modelName(model)} />
-          ))}
-        </datalist>
-        <ErrorNote error={error} fields={FIELDS} />
-        <div class="dialog-actions">
-          <Button onClick={onClose}>{t("action.cancel")}</Button>
-          <Button type="submit" tone="main" busy={busy}>
-            {of ? t("action.save") : t("action.create")}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+        <TextField label={t("keys.rpm")} {...field("rpm")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
+        <TextField label={t("keys.tpm")} {...field("tpm")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
+        <TextField label={t("keys.concurrency")} {...field("concurrency")} input={{ inputMode: "numeric", placeholder: t("field.noLimit") }} />
+      </div>
+      <datalist id="group-names">
+        {items(groups.data).map((group) => (
+          <option key={group.name} value={group.name} />
+        ))}
+      </datalist>
+      <datalist id="model-names">
+        {items(models.data).slice(0, 200).map((model) => (
+          <option key={modelName(model)} value={modelName(model)} />
+        ))}
+      </datalist>
+    </FormDialog>
   );
 }
 
 function Rotate({ of, onClose, made }: { of: Key; onClose: () => void; made: (fresh: Fresh) => void }) {
   const { busy, error, run } = useAct();
+  const rotate = () => void run(() => call<Fresh>("POST", `/keys/${of.id}/rotate`), made);
   return (
-    <Dialog title={t("keys.rotate")} onClose={onClose}>
+    <FormDialog title={t("keys.rotate")} onClose={onClose} submit={rotate} action={t("action.rotate")} tone="danger" busy={busy} error={error}>
       <p>{t("keys.rotateText", { name: of.name })}</p>
-      <ErrorNote error={error} />
-      <div class="dialog-actions">
-        <Button onClick={onClose}>{t("action.cancel")}</Button>
-        <Button tone="danger" busy={busy} onClick={() => void run(() => call<Fresh>("POST", `/keys/${of.id}/rotate`), made)}>
-          {t("action.rotate")}
-        </Button>
-      </div>
-    </Dialog>
+    </FormDialog>
   );
 }
 
 function Secret({ fresh, onClose }: { fresh: Fresh; onClose: () => void }) {
+  const tryIt = (
+    <Link class="button plain" to="/playground">
+      {t("keys.try")}
+    </Link>
+  );
   return (
-    <Dialog title={t("keys.secret", { name: fresh.key.name })} onClose={onClose} wide>
-      <p class="note warn">{t("keys.once")}</p>
-      <CopyBox text={fresh.secret} label={t("keys.secretLabel")} />
+    <Once title={t("keys.secret", { name: fresh.key.name })} warning={t("keys.once")} texts={[fresh.secret]} label={t("keys.secretLabel")} onClose={onClose} actions={tryIt}>
       <p>{t("keys.use")}</p>
       <pre class="code">{`curl ${location.origin}/v1/chat/completions \\\n  -H "authorization: Bearer $TOLLGATE_KEY" \\\n  -H "content-type: application/json" \\\n  -d '{"model":"MODEL","messages":[{"role":"user","content":"Hello"}]}'`}</pre>
-      <div class="dialog-actions">
-        <Link class="button plain" to="/playground">
-          {t("keys.try")}
-        </Link>
-        <Button tone="main" onClick={onClose}>
-          {t("keys.stored")}
-        </Button>
-      </div>
-    </Dialog>
+    </Once>
   );
 }

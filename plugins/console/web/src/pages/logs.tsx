@@ -3,10 +3,11 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { usePages, type ApiError } from "../api";
 import { ago, count, fromLocalInput, moment, ms, short, shortMoment, toLocalInput } from "../format";
 import { t, type TextKey } from "../i18n";
+import { List, Table } from "../list";
 import { Link, setQuery, usePlace } from "../router";
 import { may } from "../session";
 import type { LogRecord } from "../types";
-import { Amount, Badge, Button, Empty, Field, Outcome, Page, Pager, Panel, saying, SelectField, Shown, Table, TextField, Toggle } from "../ui";
+import { Amount, Badge, Button, Empty, Field, Outcome, Page, saying, SelectField, TextField, Toggle } from "../ui";
 
 const LIVE_MS = 2000;
 const RANGES: Record<string, number> = { "1h": 3_600_000, "24h": 86_400_000, "7d": 604_800_000, "30d": 2_592_000_000 };
@@ -62,20 +63,9 @@ export function LogsPage() {
       }
     >
       <Filters error={listing.error} />
-      <Panel flush>
-        <Shown from={listing}>
-          {() =>
-            listing.rows!.length === 0 ? (
-              <Nothing isFiltered={search !== ""} />
-            ) : (
-              <>
-                <Rows rows={listing.rows!} fresh={fresh} />
-                <Pager from={listing} />
-              </>
-            )
-          }
-        </Shown>
-      </Panel>
+      <List from={listing} empty={<Nothing isFiltered={search !== ""} />}>
+        {(rows) => <Rows rows={rows} fresh={fresh} />}
+      </List>
     </Page>
   );
 }
@@ -187,20 +177,15 @@ function Rows({ rows, fresh }: { rows: LogRecord[]; fresh: Set<string> }) {
   return (
     <Table
       label={t("nav.logs")}
-      head={
-        <>
-          <th>{t("logs.time")}</th>
-          <th>{t("logs.outcome")}</th>
-          <th>{t("logs.model")}</th>
-          <th>{t("logs.key")}</th>
-          {showUser && <th>{t("logs.user")}</th>}
-          <th>{t("logs.upstream")}</th>
-          <th class="right">{t("logs.tokens")}</th>
-          <th class="right">{t("logs.ttft")}</th>
-          <th class="right">{t("logs.duration")}</th>
-          <th class="right">{t("logs.cost")}</th>
-        </>
-      }
+      columns={[
+        t("logs.time"),
+        t("logs.outcome"),
+        t("logs.model"),
+        t("logs.key"),
+        ...(showUser ? [t("logs.user")] : []),
+        t("logs.upstream"),
+        ...[t("logs.tokens"), t("logs.ttft"), t("logs.duration"), t("logs.cost")].map((name) => [name, "right"] as const),
+      ]}
     >
       {rows.map((row) => (
         <tr key={row.request_id} class={fresh.has(row.request_id) ? "fresh" : undefined}>

@@ -5,7 +5,8 @@ import { count, short } from "../format";
 import { t } from "../i18n";
 import { Link, withQuery } from "../router";
 import { modelName, type Model } from "../types";
-import { Empty, Page, Pager, Panel, Shown, Table, TextField } from "../ui";
+import { Pager, Table } from "../list";
+import { Empty, Page, Panel, Shown, TextField } from "../ui";
 
 const ROWS_MAX = 100;
 const CLASSES = ["input", "cached_input", "cache_write", "output"] as const;
@@ -38,7 +39,7 @@ export function ModelsPage() {
             if (found.length === 0) return <Empty title={search ? t("models.noneFound") : t("models.none")} text={search ? undefined : t("models.noneText")} />;
             return (
               <>
-                <Table label={t("nav.models")} head={[t("logs.model"), t("models.context"), ...CLASSES.map((name) => t(`class.${name}`)), ""].map((name, at) => <th key={at} class={at > 0 ? "right" : undefined}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}>
+                <Table label={t("nav.models")} columns={[t("logs.model"), [t("models.context"), "right"], ...CLASSES.map((name) => [t(`class.${name}`), "right"] as const), ""]}>
                   {found.slice(from, from + ROWS_MAX).map((model) => (
                     <tr key={modelName(model)}>
                       <td>{modelName(model)}</td>

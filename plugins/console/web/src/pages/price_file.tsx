@@ -3,15 +3,36 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { call, findingsOf, useLoad, type Finding } from "../api";
 import { t } from "../i18n";
 import { may } from "../session";
-import type { PriceFile } from "../types";
+import type { PriceFile, Replaced } from "../types";
 import { Button, ErrorNote, Panel, Shown, toast, useAct } from "../ui";
 
 export function PriceFileEditor() {
   const loaded = useLoad<PriceFile>("/prices/file");
-  return <Shown from={loaded}>{(file) => <Editor key={String(file.version)} file={file} reload={loaded.reload} />}</Shown>;
+  const [said, say] = useState<string | null>(null);
+  return (
+    <Shown from={loaded}>
+      {(file) => (
+        <>
+          {said && (
+            <p class="note warn" role="alert">
+              {said}
+            </p>
+          )}
+          <Editor key={String(file.version)} file={file} reload={loaded.reload} say={say} />
+        </>
+      )}
+    </Shown>
+  );
 }
 
-function Editor({ file, reload }: { file: PriceFile; reload: () => Promise<void> }) {
+interface EditorProps {
+  file: PriceFile;
+  reload: () => Promise<void>;
+  /** What is worth saying longer than the editor of this version is there. */
+  say: (text: string | null) => void;
+}
+
+function Editor({ file, reload, say }: EditorProps) {
   const [text, setText] = useState(file.text);
   const [findings, setFindings] = useState<Finding[]>([]);
   const [isSound, setSound] = useState(false);
@@ -43,15 +64,18 @@ function Editor({ file, reload }: { file: PriceFile; reload: () => Promise<void>
         setSound(found.length === 0);
       },
     );
-  const save = () =>
+  const save = () => {
+    say(null);
     void run(
-      () => call<PriceFile>("PUT", "/prices/file", { text, version: file.version }),
-      () => {
-        toast(t("prices.saved"));
+      () => call<Replaced>("PUT", "/prices/file", { text, version: file.version }),
+      ({ in_force, errors }) => {
         setFindings([]);
+        if (in_force) toast(t("prices.saved"));
+        else say(t("prices.notInForce", { errors: errors.join("; ") || "–" }));
         void reload();
       },
     );
+  };
   const jump = (line: number) => {
     const element = area.current;
     if (!element) return;

@@ -4,14 +4,15 @@ import { call, usePages } from "../api";
 import { fromLocalInput, moment } from "../format";
 import { Reading, useTexts } from "../forms";
 import { t, word, type TextKey } from "../i18n";
+import { List, Table } from "../list";
 import { usdExact, type Nanos } from "../money";
 import { setQuery, usePlace } from "../router";
 import { may } from "../session";
 import type { Price, PriceLine } from "../types";
-import { Badge, Button, Empty, ErrorNote, Field, Page, Pager, Panel, Segments, Shown, Table, TextField, useAct } from "../ui";
-import { Rows as AnyRows } from "./any";
+import { Badge, Button, Empty, ErrorNote, Page, Panel, Segments, TextField, TimeField, useAct } from "../ui";
 import { perMillion } from "./models";
 import { PriceFileEditor } from "./price_file";
+import { PriceHistory } from "./price_history";
 import { PriceLines } from "./request";
 
 const TABS = ["search", "explain", "file", "history"] as const;
@@ -25,7 +26,7 @@ export function PricesPage() {
       {tab === "search" && <Search />}
       {tab === "explain" && <Explain />}
       {tab === "file" && <PriceFileEditor />}
-      {tab === "history" && <History />}
+      {tab === "history" && <PriceHistory />}
     </Page>
   );
 }
@@ -49,20 +50,9 @@ function Search() {
           <Button type="submit">{t("action.filter")}</Button>
         </div>
       </form>
-      <Panel flush>
-        <Shown from={listing}>
-          {() =>
-            listing.rows!.length === 0 ? (
-              <Empty title={asked ? t("models.noneFound") : t("prices.none")} text={asked ? undefined : t("prices.noneText")} />
-            ) : (
-              <>
-                <Found rows={listing.rows!} />
-                <Pager from={listing} />
-              </>
-            )
-          }
-        </Shown>
-      </Panel>
+      <List from={listing} empty={<Empty title={asked ? t("models.noneFound") : t("prices.none")} text={asked ? undefined : t("prices.noneText")} />}>
+        {(rows) => <Found rows={rows} />}
+      </List>
     </>
   );
 }
@@ -81,18 +71,7 @@ function Found({ rows }: { rows: Price[] }) {
   return (
     <Table
       label={t("nav.prices")}
-      head={
-        <>
-          <th>{t("logs.model")}</th>
-          {SHOWN_CLASSES.map((name) => (
-            <th key={name} class="right">
-              {word("class", name)}
-            </th>
-          ))}
-          <th>{t("prices.others")}</th>
-          {isDated && <th>{t("prices.from")}</th>}
-        </>
-      }
+      columns={[t("logs.model"), ...SHOWN_CLASSES.map((name) => [word("class", name), "right"] as const), t("prices.others"), ...(isDated ? [t("prices.from")] : [])]}
     >
       {rows.map((row, at) => (
         <tr key={at}>
@@ -145,9 +124,7 @@ function Explain() {
             {COUNTS.map((name) => (
               <TextField key={name} label={t(`prices.${name}`)} name={name} value={texts[name]} set={set(name)} error={wrong[name] ?? at(name)} input={{ inputMode: "numeric", placeholder: "0" }} />
             ))}
-            <Field label={t("prices.at")} name="at" error={at("at")} hint={t("prices.atHint")}>
-              {(attributes) => <input {...attributes} type="datetime-local" value={texts.at} onInput={(event) => set("at")(event.currentTarget.value)} />}
-            </Field>
+            <TimeField label={t("prices.at")} name="at" error={at("at")} hint={t("prices.atHint")} value={texts.at} set={set("at")} />
           </div>
           <ErrorNote error={error} fields={["model", "at", ...COUNTS]} />
           <Button type="submit" tone="main" busy={busy}>
@@ -171,24 +148,3 @@ function Explain() {
     </div>
   );
 }
-
-function History() {
-  const listing = usePages<Record<string, unknown>>("/prices/history", {});
-  return (
-    <Panel flush>
-      <Shown from={listing}>
-        {() =>
-          listing.rows!.length === 0 ? (
-            <Empty title={t("prices.historyNone")} text={t("prices.historyNoneText")} />
-          ) : (
-            <>
-              <AnyRows rows={listing.rows!} label={t("prices.tab.history")} />
-              <Pager from={listing} />
-            </>
-          )
-        }
-      </Shown>
-    </Panel>
-  );
-}
-

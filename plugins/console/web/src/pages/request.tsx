@@ -1,11 +1,12 @@
 // One request: what was tried and why, how long each part took, what was counted and what it cost.
 import { useLoad } from "../api";
 import { count, moment, ms } from "../format";
-import { t, word } from "../i18n";
-import { usdExact } from "../money";
+import { language, t, word } from "../i18n";
+import { type Nanos, toBig, usdExact } from "../money";
 import { Link, withQuery } from "../router";
 import type { Attempt, Candidate, LogDetail, LogRecord, PriceLine } from "../types";
-import { Badge, CopyBox, Empty, Facts, Outcome, Page, Panel, Shown, Table } from "../ui";
+import { Table } from "../list";
+import { Badge, CopyBox, Empty, Facts, Outcome, Page, Panel, Shown } from "../ui";
 
 export function RequestPage({ id }: { id: string }) {
   const loaded = useLoad<LogDetail>(`/logs/${encodeURIComponent(id)}`);
@@ -31,7 +32,7 @@ function Detail({ detail }: { detail: LogDetail }) {
         <Facts rows={about(record)} />
       </Panel>
       <Attempts attempts={detail.attempts ?? []} total={record.duration_ms} />
-      <Candidates candidates={detail.candidates ?? []} leftOut={detail.candidates_left_out ?? 0} />
+      <Candidates candidates={detail.candidates ?? []} attempts={detail.attempts ?? []} leftOut={detail.candidates_left_out ?? 0} />
       <div class="two">
         <Usage record={record} />
         <Timings record={record} timings={detail.timings ?? {}} />
@@ -74,7 +75,7 @@ function Attempts({ attempts, total }: { attempts: Attempt[]; total: number }) {
       {attempts.length === 0 ? (
         <Empty title={t("request.noAttempts")} text={t("request.noAttemptsText")} />
       ) : (
-        <Table label={t("request.attempts")} head={["#", t("logs.upstream"), t("logs.outcome"), t("request.when"), t("logs.duration"), t("request.error")].map((name) => <th key={name}>{name}</th>)}>
+        <Table label={t("request.attempts")} columns={["#", t("logs.upstream"), t("logs.outcome"), t("request.when"), t("logs.duration"), t("request.error")]}>
           {attempts.map((attempt, index) => (
             <tr key={index}>
               <td class="quiet">{index + 1}</td>
@@ -99,18 +100,26 @@ function Attempts({ attempts, total }: { attempts: Attempt[]; total: number }) {
   );
 }
 
-function Candidates({ candidates, leftOut }: { candidates: Candidate[]; leftOut: number }) {
+/** The API's sentence is English; in other languages its word has a shorter one, and the sentence is its title. */
+function reason(candidate: Candidate, attempts: Attempt[], isOnly: boolean): string {
+  const text = word("reason", isOnly && candidate.taken ? "only" : (candidate.code ?? ""));
+  if (language.get() === "en" || !candidate.code || text === candidate.code) return candidate.why;
+  const nth = attempts.findIndex((attempt) => attempt.upstream === candidate.upstream) + 1;
+  return text.replace("{nth}", String(nth || 1));
+}
+
+function Candidates({ candidates, attempts, leftOut }: { candidates: Candidate[]; attempts: Attempt[]; leftOut: number }) {
   return (
     <Panel title={t("request.candidates")} flush>
       {candidates.length === 0 ? (
         <p class="quiet padded">{t("request.noCandidates")}</p>
       ) : (
-        <Table label={t("request.candidates")} head={[t("logs.upstream"), t("request.taken"), t("request.why")].map((name) => <th key={name}>{name}</th>)}>
+        <Table label={t("request.candidates")} columns={[t("logs.upstream"), t("request.taken"), t("request.why")]}>
           {candidates.map((candidate, index) => (
             <tr key={index}>
               <td>{candidate.upstream}</td>
               <td>{candidate.taken ? <Badge tone="good">{t("request.isTaken")}</Badge> : <Badge tone="quiet">{candidate.code ? word("why", candidate.code) : t("request.passed")}</Badge>}</td>
-              <td>{candidate.why}</td>
+              <td title={candidate.why}>{reason(candidate, attempts, candidates.length === 1)}</td>
             </tr>
           ))}
         </Table>
@@ -165,7 +174,7 @@ export function PriceLines({ lines }: { lines: (PriceLine | string)[] }) {
               </tr>
             ) : (
               <tr key={index}>
-                <td>{line.what}</td>
+                <td>{word("class", line.what)}</td>
                 <td class="mono quiet">{line.how ?? ""}</td>
                 <td class="right number">{line.usd ? `$${line.usd.replace(/^\$/, "")}` : ""}</td>
               </tr>
@@ -177,12 +186,17 @@ export function PriceLines({ lines }: { lines: (PriceLine | string)[] }) {
   );
 }
 
+function otherPrices(record: LogRecord, now: Nanos | null | undefined): string {
+  if (now == null) return t("request.noPriceNow");
+  return toBig(now) === toBig(record.cost_nanos) ? t("request.sameCost") : t("request.otherPrices", { cost: usdExact(now) });
+}
+
 function Arithmetic({ detail }: { detail: LogDetail }) {
   const { record, price_lines: lines = [], price_now_nanos: now } = detail;
   return (
     <Panel title={t("request.arithmetic")} flush>
       {lines.length === 0 ? <p class="quiet padded">{t("request.noArithmetic")}</p> : <PriceLines lines={lines} />}
-      {detail.price_is_the_same === false && <p class="quiet below-table">{now == null ? t("request.noPriceNow") : t("request.otherPrices", { cost: usdExact(now) })}</p>}
+      {detail.price_is_the_same === false && <p class="quiet below-table">{otherPrices(record, now)}</p>}
       <p class="sum">
         <span class="quiet">{t("request.priceVersion", { version: record.price_version || "–" })}</span>
         <strong class="number">{usdExact(record.cost_nanos)}</strong>

@@ -5,7 +5,8 @@ import { ago, moment, ms } from "../format";
 import { t, word } from "../i18n";
 import { Link, withQuery } from "../router";
 import type { Trial, Upstream } from "../types";
-import { Badge, Button, Dialog, Empty, ErrorNote, Facts, Page, Panel, SelectField, Shown, toast, useAct, type Tone } from "../ui";
+import { Dialog } from "../dialogs";
+import { Badge, Button, Empty, ErrorNote, Facts, Page, Panel, SelectField, Shown, toast, useAct, type Tone } from "../ui";
 
 const BREAKER_TONES: Record<string, Tone> = { closed: "good", half_open: "warn", open: "bad" };
 const REFRESH_MS = 5000;

@@ -1,14 +1,16 @@
 // People: roles, quotas, budgets that come anew each period, top-ups.
 import { useState } from "preact/hooks";
 import { call, usePages } from "../api";
+import { Confirm, FormDialog, Once } from "../dialogs";
 import { ago, moment } from "../format";
 import { amountText, Reading, useTexts } from "../forms";
 import { t, type TextKey } from "../i18n";
+import { List, Table } from "../list";
 import { usd } from "../money";
 import { Link, withQuery } from "../router";
 import { session } from "../session";
-import type { User } from "../types";
-import { Badge, Button, Confirm, CopyBox, Dialog, Empty, ErrorNote, Page, Pager, Panel, Quota, SelectField, Shown, Table, TextField, toast, useAct } from "../ui";
+import type { Budget, User } from "../types";
+import { Badge, Button, Empty, Page, Quota, SelectField, TextField, toast, useAct } from "../ui";
 
 const ROLES = ["user", "operator", "admin"] as const;
 const PERIODS = ["daily", "weekly", "monthly"] as const;
@@ -39,20 +41,9 @@ export function UsersPage() {
         </Button>
       }
     >
-      <Panel flush>
-        <Shown from={listing}>
-          {() =>
-            listing.rows!.length === 0 ? (
-              <Empty title={t("users.none")} text={t("users.noneText")} />
-            ) : (
-              <>
-                <Rows rows={listing.rows!} open={setOpen} />
-                <Pager from={listing} />
-              </>
-            )
-          }
-        </Shown>
-      </Panel>
+      <List from={listing} empty={<Empty title={t("users.none")} text={t("users.noneText")} />}>
+        {(rows) => <Rows rows={rows} open={setOpen} />}
+      </List>
       {open?.what === "new" && (
         <UserForm
           onClose={close}
@@ -67,25 +58,19 @@ export function UsersPage() {
       {open?.what === "delete" && (
         <Confirm title={t("users.delete")} text={t("users.deleteText")} typed={open.user.name} action={t("action.delete")} onClose={close} act={() => call("DELETE", `/users/${open.user.id}`).then(() => listing.reload())} />
       )}
-      {open?.what === "password" && (
-        <Dialog title={t("users.password", { name: open.name })} onClose={close} wide>
-          <p class="note warn">{t("users.passwordOnce")}</p>
-          <CopyBox text={open.password} label={t("field.password")} />
-          <div class="dialog-actions">
-            <Button tone="main" onClick={close}>
-              {t("keys.stored")}
-            </Button>
-          </div>
-        </Dialog>
-      )}
+      {open?.what === "password" && <Once title={t("users.password", { name: open.name })} warning={t("users.passwordOnce")} texts={[open.password]} label={t("field.password")} onClose={close} />}
     </Page>
   );
+}
+
+export function budgetText(budget: Budget): string {
+  return `${usd(budget.amount_nanos)} · ${t(`period.${budget.period}` as TextKey)}`;
 }
 
 function Rows({ rows, open }: { rows: User[]; open: (what: Open) => void }) {
   const me = session.get()?.person.id;
   return (
-    <Table label={t("nav.users")} head={[t("field.name"), t("users.role"), t("keys.state"), t("field.quota"), t("users.budget"), t("users.seen"), ""].map((name, at) => <th key={at}>{name || <span class="unseen">{t("field.actions")}</span>}</th>)}>
+    <Table label={t("nav.users")} columns={[t("field.name"), t("users.role"), t("keys.state"), t("field.quota"), t("users.budget"), t("users.seen"), ""]}>
       {rows.map((user) => (
         <tr key={user.id}>
           <td class="cut" title={user.name}>
@@ -94,11 +79,18 @@ function Rows({ rows, open }: { rows: User[]; open: (what: Open) => void }) {
           <td>
             <Badge tone={user.role === "admin" ? "accent" : "quiet"}>{t(`role.${user.role}` as TextKey)}</Badge>
           </td>
-          <td>{user.enabled ? <Badge tone="good">{t("keys.active")}</Badge> : <Badge tone="quiet">{t("keys.disabled")}</Badge>}</td>
+          <td class="nowrap">
+            {user.enabled ? <Badge tone="good">{t("keys.active")}</Badge> : <Badge tone="quiet">{t("keys.disabled")}</Badge>}
+            {!user.has_password && (
+              <div class="below" title={t("users.noPasswordText")}>
+                {t("users.noPassword")}
+              </div>
+            )}
+          </td>
           <td>
             <Quota quota={user.quota_nanos} spent={user.spent_nanos} held={user.held_nanos} />
           </td>
-          <td class="nowrap">{user.budget ? `${usd(user.budget.amount_nanos)} · ${t(`period.${user.budget.period}` as TextKey)}` : "–"}</td>
+          <td class="nowrap" title={user.budget?.time_zone}>{user.budget ? budgetText(user.budget) : "–"}</td>
           <td class="nowrap quiet" title={moment(user.last_login_at)}>
             {ago(user.last_login_at)}
           </td>
@@ -118,6 +110,8 @@ function Rows({ rows, open }: { rows: User[]; open: (what: Open) => void }) {
     </Table>
   );
 }
+
+const FIELDS = ["name", "role", "password", "enabled", "quota_nanos", "budget.amount_nanos", "budget.period", "budget.time_zone"];
 
 function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done: (made: Made) => void }) {
   const first = {
@@ -146,32 +140,18 @@ function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done:
   };
   const field = (name: keyof typeof texts, api: string = name) => ({ name, value: texts[name], set: set(name), error: wrong[api] ?? at(api) ?? at(`${api}_nanos`) });
   return (
-    <Dialog title={of ? t("users.edit", { name: of.name }) : t("users.new")} onClose={onClose} wide>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
-        }}
-      >
-        <div class="form-grid">
-          <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: !of, readOnly: of !== undefined }} />
-          <SelectField label={t("users.role")} {...field("role")} choices={ROLES.map((role) => [role, t(`role.${role}`)] as const)} />
-          <TextField label={of ? t("users.newPassword") : t("field.password")} {...field("password")} hint={of ? t("users.keepPassword") : t("users.randomPassword")} input={{ type: "password", autocomplete: "new-password" }} />
-          {of && <SelectField label={t("keys.state")} {...field("enabled")} choices={[["yes", t("keys.active")], ["no", t("keys.disabled")]]} />}
-          <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("users.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
-          <SelectField label={t("users.budget")} {...field("period", "budget.period")} hint={t("users.budgetHint")} choices={[["", t("users.noBudget")], ...PERIODS.map((period) => [period, t(`period.${period}`)] as const)]} />
-          {texts.period !== "" && <TextField label={t("users.budgetUsd")} {...field("amount", "budget.amount")} input={{ inputMode: "decimal" }} />}
-          {texts.period !== "" && <TextField label={t("users.timeZone")} {...field("time_zone", "budget.time_zone")} />}
-        </div>
-        <ErrorNote error={error} fields={["name", "role", "password", "enabled", "quota_nanos", "budget.amount_nanos", "budget.period", "budget.time_zone"]} />
-        <div class="dialog-actions">
-          <Button onClick={onClose}>{t("action.cancel")}</Button>
-          <Button type="submit" tone="main" busy={busy}>
-            {of ? t("action.save") : t("action.create")}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={of ? t("users.edit", { name: of.name }) : t("users.new")} onClose={onClose} submit={submit} action={of ? t("action.save") : t("action.create")} busy={busy} error={error} fields={FIELDS} wide>
+      <div class="form-grid">
+        <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: !of, readOnly: of !== undefined }} />
+        <SelectField label={t("users.role")} {...field("role")} choices={ROLES.map((role) => [role, t(`role.${role}`)] as const)} />
+        <TextField label={of ? t("users.newPassword") : t("field.password")} {...field("password")} hint={of ? t("users.keepPassword") : t("users.randomPassword")} input={{ type: "password", autocomplete: "new-password" }} />
+        {of && <SelectField label={t("keys.state")} {...field("enabled")} choices={[["yes", t("keys.active")], ["no", t("keys.disabled")]]} />}
+        <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("users.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
+        <SelectField label={t("users.budget")} {...field("period", "budget.period")} hint={t("users.budgetHint")} choices={[["", t("users.noBudget")], ...PERIODS.map((period) => [period, t(`period.${period}`)] as const)]} />
+        {texts.period !== "" && <TextField label={t("users.budgetUsd")} {...field("amount", "budget.amount")} input={{ inputMode: "decimal" }} />}
+        {texts.period !== "" && <TextField label={t("users.timeZone")} {...field("time_zone", "budget.time_zone")} />}
+      </div>
+    </FormDialog>
   );
 }
 
@@ -185,24 +165,10 @@ function TopUp({ of, onClose, done }: { of: User; onClose: () => void; done: () 
     if (read.isGood) void run(() => call("POST", `/users/${of.id}/topup`, { amount_nanos, note: texts.note }), done);
   };
   return (
-    <Dialog title={t("users.topUpOf", { name: of.name })} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
-        }}
-      >
-        <p>{of.quota_nanos === null ? t("users.topUpUnlimited") : t("users.topUpText", { quota: usd(of.quota_nanos) })}</p>
-        <TextField label={t("field.amountUsd")} name="amount_nanos" value={texts.amount_nanos} set={set("amount_nanos")} error={wrong["amount_nanos"] ?? at("amount_nanos")} input={{ inputMode: "decimal", autofocus: true, placeholder: "25.00" }} />
-        <TextField label={t("field.note")} name="note" value={texts.note} set={set("note")} error={at("note")} hint={t("users.noteHint")} input={{ maxLength: 500 }} />
-        <ErrorNote error={error} fields={["amount_nanos", "note"]} />
-        <div class="dialog-actions">
-          <Button onClick={onClose}>{t("action.cancel")}</Button>
-          <Button type="submit" tone="main" busy={busy}>
-            {t("users.topUp")}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={t("users.topUpOf", { name: of.name })} onClose={onClose} submit={submit} action={t("users.topUp")} busy={busy} error={error} fields={["amount_nanos", "note"]} disabled={of.quota_nanos === null}>
+      <p>{of.quota_nanos === null ? t("users.topUpUnlimited") : t("users.topUpText", { quota: usd(of.quota_nanos) })}</p>
+      <TextField label={t("field.amountUsd")} name="amount_nanos" value={texts.amount_nanos} set={set("amount_nanos")} error={wrong["amount_nanos"] ?? at("amount_nanos")} input={{ inputMode: "decimal", autofocus: true, placeholder: "25.00" }} />
+      <TextField label={t("field.note")} name="note" value={texts.note} set={set("note")} error={at("note")} hint={t("users.noteHint")} input={{ maxLength: 500 }} />
+    </FormDialog>
   );
 }
