@@ -7,11 +7,11 @@ use super::args::{Command, PriceSet, PriceShow, PriceVerb};
 use super::price_file::{default_prices, read_book, read_text};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
-use crate::config::near::did_you_mean;
 use crate::price::{Price, PriceBook, set_price};
 use crate::replace::write_atomically;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use tollgate_plugin_api::did_you_mean;
 
 /// A price as `--json` shows it. Amounts are exact decimals, so they are strings.
 #[derive(Serialize)]

@@ -92,6 +92,6 @@ fn everything_else_is_refused_with_its_own_code() {
 fn unknown_settings_are_named() {
     let keys = Arc::new(Ring(Arc::new(OneKey(Arc::new(key(true, None)), [0; 32]))));
     let table = "realm = 1".parse().unwrap();
-    let error = build(table, &Ports { keys, clock: Arc::new(At(0)), ..Ports::to_nothing() }).err().unwrap();
+    let error = build(table, &Ports { keys, clock: Arc::new(At(0)), ..Ports::to_nothing() }).err().unwrap().to_string();
     assert!(error.contains("realm"), "{error}");
 }

@@ -101,7 +101,12 @@ fn check_warns_of_an_empty_configuration() {
     place.write("tollgate.toml", &format!("[[upstream]]\n{keyless}"));
     let ran = place.run("check");
     assert_eq!(ran.status, 0, "{ran:?}");
-    for what in ["no keys yet", "there is no price file", "unbilled): llama", "without a key of ours: home"] {
+    for what in [
+        "no keys yet",
+        "there is no price file",
+        "every request of a key with a quota is refused (400 PRICE_MISSING)",
+        "without a key of ours: home",
+    ] {
         assert!(ran.err.contains(what), "{what}: {}", ran.err);
     }
     place.write("pricing.toml", "[[model]]\nname = \"llama\"\ninput = 0\noutput = 0\n");
