@@ -16,7 +16,7 @@ pub const PLUGIN: PluginRow = PluginRow { name: "cors", always: false, build };
 
 const ALLOWED_METHODS: &str = "GET, POST, OPTIONS";
 /// What a script may read of an answer beside the safelisted fields.
-const EXPOSED_HEADERS: &str = "x-request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, \
+const EXPOSED_HEADERS: &str = "x-request-id, request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, \
      retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
      x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 
