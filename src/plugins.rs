@@ -8,7 +8,9 @@
 //! ```no_run
 //! use async_trait::async_trait;
 //! use std::sync::Arc;
-//! use tollgate_plugin_api::{Flow, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead};
+//! use tollgate_plugin_api::{
+//!     Flow, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, Settings,
+//! };
 //!
 //! /// Refuses whoever does not say which team pays: `[plugins.team]`, `teams = ["search", "ads"]`.
 //! struct Team(Vec<String>);
@@ -32,9 +34,13 @@
 //!     }
 //! }
 //!
-//! fn build(mut table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-//!     let teams = table.remove("teams").ok_or("teams: missing, expected a list of names")?;
-//!     Ok(Arc::new(Team(teams.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?)))
+//! fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+//!     let mistakes = Mistakes::default();
+//!     let settings = Settings::open(&table, &["teams"], &mistakes);
+//!     settings.must_have("teams", "an array of names");
+//!     let teams = settings.texts("teams", "names", |name| Ok(name.to_owned()));
+//!     mistakes.into_result()?;
+//!     Ok(Arc::new(Team(teams)))
 //! }
 //!
 //! fn main() -> std::process::ExitCode {

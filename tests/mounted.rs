@@ -19,7 +19,7 @@ use tollgate::keyring::digest_of;
 use tollgate::ledger::LedgerRecord;
 use tollgate::serve::open_store;
 use tollgate::store::{LedgerFilter, NewKey, Store};
-use tollgate_plugin_api::{Flow, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, Summary};
+use tollgate_plugin_api::{Flow, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, Summary};
 
 /// A plugin of one's own: `[plugins.team]`, `name = "…"`; refuses whoever does not say it.
 struct Team(String);
@@ -104,7 +104,7 @@ impl Plugin for Witness {
     }
 }
 
-fn team(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
+fn team(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
     let name = table.get("name").and_then(toml::Value::as_str).ok_or("name: missing")?;
     Ok(Arc::new(Team(name.to_owned())))
 }
@@ -337,7 +337,7 @@ impl ShutdownSignalWatch for Stop {
 #[test]
 fn plugins_are_closed_when_their_last_request_is_told_of_and_at_the_end() {
     let folder = tempfile::tempdir().expect("a folder");
-    let build = |_: toml::Table, _: &Ports| -> Result<Arc<dyn Plugin>, String> {
+    let build = |_: toml::Table, _: &Ports| -> Result<Arc<dyn Plugin>, Mistakes> {
         Ok(Arc::new(Closed(MADE.fetch_add(1, Ordering::Relaxed))))
     };
     tollgate::plugins::add(PluginRow { name: "closed", always: false, build });

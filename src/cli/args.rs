@@ -234,14 +234,14 @@ pub(super) struct LogList {
     /// From then on: 1h, 30d, 2026-12-31, 2026-12-31T18:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     pub(super) since: Option<super::time::Since>,
-    /// Of this key (name or id)
+    /// Of this key (its name, one that it had, or its id)
     #[arg(long)]
     pub(super) key: Option<String>,
     /// For this model, as the client named it
     #[arg(long)]
     pub(super) model: Option<String>,
     /// At most this many [default: 50; with --json all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), allow_hyphen_values = true)]
     pub(super) limit: Option<u64>,
     /// One JSON object a line, with every field
     #[arg(long)]
@@ -265,7 +265,7 @@ pub(super) struct UsageArgs {
     /// From then on: 1h, 30d, 2026-12-31, 2026-12-31T18:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     pub(super) since: Option<super::time::Since>,
-    /// Of this key (name or id)
+    /// Of this key (its name, one that it had, or its id)
     #[arg(long)]
     pub(super) key: Option<String>,
     /// For this model, as the client named it

@@ -13,17 +13,21 @@ use tollgate_plugin_api::Ports;
 pub(super) fn check(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let mut wrong = Vec::new();
     let config = collect(command.config(terminal), &mut wrong)?;
-    // The prices are looked at even if something else in the file is wrong.
+    // Places and prices are looked at even if something else in the file is wrong.
     let places = match &config {
         Some(config) => Some(config.clone()),
         None => command.places(terminal).ok(),
     };
     let book = match &places {
-        Some(config) => collect(read_book(config), &mut wrong)?,
+        Some(config) => {
+            collect(check_places(config), &mut wrong)?;
+            collect(read_book(config), &mut wrong)?
+        }
         None => None,
     };
-    if let (Some(config), Some(book)) = (&config, &book) {
-        collect(cross_check(config, book), &mut wrong)?;
+    if let Some(config) = &config {
+        // An empty book says nothing of what is configured.
+        collect(cross_check(config, book.as_ref().unwrap_or(&PriceBook::default())), &mut wrong)?;
     }
     match (config, book) {
         (Some(config), Some(book)) if wrong.is_empty() => summary(&config, &book, terminal),
@@ -34,9 +38,9 @@ pub(super) fn check(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
 /// The same checks before serving.
 pub(super) fn validate(config: &Config) -> Result<(), Failure> {
     let mut wrong = Vec::new();
-    if let Some(book) = collect(read_book(config), &mut wrong)? {
-        collect(cross_check(config, &book), &mut wrong)?;
-    }
+    collect(check_places(config), &mut wrong)?;
+    let book = collect(read_book(config), &mut wrong)?.unwrap_or_default();
+    collect(cross_check(config, &book), &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Usage(wrong)) }
 }
 
@@ -54,9 +58,14 @@ fn collect<T>(result: Result<T, Failure>, wrong: &mut Vec<String>) -> Result<Opt
 
 /// Everything that `serve` would build.
 fn cross_check(config: &Config, book: &PriceBook) -> Result<(), Failure> {
-    let ports = Ports::to_nothing();
-    config::build(config, Arc::new(book.clone()), &ports, None).map(drop)?;
+    config::build(config, Arc::new(book.clone()), &Ports::to_nothing(), None).map(drop)?;
     Ok(())
+}
+
+/// Where `serve` would put what it writes.
+fn check_places(config: &Config) -> Result<(), Failure> {
+    let errors = config.place_errors();
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
 fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Outcome {

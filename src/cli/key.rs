@@ -5,12 +5,12 @@ use super::key_text::{HEAD, RIGHT, pairs, row};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use super::{open_store, open_to_read};
 use crate::config::Config;
-use crate::config::near::{did_you_mean, one_of};
 use crate::keyring::{Credential, new_credential};
 use crate::shown::KeyJson;
 use crate::store::{KeyChange, KeyListing, KeyRef, NewKey, Store};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use tollgate_plugin_api::{did_you_mean, one_of};
 
 pub(super) fn run(verb: &KeyVerb, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config = command.places(terminal)?;

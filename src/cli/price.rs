@@ -2,16 +2,17 @@
 
 mod explain;
 mod import;
+mod show;
 
-use super::args::{Command, PriceSet, PriceShow, PriceVerb};
+use super::args::{Command, PriceSet, PriceVerb};
 use super::price_file::{default_prices, read_book, read_text};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
-use crate::config::near::did_you_mean;
 use crate::price::{Price, PriceBook, set_price};
 use crate::replace::write_atomically;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use tollgate_plugin_api::did_you_mean;
 
 /// A price as `--json` shows it. Amounts are exact decimals, so they are strings.
 #[derive(Serialize)]
@@ -31,7 +32,7 @@ pub(super) fn run(verb: &PriceVerb, command: &Command, terminal: &mut Terminal<'
     let config = command.places(terminal)?;
     match verb {
         PriceVerb::List(listing) => list(listing.json, &config, terminal),
-        PriceVerb::Show(arguments) => show(arguments, &config, terminal),
+        PriceVerb::Show(arguments) => show::show(arguments, &config, terminal),
         PriceVerb::Set(arguments) => set(arguments, &config, terminal),
         PriceVerb::Explain(arguments) => explain::explain(arguments, &config, terminal),
         PriceVerb::Import(arguments) => import::import(arguments, &config, terminal),
@@ -77,39 +78,6 @@ fn object(price: &Price, now_ms: i64) -> PriceJson<'_> {
         usd_per_unit,
         usd_per_million: price.rates_usd(now_ms).into_iter().collect(),
     }
-}
-
-fn show(arguments: &PriceShow, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
-    let book = read_book(config)?;
-    let prices = named(&book, &arguments.model);
-    if prices.is_empty() {
-        return Err(missing(&arguments.model, &book, config));
-    }
-    for (index, price) in prices.into_iter().enumerate() {
-        let object = object(price, terminal.now_ms);
-        if arguments.json {
-            terminal.json(&object)?;
-            continue;
-        }
-        if index > 0 {
-            writeln!(terminal.out)?;
-        }
-        let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
-        let mut pairs = vec![
-            ("model", plain(object.model)),
-            ("provider", object.provider.map_or_else(|| "all without a row of their own".into(), plain)),
-            ("aliases", plain(&object.aliases.join(", "))),
-            ("context tokens", count(object.context_tokens)),
-            ("most output tokens", count(object.max_output_tokens)),
-        ];
-        if let (Some(code), Some(rate)) = (object.currency, &object.usd_per_unit) {
-            pairs.push(("written in", format!("{}, {rate} USD each", plain(code))));
-        }
-        let rates = price.rates_usd(terminal.now_ms).into_iter();
-        pairs.extend(rates.map(|(class, rate)| (class, format!("{rate} USD per million tokens"))));
-        terminal.pairs(&pairs)?;
-    }
-    Ok(())
 }
 
 /// Every row of this name, whatever its provider.

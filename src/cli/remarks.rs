@@ -11,23 +11,44 @@ const NAMES_MAX: usize = 20;
 
 /// One remark a line. `has_keys`: whether anybody could call; `None`: that is not known.
 pub(super) fn remarks(config: &Config, book: &PriceBook, has_keys: Option<bool>) -> Vec<String> {
+    let (unpriced, keyless) = (unpriced(config, book), keyless(config));
     let fate = match config.pricing.unknown_model {
         UnknownModel::RejectIfQuota => "keys with a quota are refused, others pass unbilled",
         UnknownModel::Reject => "requests are refused",
         UnknownModel::Allow => "requests pass unbilled",
     };
-    let (file, unpriced, keyless) = (&config.pricing.file, unpriced(config, book), keyless(config));
     let found = [
         (config.upstreams.is_empty(), "there is no upstream, so no request can be answered.".to_owned()),
         (has_keys == Some(false), "there are no keys yet: `tollgate key create NAME` makes one.".to_owned()),
+        (book.is_empty() && !config.upstreams.is_empty(), no_prices(config)),
         (
-            book.iter().next().is_none() && !file.exists(),
-            format!("there is no price file: {} is not there. `tollgate price set` makes it.", file.display()),
+            !book.is_empty() && !unpriced.is_empty(),
+            format!("without a price ({fate}): {}", listed(unpriced.iter().copied())),
         ),
-        (!unpriced.is_empty(), format!("without a price ({fate}): {}", listed(unpriced.iter().copied()))),
         (!keyless.is_empty(), format!("upstreams without a key of ours: {}", listed(keyless.iter().copied()))),
     ];
     found.into_iter().filter(|(applies, _)| *applies).map(|(_, remark)| format!("Note: {remark}")).collect()
+}
+
+/// What it means that there are no prices at all.
+fn no_prices(config: &Config) -> String {
+    let file = &config.pricing.file;
+    let what = match file.exists() {
+        true => format!("there are no prices: {} has none", file.display()),
+        false => format!("there is no price file: {} is not there", file.display()),
+    };
+    let fate = match config.pricing.unknown_model {
+        UnknownModel::RejectIfQuota => {
+            "every request of a key with a quota is refused (400 PRICE_MISSING), for nobody knows what it would cost; those of \
+             other keys pass unbilled"
+        }
+        UnknownModel::Reject => "every request is refused (400 PRICE_MISSING), for nobody knows what it would cost",
+        UnknownModel::Allow => "every request passes unbilled",
+    };
+    format!(
+        "{what}. So {fate}. `tollgate price set MODEL --input D --output D` makes a price, `tollgate price import FILE --write` \
+         many; what is to happen without one says `pricing.unknown_model`."
+    )
 }
 
 /// Names with commas between, the first ones if there are many.

@@ -2,10 +2,10 @@
 
 use super::args::{Command, SecretVerb};
 use super::terminal::{Failure, Outcome, Terminal};
-use crate::config::near::did_you_mean;
 use crate::config::{MasterKeys, SEALED_SECRET_BYTES_MAX, reseal, upstream_names};
 use crate::replace::write_atomically;
 use std::io::Read;
+use tollgate_plugin_api::did_you_mean;
 use zeroize::Zeroizing;
 
 pub(super) fn run(verb: &SecretVerb, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {

@@ -1,5 +1,6 @@
 //! The commands, run as a shell would, against a store and files of their own.
 
+mod check;
 mod import;
 mod key;
 mod ledger;

@@ -4,7 +4,7 @@ use super::args::{Command, UpstreamTest};
 use super::price_file::read_book;
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::{self, Config, Model};
-use crate::proxy::{Trial, probe};
+use crate::proxy::{Trial, model_to_probe, probe};
 use crate::snapshot::{Snapshot, Upstream};
 use serde::Serialize;
 use serde_json::Value;
@@ -65,7 +65,8 @@ fn chosen(
     let mut chosen = Vec::new();
     for (row, upstream) in rows.filter(|(row, _)| wanted(&row.name)) {
         named += 1;
-        chosen.extend(row.models.iter().find(serves).map(|model| (upstream.clone(), model.clone())));
+        let model = model_to_probe(row.models.iter().filter(serves));
+        chosen.extend(model.map(|model| (upstream.clone(), model.clone())));
     }
     match (chosen.is_empty(), named, &arguments.name) {
         (false, ..) => Ok(chosen),

@@ -6,7 +6,6 @@ use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier, place}
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::{self, Target};
 use crate::dialect::{DialectId, embed};
-use crate::plugins;
 use crate::price::{Price, PriceBook};
 use crate::provider::{self, AuthScheme, Provider};
 use crate::proxy::{Fragments, Signer};
@@ -34,7 +33,9 @@ pub fn build(
 ) -> Result<Snapshot, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let upstreams = upstreams(config, previous, &mut errors);
-    let plugins = plugins(config, ports, &mut errors);
+    let (plugins, mistakes) = config.build_plugins(ports);
+    errors.extend(mistakes);
+    errors.extend(config.certificate_error());
     errors.extend(config.price_errors(&prices));
     let strategy = balance::strategy(&config.routing.strategy);
     if strategy.is_none() {
@@ -50,7 +51,7 @@ pub fn build(
         unknown_model: config.pricing.unknown_model,
         routing: routing(config),
         strategy,
-        plugins,
+        plugins: PluginChain::new(plugins),
         request_body_bytes_max: config.server.request_body_bytes_max,
         trusted_proxies: config.server.trusted_proxies.clone(),
         reload_secret: config.server.reload_secret.clone(),
@@ -137,21 +138,6 @@ fn secrets_of(row: &super::Upstream) -> impl Iterator<Item = &str> {
     let headers = row.headers.iter().filter(move |(name, _)| is_secret(name));
     let values = headers.filter_map(|(_, value)| value.to_str().ok());
     row.api_key.iter().map(ExposeSecret::expose_secret).chain(values)
-}
-
-fn plugins(config: &Config, ports: &Ports, errors: &mut Vec<ConfigError>) -> PluginChain {
-    let mut plugins = Vec::new();
-    for row in plugins::all() {
-        let table = config.plugins.get(row.name);
-        if table.is_none() && !row.always {
-            continue;
-        }
-        match (row.build)(table.cloned().unwrap_or_default(), ports) {
-            Ok(plugin) => plugins.push(plugin),
-            Err(message) => errors.push(config.error(&format!("plugins.{}", row.name), message)),
-        }
-    }
-    PluginChain::new(plugins)
 }
 
 fn routing(config: &Config) -> Routing {

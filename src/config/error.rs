@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use tollgate_plugin_api::join;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -139,13 +140,6 @@ pub(super) fn places(text: &str, offsets: &[usize]) -> Vec<Place> {
         found[index] = (line, column);
     }
     found
-}
-
-/// A key as it stands in a path: quoted if it is not a bare key.
-pub(super) fn join(path: &str, key: &str) -> String {
-    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    let key = if bare { key.to_string() } else { format!("{key:?}") };
-    if path.is_empty() { key } else { format!("{path}.{key}") }
 }
 
 fn walk_table(path: &str, table: &DeTable<'_>, out: &mut Vec<(String, usize, usize)>) {

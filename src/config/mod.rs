@@ -1,10 +1,12 @@
 //! The configuration: `tollgate.toml` or environment variables → [`Config`] (this module) → snapshot (`build`). One pass
 //! finds every error and says where it is.
 
+mod address;
 mod build;
+mod certificate;
 mod environment;
 mod error;
-pub(crate) mod near;
+mod plugins;
 mod pricing;
 mod reader;
 mod reseal;
@@ -13,6 +15,7 @@ mod seal;
 mod secret;
 mod sections;
 mod shape;
+mod start;
 mod syntax;
 mod template;
 #[cfg(test)]
@@ -36,6 +39,7 @@ use error::Positions;
 use reader::{MISSING, Reader, Section};
 use std::collections::BTreeMap;
 use std::path::Path;
+use tollgate_plugin_api::Ports;
 use toml::de::DeTable;
 
 /// The largest file that is read, in bytes.
@@ -57,7 +61,7 @@ impl Config {
     /// # Errors
     /// What is wrong with those tables, and with the top of the file.
     pub fn load_places(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
-        let (config, mut errors) = Self::parse_all(&text_of(path)?, path, env)?;
+        let Parsed { config, mut errors, .. } = Self::parse_all(&text_of(path)?, path, env)?;
         errors.retain(|error| {
             let table = error.key.split(['.', '[']).next().unwrap_or("");
             let priced = table == "upstream" && error.key.contains("].price_");
@@ -71,16 +75,20 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub fn parse(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
-        let (config, errors) = Self::parse_all(text, file, env)?;
-        if errors.is_empty() { Ok(config) } else { Err(errors) }
+        let Parsed { config, mut errors, broken_lines } = Self::parse_all(text, file, env)?;
+        if errors.is_empty() {
+            return Ok(config);
+        }
+        // What is right is built, and there the rest of what is wrong is said.
+        let mut further = config.further_errors(&errors);
+        retain_believable(&mut further, &broken_lines);
+        errors.extend(further);
+        errors.sort_by_key(|error| (error.line, error.column));
+        Err(errors)
     }
 
-    /// What could be read, and everything that is wrong. `Err`: the text is not TOML at all.
-    fn parse_all(
-        text: &str,
-        file: &Path,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<(Self, Vec<ConfigError>), Vec<ConfigError>> {
+    /// What could be read, and what is wrong. `Err`: the text is not TOML at all.
+    fn parse_all(text: &str, file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Parsed, Vec<ConfigError>> {
         let (table, found) = DeTable::parse_recoverable(text);
         let table = table.get_ref();
         let positions = Positions::of(file, text, table);
@@ -91,13 +99,44 @@ impl Config {
         let reader = Reader::new(env, file.parent().unwrap_or(Path::new("")), &positions);
         let config = read(&reader, table, file);
         let mut errors = reader.into_errors();
+        let broken_lines: Vec<usize> = syntax.iter().map(|error| error.line).collect();
         if !syntax.is_empty() {
-            // A broken line leaves nothing, or something else, in the table: what follows from that says nothing.
-            errors.retain(|error| !syntax.iter().any(|s| s.line == error.line) && !error.message.starts_with(MISSING));
+            retain_believable(&mut errors, &broken_lines);
             errors.extend(syntax);
             errors.sort_by_key(|error| (error.line, error.column));
         }
-        Ok((Self { positions, text_hash: shape::hash_of(text), ..config }, errors))
+        let config = Self { positions, text_hash: shape::hash_of(text), ..config };
+        Ok(Parsed { config, errors, broken_lines })
+    }
+
+    /// What would be found later in a file in which these things are wrong. Where a value could not be read, that has been
+    /// said already.
+    fn further_errors(&self, found: &[ConfigError]) -> Vec<ConfigError> {
+        let (_, mut errors) = self.build_plugins(&Ports::to_nothing());
+        errors.extend(self.certificate_error());
+        errors.retain(|error| {
+            let is_same = |other: &ConfigError| {
+                let behind = other.key.strip_prefix(&error.key);
+                behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(['.', '[']))
+            };
+            !found.iter().any(is_same)
+        });
+        errors
+    }
+}
+
+/// A file that is TOML, or nearly.
+struct Parsed {
+    config: Config,
+    errors: Vec<ConfigError>,
+    /// Lines that are not TOML.
+    broken_lines: Vec<usize>,
+}
+
+/// A broken line leaves nothing, or something else, in its table: what follows from that says nothing.
+fn retain_believable(errors: &mut Vec<ConfigError>, broken_lines: &[usize]) {
+    if !broken_lines.is_empty() {
+        errors.retain(|error| !broken_lines.contains(&error.line) && !error.message.starts_with(MISSING));
     }
 }
 

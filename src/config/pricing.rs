@@ -1,11 +1,11 @@
 //! What a model costs at an upstream: the price book's row, and what the upstream's own keys make of it.
 
-use super::near::{did_you_mean, one_of};
 use super::{Config, ConfigError, Model, Upstream};
 use crate::price::{Multiplier, Price, PriceBook};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tollgate_plugin_api::{did_you_mean, one_of};
 
 /// Providers that an error names.
 const PROVIDERS_NAMED_MAX: usize = 12;

@@ -1,13 +1,13 @@
 //! Reads values out of a parsed file. Whatever is wrong becomes an error with a position, and reading goes on with the
 //! default, so that one pass finds everything.
 
-use super::error::{ConfigError, Positions, join};
-use super::near::{did_you_mean, one_of};
+use super::error::{ConfigError, Positions};
 use super::schema;
 use super::template;
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use tollgate_plugin_api::{did_you_mean, join, one_of};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -66,41 +66,40 @@ impl<'a> Reader<'a> {
         template::expand(text, self.env).map_err(|message| self.wrong(key, message)).ok()
     }
 
-    /// A value of a plugin's table, with the variables of its strings replaced.
-    pub(super) fn free_value(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<toml::Value> {
-        Some(match value.get_ref() {
-            DeValue::String(_) => toml::Value::String(self.string(key, value.get_ref())?),
+    /// A value of a plugin's table, with the variables of its strings replaced. What cannot be read keeps its place: it is not
+    /// missing, and the others of a list keep their numbers.
+    pub(super) fn free_value(&self, key: &str, value: &Spanned<DeValue<'_>>) -> toml::Value {
+        let unreadable = |message: &str| {
+            self.wrong(key, message);
+            toml::Value::String(String::new())
+        };
+        match value.get_ref() {
+            DeValue::String(_) => toml::Value::String(self.string(key, value.get_ref()).unwrap_or_default()),
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
                 Ok(number) => toml::Value::Integer(number),
-                Err(_) => {
-                    self.wrong(key, "the number is too large");
-                    return None;
-                }
+                Err(_) => unreadable("the number is too large"),
             },
             DeValue::Float(number) => match number.as_str().parse() {
                 Ok(number) => toml::Value::Float(number),
-                Err(_) => {
-                    self.wrong(key, "expected a number");
-                    return None;
-                }
+                Err(_) => unreadable("expected a number"),
             },
             DeValue::Boolean(flag) => toml::Value::Boolean(*flag),
             DeValue::Datetime(time) => toml::Value::Datetime(*time),
             DeValue::Array(items) => {
                 let read = |(index, item)| self.free_value(&format!("{key}[{index}]"), item);
-                toml::Value::Array(items.iter().enumerate().filter_map(read).collect())
+                toml::Value::Array(items.iter().enumerate().map(read).collect())
             }
             DeValue::Table(table) => toml::Value::Table(self.free_table(key, table)),
-        })
+        }
     }
 
     /// A plugin's table.
     pub(super) fn free_table(&self, key: &str, table: &DeTable<'_>) -> toml::Table {
         let read = |(name, value): (&Spanned<_>, _)| {
             let name: &str = AsRef::<str>::as_ref(name.get_ref());
-            Some((name.to_string(), self.free_value(&join(key, name), value)?))
+            (name.to_string(), self.free_value(&join(key, name), value))
         };
-        table.iter().filter_map(read).collect()
+        table.iter().map(read).collect()
     }
 }
 

@@ -1,7 +1,6 @@
 //! The tables of the file, but for `[[upstream]]`.
 
-use super::error::join;
-use super::near::{did_you_mean, one_of};
+use super::address;
 use super::reader::{Section, kind};
 use super::secret::SharedSecret;
 use super::shape::{
@@ -11,7 +10,7 @@ use crate::ledger::Durability;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use tollgate_plugin_api::Network;
+use tollgate_plugin_api::{Network, did_you_mean, join, one_of};
 use toml::de::DeValue;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -24,14 +23,11 @@ pub(super) const JOURNAL_DEFAULT: &str = "data/journal";
 /// Where the prices are when the file does not say.
 pub(super) const PRICING_DEFAULT: &str = "pricing.toml";
 
-const ADDRESS_EXPECTED: &str =
-    "expected an IP address and a port: `127.0.0.1:3000`, `[::1]:3000`, `0.0.0.0:3000` for all";
-
 /// `[server]`
 pub(super) fn server(top: &Section<'_>) -> Server {
     let section = top.section("server");
     let default = Server::default();
-    let listen = section.strings("listen", "addresses, as in `[\"127.0.0.1:3000\"]`", address);
+    let listen = section.strings("listen", "addresses, as in `[\"127.0.0.1:3000\"]`", address::parse);
     if listen.as_ref().is_some_and(Vec::is_empty)
         && section
             .get("listen")
@@ -41,14 +37,19 @@ pub(super) fn server(top: &Section<'_>) -> Server {
     }
     let listen = listen.unwrap_or(default.listen);
     for (index, address) in listen.iter().enumerate() {
-        if address.port() != 0 && listen[..index].contains(address) {
-            section.reader.wrong(&section.item("listen", index), "the address is there twice, expected each once");
+        let before = &listen[..index];
+        let key = section.item("listen", index);
+        if address.port() != 0 && before.contains(address) {
+            section.reader.wrong(&key, "the address is there twice, expected each once");
+        } else if let Some(other) = before.iter().find(|other| address::overlap(*address, **other)) {
+            section
+                .reader
+                .wrong(&key, format!("{other} takes what comes to it, expected another port, or one of them"));
         }
     }
     let metrics_listen = own_address(&section, "metrics_listen", default.metrics_listen);
     if let Some(metrics) = metrics_listen
-        && metrics.port() != 0
-        && listen.contains(&metrics)
+        && listen.iter().any(|other| address::overlap(metrics, *other))
     {
         section.wrong("metrics_listen", "is also in `listen`, expected an address of its own");
     }
@@ -75,24 +76,7 @@ fn own_address(section: &Section<'_>, key: &str, default: Option<SocketAddr>) ->
     if text.is_empty() {
         return None;
     }
-    address(&text).map_err(|message| section.wrong(key, format!("{message}; `\"\"` for none"))).ok()
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let guess = match text.rsplit_once(':') {
-        None if text.parse::<std::net::IpAddr>().is_ok() => ": the port is missing",
-        None if text.parse::<u16>().is_ok() => ": the address is missing",
-        Some(("" | "*", _)) => ", did you mean `0.0.0.0` before the port?",
-        Some(("localhost", _)) => ", did you mean `127.0.0.1`?",
-        Some((host, port)) if host.parse::<std::net::IpAddr>().is_ok() && port.parse::<u16>().is_err() => {
-            ": the port is not a number from 0 to 65535"
-        }
-        _ => "",
-    };
-    Err(format!("not an address{guess} ({ADDRESS_EXPECTED})"))
+    address::parse(&text).map_err(|message| section.wrong(key, format!("{message}; `\"\"` for none"))).ok()
 }
 
 fn tls(server: &Section<'_>) -> Option<Tls> {
@@ -212,8 +196,7 @@ pub(super) fn console(top: &Section<'_>, server: &Server) -> Console {
     let default = Console::default();
     let listen = own_address(&section, "listen", default.listen);
     if let Some(listen) = listen
-        && listen.port() != 0
-        && server.listen.iter().chain(&server.metrics_listen).any(|other| *other == listen)
+        && server.listen.iter().chain(&server.metrics_listen).any(|other| address::overlap(listen, *other))
     {
         section
             .wrong("listen", "is also an address of `[server]`, expected one of its own, or none for `server.listen`");

@@ -1,4 +1,5 @@
 mod mutations;
+mod plugins;
 mod sealed;
 
 use super::{Config, ConfigError, Network, OnClientDisconnect, StoreUrl, UnknownModel};
@@ -26,8 +27,9 @@ fn env(name: &str) -> Option<String> {
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("tls")).unwrap();
-    std::fs::write(folder.path().join("tls/cert.pem"), "").unwrap();
-    std::fs::write(folder.path().join("tls/key.pem"), "").unwrap();
+    let certificate = include_bytes!("../../tests/support/tls/certificate.pem");
+    std::fs::write(folder.path().join("tls/cert.pem"), certificate).unwrap();
+    std::fs::write(folder.path().join("tls/key.pem"), include_bytes!("../../tests/support/tls/key.pem")).unwrap();
     folder
 }
 
@@ -79,7 +81,7 @@ fn reads_every_key() {
     assert_eq!((claude.weight, claude.priority), (1, 0));
     assert_eq!(claude.groups, ["default"]);
     assert_eq!(config.plugins["cors"]["allowed_origins"][0].as_str(), Some("https://app.example"));
-    assert_eq!(config.plugins["cors"]["max_age_s"].as_integer(), Some(600));
+    assert_eq!(config.plugins["cors"]["max_age_seconds"].as_integer(), Some(600));
 }
 
 #[test]

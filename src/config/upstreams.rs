@@ -1,6 +1,5 @@
 //! `[[upstream]]`
 
-use super::near::{did_you_mean, one_of};
 use super::reader::{Section, kind};
 use super::seal::{self, MasterKeys};
 use super::shape::{Model, Server, Upstream};
@@ -9,6 +8,7 @@ use crate::provider::{AuthScheme, Provider, providers};
 use http::{HeaderName, HeaderValue, Uri};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
+use tollgate_plugin_api::{did_you_mean, join, one_of};
 use toml::de::DeValue;
 
 /// The most upstreams of one file.
@@ -372,7 +372,7 @@ fn headers(section: &Section<'_>, provider: Option<&Provider>) -> Vec<(HeaderNam
     }
     for (name, value) in table.into_iter().flatten() {
         let text: &str = AsRef::<str>::as_ref(name.get_ref());
-        let path = super::error::join(&section.key("headers"), text);
+        let path = join(&section.key("headers"), text);
         let Ok(name) = HeaderName::try_from(text) else {
             section.reader.wrong_key(&path, "cannot be the name of a header, expected letters, digits and `-`");
             continue;

@@ -12,10 +12,7 @@ const ITEM_TOKENS: u64 = 4;
 /// `POST /v1/responses`.
 pub(super) fn responses(call: &Call<'_>) -> Result<Reply, Fault> {
     let model = call.model("openai", call.text("model"))?;
-    let input = call.json.get("input").unwrap_or(&Value::Null);
-    if !(input.is_string() || input.as_array().is_some_and(|items| !items.is_empty())) {
-        return Err(Fault::invalid("input", "input must be a string, or a list that is not empty"));
-    }
+    let input = input(call)?;
     let prompt = asked(input);
     check_reasoning(input)?;
     let said = say(call, &prompt);
@@ -24,6 +21,21 @@ pub(super) fn responses(call: &Call<'_>) -> Result<Reply, Fault> {
     let counts = Counts { input: input_tokens(call, input), output: said.count() + reasoning, reasoning };
     let answer = Answer::new(call, model, said, counts, thinks.then(|| text::reasoning(&prompt)));
     Ok(if call.flag("stream") { answer.stream() } else { Reply::json(&answer.response(true), counts.output) })
+}
+
+/// `POST /v1/responses/input_tokens`.
+pub(super) fn count_tokens(call: &Call<'_>) -> Result<Reply, Fault> {
+    call.model("openai", call.text("model"))?;
+    let tokens = input_tokens(call, input(call)?);
+    Ok(Reply::json(&json!({"object": "response.input_tokens", "input_tokens": tokens}), 0))
+}
+
+fn input<'c>(call: &'c Call<'_>) -> Result<&'c Value, Fault> {
+    let input = call.json.get("input").unwrap_or(&Value::Null);
+    if !(input.is_string() || input.as_array().is_some_and(|items| !items.is_empty())) {
+        return Err(Fault::invalid("input", "input must be a string, or a list that is not empty"));
+    }
+    Ok(input)
 }
 
 /// Encrypted thoughts must come back as they were: these follow from what a user said, so they can be told.

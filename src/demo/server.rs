@@ -46,6 +46,7 @@ const ROUTES: &[Route] = &[
     Route(Method::POST, "/v1/chat/completions", Reads::Json, openai::chat, openai::fault),
     Route(Method::POST, "/v1/completions", Reads::Json, completions::completions, openai::fault),
     Route(Method::POST, "/v1/responses", Reads::Json, responses::responses, openai::fault),
+    Route(Method::POST, "/v1/responses/input_tokens", Reads::Json, responses::count_tokens, openai::fault),
     Route(Method::POST, "/v1/embeddings", Reads::Json, openai_media::embeddings, openai::fault),
     Route(Method::POST, "/v1/moderations", Reads::Json, openai_media::moderations, openai::fault),
     Route(Method::POST, "/v1/images/generations", Reads::Json, openai_media::images, openai::fault),

@@ -111,6 +111,14 @@ fn choices_limits_and_stops_are_kept() {
 }
 
 #[test]
+fn the_tokens_of_a_prompt_are_counted_as_they_are_billed() {
+    let body = json!({"model": "demo-gpt", "input": WEATHER, "instructions": "Be brief."});
+    let counted = post("/v1/responses/input_tokens", &body);
+    assert_eq!(counted["object"], "response.input_tokens");
+    assert_eq!(counted["input_tokens"], post("/v1/responses", &body)["usage"]["input_tokens"]);
+}
+
+#[test]
 fn responses_ends_with_the_object_it_answers_whole() {
     let mut body = json!({"model": "demo-gpt", "input": WEATHER, "reasoning": {"effort": "low"}});
     let whole = post("/v1/responses", &body);

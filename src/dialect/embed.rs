@@ -27,6 +27,34 @@ pub const fn counterpart(dialect: DialectId) -> Option<DialectId> {
     }
 }
 
+/// How the names of models begin that make embeddings, behind their maker's, as vendors' lists have them (autumn of 2026).
+const NAMES: [&str; 6] = ["bge-", "e5-", "gte-", "m3e-", "mxbai-", "voyage-"];
+
+/// Whether a model makes embeddings and no conversation, as far as its name tells.
+pub fn is_meant_by(model: &str) -> bool {
+    let model = model.to_ascii_lowercase();
+    let name = model.rsplit('/').next().unwrap_or(&model);
+    let is_known = NAMES.iter().any(|own| name.starts_with(own) || name.contains(&format!("-{own}")));
+    (name.contains("embed") || is_known) && !name.contains("rerank")
+}
+
+/// A request for a vector of these words, in a dialect that has embeddings.
+pub fn question(dialect: DialectId, model: &str, words: &str) -> Bytes {
+    let wanted = Wanted { texts: vec![Cow::Borrowed(words)], dimensions: None, left_out: Vec::new(), base64: false };
+    let written = match dialect {
+        DialectId::Gemini => gemini_request(&wanted, model),
+        _ => json!({"model": model, "input": wanted.texts}),
+    };
+    written.to_string().into()
+}
+
+/// Whether an answer has a vector in it.
+pub fn has_vector(body: &[u8]) -> bool {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let vectors = [answer.pointer("/data/0/embedding"), answer.pointer("/embeddings/0/values")];
+    vectors.into_iter().flatten().any(|vector| vector.as_array().is_some_and(|numbers| !numbers.is_empty()))
+}
+
 /// What of a request the answer's form depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -46,20 +74,13 @@ struct Wanted<'a> {
 #[serde(deny_unknown_fields)]
 struct OpenAiRequest<'a> {
     #[serde(borrow)]
-    input: OpenAiInput<'a>,
+    input: &'a RawValue,
     dimensions: Option<Number>,
     encoding_format: Option<String>,
     #[serde(borrow)]
     user: Option<&'a RawValue>,
     #[allow(dead_code, reason = "the caller knows it")]
     model: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OpenAiInput<'a> {
-    One(#[serde(borrow)] Text<'a>),
-    Many(#[serde(borrow)] Vec<Text<'a>>),
 }
 
 #[derive(Deserialize)]
@@ -137,10 +158,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Reject> {
 
 fn openai_wanted(body: &str) -> Result<Wanted<'_>, Reject> {
     let request: OpenAiRequest<'_> = read(body).map_err(|refusal| refusal.param("input"))?;
-    let texts = match request.input {
-        OpenAiInput::One(text) => vec![text.0],
-        OpenAiInput::Many(texts) => texts.into_iter().map(|text| text.0).collect(),
-    };
+    let texts = openai_texts(request.input)?;
     let base64 = match request.encoding_format.as_deref() {
         None | Some("float") => false,
         Some("base64") => true,
@@ -151,6 +169,32 @@ fn openai_wanted(body: &str) -> Result<Wanted<'_>, Reject> {
     };
     let left_out = request.user.map(|_| "user".to_owned()).into_iter().collect();
     Ok(Wanted { texts, dimensions: request.dimensions, left_out, base64 })
+}
+
+/// A text or a list of texts.
+fn openai_texts(input: &RawValue) -> Result<Vec<Cow<'_, str>>, Reject> {
+    let wrong = |what: &str| Reject::new(RejectCode::InvalidRequest).message(what).param("input");
+    if input.get().starts_with('"') {
+        return Ok(vec![text_of(input).ok_or_else(|| wrong("`input`: is no text that can be read"))?]);
+    }
+    let items: Vec<&RawValue> =
+        serde_json::from_str(input.get()).map_err(|_| wrong("`input`: expected a text or a list of texts"))?;
+    let is_number = |value: &str| value.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let is_token_ids = |item: &&RawValue| is_number(item.get()) || item.get().starts_with('[');
+    if items.iter().any(is_token_ids) {
+        return Err(wrong(
+            "`input`: token ids cannot be translated for the provider of this model, which knows other ones: send the text itself",
+        ));
+    }
+    let mut texts = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        texts.push(text_of(item).ok_or_else(|| wrong(&format!("`input[{index}]`: expected a text")))?);
+    }
+    Ok(texts)
+}
+
+fn text_of(value: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(value.get()).map(|text| text.0).ok()
 }
 
 fn gemini_wanted(requests: Vec<GeminiRequest<'_>>) -> Result<Wanted<'_>, Reject> {
@@ -309,6 +353,25 @@ mod tests {
     }
 
     #[test]
+    fn models_that_make_embeddings_are_known_by_their_names() {
+        for model in [
+            "text-embedding-3-small",
+            "gemini-embedding-001",
+            "mistral-embed",
+            "embed-v4.0",
+            "BAAI/bge-m3",
+            "intfloat/multilingual-e5-large",
+            "Qwen/Qwen3-Embedding-8B",
+            "voyage-3.5-lite",
+        ] {
+            assert!(is_meant_by(model), "{model}");
+        }
+        for model in ["gpt-4o", "BAAI/bge-reranker-v2-m3", "claude-sonnet-4-5", "qwen3-max", "voyager", "o3"] {
+            assert!(!is_meant_by(model), "{model}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_said_is_refused() {
         for (name, body) in [
             ("embeddings", r#"{"input":[1,2]}"#),
@@ -319,6 +382,22 @@ mod tests {
         ] {
             let refusal = translate_request(endpoint(name), body, "m").expect_err(body);
             assert_eq!(refusal.code, RejectCode::InvalidRequest, "{body}");
+        }
+        for (input, expected) in [
+            ("[1,2]", "`input`: token ids cannot be translated"),
+            ("[[1,2],[3]]", "`input`: token ids cannot be translated"),
+            (r#"["a",{"text":"b"}]"#, "`input[1]`: expected a text"),
+            ("7", "`input`: expected a text or a list of texts"),
+            ("null", "`input`: expected a text or a list of texts"),
+        ] {
+            let body = format!(r#"{{"input":{input}}}"#);
+            let refusal = translate_request(endpoint("embeddings"), &body, "m").expect_err(input);
+            assert_eq!(
+                (refusal.code, refusal.param.as_deref()),
+                (RejectCode::InvalidRequest, Some("input")),
+                "{input}"
+            );
+            assert!(refusal.message.as_deref().is_some_and(|message| message.starts_with(expected)), "{refusal:?}");
         }
         assert!(translate_answer("{}", Shape { answer: Answer::Embeddings, base64: false }, "m", 1).is_err());
     }

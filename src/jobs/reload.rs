@@ -160,8 +160,8 @@ impl Reload {
         let snapshot = config::build(&config, Arc::new(prices), &self.ports, Some(&before))
             .map_err(|errors| serve::listed(&errors))?;
         // Of what may be refused, the last.
-        if let (Some(certificate), Some(tls)) = (&self.sources.certificate, &config.server.tls) {
-            certificate.reload(tls)?;
+        if let Some(certificate) = &self.sources.certificate {
+            certificate.reload(&config)?;
         }
         drop(before);
         self.shared.supersede(snapshot);

@@ -219,11 +219,21 @@ impl Price {
         Self { multiplier: multiplier.0, ..self.clone() }
     }
 
-    /// What applies to a request that began at that time and was answered in that tier.
-    pub(super) fn terms(&self, tier: ServiceTier, unix_ms: i64) -> Terms<'_> {
+    /// All that it is and will be, by time.
+    pub(super) fn tariffs(&self) -> impl Iterator<Item = &Tariff> {
+        std::iter::once(&self.first).chain(&self.later)
+    }
+
+    /// What applies to a request that began at that time.
+    pub(super) fn tariff_at(&self, unix_ms: i64) -> &Tariff {
         let begun =
             self.later.iter().rev().find(|tariff| tariff.valid_from_ms.is_none_or(|from_ms| from_ms <= unix_ms));
-        let tariff = begun.unwrap_or(&self.first);
+        begun.unwrap_or(&self.first)
+    }
+
+    /// What applies to a request that began at that time and was answered in that tier.
+    pub(super) fn terms(&self, tier: ServiceTier, unix_ms: i64) -> Terms<'_> {
+        let tariff = self.tariff_at(unix_ms);
         let window = tariff.windows.iter().find(|window| window.contains(unix_ms));
         Terms::new(tariff, window, service_tier_index(tier).and_then(|index| tariff.service_tiers[index].as_ref()))
     }

@@ -22,12 +22,12 @@ pub struct PriceEdit {
 
 /// Sets prices of one model in the text of a price book: changes its row, or puts one at the end. `prices` are pairs of a
 /// key (`input`, `output`, `cached_input` …, `per_request`, `web_search_per_thousand`) and a decimal number in `currency`;
-/// `None`: USD. `provider`: the row for that provider; `None`: the row for all that have none of their own. A name that was
-/// another row's alias becomes a row of its own, with that row's limits.
+/// `None`: USD. `provider`: the row for that provider; `None`: the row for all that have none of their own.
 ///
 /// # Errors
 /// A sentence: the text does not parse, a key or number is wrong, a new row lacks `input` or `output`, the row is in another
-/// currency, or the model has several rows, of which only the operator can know which one is meant.
+/// currency, the name is another row's alias (a row of its own would have none of that one's tiers and windows), or the model has
+/// several rows, of which only the operator can know which one is meant.
 pub fn set_price(
     text: &str,
     provider: Option<&str>,
@@ -37,6 +37,12 @@ pub fn set_price(
 ) -> Result<PriceEdit, String> {
     let mut editor = Editor::new(text)?;
     let prices = prices.iter().map(|(key, number)| checked(key, number)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(row) = editor.row_with_alias(provider, model) {
+        return Err(format!(
+            "`{model}` is an alias of `{row}` and has its price: set the price of `{row}`, or take `{model}` out of its \
+             `aliases` first, for a row of its own"
+        ));
+    }
     let (created, kept) = editor.put(provider, model, currency.unwrap_or(USD), &prices)?;
     Ok(PriceEdit { text: editor.finish()?, created, kept })
 }
@@ -82,6 +88,19 @@ impl<'t> Editor<'t> {
                 Err(format!("`{model}` has {} rows with different `valid_from`: change the text by hand", more + 1))
             }
         }
+    }
+
+    /// The name of the row of that provider that has this alias.
+    fn row_with_alias(&mut self, provider: Option<&str>, model: &str) -> Option<String> {
+        let mut rows = self.rows().filter(|table| sold_by(table, provider));
+        let row = rows.find(|table| {
+            let aliases = table.get("aliases").and_then(Item::as_array);
+            aliases
+                .into_iter()
+                .flatten()
+                .any(|alias| alias.as_str().is_some_and(|alias| folded(alias) == folded(model)))
+        })?;
+        row.get("name").and_then(Item::as_str).map(str::to_owned)
     }
 
     /// Sets keys of the row, or makes one with them at the end. Says whether it was made, and which further keys of it have

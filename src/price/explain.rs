@@ -9,8 +9,8 @@ use super::book::{Entry, PriceBook};
 use super::cost::{GRAINS_PER_NANO, Item, PRICE_DECIMALS, Part, Price, Terms, nanos};
 use super::currency::Currency;
 use super::decimal;
+use super::full::clock;
 use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_ONE, Rates};
-use super::window::DAYS;
 
 /// Decimals of an amount as USD: grains times a multiplier.
 const AMOUNT_DECIMALS: u32 = 27;
@@ -150,11 +150,9 @@ fn which(price: &Price, terms: &Terms<'_>, tier: ServiceTier) -> String {
         text.push_str(&format!(", valid from {}", from.unwrap_or_default()));
     }
     if let Some(window) = terms.window {
-        let days: Vec<&str> = (0..7).filter(|day| window.days & (1 << day) != 0).map(|day| DAYS[day]).collect();
-        let clock = |second: u32| format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
         let zone = window.zone.iana_name().unwrap_or("UTC");
         let (from, to) = (clock(window.from_second), clock(window.to_second));
-        text.push_str(&format!(", in the window {} {from}-{to} {zone}", days.join(" ")));
+        text.push_str(&format!(", in the window {} {from}-{to} {zone}", window.days().join(" ")));
     }
     if let Some(change) = terms.service {
         let name = super::cost::SERVICE_TIERS.iter().find(|(_, service)| *service == tier).map_or("", |(name, _)| name);

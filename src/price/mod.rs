@@ -84,6 +84,7 @@ mod currency;
 mod decimal;
 mod edit;
 mod explain;
+mod full;
 pub mod import;
 mod parse;
 mod reader;
@@ -95,6 +96,7 @@ pub use book::{Cost, PriceBook};
 pub use cost::{Multiplier, Price};
 pub use edit::{PriceEdit, set_price};
 pub use explain::ExplainLine;
+pub use full::{CLASS_KEYS, Changed, ClassPrices, TierPrices, TokenPrices, Version, WindowPrices};
 pub use reader::PriceError;
 
 /// The price book that comes with this crate: the text of `pricing.toml` in its root.

@@ -5,11 +5,12 @@ use super::form::{self, ContentKind, Form, content_kind};
 use super::http1::{AnswerHead, nominated};
 use super::mask;
 use super::packing::Packing;
-use super::reject::REQUEST_ID;
+use super::reject::{ANTHROPIC_REQUEST_ID, REQUEST_ID};
 use super::trail;
 use super::veil::Veil;
 use crate::balance::retry_after_header;
 use crate::dialect::Answer as AnswerKind;
+use crate::dialect::DialectId;
 use crate::dialect::answer::Tail;
 use crate::dialect::chat::Asked;
 use bytes::{Bytes, BytesMut};
@@ -183,6 +184,10 @@ fn pass_on(
     }
     if let Some(theirs) = headers.insert(REQUEST_ID, exchange.request_id_header()) {
         headers.insert(UPSTREAM_REQUEST_ID, theirs);
+    }
+    if exchange.dialect == DialectId::Anthropic {
+        // The upstream's own stays.
+        headers.entry(ANTHROPIC_REQUEST_ID).or_insert(exchange.request_id_header());
     }
     if let Some(attempt) = &exchange.attempt {
         if let Some(lane) = &attempt.lane {

@@ -279,7 +279,19 @@ pub(super) fn translating(
 pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Refusal<'static> {
     let refusal = Refusal::read(Some(if status < 400 { NO_API } else { status }), body);
     let told_ms = retry_after.and_then(|value| parse_retry_after(value, wall_ms()));
-    Refusal { retry_after_s: told_ms.map(|ms| ms.div_ceil(1000)).or(refusal.retry_after_s), ..refusal }
+    let message = in_words(status, &refusal.message).map_or(refusal.message, Into::into);
+    Refusal { retry_after_s: told_ms.map(|ms| ms.div_ceil(1000)).or(refusal.retry_after_s), message, ..refusal }
+}
+
+/// What is to be said of an answer whose own words, if it has any, do not say it.
+fn in_words(status: u16, said: &str) -> Option<String> {
+    let said = said.trim();
+    let what = match status {
+        300..400 => format!("The upstream answered with a redirect (status {status}), which is not followed"),
+        _ if said.is_empty() => format!("The upstream answered status {status} and said nothing more"),
+        _ => return None,
+    };
+    Some(if said.is_empty() { what } else { format!("{what}: {said}") })
 }
 
 /// The same, as the client's dialect has it.
@@ -290,6 +302,21 @@ pub(super) fn error_body(exchange: &Exchange, refusal: &Refusal<'_>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_says_nothing_is_told_in_words() {
+        for (status, body, expected) in [
+            (302, "", "The upstream answered with a redirect (status 302), which is not followed"),
+            (307, " elsewhere", "The upstream answered with a redirect (status 307), which is not followed: elsewhere"),
+            (503, "", "The upstream answered status 503 and said nothing more"),
+            (503, r#"{"error":{"message":" "}}"#, "The upstream answered status 503 and said nothing more"),
+            (503, "busy", "busy"),
+        ] {
+            let refusal = refusal(status, None, body.as_bytes());
+            assert_eq!(refusal.message, expected);
+            assert_eq!(refusal.status, if status < 400 { NO_API } else { status });
+        }
+    }
 
     #[test]
     fn what_is_left_out_fits_into_a_header() {

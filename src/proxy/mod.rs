@@ -48,7 +48,7 @@ pub use console::{Console, ConsoleRequest, Pieces};
 pub use exchange::{Exchange, steady_ms, unix_ms};
 pub use mask::Fragments;
 pub use peer::Addresses;
-pub use probe::probe;
+pub use probe::{model_to_probe, probe};
 pub use reloads::{ReloadRequest, Reloaded};
 pub use server::{GatewayServer, LINGER};
 pub use shared::Shared;

@@ -2,9 +2,9 @@
 
 use super::trial::{Trial, trial};
 use crate::config::Model;
-use crate::dialect::DialectId;
 use crate::dialect::chat::fields::Field;
 use crate::dialect::chat::{ChatRequest, ChatRules, Json, Manner, Message, Options, Part, Role, wire};
+use crate::dialect::{DialectId, embed, endpoint};
 use crate::snapshot::{Snapshot, Upstream};
 use bytes::Bytes;
 use serde_json::json;
@@ -13,17 +13,39 @@ use std::sync::Arc;
 /// The output tokens that are asked for; some providers take no fewer.
 const OUTPUT_TOKENS: u32 = 16;
 
-/// Sends a question of a few tokens to this upstream, in its own dialect.
+/// What is asked.
+const SAY: &str = "Say OK.";
+/// OpenAI's field for the most output tokens, and what its newer models call it.
+const LIMIT: &str = "max_tokens";
+const NEWER_LIMIT: &str = "max_completion_tokens";
+
+/// Sends a question of a few tokens to this upstream, in its own dialect; to a model that makes embeddings, a few words.
 pub async fn probe(snapshot: &Snapshot, upstream: &Arc<Upstream>, model: &Model) -> Trial {
-    let dialect = upstream.provider.dialects.first().copied().unwrap_or(DialectId::OpenAi);
+    let (dialects, name) = (&upstream.provider.dialects, &model.upstream_model);
+    let embeds = dialects.iter().copied().find(|dialect| embed::counterpart(*dialect).is_some());
+    if let Some(dialect) = embeds.filter(|_| embed::is_meant_by(name)) {
+        let target = endpoint::embeddings_target(dialect);
+        return trial(snapshot, upstream, &target, name, embed::question(dialect, name, SAY)).await;
+    }
+    let dialect = dialects.first().copied().unwrap_or(DialectId::OpenAi);
+    let target = endpoint::chat_target(dialect, false, name, false);
     let ask = async |limit: &str| {
-        let body = question(dialect, &model.upstream_model, limit);
-        trial(snapshot, upstream, dialect, &model.upstream_model, body).await
+        let body = question(dialect, name, limit);
+        trial(snapshot, upstream, &target, name, body).await
     };
-    let tried = ask("max_tokens").await;
-    // Newer models of OpenAI's have another name for it, which most compatible vendors do not know.
-    let renamed = matches!(tried.status, Ok(400)) && says(&tried.body, b"max_completion_tokens");
-    if renamed { ask("max_completion_tokens").await } else { tried }
+    if upstream.provider.chat.max_completion_tokens {
+        return ask(NEWER_LIMIT).await;
+    }
+    let tried = ask(LIMIT).await;
+    // A model of OpenAI's behind a vendor of another row: most compatible ones do not know that name.
+    let renamed = matches!(tried.status, Ok(400)) && says(&tried.body, NEWER_LIMIT.as_bytes());
+    if renamed { ask(NEWER_LIMIT).await } else { tried }
+}
+
+/// Of an upstream's models the one that shows best whether it answers: the first that talks, else the first.
+pub fn model_to_probe<'m>(mut models: impl Iterator<Item = &'m Model> + Clone) -> Option<&'m Model> {
+    let first = models.clone().next();
+    models.find(|model| !embed::is_meant_by(&model.upstream_model)).or(first)
 }
 
 fn says(body: &[u8], word: &[u8]) -> bool {
@@ -32,7 +54,6 @@ fn says(body: &[u8], word: &[u8]) -> bool {
 
 /// A body. `limit`: OpenAI's field for the most output tokens.
 fn question(dialect: DialectId, model: &str, limit: &str) -> Bytes {
-    const SAY: &str = "Say OK.";
     let messages = json!([{"role": "user", "content": SAY}]);
     let body = match dialect {
         DialectId::OpenAi => json!({"model": model, "messages": messages, limit: OUTPUT_TOKENS}),

@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use super::trail;
-use crate::dialect::answer;
+use crate::dialect::{DialectId, answer};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::Result;
@@ -18,6 +18,8 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Our own headers.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The same as Anthropic calls it: its SDKs know no other place for `request_id`.
+pub(super) const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const REJECTED_BY: HeaderName = HeaderName::from_static("x-tollgate-rejected-by");
 
 /// Refuses the request.
@@ -45,6 +47,9 @@ pub(super) async fn respond(session: &mut ServerSession, exchange: &mut Exchange
     let mut headers = HeaderMap::with_capacity(reply.headers.len() + 6);
     headers.extend(reply.headers.into_iter().map(|(name, value)| (Some(name), value)));
     if let Ok(id) = HeaderValue::from_str(&exchange.request_id_text()) {
+        if exchange.dialect == DialectId::Anthropic {
+            headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
+        }
         headers.insert(REQUEST_ID, id);
     }
     let request_headers = &session.req_header().headers;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tollgate_plugin_api::Reject;
 use uuid::Uuid;
 
 /// An HTTP/2 connection without a stream is closed after this.
@@ -124,7 +125,7 @@ impl Http {
                 if !session.request_summary().starts_with("- ") {
                     return Head::Unsound;
                 }
-                self.refuse_unread(session).await;
+                self.refuse_unread(session, &sound::unread(&error)).await;
             }
             Err(error) => tracing::debug!("no request: {error}"),
         }
@@ -132,15 +133,14 @@ impl Http {
         Head::None
     }
 
-    /// Refuses what is no HTTP. Nobody knows whose dialect it would be in.
-    async fn refuse_unread(&self, session: &mut ServerSession) {
-        let refusal = sound::refusal("it is no HTTP");
+    /// Refuses what could not be read. Nobody knows whose dialect it would be in.
+    async fn refuse_unread(&self, session: &mut ServerSession, refusal: &Reject) {
         let row = refusal.code.row();
         self.gateway.shared().metrics.rejected(row.code);
         let id = Uuid::now_v7().to_string();
         let answer = async {
             let mut head = ResponseHeader::build(row.status, Some(4))?;
-            let body = answer::reject_body(DialectId::OpenAi, &refusal, &id);
+            let body = answer::reject_body(DialectId::OpenAi, refusal, &id);
             head.insert_header(header::CONTENT_TYPE, "application/json")?;
             head.insert_header(header::CONTENT_LENGTH, body.len())?;
             head.insert_header(reject::REQUEST_ID, &id)?;

@@ -5,6 +5,7 @@ use super::http1::connection_options;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Method, Version};
 use memchr::memchr_iter;
+use pingora::Error;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use tollgate_plugin_api::{Reject, RejectCode};
@@ -14,6 +15,8 @@ use tollgate_plugin_api::{Reject, RejectCode};
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// A head has no more fields.
 const HEAD_FIELDS_MAX: usize = 100;
+/// No longer target is read: with a host, such a head has more bytes than may be.
+const TARGET_BYTES_READ_MAX: usize = u16::MAX as usize - 1;
 /// `Connection` names no more options.
 const NOMINATIONS_MAX: usize = 9;
 /// A length has no more digits: it is a number of bytes.
@@ -37,18 +40,41 @@ pub(super) fn refusal(wrong: &str) -> Reject {
     Reject::new(RejectCode::InvalidRequest).message(format!("The head of the request: {wrong}"))
 }
 
+/// The refusal of a head that the HTTP server could not read, by what that says of it. It has limits of its own, all of them above
+/// ours.
+pub(super) fn unread(error: &Error) -> Reject {
+    let cause = error.cause.as_ref().map(ToString::to_string).unwrap_or_default();
+    let context = error.context.as_ref().map_or("", |context| context.as_str());
+    let is_long_target =
+        context.strip_prefix("invalid uri ").is_some_and(|target| target.len() > TARGET_BYTES_READ_MAX);
+    match cause.as_str() {
+        "too many headers" => too_many_fields(),
+        _ if is_long_target || context.starts_with("Request header larger than ") => too_many_bytes(),
+        _ => refusal("it is no HTTP"),
+    }
+}
+
+fn too_large(limit: &str) -> Reject {
+    Reject::new(RejectCode::RequestTooLarge).message(format!("The head of the request has more than {limit}"))
+}
+
+fn too_many_fields() -> Reject {
+    too_large(&format!("{HEAD_FIELDS_MAX} fields"))
+}
+
+fn too_many_bytes() -> Reject {
+    too_large(&format!("{HEAD_BYTES_MAX} bytes"))
+}
+
 fn check_size(request: &RequestHeader) -> Result<(), Reject> {
     let headers = &request.headers;
-    let too_large = |limit: String| {
-        Err(Reject::new(RejectCode::RequestTooLarge).message(format!("The head of the request has more than {limit}")))
-    };
     if headers.len() > HEAD_FIELDS_MAX {
-        return too_large(format!("{HEAD_FIELDS_MAX} fields"));
+        return Err(too_many_fields());
     }
     let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
     // `: ` and the line's end.
     let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if target + fields > HEAD_BYTES_MAX { too_large(format!("{HEAD_BYTES_MAX} bytes")) } else { Ok(()) }
+    if target + fields > HEAD_BYTES_MAX { Err(too_many_bytes()) } else { Ok(()) }
 }
 
 /// What is wrong with the bytes of an HTTP/1 head, its last line's end included.

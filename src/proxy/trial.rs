@@ -6,8 +6,9 @@ use super::http1::{AnswerHead, RequestHead};
 use super::mask::mask;
 use super::peer;
 use super::upstream::Connections;
+use crate::dialect::endpoint::Target;
 use crate::dialect::usage::Scanner;
-use crate::dialect::{DialectId, Framing, endpoint};
+use crate::dialect::{Answer, Framing, embed};
 use crate::snapshot::{Snapshot, Upstream};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -32,21 +33,20 @@ pub struct Trial {
     pub duration: Duration,
 }
 
-/// Sends a conversation to this upstream. `body` is as its dialect has it; the model that the upstream is asked for stands in it
-/// already.
+/// Sends this to an upstream. `body` is as its dialect has it; the model that the upstream is asked for stands in it already.
 pub(super) async fn trial(
     snapshot: &Snapshot,
     upstream: &Arc<Upstream>,
-    dialect: DialectId,
+    target: &Target,
     upstream_model: &str,
     body: Bytes,
 ) -> Trial {
     let started = Instant::now();
     let mut answer = Vec::new();
-    let asking = ask(snapshot, upstream, dialect, upstream_model, body, &mut answer);
+    let asking = ask(snapshot, upstream, target, upstream_model, body, &mut answer);
     let (status, is_answer) =
         match tokio::time::timeout(snapshot.routing.response_timeout.min(TRIAL_TIME_MAX), asking).await {
-            Ok(Ok(head)) => (Ok(head.status.as_u16()), is_answer(&head, dialect, upstream_model, upstream, &answer)),
+            Ok(Ok(head)) => (Ok(head.status.as_u16()), is_answer(&head, target, upstream, &answer)),
             Ok(Err(error)) => (Err(said(&error)), false),
             Err(_) => (Err(format!("no whole answer within {} s", TRIAL_TIME_MAX.as_secs())), false),
         };
@@ -55,30 +55,33 @@ pub(super) async fn trial(
 }
 
 /// Whether it would do for a request: some proxy's page and an error are none, whatever their status says.
-fn is_answer(head: &AnswerHead, dialect: DialectId, upstream_model: &str, upstream: &Upstream, body: &[u8]) -> bool {
+fn is_answer(head: &AnswerHead, target: &Target, upstream: &Upstream, body: &[u8]) -> bool {
     let field = |name| head.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let is_page = field(header::CONTENT_TYPE).to_ascii_lowercase().contains("html");
     let is_encoded = !matches!(field(header::CONTENT_ENCODING), "" | "identity");
-    let endpoint = endpoint::chat_target(dialect, false, upstream_model, false).endpoint;
+    let endpoint = target.endpoint;
     let mut scanner =
         Scanner::new(endpoint.answer, endpoint.dialect, Framing::JsonDocument, upstream.provider.usage, false);
     scanner.push(Bytes::copy_from_slice(body));
     scanner.finish();
-    let is_whole = scanner.is_whole() && scanner.token_seen() && scanner.error_event().is_none();
+    let says = match endpoint.answer {
+        Answer::Embeddings | Answer::BatchEmbedContents => embed::has_vector(body),
+        _ => scanner.token_seen(),
+    };
+    let is_whole = scanner.is_whole() && says && scanner.error_event().is_none();
     head.status.is_success() && !is_page && !is_encoded && is_whole
 }
 
 async fn ask(
     snapshot: &Snapshot,
     upstream: &Arc<Upstream>,
-    dialect: DialectId,
+    target: &Target,
     upstream_model: &str,
     body: Bytes,
     answer: &mut Vec<u8>,
 ) -> pingora::Result<AnswerHead> {
     let mut fields = HeaderMap::new();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let target = endpoint::chat_target(dialect, false, upstream_model, false);
     let target = target.upstream_path_and_query(&upstream.base_path, upstream_model);
     let headers = forward::fields(&Method::POST, &fields, upstream, body.len());
     let head = forward::signed(RequestHead { method: Method::POST, target, headers }, upstream, &body)?;

@@ -152,7 +152,7 @@ impl Opened {
         let addresses = config.server.listen.iter().chain(&config.server.metrics_listen).chain(&config.console.listen);
         let sockets = Sockets::bind(addresses.copied(), handed)?;
         forgo_huge_pages();
-        let certificate = config.server.tls.as_ref().map(LiveCertificate::load).transpose()?;
+        let certificate = LiveCertificate::load(config)?;
         let missing = if predecessor.is_some() { Missing::IsRefused } else { Missing::IsMade };
         let prepared = Prepared::new(config, origin.default_prices, missing)?;
         if let Some(predecessor) = &mut predecessor {

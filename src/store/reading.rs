@@ -11,7 +11,8 @@ pub struct LedgerFilter {
     pub since_ms: Option<i64>,
     /// Requests that arrived before this Unix time in milliseconds.
     pub until_ms: Option<i64>,
-    /// Of this key; the name a deleted key had is found, too.
+    /// Of this key. By name: of the key that has it now, under whatever name its requests came, and of those that had it then,
+    /// deleted ones too.
     pub key: Option<KeyRef>,
     /// Of this user, as it was on the key at that time.
     pub user: Option<String>,

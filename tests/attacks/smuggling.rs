@@ -73,6 +73,38 @@ async fn a_refused_head_is_told_in_the_callers_dialect_counted_and_logged_once()
     stage.finish().await;
 }
 
+#[tokio::test]
+async fn a_head_that_is_too_large_is_told_so_however_much_too_large_it_is() {
+    let _alone = crate::alone().await;
+    let stage = Stage::repeating().await;
+    let before = stage.gateway.metric("tollgate_rejected_total", &["REQUEST_TOO_LARGE"]).await as u64;
+    let field = |bytes: usize| format!("x: {}\r\n", "y".repeat(bytes));
+    let heads = [
+        ("GET /v1/models HTTP/1.1\r\n".to_owned(), field(1).repeat(101), "100 fields"),
+        ("GET /v1/models HTTP/1.1\r\n".to_owned(), field(1).repeat(300), "100 fields"),
+        ("GET /v1/models HTTP/1.1\r\n".to_owned(), field(70_000), "65536 bytes"),
+        ("GET /v1/models HTTP/1.1\r\n".to_owned(), field(20_000).repeat(60), "65536 bytes"),
+        (format!("GET /v1/models?{} HTTP/1.1\r\n", "y".repeat(60_000)), field(6_000), "65536 bytes"),
+        (format!("GET /v1/models?{} HTTP/1.1\r\n", "y".repeat(70_000)), String::new(), "65536 bytes"),
+    ];
+    for (line, fields, limit) in &heads {
+        let mut client = Client::connect(stage.gateway.address).await.expect("the gateway listens");
+        // It may be refused before all of it is sent.
+        let _ = client.write(format!("{line}host: a\r\n{fields}\r\n").as_bytes()).await;
+        let answer = client.receive().await;
+        assert_eq!(
+            (answer.status, answer.error_code().as_str()),
+            (413, "REQUEST_TOO_LARGE"),
+            "{limit}: {}",
+            answer.text()
+        );
+        assert!(answer.text().contains(limit), "{limit}: {}", answer.text());
+    }
+    let counted = stage.gateway.metric("tollgate_rejected_total", &["REQUEST_TOO_LARGE"]).await as u64 - before;
+    assert_eq!(counted, heads.len() as u64);
+    stage.finish().await;
+}
+
 /// What goes upstream has one length and nothing of the client's way to say it.
 fn assert_clean(request: &crate::support::provider::Received) {
     let count = |name: &str| request.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();

@@ -9,6 +9,7 @@ use crate::support::script::Answer;
 use crate::support::wire::Framing;
 use crate::support::{h2c, until};
 use bytes::Bytes;
+use serde_json::json;
 
 /// Stands in every place of a request that could carry a credential.
 const CANARY: &str = "canary-0123456789";
@@ -242,6 +243,25 @@ async fn configured_headers_and_the_vendors_defaults_are_sent() {
         assert_eq!(betas[0].1, "ours", "sent as they are");
     }
     gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn an_answer_in_anthropics_dialect_has_a_request_id_where_its_sdks_look_for_it() {
+    // Anthropic's own, passed on; a vendor's that has none; and another dialect's, translated.
+    for (wire, theirs) in [(Wire::Messages, Some("req_theirs")), (Wire::Messages, None), (Wire::Chat, None)] {
+        for status in [200, 400] {
+            let answer = move || match status {
+                200 => wire.whole("x"),
+                _ => Answer::json(status, &json!({"error": {"type": "invalid_request_error", "message": "no"}})),
+            };
+            let answer = move || theirs.map_or_else(answer, |id| answer().field("request-id", id));
+            let (_provider, gateway, key) = one(wire, move |_, _| answer()).await;
+            let answer = gateway.send(&Wire::Messages.request(false).key(&key.key)).await;
+            assert_eq!(answer.status, status, "{wire:?}: {}", answer.text());
+            assert_eq!(answer.field("request-id"), theirs.or(answer.field("x-request-id")), "{wire:?} {status}");
+            gateway.finish(&[&key]).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -222,10 +222,16 @@ async fn an_upstream_at_its_limit_gives_way_to_the_next_and_is_no_failure() {
 #[test]
 fn a_rule_with_a_mistake_is_named() {
     for (rules, said) in [
-        ("[{ per = \"team\", limit = \"requests\", max = 1 }]", "unknown variant `team`"),
-        ("[{ per = \"key\", limit = \"requests\", max = -1 }]", "rules[0].max: -1, expected a whole number"),
-        ("[{ per = \"key\", limit = \"spend_usd\", max = 1.5 }]", "rules[0].max: 1.5, expected USD as 5 or"),
-        ("[{ per = \"key\", limit = \"tokens\", max = 1, window_ms = 5 }]", "rules[0].window_ms: 5, expected 1000 to"),
+        (
+            "[{ per = \"team\", limit = \"requests\", max = 1 }]",
+            "rules[0].per: unknown word, expected `key`, `user` or `upstream`",
+        ),
+        ("[{ per = \"key\", limit = \"requests\", max = -1 }]", "rules[0].max: expected a whole number"),
+        ("[{ per = \"key\", limit = \"spend_usd\", max = 1.5 }]", "rules[0].max: expected USD as 5 or"),
+        (
+            "[{ per = \"key\", limit = \"tokens\", max = 1, window_ms = 5 }]",
+            "rules[0].window_ms: the number is too small, expected a whole number of milliseconds from 1000 to",
+        ),
         ("[{ per = \"key\", limit = \"concurrency\", max = 1, window_ms = 5000 }]", "have no window"),
     ] {
         let gateway = crate::support::gateway::Gateway::prepare(&Setup::new([]).set("plugins.rate-limit.rules", rules));

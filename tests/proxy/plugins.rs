@@ -44,7 +44,7 @@ async fn plugins_ip_allow_lets_in_only_the_named_networks_before_anybody_is_auth
     let gateway = Gateway::prepare(&setup.set("plugins.ip-allow.networks", "[\"10.0.0.0/33\"]"));
     let checked = gateway.run(&["check"]);
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-    assert!(!checked.status.success() && said.contains("plugins.ip-allow: networks[0]: the prefix length"), "{said}");
+    assert!(!checked.status.success() && said.contains("plugins.ip-allow.networks[0]: the prefix length"), "{said}");
 }
 
 /// The access log's lines of one file.

@@ -22,6 +22,8 @@ pub(super) fn assert_refused(answer: &Answer, wire: Wire, status: u16, code: &st
     for name in ["x-tollgate-upstream", "x-tollgate-attempts"] {
         assert_eq!(answer.field(name), None, "nothing was forwarded: {told}");
     }
+    // Where Anthropic's SDKs look for it.
+    assert_eq!(answer.field("request-id"), (wire == Wire::Messages).then_some(id), "{told}");
     let body = answer.json();
     let error = &body["error"];
     let message = error["message"].as_str().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use crate::calls::{Wire, serving};
 use crate::support::answers::{chat_body, message_body};
-use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, free_address};
+use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, Upstream, free_address};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use crate::support::until;
@@ -106,6 +106,41 @@ async fn upstream_test_makes_a_real_call_to_each_and_says_what_happened() {
     assert!(!gateway.path("data").exists(), "no store, no journal, no record");
 }
 
+// The providers answer while a command runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn upstream_test_asks_each_model_what_it_can_answer_in_its_vendors_words() {
+    let provider = Provider::start(|_, request| match request.target.as_str() {
+        "/v1/embeddings" => {
+            Answer::json(200, &json!({"data": [{"index": 0, "embedding": [0.5]}], "usage": {"prompt_tokens": 2}}))
+        }
+        "/v1beta/models/gemini-embedding-001:batchEmbedContents" => {
+            Answer::json(200, &json!({"embeddings": [{"values": [1]}]}))
+        }
+        _ => Answer::json(200, &chat_body("OK", 9, 1)),
+    })
+    .await;
+    let mixed = r#"["text-embedding-3-small", "gpt-5"]"#;
+    let gateway = Gateway::prepare(&Setup::new([
+        Upstream::new("newer", "openai", provider.url("/v1")).models(mixed),
+        Upstream::new("older", "deepseek", provider.url("/v1")),
+        Upstream::new("vectors", "openai", provider.url("/v1"))
+            .models(r#"["e", { name = "f", upstream_model = "BAAI/bge-m3" }]"#),
+        Wire::GeminiEvents.upstream("google", &provider).models(r#"["gemini-embedding-001"]"#),
+    ]));
+    let tested = gateway.run_json(&["upstream", "test", "--json"]);
+    let models: Vec<_> =
+        tested.iter().map(|one| (one["model"].as_str().unwrap_or_default(), one["ok"] == true)).collect();
+    assert_eq!(models, [("gpt-5", true), ("m", true), ("e", true), ("gemini-embedding-001", true)], "{tested:?}");
+    let vector = gateway.run_json(&["upstream", "test", "vectors", "--model", "f", "--json"]).remove(0);
+    assert_eq!((&vector["model"], &vector["ok"]), (&json!("f"), &json!(true)), "{vector}");
+    let received = provider.received();
+    let limits = |at: usize| ["max_tokens", "max_completion_tokens"].map(|name| received[at].json()[name].is_u64());
+    assert_eq!((limits(0), limits(1)), ([false, true], [true, false]), "as its vendor calls it");
+    let embedded = received.last().expect("a call");
+    assert_eq!((embedded.target.as_str(), &embedded.json()["model"]), ("/v1/embeddings", &json!("BAAI/bge-m3")));
+    assert_eq!(received.len(), 5, "nobody was asked twice");
+}
+
 // The provider answers while a command runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn upstream_test_takes_no_page_and_no_error_for_an_answer_whatever_its_status() {
@@ -144,8 +179,9 @@ async fn upstream_test_knows_the_other_name_of_the_limit() {
     })
     .await;
     let anthropic = Provider::always(Answer::json(200, &message_body("OK", 9, 1))).await;
-    let gateway =
-        Gateway::prepare(&Setup::new([Wire::Chat.upstream("u", &provider), Wire::Messages.upstream("a", &anthropic)]));
+    // A vendor of whose row it is not known.
+    let compatible = Upstream::new("u", "deepseek", provider.url("/v1"));
+    let gateway = Gateway::prepare(&Setup::new([compatible, Wire::Messages.upstream("a", &anthropic)]));
     let output = gateway.run(&["upstream", "test"]);
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(provider.received().len(), 2);

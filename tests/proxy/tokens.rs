@@ -214,7 +214,7 @@ async fn an_issuers_keys_may_stand_in_a_file() {
         Gateway::prepare(&setup_of(&provider, "ES256").set("plugins.auth-jwt.jwks_file", "\"keys.json\""));
     let checked = gateway.run(&["check"]);
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-    assert!(!checked.status.success() && said.contains("plugins.auth-jwt: jwks_file: "), "{said}");
+    assert!(!checked.status.success() && said.contains("plugins.auth-jwt.jwks_file: "), "{said}");
     gateway.write("keys.json", &issuer.key_set().to_string());
     assert!(gateway.run(&["check"]).status.success());
     let key = gateway.key("ann", &[]).await;
@@ -244,9 +244,10 @@ async fn before_an_issuers_keys_are_there_its_tokens_may_come_again() {
 async fn mistakes_are_named_and_secrets_are_not() {
     let provider = Provider::always(Wire::Chat.whole("x")).await;
     let setup = setup_of(&provider, "HS256").set("plugins.auth-jwt.secret", "\"${JWT_SECRET}\"");
-    for (secret, expected) in
-        [("short-canary", Some("plugins.auth-jwt: secret: expected text of at least 32 bytes")), (SECRET, None)]
-    {
+    for (secret, expected) in [
+        ("short-canary", Some("plugins.auth-jwt.secret: is too short, expected text of at least 32 bytes")),
+        (SECRET, None),
+    ] {
         let gateway = Gateway::prepare(&setup.clone().environment("JWT_SECRET", secret));
         let checked = gateway.run(&["check"]);
         let said = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();

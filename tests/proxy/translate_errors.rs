@@ -83,6 +83,11 @@ async fn a_page_or_a_redirect_instead_of_an_answer_is_a_bad_gateway() {
                 assert_eq!((answer.field("location"), answer.field("content-encoding")), (None, None), "{what}");
                 let kind = if is_gemini(client) { "INTERNAL" } else { "server_error" };
                 assert_eq!(error_of(client, &answer).1, kind, "{what}");
+                assert_eq!(
+                    answer.text().contains("redirect (status 307), which is not followed"),
+                    theirs == 307,
+                    "{what}"
+                );
                 if is_gemini(client) {
                     assert_eq!(answer.json()["error"]["code"], 502, "{what}");
                 }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use file::Limits;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tollgate_plugin_api::{Phases, Plugin, PluginRow, Ports, Summary};
+use tollgate_plugin_api::{Mistakes, Phases, Plugin, PluginRow, Ports, Settings, Summary};
 use writer::{Target, Writer};
 
 /// The row for the list of built-in plugins.
@@ -19,71 +19,69 @@ pub const PLUGIN: PluginRow = PluginRow { name: "access-log", always: false, bui
 const ROTATE_BYTES_DEFAULT: u64 = 100 * 1024 * 1024;
 /// A file holds some lines at least.
 const ROTATE_BYTES_MIN: u64 = 4096;
-const FILES_DEFAULT: u32 = 5;
-const FILES_MOST: u32 = 1000;
+const FILES_DEFAULT: u64 = 5;
+const FILES_MOST: u64 = 1000;
 
 /// `[plugins.access-log]`
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    /// `stdout` or `file`.
-    #[serde(default)]
-    output: Output,
-    /// Of the file; the gateway has made it absolute, or relative to where it runs.
-    path: Option<PathBuf>,
-    /// A file that would become larger is renamed to `PATH.1`, and that one to `PATH.2` …
-    rotate_bytes_max: Option<u64>,
-    /// So many files are kept, the one that is written included.
-    files_max: Option<u32>,
-}
+const KEYS: &[&str] = &[
+    // `stdout` or `file`.
+    "output",
+    // Of the file; the gateway has made it absolute, or relative to where it runs.
+    "path",
+    // A file that would become larger is renamed to `PATH.1`, and that one to `PATH.2` …
+    "rotate_bytes_max",
+    // So many files are kept, the one that is written included.
+    "files_max",
+];
+/// Those of them that concern a file alone.
+const KEYS_OF_FILES: [&str; 3] = ["path", "rotate_bytes_max", "files_max"];
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Output {
-    #[default]
     Stdout,
     File,
 }
 
 /// Touches no file: a configuration is also built to be checked.
-fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let target = target(&settings)?;
-    let limits = Limits {
-        rotate_bytes_max: settings.rotate_bytes_max.unwrap_or(ROTATE_BYTES_DEFAULT),
-        files_max: settings.files_max.unwrap_or(FILES_DEFAULT),
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    let mistakes = Mistakes::default();
+    let settings = Settings::open(&table, KEYS, &mistakes);
+    let output = settings.choice("output", &[("stdout", Output::Stdout), ("file", Output::File)]);
+    let output = match settings.get("output") {
+        None => Some(Output::Stdout),
+        // A wrong word: what follows from it is not known.
+        Some(_) => output,
     };
-    if limits.rotate_bytes_max < ROTATE_BYTES_MIN {
-        return Err(format!("rotate_bytes_max: the number is too small, expected at least {ROTATE_BYTES_MIN}"));
+    if output == Some(Output::Stdout) {
+        for key in KEYS_OF_FILES.iter().filter(|key| settings.get(key).is_some()) {
+            settings.wrong(key, "has no meaning without `output = \"file\"`, expected it there, or none");
+        }
     }
-    if !(1..=FILES_MOST).contains(&limits.files_max) {
-        return Err(format!("files_max: expected a whole number from 1 to {FILES_MOST}"));
-    }
+    let target = if output == Some(Output::File) { file(&settings) } else { Target::Stdout };
+    let limits = Limits {
+        rotate_bytes_max: settings.number(
+            "rotate_bytes_max",
+            " of bytes",
+            ROTATE_BYTES_MIN..=i64::MAX as u64,
+            ROTATE_BYTES_DEFAULT,
+        ),
+        files_max: u32::try_from(settings.number("files_max", "", 1..=FILES_MOST, FILES_DEFAULT)).unwrap_or(1),
+    };
+    mistakes.into_result()?;
     Ok(Arc::new(AccessLog { writer: Writer::of(target, ports.losses.clone()), limits }))
 }
 
-fn target(settings: &Settings) -> Result<Target, String> {
-    if settings.output == Output::Stdout {
-        let of_files = [
-            ("path", settings.path.is_some()),
-            ("rotate_bytes_max", settings.rotate_bytes_max.is_some()),
-            ("files_max", settings.files_max.is_some()),
-        ];
-        return match of_files.iter().find(|(_, given)| *given) {
-            Some((key, _)) => Err(format!("{key}: has no meaning without `output = \"file\"`")),
-            None => Ok(Target::Stdout),
-        };
+fn file(settings: &Settings<'_>) -> Target {
+    const EXPECTED: &str = "the path of a file";
+    let path = PathBuf::from(settings.needed_text("path", EXPECTED));
+    let is_given = !path.as_os_str().is_empty();
+    if is_given && (path.is_dir() || path.file_name().is_none()) {
+        settings.wrong("path", format!("{} is a folder, expected a file", path.display()));
     }
-    let path = settings.path.clone().ok_or("path: is missing, expected the path of a file")?;
-    if path.is_dir() || path.file_name().is_none() {
-        return Err(format!("path: {} is a folder, expected a file", path.display()));
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        settings.wrong("path", format!("there is no folder {}, expected one that is there", folder.display()));
     }
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
-            Err(format!("path: there is no folder {}", folder.display()))
-        }
-        _ => Ok(Target::File(path)),
-    }
+    Target::File(path)
 }
 
 struct AccessLog {

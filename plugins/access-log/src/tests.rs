@@ -8,7 +8,7 @@ use tollgate_plugin_api::{Metered, Usage};
 use tollgate_plugin_doubles::{handle, key};
 use writer::Out;
 
-fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
+fn plugin(table: &str) -> Result<Arc<dyn Plugin>, Mistakes> {
     build(table.parse().unwrap(), &Ports::to_nothing())
 }
 
@@ -195,7 +195,7 @@ fn mistakes_in_the_table_are_named() {
         (format!("output = 'file'\npath = '{here}/a'\nrotate_bytes_max = 1"), "rotate_bytes_max"),
         (format!("output = 'file'\npath = '{here}/a'\nfiles_max = 0"), "files_max"),
     ] {
-        let error = plugin(&table).err().expect(&table);
+        let error = plugin(&table).err().expect(&table).to_string();
         assert!(error.contains(word), "{error}");
     }
     assert!(plugin("").is_ok(), "standard output, if nothing is said");

@@ -1,6 +1,6 @@
 //! The plugin trait and what its hooks are given.
 
-use crate::{Clock, CredentialDigest, Key, KeyHandle, KeyRing, Lease, Loss, Losses, Memory, Metered, Reject};
+use crate::{Clock, CredentialDigest, Key, KeyHandle, KeyRing, Lease, Loss, Losses, Memory, Metered, Mistakes, Reject};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -240,8 +240,9 @@ impl Ports {
     }
 }
 
-/// Makes a plugin from its `[plugins.NAME]` table. The error says which key is wrong, and what was expected.
-pub type Build = fn(toml::Table, &Ports) -> Result<Arc<dyn Plugin>, String>;
+/// Makes a plugin from its `[plugins.NAME]` table. The error has all that is wrong with it ([`crate::Settings`] finds it), each
+/// with its key. A configuration is also built to be checked: nothing is changed here.
+pub type Build = fn(toml::Table, &Ports) -> Result<Arc<dyn Plugin>, Mistakes>;
 
 /// One line of the list of built-in plugins.
 #[derive(Clone, Copy)]

@@ -20,7 +20,7 @@ use source::Source;
 use std::sync::Arc;
 use token::Token;
 use tollgate_plugin_api::{
-    Clock, Flow, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, credential,
+    Clock, Flow, KeyRing, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, credential,
 };
 
 /// The row for the list of built-in plugins.
@@ -29,8 +29,8 @@ pub const PLUGIN: PluginRow = PluginRow { name: "auth-jwt", always: false, build
 /// A token that comes before its issuer's keys may come again after so long.
 const RETRY_AFTER_S: u64 = 1;
 
-fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let settings = settings::read(table)?;
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    let settings = settings::read(&table)?;
     let source = settings.place.map(|place| Source::start(place, settings.refresh, &ports.memory)).transpose()?;
     ports.keys.index_names();
     Ok(Arc::new(AuthJwt {

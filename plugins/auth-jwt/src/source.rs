@@ -31,8 +31,7 @@ impl Place {
     /// It is no address that can be trusted: keys that come in the clear are anybody's.
     pub(crate) fn url(url: String) -> Result<Self, String> {
         // Not the address itself: it may have a secret in it.
-        let wrong =
-            || "jwks_url: expected https://host/path (http for a loopback address alone), without a user".to_owned();
+        let wrong = || "expected https://host/path (http for a loopback address alone), without a user".to_owned();
         let uri: http::Uri = url.parse().map_err(|_| wrong())?;
         let host = uri.host().map(|host| host.trim_matches(['[', ']'])).filter(|host| !host.is_empty());
         let host = host.ok_or_else(wrong)?;
@@ -55,7 +54,9 @@ impl Place {
         }
     }
 
-    fn read(&self) -> Result<KeySet, String> {
+    /// # Errors
+    /// Nobody answers, or what is there is no set.
+    pub(crate) fn read(&self) -> Result<KeySet, String> {
         let json = match self {
             Self::Url { url, is_loopback } => fetched(url, *is_loopback)?,
             Self::File(path) => {

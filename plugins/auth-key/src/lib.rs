@@ -5,19 +5,18 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tollgate_plugin_api::{
-    Clock, Flow, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, credential,
+    Clock, Flow, KeyRing, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, Settings,
+    credential,
 };
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "auth-key", always: true, build };
 
 /// `[plugins.auth-key]` takes no keys yet.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {}
-
-fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let _: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    let mistakes = Mistakes::default();
+    Settings::open(&table, &[], &mistakes);
+    mistakes.into_result()?;
     Ok(Arc::new(AuthKey { keys: ports.keys.clone(), clock: ports.clock.clone() }))
 }
 

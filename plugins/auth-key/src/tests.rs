@@ -44,6 +44,6 @@ fn everything_else_is_refused_with_its_own_code() {
 
 #[test]
 fn unknown_settings_are_named() {
-    let error = build("realm = 1".parse().unwrap(), &Ports::to_nothing()).err().unwrap();
+    let error = build("realm = 1".parse().unwrap(), &Ports::to_nothing()).err().unwrap().to_string();
     assert!(error.contains("realm"), "{error}");
 }

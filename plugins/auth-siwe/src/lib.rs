@@ -21,8 +21,8 @@ use session::{Session, Sessions};
 use settings::Settings;
 use std::sync::Arc;
 use tollgate_plugin_api::{
-    Clock, Flow, KeyHandle, KeyRing, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, Reply, RequestHead,
-    credential,
+    Clock, Flow, KeyHandle, KeyRing, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, Reply,
+    RequestHead, credential,
 };
 
 /// The row for the list of built-in plugins.
@@ -35,8 +35,8 @@ const BODY_BYTES_MAX: usize = 8 * 1024;
 /// Clocks may differ by so much.
 const LEEWAY_MS: i64 = 60_000;
 
-fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let (settings, sessions) = settings::read(table)?;
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    let (settings, sessions) = settings::read(&table)?;
     ports.keys.index_names();
     let nonces = ports.memory.get::<Nonces>();
     Ok(Arc::new(AuthSiwe { settings, sessions, nonces, keys: ports.keys.clone(), clock: ports.clock.clone() }))

@@ -4,30 +4,29 @@ use crate::address::Address;
 use crate::grammar;
 use crate::session::Sessions;
 use std::collections::HashMap;
-use toml::Value;
+use tollgate_plugin_api::{Mistakes, Settings as Read};
+use toml::{Table, Value};
 
 const SECRET_BYTES_MIN: usize = 32;
-const SESSION_S_DEFAULT: i64 = 3600;
-const SESSION_S_MAX: i64 = 30 * 86_400;
+const SESSION_S_DEFAULT: u64 = 3600;
+const SESSION_S_MAX: u64 = 30 * 86_400;
 const CHAIN_ID_DEFAULT: u64 = 1;
 const CHAINS_MAX: usize = 64;
 const WALLETS_MAX: usize = 10_000;
 
-/// What may stand there. The values are looked at one by one, so that an error says which, and never repeats a secret.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    /// Who asks for the signature: host, and port if it is not the usual one.
-    domain: Option<Value>,
-    /// Where: the message's URI is this one, or below it.
-    uri: Option<Value>,
-    chain_ids: Option<Value>,
-    /// What sessions are signed with.
-    secret: Option<Value>,
-    session_s: Option<Value>,
-    /// Address = name of a key.
-    wallets: Option<Value>,
-}
+/// What may stand there.
+const KEYS: &[&str] = &[
+    // Who asks for the signature: host, and port if it is not the usual one.
+    "domain",
+    // Where: the message's URI is this one, or below it.
+    "uri",
+    "chain_ids",
+    // What sessions are signed with.
+    "secret",
+    "session_s",
+    // Address = name of a key.
+    "wallets",
+];
 
 /// What is made of it.
 pub(crate) struct Settings {
@@ -39,78 +38,95 @@ pub(crate) struct Settings {
 }
 
 /// # Errors
-/// Which key is wrong, and what was expected.
-pub(crate) fn read(table: toml::Table) -> Result<(Settings, Sessions), String> {
-    let table: Table = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let domain = domain(table.domain)?;
-    let uri = match table.uri {
-        None => format!("https://{domain}"),
-        Some(value) => uri(&value)?,
-    };
-    let sessions = Sessions::new(&secret(table.secret)?);
-    let chain_ids = table.chain_ids.map_or_else(|| Ok(vec![CHAIN_ID_DEFAULT]), |value| chain_ids(&value))?;
-    let session_s = table.session_s.map_or(Some(SESSION_S_DEFAULT), |value| value.as_integer());
-    let session_s = session_s.filter(|seconds| (1..=SESSION_S_MAX).contains(seconds));
-    let session_s = session_s.ok_or_else(|| format!("session_s: expected 1 to {SESSION_S_MAX} seconds"))?;
-    let wallets = wallets(table.wallets)?;
-    Ok((Settings { domain, uri, chain_ids, session_ms: session_s * 1000, wallets }, sessions))
+/// Which keys are wrong, and what was expected.
+pub(crate) fn read(table: &Table) -> Result<(Settings, Sessions), Mistakes> {
+    let mistakes = Mistakes::default();
+    let settings = Read::open(table, KEYS, &mistakes);
+    let domain = domain(&settings);
+    let uri = uri(&settings).unwrap_or_else(|| format!("https://{domain}"));
+    let sessions = Sessions::new(&secret(&settings));
+    let chain_ids = chain_ids(&settings);
+    let session_s = settings.number("session_s", " of seconds", 1..=SESSION_S_MAX, SESSION_S_DEFAULT);
+    let wallets = wallets(&settings);
+    mistakes.into_result()?;
+    let session_ms = i64::try_from(session_s).unwrap_or_default() * 1000;
+    Ok((Settings { domain, uri, chain_ids, session_ms, wallets }, sessions))
 }
 
-fn domain(value: Option<Value>) -> Result<String, String> {
+fn domain(settings: &Read<'_>) -> String {
     const EXPECTED: &str = "the host that asks for signatures, as `app.example` or `app.example:8443`";
-    let value = value.ok_or_else(|| format!("domain: missing, expected {EXPECTED}"))?;
-    let is_domain = |text: &&str| grammar::is_authority(text) && !text.contains(['@', '%']);
-    value.as_str().filter(is_domain).map(str::to_owned).ok_or_else(|| format!("domain: expected {EXPECTED}"))
-}
-
-fn uri(value: &Value) -> Result<String, String> {
-    let is_address = |text: &&str| {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        grammar::is_uri(text) && rest.is_some_and(|rest| !rest.is_empty()) && !text.contains(['@', '?', '#'])
-    };
-    let text = value
-        .as_str()
-        .filter(is_address)
-        .ok_or("uri: expected where signatures are asked for, as `https://app.example`")?;
-    Ok(text.trim_end_matches('/').to_owned())
-}
-
-fn secret(value: Option<Value>) -> Result<Vec<u8>, String> {
-    let value = value.ok_or_else(|| format!("secret: missing, expected text of at least {SECRET_BYTES_MIN} bytes"))?;
-    let bytes = value.as_str().unwrap_or_default().as_bytes();
-    if bytes.len() < SECRET_BYTES_MIN {
-        return Err(format!("secret: expected text of at least {SECRET_BYTES_MIN} bytes"));
+    let domain = settings.needed_text("domain", EXPECTED);
+    if !domain.is_empty() && (!grammar::is_authority(domain) || domain.contains(['@', '%'])) {
+        settings.wrong("domain", format!("is no host, expected {EXPECTED}"));
     }
-    Ok(bytes.to_vec())
+    domain.to_owned()
 }
 
-fn chain_ids(value: &Value) -> Result<Vec<u64>, String> {
-    let wrong = || format!("chain_ids: expected a list of 1 to {CHAINS_MAX} numbers, as `[1]` for Ethereum");
-    let list = value.as_array().filter(|list| (1..=CHAINS_MAX).contains(&list.len())).ok_or_else(wrong)?;
-    let number = |value: &Value| value.as_integer().and_then(|number| u64::try_from(number).ok());
-    list.iter().map(|value| number(value).ok_or_else(wrong)).collect()
+fn uri(settings: &Read<'_>) -> Option<String> {
+    const EXPECTED: &str = "where signatures are asked for, as `https://app.example`";
+    let text = settings.text("uri", EXPECTED)?;
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_address =
+        grammar::is_uri(text) && rest.is_some_and(|rest| !rest.is_empty()) && !text.contains(['@', '?', '#']);
+    if !is_address {
+        settings.wrong("uri", format!("is no such address, expected {EXPECTED}"));
+    }
+    Some(text.trim_end_matches('/').to_owned())
 }
 
-fn wallets(value: Option<Value>) -> Result<HashMap<Address, String>, String> {
+fn secret(settings: &Read<'_>) -> Vec<u8> {
+    let expected = format!("text of at least {SECRET_BYTES_MIN} bytes");
+    let secret = settings.needed_text("secret", &expected).as_bytes();
+    if !secret.is_empty() && secret.len() < SECRET_BYTES_MIN {
+        settings.wrong("secret", format!("is too short, expected {expected}"));
+    }
+    secret.to_vec()
+}
+
+fn chain_ids(settings: &Read<'_>) -> Vec<u64> {
+    if settings.get("chain_ids").is_none() {
+        return vec![CHAIN_ID_DEFAULT];
+    }
+    let list = settings.list("chain_ids", "numbers, as `[1]` for Ethereum");
+    let is_list = settings.get("chain_ids").is_some_and(Value::is_array);
+    if is_list && !(1..=CHAINS_MAX).contains(&list.len()) {
+        settings.wrong("chain_ids", format!("expected 1 to {CHAINS_MAX} numbers, as `[1]` for Ethereum"));
+    }
+    let number = |(index, value): (usize, &Value)| {
+        let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+        if number.is_none() {
+            settings.wrong_item("chain_ids", index, "expected a whole number, as 1 for Ethereum");
+        }
+        number
+    };
+    list.iter().enumerate().filter_map(number).collect()
+}
+
+fn wallets(settings: &Read<'_>) -> HashMap<Address, String> {
     const EXPECTED: &str = "addresses with the names of keys, as `{ \"0x…\" = \"ann\" }`";
-    let value = value.ok_or_else(|| format!("wallets: missing, expected {EXPECTED}"))?;
-    let table =
-        value.as_table().filter(|table| !table.is_empty()).ok_or_else(|| format!("wallets: expected {EXPECTED}"))?;
+    settings.must_have("wallets", EXPECTED);
+    let Some(table) = settings.table("wallets", EXPECTED) else { return HashMap::new() };
+    if table.is_empty() {
+        settings.wrong("wallets", format!("is empty, expected {EXPECTED}"));
+    }
     if table.len() > WALLETS_MAX {
-        return Err(format!("wallets: expected at most {WALLETS_MAX}"));
+        settings.wrong("wallets", format!("has too many entries, expected at most {WALLETS_MAX}"));
+        return HashMap::new();
     }
     let mut wallets = HashMap::with_capacity(table.len());
     for (text, name) in table {
-        let name = name.as_str().filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| format!("wallets.{text}: expected the name of a key"))?;
-        wallets.insert(Address::read(text).ok_or_else(|| wrong_address(text))?, name.to_owned());
+        match (Address::read(text), name.as_str().filter(|name| !name.is_empty())) {
+            (_, None) => settings.wrong_entry("wallets", text, "expected the name of a key"),
+            (None, _) => settings.wrong_entry("wallets", text, wrong_address(text)),
+            (Some(address), Some(name)) => drop(wallets.insert(address, name.to_owned())),
+        }
     }
-    Ok(wallets)
+    wallets
 }
 
 fn wrong_address(text: &str) -> String {
     // Without capitals there is no checksum that could be wrong.
     let plain = Address::without_checksum(text).filter(|_| !text.bytes().any(|letter| letter.is_ascii_uppercase()));
     let hint = plain.map(|address| format!(", here `{}`", address.text())).unwrap_or_default();
-    format!("wallets.{text}: expected an address with its EIP-55 checksum{hint}")
+    format!("expected an address with its EIP-55 checksum{hint}")
 }

@@ -9,54 +9,50 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
-use tollgate_plugin_api::{Flow, Phases, Plugin, PluginRow, Ports, Reject, Reply, RequestHead};
+use tollgate_plugin_api::{Flow, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, Reply, RequestHead, Settings};
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "cors", always: false, build };
 
 const ALLOWED_METHODS: &str = "GET, POST, OPTIONS";
 /// What a script may read of an answer beside the safelisted fields.
-const EXPOSED_HEADERS: &str = "x-request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, \
+const EXPOSED_HEADERS: &str = "x-request-id, request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, \
      retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
      x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 
 /// `[plugins.cors]`
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    /// `https://app.example`: scheme, host and port as a browser sends them; or `*`.
-    allowed_origins: Vec<String>,
-    /// How long a browser may remember a preflight answer.
-    #[serde(default = "max_age_default")]
-    max_age_seconds: u32,
+const KEYS: &[&str] = &[
+    // `https://app.example`: scheme, host and port as a browser sends them; or `*`.
+    "allowed_origins",
+    // How long a browser may remember a preflight answer.
+    "max_age_seconds",
+];
+const MAX_AGE_S_DEFAULT: u64 = 600;
+
+fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    let mistakes = Mistakes::default();
+    let settings = Settings::open(&table, KEYS, &mistakes);
+    settings.must_have("allowed_origins", ORIGINS_EXPECTED);
+    let origins = settings.texts("allowed_origins", "origins, as in `[\"https://app.example\"]`", checked_origin);
+    let max_age_s = settings.number("max_age_seconds", " of seconds", 0..=u64::from(u32::MAX), MAX_AGE_S_DEFAULT);
+    mistakes.into_result()?;
+    let any = origins.iter().any(|origin| origin == "*");
+    Ok(Arc::new(Cors { origins, any, max_age: HeaderValue::from(max_age_s) }))
 }
 
-fn max_age_default() -> u32 {
-    600
-}
-
-fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let mut origins = Vec::with_capacity(settings.allowed_origins.len());
-    for origin in &settings.allowed_origins {
-        origins.push(checked_origin(origin)?);
-    }
-    let any = settings.allowed_origins.iter().any(|origin| origin == "*");
-    Ok(Arc::new(Cors { origins, any, max_age: HeaderValue::from(settings.max_age_seconds) }))
-}
+const ORIGINS_EXPECTED: &str = "an array of origins, each `https://host`, `https://host:port` or `*`";
 
 /// An origin as RFC 6454 serialises it: `scheme://host[:port]`, nothing behind.
 fn checked_origin(origin: &str) -> Result<HeaderValue, String> {
-    let wrong =
-        || format!("allowed_origins: `{origin}` is not an origin; expected `https://host`, `https://host:port` or `*`");
+    const WRONG: &str = "is not an origin, expected `https://host`, `https://host:port` or `*`";
     if origin != "*" {
-        let uri: http::Uri = origin.parse().map_err(|_| wrong())?;
+        let uri: http::Uri = origin.parse().map_err(|_| WRONG)?;
         let bare = uri.scheme_str().zip(uri.authority()).map(|(scheme, authority)| format!("{scheme}://{authority}"));
         if bare.as_deref() != Some(origin) {
-            return Err(wrong());
+            return Err(WRONG.to_owned());
         }
     }
-    HeaderValue::from_str(origin).map_err(|_| wrong())
+    HeaderValue::from_str(origin).map_err(|_| WRONG.to_owned())
 }
 
 struct Cors {

@@ -1,7 +1,7 @@
 use super::*;
 use tollgate_plugin_doubles::at_once;
 
-fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
+fn plugin(table: &str) -> Result<Arc<dyn Plugin>, Mistakes> {
     build(table.parse().unwrap(), &Ports::to_nothing())
 }
 
@@ -65,10 +65,10 @@ fn mistakes_in_the_table_are_named() {
     for (table, word) in [
         ("allowed_origin = []", "allowed_origin"),
         ("", "allowed_origins"),
-        ("allowed_origins = ['app.example']", "app.example"),
-        ("allowed_origins = ['https://app.example/']", "https://app.example/"),
+        ("allowed_origins = ['app.example']", "allowed_origins[0]: is not an origin"),
+        ("allowed_origins = ['*', 'https://app.example/']", "allowed_origins[1]: is not an origin"),
     ] {
-        let error = plugin(table).err().expect(table);
+        let error = plugin(table).err().expect(table).to_string();
         assert!(error.contains(word), "{error}");
     }
 }

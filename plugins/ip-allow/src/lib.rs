@@ -4,7 +4,9 @@
 use async_trait::async_trait;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tollgate_plugin_api::{Flow, Network, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead};
+use tollgate_plugin_api::{
+    Flow, Mistakes, Network, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, Settings,
+};
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "ip-allow", always: false, build };
@@ -12,28 +14,27 @@ pub const PLUGIN: PluginRow = PluginRow { name: "ip-allow", always: false, build
 /// The most networks of one list: each request is compared with all of them.
 const NETWORKS_MAX: usize = 1_000;
 
-/// `[plugins.ip-allow]`
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    /// `10.0.0.0/8`, `2001:db8::/32`, or one address.
-    networks: Vec<String>,
-}
+/// `[plugins.ip-allow]`: `10.0.0.0/8`, `2001:db8::/32`, or one address.
+const KEYS: &[&str] = &["networks"];
 
-fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    match settings.networks.len() {
-        0 => return Err("networks: is empty, so nobody could call; expected at least one network".into()),
+fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    const OF: &str = "networks, as in `[\"10.0.0.0/8\"]`";
+    let mistakes = Mistakes::default();
+    let settings = Settings::open(&table, KEYS, &mistakes);
+    settings.must_have("networks", &format!("an array of {OF}"));
+    match settings.list("networks", OF).len() {
+        0 if settings.get("networks").is_some_and(toml::Value::is_array) => {
+            settings.wrong("networks", "is empty, so nobody could call; expected at least one network");
+        }
         count if count > NETWORKS_MAX => {
-            return Err(format!("networks: has too many entries, expected at most {NETWORKS_MAX}"));
+            settings.wrong("networks", format!("has too many entries, expected at most {NETWORKS_MAX}"));
         }
         _ => {}
     }
-    let read = |(index, text): (usize, &String)| {
-        Network::parse(text)
-            .map_err(|message| format!("networks[{index}]: {message}, expected a network such as `10.0.0.0/8`"))
-    };
-    let networks = settings.networks.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    let networks = settings.texts("networks", OF, |text| {
+        Network::parse(text).map_err(|message| format!("{message}, expected a network such as `10.0.0.0/8`"))
+    });
+    mistakes.into_result()?;
     Ok(Arc::new(IpAllow { networks }))
 }
 

@@ -2,7 +2,7 @@ use super::*;
 use http::{HeaderMap, Method};
 use tollgate_plugin_doubles::at_once;
 
-fn plugin(table: &str) -> Result<Arc<dyn Plugin>, String> {
+fn plugin(table: &str) -> Result<Arc<dyn Plugin>, Mistakes> {
     build(table.parse().unwrap(), &Ports::to_nothing())
 }
 
@@ -45,13 +45,13 @@ fn mistakes_in_the_table_are_named() {
         ("", "networks"),
         ("networks = []", "at least one"),
         ("network = ['10.0.0.0/8']", "network"),
-        ("networks = '10.0.0.0/8'", "sequence"),
+        ("networks = '10.0.0.0/8'", "put it in brackets"),
         ("networks = ['10.0.0.0/8', '10.0.0.0/33']", "networks[1]: the prefix length"),
         ("networks = ['10.1.0.0/8']", "`10.0.0.0/8`"),
         ("networks = ['localhost']", "networks[0]: not an IP address"),
         (&many, "too many"),
     ] {
-        let error = plugin(table).err().expect(table);
+        let error = plugin(table).err().expect(table).to_string();
         assert!(error.contains(word), "{error}");
     }
 }

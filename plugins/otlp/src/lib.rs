@@ -10,10 +10,9 @@ use async_trait::async_trait;
 use context::{Context, TRACEPARENT, TRACESTATE};
 use export::{Exporter, Target};
 use http::{HeaderMap, HeaderValue};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_plugin_api::{Phases, Plugin, PluginRow, Ports, Summary};
+use tollgate_plugin_api::{Mistakes, Phases, Plugin, PluginRow, Ports, Settings, Summary};
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "otlp", always: false, build };
@@ -22,67 +21,77 @@ pub const PLUGIN: PluginRow = PluginRow { name: "otlp", always: false, build };
 const WHOLE: u64 = 1 << 32;
 
 /// `[plugins.otlp]`
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    /// The collector, as `OTEL_EXPORTER_OTLP_ENDPOINT` names it: `/v1/traces` is added.
-    endpoint: String,
-    /// Sent with every call: a credential, as a rule.
-    #[serde(default)]
-    headers: BTreeMap<String, String>,
-    #[serde(default = "service_name_default")]
-    service_name: String,
-    /// Of the traces that begin here, this share is recorded: 0 to 1. A caller's own decision stands.
-    #[serde(default = "sample_ratio_default")]
-    sample_ratio: f64,
-    #[serde(default = "timeout_ms_default")]
-    timeout_ms: u64,
-    /// Spans say what was asked and answered.
-    #[serde(default)]
-    capture_content: bool,
-}
+const KEYS: &[&str] = &[
+    // The collector, as `OTEL_EXPORTER_OTLP_ENDPOINT` names it: `/v1/traces` is added.
+    "endpoint",
+    // Sent with every call: a credential, as a rule.
+    "headers",
+    "service_name",
+    // Of the traces that begin here, this share is recorded: 0 to 1. A caller's own decision stands.
+    "sample_ratio",
+    "timeout_ms",
+    // Spans say what was asked and answered.
+    "capture_content",
+];
+const SERVICE_NAME_DEFAULT: &str = "tollgate";
+const TIMEOUT_MS_DEFAULT: u64 = 10_000;
+const TIMEOUT_MS_MAX: u64 = 24 * 3600 * 1000;
 
-fn service_name_default() -> String {
-    "tollgate".to_owned()
-}
-
-fn sample_ratio_default() -> f64 {
-    1.0
-}
-
-fn timeout_ms_default() -> u64 {
-    10_000
-}
-
-fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    let uri: http::Uri = settings.endpoint.parse().map_err(|_| wrong_endpoint(&settings.endpoint))?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-        return Err(wrong_endpoint(&settings.endpoint));
-    }
-    if !(0.0..=1.0).contains(&settings.sample_ratio) {
-        return Err(format!("sample_ratio: {}, expected 0 to 1", settings.sample_ratio));
-    }
-    for (name, value) in &settings.headers {
-        let fits = http::HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
-        // Not the value: it may be a secret.
-        fits.then_some(()).ok_or_else(|| format!("headers.{name}: cannot stand in a header"))?;
-    }
-    let base = settings.endpoint.trim_end_matches('/');
-    let url = if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") };
-    let target = Target {
-        url,
-        headers: settings.headers.into_iter().collect(),
-        timeout: Duration::from_millis(settings.timeout_ms.max(1)),
-        service_name: settings.service_name,
-    };
-    let captures = settings.capture_content;
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    let mistakes = Mistakes::default();
+    let settings = Settings::open(&table, KEYS, &mistakes);
+    let url = url(&settings);
+    let headers = headers(&settings);
+    let service_name = settings.text("service_name", "a name").unwrap_or(SERVICE_NAME_DEFAULT).to_owned();
+    let share = share(&settings);
+    let timeout_ms = settings.number("timeout_ms", " of milliseconds", 0..=TIMEOUT_MS_MAX, TIMEOUT_MS_DEFAULT);
+    let captures = settings.flag("capture_content", false);
+    mistakes.into_result()?;
+    let target = Target { url, headers, timeout: Duration::from_millis(timeout_ms.max(1)), service_name };
     let exporter = Exporter::start(target, captures, ports.losses.clone())?;
-    Ok(Arc::new(Otlp { exporter, share: (settings.sample_ratio * WHOLE as f64) as u64, captures }))
+    Ok(Arc::new(Otlp { exporter, share, captures }))
 }
 
-fn wrong_endpoint(endpoint: &str) -> String {
-    format!("endpoint: `{endpoint}`, expected the collector's URL as http://127.0.0.1:4318")
+/// Where spans are sent to.
+fn url(settings: &Settings<'_>) -> String {
+    const EXPECTED: &str = "the collector's URL as http://127.0.0.1:4318";
+    let endpoint = settings.needed_text("endpoint", EXPECTED);
+    let uri = endpoint.parse::<http::Uri>().ok();
+    let is_url = uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    if !endpoint.is_empty() && !is_url {
+        // Not the address itself: it may have a secret in it.
+        settings.wrong("endpoint", format!("is no URL, expected {EXPECTED}"));
+    }
+    let base = endpoint.trim_end_matches('/');
+    if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") }
+}
+
+fn headers(settings: &Settings<'_>) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    for (name, value) in settings.table("headers", "a table of header fields").into_iter().flatten() {
+        let value = value.as_str().filter(|value| HeaderValue::try_from(*value).is_ok());
+        match value.filter(|_| http::HeaderName::try_from(name).is_ok()) {
+            Some(value) => headers.push((name.clone(), value.to_owned())),
+            // Not the value: it may be a secret.
+            None => settings.wrong_entry("headers", name, "cannot stand in a header, expected a field's name and text"),
+        }
+    }
+    headers
+}
+
+/// Of [`WHOLE`].
+fn share(settings: &Settings<'_>) -> u64 {
+    let ratio = match settings.get("sample_ratio") {
+        None => 1.0,
+        Some(toml::Value::Float(ratio)) => *ratio,
+        Some(toml::Value::Integer(0)) => 0.0,
+        Some(toml::Value::Integer(1)) => 1.0,
+        Some(_) => f64::NAN,
+    };
+    if !(0.0..=1.0).contains(&ratio) {
+        settings.wrong("sample_ratio", "expected a number from 0 to 1");
+    }
+    (ratio * WHOLE as f64) as u64
 }
 
 struct Otlp {

@@ -16,15 +16,15 @@ use rules::{Limit, Per, Rule, Unit, own_limits};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tollgate_plugin_api::{
-    Allowance, Allowances, Amounts, Clock, Intent, Key, Lease, Lessor, Phases, Plugin, PluginRow, Ports, Reject,
-    RejectCode, duration,
+    Allowance, Allowances, Amounts, Clock, Intent, Key, Lease, Lessor, Mistakes, Phases, Plugin, PluginRow, Ports,
+    Reject, RejectCode, duration,
 };
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "rate-limit", always: true, build };
 
-fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, String> {
-    let rules = rules::read(table)?;
+fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
+    let rules = rules::read(&table)?;
     Ok(Arc::new(RateLimit { rules, meters: ports.memory.get(), clock: ports.clock.clone() }))
 }
 

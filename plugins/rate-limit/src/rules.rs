@@ -1,8 +1,8 @@
 //! `[plugins.rate-limit]`: which limits there are.
 
-use serde::Deserialize;
 use std::sync::Arc;
-use tollgate_plugin_api::{Amounts, Key};
+use tollgate_plugin_api::{Amounts, Key, Mistakes, Settings};
+use toml::Value;
 
 /// The window of a key's own limits, and of rules that do not say theirs.
 pub(crate) const MINUTE_MS: u64 = 60_000;
@@ -14,8 +14,7 @@ const NANOS_A_USD: u64 = 1_000_000_000;
 const USD_DECIMALS: usize = 9;
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Requests.
     Requests,
@@ -58,8 +57,7 @@ impl Unit {
 }
 
 /// Whose consumption is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Per {
     /// Each key's own.
     Key,
@@ -112,54 +110,68 @@ pub(crate) fn own_limits(key: &Key) -> impl Iterator<Item = Limit> + Clone {
         .flatten()
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    #[serde(default)]
-    rules: Vec<RuleSettings>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleSettings {
-    per: Per,
-    limit: Unit,
-    max: toml::Value,
-    window_ms: Option<u64>,
-    #[serde(default)]
-    names: Vec<String>,
-}
+/// `[plugins.rate-limit]`
+const KEYS: &[&str] = &["rules"];
+/// `[[plugins.rate-limit.rules]]`
+const RULE_KEYS: &[&str] = &["per", "limit", "max", "window_ms", "names"];
+const PER: [(&str, Per); 3] = [("key", Per::Key), ("user", Per::User), ("upstream", Per::Upstream)];
+const UNITS: [(&str, Unit); 6] = [
+    ("requests", Unit::Requests),
+    ("tokens", Unit::Tokens),
+    ("input_tokens", Unit::InputTokens),
+    ("output_tokens", Unit::OutputTokens),
+    ("concurrency", Unit::Concurrency),
+    ("spend_usd", Unit::SpendUsd),
+];
 
 /// Reads the plugin's table.
-pub(crate) fn read(table: toml::Table) -> Result<Arc<[Rule]>, String> {
-    let settings: Settings = table.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-    if settings.rules.len() > RULES_MAX {
-        return Err(format!("rules: {} of them, expected at most {RULES_MAX}", settings.rules.len()));
-    }
-    let rules = settings.rules.into_iter().enumerate();
-    rules.map(|(index, rule)| checked(rule).map_err(|error| format!("rules[{index}].{error}"))).collect()
+pub(crate) fn read(table: &toml::Table) -> Result<Arc<[Rule]>, Mistakes> {
+    let mistakes = Mistakes::default();
+    let settings = Settings::open(table, KEYS, &mistakes);
+    let rules: Arc<[Rule]> = match settings.tables("rules", RULE_KEYS) {
+        tables if tables.len() > RULES_MAX => {
+            settings.wrong("rules", format!("{} of them, expected at most {RULES_MAX}", tables.len()));
+            Arc::new([])
+        }
+        tables => tables.iter().filter_map(rule).collect(),
+    };
+    mistakes.into_result()?;
+    Ok(rules)
 }
 
-fn checked(rule: RuleSettings) -> Result<Rule, String> {
-    let max = match rule.limit {
-        Unit::SpendUsd => rule.max.as_str().and_then(nanos).or_else(|| {
-            let whole = rule.max.as_integer().and_then(|usd| u64::try_from(usd).ok());
-            whole.and_then(|usd| usd.checked_mul(NANOS_A_USD))
-        }),
-        _ => rule.max.as_integer().and_then(|max| u64::try_from(max).ok()),
+/// None: something is wrong with it, and noted.
+fn rule(settings: &Settings<'_>) -> Option<Rule> {
+    settings.must_have("per", "`key`, `user` or `upstream`");
+    settings.must_have("limit", "what is counted, as `requests`");
+    settings.must_have("max", "the most of it");
+    let per = settings.choice("per", &PER);
+    let unit = settings.choice("limit", &UNITS);
+    let max = unit.and_then(|unit| max(settings, unit));
+    if unit == Some(Unit::Concurrency) && settings.get("window_ms").is_some() {
+        settings.wrong("window_ms", "requests at once have no window, expected none");
+    }
+    let window_ms = settings.number("window_ms", " of milliseconds", WINDOW_MS, MINUTE_MS);
+    let names = settings.texts("names", "names, as in `[\"ann\"]`", |name| Ok(name.to_owned()));
+    Some(Rule { per: per?, limit: Limit { unit: unit?, max: max?, window_ms }, names })
+}
+
+fn max(settings: &Settings<'_>, unit: Unit) -> Option<u64> {
+    let value = settings.get("max")?;
+    let whole = || value.as_integer().and_then(|max| u64::try_from(max).ok());
+    let (max, expected) = match unit {
+        Unit::SpendUsd => {
+            let usd = match value {
+                Value::String(text) => nanos(text),
+                _ => whole().and_then(|usd| usd.checked_mul(NANOS_A_USD)),
+            };
+            (usd, "expected USD as 5 or \"2.50\", with at most nine decimals")
+        }
+        _ => (whole(), "expected a whole number, 0 or more"),
     };
-    let max = max.ok_or_else(|| match rule.limit {
-        Unit::SpendUsd => format!("max: {}, expected USD as 5 or \"2.50\", with at most nine decimals", rule.max),
-        _ => format!("max: {}, expected a whole number, 0 or more", rule.max),
-    })?;
-    if rule.limit == Unit::Concurrency && rule.window_ms.is_some() {
-        return Err("window_ms: requests at once have no window, expected none".to_owned());
+    if max.is_none() {
+        settings.wrong("max", expected);
     }
-    let window_ms = rule.window_ms.unwrap_or(MINUTE_MS);
-    if !WINDOW_MS.contains(&window_ms) {
-        return Err(format!("window_ms: {window_ms}, expected {} to {}", WINDOW_MS.start(), WINDOW_MS.end()));
-    }
-    Ok(Rule { per: rule.per, limit: Limit { unit: rule.limit, max, window_ms }, names: rule.names })
+    max
 }
 
 /// An amount of USD, exactly, in nano-USD.

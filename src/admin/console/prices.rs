@@ -6,7 +6,6 @@ use super::query::{Asked, Both};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::{Desk, times};
-use crate::config::near::did_you_mean;
 use crate::price::Price;
 use crate::proxy::unix_ms;
 use axum::Json;
@@ -15,6 +14,7 @@ use axum::routing::on;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tollgate_plugin_api::did_you_mean;
 use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail, UsageSource};
 use utoipa::ToSchema;
 

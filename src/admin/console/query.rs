@@ -3,7 +3,6 @@
 
 use super::refusal::Refusal;
 use super::schema::Form;
-use crate::config::near::{did_you_mean, one_of};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -12,6 +11,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use std::fmt::{self, Display};
+use tollgate_plugin_api::{did_you_mean, one_of};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 

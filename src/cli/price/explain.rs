@@ -6,9 +6,9 @@ use super::super::price_file::read_book;
 use super::super::terminal::{Failure, Outcome, Terminal, plain};
 use super::{missing, named};
 use crate::config::Config;
-use crate::config::near::did_you_mean;
 use crate::price::{Price, PriceBook};
 use std::sync::Arc;
+use tollgate_plugin_api::did_you_mean;
 use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail, UsageSource};
 
 pub(super) fn explain(arguments: &PriceExplain, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {

@@ -125,6 +125,32 @@ fn records_can_be_narrowed_down() {
 }
 
 #[test]
+fn a_key_is_found_by_its_name_of_now_and_of_then() {
+    let place = place_with_records();
+    place.ok("key set alice --name anne");
+    place.ok("key create alice");
+    for (line, count) in [
+        ("log list --json --key anne", 2),
+        ("log list --json --key alice", 2),
+        ("log list --json --key 1", 2),
+        ("log list --json --key anne --since 2h --model gpt-4o", 1),
+        ("usage --json --key anne", 1),
+    ] {
+        assert_eq!(place.json(line).len(), count, "{line}");
+    }
+    place.ok("key delete anne");
+    assert_eq!(place.json("log list --json --key alice").len(), 2, "it had the name then");
+}
+
+#[test]
+fn no_records_are_not_a_number_to_ask_for() {
+    let place = place_with_records();
+    for limit in ["0", "-1", "x"] {
+        place.fails(&format!("log list --limit {limit}"), 2, &["--limit"]);
+    }
+}
+
+#[test]
 fn records_are_shown_to_people() {
     let place = place_with_records();
     let text = place.ok("log list");

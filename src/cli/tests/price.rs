@@ -101,7 +101,12 @@ fn check_warns_of_an_empty_configuration() {
     place.write("tollgate.toml", &format!("[[upstream]]\n{keyless}"));
     let ran = place.run("check");
     assert_eq!(ran.status, 0, "{ran:?}");
-    for what in ["no keys yet", "there is no price file", "unbilled): llama", "without a key of ours: home"] {
+    for what in [
+        "no keys yet",
+        "there is no price file",
+        "every request of a key with a quota is refused (400 PRICE_MISSING)",
+        "without a key of ours: home",
+    ] {
         assert!(ran.err.contains(what), "{what}: {}", ran.err);
     }
     place.write("pricing.toml", "[[model]]\nname = \"llama\"\ninput = 0\noutput = 0\n");
@@ -216,6 +221,120 @@ fn a_row_in_another_currency_is_set_shown_and_explained() {
     let text = place.ok("price explain qwen-max --input 1000");
     assert!(text.contains("price: qwen-max, in CNY at 0.1389 USD\n"), "{text}");
     assert!(text.contains("input: 1000 tokens x 0.66672 USD/M (4.8 CNY x 0.1389) = 0.00066672 USD"), "{text}");
+}
+
+const IN_FULL: &str = r#"
+[currency]
+CNY = "0.5"
+[[model]]
+name = "gpt-4o"
+aliases = ["omni"]
+dated = true
+context_tokens = 128000
+max_output_tokens = 16384
+input = 2.5
+output = 10
+per_request = 0.005
+web_search_per_thousand = 10
+tiers = [{ above_prompt_tokens = 200000, input = 5 }]
+batch = 0.5
+flex = { input = 1.25, tiers = [] }
+priority = 1.7
+windows = [{ days = ["sat"], from = "09:00", to = "15:00", time_zone = "Europe/Berlin", multiplier = 2 }]
+[[model]]
+name = "gpt-4o"
+valid_from = 2026-06-01
+currency = "CNY"
+input = 4
+output = 8
+"#;
+
+#[test]
+fn a_price_is_shown_in_full_to_people() {
+    let place = Place::new();
+    place.write("pricing.toml", IN_FULL);
+    place.write("tollgate.toml", &format!("{}price_multiplier = 0.85\n", super::CONFIG));
+    for name in ["gpt-4o", "omni", "gpt-4o-2026-01-01"] {
+        let shown = place.ok(&format!("price show {name}"));
+        let lines: Vec<String> =
+            shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for line in [
+            "aliases omni",
+            "context tokens 128000",
+            "most output tokens 16384",
+            "names with dates gpt-4o-2026-01-31 and the like",
+            "valid from the beginning, in force",
+            "input 2.5 USD per million tokens",
+            "per request 0.005 USD",
+            "web searches 10 USD per thousand",
+            "above 200000 tokens input 5, cached_input 5, cache_write 5, cache_write_1h 5, input_audio 5, cached_audio 5, input_image 5",
+            "batch tokens x 0.5",
+            "priority tokens x 1.7",
+            // It is Saturday noon in UTC.
+            "sat 09:00:00-15:00:00 Europe/Berlin (now) tokens x 2",
+            "valid from 2026-06-01T00:00:00Z",
+            "written in CNY, 0.5 USD each",
+            "input 2 USD per million tokens",
+            "at upstream main gpt-4o, all x 0.85",
+        ] {
+            assert!(lines.iter().any(|shown| shown == line), "{line}: {shown}");
+        }
+        assert!(lines.iter().any(|line| line.starts_with("flex input 1.25, cached_input 1.25")), "{shown}");
+    }
+}
+
+#[test]
+fn a_price_is_shown_in_full_to_programs() {
+    let place = Place::new();
+    place.write("pricing.toml", IN_FULL);
+    place.write("tollgate.toml", &format!("{}price_multiplier = 0.85\n", super::CONFIG));
+    let shown = place.json("price show omni --json").remove(0);
+    for (pointer, expected) in [
+        ("/model", serde_json::json!("gpt-4o")),
+        ("/aliases/0", "omni".into()),
+        ("/dated", true.into()),
+        ("/usd_per_million/input", "5".into()),
+        ("/versions/0/in_force", true.into()),
+        ("/versions/0/valid_from", serde_json::Value::Null),
+        ("/versions/0/usd_per_million/input", "2.5".into()),
+        ("/versions/0/tiers/0/above_prompt_tokens", 200_000.into()),
+        ("/versions/0/tiers/0/usd_per_million/input", "5".into()),
+        ("/versions/0/tiers/0/usd_per_million/output", "10".into()),
+        ("/versions/0/usd_per_request", "0.005".into()),
+        ("/versions/0/usd_per_thousand_web_searches", "10".into()),
+        ("/versions/0/service_tiers/batch/multiplier", "0.5".into()),
+        ("/versions/0/service_tiers/flex/usd_per_million/input", "1.25".into()),
+        ("/versions/0/service_tiers/flex/tiers", serde_json::json!([])),
+        ("/versions/0/service_tiers/priority/multiplier", "1.7".into()),
+        ("/versions/0/windows/0/days", serde_json::json!(["sat"])),
+        ("/versions/0/windows/0/from", "09:00:00".into()),
+        ("/versions/0/windows/0/time_zone", "Europe/Berlin".into()),
+        ("/versions/0/windows/0/multiplier", "2".into()),
+        ("/versions/0/windows/0/in_force", true.into()),
+        ("/versions/1/valid_from", "2026-06-01T00:00:00Z".into()),
+        ("/versions/1/in_force", false.into()),
+        ("/versions/1/currency", "CNY".into()),
+        ("/versions/1/usd_per_unit", "0.5".into()),
+        ("/versions/1/usd_per_million/output", "4".into()),
+        ("/upstreams/0/upstream", "main".into()),
+        ("/upstreams/0/price_multiplier", "0.85".into()),
+    ] {
+        assert_eq!(shown.pointer(pointer), Some(&expected), "{pointer}: {shown}");
+    }
+    assert_eq!(shown["upstreams"].as_array().map(Vec::len), Some(1), "{shown}");
+}
+
+#[test]
+fn an_aliass_price_is_set_at_its_row() {
+    let place = Place::new();
+    let alone = IN_FULL.split("[[model]]\nname = \"gpt-4o\"\nvalid_from").next().unwrap();
+    place.write("pricing.toml", alone);
+    place.fails(
+        "price set omni --input 1 --output 2",
+        2,
+        &["`omni` is an alias of `gpt-4o`", "set the price of `gpt-4o`"],
+    );
+    assert_eq!(place.read("pricing.toml"), alone);
 }
 
 #[test]

@@ -122,8 +122,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     row("\"vip\"]", "«1]", "upstream[0].groups[1]", &["expected a string"]),
     row("{ \"X-Team\" = \"${TEAM}\", \"OpenAI-Organization\" = \"org-1\" }", "«[]", "upstream[0].headers", &["expected a table"]),
     row("\"org-1\"", "«1", "upstream[0].headers.OpenAI-Organization", &["expected a string"]),
-    row("[plugins.cors]\nallowed_origins = [\"https://${DOMAIN}\"]\nmax_age_s = 600", "[plugins]\ncors = «true", "plugins.cors", &["expected a table `[plugins.cors]`"]),
-    row("[plugins.cors]\nallowed_origins = [\"https://${DOMAIN}\"]\nmax_age_s = 600", "[[plugins]]", "plugins", &["expected a table `[plugins]`, found an array"]),
+    row("[plugins.cors]\nallowed_origins = [\"https://${DOMAIN}\"]\nmax_age_seconds = 600", "[plugins]\ncors = «true", "plugins.cors", &["expected a table `[plugins.cors]`"]),
+    row("[plugins.cors]\nallowed_origins = [\"https://${DOMAIN}\"]\nmax_age_seconds = 600", "[[plugins]]", "plugins", &["expected a table `[plugins]`, found an array"]),
     // Numbers out of range.
     row("threads = 4", "threads = «-1", "server.threads", &["too small", "from 0 to 1024"]),
     row("threads = 4", "threads = «2000", "server.threads", &["too large", "from 0 to 1024"]),
@@ -198,6 +198,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     // Files.
     row("\"tls/cert.pem\"", "«\"tls/none.pem\"", "server.tls.certificate", &["there is no file", "none.pem"]),
     row("\"tls/key.pem\"", "«\"tls\"", "server.tls.key", &["there is no file"]),
+    row("[\"0.0.0.0:3000\", \"[::1]:3001\"]", "[\"0.0.0.0:3000\", «\"127.0.0.1:3000\"]", "server.listen[1]", &["0.0.0.0:3000 takes what comes to it"]),
+    row("\"127.0.0.1:9465\"", "«\"10.0.0.1:3000\"", "server.metrics_listen", &["is also in `listen`"]),
     row("\"state/journal\"", "«\"tls/key.pem\"", "ledger.journal_dir", &["is a file, expected a folder"]),
     row("\"prices.toml\"", "«\"tls\"", "pricing.file", &["is a folder, expected a file"]),
     // Upstreams as a whole.

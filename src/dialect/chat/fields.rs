@@ -50,22 +50,30 @@ pub struct Row {
     pub otherwise: Otherwise,
     /// Values, as JSON, that say what is so anyway: as good as none.
     pub neutral: &'static [&'static str],
+    /// Values, as JSON, that say what is so anyway where there is no such thing. Where there is, it may be something else if
+    /// nothing is said (Ollama repeats less by itself), so they are carried over.
+    pub harmless: &'static [&'static str],
     /// True: the value is the same in every dialect that has it, and is carried as it is written. False: readers and
     /// writers know its forms.
     pub plain: bool,
 }
 
 const fn plain(field: Field, otherwise: Otherwise, names: &'static [(DialectId, &'static str)]) -> Row {
-    Row { field, names, aliases: &[], otherwise, neutral: &[], plain: true }
+    Row { field, names, aliases: &[], otherwise, neutral: &[], harmless: &[], plain: true }
 }
 
 const fn formed(field: Field, otherwise: Otherwise, names: &'static [(DialectId, &'static str)]) -> Row {
-    Row { field, names, aliases: &[], otherwise, neutral: &[], plain: false }
+    Row { field, names, aliases: &[], otherwise, neutral: &[], harmless: &[], plain: false }
 }
 
 impl Row {
     const fn neutral(mut self, neutral: &'static [&'static str]) -> Self {
         self.neutral = neutral;
+        self
+    }
+
+    const fn harmless(mut self, harmless: &'static [&'static str]) -> Self {
+        self.harmless = harmless;
         self
     }
 
@@ -98,13 +106,13 @@ pub static FIELDS: &[Row] = &[
     plain(Field::OutputTokens, Refused, &[(OpenAi, "max_completion_tokens"), (OpenAi, "max_tokens"), (OpenAiResponses, "max_output_tokens"), (Anthropic, "max_tokens"), (Gemini, "generationConfig.maxOutputTokens")]),
     plain(Field::Temperature, Refused, &[(OpenAi, "temperature"), (OpenAiResponses, "temperature"), (Anthropic, "temperature"), (Gemini, "generationConfig.temperature")]),
     plain(Field::TopP, Refused, &[(OpenAi, "top_p"), (OpenAiResponses, "top_p"), (Anthropic, "top_p"), (Gemini, "generationConfig.topP")]),
-    plain(Field::TopK, Refused, &[(Anthropic, "top_k")]).aliases(&[(OpenAi, "top_k")]),
+    plain(Field::TopK, Refused, &[(Anthropic, "top_k")]).aliases(&[(OpenAi, "top_k")]).harmless(&["0", "-1"]),
     // Gemini's models take 64 where nothing is said, and its own clients say it every time.
-    plain(Field::TopK, Refused, &[(Gemini, "generationConfig.topK")]).neutral(&["64", "64.0"]),
-    plain(Field::FrequencyPenalty, Refused, &[(OpenAi, "frequency_penalty"), (Gemini, "generationConfig.frequencyPenalty")]).neutral(&["0", "0.0"]),
-    plain(Field::PresencePenalty, Refused, &[(OpenAi, "presence_penalty"), (Gemini, "generationConfig.presencePenalty")]).neutral(&["0", "0.0"]),
-    plain(Field::MinP, Refused, &[]).aliases(&[(OpenAi, "min_p")]),
-    plain(Field::RepetitionPenalty, Refused, &[]).aliases(&[(OpenAi, "repetition_penalty")]),
+    plain(Field::TopK, Refused, &[(Gemini, "generationConfig.topK")]).neutral(&["64"]),
+    plain(Field::FrequencyPenalty, Refused, &[(OpenAi, "frequency_penalty"), (Gemini, "generationConfig.frequencyPenalty")]).neutral(&["0"]),
+    plain(Field::PresencePenalty, Refused, &[(OpenAi, "presence_penalty"), (Gemini, "generationConfig.presencePenalty")]).neutral(&["0"]),
+    plain(Field::MinP, Refused, &[]).aliases(&[(OpenAi, "min_p")]).harmless(&["0"]),
+    plain(Field::RepetitionPenalty, Refused, &[]).aliases(&[(OpenAi, "repetition_penalty")]).harmless(&["1"]),
     plain(Field::Seed, LeftOut, &[(OpenAi, "seed"), (Gemini, "generationConfig.seed")]).aliases(&[(OpenAi, "random_seed")]),
     formed(Field::Stop, Refused, &[(OpenAi, "stop"), (Anthropic, "stop_sequences"), (Gemini, "generationConfig.stopSequences")]).neutral(&["[]", "\"\""]),
     plain(Field::Choices, Refused, &[(OpenAi, "n"), (Gemini, "generationConfig.candidateCount")]).neutral(&["1"]),
@@ -201,12 +209,23 @@ pub fn check(request: &ChatRequest<'_>, client: DialectId, target: DialectId) ->
             continue;
         }
         let row = FIELDS.iter().find(|row| row.field == field && row.said(client).is_some());
+        if row.is_some_and(|row| {
+            request.options.plain(field).is_some_and(|value| is_one_of(row.harmless, value.as_str()))
+        }) {
+            continue;
+        }
         if row.is_none_or(|row| row.otherwise == Refused) {
             return Err(refused(field, client, target, None));
         }
         push(&mut left_out, field, client);
     }
     Ok(left_out)
+}
+
+/// Whether a value is one of these: `0.0` is `0`.
+pub(super) fn is_one_of(values: &[&str], value: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    values.iter().any(|own| *own == value || number(own).is_some_and(|own| number(value) == Some(own)))
 }
 
 /// What can be put into a `data:` URL and be read from it again.
@@ -281,5 +300,28 @@ mod tests {
         let refusal = check(&request(Field::MinP), OpenAi, Anthropic).unwrap_err();
         assert_eq!(refusal.param.as_deref(), Some("min_p"));
         assert_eq!(refusal.code, RejectCode::InvalidRequest);
+    }
+
+    #[test]
+    fn what_changes_nothing_is_refused_nowhere_and_carried_over_where_it_has_a_name() {
+        let request = |field, value: &'static str| {
+            let plain = vec![(field, Json::parse(value.into()).unwrap())];
+            ChatRequest { options: Options { plain, ..Options::default() }, ..ChatRequest::default() }
+        };
+        for (field, harmless, other) in [
+            (Field::MinP, ["0", "0.0"], "0.05"),
+            (Field::RepetitionPenalty, ["1", "1.0"], "1.1"),
+            (Field::TopK, ["0", "-1"], "1"),
+        ] {
+            for value in harmless {
+                assert_eq!(
+                    check(&request(field, value), OpenAi, OpenAiResponses).unwrap(),
+                    [""; 0],
+                    "{field:?} {value}"
+                );
+            }
+            assert!(check(&request(field, other), OpenAi, OpenAiResponses).is_err(), "{field:?} {other}");
+        }
+        assert_eq!(name(Field::RepetitionPenalty, DialectId::Ollama), Some("options.repeat_penalty"));
     }
 }

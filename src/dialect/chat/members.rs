@@ -134,7 +134,7 @@ fn sort_below<'a>(
 }
 
 fn is_neutral(row: &Row, value: &RawValue) -> bool {
-    row.neutral.contains(&value.get())
+    fields::is_one_of(row.neutral, value.get())
 }
 
 /// Writes the plain options that the target has directly in the object `prefix` (`""`: the top), but for `except`.

@@ -1,6 +1,6 @@
 //! Changing a price in the text.
 
-use super::{book, tokens};
+use super::book;
 use crate::price::{SEED, set_price};
 
 const TEXT: &str = r#"# our prices
@@ -65,20 +65,26 @@ fn line_ends_stay_as_they_are() {
     let text = TEXT.replace('\n', "\r\n");
     let edit = set_price(&text, None, "a", None, &[("input", "3")]).unwrap();
     assert_eq!(edit.text, text.replace("input = 2.5", "input = 3"));
-    let edit = set_price(&text, None, "old", None, &[("input", "3"), ("output", "3")]).unwrap();
+    let edit = set_price(&text, None, "new", None, &[("input", "3"), ("output", "3")]).unwrap();
     assert!(!edit.text.replace("\r\n", "").contains(['\r', '\n']), "{:?}", edit.text);
 }
 
 #[test]
-fn an_alias_becomes_a_row_of_its_own() {
-    let edit = set_price(TEXT, None, "old", None, &[("input", "7"), ("output", "8")]).unwrap();
-    assert!(edit.created && edit.text.contains("aliases = [\"A-1\"]"), "{}", edit.text);
-    let book = book(&edit.text);
-    let nanos = |name| book.cost(book.find("", name, "").map(|price| &**price), &tokens(1_000_000, 0), 0).nanos;
-    assert_eq!((nanos("old"), nanos("a"), nanos("a-1")), (7_000_000_000, 2_500_000_000, 2_500_000_000));
-    assert_eq!(book.find("", "old", "").unwrap().context_tokens, Some(1000), "limits go with the name");
-    let both = set_price(&edit.text, None, "a-1", None, &[("input", "7"), ("output", "8")]).unwrap();
-    assert!(!both.text.contains("aliases"));
+fn an_alias_is_not_taken_out_of_its_row() {
+    for (alias, expected) in
+        [("old", "`old` is an alias of `a`"), ("a-1", "set the price of `a`"), ("OLD", "of its own")]
+    {
+        let error = set_price(TEXT, None, alias, None, &[("input", "7"), ("output", "8")]).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+    // At a provider it has no row yet, and the other one stays as it is.
+    let edit = set_price(TEXT, Some("azure"), "old", None, &[("input", "7"), ("output", "8")]).unwrap();
+    assert!(edit.created && edit.text.starts_with(TEXT), "{}", edit.text);
+    assert_eq!(
+        book(&edit.text).find("azure", "old", "").unwrap().context_tokens,
+        Some(1000),
+        "limits go with the name"
+    );
 }
 
 #[test]

@@ -13,10 +13,20 @@ const INTEGRITY_TOLD_MAX: usize = 100;
 
 /// The condition of a filter, and its values.
 pub(super) fn condition(filter: &LedgerFilter) -> (String, Vec<Value>) {
-    let key = filter.key.clone().map(|key| match key {
-        KeyRef::Id(id) => ("key_id = ?", Value::from(id)),
-        KeyRef::Name(name) => ("key_name = ?", Value::from(name)),
-    });
+    const OF_NAME: &str = "(key_name = ? OR key_id = (SELECT id FROM key WHERE name = ? AND deleted_at_ms IS NULL))";
+    let (mut sql, mut values) = ("true".to_owned(), Vec::new());
+    match &filter.key {
+        None => {}
+        Some(KeyRef::Id(id)) => {
+            sql.push_str(" AND key_id = ?");
+            values.push(Value::from(*id));
+        }
+        // The key that has the name now, whatever it was called then; and those that had it then.
+        Some(KeyRef::Name(name)) => {
+            sql = format!("{sql} AND {OF_NAME}");
+            values.extend([Value::from(name.clone()), Value::from(name.clone())]);
+        }
+    }
     let since = filter.since_ms.map(|since_ms| ("started_at_ms >= ?", Value::from(since_ms)));
     let until = filter.until_ms.map(|until_ms| ("started_at_ms < ?", Value::from(until_ms)));
     let user = filter.user.clone().map(|user| ("user = ?", Value::from(user)));
@@ -24,8 +34,7 @@ pub(super) fn condition(filter: &LedgerFilter) -> (String, Vec<Value>) {
     let upstream = filter.upstream.clone().map(|upstream| ("upstream = ?", Value::from(upstream)));
     let outcome = filter.outcome.map(|outcome| ("outcome = ?", Value::from(outcome.as_str().to_owned())));
     let status = filter.status.map(|status| ("status = ?", Value::from(i64::from(status))));
-    let (mut sql, mut values) = ("true".to_owned(), Vec::new());
-    for (condition, value) in [key, since, until, user, model, upstream, outcome, status].into_iter().flatten() {
+    for (condition, value) in [since, until, user, model, upstream, outcome, status].into_iter().flatten() {
         sql.push_str(" AND ");
         sql.push_str(condition);
         values.push(value);

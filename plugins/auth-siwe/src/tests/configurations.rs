@@ -4,7 +4,7 @@ use super::{Ports, SECRET, build, table};
 
 /// What is said of a table.
 fn said(table: &str) -> String {
-    build(table.parse().unwrap(), &Ports::to_nothing()).err().unwrap_or_default()
+    build(table.parse().unwrap(), &Ports::to_nothing()).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
 /// The table with this line instead of the one of its key.
@@ -35,24 +35,36 @@ fn what_is_wrong_is_named_with_what_was_expected() {
     const ANN: &str = "0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1";
     let wallet = |text: &str| with("wallets", &format!("wallets = {{ \"{text}\" = \"ann\" }}"));
     let mut cases = vec![
-        (with("domain", ""), "domain: missing, expected the host that asks for signatures"),
-        (with("domain", "domain = \"https://app.example\""), "domain: expected the host"),
-        (with("domain", "domain = \"me@app.example\""), "domain: expected the host"),
+        (with("domain", ""), "domain: is missing, expected the host that asks for signatures"),
+        (with("domain", "domain = \"https://app.example\""), "domain: is no host, expected the host"),
+        (with("domain", "domain = \"me@app.example\""), "domain: is no host, expected the host"),
         (with("domain", "domain = 7"), "domain: expected the host"),
-        (with("uri", "uri = \"app.example\""), "uri: expected where signatures are asked for"),
-        (with("uri", "uri = \"https://\""), "uri: expected where signatures are asked for"),
-        (with("uri", "uri = \"https://me@app.example\""), "uri: expected where signatures are asked for"),
-        (with("chain_ids", "chain_ids = []"), "chain_ids: expected a list of 1 to 64 numbers"),
-        (with("chain_ids", "chain_ids = [-1]"), "chain_ids: expected a list of 1 to 64 numbers"),
-        (with("chain_ids", "chain_ids = [\"1\"]"), "chain_ids: expected a list of 1 to 64 numbers"),
-        (with("chain_ids", "chain_ids = 1"), "chain_ids: expected a list of 1 to 64 numbers"),
-        (with("secret", ""), "secret: missing, expected text of at least 32 bytes"),
-        (with("secret", "secret = \"canary\""), "secret: expected text of at least 32 bytes"),
+        (with("uri", "uri = \"app.example\""), "uri: is no such address, expected where signatures are asked for"),
+        (with("uri", "uri = \"https://\""), "uri: is no such address, expected where signatures are asked for"),
+        (
+            with("uri", "uri = \"https://me@app.example\""),
+            "uri: is no such address, expected where signatures are asked for",
+        ),
+        (with("chain_ids", "chain_ids = []"), "chain_ids: expected 1 to 64 numbers"),
+        (with("chain_ids", "chain_ids = [1, -1]"), "chain_ids[1]: expected a whole number"),
+        (with("chain_ids", "chain_ids = [\"1\"]"), "chain_ids[0]: expected a whole number"),
+        (
+            with("chain_ids", "chain_ids = 1"),
+            "chain_ids: expected an array of numbers, as `[1]` for Ethereum, found a whole number",
+        ),
+        (with("secret", ""), "secret: is missing, expected text of at least 32 bytes"),
+        (with("secret", "secret = \"canary\""), "secret: is too short, expected text of at least 32 bytes"),
         (with("secret", "secret = [\"canary\"]"), "secret: expected text of at least 32 bytes"),
-        (with("session_s", "session_s = 0"), "session_s: expected 1 to 2592000 seconds"),
-        (with("session_s", "session_s = \"1h\""), "session_s: expected 1 to 2592000 seconds"),
-        (with("wallets", ""), "wallets: missing, expected addresses with the names of keys"),
-        (with("wallets", "wallets = {}"), "wallets: expected addresses with the names of keys"),
+        (
+            with("session_s", "session_s = 0"),
+            "session_s: the number is too small, expected a whole number of seconds from 1 to 2592000",
+        ),
+        (
+            with("session_s", "session_s = \"1h\""),
+            "session_s: expected a whole number of seconds from 1 to 2592000, found a string",
+        ),
+        (with("wallets", ""), "wallets: is missing, expected addresses with the names of keys"),
+        (with("wallets", "wallets = {}"), "wallets: is empty, expected addresses with the names of keys"),
         (with("wallets", "wallets = [\"0x\"]"), "wallets: expected addresses with the names of keys"),
         (
             with("wallets", &format!("wallets = {{ \"{ANN}\" = 7 }}")),
@@ -62,14 +74,14 @@ fn what_is_wrong_is_named_with_what_was_expected() {
             with("wallets", &format!("wallets = {{ \"{ANN}\" = \"\" }}")),
             "wallets.0x1a642f0E3c3aF545E7AcBD38b07251B3990914F1: expected the name",
         ),
-        (wallet("ann.eth"), "wallets.ann.eth: expected an address with its EIP-55 checksum"),
+        (wallet("ann.eth"), "wallets.\"ann.eth\": expected an address with its EIP-55 checksum"),
         (
             wallet(&ANN.replace("3aF5", "3Af5")),
             "wallets.0x1a642f0E3c3Af545E7AcBD38b07251B3990914F1: expected an address with its EIP-55 checksum",
         ),
         (wallet(&ANN[..41]), "wallets.0x1a642f0E3c3aF545E7AcBD38b07251B3990914F: expected an address"),
     ];
-    cases.push((format!("realm = 1\n{}", table()), "unknown field `realm`, expected one of `domain`"));
+    cases.push((format!("realm = 1\n{}", table()), "realm: unknown key, expected `domain`, `uri`"));
     for (table, expected) in cases {
         let said = said(&table);
         assert!(said.starts_with(expected), "{said}\n{table}");

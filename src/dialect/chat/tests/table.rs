@@ -17,7 +17,8 @@ dialect take. A client's column and an upstream's are a pair: what has a name in
 name for is **refused** with 400, naming the client's field, or **left out** where that changes no answer's meaning, and then
 named in the answer's `x-tollgate-left-out`. What a vendor refuses of hints that its dialect has (`refuses` in `providers.toml`) is
 left out likewise. A field that no row names is refused.
-Names in italics are read from clients of vendors who have them, and never written.
+Names in italics are read from clients of vendors who have them, and never written. Values behind *but for*
+change nothing where there is no such thing, and are passed over there.
 
 ";
 
@@ -55,7 +56,13 @@ fn fields() -> String {
             write!(text, " {} |", names.join(", ")).expect("a String");
         }
         let otherwise = if row.otherwise == Otherwise::LeftOut { "left out" } else { "refused" };
-        writeln!(text, " {otherwise} |").expect("a String");
+        let values = |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+        let mut of_field = FIELDS.iter().filter(|other| other.field == row.field);
+        let mut but_for = String::new();
+        if let Some(row) = of_field.find(|row| !row.harmless.is_empty()) {
+            write!(but_for, ", *but for* {}", values(row.harmless)).expect("a String");
+        }
+        writeln!(text, " {otherwise}{but_for} |").expect("a String");
     }
     text
 }

@@ -1,7 +1,7 @@
-//! "Did you mean …?"
+//! "Did you mean …?": the words of messages about a configuration, the gateway's and the plugins' alike.
 
 /// The word among `known` that was most likely meant, if any is close.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let word = fold(word);
     if word.is_empty() || word.len() > 64 {
         return None;
@@ -21,12 +21,12 @@ pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
 }
 
 /// `, did you mean X?`, or nothing.
-pub(crate) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
     nearest(word, known).map(|known| format!(", did you mean `{known}`?")).unwrap_or_default()
 }
 
 /// `a`, `b` or `c`.
-pub(crate) fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
+pub fn one_of<'k>(known: impl IntoIterator<Item = &'k str>) -> String {
     let quoted: Vec<String> = known.into_iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         None => "nothing".into(),
