@@ -209,7 +209,9 @@ pub fn check(request: &ChatRequest<'_>, client: DialectId, target: DialectId) ->
             continue;
         }
         let row = FIELDS.iter().find(|row| row.field == field && row.said(client).is_some());
-        if row.is_some_and(|row| request.options.plain(field).is_some_and(|value| is_one_of(row.harmless, value.as_str()))) {
+        if row.is_some_and(|row| {
+            request.options.plain(field).is_some_and(|value| is_one_of(row.harmless, value.as_str()))
+        }) {
             continue;
         }
         if row.is_none_or(|row| row.otherwise == Refused) {
@@ -312,7 +314,11 @@ mod tests {
             (Field::TopK, ["0", "-1"], "1"),
         ] {
             for value in harmless {
-                assert_eq!(check(&request(field, value), OpenAi, OpenAiResponses).unwrap(), [""; 0], "{field:?} {value}");
+                assert_eq!(
+                    check(&request(field, value), OpenAi, OpenAiResponses).unwrap(),
+                    [""; 0],
+                    "{field:?} {value}"
+                );
             }
             assert!(check(&request(field, other), OpenAi, OpenAiResponses).is_err(), "{field:?} {other}");
         }
