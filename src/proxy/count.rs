@@ -1,13 +1,23 @@
 //! How many tokens a prompt would have, where no upstream of the model can be asked in the client's dialect: counted here
 //! with a tokenizer, and marked as an estimate. It costs nothing and leaves no record: nothing goes upstream. Of limits it takes one request.
+//!
+//! Some vendors speak a dialect and have no such operation in it. That shows when they are asked, and then it is counted here, too;
+//! the record says what they answered.
 
+use super::downstream::Downstream;
 use super::exchange::{Exchange, Leases, Prompt};
+use super::head;
+use super::route::{self, judge_failure};
+use super::settle::{self, End};
+use crate::balance::Failure;
 use crate::dialect::answer;
-use crate::dialect::endpoint::Target;
+use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::RequestFacts;
 use crate::estimate;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use memchr::memmem;
+use pingora::http::ResponseHeader;
 use tollgate_plugin_api::{Amounts, Reject, RejectCode, Reply};
 
 /// Says that the count is ours, and how it came about.
@@ -29,13 +39,7 @@ pub(super) async fn count(
 ) -> Result<Reply, Reject> {
     // Also of a client that does not wait for the answer: the work is done.
     leases.iter_mut().for_each(|lease| lease.used(Amounts { requests: 1, ..Amounts::default() }));
-    let (endpoint, model) = (target.endpoint, model.to_owned());
-    let counting = tokio::task::spawn_blocking(move || {
-        let (text, bytes) = Prompt::Body(body).text(endpoint);
-        estimate::tokens(&model, &text, bytes)
-    });
-    let text_tokens = counting.await.map_err(|_| RejectCode::UpstreamUnavailable)?;
-    let tokens = text_tokens.saturating_add(u64::from(facts.media_parts).saturating_mul(MEDIUM_TOKENS));
+    let tokens = tokens(target.endpoint, model, facts, body).await?;
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ESTIMATED, HeaderValue::from_static("tokenizer"));
@@ -43,4 +47,81 @@ pub(super) async fn count(
     let headers = headers.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
     let body = answer::token_count(exchange.dialect, tokens);
     Ok(Reply { status: StatusCode::OK, headers, body: body.to_vec() })
+}
+
+async fn tokens(endpoint: &'static Endpoint, model: &str, facts: &RequestFacts, body: Bytes) -> Result<u64, Reject> {
+    let model = model.to_owned();
+    let counting = tokio::task::spawn_blocking(move || {
+        let (text, bytes) = Prompt::Body(body).text(endpoint);
+        estimate::tokens(&model, &text, bytes)
+    });
+    let text_tokens = counting.await.map_err(|_| RejectCode::UpstreamUnavailable)?;
+    Ok(text_tokens.saturating_add(u64::from(facts.media_parts).saturating_mul(MEDIUM_TOKENS)))
+}
+
+/// At the end of an upstream's answer, whose last piece this is: the body that the client gets instead, where that upstream has
+/// no such operation and nobody else is to be asked. `None`: the answer is what it is.
+///
+/// # Errors
+/// The journal does not take the record.
+pub(super) async fn instead(
+    piece: &[u8],
+    downstream: &mut Downstream<'_>,
+    exchange: &mut Exchange,
+) -> pingora::Result<Option<Bytes>> {
+    match missing_operation(piece, exchange).filter(|_| !route::has_next(exchange)) {
+        // Of its own: hardly any answer comes here, and all would have room for it.
+        Some(theirs) => Box::pin(count_instead(theirs, downstream, exchange)).await,
+        None => Ok(None),
+    }
+}
+
+async fn count_instead(
+    theirs: u16,
+    downstream: &mut Downstream<'_>,
+    exchange: &mut Exchange,
+) -> pingora::Result<Option<Bytes>> {
+    let Some(admitted) = &exchange.admitted else { return Ok(None) };
+    let counting = tokens(admitted.target.endpoint, &admitted.route.model, &admitted.facts, admitted.body.clone());
+    let Ok(tokens) = counting.await else { return Ok(None) };
+    settle::check_hold(exchange)?;
+    judge_failure(exchange, Failure::ModelMissing);
+    if let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) {
+        answer.status = StatusCode::OK.as_u16();
+        answer.ended = true;
+    }
+    let gate = settle::settle(exchange, End::Refused(theirs));
+    exchange.control.release();
+    exchange.control.settled = true;
+    if let Some(gate) = gate {
+        exchange.control.gate(gate);
+    }
+    let body = answer::token_count(exchange.dialect, tokens);
+    if let Some(head) = downstream.held_head() {
+        tell(head, body.len())?;
+    }
+    Ok(Some(body))
+}
+
+/// The status by which an upstream says that it has no operation that counts tokens. A model that it does not have it names.
+fn missing_operation(piece: &[u8], exchange: &Exchange) -> Option<u16> {
+    let admitted = exchange.admitted.as_ref().filter(|admitted| admitted.target.endpoint.counts_tokens())?;
+    let attempt = exchange.attempt.as_ref()?;
+    let answer = attempt.answer.as_ref().filter(|answer| !answer.ended && matches!(answer.status, 404 | 405 | 501))?;
+    let said = [answer.error.as_ref()?.body.as_ref(), piece].concat();
+    let names = [&*attempt.upstream_model, &*admitted.route.model, "model_not_found"];
+    let is_of_model = names.iter().any(|name| memmem::find(&said, name.as_bytes()).is_some());
+    (!is_of_model && !exchange.control.committed).then_some(answer.status)
+}
+
+/// Says so in the head that is held.
+fn tell(head: &mut ResponseHeader, length: usize) -> pingora::Result<()> {
+    head.set_status(StatusCode::OK)?;
+    head.set_reason_phrase(None)?;
+    for name in head::OF_THE_BYTES.iter().chain([&header::TRANSFER_ENCODING, &header::RETRY_AFTER]) {
+        head.remove_header(name);
+    }
+    head.insert_header(header::CONTENT_TYPE, "application/json")?;
+    head.insert_header(header::CONTENT_LENGTH, length)?;
+    head.insert_header(ESTIMATED, "tokenizer")
 }

@@ -103,6 +103,11 @@ impl<'s> Downstream<'s> {
         self.held.head = Some(head);
     }
 
+    /// The head that is held, to be changed.
+    pub(super) fn held_head(&mut self) -> Option<&mut ResponseHeader> {
+        self.held.head.as_deref_mut()
+    }
+
     /// Passes a piece of the answer's body on, or holds it; `end`: the last one.
     ///
     /// # Errors

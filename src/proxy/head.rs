@@ -45,7 +45,7 @@ const NOT_PASSED_ON: [&str; 19] = [
 ];
 
 /// What belongs to the upstream's own bytes, where the client gets others.
-const OF_THE_BYTES: [HeaderName; 6] = [
+pub(super) const OF_THE_BYTES: [HeaderName; 6] = [
     header::CONTENT_ENCODING,
     header::CONTENT_LOCATION,
     header::LOCATION,

@@ -5,7 +5,7 @@
 use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::upstream::Conversation;
-use super::{failure, forward, head, receive, route};
+use super::{count, failure, forward, head, receive, route};
 use bytes::Bytes;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -74,7 +74,10 @@ async fn converse(
     let head = head::answer_head(head, downstream.request(), exchange)?;
     downstream.head(head);
     if conversation.is_over() {
-        let body = receive::bodiless(exchange)?;
+        let body = match count::instead(&[], downstream, exchange).await? {
+            Some(counted) => counted,
+            None => receive::bodiless(exchange)?,
+        };
         downstream.piece(body, true, exchange).await?;
         return Ok(End::Clean);
     }
@@ -90,7 +93,11 @@ async fn converse(
             }
             Err(error) => return Err(error),
         };
-        let passed = receive::body(piece, over, exchange)?;
+        let counted = if over { count::instead(&piece, downstream, exchange).await? } else { None };
+        let passed = match counted {
+            Some(counted) => counted,
+            None => receive::body(piece, over, exchange)?,
+        };
         downstream.piece(passed, over, exchange).await?;
         if over {
             return Ok(End::Clean);

@@ -351,6 +351,49 @@ async fn a_count_of_tokens_is_estimated_where_nobody_can_be_asked() {
 }
 
 #[tokio::test]
+async fn a_count_of_tokens_is_estimated_where_an_upstream_has_no_such_operation() {
+    let unknown = Answer::new(404, "text/plain", "404 page not found").field("etag", "\"x\"").field("retry-after", "9");
+    let detail = Answer::json(405, &json!({"detail": "Method Not Allowed"}));
+    let empty = Answer::new(404, "text/plain", "");
+    let no_model =
+        Answer::json(404, &json!({"type": "error", "error": {"type": "not_found_error", "message": "model: m"}}));
+    let counted = Answer::json(200, &json!({"input_tokens": 77}));
+    let messages = json!({"model": "m", "messages": [{"role": "user", "content": "hello world"}]});
+    let request = |key: &str| Request::post("/v1/messages/count_tokens", &messages).key(key);
+    for (answer, is_counted_here) in
+        [(&unknown, true), (&detail, true), (&empty, true), (&no_model, false), (&counted, false)]
+    {
+        let provider = Provider::always(answer.clone()).await;
+        let (gateway, key) = serving(&Setup::new([upstream(Wire::Messages, "u", &provider)])).await;
+        let got = gateway.send(&request(&key.key)).await;
+        let told = format!("{}: {} {:?} {}", answer.status, got.status, got.fields, got.text());
+        let record = gateway.record_of(&got).await;
+        assert_eq!(got.field("x-tollgate-estimated"), is_counted_here.then_some("tokenizer"), "{told}");
+        assert_eq!((number(&record, "status"), number(&record, "cost_nanos")), (got.status.into(), 0), "{record}");
+        if is_counted_here {
+            assert_eq!((got.status, got.field("content-type")), (200, Some("application/json")), "{told}");
+            assert!((2..10).contains(&got.json()["input_tokens"].as_u64().expect("a number")), "{told}");
+            assert_eq!((got.field("etag"), got.field("retry-after")), (None, None), "{told}");
+            assert_eq!(record["error_code"], format!("UPSTREAM_STATUS_{}", answer.status), "{record}");
+        } else {
+            assert_eq!((got.status, got.body()), (answer.status, answer.body()), "{told}");
+        }
+        assert_eq!(gateway.metric("tollgate_breaker_state", &["u"]).await, 0.0, "it is well otherwise");
+        gateway.finish(&[&key]).await;
+    }
+    // Whoever can count goes before.
+    let (first, second) = (Provider::always(unknown).await, Provider::always(counted).await);
+    let setup = Setup::new([
+        upstream(Wire::Messages, "first", &first),
+        upstream(Wire::Messages, "second", &second).with("priority = 1"),
+    ]);
+    let (gateway, key) = serving(&setup).await;
+    let got = gateway.send(&request(&key.key)).await;
+    assert_eq!((got.status, got.json()["input_tokens"].as_u64()), (200, Some(77)), "{}", got.text());
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_a_translated_stream_is_billed_for_what_it_came_to() {
     let (answer, steps) = stepped(Wire::Messages.stream(&TOKENS));
     let provider = Provider::always(answer).await;
