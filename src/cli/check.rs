@@ -58,8 +58,10 @@ fn collect<T>(result: Result<T, Failure>, wrong: &mut Vec<String>) -> Result<Opt
 
 /// Everything that `serve` would build.
 fn cross_check(config: &Config, book: &PriceBook) -> Result<(), Failure> {
-    config::build(config, Arc::new(book.clone()), &Ports::to_nothing(), None).map(drop)?;
-    Ok(())
+    let built = config::build(config, Arc::new(book.clone()), &Ports::to_nothing(), None);
+    let mut errors = built.err().unwrap_or_default();
+    errors.extend(config.certificate_error());
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
 /// Where `serve` would put what it writes.

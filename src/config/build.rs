@@ -35,7 +35,6 @@ pub fn build(
     let upstreams = upstreams(config, previous, &mut errors);
     let (plugins, mistakes) = config.build_plugins(ports);
     errors.extend(mistakes);
-    errors.extend(config.certificate_error());
     errors.extend(config.price_errors(&prices));
     let strategy = balance::strategy(&config.routing.strategy);
     if strategy.is_none() {

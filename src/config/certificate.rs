@@ -18,8 +18,8 @@ impl Config {
         self.server.tls.as_ref().map(read).transpose()
     }
 
-    /// What is wrong with those files.
-    pub(super) fn certificate_error(&self) -> Option<ConfigError> {
+    /// What is wrong with those files. No snapshot has the certificate, so that whoever builds one need not ask.
+    pub(crate) fn certificate_error(&self) -> Option<ConfigError> {
         self.certificate().err()
     }
 }

@@ -216,8 +216,8 @@ async fn a_collector_that_is_gone_costs_no_request_and_mistakes_are_named() {
     gateway.finish(&[&key]).await;
     for (key, value, said) in [
         ("endpoint", "\"collector\"", "expected the collector's URL"),
-        ("sample_ratio", "1.5", "sample_ratio: 1.5, expected 0 to 1"),
-        ("headers", "{ \"a b\" = \"secret-value\" }", "headers.a b: cannot stand in a header"),
+        ("sample_ratio", "1.5", "plugins.otlp.sample_ratio: expected a number from 0 to 1"),
+        ("headers", "{ \"a b\" = \"secret-value\" }", "plugins.otlp.headers.\"a b\": cannot stand in a header"),
     ] {
         let wrong = gone.clone().set(&format!("plugins.otlp.{key}"), value);
         let checked = Gateway::prepare(&wrong).run(&["check"]);
