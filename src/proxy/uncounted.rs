@@ -33,7 +33,7 @@ pub(super) fn uncounted(
     }
     let reported = metered.source == UsageSource::Reported;
     let unreported = match reported {
-        true => answer.scanner.unreported(end != End::Whole),
+        true => answer.scanner.unreported(&metered.usage, end != End::Whole),
         false => Unreported { input: true, output: true },
     };
     if unreported == Unreported::default() {

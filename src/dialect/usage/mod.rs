@@ -28,7 +28,7 @@ mod take_out;
 mod values;
 
 use bytes::Bytes;
-use tollgate_plugin_api::Metered;
+use tollgate_plugin_api::{Metered, Usage};
 
 pub use self::count::COUNT_MAX;
 pub use self::error_event::ErrorEvent;
@@ -213,8 +213,9 @@ impl Scanner {
 
     /// What the report leaves out though text has passed: nobody has counted that. `is_cut`: the answer did not come to its
     /// end. (Anthropic's output is then what it said at the start: a placeholder, text or no text.)
-    pub fn unreported(&self, is_cut: bool) -> Unreported {
-        let unreported = self.reader.unreported(is_cut);
+    /// `usage`: what [`Self::metered`] says.
+    pub fn unreported(&self, usage: &Usage, is_cut: bool) -> Unreported {
+        let unreported = self.reader.unreported(usage, is_cut);
         let has_text = self.reader.delivered().total_bytes() > 0;
         let is_placeholder = is_cut && self.dialect == DialectId::Anthropic;
         Unreported { input: unreported.input && has_text, output: unreported.output && (has_text || is_placeholder) }

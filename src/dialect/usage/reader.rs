@@ -277,11 +277,10 @@ impl Reader {
         self.said.output_reported
     }
 
-    /// What the report in force leaves out: the prompt, and what was generated. `is_cut`: the answer did not come to its end.
-    pub(super) fn unreported(&self, is_cut: bool) -> Unreported {
-        let (Some(report), Some(Metered { usage, .. })) = (self.said.report.as_deref(), self.metered()) else {
-            return Unreported::default();
-        };
+    /// What the report in force, of this usage, leaves out: the prompt, and what was generated. `is_cut`: the answer did not
+    /// come to its end.
+    pub(super) fn unreported(&self, usage: &Usage, is_cut: bool) -> Unreported {
+        let Some(report) = self.said.report.as_deref() else { return Unreported::default() };
         // At the end of an answer, thoughts may be all there was.
         let counted =
             if is_cut { usage.output_tokens.saturating_sub(usage.reasoning_tokens) } else { usage.output_tokens };

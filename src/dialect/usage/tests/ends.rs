@@ -411,11 +411,12 @@ fn an_event_ends_where_the_next_ones_name_stands() {
 
 #[test]
 fn a_side_that_a_report_leaves_out_is_not_zero() {
-    use crate::dialect::usage::Unreported;
+    use crate::dialect::usage::{Scanner, Unreported};
+    let unreported = |scanner: &Scanner, is_cut: bool| scanner.unreported(&scanner.metered().unwrap().usage, is_cut);
     let document = |usage: &str| {
         format!(r#"{{"choices":[{{"message":{{"content":"hi there"}},"finish_reason":"stop"}}],"usage":{usage}}}"#)
     };
-    let left_out = |usage: &str| CHAT_JSON.whole(&document(usage)).unreported(false);
+    let left_out = |usage: &str| unreported(&CHAT_JSON.whole(&document(usage)), false);
     let (output, input) = (Unreported { input: false, output: true }, Unreported { input: true, output: false });
     assert_eq!(left_out(r#"{"prompt_tokens":10}"#), output);
     assert_eq!(left_out(r#"{"prompt_tokens":10,"total_tokens":10}"#), output);
@@ -438,16 +439,16 @@ fn a_side_that_a_report_leaves_out_is_not_zero() {
         let delta = format!("{{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"end_turn\"}}{usage}}}");
         format!("{start}data: {delta}\n\ndata: {{\"type\":\"message_stop\"}}\n\n")
     };
-    assert_eq!(MESSAGES.whole(&stop("")).unreported(false), output);
-    assert_eq!(MESSAGES.whole(&stop(",\"usage\":null")).unreported(false), output);
-    assert_eq!(MESSAGES.whole(&stop(",\"usage\":{\"output_tokens\":3}")).unreported(false), Unreported::default());
-    assert_eq!(MESSAGES.whole(start).unreported(true), output);
+    assert_eq!(unreported(&MESSAGES.whole(&stop("")), false), output);
+    assert_eq!(unreported(&MESSAGES.whole(&stop(",\"usage\":null")), false), output);
+    assert_eq!(unreported(&MESSAGES.whole(&stop(",\"usage\":{\"output_tokens\":3}")), false), Unreported::default());
+    assert_eq!(unreported(&MESSAGES.whole(start), true), output);
     let gemini = |usage: &str| {
         format!(
             r#"{{"candidates":[{{"content":{{"parts":[{{"text":"hi"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
         )
     };
-    let told = |usage: &str, is_cut: bool| GEMINI_JSON.whole(&gemini(usage)).unreported(is_cut);
+    let told = |usage: &str, is_cut: bool| unreported(&GEMINI_JSON.whole(&gemini(usage)), is_cut);
     assert_eq!(told(r#"{"promptTokenCount":10}"#, false), output);
     assert_eq!(told(r#"{"promptTokenCount":10,"totalTokenCount":12}"#, false), Unreported::default());
     // What was thought may be all that was generated; while it goes on, the text is to be counted yet.
