@@ -18,6 +18,9 @@ const MARK: &str = "FAULT/";
 const MARK_BYTES_MAX: usize = 64;
 /// Bytes moved at once.
 const READ_BYTES: usize = 16 << 10;
+/// How often it is looked, at most, whether what was sent is read, and how long from one look to the next.
+const LOOKS_MAX: usize = 1000;
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What becomes of an answer on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +106,10 @@ async fn carry(near: TcpStream, target: SocketAddr) -> io::Result<()> {
     let how = down(far_source, &near_sink, told).await;
     let mut near_sink = near_sink;
     match how {
-        Ok(Break::Rst) => near_sink.as_ref().set_zero_linger()?,
+        Ok(Break::Rst) => {
+            all_is_read(near_sink.as_ref()).await;
+            near_sink.as_ref().set_zero_linger()?;
+        }
         // The other direction stays open until the gateway ends it.
         Ok(Break::Fin) => {
             near_sink.shutdown().await?;
@@ -120,6 +126,27 @@ async fn carry(near: TcpStream, target: SocketAddr) -> io::Result<()> {
     up.abort();
     let _ = up.await;
     Ok(())
+}
+
+/// Waits until the other end has read what was sent to it: a reset takes away what it has not, and then nobody knows how much
+/// of an answer it got. (What has come and was not read stands in the kernel's table of connections.)
+async fn all_is_read(near: &TcpStream) {
+    let (Ok(near), Ok(far)) = (near.local_addr(), near.peer_addr()) else { return };
+    let port = |address: SocketAddr| format!(":{:04X}", address.port());
+    let has_unread = |table: &str| {
+        table.lines().any(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (local, remote) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let unread = words.nth(1).and_then(|queues| queues.split_once(':')).map_or("", |(_, unread)| unread);
+            local.ends_with(&port(far)) && remote.ends_with(&port(near)) && unread.contains(|digit| digit != '0')
+        })
+    };
+    for _ in 0..LOOKS_MAX {
+        match std::fs::read_to_string("/proc/net/tcp") {
+            Ok(table) if has_unread(&table) => tokio::time::sleep(LOOK_EVERY).await,
+            _ => return,
+        }
+    }
 }
 
 /// Requests, on their way to the provider.
