@@ -230,7 +230,7 @@ fn seen(answer: &Answer, passed: &Bytes) -> Seen {
 fn is_told_at_its_end(exchange: &Exchange) -> bool {
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return false };
     let came_as_json = matches!(answer.framing, Framing::JsonDocument | Framing::JsonArray);
-    let stands_first = answer.first_token.is_none();
+    let stands_first = !answer.scanner.token_seen();
     answer.translation.is_some() && (came_as_json || stands_first || answer.client_framing == Framing::JsonDocument)
 }
 
