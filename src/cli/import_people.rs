@@ -40,13 +40,10 @@ pub(super) fn take(found: &mut Found, config: &Config, writes: bool, taken: &mut
 
 /// What the store does not accept is left; what it cannot do ends the import.
 fn told(made: Result<(), StoreError>) -> Result<Result<(), String>, Failure> {
+    use StoreErrorKind::{Conflict, Invalid, NameTaken};
     match made {
         Ok(()) => Ok(Ok(())),
-        Err(error) if matches!(error.kind, StoreErrorKind::NameTaken | StoreErrorKind::Invalid) => {
-            Ok(Err(error.message))
-        }
-        // The same code.
-        Err(error) if error.message.contains("UNIQUE") => Ok(Err("there is the same code".into())),
+        Err(StoreError { kind: NameTaken | Conflict | Invalid, message, .. }) => Ok(Err(message)),
         Err(error) => Err(error.into()),
     }
 }

@@ -6,27 +6,15 @@
 //! written; one that is spelled with escapes is nobody's. What is handed out is judged by serde later; the walk itself
 //! only follows the structure and gives up on a value whose structure is broken.
 
-use memchr::memchr2;
+mod table;
 
-/// The deepest path a table of places may hold, in steps.
-const STEPS_MAX: usize = 10;
+pub(super) use table::{Group, Places, Take};
+
+use memchr::memchr2;
+use table::{NOWHERE, STEPS_MAX};
+
 /// Longer keys than this are in no table; only this much of a key is kept.
 const KEY_BYTES_MAX: usize = 32;
-/// The node of a value that no place can be in.
-const NOWHERE: u16 = u16::MAX;
-
-/// What is wanted of the value in a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Take {
-    /// The whole value, as it is written.
-    Capture,
-    /// What stands between the quotes, if it is a string.
-    Text,
-    /// The whole value, as it is written, as generated text.
-    Raw,
-    /// Whether anything is in it (not `null`, `false`, `""`, `{}`, `[]`), and whether it is `null` or an empty array.
-    Presence,
-}
 
 /// Where the walk delivers. `S` names a place. What a table does not ask for need not be received.
 pub(super) trait Sink<S> {
@@ -51,61 +39,6 @@ pub(super) trait Sink<S> {
     /// That value is complete.
     fn captured(&mut self, slot: S) {
         let _ = slot;
-    }
-}
-
-#[derive(Debug)]
-struct Node<S> {
-    keys: Vec<(&'static str, u16)>,
-    each: u16,
-    take: Option<(S, Take)>,
-}
-
-/// Paths under a common prefix: `(path, what it is called, what is wanted of it)`.
-pub(super) type Group<S> = (&'static str, &'static [(&'static str, S, Take)]);
-
-/// A table of places, as a tree.
-#[derive(Debug)]
-pub(super) struct Places<S> {
-    nodes: Vec<Node<S>>,
-}
-
-impl<S: Copy> Places<S> {
-    /// The table of these paths, each group's under its prefix. A path that is too deep for the walk is left out (a
-    /// test keeps that from happening).
-    pub(super) fn new(groups: &[Group<S>]) -> Self {
-        let mut places = Self { nodes: vec![Node { keys: Vec::new(), each: NOWHERE, take: None }] };
-        for &(prefix, paths) in groups {
-            for &(path, slot, take) in paths {
-                let steps = || prefix.split('.').filter(|step| !step.is_empty()).chain(path.split('.'));
-                if steps().count() <= STEPS_MAX {
-                    let node = steps().fold(0, |node, step| places.step(node, step));
-                    places.nodes[usize::from(node)].take = Some((slot, take));
-                }
-            }
-        }
-        places
-    }
-
-    fn step(&mut self, from: u16, step: &'static str) -> u16 {
-        let node = &self.nodes[usize::from(from)];
-        let known = match step {
-            "*" => Some(node.each).filter(|&next| next != NOWHERE),
-            _ => node.keys.iter().find(|(key, _)| *key == step).map(|&(_, next)| next),
-        };
-        known.unwrap_or_else(|| {
-            let next = u16::try_from(self.nodes.len()).unwrap_or(NOWHERE);
-            self.nodes.push(Node { keys: Vec::new(), each: NOWHERE, take: None });
-            match step {
-                "*" => self.nodes[usize::from(from)].each = next,
-                _ => self.nodes[usize::from(from)].keys.push((step, next)),
-            }
-            next
-        })
-    }
-
-    fn node(&self, at: u16) -> Option<&Node<S>> {
-        self.nodes.get(usize::from(at))
     }
 }
 

@@ -47,7 +47,6 @@ use super::text::DeliveredText;
 /// Watches one answer.
 #[derive(Debug)]
 pub struct Scanner {
-    dialect: DialectId,
     reader: Reader,
     source: Source,
 }
@@ -95,7 +94,7 @@ impl Scanner {
             Framing::EventStream => Source::Frames(EventFrames::default()),
             Framing::Opaque => Source::Opaque { text: answer == Answer::Transcription, any: false },
         };
-        Self { dialect, reader: Reader::new(answer, dialect, framing, rules), source }
+        Self { reader: Reader::new(answer, dialect, framing, rules), source }
     }
 
     /// The same for an answer to a request for so many answers to one prompt.
@@ -215,10 +214,7 @@ impl Scanner {
     /// end. (Anthropic's output is then what it said at the start: a placeholder, text or no text.)
     /// `usage`: what [`Self::metered`] says.
     pub fn unreported(&self, usage: &Usage, is_cut: bool) -> Unreported {
-        let unreported = self.reader.unreported(usage, is_cut);
-        let has_text = self.reader.delivered().total_bytes() > 0;
-        let is_placeholder = is_cut && self.dialect == DialectId::Anthropic;
-        Unreported { input: unreported.input && has_text, output: unreported.output && (has_text || is_placeholder) }
+        self.reader.unreported(usage, is_cut)
     }
 
     /// The text, reasoning and tool arguments that passed.

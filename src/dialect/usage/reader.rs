@@ -277,19 +277,18 @@ impl Reader {
         self.said.output_reported
     }
 
-    /// What the report in force, of this usage, leaves out: the prompt, and what was generated. `is_cut`: the answer did not
-    /// come to its end.
+    /// What the report in force, of this usage, leaves out though text has passed. `is_cut`: the answer did not come to its end.
     pub(super) fn unreported(&self, usage: &Usage, is_cut: bool) -> Unreported {
         let Some(report) = self.said.report.as_deref() else { return Unreported::default() };
+        let has_text = self.delivered().total_bytes() > 0;
         // At the end of an answer, thoughts may be all there was.
-        let counted =
-            if is_cut { usage.output_tokens.saturating_sub(usage.reasoning_tokens) } else { usage.output_tokens };
+        let thoughts = if is_cut { usage.reasoning_tokens } else { 0 };
         let output = match report {
-            // What stands at a stream's start is a placeholder.
-            Report::Anthropic(_) => is_cut || !self.said.output_reported,
-            _ => counted == 0 && !report.counts_output(),
+            // What stands at a stream's start is a placeholder, and one that is cut may have nothing else.
+            Report::Anthropic(_) => is_cut || (has_text && !self.said.output_reported),
+            _ => has_text && usage.output_tokens <= thoughts && !report.counts_output(),
         };
-        Unreported { input: usage.input_tokens == 0 && !report.counts_input(), output }
+        Unreported { input: has_text && usage.input_tokens == 0 && !report.counts_input(), output }
     }
 
     pub(super) fn delivered(&self) -> &DeliveredText {

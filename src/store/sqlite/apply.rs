@@ -127,8 +127,8 @@ impl Chain {
     }
 }
 
-/// A row with this request id exists; a sequence that does is another matter.
-fn is_there(error: &rusqlite::Error) -> bool {
+/// A row with such a value that must be unique (a request id, a digest) exists; a sequence that does is another matter.
+pub(super) fn is_there(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 

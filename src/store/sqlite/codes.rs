@@ -1,5 +1,6 @@
 //! Codes that are worth quota, once.
 
+use super::apply::is_there;
 use super::{audit, person};
 use crate::store::{Act, CodeRow, Page, PersonListing, Result, SecretDigest, StoreError, StoreErrorKind};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -32,10 +33,14 @@ pub(super) fn create(
 ) -> Result<Vec<CodeRow>> {
     let mut codes = Vec::with_capacity(digests.len());
     for digest in digests {
-        transaction.execute(
+        let made = transaction.execute(
             "INSERT INTO code (digest, amount_nanos, created_at_ms, expires_at_ms) VALUES (?, ?, ?, ?)",
             params![digest, amount_nanos, act.at_ms, expires_at_ms],
-        )?;
+        );
+        made.map_err(|failed| match is_there(&failed) {
+            true => error(StoreErrorKind::Conflict, "there is the same code"),
+            false => failed.into(),
+        })?;
         let id = transaction.last_insert_rowid();
         let (created_at_ms, redeemed_at_ms, redeemed_by) = (act.at_ms, None, None);
         let code = CodeRow { id, amount_nanos, created_at_ms, expires_at_ms, redeemed_at_ms, redeemed_by };

@@ -3,6 +3,8 @@
 mod counts;
 mod ends;
 mod recordings;
+mod searches;
+mod sides;
 mod spoofs;
 mod streams;
 mod take_out;
