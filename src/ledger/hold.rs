@@ -103,10 +103,6 @@ impl Hold {
     /// Resolves when the progress that was queued last is in the journal; `None`: it is there already.
     pub fn checkpointed(&self) -> Option<Journaled> {
         let ticket = self.checkpoint.as_ref()?;
-        if !ticket.is_written() {
-            // With `durability = "process"`, unless it is another's turn.
-            self.journal.take_turn();
-        }
         (!ticket.is_written()).then(|| Journaled::new(Arc::clone(ticket), Some(Arc::clone(&self.journal))))
     }
 

@@ -87,6 +87,12 @@ impl Journaled {
     pub(super) fn new(ticket: Arc<Ticket>, journal: Option<Arc<Journal>>) -> Self {
         Self { ticket, journal }
     }
+
+    /// The record is still to be written, and whoever waits for it does that: it goes together with what others have
+    /// brought by then.
+    pub fn is_written_by_who_waits(&self) -> bool {
+        self.ticket.outcome().is_pending() && self.journal.as_ref().is_some_and(|journal| journal.shares_turns())
+    }
 }
 
 impl Future for Journaled {

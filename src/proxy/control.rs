@@ -1,20 +1,15 @@
 //! Where one exchange stands: attempt, deadlines, hold, gate, and whether the client is still there. The stages decide; the
 //! client's side (`downstream`) acts.
 
+use super::gate::Gate;
 use super::head::Refused;
 use crate::config::OnClientDisconnect;
 use crate::snapshot::Routing;
 use parking_lot::Mutex;
-use pingora::Result;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// Awaited before the next bytes go to the client: the journal has the record that those bytes rest on.
-pub(super) type Gate = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// A deadline that never comes, for settings that are off.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -159,14 +154,10 @@ impl Control {
 
     /// The next bytes wait for this, and for what they waited for already.
     pub(super) fn gate(&mut self, gate: Gate) {
-        let waiting = self.gate.get_mut();
-        *waiting = Some(match waiting.take() {
-            None => gate,
-            Some(earlier) => Box::pin(async move {
-                earlier.await?;
-                gate.await
-            }),
-        });
+        match self.gate.get_mut() {
+            Some(waiting) => waiting.and(gate),
+            waiting => *waiting = Some(gate),
+        }
     }
 
     /// What the next bytes wait for.

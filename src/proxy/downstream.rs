@@ -1,8 +1,9 @@
 //! The client's side of an exchange: holds the first bytes until failover is no longer wanted, lets bytes wait for the
 //! journal, reads on after the client left, and times the upstream's silence.
 
-use super::control::{Control, Gate};
+use super::control::Control;
 use super::exchange::Exchange;
+use super::gate::Gate;
 use super::{receive, settle};
 use bytes::{Bytes, BytesMut};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -166,16 +167,18 @@ impl<'s> Downstream<'s> {
     }
 
     /// Waits for the gate, while watching whether the client leaves.
-    async fn pass(&mut self, mut gate: Gate, control: &mut Control) -> Result<()> {
+    async fn pass(&mut self, gate: Gate, control: &mut Control) -> Result<()> {
+        let Some(left) = gate.take_turn().await else { return Ok(()) };
+        let mut passing = pin!(left.wait());
         if control.client_gone() {
-            return gate.await;
+            return passing.await;
         }
         let left = tokio::select! { biased;
-            passed = &mut gate => return passed,
+            passed = &mut passing => return passed,
             idle = self.session.read_body_or_idle(true) => idle,
         };
         self.heard(left.map(drop), control)?;
-        gate.await
+        passing.await
     }
 
     /// What came from the client's side while it should wait.

@@ -108,7 +108,7 @@ pub(super) async fn at_last(session: &mut ServerSession, error: &Error, exchange
     let refusal = refusal(error, exchange);
     if let Some(gate) = settle::settle(exchange, End::NoAnswer(refusal.code)) {
         // Whether the journal took it is the journal's to keep trying; the client gets its refusal.
-        let _ = gate.await;
+        let _ = gate.pass().await;
     }
     let sent = reject::reject(session, exchange, refusal).await;
     sent.inspect_err(|error| tracing::debug!("refusal not sent: {error}")).is_ok()
@@ -135,7 +135,7 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool
         return ended.inspect_err(|error| tracing::debug!("end not sent: {error}")).is_ok();
     }
     if let Some(gate) = settle::settle(exchange, End::Broken) {
-        let _ = gate.await;
+        let _ = gate.pass().await;
     }
     exchange.keeping = None;
     let request_id = exchange.request_id_text();

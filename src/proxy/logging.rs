@@ -34,7 +34,7 @@ impl<'a> Running<'a> {
         let broken = error.is_some_and(|error| *error.esource() == ErrorSource::Upstream);
         let end = if answered && broken { End::Broken } else { End::Aborted };
         if let Some(gate) = settle::settle(exchange, end) {
-            let _ = gate.await;
+            let _ = gate.pass().await;
         }
         let is_billed = exchange.settled && exchange.attempts.count > 0;
         if let Some(bill) = exchange.bill.as_ref().filter(|bill| is_billed && bill.get().is_none()) {

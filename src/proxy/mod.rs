@@ -14,6 +14,7 @@ mod failure;
 mod form;
 mod forward;
 mod forwarded;
+mod gate;
 mod head;
 mod http1;
 mod idempotency;

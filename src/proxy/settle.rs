@@ -1,8 +1,8 @@
 //! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
 //! journal. Runs once an exchange, from whichever end comes first.
 
-use super::control::Gate;
 use super::exchange::{Answer, Bill, Exchange, Leases};
+use super::gate::{Gate, Need};
 use super::uncounted::{Uncounted, uncounted};
 use super::{route, trail};
 use crate::estimate;
@@ -10,7 +10,6 @@ use crate::ledger::{Hold, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
 use crate::price::Price;
 use crate::snapshot::{Snapshot, Upstream};
-use futures::FutureExt;
 use pingora::{Error, ErrorType};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +18,6 @@ use tollgate_plugin_api::{Amounts, Metered, RejectCode, UsageSource};
 
 /// The journal did not take the record that the first byte waits for.
 pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
-/// Bytes wait this long for the journal, then the request is refused (or, at the end, the record is left to it).
-const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Progress is journaled after so many delivered bytes of text (about 256 tokens) …
 const CHECKPOINT_TEXT_BYTES: u64 = 1024;
 /// … or so much time.
@@ -77,23 +74,20 @@ struct Settlement {
     metrics: Arc<Metrics>,
 }
 
-/// Settles the exchange; the returned gate is passed when the record is in the journal. `None`: it is there already, or there
-/// is nothing to settle (never admitted, or settled before).
+/// Settles the exchange; the returned gate is passed when the record is in the journal. `None`: there is nothing to settle
+/// (never admitted, never sent, or settled before).
 pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
     let settlement = prepare(exchange, end)?;
     // An answer that is quicker than the journal's own thread brings hold and record in one write.
     let need = if settlement.hold.is_journaled() { Need::Wish } else { Need::Must };
     if settlement.estimate.is_none() {
-        return record_gate(settlement.finish(), need);
+        return Some(Gate::record(settlement.finish(), need));
     }
     // Spawned at once: the settlement happens even if nobody waits for it.
     let running = tokio::task::spawn_blocking(move || settlement.finish());
-    Some(Box::pin(async move {
+    Some(Gate::settlement(async move {
         match running.await {
-            Ok(journaled) => match record_gate(journaled, need) {
-                Some(gate) => gate.await,
-                None => Ok(()),
-            },
+            Ok(journaled) => Gate::record(journaled, need).pass().await,
             Err(error) => {
                 // The hold settles itself when it is dropped.
                 tracing::error!("settlement: {error}");
@@ -101,15 +95,6 @@ pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
             }
         }
     }))
-}
-
-/// What the client's bytes have to do with a settlement that the journal does not take.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    /// The hold is in the journal, so nothing is lost: the bytes go out, the journal goes on trying.
-    Wish,
-    /// Nothing of the request is in the journal: no byte goes out.
-    Must,
 }
 
 /// The end of an exchange that was dropped in its middle: no runtime may be there, so lengths stand in for a tokenizer.
@@ -128,52 +113,10 @@ pub(super) fn abandoned(exchange: &mut Exchange) -> End {
     end
 }
 
-/// Waits for the journal to have a settlement, for as long as is reasonable.
-fn record_gate(mut journaled: Journaled, need: Need) -> Option<Gate> {
-    // The first look writes the record, as a rule.
-    if let Some(Ok(())) = (&mut journaled).now_or_never() {
-        return None;
-    }
-    let gate = journal_gate(journaled);
-    if need == Need::Must {
-        return Some(gate);
-    }
-    Some(Box::pin(async move {
-        if gate.await.is_err() {
-            tracing::error!("the journal is slow: an answer goes out before its record is written");
-        }
-        Ok(())
-    }))
-}
-
-/// Waits for the journal, with a time-out of its own.
-fn journal_gate(journaled: Journaled) -> Gate {
-    Box::pin(async move {
-        match tokio::time::timeout(JOURNAL_WAIT_MAX, journaled).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Error::e_explain(BILLING_UNAVAILABLE, "the journal takes no records"),
-        }
-    })
-}
-
-/// A stream waits for its checkpoint as long as for any record; it does not break for want of one.
-fn checkpoint_gate(journaled: Journaled) -> Gate {
-    Box::pin(async move {
-        if !matches!(tokio::time::timeout(JOURNAL_WAIT_MAX, journaled).await, Ok(Ok(()))) {
-            tracing::debug!("a stream goes on without its checkpoint: the journal is slow, or takes no records");
-        }
-        Ok(())
-    })
-}
-
-/// The first byte waits until the hold is in the journal.
+/// The first byte waits until the hold is in the journal; `None`: it is.
 pub(super) fn hold_gate(exchange: &Exchange) -> Option<Gate> {
     let hold = exchange.admitted.as_ref()?.hold.as_ref()?;
-    let mut journaled = hold.journaled();
-    match (&mut journaled).now_or_never() {
-        Some(Ok(())) => None,
-        Some(Err(_)) | None => Some(journal_gate(hold.journaled())),
-    }
+    (!hold.is_journaled()).then(|| Gate::record(hold.journaled(), Need::Must))
 }
 
 /// Whether the journal may still take the hold.
@@ -382,6 +325,6 @@ pub(super) fn progress(exchange: &mut Exchange) {
     // It is in the journal before the bytes that it counts go out, also while the disk is slow: what a killed process has
     // delivered is billed but for the last checkpoint's worth.
     if let Some(journaled) = hold.checkpointed() {
-        exchange.control.gate(checkpoint_gate(journaled));
+        exchange.control.gate(Gate::record(journaled, Need::Checkpoint));
     }
 }
