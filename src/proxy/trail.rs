@@ -7,6 +7,7 @@ use crate::balance::{BreakerState, Candidate, Pick, Plan, placed};
 use crate::ledger::{Trail, TrailAttempt, TrailCandidate};
 use crate::snapshot::Snapshot;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::cell::LazyCell;
 use std::time::Instant;
 use tollgate_plugin_api::{KeyHandle, Reject};
 
@@ -43,17 +44,18 @@ fn places(plan: &Plan) -> impl Iterator<Item = ((u32, u32), &Candidate)> {
 /// Notes which candidates are not available now, up to the priority that one was chosen from.
 pub(super) fn note_unavailable(exchange: &mut Exchange, chosen: Option<&Pick>) {
     let Some(admitted) = &exchange.admitted else { return };
-    let now_ms = now_ms();
+    // Seldom asked for: most often the first candidate is the chosen one.
+    let now_ms = LazyCell::new(now_ms);
     for (place, candidate) in places(&admitted.route.plan) {
         if chosen.is_some_and(|pick| place.0 > pick.tier) {
             break;
         }
         let is_chosen = chosen.is_some_and(|pick| place == (pick.tier, pick.index));
         let is_tried = || exchange.attempts.noted.failed.iter().any(|(pick, _)| place == (pick.tier, pick.index));
-        if is_chosen || candidate.breaker.available(now_ms) || is_tried() {
+        if is_chosen || candidate.breaker.available(*now_ms) || is_tried() {
             continue;
         }
-        let why = unavailable(candidate, now_ms);
+        let why = unavailable(candidate, *now_ms);
         exchange.attempts.noted.pass(place, "breaker", why);
     }
 }

@@ -269,12 +269,13 @@ impl Place {
     /// The member of that name, and its number among this place's members (below 64).
     pub(super) fn member(self, key: &str) -> Named {
         let (own, common) = self.members();
+        let is_ascii = key.is_ascii();
         let mut number = 0;
         for members in [own, common] {
             for member in members {
                 for name in member.keys {
                     // Nearly every key ends here.
-                    if name.len() != key.len() && key.is_ascii() {
+                    if name.len() != key.len() && is_ascii {
                         continue;
                     }
                     if *name == key {
