@@ -29,6 +29,9 @@ use uuid::Uuid;
 /// Most bytes gathered before they are written.
 const GROUP_BYTES_MAX: usize = 1 << 20;
 
+/// With `durability = "power"`: zeros are written so far ahead of the records.
+const AHEAD_BYTES: u64 = 1 << 20;
+
 /// After so many failures in a row, a new segment is tried.
 const FAILURES_TO_ROTATE: u32 = 2;
 
@@ -146,6 +149,8 @@ struct Current {
     file: Box<dyn DiskFile>,
     /// Offset behind the last record that is written.
     end: u64,
+    /// What is before it has been written once, by records or by [`Current::write_ahead`].
+    touched: u64,
 }
 
 /// See the module.
@@ -296,6 +301,7 @@ impl JournalWriter {
         let Some(current) = &mut self.current else { return Err(io::ErrorKind::NotFound.into()) };
         current.file.write_at(&self.pending.bytes[..bytes], current.end)?;
         if self.setup.durability == Durability::Power {
+            current.write_ahead(current.end + bytes as u64, self.setup.segment_bytes);
             current.file.sync()?;
         }
         current.end += bytes as u64;
@@ -320,7 +326,7 @@ impl JournalWriter {
             setup.disk.sync_folder(&setup.folder)?;
         }
         let end = HEADER_BYTES as u64;
-        self.current = Some(Current { number, file, end });
+        self.current = Some(Current { number, file, end, touched: end });
         self.state().publish(|tail| {
             if let Some(last) = tail.segments.back_mut() {
                 last.sealed = true;
@@ -380,6 +386,20 @@ impl JournalWriter {
 }
 
 impl Current {
+    /// Writes zeros behind `end` where that was never written: the first write to a block that is only reserved changes the
+    /// file's map of its blocks, and to make that durable takes as long again as to make the bytes so. Once in a while for
+    /// many groups, then, and not in each.
+    fn write_ahead(&mut self, end: u64, segment_bytes: u64) {
+        if end <= self.touched {
+            return;
+        }
+        let room = segment_bytes.saturating_sub(end).min(AHEAD_BYTES);
+        // It says what the reserved blocks say already: if it cannot be written, nothing is lost but time.
+        if self.file.write_at(&vec![0; room as usize], end).is_ok() {
+            self.touched = end + room;
+        }
+    }
+
     fn has_records(&self) -> bool {
         self.end > HEADER_BYTES as u64
     }

@@ -172,3 +172,30 @@ fn no_loss_of_power_takes_an_acknowledged_record() {
     }
     assert_eq!(acknowledged.len(), THREADS * REQUESTS);
 }
+
+#[test]
+fn most_syncs_find_no_block_written_for_the_first_time() {
+    let (_, ops) = trace();
+    let (mut ends, mut grown) = (BTreeMap::<&Path, u64>::new(), BTreeSet::<&Path>::new());
+    let (mut syncs, mut growing) = (0, 0);
+    for op in &ops {
+        match op {
+            Op::Write(path, offset, bytes) => {
+                let (end, written) = (ends.entry(path).or_default(), offset + bytes.len() as u64);
+                if written > *end {
+                    *end = written;
+                    grown.insert(path);
+                }
+            }
+            Op::Sync(path) => {
+                syncs += 1;
+                growing += usize::from(grown.remove(path.as_path()));
+            }
+            Op::Create(_) | Op::SyncFolder | Op::Acknowledged(_) => {}
+        }
+    }
+    let segments = ends.len();
+    // The header's and the first group's.
+    assert!(growing <= 2 * segments, "{growing} of {syncs} syncs, in {segments} segments");
+    assert!(syncs > 4 * segments, "{syncs} syncs in {segments} segments tell nothing");
+}
