@@ -34,6 +34,8 @@ pub(super) struct Downstream<'s> {
     held: Held,
     /// Set when something is first waited for.
     timer: Option<Timer>,
+    /// More than one request has come: whether the client is still there is not looked for any more.
+    is_ahead: bool,
 }
 
 /// What has come of the answer and has not gone out.
@@ -76,7 +78,7 @@ pub(super) async fn within<T>(limit: Duration, doing: impl Future<Output = T>) -
 
 impl<'s> Downstream<'s> {
     pub(super) fn new(session: &'s mut ServerSession) -> Self {
-        Self { session, held: Held::default(), timer: None }
+        Self { session, held: Held::default(), timer: None, is_ahead: false }
     }
 
     /// The client's request, as it came.
@@ -175,7 +177,7 @@ impl<'s> Downstream<'s> {
         }
         let left = tokio::select! { biased;
             passed = &mut passing => return passed,
-            idle = self.session.read_body_or_idle(true) => idle,
+            idle = self.session.read_body_or_idle(true), if !self.is_ahead => idle,
         };
         self.heard(left.map(drop), control)?;
         passing.await
@@ -185,7 +187,13 @@ impl<'s> Downstream<'s> {
     fn heard(&mut self, heard: Result<()>, control: &mut Control) -> Result<()> {
         match heard {
             Err(error) if is_disconnect(&error) => self.left(error.into_down(), control),
-            Err(error) => Err(error.into_down()),
+            // A request before the last one's answer. It is not taken, and the connection ends with this answer: its client
+            // knows from that to ask again.
+            Err(_) => {
+                self.is_ahead = true;
+                self.session.set_keepalive(None);
+                Ok(())
+            }
             Ok(()) => Ok(()),
         }
     }
@@ -244,7 +252,7 @@ impl<'s> Downstream<'s> {
             }
             tokio::select! { biased;
                 come = &mut coming => return come,
-                idle = self.session.read_body_or_idle(true), if !gone => {
+                idle = self.session.read_body_or_idle(true), if !gone && !self.is_ahead => {
                     self.heard(idle.map(drop), &mut exchange.control)?;
                 }
                 () = timer.as_mut() => self.look_at_the_clock(exchange).await?,

@@ -3,7 +3,7 @@
 
 use crate::calls::{COST, INPUT, OUTPUT, TOKENS, Wire, assert_record, number, plain_chat, serving, stepped};
 use crate::support::answers::{chat_pieces, chat_token};
-use crate::support::client::{Answer as Got, Client, Request};
+use crate::support::client::{Answer as Got, Client, Ended::Whole, Request};
 use crate::support::gateway::{Gateway, Key, Setup};
 use crate::support::provider::{Ended, Provider};
 use crate::support::script::{Answer, Break, Steps};
@@ -297,5 +297,33 @@ async fn many_clients_that_leave_at_random_moments_leave_one_record_each() {
         assert!(["ok", "client_aborted"].contains(&record["outcome"].as_str().unwrap_or_default()), "{record}");
         assert_eq!(record["cost_nanos"], COST, "all of them were read to the end: {record}");
     }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn who_asks_again_too_early_has_the_answer_and_then_the_end_of_the_connection() {
+    let (provider, gateway, key, steps) = waiting(Wire::Chat, Wire::Chat.whole("hello"), &[]).await;
+    let body = Wire::Chat.body("m", false).to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        key.key,
+        body.len()
+    );
+    let request = head + &body;
+    let mut client = Client::connect(gateway.address).await.expect("the gateway listens");
+    client.write(request.as_bytes()).await.expect("it is sent");
+    until("the provider is asked", || (provider.received().len() == 1).then_some(())).await;
+    client.write(request.as_bytes()).await.expect("it is sent");
+    // Nothing shows when the gateway has seen it; what follows is right either way.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    steps.go(16);
+    let (answer, client) = client.answered().await.rest().await;
+    assert_eq!((answer.status, answer.ended, answer.field("connection")), (200, Whole, Some("close")));
+    assert!(answer.text().contains("hello"), "{}", answer.text());
+    assert_eq!(client.receive().await.status, 0, "the connection ends");
+    let record = gateway.wait_record().await;
+    assert_record(&record, json!({"outcome": "ok", "status": 200, "cost_nanos": COST}));
+    assert_eq!(provider.received().len(), 1);
     gateway.finish(&[&key]).await;
 }
