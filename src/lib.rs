@@ -17,6 +17,7 @@ pub mod plugins;
 pub mod price;
 pub mod provider;
 pub mod proxy;
+mod quick;
 mod replace;
 mod revision;
 pub mod serve;

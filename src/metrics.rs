@@ -1,12 +1,12 @@
 //! What `/metrics` shows. OpenTelemetry's GenAI names in Prometheus form for what they cover, `tollgate_*` for the rest.
 //! Every label value comes from the configuration or from a table of ours: no client can make a new series.
 
+use crate::quick::QuickMap;
 use parking_lot::{Mutex, RwLock};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use tollgate_plugin_api::{Loss, Losses, Metered, UsageSource};
 
@@ -40,7 +40,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     telemetry_lost: IntCounterVec,
     /// What was found before, by all the labels of an exchange: to find each of its series anew takes longer than all else.
-    lines: RwLock<HashMap<String, Arc<Line>>>,
+    lines: RwLock<QuickMap<String, Arc<Line>>>,
     /// Answers that were given again, to who came with the same idempotency key.
     pub(crate) replayed: IntCounter,
     /// Exchanges that run now.

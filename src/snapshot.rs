@@ -9,9 +9,9 @@ use crate::dialect::{Answer, DialectId};
 use crate::price::{Price, PriceBook};
 use crate::provider::Provider;
 use crate::proxy::{Addresses, Fragments, Signer};
+use crate::quick::QuickMap;
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_plugin_api::Plugin;
@@ -38,13 +38,13 @@ pub struct Snapshot {
     pub reload_secret: Option<SharedSecret>,
     /// What all of this was made from.
     pub config: Arc<Config>,
-    pub(crate) groups: HashMap<Arc<str>, Group>,
+    pub(crate) groups: QuickMap<Arc<str>, Group>,
 }
 
 /// What a group's keys may use.
 #[derive(Default)]
 pub(crate) struct Group {
-    pub(crate) models: HashMap<Arc<str>, ModelRoutes>,
+    pub(crate) models: QuickMap<Arc<str>, ModelRoutes>,
     pub(crate) listed: Vec<ListedModel>,
 }
 

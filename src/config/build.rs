@@ -9,10 +9,11 @@ use crate::dialect::{DialectId, embed};
 use crate::price::{Price, PriceBook};
 use crate::provider::{self, AuthScheme, Provider};
 use crate::proxy::{Fragments, Signer};
+use crate::quick::QuickMap;
 use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
 use http::{HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -165,7 +166,7 @@ struct Offer {
     priority: u32,
 }
 
-fn groups(config: &Config, upstreams: &[Arc<Upstream>], prices: &PriceBook) -> HashMap<Arc<str>, Group> {
+fn groups(config: &Config, upstreams: &[Arc<Upstream>], prices: &PriceBook) -> QuickMap<Arc<str>, Group> {
     let mut offers: BTreeMap<&str, BTreeMap<&str, Vec<Offer>>> = BTreeMap::new();
     for (index, row) in config.upstreams.iter().enumerate() {
         for group in &row.groups {

@@ -8,9 +8,9 @@ mod upstream;
 
 use super::shape::{Answer, DialectId};
 use super::{chat, embed};
+use crate::quick::QuickMap;
 use http::{HeaderMap, Method};
 use path::Decoded;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 use tollgate_plugin_api::{Reject, RejectCode};
 
@@ -236,7 +236,7 @@ pub fn target(method: &Method, path: &str, query: Option<&str>, headers: &Header
 
 /// The targets that most requests have, read once: `POST /v1/…` as it is documented, which means one operation whatever
 /// the fields say.
-static USUAL: LazyLock<HashMap<String, Target>> = LazyLock::new(|| {
+static USUAL: LazyLock<QuickMap<String, Target>> = LazyLock::new(|| {
     let plain = ENDPOINTS.iter().filter(|row| row.post && row.dialect != Gemini);
     let paths = plain.map(|row| format!("/v1/{}", row.path));
     paths

@@ -4,9 +4,9 @@
 use super::downstream::Timer;
 use super::http1::Http1;
 use super::peer::POOLED_IDLE_MAX;
+use crate::quick::QuickMap;
 use parking_lot::Mutex;
 use pingora::protocols::Stream;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -25,7 +25,7 @@ pub(super) struct Place {
 /// See the module.
 #[derive(Default)]
 pub(super) struct Pool {
-    parts: [Mutex<HashMap<Place, Vec<Idle>>>; PARTS],
+    parts: [Mutex<QuickMap<Place, Vec<Idle>>>; PARTS],
 }
 
 /// A connection with what the next exchange on it need not make again.
@@ -46,7 +46,7 @@ impl Idle {
 }
 
 impl Pool {
-    fn part(&self, place: Place) -> &Mutex<HashMap<Place, Vec<Idle>>> {
+    fn part(&self, place: Place) -> &Mutex<QuickMap<Place, Vec<Idle>>> {
         &self.parts[place.account as usize % PARTS]
     }
 

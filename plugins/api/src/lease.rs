@@ -1,6 +1,6 @@
 //! Leases: what a request takes of a limit while it runs, and gives back or makes good when its real size is known.
 
-use crate::short::ShortText;
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 
@@ -49,26 +49,31 @@ impl Allowances {
         if self.requests.is_none() && self.tokens.is_none() {
             return;
         }
+        // All values stand in one piece of memory.
+        let mut text = BytesMut::with_capacity(ALLOWANCES_BYTES);
         for (names, allowance) in NAMES.iter().zip([self.requests, self.tokens]) {
             let Some(allowance) = allowance else {
                 // What an upstream says of its own limits would be mistaken for ours.
                 names.iter().for_each(|name| drop(headers.remove(name)));
                 continue;
             };
-            let mut put = |name: &'static HeaderName, text: &str| {
-                // Digits and letters always fit.
-                if let Ok(value) = HeaderValue::from_str(text) {
-                    headers.insert(name, value);
-                }
-            };
             let [limit, remaining, reset] = names;
             let mut number = itoa::Buffer::new();
-            put(limit, number.format(allowance.limit));
-            put(remaining, number.format(allowance.remaining));
-            let mut written = ShortText::<DURATION_BYTES_MAX>::default();
-            write_duration(allowance.reset_ms, |part| written.put(part));
-            put(reset, written.as_str());
+            text.extend_from_slice(number.format(allowance.limit).as_bytes());
+            put(headers, limit, &mut text);
+            text.extend_from_slice(number.format(allowance.remaining).as_bytes());
+            put(headers, remaining, &mut text);
+            write_duration(allowance.reset_ms, |part| text.extend_from_slice(part.as_bytes()));
+            put(headers, reset, &mut text);
         }
+    }
+}
+
+/// What was written becomes a field; room for the next is left.
+fn put(headers: &mut HeaderMap, name: &'static HeaderName, text: &mut BytesMut) {
+    // Digits and letters always fit.
+    if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
+        headers.insert(name, value);
     }
 }
 
@@ -84,6 +89,9 @@ static NAMES: [[HeaderName; 3]; 2] = [
         HeaderName::from_static("x-ratelimit-reset-tokens"),
     ],
 ];
+
+/// Room for the values of all fields, as long as they usually are.
+const ALLOWANCES_BYTES: usize = 96;
 
 /// The longest: the hours of 2^64 milliseconds have 13 digits.
 const DURATION_BYTES_MAX: usize = 32;
