@@ -1,20 +1,14 @@
 //! How long lists and charts take with a million rows, and what the sums beside the rows cost whoever adds them.
 //! `cargo bench --bench console`; `TOLLGATE_BENCH_ROWS` changes the number.
 
-use rand::{RngExt, SeedableRng, rngs::SmallRng};
+mod rows;
+
+use rows::BATCH;
 use std::time::{Duration, Instant};
-use tollgate::ledger::{Durability, LedgerRecord, Outcome};
-use tollgate::store::{Batch, KeyRef, LedgerFilter, OverviewRange, Store, UsageBy};
-use uuid::Uuid;
+use tollgate::ledger::{Durability, Outcome};
+use tollgate::store::{KeyRef, LedgerFilter, OverviewRange, Store, UsageBy};
 
 const ROWS: usize = 1_000_000;
-const KEYS: i64 = 1_000;
-const USERS: i64 = 200;
-const MODELS: u32 = 12;
-const UPSTREAMS: u32 = 5;
-const DAYS: i64 = 30;
-/// Rows of one batch, as the applier has them under load.
-const BATCH: usize = 1_000;
 /// Times that each question is asked; the slowest counts.
 const ROUNDS: usize = 7;
 /// 2026-11-28T12:34:56Z
@@ -22,60 +16,14 @@ const NOW_MS: i64 = 1_795_869_296_000;
 /// No list and no chart may take longer.
 const LIMIT: Duration = Duration::from_millis(100);
 
-fn record(random: &mut SmallRng, at: usize, rows: usize) -> LedgerRecord {
-    let span_ms = DAYS * 24 * 3_600_000;
-    let started_at_ms = NOW_MS - span_ms + (span_ms as i128 * at as i128 / rows as i128) as i64;
-    let key_id = random.random_range(1..=KEYS);
-    let mut record = LedgerRecord {
-        request_id: Uuid::from_u128(random.random()),
-        started_at_ms,
-        key_id,
-        key_name: format!("key-{key_id}").into(),
-        user: Some(format!("user-{}", key_id % USERS).into()),
-        group: "default".into(),
-        endpoint: "chat".into(),
-        dialect: "openai".into(),
-        model: format!("model-{}", random.random_range(0..MODELS)).into(),
-        upstream: format!("upstream-{}", random.random_range(0..UPSTREAMS)).into(),
-        upstream_model: "gpt-4o-2024-08-06".into(),
-        price_version: "0123456789abcdef".into(),
-        stream: true,
-        status: 200,
-        cost_nanos: random.random_range(0..10_000_000),
-        attempts: 1,
-        ttft_ms: Some(random.random_range(100..2_000)),
-        duration_ms: random.random_range(500..20_000),
-        ..LedgerRecord::default()
-    };
-    record.metered.usage.input_tokens = random.random_range(10..10_000);
-    record.metered.usage.output_tokens = random.random_range(10..2_000);
-    if at.is_multiple_of(100) {
-        (record.outcome, record.status) = (Outcome::UpstreamError, 503);
-    }
-    if at.is_multiple_of(rows / 3) {
-        record.model = "rare".into();
-    }
-    record
-}
-
 fn main() {
     let rows = std::env::var("TOLLGATE_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(ROWS);
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite:{}", folder.path().join("t.db").display());
     let store = tollgate::store::open(&url, Durability::Process).expect("a store");
-    let mut random = SmallRng::seed_from_u64(7);
-    let mut writing = Duration::ZERO;
-    let mut last = Duration::ZERO;
-    for from in (0..rows).step_by(BATCH) {
-        let settled = (from..rows.min(from + BATCH)).map(|at| record(&mut random, at, rows)).collect();
-        let batch = Batch { settled, ..Batch::default() };
-        let started = Instant::now();
-        store.apply(&batch).expect("it is written");
-        last = started.elapsed();
-        writing += last;
-    }
-    let per_row = writing.as_nanos() as f64 / rows as f64 / 1000.0;
-    println!("{rows} rows written: {per_row:.1} us a row, the last batch of {BATCH}: {last:.1?}");
+    let written = rows::fill(&*store, rows, NOW_MS).expect("it is written");
+    let per_row = written.time.as_nanos() as f64 / rows as f64 / 1000.0;
+    println!("{rows} rows written: {per_row:.1} us a row, the last batch of {BATCH}: {:.1?}", written.last);
     let bytes = std::fs::metadata(folder.path().join("t.db")).map_or(0, |file| file.len());
     println!("{} MB", bytes >> 20);
     ask(&*store);

@@ -4,7 +4,7 @@ use crate::options::{HELP, Options};
 use crate::proxies::{Billed, Kind, Proxy, Site};
 use crate::report::{self, Sample, Samples};
 use crate::wire::{self, CASES, Case};
-use crate::{Failure, idle};
+use crate::{Failure, console, idle};
 use std::time::Duration;
 
 /// Requests that a proxy has served before the memory of its idle streams is measured.
@@ -31,6 +31,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let provider = site.start(Kind::Direct, ([127, 0, 0, 1], 0).into())?;
     let share = throughput(&options, &site, &provider)?;
     memory(&options, &site, &provider)?;
+    if options.console_rows > 0 {
+        println!("{}", console::measure(&options, &site, &provider)?);
+    }
     match (options.at_least, share) {
         (Some(wanted), Some(share)) if share < wanted => {
             Err(format!("{share:.3} of bare Pingora's requests/s, expected at least {wanted}").into())

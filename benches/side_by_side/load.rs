@@ -25,6 +25,8 @@ pub(crate) struct Load<'a> {
     /// Not counted.
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
+    /// Requests a second of all connections together; `None`: each asks again at once.
+    pub(crate) rate: Option<u32>,
 }
 
 /// What came of it.
@@ -36,6 +38,8 @@ pub(crate) struct Outcome {
     pub(crate) p99_us: f64,
     /// All answers, the warm-up's too.
     pub(crate) answers: u64,
+    /// Nanoseconds of each answer of the counted time, sorted.
+    pub(crate) latencies: Vec<u64>,
 }
 
 /// What the connections of a round share.
@@ -87,8 +91,9 @@ pub(crate) fn run(load: Load<'_>) -> Result<Outcome, Failure> {
     LocalSet::new().block_on(&runtime, async {
         let (request, expected): (Rc<[u8]>, Rc<[u8]>) = (load.request.into(), load.expected.into());
         let tasks: Vec<_> = (0..load.connections)
-            .map(|_| {
-                let connection = connection(load.address, request.clone(), expected.clone(), round.clone());
+            .map(|nth| {
+                let pace = load.rate.map(|rate| Pace::of(rate, nth, load.connections));
+                let connection = connection(load.address, request.clone(), expected.clone(), round.clone(), pace);
                 tokio::task::spawn_local(connection)
             })
             .collect();
@@ -107,7 +112,33 @@ pub(crate) fn run(load: Load<'_>) -> Result<Outcome, Failure> {
         p50_us: percentile(&latencies, 50),
         p99_us: percentile(&latencies, 99),
         answers: round.answers.get(),
+        latencies,
     })
+}
+
+/// When a connection asks, if not at once.
+struct Pace {
+    due: Instant,
+    interval: Duration,
+}
+
+impl Pace {
+    /// The connections ask in turns.
+    fn of(rate: u32, nth: usize, connections: usize) -> Self {
+        let interval = Duration::from_secs(1) * connections as u32 / rate;
+        Self { due: Instant::now() + interval * nth as u32 / connections as u32, interval }
+    }
+
+    /// Waits until it is time; from when on the answer is waited for. Who is late has been waiting since it was due.
+    async fn next(&mut self) -> Instant {
+        let due = self.due;
+        self.due += self.interval;
+        if Instant::now() >= due {
+            return due;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Instant::now()
+    }
 }
 
 async fn connection(
@@ -115,12 +146,16 @@ async fn connection(
     request: Rc<[u8]>,
     expected: Rc<[u8]>,
     round: Rc<Round>,
+    mut pace: Option<Pace>,
 ) -> Result<(), Failure> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut reader = Reader::new();
     let mut asked = Instant::now();
     while asked < round.end {
+        if let Some(pace) = &mut pace {
+            asked = pace.next().await;
+        }
         let exchange = async {
             stream.write_all(&request).await?;
             reader.read(&mut stream, &expected, Until::End).await
@@ -137,7 +172,7 @@ async fn connection(
 }
 
 /// Of sorted nanoseconds, in microseconds.
-fn percentile(sorted: &[u64], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[u64], percent: usize) -> f64 {
     let at = sorted.len() * percent / 100;
     sorted.get(at.min(sorted.len().saturating_sub(1))).map_or(f64::NAN, |nanos| *nanos as f64 / 1000.0)
 }

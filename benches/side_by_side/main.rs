@@ -6,6 +6,7 @@
 
 mod answer;
 mod bare;
+mod console;
 mod driver;
 mod idle;
 mod load;
@@ -14,6 +15,8 @@ mod others;
 mod processes;
 mod proxies;
 mod report;
+#[path = "../rows/mod.rs"]
+mod rows;
 mod standin;
 mod wire;
 

@@ -4,13 +4,15 @@ use crate::Failure;
 use crate::load::{self, Load};
 use crate::others;
 use crate::processes::{Running, free_address};
+use crate::rows;
 use crate::wire::{self, Case};
 use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+use tollgate::ledger::Durability;
 
 /// Threads of each proxy; of nginx, processes.
 pub(crate) const THREADS: usize = 2;
@@ -18,6 +20,8 @@ pub(crate) const THREADS: usize = 2;
 const PROVIDER_KEY: &str = "sk-provider-side-by-side";
 /// Tollgate's folder within the run's.
 const TOLLGATE_FOLDER: &str = "tollgate";
+/// That of the one whose console is read.
+const CONSOLE: &str = "console";
 
 /// What takes the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +106,27 @@ impl Site {
             // The stand-in takes the spans, too: it answers everything.
             Kind::Watched => self.tollgate(kind, "watched", provider, &watching(provider)),
         };
-        let mut proxy = started.map_err(|failure| format!("{}: {failure}", kind.title()))?;
+        self.answering(started.map_err(|failure| format!("{}: {failure}", kind.title()))?)
+    }
+
+    /// Tollgate with so many records in its ledger.
+    pub(crate) fn start_with_records(&self, provider: SocketAddr, rows: usize) -> Result<Proxy, Failure> {
+        let fill = |store: &Path| {
+            let store = tollgate::store::open(&format!("sqlite:{}", store.display()), Durability::Process)?;
+            let now_ms = i64::try_from(UNIX_EPOCH.elapsed()?.as_millis())?;
+            rows::fill(&*store, rows, now_ms)?;
+            Ok(())
+        };
+        self.answering(self.tollgate_with(Kind::Tollgate, CONSOLE, provider, "", fill)?)
+    }
+
+    /// What the gateway of [`Site::start_with_records`] has printed.
+    pub(crate) fn console_log(&self) -> PathBuf {
+        self.folder.join(format!("{CONSOLE}.log"))
+    }
+
+    fn answering(&self, mut proxy: Proxy) -> Result<Proxy, Failure> {
+        let kind = proxy.kind;
         proxy.running.wait_for(proxy.address).map_err(|failure| format!("{}: {failure}", kind.title()))?;
         eprintln!("{} listens on {} (process {})", kind.title(), proxy.address, proxy.running.pids()[0]);
         Ok(proxy)
@@ -144,8 +168,20 @@ impl Site {
         Ok(Proxy { kind: Kind::Envoy, address, key: PROVIDER_KEY.into(), running })
     }
 
-    /// Everything is on: the key has a quota, so that every request is priced, held and settled.
     fn tollgate(&self, kind: Kind, name: &str, provider: SocketAddr, more: &str) -> Result<Proxy, Failure> {
+        self.tollgate_with(kind, name, provider, more, |_| Ok(()))
+    }
+
+    /// Everything is on: the key has a quota, so that every request is priced, held and settled. `fill` is given the
+    /// store's path before the start.
+    fn tollgate_with(
+        &self,
+        kind: Kind,
+        name: &str,
+        provider: SocketAddr,
+        more: &str,
+        fill: impl FnOnce(&Path) -> Result<(), Failure>,
+    ) -> Result<Proxy, Failure> {
         let (address, metrics) = (free_address()?, free_address()?);
         let folder = self.folder.join(name);
         if folder.exists() {
@@ -158,6 +194,7 @@ impl Site {
         let created =
             self.json(program, name, &["key", "create", "side-by-side", "--quota-usd", "1000000", "--json"])?;
         let key = created["key"].as_str().ok_or("`key create` showed no key")?.to_owned();
+        fill(&folder.join("data/tollgate.db"))?;
         let arguments = ["serve", "-c", &config.display().to_string()];
         let running = Running::start(program, arguments, self.folder.join(format!("{name}.log")))?;
         Ok(Proxy { kind, address, key, running })
@@ -236,6 +273,17 @@ impl Proxy {
 
     /// Puts one round of load on it.
     pub(crate) fn load(&self, case: Case, connections: usize, duration: Duration) -> Result<load::Outcome, Failure> {
+        self.load_at(None, case, connections, duration)
+    }
+
+    /// The same at so many requests a second.
+    pub(crate) fn load_at(
+        &self,
+        rate: Option<u32>,
+        case: Case,
+        connections: usize,
+        duration: Duration,
+    ) -> Result<load::Outcome, Failure> {
         let (request, expected) = match self.kind {
             Kind::Translated => {
                 let request = wire::translated_request(case, &self.key);
@@ -245,8 +293,15 @@ impl Proxy {
             _ => (wire::request(case, &self.key), wire::expected(case, self.splices())),
         };
         let warm_up = Duration::from_millis(300);
-        let load =
-            Load { address: self.address, request: &request, expected: &expected, connections, warm_up, duration };
+        let load = Load {
+            address: self.address,
+            request: &request,
+            expected: &expected,
+            connections,
+            warm_up,
+            duration,
+            rate,
+        };
         load::run(load).map_err(|failure| format!("{}, {case:?}: {failure}", self.kind.title()).into())
     }
 }

@@ -26,6 +26,14 @@ pub(crate) struct Memory {
     pub(crate) after_kib: u64,
 }
 
+/// Answers at a steady rate.
+pub(crate) struct Steady {
+    pub(crate) title: &'static str,
+    pub(crate) answers: usize,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+}
+
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -90,6 +98,17 @@ pub(crate) fn memory(rows: &[Memory]) -> String {
         let title = row.kind.title().into();
         let (before, open, after) = (mib(row.before_kib), mib(row.open_kib), mib(row.after_kib));
         cells.push(vec![title, row.streams.to_string(), before, open, format!("{each:.1}"), after]);
+    }
+    markdown(&cells)
+}
+
+/// Steady loads, compared with the first of them.
+pub(crate) fn steady(title: &str, rows: &[Steady]) -> String {
+    let mut cells = vec![[title, "answers", "p50 µs", "p99 µs", "p99 of the first"].map(String::from).to_vec()];
+    for row in rows {
+        let share = rows.first().map_or(f64::NAN, |first| row.p99_us / first.p99_us);
+        let (p50, p99) = (format!("{:.0}", row.p50_us), format!("{:.0}", row.p99_us));
+        cells.push(vec![row.title.into(), row.answers.to_string(), p50, p99, format!("{share:.2}")]);
     }
     markdown(&cells)
 }
