@@ -63,6 +63,22 @@ async fn a_keys_limits_are_told_with_every_answer_and_refuse_in_the_callers_dial
 }
 
 #[tokio::test]
+async fn a_keys_own_limit_lowers_a_rule_and_never_raises_it() {
+    let (_provider, setup) = chat().await;
+    let setup = setup.set("plugins.rate-limit.rules", "[{ per = \"key\", limit = \"requests\", max = 2 }]");
+    let keys: [(&str, &[&str]); 3] = [("plain", &[]), ("more", &["--rpm", "1000000"]), ("less", &["--rpm", "1"])];
+    let (gateway, keys) = serving_keys(&setup, keys).await;
+    for (key, allowed) in keys.iter().zip([2, 2, 1]) {
+        for turn in 0..3 {
+            let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+            let expected = if turn < allowed { 200 } else { 429 };
+            assert_eq!(answer.status, expected, "{} {turn}", key.key);
+            assert_eq!(number(&answer, "x-ratelimit-limit-requests"), allowed);
+        }
+    }
+}
+
+#[tokio::test]
 async fn tokens_are_taken_by_estimate_and_corrected_by_what_was_used_in_streams_too() {
     let (_provider, setup) = chat().await;
     let (gateway, [key]) = serving_keys(&setup, [("k", &["--tpm", "1000"])]).await;

@@ -43,11 +43,20 @@ impl RateLimit {
         self.rules.iter().filter(|rule| rule.concerns(per, name)).map(|rule| rule.limit).collect()
     }
 
-    /// A key's limits: where it has one of its own, that takes the place of the configured one.
+    /// A key's limits: its own beside the configured ones; of two of the same kind the lower one. (A key's own may be its
+    /// user's to set, the rules are not.)
     fn key_limits(&self, key: &Key) -> Limits {
         let mut limits = self.limits(Per::Key, &key.name);
-        limits.retain(|limit| !own_limits(key).any(|own| own.unit == limit.unit && own.window_ms == limit.window_ms));
-        limits.extend(own_limits(key));
+        for own in own_limits(key) {
+            let mut is_ruled = false;
+            for rule in limits.iter_mut().filter(|rule| rule.unit == own.unit && rule.window_ms == own.window_ms) {
+                rule.max = rule.max.min(own.max);
+                is_ruled = true;
+            }
+            if !is_ruled {
+                limits.push(own);
+            }
+        }
         limits
     }
 }
