@@ -19,6 +19,7 @@ pub mod fields;
 mod foreign;
 mod frames;
 mod gemini;
+mod halves;
 mod hints;
 mod json;
 mod members;

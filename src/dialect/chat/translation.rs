@@ -5,6 +5,7 @@ use super::error::Refusal;
 use super::event::{Event, Sink};
 use super::fields;
 use super::frames::{Frame, Frames};
+use super::halves::Halves;
 use super::hints;
 use super::wire::{AnswerReader, AnswerWriter, Manner, Unreadable, wire};
 use crate::dialect::{DialectId, Framing};
@@ -98,6 +99,7 @@ pub fn translate_request(
 pub struct Translation {
     frames: Frames,
     is_document: bool,
+    halves: Halves,
     reader: Box<dyn AnswerReader>,
     out: Out,
 }
@@ -152,6 +154,7 @@ impl Translation {
         Some(Self {
             frames: Frames::new(framing),
             is_document: framing == Framing::JsonDocument,
+            halves: Halves::default(),
             reader: (wire(upstream)?.answer_reader)(),
             out: Out {
                 asked: asked.without_body(),
@@ -174,8 +177,8 @@ impl Translation {
         if self.out.is_over {
             return Ok(Bytes::new());
         }
-        let Self { frames, is_document, reader, out } = self;
-        let outcome = frames.push(piece, &mut |frame| take(frame, *is_document, reader, out));
+        let Self { frames, is_document, halves, reader, out } = self;
+        let outcome = frames.push(piece, &mut |frame| take(frame, *is_document, halves, reader, out));
         if self.out.is_over {
             self.end(metered());
         } else {
@@ -190,8 +193,8 @@ impl Translation {
     /// As [`Self::push`].
     pub fn finish(&mut self, whole: bool, metered: impl FnOnce() -> Option<Metered>) -> Result<Bytes, Unreadable> {
         let was_over = self.out.is_over;
-        let Self { frames, is_document, reader, out } = self;
-        let outcome = frames.finish(&mut |frame| take(frame, *is_document, reader, out));
+        let Self { frames, is_document, halves, reader, out } = self;
+        let outcome = frames.finish(&mut |frame| take(frame, *is_document, halves, reader, out));
         if !out.is_over {
             outcome?;
         }
@@ -242,6 +245,7 @@ impl Translation {
 fn take(
     frame: Frame<'_>,
     is_document: bool,
+    halves: &mut Halves,
     reader: &mut Box<dyn AnswerReader>,
     out: &mut Out,
 ) -> Result<(), Unreadable> {
@@ -249,8 +253,8 @@ fn take(
         _ if out.is_over => {}
         Frame::Comment => out.event(Event::Ping),
         Frame::Exception(status, words) => out.event(Event::Error(Refusal::read(status, words))),
-        Frame::Value(_, json) if is_document => reader.document(json, out)?,
-        Frame::Value(name, json) => reader.event(name, json, out)?,
+        Frame::Value(_, json) if is_document => reader.document(&halves.mend(json, true), out)?,
+        Frame::Value(name, json) => reader.event(name, &halves.mend(json, false), out)?,
     }
     if out.answer.as_ref().is_some_and(|answer| answer.kept_bytes > FOLDED_BYTES_MAX) {
         return Err(Unreadable::new("the answer is too large to be one document"));
@@ -300,6 +304,33 @@ mod tests {
             let mut translation = Translation::new(asked, upstream, Framing::JsonDocument).expect("translated");
             translation.push(own.as_bytes(), || None).expect("its own");
             assert!(!translation.finish(true, || None).expect("its own").is_empty());
+        }
+    }
+
+    #[test]
+    fn a_character_in_two_pieces_is_whole_for_the_client() {
+        let chat = |text: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
+        let claude = |text: &str| {
+            format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{text}"}}}}"#)
+        };
+        let gemini = |text: &str| format!(r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}}}}]}}"#);
+        let start = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+        let said = |say: &dyn Fn(&str) -> String| [r"hi \ud83d", r"\ude00 ok"].map(say);
+        for (upstream, first, said) in [
+            (DialectId::OpenAi, None, said(&chat)),
+            (DialectId::Anthropic, Some(start), said(&claude)),
+            (DialectId::Gemini, None, said(&gemini)),
+        ] {
+            let client = if upstream == DialectId::OpenAi { DialectId::Anthropic } else { DialectId::OpenAi };
+            let asked = Arc::new(Asked { client, framing: Framing::Sse, ..asked() });
+            let mut translation = Translation::new(asked, upstream, Framing::Sse).expect("translated");
+            let mut got = Vec::new();
+            for event in first.into_iter().chain(said.iter().map(String::as_str)) {
+                let piece = format!("data: {event}\n\n");
+                got.extend(translation.push(piece.as_bytes(), || None).expect("readable"));
+            }
+            let got = String::from_utf8(got).expect("UTF-8");
+            assert!(got.contains("hi ") && got.contains("\u{1f600} ok"), "{upstream}: {got}");
         }
     }
 
