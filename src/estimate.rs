@@ -22,6 +22,16 @@ pub fn by_length(bytes: u64) -> u64 {
     bytes.div_ceil(4)
 }
 
+/// Bytes of text that are spoken in a minute: some 150 words (and in scripts of three bytes a character, as much speech).
+const SPOKEN_BYTES_A_MINUTE: u64 = 900;
+/// Tokens of a minute of generated speech: OpenAI gives 0.015 USD a minute for `gpt-4o-mini-tts`, at 12 USD a million.
+const SPEECH_TOKENS_A_MINUTE: u64 = 1250;
+
+/// Tokens of the audio in which so many bytes of text are spoken.
+pub fn spoken(bytes: u64) -> u64 {
+    bytes.saturating_mul(SPEECH_TOKENS_A_MINUTE).div_ceil(SPOKEN_BYTES_A_MINUTE)
+}
+
 /// OpenAI's vocabulary for the model: the older one for its older models, the current one for everything else.
 fn vocabulary(model: &str) -> &'static CoreBPE {
     let older =

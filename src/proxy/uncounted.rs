@@ -2,8 +2,10 @@
 
 use super::exchange::{Admitted, Answer, Prompt};
 use super::settle::End;
+use crate::dialect::Answer as AnswerKind;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::usage::Unreported;
+use crate::estimate;
 use std::sync::Arc;
 use tollgate_plugin_api::{Metered, UsageSource};
 
@@ -15,6 +17,8 @@ pub(super) struct Uncounted {
     prompt: Prompt,
     delivered: String,
     delivered_bytes: u64,
+    /// What was delivered is the prompt, spoken.
+    is_spoken: bool,
     /// What the upstream was asked for at most: no estimate is higher, as no hold was.
     output_tokens_max: u64,
 }
@@ -47,6 +51,7 @@ pub(super) fn uncounted(
         prompt: std::mem::replace(&mut admitted.prompt, Prompt::Sample(String::new(), 0)),
         delivered: delivered.sample().into_owned(),
         delivered_bytes: delivered.total_bytes(),
+        is_spoken: endpoint.answer == AnswerKind::Speech && answer.scanner.token_seen(),
         output_tokens_max,
     })
 }
@@ -57,8 +62,11 @@ impl Uncounted {
     pub(super) fn complete(self, metered: &mut Metered, count: impl Fn(&str, &str, u64) -> u64) {
         let usage = &mut metered.usage;
         if self.unreported.output {
-            let delivered = count(&self.model, &self.delivered, self.delivered_bytes).min(self.output_tokens_max);
-            usage.output_tokens = usage.output_tokens.max(delivered);
+            let delivered = match self.is_spoken {
+                true => estimate::spoken(self.prompt.text(self.endpoint).1),
+                false => count(&self.model, &self.delivered, self.delivered_bytes),
+            };
+            usage.output_tokens = usage.output_tokens.max(delivered.min(self.output_tokens_max));
         }
         if self.unreported.input && usage.input_tokens == 0 {
             let (text, bytes) = self.prompt.text(self.endpoint);

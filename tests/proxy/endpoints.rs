@@ -197,7 +197,8 @@ fn openai_media() -> Vec<Call> {
                 pieces: file.chunks(1000).map(Bytes::copy_from_slice).collect(),
                 ..Answer::new(200, "audio/mpeg", "")
             },
-            json!({"usage_source": "estimated", "stream": false}),
+            // "Hello there." takes less than a second.
+            json!({"usage_source": "estimated", "stream": false, "output_tokens": 17}),
         ),
         call(
             "audio_speech",

@@ -149,6 +149,7 @@ static MESSAGES: &[Member] = &[
     m(&["speed"], Speed),
     m(&["mcp_servers"], Elsewhere),
     m(&["container"], Elsewhere),
+    m(&["fallbacks"], OtherModels),
 ];
 
 static GEMINI: &[Member] = &[

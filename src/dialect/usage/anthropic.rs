@@ -5,7 +5,7 @@
 //! advisor) are billed but in none of the top-level counts.
 
 use serde::Deserialize;
-use tollgate_plugin_api::{ExtraUsage, Usage, UsageDetail};
+use tollgate_plugin_api::{ExtraUsage, ServiceTier, Usage, UsageDetail};
 
 use super::count::{Count, Object, Tier};
 use super::reading::{Reading, part_of};
@@ -30,6 +30,8 @@ pub(super) struct AnthropicUsage {
     server_tool_use: Object<ServerToolUse>,
     iterations: Option<Vec<Iteration>>,
     service_tier: Tier,
+    /// The speed that was used (platform.claude.com, "Fast mode").
+    speed: Tier,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -109,6 +111,7 @@ impl AnthropicUsage {
         mine.web_search_requests = theirs.web_search_requests.or(mine.web_search_requests);
         self.iterations = later.iterations.or(self.iterations.take());
         self.service_tier = later.service_tier.or(self.service_tier);
+        self.speed = later.speed.or(self.speed);
     }
 
     /// The five counts and their finer classes.
@@ -129,7 +132,10 @@ impl AnthropicUsage {
             web_searches: self.server_tool_use.0.web_search_requests.get().unwrap_or(0),
             ..UsageDetail::default()
         };
-        Reading { usage, detail, extras: self.extras(&usage), tier: self.service_tier.0 }
+        // Fast answers are dear in whichever tier.
+        let is_fast = self.speed.0 == Some(ServiceTier::Priority);
+        let tier = if is_fast { self.speed } else { self.service_tier };
+        Reading { usage, detail, extras: self.extras(&usage), tier: tier.0 }
     }
 
     /// The iterations that are billed on top. A kind that is not known is on top when the message's own iterations

@@ -144,12 +144,15 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// Words for service tiers that are not the standard one, by vendor: OpenAI `flex`, `priority`; Anthropic `priority`,
-/// `batch`; Gemini `flex`, `priority` and, on Vertex, `trafficType`.
-const TIERS: [(&str, ServiceTier); 5] = [
+/// Words for service tiers that are not the standard one, by vendor: OpenAI `flex`, `priority`, `ultrafast` (the nearest with a
+/// price is `priority`); Anthropic `priority`, `batch` and, as `speed`, `fast` (its premium is a row's `priority` price); Gemini
+/// `flex`, `priority` and, on Vertex, `trafficType`.
+const TIERS: [(&str, ServiceTier); 7] = [
     ("batch", ServiceTier::Batch),
     ("flex", ServiceTier::Flex),
     ("priority", ServiceTier::Priority),
+    ("fast", ServiceTier::Priority),
+    ("ultrafast", ServiceTier::Priority),
     ("ON_DEMAND_FLEX", ServiceTier::Flex),
     ("ON_DEMAND_PRIORITY", ServiceTier::Priority),
 ];

@@ -18,6 +18,8 @@ use crate::dialect::text::DeliveredText;
 const CAPTURE_BYTES_MAX: usize = 64 * 1024;
 /// A capture buffer that has grown beyond this is given back.
 const KEEP_BYTES_MAX: usize = 2 * 1024;
+/// A model's name is not longer.
+const MODEL_BYTES_MAX: usize = 256;
 /// No prompt has more answers: OpenAI's limit.
 const CHOICES_MAX: u32 = 128;
 
@@ -127,6 +129,7 @@ pub(super) struct Facts {
     pub(super) of_gemini: Option<bool>,
     pub(super) searches: Searches,
     pub(super) image_tool: Option<ImageTool>,
+    pub(super) tool_model: Option<String>,
     pub(super) input_count: Count,
     pub(super) output_count: Count,
     /// It is the stream's last event.
@@ -161,6 +164,7 @@ impl Facts {
             of_gemini: None,
             searches: Searches::default(),
             image_tool: None,
+            tool_model: None,
             input_count: Count::Absent,
             output_count: Count::Absent,
             last: false,
@@ -273,6 +277,10 @@ impl Sink<Slot> for Facts {
             Slot::ItemType => self.searches.item(unquoted(&self.capture)),
             Slot::ActionType => self.searches.action(unquoted(&self.capture)),
             Slot::Queries => self.searches.queries(&self.capture),
+            Slot::ToolModel => {
+                let model: Option<String> = serde_json::from_slice(&self.capture).ok();
+                self.tool_model = model.filter(|model| model.len() <= MODEL_BYTES_MAX).or(self.tool_model.take());
+            }
             Slot::ImageTool => self.image_tool = serde_json::from_slice(&self.capture).ok(),
             Slot::InputCount => self.input_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),
             Slot::OutputCount => self.output_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),

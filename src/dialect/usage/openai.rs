@@ -159,8 +159,9 @@ impl OpenAiUsage {
 
     /// The five counts and their finer classes. `of_gemini`: the answer's model is a Gemini.
     pub(super) fn read(&self, rules: &UsageRules, of_gemini: bool) -> Reading {
-        let reasoning = self.output_detail(|details| details.reasoning_tokens).or(self.reasoning_tokens);
-        let reasoning = reasoning.get().unwrap_or(0);
+        let detailed = self.output_detail(|details| details.reasoning_tokens);
+        let reasoning_beside = detailed == Count::Absent;
+        let reasoning = detailed.or(self.reasoning_tokens).get().unwrap_or(0);
         let audio = self.input_detail(|details| details.audio_tokens).get().unwrap_or(0);
         let (mut input, mut output) = self.sides();
         let total = self.total_tokens.get();
@@ -170,6 +171,7 @@ impl OpenAiUsage {
             Placement::Inside => false,
             Placement::Outside => true,
             Placement::ByTotal => part > 0 && (beyond == part || (other > 0 && beyond == part.saturating_add(other))),
+            Placement::OutsideIfBeside => reasoning_beside,
             Placement::OutsideForGemini => of_gemini || part > whole,
         };
         let reasoning_outside = outside(rules.reasoning, reasoning, output, audio);

@@ -57,8 +57,9 @@ pub(super) enum Slot {
     ActionType,
     /// What Google was asked for the answer.
     Queries,
-    /// Images made by a tool, billed beside the answer.
+    /// Images made by a tool, billed beside the answer, and the model that the tool has.
     ImageTool,
+    ToolModel,
     /// Counts that stand by themselves, in no object (Ollama).
     InputCount,
     OutputCount,
@@ -68,8 +69,8 @@ pub(super) enum Slot {
 
 use Slot::{
     ActionType, ChoiceIndex, Choices, Code, Error, Finish, Generated, ImageTool, InnerType, ItemType, Message, Model,
-    Object, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, Type, Usage, UsageAside, UsageAtStart,
-    UsageCounted, UsageInChoice,
+    Object, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage, UsageAside,
+    UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -151,6 +152,8 @@ const RESPONSE: Rows = &[
     ("output.*.type", ItemType, Capture),
     ("output.*.action.type", ActionType, Capture),
     ("tool_usage.image_gen", ImageTool, Capture),
+    // An answer repeats the request's tools; only one that makes images has a model.
+    ("tools.*.model", ToolModel, Capture),
 ];
 
 const RESPONSE_EVENT: Rows = &[

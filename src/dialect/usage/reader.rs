@@ -35,6 +35,7 @@ struct Said {
     of_gemini: bool,
     searches: u64,
     image_tool: Option<ImageTool>,
+    tool_model: Option<String>,
 }
 
 /// Sides of an answer that a report does not count. A zero that is written is a count.
@@ -199,6 +200,7 @@ impl Reader {
         // A stream says again what it said before.
         said.searches = said.searches.max(self.facts.searches.billed().get().unwrap_or(0));
         said.image_tool = self.facts.image_tool.or(said.image_tool);
+        said.tool_model = self.facts.tool_model.take().or(said.tool_model.take());
         if said.error.is_none() {
             said.error = error;
         }
@@ -316,7 +318,7 @@ impl Reader {
             disbelieved: self.said.disbelieved,
         };
         metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
-        metered.extras.extend(self.said.image_tool.and_then(ImageTool::extra));
+        metered.extras.extend(self.said.image_tool.and_then(|tool| tool.extra(self.said.tool_model.clone())));
         Some(metered)
     }
 }
@@ -343,12 +345,12 @@ impl Said {
 }
 
 impl ImageTool {
-    fn extra(self) -> Option<ExtraUsage> {
+    fn extra(self, model: Option<String>) -> Option<ExtraUsage> {
         let usage = Usage {
             input_tokens: self.input_tokens.get().unwrap_or(0),
             output_tokens: self.output_tokens.get().unwrap_or(0),
             ..Usage::default()
         };
-        (usage != Usage::default()).then(|| ExtraUsage { kind: "image_generation".to_owned(), model: None, usage })
+        (usage != Usage::default()).then(|| ExtraUsage { kind: "image_generation".to_owned(), model, usage })
     }
 }

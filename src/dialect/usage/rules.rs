@@ -33,6 +33,9 @@ pub enum Placement {
     Inside,
     /// It is never part of the count.
     Outside,
+    /// It is outside where it is a count beside the others, and inside where it is a detail of one (Perplexity: in Sonar's chat,
+    /// and in responses).
+    OutsideIfBeside,
     /// It is outside when the answer's model is a Gemini, or when it is larger than the count (Vercel's AI Gateway,
     /// whose totals leave it out).
     OutsideForGemini,

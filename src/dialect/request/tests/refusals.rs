@@ -99,6 +99,8 @@ fn wrong_fields_are_named() {
         (RESPONSES, r#"{"model":"m","background":true}"#, "background"),
         (RESPONSES, r#"{"prompt":{"id":"p"}}"#, "model"),
         (RESPONSES, r#"{"model":"m","max_output_tokens":-5}"#, "max_output_tokens"),
+        (MESSAGES, r#"{"model":"m","fallbacks":[{"model":"n"}]}"#, "fallbacks"),
+        (MESSAGES, r#"{"model":"m","fallbacks":"default"}"#, "fallbacks"),
         (MESSAGES, r#"{"model":"m","max_tokens":null,"max_tokens":1}"#, "max_tokens"),
         (MESSAGES, r#"{"model":"m","messages":[{"content":[{"source":{"type":"text","type":"base64","data":"x"}}]}]}"#, "type"),
         (GEMINI, r#"{"generationConfig":{"maxOutputTokens":-1}}"#, "generationConfig.maxOutputTokens"),

@@ -106,12 +106,14 @@ fn perplexitys_research_has_reasoning_and_citations_of_its_own() {
     let usage = r#"{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,"citation_tokens":20016,
         "num_search_queries":30,"reasoning_tokens":73997}"#;
     let rules = CHAT_JSON.with(|rules| {
-        rules.reasoning = Placement::Outside;
+        rules.reasoning = Placement::OutsideIfBeside;
         rules.citation_tokens = CitationTokens::Input;
     });
     let metered = rules.whole(&document(usage)).metered().unwrap();
     assert_eq!(super::five(&metered.usage), [20049, 0, 0, 81160, 73997]);
     assert_eq!(metered.detail.web_searches, 30);
+    let detail = r#"{"prompt_tokens":9,"completion_tokens":20,"completion_tokens_details":{"reasoning_tokens":5}}"#;
+    assert_eq!(rules.counts(&document(detail)), Some([9, 0, 0, 20, 5]), "a detail is a part");
 }
 
 #[test]
@@ -268,6 +270,11 @@ fn the_tier_and_the_finer_classes() {
     assert_eq!((detail.input_image_tokens, detail.output_audio_tokens, detail.output_image_tokens), (20, 25, 5));
     let messages = r#"{"type":"message","usage":{"input_tokens":1,"output_tokens":1,"service_tier":"batch"}}"#;
     assert_eq!(MESSAGES_JSON.whole(messages).metered().unwrap().tier, ServiceTier::Batch);
+    for (speed, tier) in [("fast", ServiceTier::Priority), ("standard", ServiceTier::Batch)] {
+        let messages = messages.replace("\"service_tier\"", &format!("\"speed\":\"{speed}\",\"service_tier\""));
+        assert_eq!(MESSAGES_JSON.whole(&messages).metered().unwrap().tier, tier, "{speed}");
+    }
+    assert_eq!(CHAT_JSON.whole(&text.replace("flex", "ultrafast")).metered().unwrap().tier, ServiceTier::Priority);
     let gemini = r#"{"usageMetadata":{"promptTokenCount":1,"trafficType":"ON_DEMAND_PRIORITY"}}"#;
     assert_eq!(GEMINI_JSON.whole(gemini).metered().unwrap().tier, ServiceTier::Priority);
 }
@@ -287,6 +294,11 @@ fn responses_report_in_their_last_event() {
     assert_eq!((metered.tier, metered.detail.web_searches), (ServiceTier::Priority, 3));
     assert_eq!(metered.extras.len(), 1);
     assert_eq!((metered.extras[0].kind.as_str(), metered.extras[0].usage.output_tokens), ("image_generation", 1000));
+    assert_eq!(metered.extras[0].model, None);
+    let tools =
+        r#""tools":[{"type":"function","name":"f"},{"type":"image_generation","model":"gpt-image-1"}],"output""#;
+    let metered = RESPONSES.whole(&stream.replace("\"output\"", tools)).metered().unwrap();
+    assert_eq!(metered.extras[0].model.as_deref(), Some("gpt-image-1"));
     let incomplete = stream.replace("response.completed", "response.incomplete");
     assert_eq!(RESPONSES.counts(&incomplete), Some([1586, 1536, 2, 393, 320]));
 }

@@ -16,7 +16,7 @@ fn rules(provider: &str, api: &str) -> UsageRules {
         ("gemini", "openai_compat") => UsageRules { hidden_in_total: true, ..default },
         ("vercel_gateway", _) => UsageRules { reasoning: Placement::OutsideForGemini, ..default },
         ("perplexity", _) => {
-            UsageRules { reasoning: Placement::Outside, citation_tokens: CitationTokens::Input, ..default }
+            UsageRules { reasoning: Placement::OutsideIfBeside, citation_tokens: CitationTokens::Input, ..default }
         }
         _ => default,
     }
