@@ -250,7 +250,8 @@ fn leases(
 }
 
 /// Where requests for the model may go, if the key may use it.
-fn find_model<'e>(exchange: &'e Exchange, key: &Key, model: &str) -> Result<&'e ModelRoutes, Reject> {
+/// The routes of a model that this key may use.
+pub(super) fn find_model<'e>(exchange: &'e Exchange, key: &Key, model: &str) -> Result<&'e ModelRoutes, Reject> {
     let unknown = || {
         Reject::new(RejectCode::ModelNotFound)
             .message(format!("The model `{}` does not exist or this key cannot use it", shown(model)))

@@ -398,7 +398,7 @@ async fn models_are_listed_in_the_callers_shape() {
     assert_eq!(list(Request::get("/v1/models/org/m:free").key(&all.key)).await["id"], "org/m:free");
     assert_eq!(list(Request::get("/v1/models/org%2Fm:free").key(&all.key)).await["id"], "org/m:free");
     let hidden = gateway.send(&Request::get("/v1/models/alias").key(&some.key)).await;
-    assert_eq!((hidden.status, hidden.error_code().as_str()), (404, "MODEL_NOT_FOUND"));
+    assert_eq!((hidden.status, hidden.error_code().as_str()), (403, "FORBIDDEN"));
     assert_eq!(
         gateway.send(&Request::get("/v1beta/models/flash").field("x-goog-api-key", &vip.key)).await.json()["name"],
         "models/flash"
