@@ -77,7 +77,7 @@ struct CachedDetails {
     audio_tokens: Count,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 struct OutputDetails {
     reasoning_tokens: Count,
@@ -103,6 +103,13 @@ impl OpenAiUsage {
     pub(super) fn counts_output(&self) -> bool {
         let is_total_alone = self.prompt_tokens.or(self.input_tokens) == Count::Absent && self.counts_input();
         is_total_alone || self.completion_tokens.or(self.output_tokens) != Count::Absent
+    }
+
+    /// It says what kinds of output there were.
+    pub(super) fn details_output(&self) -> bool {
+        [self.completion_tokens_details, self.output_tokens_details, self.output_token_details]
+            .iter()
+            .any(|Object(details)| *details != OutputDetails::default())
     }
 
     /// What was asked has a count, or the total tells.

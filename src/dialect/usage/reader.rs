@@ -317,6 +317,10 @@ impl Reader {
             source: UsageSource::Reported,
             disbelieved: self.said.disbelieved,
         };
+        // What is generated there is images, but for what is said to be another thing.
+        if self.answer == Answer::Image && !report.details_output() {
+            metered.detail.output_image_tokens = metered.usage.output_tokens - metered.usage.reasoning_tokens;
+        }
         metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
         metered.extras.extend(self.said.image_tool.and_then(|tool| tool.extra(self.said.tool_model.clone())));
         Some(metered)

@@ -74,6 +74,14 @@ impl Report {
         }
     }
 
+    /// What was generated is told by its kinds.
+    pub(super) fn details_output(&self) -> bool {
+        match self {
+            Self::OpenAi(usage) => usage.details_output(),
+            _ => true,
+        }
+    }
+
     /// The prompt is counted, or a total is there that leaves it something.
     pub(super) fn counts_input(&self) -> bool {
         match self {

@@ -319,6 +319,10 @@ fn transcriptions_and_images_report_in_their_last_event() {
         "input_tokens_details":{"text_tokens":10,"image_tokens":40}}}"#;
     let metered = image.whole(document).metered().unwrap();
     assert_eq!((metered.usage.input_tokens, metered.detail.input_image_tokens), (50, 40));
+    assert_eq!(metered.detail.output_image_tokens, 50);
+    let said = r#""output_tokens":50,"output_tokens_details":{"text_tokens":20,"image_tokens":30}"#;
+    let detailed = document.replace("\"output_tokens\":50", said);
+    assert_eq!(image.whole(&detailed).metered().unwrap().detail.output_image_tokens, 30);
 }
 
 /// Where nothing counts any more.
