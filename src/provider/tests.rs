@@ -190,3 +190,11 @@ fn default_models_have_a_known_price() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+#[test]
+fn what_models_of_openais_take_is_known_where_they_are_openais_alone() {
+    let mut of_openai: Vec<&str> =
+        providers().values().filter(|row| row.chat.openai_models).map(|row| row.name.as_str()).collect();
+    of_openai.sort_unstable();
+    assert_eq!(of_openai, ["azure-openai", "openai", "openai-responses"]);
+}

@@ -2,7 +2,9 @@
 
 use super::fields::{self, Field, FieldSet};
 use super::json::Json;
-use super::request::{ChatRequest, Options};
+use super::openai::models;
+use super::request::{ChatRequest, Effort, Options};
+use super::wire::Manner;
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -25,6 +27,24 @@ pub(super) fn leave_out(options: &mut Options<'_>, refused: FieldSet, client: Di
     }
     if refused.contains(Field::Reasoning) {
         options.reasoning = None;
+    }
+}
+
+/// Asks OpenAI's models for such thinking as they take; where one takes none and some was asked for, that is added to
+/// `left_out`.
+pub(super) fn fit_reasoning(
+    options: &mut Options<'_>,
+    manner: &Manner<'_>,
+    target: DialectId,
+    client: DialectId,
+    left_out: &mut Vec<String>,
+) {
+    let Some(asked) = options.reasoning.filter(|_| manner.rules.openai_models) else { return };
+    options.reasoning = models::fitted(manner.model, target, asked);
+    // Where there are no thoughts, nothing is lost of a wish for none.
+    let wants_some = asked.wanted().map_or(asked.visible == Some(true), |effort| effort != Effort::None);
+    if options.reasoning.is_none() && wants_some {
+        fields::push(left_out, Field::Reasoning, client);
     }
 }
 
@@ -75,7 +95,7 @@ fn without_indices(name: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::chat::{ChatRules, Manner, translate_request};
+    use crate::dialect::chat::{ChatRules, translate_request};
     use serde_json::Value;
 
     const ASKS: &str = r#""messages":[{"role":"user","content":"Hi"}]"#;

@@ -13,6 +13,7 @@ mod chunk;
 mod document_writer;
 mod message_reader;
 mod message_writer;
+pub(super) mod models;
 mod option_reader;
 mod part_reader;
 mod reasoning_details;

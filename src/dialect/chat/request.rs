@@ -252,6 +252,13 @@ pub struct Reasoning {
     pub visible: Option<bool>,
 }
 
+impl Reasoning {
+    /// How hard, said as an effort or as a budget.
+    pub fn wanted(&self) -> Option<Effort> {
+        self.effort.or_else(|| self.budget_tokens.map(Effort::from_budget))
+    }
+}
+
 impl Effort {
     /// Budgets that stand for efforts where a dialect knows tokens alone, ascending: of OpenRouter's and Google's tables of
     /// the same kind, rounded.

@@ -64,6 +64,8 @@ pub struct ChatRules {
     pub reasoning: ReasoningForm,
     /// The seed is called `random_seed` (Mistral).
     pub random_seed: bool,
+    /// The models are OpenAI's own: what each takes of thinking is known from its name, and it is asked for no more.
+    pub openai_models: bool,
     /// Hints that the vendor refuses a request for, by OpenAI's names: they are left out, and the answer says so.
     pub refuses: FieldSet,
 }

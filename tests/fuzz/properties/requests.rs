@@ -21,6 +21,7 @@ fn manner(input: &Input<'_>) -> Manner<'static> {
         developer_role: input.says(1),
         takes_reasoning: input.says(2),
         reasoning: input.choose(&forms),
+        openai_models: input.says(5),
         ..ChatRules::default()
     };
     Manner { model: input.choose(&models), output_tokens_default: 4096, asks_for_usage: input.says(3), rules }

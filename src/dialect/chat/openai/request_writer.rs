@@ -157,7 +157,7 @@ fn tool_choice(members: &mut Members<'_>, choice: &ToolChoice<'_>) {
 
 /// How hard to think, in the vendor's way. Whether thoughts are shown has no place but OpenRouter's.
 fn reasoning(members: &mut Members<'_>, asked: &Reasoning, form: ReasoningForm) {
-    let effort = asked.effort.or_else(|| asked.budget_tokens.map(Effort::from_budget));
+    let effort = asked.wanted();
     let is_on = effort.map(|effort| effort != Effort::None);
     match form {
         ReasoningForm::Effort => members.some("reasoning_effort", effort.map(Effort::of_openai)),

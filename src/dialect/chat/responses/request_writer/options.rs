@@ -87,7 +87,7 @@ pub(super) fn options(request: &ChatRequest<'_>, unused: &mut Vec<Field>, body: 
     if let Some(alternatives) = options.logprobs.filter(|alternatives| *alternatives > 0) {
         body.member("top_logprobs", &alternatives);
     }
-    let thinks = options.reasoning.is_some_and(|asked| effort(&asked) != Some(Effort::None));
+    let thinks = options.reasoning.is_some_and(|asked| asked.wanted() != Some(Effort::None));
     let wanted =
         [(thinks, "reasoning.encrypted_content"), (options.logprobs.is_some(), "message.output_text.logprobs")];
     if wanted.iter().any(|(is_wanted, _)| *is_wanted) {
@@ -114,13 +114,9 @@ fn write_format(format: &Format<'_>, members: &mut Members<'_>) {
     }
 }
 
-fn effort(asked: &Reasoning) -> Option<Effort> {
-    asked.effort.or_else(|| asked.budget_tokens.map(Effort::from_budget))
-}
-
 fn write_reasoning(asked: &Reasoning, body: &mut Members<'_>) {
     body.object("reasoning", |members| {
-        members.some("effort", effort(asked).map(Effort::of_openai));
+        members.some("effort", asked.wanted().map(Effort::of_openai));
         if asked.visible == Some(true) {
             members.member("summary", "auto");
         }
