@@ -284,15 +284,7 @@ impl Effort {
         Self::BUDGETS.iter().find(|(effort, _)| *effort == self).map_or(0, |(_, budget)| *budget)
     }
 
-    /// OpenAI's word for it: there is none above `xhigh`.
-    pub const fn of_openai(self) -> &'static str {
-        match self {
-            Self::Max => Self::ExtraHigh.as_str(),
-            effort => effort.as_str(),
-        }
-    }
-
-    /// The word for it (`max` is Anthropic's above OpenAI's `xhigh`).
+    /// The word for it, OpenAI's and Anthropic's.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",

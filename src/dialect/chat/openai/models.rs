@@ -188,11 +188,13 @@ mod tests {
             ("gpt-5.2", "max", "xhigh", "xhigh"),
             ("gpt-5.4-pro", "none", "medium", "medium"),
             ("gpt-5.4-mini", "none", "none", "none"),
+            ("gpt-5.6-sol", "max", "xhigh", "max"),
             ("gpt-6-astra", "none", "low", "low"),
             ("gpt-6-luna", "none", "none", "none"),
             // Nothing is known of these.
             ("gpt-7", "none", "none", "none"),
             ("gpt-5.9", "minimal", "minimal", "minimal"),
+            ("our-deployment", "max", "max", "max"),
         ] {
             let (chat, left_out) = told(OpenAiResponses, OpenAi, model, &effort(asked));
             assert_eq!((&chat["reasoning_effort"], left_out), (&json!(in_chat), Vec::new()), "{model} {asked}");
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn other_vendors_models_are_told_what_was_asked_for_whatever_their_names() {
-        for word in [Effort::None, Effort::Minimal].map(Effort::as_str) {
+        for word in [Effort::None, Effort::Minimal, Effort::Max].map(Effort::as_str) {
             let rules = ChatRules::default();
             let (said, left_out) = with_rules(OpenAiResponses, OpenAi, "gpt-4o", &effort(word), rules);
             assert_eq!((said, left_out), (json!({"reasoning_effort": word}), Vec::new()));

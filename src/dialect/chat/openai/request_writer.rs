@@ -160,11 +160,11 @@ fn reasoning(members: &mut Members<'_>, asked: &Reasoning, form: ReasoningForm) 
     let effort = asked.wanted();
     let is_on = effort.map(|effort| effort != Effort::None);
     match form {
-        ReasoningForm::Effort => members.some("reasoning_effort", effort.map(Effort::of_openai)),
+        ReasoningForm::Effort => members.some("reasoning_effort", effort.map(Effort::as_str)),
         ReasoningForm::Object => members.object("reasoning", |object| {
             match (asked.budget_tokens, asked.effort) {
                 (Some(tokens), None) if tokens > 0 => object.member("max_tokens", &tokens),
-                _ => object.some("effort", effort.map(Effort::of_openai)),
+                _ => object.some("effort", effort.map(Effort::as_str)),
             }
             object.some("exclude", asked.visible.map(|visible| !visible).as_ref());
         }),

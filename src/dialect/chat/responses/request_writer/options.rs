@@ -116,7 +116,7 @@ fn write_format(format: &Format<'_>, members: &mut Members<'_>) {
 
 fn write_reasoning(asked: &Reasoning, body: &mut Members<'_>) {
     body.object("reasoning", |members| {
-        members.some("effort", asked.wanted().map(Effort::of_openai));
+        members.some("effort", asked.wanted().map(Effort::as_str));
         if asked.visible == Some(true) {
             members.member("summary", "auto");
         }
