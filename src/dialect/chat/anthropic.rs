@@ -15,7 +15,7 @@ mod answer_writer;
 pub(super) mod models;
 mod request_reader;
 pub(super) mod request_writer;
-mod schema;
+pub(super) mod schema;
 #[cfg(test)]
 mod tests;
 

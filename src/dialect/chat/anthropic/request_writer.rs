@@ -22,7 +22,6 @@ use super::super::write::{Members, object};
 use super::{models, schema};
 use crate::dialect::DialectId;
 use sampling::Sampled;
-use schema::OfTool;
 use std::collections::HashSet;
 use turns::{Block, Turn};
 
@@ -244,18 +243,14 @@ fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&Choi
 
 fn write_tool(element: &mut Members<'_>, tool: &Tool<'_>, unused: &mut Vec<Field>) {
     let asked = tool.strict == Some(true);
-    let OfTool { schema, words, strict } = schema::of_tool(tool.parameters.as_ref(), asked);
-    if asked && !strict {
+    let described = schema::of_tool(tool.parameters.as_ref(), asked);
+    if asked && !described.strict {
         unused.push(Field::ToolStrict);
     }
     element.member("name", &tool.name);
-    let said = tool.description.as_deref().into_iter().chain(words.as_deref());
-    let description = said.collect::<Vec<_>>().join("\n\n");
-    if !description.is_empty() {
-        element.member("description", &description);
-    }
-    element.raw("input_schema", &schema);
-    if strict {
+    element.some("description", described.description(tool.description.as_deref()).as_ref());
+    element.raw("input_schema", &described.schema);
+    if described.strict {
         element.member("strict", &true);
     }
     if let Some(mark) = &tool.cache_mark {

@@ -54,16 +54,24 @@ pub(super) const OPEN: &str = "a schema of an object whose members are not all n
 pub(super) struct IsOpen;
 
 /// How a tool is described.
-pub(super) struct OfTool<'j> {
-    pub(super) schema: Json<'j>,
+pub(in crate::dialect::chat) struct OfTool<'j> {
+    pub(in crate::dialect::chat) schema: Json<'j>,
     /// What of the schema must be said in words.
-    pub(super) words: Option<String>,
+    pub(in crate::dialect::chat) words: Option<String>,
     /// The schema is enforced: it was asked for, and can be.
-    pub(super) strict: bool,
+    pub(in crate::dialect::chat) strict: bool,
+}
+
+impl OfTool<'_> {
+    /// What is said of the tool: the client's own description, and those words.
+    pub(in crate::dialect::chat) fn description(&self, own: Option<&str>) -> Option<String> {
+        let said: Vec<&str> = own.into_iter().chain(self.words.as_deref()).filter(|text| !text.is_empty()).collect();
+        (!said.is_empty()).then(|| said.join("\n\n"))
+    }
 }
 
 /// The schema of a tool's arguments.
-pub(super) fn of_tool<'j>(schema: Option<&Json<'j>>, strict: bool) -> OfTool<'j> {
+pub(in crate::dialect::chat) fn of_tool<'j>(schema: Option<&Json<'j>>, strict: bool) -> OfTool<'j> {
     let Some((schema, Value::Object(mut map))) = schema.map(|schema| (schema, schema.value())) else {
         let nothing = Json::of(&json!({"type": "object", "properties": {}}));
         return OfTool { schema: nothing, words: None, strict };

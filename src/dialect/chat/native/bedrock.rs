@@ -8,11 +8,12 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+use super::super::anthropic::schema;
 use super::super::fields::Field;
 use super::super::request::{ChatRequest, Format, Tool, ToolChoice};
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
-use super::{offered, parameters};
+use super::offered;
 use crate::dialect::DialectId;
 use blocks::{Block, Conversation};
 use model::Plan;
@@ -107,8 +108,11 @@ fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], request: &ChatReques
 
 fn write_tool(spec: &mut Members<'_>, tool: &Tool<'_>) {
     spec.member("name", &tool.name);
-    spec.some("description", tool.description.as_deref().filter(|text| !text.is_empty()));
-    spec.object("inputSchema", |schema| schema.raw("json", &parameters(tool)));
+    // Converse wants a schema of an object, and what stands behind it (Claude, Nova) no variants at its top: as Anthropic's own
+    // API has it.
+    let described = schema::of_tool(tool.parameters.as_ref(), false);
+    spec.some("description", described.description(tool.description.as_deref()).as_ref());
+    spec.object("inputSchema", |schema| schema.raw("json", &described.schema));
     if tool.strict == Some(true) {
         spec.member("strict", &true);
     }

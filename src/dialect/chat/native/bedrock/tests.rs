@@ -63,6 +63,25 @@ fn a_choice_of_tools_has_converses_words_or_is_refused() {
 }
 
 #[test]
+fn a_tools_schema_is_of_an_object() {
+    let schema = |parameters: &'static str| {
+        let mut request = choosing(ToolChoice::Auto);
+        request.tools[0].parameters = Json::parse(parameters.into());
+        let mut spec = of("m", &request).0["toolConfig"]["tools"][0]["toolSpec"].clone();
+        (spec["inputSchema"]["json"].take(), spec["description"].take())
+    };
+    let (city, said) = (json!({"city":{"type":"string"}}), json!("Weather of a city"));
+    let object = json!({"type":"object","properties":{}});
+    assert_eq!(schema("{}"), (object.clone(), said.clone()));
+    assert_eq!(schema(r#"{"type":null}"#), (object, said.clone()));
+    let completed = json!({"type":"object","properties":city});
+    assert_eq!(schema(r#"{"properties":{"city":{"type":"string"}}}"#), (completed.clone(), said));
+    let (joined, said) = schema(r#"{"anyOf":[{"properties":{"city":{"type":"string"}}}]}"#);
+    assert_eq!(joined, completed);
+    assert!(said.as_str().unwrap().starts_with("Weather of a city\n\nThe input must also match {\"anyOf\":"), "{said}");
+}
+
+#[test]
 fn each_vendors_models_are_told_to_think_in_their_own_words() {
     let mut request = effort(Effort::High);
     request.options.plain = vec![(Field::OutputTokens, Json::of(&30_000))];
