@@ -17,6 +17,8 @@ use super::offered;
 use crate::dialect::DialectId;
 use blocks::{Block, Conversation};
 use model::Plan;
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 pub(super) static WIRE: Wire = Wire {
     dialect: DialectId::Bedrock,
@@ -63,25 +65,45 @@ fn write_request(
 }
 
 /// Converse has no word for "no call": then no tools are offered. It wants them, though, where calls stand in the
-/// conversation.
-fn offered_tools<'r, 'a>(
-    request: &'r ChatRequest<'a>,
-    conversation: &Conversation<'_>,
-) -> Result<Vec<&'r Tool<'a>>, Inexpressible> {
+/// conversation; if the client has none (any more), they are what was called.
+fn offered_tools<'r>(
+    request: &'r ChatRequest<'r>,
+    conversation: &Conversation<'r>,
+) -> Result<Vec<Cow<'r, Tool<'r>>>, Inexpressible> {
     let choice = request.options.tool_choice.as_ref();
     let tools = offered(&request.tools, choice);
     match choice {
+        None | Some(ToolChoice::Auto | ToolChoice::None) if request.tools.is_empty() => Ok(called_tools(conversation)),
         Some(ToolChoice::None) if conversation.has_calls() => {
             Err(Inexpressible::new(Field::ToolChoice, "a turn without calls behind turns with calls"))
         }
         Some(ToolChoice::Required | ToolChoice::Named(_)) if tools.is_empty() => {
             Err(Inexpressible::new(Field::ToolChoice, "a call without tools"))
         }
-        _ => Ok(tools),
+        _ => Ok(tools.into_iter().map(Cow::Borrowed).collect()),
     }
 }
 
-fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], request: &ChatRequest<'_>, takes_cache_points: bool) {
+/// Tools of the names that were called, each once. Nothing more is known of them.
+fn called_tools<'r>(conversation: &Conversation<'r>) -> Vec<Cow<'r, Tool<'r>>> {
+    let mut seen = HashSet::new();
+    let names = conversation.called().filter(|name| seen.insert(*name));
+    let tool = |name: &'r str| Tool {
+        name: Cow::Borrowed(name),
+        description: None,
+        parameters: None,
+        strict: None,
+        cache_mark: None,
+    };
+    names.map(|name| Cow::Owned(tool(name))).collect()
+}
+
+fn write_tools(
+    body: &mut Members<'_>,
+    tools: &[Cow<'_, Tool<'_>>],
+    request: &ChatRequest<'_>,
+    takes_cache_points: bool,
+) {
     if tools.is_empty() {
         return;
     }

@@ -107,6 +107,14 @@ impl<'r> Conversation<'r> {
         }
     }
 
+    /// The names of the tools that were called in it.
+    pub(super) fn called(&self) -> impl Iterator<Item = &'r str> {
+        self.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match block {
+            Block::Call { name, .. } => Some(*name),
+            _ => None,
+        })
+    }
+
     /// Whether tools were called in it.
     pub(super) fn has_calls(&self) -> bool {
         let is_of_call = |block: &Block<'_>| matches!(block, Block::Call { .. } | Block::Result { .. });

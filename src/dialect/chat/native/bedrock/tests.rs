@@ -63,6 +63,21 @@ fn a_choice_of_tools_has_converses_words_or_is_refused() {
 }
 
 #[test]
+fn what_was_called_is_offered_where_the_client_has_no_tools_any_more() {
+    let mut request = tools();
+    request.tools.clear();
+    let spec = json!({"name":"get_weather","inputSchema":{"json":{"type":"object","properties":{}}}});
+    for choice in [None, Some(ToolChoice::Auto), Some(ToolChoice::None)] {
+        request.options.tool_choice = choice;
+        // Called twice, offered once; nothing is said of a choice.
+        assert_eq!(of("m", &request).0["toolConfig"], json!({"tools":[{"toolSpec":spec}]}));
+    }
+    request.options.tool_choice = Some(ToolChoice::Required);
+    assert_eq!(written(Bedrock, &request, "m").unwrap_err().field, Field::ToolChoice);
+    assert_eq!(of("m", &said("Hi")).0.get("toolConfig"), None);
+}
+
+#[test]
 fn a_tools_schema_is_of_an_object() {
     let schema = |parameters: &'static str| {
         let mut request = choosing(ToolChoice::Auto);
