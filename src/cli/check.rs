@@ -2,7 +2,7 @@
 
 use super::args::Command;
 use super::price_file::read_book;
-use super::remarks::{models, remarks, unpriced};
+use super::remarks::remarks;
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::{self, Config, StoreUrl};
 use crate::price::PriceBook;
@@ -71,10 +71,10 @@ fn check_places(config: &Config) -> Result<(), Failure> {
 }
 
 fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Outcome {
-    let models = models(config);
+    let models = config.models();
     let groups: BTreeSet<&str> = config.upstreams.iter().flat_map(|row| &row.groups).map(String::as_str).collect();
     let names: Vec<&str> = config.upstreams.iter().map(|row| &*row.name).collect();
-    let unpriced = unpriced(config, book);
+    let unpriced = config.unpriced(book);
     let listed = |names: &[&str]| if names.is_empty() { "none".into() } else { plain(&names.join(", ")) };
     let StoreUrl::Sqlite(store) = &config.store.url;
     let file = &config.pricing.file;
@@ -96,7 +96,7 @@ fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Ou
         ("journal", config.ledger.journal_dir.display().to_string()),
     ])?;
     // A store that is there is not opened: that could change it.
-    for remark in remarks(config, book, (!store.exists()).then_some(false)) {
+    for remark in remarks(config, book, (!store.exists()).then_some(false), terminal.env) {
         terminal.remark(&remark)?;
     }
     Ok(writeln!(terminal.out, "Everything is in order.")?)

@@ -4,10 +4,10 @@ use super::args::Command;
 use super::check::validate;
 use super::open_store;
 use super::price_file::default_prices;
-use super::remarks::{listed, models, remarks};
+use super::remarks::{remarks, unusable};
 use super::terminal::{Failure, Outcome, Terminal};
 use crate::admin::FirstAdmin;
-use crate::config::{Config, Upstream};
+use crate::config::{Config, Upstream, listed};
 use crate::dialect::DialectId;
 use crate::keyring::new_credential;
 use crate::provider::providers;
@@ -41,7 +41,7 @@ pub(super) fn serve(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config_file = command.config_file().map(PathBuf::from);
     let config = command.config(terminal)?;
     if config_file.is_none() && config.upstreams.is_empty() {
-        return Err(nothing_to_serve());
+        return Err(nothing_to_serve(terminal.env));
     }
     let first = config_file.is_none();
     let origin = Origin { config_file, default_prices: default_prices(&config), scratch_folder: None };
@@ -60,7 +60,7 @@ pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Te
         begun = true;
         // A terminal that is gone is no reason not to serve.
         let _ = tell(&config, &key, admin.as_ref(), terminal.out);
-        for remark in remarks(&config, &shared.snapshot.load().prices, Some(!shared.keys.is_empty())) {
+        for remark in remarks(&config, &shared.snapshot.load().prices, Some(!shared.keys.is_empty()), terminal.env) {
             let _ = writeln!(terminal.err, "{remark}");
         }
     });
@@ -70,15 +70,17 @@ pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Te
     ended.map_err(Failure::Runtime)
 }
 
-fn nothing_to_serve() -> Failure {
+fn nothing_to_serve(env: &dyn Fn(&str) -> Option<String>) -> Failure {
     let ready = providers().values().filter(|row| !row.default_models.is_empty());
     let mut variables: Vec<&str> = ready.filter_map(|row| row.env.as_deref()).collect();
     variables.sort_unstable();
-    Failure::Usage(vec![
+    let mut lines = vec![
         "tollgate: there is nothing to serve: no config file (tollgate.toml, or -c FILE) and no provider's key.".into(),
         format!("Set one of {},", variables.join(", ")),
         "write a tollgate.toml with an [[upstream]], or try `tollgate demo`, which needs no account.".into(),
-    ])
+    ];
+    lines.extend(unusable(env).into_iter().map(|remark| format!("Note: {remark}")));
+    Failure::Usage(lines)
 }
 
 /// Logs of the gateway and of Pingora. A second call changes nothing.
@@ -154,7 +156,7 @@ pub(super) fn tell(config: &Config, key: &FirstKey, admin: Option<&FirstAdmin>, 
     if let Some(metrics) = config.server.metrics_listen {
         writeln!(out, "Metrics: http://{}/metrics", reachable(metrics))?;
     }
-    let (upstreams, models) = (config.upstreams.iter().map(|upstream| &*upstream.name), models(config));
+    let (upstreams, models) = (config.upstreams.iter().map(|upstream| &*upstream.name), config.models());
     for (what, count, names) in
         [("Upstreams", upstreams.len(), listed(upstreams)), ("Models", models.len(), listed(models.iter().copied()))]
     {

@@ -8,6 +8,14 @@ use crate::price::Multiplier;
 use crate::provider;
 use std::collections::BTreeMap;
 
+/// The variables that would be a provider's key and cannot be, each with what is wrong with it: [`Config::from_environment`]
+/// goes without them. One that is empty is not set.
+pub(crate) fn unusable_keys(env: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, &'static str)> {
+    let wrong = |variable: &str| read_key(&env(variable).filter(|key| !key.trim().is_empty())?).err();
+    let found = provider::from_environment(|variable| wrong(variable).is_some());
+    found.into_iter().filter_map(|(_, variable)| Some((variable, wrong(variable)?))).collect()
+}
+
 impl Config {
     /// What `serve` uses without a file: one upstream, named as its provider, for each provider whose environment variable
     /// holds a key, with the provider's default models; everything else as by default, paths from the working directory.

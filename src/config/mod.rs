@@ -20,10 +20,12 @@ mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;
+mod unpriced;
 mod upstreams;
 
 pub use crate::ledger::Durability;
 pub use build::build;
+pub(crate) use environment::unusable_keys;
 pub use error::ConfigError;
 pub(crate) use reseal::{reseal, upstream_names};
 pub(crate) use seal::{MasterKeys, SECRET_BYTES_MAX as SEALED_SECRET_BYTES_MAX};
@@ -33,6 +35,7 @@ pub use shape::{
     UnknownModel, Upstream,
 };
 pub use tollgate_plugin_api::Network;
+pub(crate) use unpriced::listed;
 pub(crate) use upstreams::WEIGHT_MAX;
 
 use error::Positions;

@@ -155,9 +155,9 @@ impl Reload {
         config.weights = weights.unwrap_or_else(|_| self.shared.snapshot.load().config.weights.clone());
         // Also of one that is refused: what is wrong may be put right in a file that it alone names.
         self.sources.seen.named = named_by(&config);
-        let prices = serve::load_prices(&config, self.sources.default_prices)?;
+        let prices = Arc::new(serve::load_prices(&config, self.sources.default_prices)?);
         let before = self.shared.snapshot.load();
-        let snapshot = config::build(&config, Arc::new(prices), &self.ports, Some(&before))
+        let snapshot = config::build(&config, prices.clone(), &self.ports, Some(&before))
             .map_err(|errors| serve::listed(&errors))?;
         // Of what may be refused, the last.
         if let Some(certificate) = &self.sources.certificate {
@@ -166,6 +166,10 @@ impl Reload {
         drop(before);
         self.shared.supersede(snapshot);
         self.name_what_needs_a_restart(&config);
+        // As at the start: prices that were lost cost money from now on.
+        if let Some(remark) = config.price_remark(&prices) {
+            tracing::warn!("{remark}");
+        }
         self.config = config;
         Ok(())
     }

@@ -79,3 +79,23 @@ async fn a_mistake_in_a_file_that_only_a_refused_configuration_names_can_be_put_
     costs(&gateway, &key.key, 2 * COST).await;
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn a_reload_that_leaves_models_without_a_price_warns_of_them_as_the_start_does() {
+    let (_provider, setup) = one().await;
+    let (gateway, key) = serving(&setup).await;
+    gateway.write("pricing.toml", &dearer());
+    costs(&gateway, &key.key, 2 * COST).await;
+    assert!(!gateway.logged().contains("price ("), "all have one: {}", gateway.logged());
+    let warned = async |words: &str| {
+        let is_it = |line: &str| line.contains(" WARN ") && line.contains(words) && line.ends_with(": m");
+        until(words, || gateway.logged().lines().any(is_it).then_some(())).await;
+    };
+    gateway.write("pricing.toml", &PRICES.replace("\"m\"", "\"other\""));
+    warned("models without a price (keys with a quota are refused, others pass unbilled): m").await;
+    gateway.write("pricing.toml", "");
+    warned("pricing.toml has none. So every request of a key with a quota is refused (400 PRICE_MISSING)").await;
+    std::fs::remove_file(gateway.path("pricing.toml")).expect("it is there");
+    warned("there is no price file: ").await;
+    gateway.finish(&[&key]).await;
+}

@@ -1,6 +1,8 @@
 //! `tollgate check` finds what would keep `serve` from starting.
 
-use super::{CONFIG, Place};
+use super::super::run;
+use super::{CONFIG, NOW_MS, Place, Terminal};
+use std::io;
 use std::path::Path;
 
 /// What `check` says of a config file.
@@ -103,4 +105,29 @@ fn what_is_without_prices_is_said_with_what_will_be_refused() {
         assert!(said_of_empty.contains("pricing.toml has none") && said_of_empty.contains(expected), "{said_of_empty}");
         std::fs::remove_file(place.path("pricing.toml")).unwrap();
     }
+}
+
+#[test]
+fn a_providers_key_in_the_environment_that_cannot_be_used_is_named_and_never_shown() {
+    let env = |name: &str| match name {
+        "OPENAI_API_KEY" => Some("canary two".to_owned()),
+        "GROQ_API_KEY" => Some(" ".to_owned()),
+        _ => None,
+    };
+    for (command, status, words) in [("check", 0, "there is no upstream"), ("serve", 2, "there is nothing to serve")] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (input, out_to, err_to) = (&mut io::empty(), &mut out, &mut err);
+        let mut terminal = Terminal { input, out: out_to, err: err_to, env: &env, now_ms: NOW_MS, width: None };
+        assert_eq!(run(["tollgate", command], &mut terminal), status);
+        let said = String::from_utf8([out, err].concat()).unwrap();
+        assert!(said.contains(words), "{command}: {said}");
+        let named = "Note: the key in OPENAI_API_KEY is left out: it has characters that no header can carry";
+        assert!(said.contains(named) && !said.contains("GROQ_API_KEY is"), "{command}: {said}");
+        assert!(!said.contains("canary"), "{command}: {said}");
+    }
+    // A config file says for itself which variables it takes.
+    let place = Place::new();
+    let with_key = |name: &str| env(name).or_else(|| (name == "MAIN_KEY").then(|| "k".to_owned()));
+    let ran = place.run_with("check", "", &with_key, NOW_MS, None);
+    assert!(ran.status == 0 && !ran.err.contains("OPENAI_API_KEY"), "{ran:?}");
 }
