@@ -15,13 +15,15 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// No cooldown and no probe lasts longer, in milliseconds; a time further away is taken for a jump of the clock.
 pub const COOLDOWN_MS_MAX: u64 = 3_600_000;
+/// The most failures in a row that can be asked for.
+pub const FAILURES_TO_OPEN_MAX: u32 = 255;
 /// How often the cooldown can double.
 const LEVEL_MAX: u8 = 15;
 
 /// When a breaker opens and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerPolicy {
-    /// Failures in a row that open it; 1 to 255.
+    /// Failures in a row that open it; 1 to [`FAILURES_TO_OPEN_MAX`].
     pub failures_to_open: u32,
     /// How long it is open the first time, in milliseconds; at most [`COOLDOWN_MS_MAX`].
     pub open_ms: u64,
@@ -91,7 +93,7 @@ impl Breaker {
 
     /// Takes over a policy from a reloaded configuration; the state stays as it is.
     pub fn set_policy(&self, policy: BreakerPolicy) {
-        self.failures_to_open.store(u64::from(policy.failures_to_open.clamp(1, 255)), Relaxed);
+        self.failures_to_open.store(u64::from(policy.failures_to_open.clamp(1, FAILURES_TO_OPEN_MAX)), Relaxed);
         self.open_ms.store(policy.open_ms.min(COOLDOWN_MS_MAX), Relaxed);
         self.probe_ms.store(policy.probe_ms.clamp(1, COOLDOWN_MS_MAX), Relaxed);
     }

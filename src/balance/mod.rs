@@ -25,7 +25,7 @@ mod tier;
 mod weighted;
 mod wording;
 
-pub use breaker::{Breaker, BreakerPolicy, BreakerState, COOLDOWN_MS_MAX, Permit};
+pub use breaker::{Breaker, BreakerPolicy, BreakerState, COOLDOWN_MS_MAX, FAILURES_TO_OPEN_MAX, Permit};
 pub use classify::{ERROR_BODY_BYTES_MAX, classify, classify_event};
 pub use draws::Draws;
 pub use failure::{Failure, FailureRow};

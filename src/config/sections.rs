@@ -6,6 +6,7 @@ use super::secret::SharedSecret;
 use super::shape::{
     Breaker, Console, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel,
 };
+use crate::balance::{COOLDOWN_MS_MAX, FAILURES_TO_OPEN_MAX};
 use crate::ledger::Durability;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -185,8 +186,8 @@ pub(super) fn breaker(top: &Section<'_>) -> Breaker {
     let section = top.section("breaker");
     let default = Breaker::default();
     Breaker {
-        failures_to_open: section.number("failures_to_open", 1..=100_000, default.failures_to_open),
-        open_ms: section.number("open_ms", 1..=DAY_MS, default.open_ms),
+        failures_to_open: section.number("failures_to_open", 1..=FAILURES_TO_OPEN_MAX.into(), default.failures_to_open),
+        open_ms: section.number("open_ms", 1..=COOLDOWN_MS_MAX, default.open_ms),
     }
 }
 

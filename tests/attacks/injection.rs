@@ -153,7 +153,7 @@ async fn a_providers_fields_and_errors_become_no_fields_of_ours() {
             }
         }
     };
-    let stage = Stage::new(script, |setup| setup.set("breaker.failures_to_open", "1000")).await;
+    let stage = Stage::new(script, |setup| setup.set("breaker.failures_to_open", "255")).await;
     for case in 0..PROVIDER_FIELDS.len() + TEXTS.len() {
         for target in ["/v1/chat/completions", "/v1/messages", "/v1/responses"] {
             let body = match target {

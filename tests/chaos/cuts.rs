@@ -62,7 +62,7 @@ impl Stage {
             .upstream(native)
             .prices(PRICES)
             .set("routing.attempts_max", "1")
-            .set("breaker.failures_to_open", "100000");
+            .set("breaker.failures_to_open", "255");
         let mut gateway = Gateway::prepare(&change(setup));
         let key = gateway.key("k", &["--quota-usd", "1000000"]).await;
         gateway.serve().await;

@@ -60,7 +60,7 @@ pub(crate) fn setup(provider: &Provider, second: &Provider, dead: &ClosedPort) -
         ("routing.first_token_hold_ms", "100"),
         ("routing.drain_ms_max", "200"),
         ("routing.drains_max", "8"),
-        ("breaker.failures_to_open", "1000"),
+        ("breaker.failures_to_open", "255"),
         ("breaker.open_ms", "10"),
     ] {
         setup = setup.set(name, value);

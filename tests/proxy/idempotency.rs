@@ -18,7 +18,7 @@ async fn idempotency_keys_of_different_keys_never_meet_at_their_upstream() {
         Wire::Chat.upstream("first", &failing),
         Wire::Chat.upstream("second", &provider).with("priority = 1"),
     ])
-    .set("breaker.failures_to_open", "1000");
+    .set("breaker.failures_to_open", "255");
     let (gateway, [alice, bob]) = serving_keys(&setup, [("alice", &[]), ("bob", &[])]).await;
     let name = "Idempotency-Key";
     let sent = async |key: &str, value: &str| {
