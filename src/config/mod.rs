@@ -42,7 +42,6 @@ use error::Positions;
 use reader::{MISSING, Reader, Section};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tollgate_plugin_api::Ports;
 use toml::de::DeTable;
 
 /// The largest file that is read, in bytes.
@@ -83,7 +82,7 @@ impl Config {
             return Ok(config);
         }
         // What is right is built, and there the rest of what is wrong is said.
-        let mut further = config.further_errors(&errors);
+        let mut further = config.further_errors(&errors, &broken_lines);
         retain_believable(&mut further, &broken_lines);
         errors.extend(further);
         errors.sort_by_key(|error| (error.line, error.column));
@@ -114,8 +113,11 @@ impl Config {
 
     /// What would be found later in a file in which these things are wrong. Where a value could not be read, that has been
     /// said already.
-    fn further_errors(&self, found: &[ConfigError]) -> Vec<ConfigError> {
-        let (_, mut errors) = self.build_plugins(&Ports::to_nothing());
+    fn further_errors(&self, found: &[ConfigError], broken_lines: &[usize]) -> Vec<ConfigError> {
+        // An upstream may be left out, or stand in a table of another name.
+        let may_lack_one = |error: &ConfigError| error.key.starts_with("upstream") || !error.key.contains('.');
+        let are_upstreams_whole = broken_lines.is_empty() && !found.iter().any(may_lack_one);
+        let mut errors = self.plugin_errors(are_upstreams_whole);
         errors.extend(self.certificate_error());
         errors.retain(|error| {
             let is_same = |other: &ConfigError| {

@@ -182,7 +182,7 @@ impl Prepared {
         let keys = Arc::new(Keys::new());
         let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
         let ports =
-            Ports { keys: keys.clone(), clock: Arc::new(SystemClock), memory: Arc::default(), losses: metrics.clone() };
+            Ports { keys: keys.clone(), clock: Arc::new(SystemClock), losses: metrics.clone(), ..Ports::to_nothing() };
         let prices = load_prices(config, default_prices)?;
         let store = store::open_as_it_is(&store_url(config), config.ledger.durability, missing)
             .map_err(|error| error.to_string())?;

@@ -2,6 +2,7 @@
 
 use crate::{Clock, CredentialDigest, Key, KeyHandle, KeyRing, Lease, Loss, Losses, Memory, Metered, Mistakes, Reject};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -211,6 +212,9 @@ pub struct Ports {
     pub memory: Arc<Memory>,
     /// Counts what is lost on its way to those who look on.
     pub losses: Arc<dyn Losses>,
+    /// The names of the upstreams that the configuration has, for a table that names some; `None`: nobody knows them, and no name
+    /// is wrong.
+    pub upstreams: Option<Arc<BTreeSet<String>>>,
 }
 
 /// No keys, a clock that stands still, and nobody who counts.
@@ -236,7 +240,8 @@ impl Ports {
     /// Ports with nothing behind them: for a configuration that is only checked, and for tests.
     pub fn to_nothing() -> Self {
         let nothing = Arc::new(Nothing);
-        Self { keys: nothing.clone(), clock: nothing.clone(), memory: Arc::default(), losses: nothing }
+        let (keys, clock) = (nothing.clone(), nothing.clone());
+        Self { keys, clock, memory: Arc::default(), losses: nothing, upstreams: None }
     }
 }
 

@@ -24,7 +24,7 @@ use tollgate_plugin_api::{
 pub const PLUGIN: PluginRow = PluginRow { name: "rate-limit", always: true, build };
 
 fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
-    let rules = rules::read(&table)?;
+    let rules = rules::read(&table, ports.upstreams.as_deref())?;
     Ok(Arc::new(RateLimit { rules, meters: ports.memory.get(), clock: ports.clock.clone() }))
 }
 

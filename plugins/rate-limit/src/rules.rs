@@ -1,7 +1,8 @@
 //! `[plugins.rate-limit]`: which limits there are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use tollgate_plugin_api::{Amounts, Key, Mistakes, Settings};
+use tollgate_plugin_api::{Amounts, Key, Mistakes, Settings, did_you_mean, one_of};
 use toml::Value;
 
 /// The window of a key's own limits, and of rules that do not say theirs.
@@ -114,6 +115,8 @@ pub(crate) fn own_limits(key: &Key) -> impl Iterator<Item = Limit> + Clone {
 const KEYS: &[&str] = &["rules"];
 /// `[[plugins.rate-limit.rules]]`
 const RULE_KEYS: &[&str] = &["per", "limit", "max", "window_ms", "names"];
+/// What stands at `names`.
+const NAMES: &str = "names, as in `[\"ann\"]`";
 const PER: [(&str, Per); 3] = [("key", Per::Key), ("user", Per::User), ("upstream", Per::Upstream)];
 const UNITS: [(&str, Unit); 6] = [
     ("requests", Unit::Requests),
@@ -124,8 +127,11 @@ const UNITS: [(&str, Unit); 6] = [
     ("spend_usd", Unit::SpendUsd),
 ];
 
-/// Reads the plugin's table.
-pub(crate) fn read(table: &toml::Table) -> Result<Arc<[Rule]>, Mistakes> {
+/// Names of upstreams that a mistake lists.
+const UPSTREAMS_NAMED_MAX: usize = 12;
+
+/// Reads the plugin's table. `upstreams`: those that there are, if that is known.
+pub(crate) fn read(table: &toml::Table, upstreams: Option<&BTreeSet<String>>) -> Result<Arc<[Rule]>, Mistakes> {
     let mistakes = Mistakes::default();
     let settings = Settings::open(table, KEYS, &mistakes);
     let rules: Arc<[Rule]> = match settings.tables("rules", RULE_KEYS) {
@@ -133,14 +139,14 @@ pub(crate) fn read(table: &toml::Table) -> Result<Arc<[Rule]>, Mistakes> {
             settings.wrong("rules", format!("{} of them, expected at most {RULES_MAX}", tables.len()));
             Arc::new([])
         }
-        tables => tables.iter().filter_map(rule).collect(),
+        tables => tables.iter().filter_map(|table| rule(table, upstreams)).collect(),
     };
     mistakes.into_result()?;
     Ok(rules)
 }
 
 /// None: something is wrong with it, and noted.
-fn rule(settings: &Settings<'_>) -> Option<Rule> {
+fn rule(settings: &Settings<'_>, upstreams: Option<&BTreeSet<String>>) -> Option<Rule> {
     settings.must_have("per", "`key`, `user` or `upstream`");
     settings.must_have("limit", "what is counted, as `requests`");
     settings.must_have("max", "the most of it");
@@ -151,8 +157,25 @@ fn rule(settings: &Settings<'_>) -> Option<Rule> {
         settings.wrong("window_ms", "requests at once have no window, expected none");
     }
     let window_ms = settings.number("window_ms", " of milliseconds", WINDOW_MS, MINUTE_MS);
-    let names = settings.texts("names", "names, as in `[\"ann\"]`", |name| Ok(name.to_owned()));
+    // Keys and users come and go; an upstream that is not there is a mistake, and a limit that limits nothing.
+    let known = upstreams.filter(|_| per == Some(Per::Upstream));
+    let names = settings.texts("names", NAMES, |name| match known {
+        Some(known) if !known.contains(name) => Err(no_such_upstream(name, known)),
+        _ => Ok(name.to_owned()),
+    });
+    if settings.get("names").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        settings.wrong("names", format!("is empty, expected {NAMES}, or no `names` where the rule is for all"));
+    }
     Some(Rule { per: per?, limit: Limit { unit: unit?, max: max?, window_ms }, names })
+}
+
+fn no_such_upstream(name: &str, known: &BTreeSet<String>) -> String {
+    let known = || known.iter().map(String::as_str);
+    let expected = match known().next() {
+        None => "there is none".to_owned(),
+        Some(_) => format!("expected a name of one, as {}", one_of(known().take(UPSTREAMS_NAMED_MAX))),
+    };
+    format!("no upstream has this name, {expected}{}", did_you_mean(name, known()))
 }
 
 fn max(settings: &Settings<'_>, unit: Unit) -> Option<u64> {

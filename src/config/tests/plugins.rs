@@ -107,3 +107,45 @@ fn what_cannot_be_read_is_said_once() {
         [(2, "plugins.cors.allowed_origins[0]"), (2, "plugins.cors.allowed_origins[1]"), (4, "plugins.otlp.endpoint")];
     assert_eq!(said, expected, "{}", lines(&errors));
 }
+
+const LIMITED: &str = r#"[[upstream]]
+name = "main"
+provider = "openai"
+api_key = "k"
+models = ["m"]
+[[plugins.rate-limit.rules]]
+per = "upstream"
+limit = "requests"
+max = 1
+names = ["main", «"mian", «7]
+[[plugins.rate-limit.rules]]
+per = "key"
+limit = "requests"
+max = 1
+names = «[]
+[[plugins.rate-limit.rules]]
+per = "user"
+limit = "requests"
+max = 1
+names = ["who may come later"]
+"#;
+
+#[test]
+fn a_limit_on_an_upstream_that_is_not_there_or_on_nobody_is_a_mistake() {
+    let (text, places) = marked(LIMITED);
+    let said = [
+        ("plugins.rate-limit.rules[0].names[1]", "expected a name of one, as `main`, did you mean `main`?"),
+        ("plugins.rate-limit.rules[0].names[2]", "expected a string, found a whole number"),
+        ("plugins.rate-limit.rules[1].names", "is empty, expected names"),
+    ];
+    assert_said(&wrong(&text), &places, &said);
+    // Other mistakes hide it only where the name may be one that could not be read.
+    for (more, hides) in [("[breaker]\nopen = 1\n", false), ("[[upstreams]]\n", true)] {
+        let errors = wrong(&format!("{text}{more}"));
+        assert_eq!(errors.iter().any(|error| error.key == said[0].0), !hides, "{more}: {}", lines(&errors));
+    }
+    let broken = wrong(&text.replace("provider = \"openai\"", "provider = \"opnai\""));
+    assert!(!broken.iter().any(|error| error.key.contains("names[0]")), "{}", lines(&broken));
+    let none = "[[plugins.rate-limit.rules]]\nper = \"upstream\"\nlimit = \"requests\"\nmax = 1\nnames = [\"x\"]\n";
+    assert!(lines(&wrong(none)).contains("no upstream has this name, there is none"), "{}", lines(&wrong(none)));
+}
