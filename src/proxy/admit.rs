@@ -95,8 +95,10 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         RequestShape::Empty => Bytes::new(),
         _ => body::read(session, exchange.snapshot.request_body_bytes_max).await?,
     };
-    let content_type = session.req_header().headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let facts = request::read_request(target.endpoint, &target, content_type, &body)?;
+    let headers = &session.req_header().headers;
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let facts = request::read_request(target.endpoint, &target, content_type, &body)
+        .map_err(|refusal| body::packed(headers, &body).unwrap_or(refusal))?;
     note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body);
     let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {

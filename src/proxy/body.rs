@@ -3,12 +3,14 @@
 
 use super::patience;
 use bytes::{Bytes, BytesMut};
-use http::Version;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, Version};
 use pingora::protocols::http::ServerSession;
 use std::time::Instant;
 use tollgate_plugin_api::{Reject, RejectCode};
 
+/// Characters of a client's `content-encoding` that a message shows.
+const CODING_CHARS_MAX: usize = 100;
 /// Reserved ahead for a body of unknown or large length; more is taken as it comes.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -24,6 +26,21 @@ pub(super) async fn read(session: &mut ServerSession, bytes_max: usize) -> Resul
         session.set_keepalive(None);
     }
     body
+}
+
+/// Why a body that cannot be read is no text: it is packed, and its head says how. Bodies are read here, and taken unpacked.
+pub(super) fn packed(headers: &HeaderMap, body: &[u8]) -> Option<Reject> {
+    if std::str::from_utf8(body).is_ok() {
+        return None;
+    }
+    let fields = headers.get_all(CONTENT_ENCODING).iter().filter_map(|field| field.to_str().ok());
+    let mut codings = fields.flat_map(|field| field.split(',')).map(str::trim).filter(|coding| !coding.is_empty());
+    let coding = codings.find(|coding| !coding.eq_ignore_ascii_case("identity"))?;
+    let shown: String = coding.chars().take(CODING_CHARS_MAX).collect();
+    Some(
+        Reject::new(RejectCode::InvalidRequest)
+            .message(format!("The body has the content-encoding `{shown}`: bodies are taken unpacked, without one")),
+    )
 }
 
 async fn read_whole(session: &mut ServerSession, bytes_max: usize) -> Result<Bytes, Reject> {

@@ -213,3 +213,25 @@ async fn an_upstream_that_answers_before_it_has_read_the_body_is_heard() {
     assert_eq!(provider.received().last().map(|request| request.body_sha256.clone()), Some(sha256(&body)));
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn a_body_that_comes_packed_is_refused_by_the_name_of_its_packing() {
+    /// How every gzip file begins.
+    const PACKED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    let send = async |coding: &str, body: Bytes| {
+        gateway.send(&chat(Body::Length(body)).field("content-encoding", coding).key(&key.key)).await
+    };
+    for (coding, named) in [("gzip", "`gzip`"), ("identity, X-Thing", "`X-Thing`")] {
+        let answer = send(coding, Bytes::from_static(PACKED)).await;
+        assert_eq!((answer.status, &*answer.error_code()), (400, "INVALID_REQUEST"), "{}", answer.text());
+        let said = answer.text();
+        assert!(said.contains(&format!("the content-encoding {named}: bodies are taken unpacked")), "{said}");
+        assert!(!said.contains("UTF-8"), "{said}");
+    }
+    let answer = send("identity", Bytes::from_static(PACKED)).await;
+    assert!(answer.status == 400 && answer.text().contains("not UTF-8"), "{}", answer.text());
+    assert_eq!(send("identity", chat_of(200)).await.status, 200);
+    gateway.finish(&[&key]).await;
+}
