@@ -8,19 +8,41 @@ pub(super) use price::{PriceExplain, PriceImport, PriceSet, PriceShow, PriceVerb
 
 use super::amount::parse_usd;
 use super::time::{Expiry, parse_expiry, parse_since};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+/// Names the config file where the command line does not.
+const CONFIG_VARIABLE: &str = "TOLLGATE_CONFIG";
 
 /// An LLM gateway that can be trusted with money.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, arg_required_else_help = true, max_term_width = 100)]
 pub(super) struct Command {
     /// The config file [default: tollgate.toml, if there is one; else the environment]
-    #[arg(short, long, global = true, value_name = "FILE", env = "TOLLGATE_CONFIG")]
+    #[arg(short, long, global = true, value_name = "FILE", env = CONFIG_VARIABLE)]
     pub(super) config: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) verb: Verb,
+}
+
+impl Command {
+    /// Reads a command line, the program's name first. A variable that is empty counts as not set.
+    ///
+    /// # Errors
+    /// It is wrong, or asks for help: what clap says.
+    pub(super) fn read(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, clap::Error> {
+        let mut parser = Self::command();
+        if env(CONFIG_VARIABLE).is_some_and(|file| file.is_empty()) {
+            parser = parser.mut_arg("config", |config| config.env(None::<&'static str>));
+        }
+        let mut matches = parser.try_get_matches_from(arguments)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut Self::command()))
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -32,7 +32,6 @@ pub use terminal::Terminal;
 use crate::config::{Config, StoreUrl};
 use crate::store::{SqliteStore, Store};
 use args::{Command, Verb};
-use clap::Parser;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
@@ -59,7 +58,7 @@ pub fn main() -> u8 {
 
 /// Runs a command line, the program's name first; returns the exit status.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>, terminal: &mut Terminal<'_>) -> u8 {
-    let command = match Command::try_parse_from(arguments) {
+    let command = match Command::read(arguments, terminal.env) {
         Ok(command) => command,
         Err(error) => {
             let to: &mut dyn Write = if error.use_stderr() { terminal.err } else { terminal.out };

@@ -186,3 +186,21 @@ async fn upstream_test_knows_the_other_name_of_the_limit() {
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(provider.received().len(), 2);
 }
+
+#[test]
+fn an_empty_variable_names_no_config_file() {
+    let gateway = Gateway::prepare(&Setup::new([]));
+    let run = |arguments: &[&str], file: &str| {
+        let mut command = std::process::Command::new(&gateway.program);
+        command.args(arguments).env("TOLLGATE_CONFIG", file).current_dir(gateway.path(""));
+        command.output().expect("the built binary runs")
+    };
+    let listed = format!("listen     {}", gateway.address);
+    for file in ["", "tollgate.toml"] {
+        let output = run(&["check"], file);
+        assert!(output.status.success() && said(&output).contains(&listed), "{file:?}: {}", said(&output));
+    }
+    for (arguments, file) in [(&["check", "-c", ""][..], ""), (&["check"], "none.toml")] {
+        assert_eq!(run(arguments, file).status.code(), Some(2), "{arguments:?} {file:?}");
+    }
+}
