@@ -27,7 +27,16 @@ async fn a_code_is_worth_its_amount_once() {
         assert_eq!(redeem(visitor, &made[0]).await.code(), "CONFLICT");
     }
     assert_eq!(redeem(&bob, "tg-nothing").await.code(), "NOT_FOUND");
-    assert_eq!(redeem(&stage.user, &made[1]).await.code(), "CONFLICT", "nothing limits them");
+    let budget = json!({"amount_nanos": 100, "period": "daily", "time_zone": "UTC"});
+    let new = json!({"name": "cas", "role": "user", "password": PASSWORD, "budget": budget});
+    stage.admin.post("/users", &new).await.ok();
+    let cas = Visitor::sign_in(stage.gateway.address, "cas", PASSWORD).await;
+    for (visitor, why) in [(&stage.user, "nothing limits what"), (&cas, "has a budget and no quota")] {
+        let told = redeem(visitor, &made[1]).await;
+        assert_eq!(told.code(), "CONFLICT", "there is nothing to add to");
+        let said = told.body["error"]["message"].as_str().expect("a text");
+        assert!(said.contains(why), "{said}");
+    }
     // Whoever tries it many times at once has it once.
     let at_once = futures::future::join_all((0..10).map(async |_| redeem(&bob, &made[1]).await.status)).await;
     assert_eq!(at_once.iter().filter(|status| **status == 200).count(), 1, "{at_once:?}");

@@ -240,7 +240,11 @@ pub(super) fn add_quota(
 ) -> Result<(PersonListing, PersonListing)> {
     let before = existing(transaction, id)?;
     let conflict = |message: &str| StoreError::new(StoreErrorKind::Conflict, message);
-    let quota = before.person.quota_nanos.ok_or_else(|| conflict("nothing limits what this person may spend"))?;
+    let unlimited = match before.budget {
+        Some(_) => "this person has a budget and no quota, and only to a quota can be added",
+        None => "nothing limits what this person may spend",
+    };
+    let quota = before.person.quota_nanos.ok_or_else(|| conflict(unlimited))?;
     let quota = quota.checked_add(amount_nanos).filter(|quota| *quota >= 0);
     let quota = quota.ok_or_else(|| conflict("the quota would be negative, or larger than any amount"))?;
     transaction.execute("UPDATE person SET quota_nanos = ? WHERE id = ?", params![quota, id])?;
