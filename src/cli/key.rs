@@ -1,6 +1,7 @@
 //! `tollgate key …`
 
 use super::args::{Command, KeyCreate, KeyNamed, KeySet, KeyVerb, Limit};
+use super::key_names::{Named, remark_on_names};
 use super::key_text::{HEAD, RIGHT, pairs, row};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use super::{open_store, open_to_read};
@@ -10,7 +11,7 @@ use crate::shown::KeyJson;
 use crate::store::{KeyChange, KeyListing, KeyRef, NewKey, Store};
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use tollgate_plugin_api::{did_you_mean, one_of};
+use tollgate_plugin_api::did_you_mean;
 
 pub(super) fn run(verb: &KeyVerb, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config = command.places(terminal)?;
@@ -72,7 +73,9 @@ fn create(arguments: &KeyCreate, config: &Config, store: &dyn Store, terminal: &
     let credential = new_credential();
     let made = store.key_create(&new, &credential.digest, terminal.now_ms)?;
     reveal(made.key.id, &made.key.name, &credential, arguments.json, terminal)?;
-    remark_on_group(&made.key.group, config, terminal)
+    let key = made.key;
+    let named = Named { group: Some(&key.group), models: &key.models, user: key.user.as_deref() };
+    remark_on_names(&named, config, store, terminal)
 }
 
 /// Shows a secret, this once.
@@ -90,19 +93,6 @@ fn reveal(id: i64, name: &str, credential: &Credential, json: bool, terminal: &m
     writeln!(terminal.out, "{key}")?;
     terminal.out.flush()?;
     terminal.remark(&format!("This is the secret of key {} (id {id}). It is shown this once.", plain(name)))
-}
-
-/// A group without upstreams is allowed (they may come later), but seldom meant.
-fn remark_on_group(group: &str, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
-    let mut groups: Vec<&str> =
-        config.upstreams.iter().flat_map(|upstream| &upstream.groups).map(String::as_str).collect();
-    groups.sort_unstable();
-    groups.dedup();
-    if groups.is_empty() || groups.contains(&group) {
-        return Ok(());
-    }
-    let guess = did_you_mean(group, groups.iter().copied());
-    terminal.remark(&format!("Note: no upstream is in group `{}`; there is {}{guess}", plain(group), one_of(groups)))
 }
 
 fn show(listing: &KeyListing, json: bool, terminal: &mut Terminal<'_>) -> Outcome {
@@ -137,10 +127,9 @@ fn set(arguments: &KeySet, config: &Config, store: &dyn Store, terminal: &mut Te
     let id = find(store, &arguments.key)?.key.id;
     store.key_change(id, &change)?;
     show(&find(store, &id.to_string())?, arguments.json, terminal)?;
-    match &arguments.group {
-        Some(group) => remark_on_group(group, config, terminal),
-        None => Ok(()),
-    }
+    let models = change.models.as_deref().unwrap_or_default();
+    let named = Named { group: arguments.group.as_deref(), models, user: arguments.user.as_deref() };
+    remark_on_names(&named, config, store, terminal)
 }
 
 fn enable(named: &KeyNamed, enabled: bool, store: &dyn Store, terminal: &mut Terminal<'_>) -> Outcome {

@@ -11,6 +11,7 @@ mod health;
 mod import;
 mod import_people;
 mod key;
+mod key_names;
 mod key_text;
 mod ledger;
 mod log;

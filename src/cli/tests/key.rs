@@ -1,7 +1,7 @@
 use super::{NOW_MS, Place, keys_of};
 use crate::keyring::digest_of;
 use crate::ledger::Durability;
-use crate::store::{SqliteStore, Store};
+use crate::store::{Act, NewPerson, Role, SqliteStore, Store};
 
 const FIELDS: &[&str] = &[
     "accessed_at",
@@ -134,6 +134,37 @@ fn a_group_without_upstreams_is_remarked_on() {
         ran.err
     );
     assert!(!place.run("key create b --group vip").err.contains("Note"));
+}
+
+#[test]
+fn models_and_people_that_are_not_there_are_remarked_on() {
+    let place = Place::new();
+    let noted = |line: &str, notes: &[&str]| {
+        let ran = place.run(line);
+        assert_eq!(ran.status, 0, "{line}: {ran:?}");
+        let said: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("Note: ")).collect();
+        assert_eq!(said, notes, "{line}");
+    };
+    let model = "Note: no upstream has the model `gtp-4o`; there is `fast` or `gpt-4o`, did you mean `gpt-4o`?";
+    noted("key create a --json --models fast,gtp-4o", &[model]);
+    noted("key set a --json --models gtp-4o", &[model]);
+    noted("key set a --rpm 5", &[]);
+    noted("key create b --user nobody", &[]);
+    let store = SqliteStore::open(&place.path("state/t.db"), Durability::Process).unwrap();
+    let ann = NewPerson {
+        name: "ann".into(),
+        role: Role::User,
+        enabled: true,
+        password_hash: None,
+        quota_nanos: None,
+        budget: None,
+    };
+    store.people().person_create(&Act { at_ms: NOW_MS, actor: "a test".into() }, &ann).unwrap();
+    drop(store);
+    let nobody = "Note: nobody is called `nobody`; there is `ann`";
+    noted("key create c --json --user nobody", &[nobody]);
+    noted("key set c --user nobody", &[nobody]);
+    noted("key create d --user ann --models gpt-4o", &[]);
 }
 
 #[test]
