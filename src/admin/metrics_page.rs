@@ -1,14 +1,16 @@
-//! `GET /metrics` on its own listener, with the health pages beside it: probes need not speak the clients' TLS.
+//! `GET /metrics` (or HEAD) on its own listener, with the health pages beside it: probes need not speak the clients' TLS.
 
 use crate::proxy::Shared;
 use async_trait::async_trait;
-use http::{Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use pingora::apps::http_app::{HttpServer, ServeHttp};
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 
 /// Prometheus' text format, version 0.0.4.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What may be done with the pages.
+const ALLOW: &str = "GET, HEAD";
 
 /// Serves the metrics of one gateway.
 pub struct MetricsPage {
@@ -21,7 +23,10 @@ impl MetricsPage {
         HttpServer::new_app(Self { shared })
     }
 
-    fn page(&self, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
+    fn page(&self, method: &Method, path: &str) -> (StatusCode, &'static str, Vec<u8>) {
+        if *method != Method::GET && *method != Method::HEAD {
+            return (StatusCode::METHOD_NOT_ALLOWED, CONTENT_TYPE, b"these pages can only be read\n".to_vec());
+        }
         if let Some(health) = self.shared.health_page(path) {
             return (health.status, "application/json", health.body);
         }
@@ -39,12 +44,16 @@ impl MetricsPage {
 #[async_trait]
 impl ServeHttp for MetricsPage {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let (status, content_type, body) = self.page(session.req_header().uri.path());
+        let request = session.req_header();
+        let (status, content_type, body) = self.page(&request.method, request.uri.path());
         let mut response = Response::new(body);
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
         let length = response.body().len();
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(ALLOW));
+        }
         response
     }
 }

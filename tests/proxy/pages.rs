@@ -1,7 +1,7 @@
 //! The pages of the clients' port that need no key: health, and the reload by request.
 
 use crate::calls::{COST, Wire, number, plain_chat, serving};
-use crate::support::client::{Answer as Got, Request};
+use crate::support::client::{self, Answer as Got, Request};
 use crate::support::gateway::{Gateway, PRICES, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -227,4 +227,22 @@ async fn without_a_secret_there_is_no_reload_by_request() {
     let checked = gateway.run(&["check"]);
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
     assert!(!checked.status.success() && said.contains("server.reload_secret: is empty"), "{said}");
+}
+
+#[tokio::test]
+async fn the_pages_of_the_metrics_listener_can_only_be_read() {
+    let (_provider, setup) = working().await;
+    let (gateway, key) = serving(&setup).await;
+    let ask = async |method: &str, path: &str| client::send(gateway.metrics_address, &Request::new(method, path)).await;
+    for path in ["/metrics", "/health", "/nothing"] {
+        let there = if path == "/nothing" { 404 } else { 200 };
+        assert_eq!(ask("GET", path).await.status, there, "{path}");
+        let head = ask("HEAD", path).await;
+        assert_eq!((head.status, head.text().len()), (there, 0), "{path}");
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let answer = ask(method, path).await;
+            assert_eq!((answer.status, answer.field("allow")), (405, Some("GET, HEAD")), "{method} {path}");
+        }
+    }
+    gateway.finish(&[&key]).await;
 }
