@@ -41,15 +41,17 @@ pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Termi
     }
     let head = [word, "requests", "input", "cached", "output", "cost", ""];
     let total = total(&sums);
-    let rows = sums.iter().chain((sums.len() > 1).then_some(&total)).map(row);
+    // A key may be nobody's; everything else has a name, unless it was never known.
+    let nameless = if by == UsageBy::User { "(none)" } else { "(unknown)" };
+    let rows = sums.iter().chain((sums.len() > 1).then_some(&total)).map(|sum| row(sum, nameless));
     terminal.table(&head, &[1, 2, 3, 4, 5], rows)
 }
 
-fn row(sum: &UsageSum) -> Vec<String> {
+fn row(sum: &UsageSum, nameless: &str) -> Vec<String> {
     let remarks = [(sum.estimated, "estimated"), (sum.price_missing, "without a price")];
     let remarks = remarks.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
     vec![
-        if sum.name.is_empty() { "(unknown)".into() } else { plain(&sum.name) },
+        if sum.name.is_empty() { nameless.into() } else { plain(&sum.name) },
         sum.requests.to_string(),
         sum.usage.input_tokens.to_string(),
         sum.usage.cached_input_tokens.to_string(),

@@ -178,6 +178,10 @@ fn sums_add_up() {
     assert_eq!(place.json("usage --by upstream --key alice --json").len(), 1);
     let text = place.ok("usage --by upstream");
     assert!(text.contains("total") && text.contains("$0.030000000") && text.contains("(unknown)"), "{text}");
+    // Keys of nobody are known well enough.
+    let text = place.ok("usage --by user");
+    assert!(text.contains("(none)") && !text.contains("(unknown)"), "{text}");
+    assert_eq!(place.json("usage --by user --json")[0]["name"], "");
 }
 
 #[test]
