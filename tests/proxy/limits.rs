@@ -95,7 +95,10 @@ async fn tokens_are_taken_by_estimate_and_corrected_by_what_was_used_in_streams_
     let mut body = Wire::Chat.body("m", false);
     body["max_tokens"] = serde_json::json!(5_000);
     let request = crate::support::client::Request::post("/v1/chat/completions", &body);
-    assert_refused(&gateway.send(&request.key(&key.key)).await);
+    let never = gateway.send(&request.key(&key.key)).await;
+    assert_refused(&never);
+    let said = never.text();
+    assert!(said.contains("The request is larger than the limit allows for ") && !said.contains("try again"), "{said}");
 }
 
 #[tokio::test]

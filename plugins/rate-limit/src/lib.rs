@@ -158,7 +158,8 @@ fn tighter(one: Allowances, other: Allowances) -> Allowances {
 /// The refusal, as the caller reads it.
 fn refusal(per: Per, full: &Full) -> Reject {
     let Full { limit, used, asked, wait_ms, allowances } = *full;
-    // Whoever asks for more than there ever is may as well wait for a whole window.
+    // The contract has a `retry-after` for every refusal by a limit; of whom asks for more than there ever is, the message tells.
+    let fits_ever = asked <= limit.max;
     let wait_ms = wait_ms.unwrap_or(if limit.unit == Unit::Concurrency { 1_000 } else { limit.window_ms });
     let window = match limit.unit {
         Unit::Concurrency => String::new(),
@@ -168,11 +169,15 @@ fn refusal(per: Per, full: &Full) -> Reject {
         Unit::SpendUsd => format!("{}.{:09} USD", amount / 1_000_000_000, amount % 1_000_000_000),
         _ => amount.to_string(),
     };
-    let mut message = format!("Rate limit reached for {} of this {}{window}", limit.unit.name(), per.name());
+    let reached = if fits_ever { "Rate limit reached" } else { "The request is larger than the limit allows" };
+    let mut message = format!("{reached} for {} of this {}{window}", limit.unit.name(), per.name());
     if per != Per::Upstream {
         message.push_str(&format!(": limit {}, used {}, requested {}", told(limit.max), told(used), told(asked)));
     }
-    message.push_str(&format!(". Please try again in {}.", duration(wait_ms)));
+    message.push('.');
+    if fits_ever {
+        message.push_str(&format!(" Please try again in {}.", duration(wait_ms)));
+    }
     let mut reject = Reject::new(RejectCode::RateLimitExceeded).message(message);
     reject.retry_after_s = Some(wait_ms.div_ceil(1000).max(1));
     let mut headers = http::HeaderMap::new();
