@@ -19,6 +19,8 @@ const RATE: u32 = 1_000;
 const CONNECTIONS: usize = 32;
 /// From an answer of the console's to the next question: as several people who are busy.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The gateway has told by then whom it made.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the console's pages ask.
 const PAGES: [&str; 14] = [
     "/console/api/overview?range=24h",
@@ -89,9 +91,7 @@ pub(crate) fn measure(options: &Options, site: &Site, provider: &Proxy) -> Resul
 
 /// Signs in as the admin that the first start made, and showed in the log.
 fn sign_in(address: SocketAddr, log: &Path) -> Result<Session, Failure> {
-    let said = std::fs::read_to_string(log)?;
-    let shown = said.lines().find_map(|line| line.trim().strip_prefix("name ")?.split_once(", password "));
-    let (name, password) = shown.ok_or("the log shows no admin")?;
+    let (name, password) = first_admin(log)?;
     let body = serde_json::json!({"name": name, "password": password}).to_string();
     let request = format!(
         "POST /console/api/session HTTP/1.1\r\nhost: gateway.example\r\norigin: http://gateway.example\r\n\
@@ -107,6 +107,20 @@ fn sign_in(address: SocketAddr, log: &Path) -> Result<Session, Failure> {
         let cookie = cookie.ok_or_else(|| format!("no session: {answer}"))?.to_owned();
         Ok(Session { address, cookie })
     })
+}
+
+/// Who was made at the first start: it is told a moment after the gateway listens.
+fn first_admin(log: &Path) -> Result<(String, String), Failure> {
+    let give_up = Instant::now() + START_TIMEOUT;
+    while Instant::now() < give_up {
+        let said = std::fs::read_to_string(log)?;
+        let shown = said.lines().find_map(|line| line.trim().strip_prefix("name ")?.split_once(", password "));
+        if let Some((name, password)) = shown {
+            return Ok((name.to_owned(), password.to_owned()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Err("the log shows no admin".into())
 }
 
 impl Session {
