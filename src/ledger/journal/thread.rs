@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// How often the thread looks for records that nobody waits for, while there are any …
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// … and how long there must be none before it sleeps until it is rung for.
 const DOZE_AFTER: Duration = Duration::from_millis(200);
