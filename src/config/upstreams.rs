@@ -3,6 +3,7 @@
 use super::reader::{Section, kind};
 use super::seal::{self, MasterKeys};
 use super::shape::{Model, Server, Upstream};
+use crate::dialect::request::MODEL_BYTES_MAX;
 use crate::price::Multiplier;
 use crate::provider::{AuthScheme, Provider, providers};
 use http::{HeaderName, HeaderValue, Uri};
@@ -19,8 +20,6 @@ const MODELS_MAX: usize = 10_000;
 const HEADERS_MAX: usize = 64;
 /// The longest name of an upstream or a group, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// The longest name of a model, in bytes.
-const MODEL_BYTES_MAX: usize = 256;
 /// The largest weight.
 pub(crate) const WEIGHT_MAX: u32 = 1_000_000;
 /// The last tier.

@@ -32,8 +32,8 @@ const DEPTH_MAX: usize = 64;
 const OUTPUT_TOKENS_MAX: u64 = 1_000_000_000;
 /// The most answers to one prompt (OpenAI's own limit for chat).
 const CHOICES_MAX: u64 = 128;
-/// The longest name of a model.
-const MODEL_BYTES_MAX: usize = 256;
+/// The longest name of a model, in bytes.
+pub(crate) const MODEL_BYTES_MAX: usize = 256;
 /// The most requests in one of Gemini's batches; Google takes 100.
 const BATCH_MAX: usize = 1024;
 

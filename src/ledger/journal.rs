@@ -8,14 +8,16 @@
 //! promised always fits. A record that cannot be written stays first in line, in the same bytes, until the disk takes
 //! it: a group that a failed write left half on the disk is simply written over.
 
+mod current;
 mod thread;
 
 use super::Durability;
-use super::disk::{Disk, DiskFile};
-use super::segment::{self, HEADER_BYTES, Header};
+use super::disk::Disk;
+use super::segment::{self, Header};
 use super::state::{State, Written, steady_ms};
 use super::ticket::Ticket;
 use super::wire::{self, Event};
+use current::Current;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
@@ -28,9 +30,6 @@ use uuid::Uuid;
 
 /// Most bytes gathered before they are written.
 const GROUP_BYTES_MAX: usize = 1 << 20;
-
-/// With `durability = "power"`: zeros are written so far ahead of the records.
-const AHEAD_BYTES: u64 = 1 << 20;
 
 /// After so many failures in a row, a new segment is tried.
 const FAILURES_TO_ROTATE: u32 = 2;
@@ -141,16 +140,6 @@ struct Record {
     notify: Notify,
     /// For the applier; not while the journal fails, for then it would be held twice for long.
     event: Option<Event>,
-}
-
-/// The segment that is being written.
-struct Current {
-    number: u64,
-    file: Box<dyn DiskFile>,
-    /// Offset behind the last record that is written.
-    end: u64,
-    /// What is before it has been written once, by records or by [`Current::write_ahead`].
-    touched: u64,
 }
 
 /// See the module.
@@ -299,12 +288,8 @@ impl JournalWriter {
             (count, bytes) = (count + 1, bytes + record.bytes);
         }
         let Some(current) = &mut self.current else { return Err(io::ErrorKind::NotFound.into()) };
-        current.file.write_at(&self.pending.bytes[..bytes], current.end)?;
-        if self.setup.durability == Durability::Power {
-            current.write_ahead(current.end + bytes as u64, self.setup.segment_bytes);
-            current.file.sync()?;
-        }
-        current.end += bytes as u64;
+        let synced_to = (self.setup.durability == Durability::Power).then_some(self.setup.segment_bytes);
+        current.write(&self.pending.bytes[..bytes], synced_to)?;
         Ok((count, bytes))
     }
 
@@ -325,8 +310,9 @@ impl JournalWriter {
             file.sync()?;
             setup.disk.sync_folder(&setup.folder)?;
         }
-        let end = HEADER_BYTES as u64;
-        self.current = Some(Current { number, file, end, touched: end });
+        let current = Current::new(number, file);
+        let end = current.end;
+        self.current = Some(current);
         self.state().publish(|tail| {
             if let Some(last) = tail.segments.back_mut() {
                 last.sealed = true;
@@ -382,25 +368,5 @@ impl JournalWriter {
                 ticket.failed();
             }
         }
-    }
-}
-
-impl Current {
-    /// Writes zeros behind `end` where that was never written: the first write to a block that is only reserved changes the
-    /// file's map of its blocks, and to make that durable takes as long again as to make the bytes so. Once in a while for
-    /// many groups, then, and not in each.
-    fn write_ahead(&mut self, end: u64, segment_bytes: u64) {
-        if end <= self.touched {
-            return;
-        }
-        let room = segment_bytes.saturating_sub(end).min(AHEAD_BYTES);
-        // It says what the reserved blocks say already: if it cannot be written, nothing is lost but time.
-        if self.file.write_at(&vec![0; room as usize], end).is_ok() {
-            self.touched = end + room;
-        }
-    }
-
-    fn has_records(&self) -> bool {
-        self.end > HEADER_BYTES as u64
     }
 }

@@ -252,7 +252,6 @@ fn leases(
 }
 
 /// Where requests for the model may go, if the key may use it.
-/// The routes of a model that this key may use.
 pub(super) fn find_model<'e>(exchange: &'e Exchange, key: &Key, model: &str) -> Result<&'e ModelRoutes, Reject> {
     let unknown = || {
         Reject::new(RejectCode::ModelNotFound)

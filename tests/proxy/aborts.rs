@@ -303,18 +303,11 @@ async fn many_clients_that_leave_at_random_moments_leave_one_record_each() {
 #[tokio::test]
 async fn who_asks_again_too_early_has_the_answer_and_then_the_end_of_the_connection() {
     let (provider, gateway, key, steps) = waiting(Wire::Chat, Wire::Chat.whole("hello"), &[]).await;
-    let body = Wire::Chat.body("m", false).to_string();
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        key.key,
-        body.len()
-    );
-    let request = head + &body;
+    let request = Wire::Chat.request(false).key(&key.key).wire();
     let mut client = Client::connect(gateway.address).await.expect("the gateway listens");
-    client.write(request.as_bytes()).await.expect("it is sent");
+    client.write(&request).await.expect("it is sent");
     until("the provider is asked", || (provider.received().len() == 1).then_some(())).await;
-    client.write(request.as_bytes()).await.expect("it is sent");
+    client.write(&request).await.expect("it is sent");
     // Nothing shows when the gateway has seen it; what follows is right either way.
     tokio::time::sleep(Duration::from_millis(100)).await;
     steps.go(16);

@@ -71,16 +71,11 @@ struct Upload {
 
 impl Upload {
     async fn begin(gateway: &Gateway, key: &Key) -> Self {
-        let body = Wire::Chat.body("m", true).to_string();
-        let head = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nauthorization: Bearer {}\r\n\
-             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            key.key,
-            body.len()
-        );
-        let (first, rest) = body.as_bytes().split_at(body.len() / 2);
+        let request = Wire::Chat.request(true).key(&key.key).wire();
+        // In the middle of its body.
+        let (first, rest) = request.split_at(request.len() - 20);
         let mut client = Client::connect(gateway.address).await.expect("the gateway listens");
-        client.write(&[head.as_bytes(), first].concat()).await.expect("an open connection");
+        client.write(first).await.expect("an open connection");
         // Its head has been read when the request is one of those that run.
         Self { client, rest: rest.to_vec() }
     }

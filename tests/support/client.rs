@@ -73,6 +73,15 @@ impl Request {
         self
     }
 
+    /// The whole request as it is sent.
+    ///
+    /// # Panics
+    /// If its body is not one that is sent at once.
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        let Body::Length(body) = &self.body else { panic!("no body with a length: {:?}", self.body) };
+        [self.head().as_bytes(), body].concat()
+    }
+
     fn head(&self) -> String {
         let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.fields {

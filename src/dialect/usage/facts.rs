@@ -11,6 +11,7 @@ use super::places::Slot;
 use super::report::Report;
 use super::searches::Searches;
 use crate::dialect::json::Sink;
+use crate::dialect::request::MODEL_BYTES_MAX;
 use crate::dialect::shape::{Answer, DialectId};
 use crate::dialect::text::DeliveredText;
 
@@ -18,8 +19,6 @@ use crate::dialect::text::DeliveredText;
 const CAPTURE_BYTES_MAX: usize = 64 * 1024;
 /// A capture buffer that has grown beyond this is given back.
 const KEEP_BYTES_MAX: usize = 2 * 1024;
-/// A model's name is not longer.
-const MODEL_BYTES_MAX: usize = 256;
 /// No prompt has more answers: OpenAI's limit.
 const CHOICES_MAX: u32 = 128;
 
