@@ -73,8 +73,12 @@ impl Hold {
         self.ticket.is_written()
     }
 
-    /// Whether the journal cannot take the hold at the moment. It goes on trying.
+    /// Whether the journal cannot take the hold at the moment. It goes on trying. Asked before something is made of the hold:
+    /// so, if nobody has tried lately, it is tried now.
     pub fn has_failed(&self) -> bool {
+        if !self.ticket.is_written() {
+            self.journal.find_out();
+        }
         !self.ticket.is_written() && (self.ticket.has_failed() || self.journal.state.journal_error().is_some())
     }
 

@@ -31,6 +31,9 @@ use uuid::Uuid;
 /// Most bytes gathered before they are written.
 const GROUP_BYTES_MAX: usize = 1 << 20;
 
+/// When nothing was written for longer, nobody knows whether it can be.
+const KNOWN_FOR_MS: i64 = 2;
+
 /// After so many failures in a row, a new segment is tried.
 const FAILURES_TO_ROTATE: u32 = 2;
 
@@ -104,6 +107,14 @@ impl Journal {
             && let Some(mut writer) = self.writer.try_lock()
         {
             writer.take_turn();
+        }
+    }
+
+    /// Writes what waits, unless something was written a moment ago: then it is known whether that can be done.
+    pub(super) fn find_out(&self) {
+        let written_at_ms = self.state.written_at_ms.load(Ordering::Acquire);
+        if steady_ms().saturating_sub(written_at_ms) > KNOWN_FOR_MS {
+            self.take_turn();
         }
     }
 
@@ -264,10 +275,12 @@ impl JournalWriter {
 
     /// Writes as much of what is pending as fits into one segment.
     fn write_group(&mut self) -> io::Result<()> {
-        self.state().writing_since_ms.store(steady_ms(), Ordering::Release);
+        let began_ms = steady_ms();
+        self.state().writing_since_ms.store(began_ms, Ordering::Release);
         let written = self.try_write_group();
         self.state().writing_since_ms.store(0, Ordering::Release);
         let (count, bytes) = written?;
+        self.state().written_at_ms.store(began_ms, Ordering::Release);
         self.settle_group(count, bytes);
         Ok(())
     }

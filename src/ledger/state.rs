@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) applied_records: AtomicU64,
     pub(super) written_bytes: AtomicU64,
     pub(super) applied_bytes: AtomicU64,
+    /// When the last write began that went well, by [`steady_ms`]; [`i64::MIN`]: none has.
+    pub(super) written_at_ms: AtomicI64,
     /// When the write that now runs began, by [`steady_ms`]; 0: none runs.
     pub(super) writing_since_ms: AtomicI64,
     failed: AtomicBool,
@@ -95,6 +97,7 @@ impl State {
             applied_records: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
             applied_bytes: AtomicU64::new(0),
+            written_at_ms: AtomicI64::new(i64::MIN),
             writing_since_ms: AtomicI64::new(0),
             failed: AtomicBool::new(false),
             ended: AtomicBool::new(false),

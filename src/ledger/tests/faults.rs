@@ -103,6 +103,25 @@ fn a_hold_that_was_queued_when_the_disk_failed_is_told_so() {
 }
 
 #[test]
+fn a_disk_that_has_failed_since_the_last_write_is_found_out_by_who_asks() {
+    let place = Place::with_key(None);
+    let disk = FaultyDisk::default();
+    let running = place.open_with(place.options(), Arc::new(disk.clone()));
+    for _ in 0..20 {
+        disk.0.lock().fail = 0..0;
+        until(|| running.ledger.healthy());
+        drop(running.hold(0));
+        // Longer than what the last write told is known for.
+        std::thread::sleep(Duration::from_millis(10));
+        disk.0.lock().fail = 0..u64::MAX;
+        let hold = running.try_hold(0).unwrap();
+        assert!(hold.has_failed(), "it would be billed, and its answer refused");
+    }
+    disk.0.lock().fail = 0..0;
+    until(|| running.ledger.healthy());
+}
+
+#[test]
 fn a_store_that_is_gone_for_a_while_misses_nothing() {
     let place = Place::with_key(None);
     let running = place.open();
