@@ -89,8 +89,9 @@ impl Fields {
     }
 
     fn counts(&mut self, field: u8, counts: &[u64]) {
-        let bytes: Vec<u8> = counts.iter().flat_map(|count| count.to_le_bytes()).collect();
-        self.bytes(field, &bytes);
+        self.0.push(field);
+        self.0.extend_from_slice(&(size_of_val(counts) as u64).to_le_bytes());
+        counts.iter().for_each(|count| self.0.extend_from_slice(&count.to_le_bytes()));
     }
 
     fn usage(&mut self, field: u8, usage: &Usage) {
@@ -108,8 +109,16 @@ impl Fields {
             output_image_tokens,
             web_searches,
         } = *detail;
-        let input = [cache_write_1h_tokens, input_audio_tokens, cached_audio_tokens, input_image_tokens];
-        self.counts(field, &[&input[..], &[output_audio_tokens, output_image_tokens, web_searches]].concat());
+        let counts = [
+            cache_write_1h_tokens,
+            input_audio_tokens,
+            cached_audio_tokens,
+            input_image_tokens,
+            output_audio_tokens,
+            output_image_tokens,
+            web_searches,
+        ];
+        self.counts(field, &counts);
     }
 
     fn extra(&mut self, field: u8, extra: &ExtraUsage) {

@@ -10,6 +10,7 @@
 
 use super::claims::ClaimTag;
 use super::record::{LedgerRecord, Opening, Progress};
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -66,7 +67,7 @@ pub(super) fn encode(event: &Event, sequence: u64, seed: u32, out: &mut Vec<u8>)
     out.extend_from_slice(&[0; PREFIX_BYTES]);
     out.extend_from_slice(&sequence.to_le_bytes());
     out.push(format_of(event));
-    if let Err(error) = postcard::to_io(event, &mut *out) {
+    if let Err(error) = postcard::serialize_with_flavor(event, Behind(out)) {
         out.truncate(start);
         return Err(error);
     }
@@ -78,6 +79,27 @@ pub(super) fn encode(event: &Event, sequence: u64, seed: u32, out: &mut Vec<u8>)
     out[start..start + 4].copy_from_slice(&length);
     out[start + 4..start + PREFIX_BYTES].copy_from_slice(&crc.to_le_bytes());
     Ok(())
+}
+
+/// What an event's bytes are added to.
+struct Behind<'v>(&'v mut Vec<u8>);
+
+impl Flavor for Behind<'_> {
+    type Output = ();
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// A record that was read.

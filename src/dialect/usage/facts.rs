@@ -17,6 +17,8 @@ use crate::dialect::text::DeliveredText;
 
 /// A captured value (a usage object, an error) larger than this is not read: such usage is not believed.
 const CAPTURE_BYTES_MAX: usize = 64 * 1024;
+/// What a capture buffer begins with: room for a usage object as most are, which comes in many pieces.
+const USUAL_BYTES: usize = 512;
 /// A capture buffer that has grown beyond this is given back.
 const KEEP_BYTES_MAX: usize = 2 * 1024;
 /// No prompt has more answers: OpenAI's limit.
@@ -230,6 +232,9 @@ impl Sink<Slot> for Facts {
         if self.capture.len() + piece.len() > CAPTURE_BYTES_MAX {
             self.overflow = true;
         } else {
+            if self.capture.capacity() == 0 {
+                self.capture.reserve(USUAL_BYTES);
+            }
             self.capture.extend_from_slice(piece);
         }
     }

@@ -120,5 +120,10 @@ impl Report {
 }
 
 fn read<T: DeserializeOwned>(json: &[u8], make: fn(T) -> Report) -> Report {
-    serde_json::from_slice(json).map_or(Report::Unreadable, make)
+    // Once for all, and not for every key.
+    let read = match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(json),
+    };
+    read.map_or(Report::Unreadable, make)
 }

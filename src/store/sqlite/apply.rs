@@ -110,7 +110,6 @@ impl Chain {
     /// Adds rows, all or none. False: one of them is there already.
     fn add(&mut self, records: &[LedgerRecord], statement: &mut Statement<'_>) -> Result<bool> {
         let mut next = *self;
-        statement.clear_bindings();
         for (nth, record) in records.iter().enumerate() {
             next.hash = row_hash(&next.hash, next.sequence + 1, record);
             next.sequence += 1;

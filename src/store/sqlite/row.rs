@@ -24,7 +24,7 @@ pub(super) fn unreadable(column: usize, error: impl Into<Box<dyn std::error::Err
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 
-/// Binds the values of a row, the `nth` of those that the statement adds; its parameters are free (NULL).
+/// Binds the values of a row, the `nth` of those that the statement adds: every one, whatever was bound before.
 pub(super) fn bind(
     statement: &mut Statement<'_>,
     nth: usize,
@@ -35,54 +35,47 @@ pub(super) fn bind(
     let Metered { usage, detail, extras, tier, source, disbelieved } = &record.metered;
     let detail = (*detail != UsageDetail::default()).then(|| json(detail));
     let extras = (!extras.is_empty()).then(|| json(extras));
-    let values: [Option<&dyn ToSql>; COLUMNS_COUNT] = [
-        Some(&sequence),
-        Some(record.request_id.as_bytes()),
-        Some(&record.started_at_ms),
-        Some(&record.key_id),
-        Some(&record.key_name),
-        optional(&record.user),
-        Some(&record.group),
-        Some(&record.endpoint.as_ref()),
-        Some(&record.dialect.as_ref()),
-        Some(&record.model),
-        Some(&record.upstream),
-        Some(&record.upstream_model),
-        Some(&record.stream),
-        Some(&record.status),
-        Some(&record.outcome.as_str()),
-        Some(&count(usage.input_tokens)),
-        Some(&count(usage.cached_input_tokens)),
-        Some(&count(usage.cache_write_tokens)),
-        Some(&count(usage.output_tokens)),
-        Some(&count(usage.reasoning_tokens)),
-        Some(&source.as_str()),
-        Some(&record.cost_nanos),
-        Some(&record.held_nanos),
-        Some(&record.overshoot),
-        Some(disbelieved),
-        Some(&record.price_version),
-        Some(&record.price_missing),
-        Some(&tier_word(*tier)),
-        optional(&detail),
-        optional(&extras),
-        Some(&record.attempts),
-        Some(&record.ttft_ms.map(count)),
-        Some(&count(record.duration_ms)),
-        optional(&record.error_code),
-        Some(hash),
+    let values: [&dyn ToSql; COLUMNS_COUNT] = [
+        &sequence,
+        record.request_id.as_bytes(),
+        &record.started_at_ms,
+        &record.key_id,
+        &record.key_name,
+        &record.user,
+        &record.group,
+        &record.endpoint.as_ref(),
+        &record.dialect.as_ref(),
+        &record.model,
+        &record.upstream,
+        &record.upstream_model,
+        &record.stream,
+        &record.status,
+        &record.outcome.as_str(),
+        &count(usage.input_tokens),
+        &count(usage.cached_input_tokens),
+        &count(usage.cache_write_tokens),
+        &count(usage.output_tokens),
+        &count(usage.reasoning_tokens),
+        &source.as_str(),
+        &record.cost_nanos,
+        &record.held_nanos,
+        &record.overshoot,
+        disbelieved,
+        &record.price_version,
+        &record.price_missing,
+        &tier_word(*tier),
+        &detail,
+        &extras,
+        &record.attempts,
+        &record.ttft_ms.map(count),
+        &count(record.duration_ms),
+        &record.error_code,
+        hash,
     ];
     for (column, value) in values.into_iter().enumerate() {
-        if let Some(value) = value {
-            statement.raw_bind_parameter(nth * COLUMNS_COUNT + column + 1, value)?;
-        }
+        statement.raw_bind_parameter(nth * COLUMNS_COUNT + column + 1, value)?;
     }
     Ok(())
-}
-
-/// `None`: the column stays NULL.
-fn optional<T: ToSql>(value: &Option<T>) -> Option<&dyn ToSql> {
-    value.as_ref().map(|value| value as &dyn ToSql)
 }
 
 /// Counts are far below this limit when they come from the ledger; none may stop a batch.
