@@ -23,13 +23,15 @@ impl ProxyHttp for Passthrough {
     }
 }
 
-/// Proxies from one address to the other until it is told to stop.
-pub(crate) fn run(listen: &str, upstream: &str) -> Result<(), Failure> {
+/// Proxies from one address to the other until it is told to stop. `work_stealing`: as Pingora comes; without, each thread keeps
+/// the connections that it got, as Tollgate's do.
+pub(crate) fn run(listen: &str, upstream: &str, work_stealing: bool) -> Result<(), Failure> {
     let conf = ServerConf {
         threads: crate::proxies::THREADS,
         upstream_keepalive_pool_size: 1024,
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(0),
+        work_stealing,
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);

@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words[..] {
         ["role", "provider"] => standin::run(),
-        ["role", "bare", listen, upstream] => bare::run(listen, upstream),
+        ["role", "bare", listen, upstream] => bare::run(listen, upstream, true),
+        ["role", "bare-pinned", listen, upstream] => bare::run(listen, upstream, false),
         _ => driver::run(&arguments),
     };
     match outcome {

@@ -12,7 +12,8 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingor
   --seconds S          length of a round [1.5]
   --connections A,B    connections of a measurement [32,1]
   --cases A,B          of json, sse, sse-spliced, sse-pieces [all]
-  --proxies A,B        of nginx, bare, tollgate [these], envoy, earlier, durable (tollgate with durability = \"power\"),
+  --proxies A,B        of nginx, bare, tollgate [these], envoy, bare-pinned (bare Pingora without work stealing), earlier,
+                       durable (tollgate with durability = \"power\"),
                        watched (tollgate that also limits, traces and logs),
                        translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's)
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]

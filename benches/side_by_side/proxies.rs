@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Nginx,
     Envoy,
     Bare,
+    /// The same without work stealing, as Tollgate runs it.
+    BarePinned,
     Tollgate,
     /// Another build of Tollgate, to see what a change costs.
     Earlier,
@@ -49,6 +51,7 @@ impl Kind {
             "nginx" => Some(Self::Nginx),
             "envoy" => Some(Self::Envoy),
             "bare" => Some(Self::Bare),
+            "bare-pinned" => Some(Self::BarePinned),
             "tollgate" => Some(Self::Tollgate),
             "earlier" => Some(Self::Earlier),
             "durable" => Some(Self::Durable),
@@ -65,6 +68,7 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::Envoy => "Envoy",
             Self::Bare => "bare Pingora",
+            Self::BarePinned => "bare Pingora, no stealing",
             Self::Tollgate => "Tollgate",
             Self::Earlier => "Tollgate, earlier",
             Self::Durable => "Tollgate, durability = power",
@@ -98,7 +102,8 @@ impl Site {
             Kind::Direct => self.provider(),
             Kind::Nginx => self.nginx(provider),
             Kind::Envoy => self.envoy(provider),
-            Kind::Bare => self.bare(provider),
+            Kind::Bare => self.bare(kind, "bare", provider),
+            Kind::BarePinned => self.bare(kind, "bare-pinned", provider),
             Kind::Tollgate => self.tollgate(kind, TOLLGATE_FOLDER, provider, ""),
             Kind::Earlier => self.tollgate(kind, "earlier", provider, ""),
             Kind::Durable => self.tollgate(kind, "durable", provider, "[ledger]\ndurability = \"power\"\n"),
@@ -139,11 +144,12 @@ impl Site {
         Ok(Proxy { kind: Kind::Direct, address: ([127, 0, 0, 1], port).into(), key: PROVIDER_KEY.into(), running })
     }
 
-    fn bare(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+    fn bare(&self, kind: Kind, role: &str, provider: SocketAddr) -> Result<Proxy, Failure> {
         let address = free_address()?;
-        let arguments = ["role", "bare", &address.to_string(), &provider.to_string()];
-        let running = Running::start(std::env::current_exe()?, arguments, self.folder.join("bare.log"))?;
-        Ok(Proxy { kind: Kind::Bare, address, key: PROVIDER_KEY.into(), running })
+        let arguments = ["role", role, &address.to_string(), &provider.to_string()];
+        let log = self.folder.join(format!("{role}.log"));
+        let running = Running::start(std::env::current_exe()?, arguments, log)?;
+        Ok(Proxy { kind, address, key: PROVIDER_KEY.into(), running })
     }
 
     fn nginx(&self, provider: SocketAddr) -> Result<Proxy, Failure> {

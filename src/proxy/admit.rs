@@ -5,7 +5,7 @@ use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
 use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound, user};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
-use crate::dialect::request::{self, RequestFacts};
+use crate::dialect::request::RequestFacts;
 use crate::dialect::{Answer, DialectId};
 use crate::estimate;
 use crate::keyring::KeyEntry;
@@ -45,7 +45,7 @@ pub(super) enum Outcome {
 pub(super) async fn admit(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Outcome> {
     let sent = match admission(session, exchange).await {
         Ok(Admission::Forward(admitted)) => {
-            exchange.admitted = Some(*admitted);
+            exchange.admitted = Some(admitted);
             return Ok(Outcome::Admitted);
         }
         Ok(Admission::Reply(reply)) => reject::respond(session, exchange, reply).await,
@@ -97,8 +97,8 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     };
     let headers = &session.req_header().headers;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let facts = request::read_request(target.endpoint, &target, content_type, &body)
-        .map_err(|refusal| body::packed(headers, &body).unwrap_or(refusal))?;
+    let facts = body::facts(&target, content_type, &body).await;
+    let facts = facts.map_err(|refusal| body::packed(headers, &body).unwrap_or(refusal))?;
     note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body);
     let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {

@@ -2,15 +2,21 @@
 //! without a length.
 
 use super::patience;
+use crate::dialect::endpoint::Target;
+use crate::dialect::request::{self, RequestFacts};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, Version};
 use pingora::protocols::http::ServerSession;
+use std::panic::resume_unwind;
+use std::pin::pin;
 use std::time::Instant;
 use tollgate_plugin_api::{Reject, RejectCode};
 
 /// Characters of a client's `content-encoding` that a message shows.
 const CODING_CHARS_MAX: usize = 100;
+/// What is understood at once, in some milliseconds. More has a thread of its own: on this one others wait.
+const AT_ONCE_BYTES_MAX: usize = 1024 * 1024;
 /// Reserved ahead for a body of unknown or large length; more is taken as it comes.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -26,6 +32,25 @@ pub(super) async fn read(session: &mut ServerSession, bytes_max: usize) -> Resul
         session.set_keepalive(None);
     }
     body
+}
+
+/// What a body says, and what is wrong with it: see [`request::read_request`].
+///
+/// # Errors
+/// As there; `UPSTREAM_UNAVAILABLE` when the process ends meanwhile.
+pub(super) async fn facts(target: &Target, content_type: Option<&str>, body: &Bytes) -> Result<RequestFacts, Reject> {
+    if body.len() <= AT_ONCE_BYTES_MAX {
+        return request::read_request(target.endpoint, target, content_type, body);
+    }
+    let (target, content_type, body) = (target.clone(), content_type.map(str::to_owned), body.clone());
+    let reading = tokio::task::spawn_blocking(move || {
+        request::read_request(target.endpoint, &target, content_type.as_deref(), &body)
+    });
+    match reading.await {
+        Ok(facts) => facts,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(_) => Err(RejectCode::UpstreamUnavailable.into()),
+    }
 }
 
 /// Why a body that cannot be read is no text: it is packed, and its head says how. Bodies are read here, and taken unpacked.
@@ -63,7 +88,7 @@ async fn read_whole(session: &mut ServerSession, bytes_max: usize) -> Result<Byt
     let since = Instant::now();
     loop {
         let so_far = body.as_ref().map_or(0, BytesMut::len) + first.as_ref().map_or(0, Bytes::len);
-        let piece = patience::piece(since, so_far, session.read_request_body()).await;
+        let piece = patience::piece(since, so_far, pin!(session.read_request_body())).await;
         let Some(piece) = piece.ok_or_else(unfinished)?.map_err(|_| unfinished())? else { break };
         if so_far + piece.len() > bytes_max {
             return Err(too_large());

@@ -13,7 +13,7 @@ use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
 use std::net::IpAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use tollgate_plugin_api::{Network, Reject, RejectCode, RequestHead};
 
 /// Everything that the console is.
@@ -132,7 +132,7 @@ pub(super) async fn send(session: &mut ServerSession, exchange: &Exchange, answe
 
 /// A client that does not read must not keep what it is told for ever.
 async fn patiently(writing: impl Future<Output = Result<()>>) -> Result<()> {
-    let written = downstream::within(downstream::CLIENT_WRITE_TIMEOUT, writing).await;
+    let written = downstream::within(downstream::CLIENT_WRITE_TIMEOUT, pin!(writing)).await;
     written.unwrap_or_else(|_| Error::e_explain(ErrorType::WriteTimedout, "the client does not read"))
 }
 

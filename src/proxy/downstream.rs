@@ -67,9 +67,9 @@ fn is_disconnect(error: &Error) -> bool {
     !matches!(error.etype(), ErrorType::ConnectError)
 }
 
-/// A time-out whose clock is looked at only if it must be waited.
-pub(super) async fn within<T>(limit: Duration, doing: impl Future<Output = T>) -> Result<T, Elapsed> {
-    let mut doing = pin!(doing);
+/// A time-out whose clock is looked at only if it must be waited. What is done is pinned where it was made: handed over, it
+/// would be copied.
+pub(super) async fn within<T>(limit: Duration, mut doing: Pin<&mut impl Future<Output = T>>) -> Result<T, Elapsed> {
     match futures::poll!(&mut doing) {
         Poll::Ready(done) => Ok(done),
         Poll::Pending => tokio::time::timeout(limit, doing).await,
@@ -213,13 +213,16 @@ impl<'s> Downstream<'s> {
         control: &mut Control,
     ) -> Result<()> {
         let session = &mut *self.session;
-        let written = within(CLIENT_WRITE_TIMEOUT, async {
-            if let Some(head) = head {
-                session.write_response_header(head).await?;
-            }
-            session.write_response_body(body, end).await
-        });
-        match written.await {
+        let written = {
+            let writing = pin!(async {
+                if let Some(head) = head {
+                    session.write_response_header(head).await?;
+                }
+                session.write_response_body(body, end).await
+            });
+            within(CLIENT_WRITE_TIMEOUT, writing).await
+        };
+        match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => self.left(error.into_down(), control),
             Err(_) => {

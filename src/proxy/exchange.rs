@@ -47,7 +47,7 @@ pub struct Exchange {
     /// Where it stands between upstream and client.
     pub(super) control: Control,
     /// Stage 1.
-    pub(super) admitted: Option<Admitted>,
+    pub(super) admitted: Option<Box<Admitted>>,
     /// Stages 2 to 4, of all attempts.
     pub(super) attempts: Attempts,
     /// Stages 2 to 4, of the attempt that runs.
@@ -184,7 +184,8 @@ pub(super) struct Attempt {
     pub(super) started: Instant,
     /// The breaker has been told how it ended.
     pub(super) judged: bool,
-    pub(super) answer: Option<Answer>,
+    /// Boxed: a kilobyte that is not moved along with an exchange that has none yet.
+    pub(super) answer: Option<Box<Answer>>,
 }
 
 /// The answer of the attempt that runs.

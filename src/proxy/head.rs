@@ -84,7 +84,7 @@ pub(super) fn answer_head(
     let Some(attempt) = exchange.attempt.as_mut() else {
         return Error::e_explain(ErrorType::InternalError, "nothing is attempted");
     };
-    attempt.answer = Some(Answer {
+    attempt.answer = Some(Box::new(Answer {
         status,
         framing,
         client_framing,
@@ -103,10 +103,10 @@ pub(super) fn answer_head(
             || head.headers.contains_key(header::TRANSFER_ENCODING)
             || head.version == http::Version::HTTP_2,
         checkpoint: Checkpoint { taken: false, at: now.into_std(), delivered_bytes: 0 },
-    });
+    }));
     let started = tokio::time::Instant::from(attempt.started);
     let takes_out = attempt.takes_out_usage_chunk;
-    let streams = attempt.answer.as_ref().is_some_and(Answer::streams);
+    let streams = attempt.answer.as_ref().is_some_and(|answer| answer.streams());
     let changes = Changes {
         asked: asked.as_deref(),
         bytes: asked.is_some() || is_packed,

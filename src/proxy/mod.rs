@@ -58,6 +58,7 @@ pub use trial::Trial;
 
 use logging::Running;
 use pingora::protocols::http::ServerSession;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_plugin_api::Reject;
@@ -150,7 +151,7 @@ impl Gateway {
             Ok(()) => true,
             Err(error) => {
                 // A client that does not read must not keep what it is told from ending.
-                let told = failure::at_last(session, error, exchange);
+                let told = pin!(failure::at_last(session, error, exchange));
                 downstream::within(downstream::CLIENT_WRITE_TIMEOUT, told).await.unwrap_or(false)
             }
         };

@@ -5,7 +5,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::protocols::{SocketDigest, Stream};
 use pingora::{Error, ErrorType, Result};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -30,14 +30,14 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// the preface has, for any time.)
 pub(super) async fn begins_as_http2(stream: &mut Stream) -> Option<bool> {
     let mut first = [0; 3];
-    if !within(SILENCE_MAX, stream.try_peek(&mut first)).await.ok()?.ok()? {
+    if !within(SILENCE_MAX, pin!(stream.try_peek(&mut first))).await.ok()?.ok()? {
         return Some(false);
     }
     if first != PREFACE[..3] {
         return Some(false);
     }
     let mut whole = [0; PREFACE.len()];
-    within(HEAD_TIME_MAX, stream.try_peek(&mut whole)).await.ok()?.ok()?;
+    within(HEAD_TIME_MAX, pin!(stream.try_peek(&mut whole))).await.ok()?.ok()?;
     Some(whole == *PREFACE)
 }
 
@@ -71,8 +71,7 @@ fn has_heard(socket: Option<&SocketDigest>, since: Instant) -> bool {
 
 /// Waits for the next piece of a body that began to be read at `since`, and of which so many bytes are there; `None`: it takes
 /// too long.
-pub(super) async fn piece<T>(since: Instant, bytes: usize, coming: impl Future<Output = T>) -> Option<T> {
-    let mut coming = pin!(coming);
+pub(super) async fn piece<T>(since: Instant, bytes: usize, mut coming: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     if let Poll::Ready(piece) = futures::poll!(&mut coming) {
         return Some(piece);
     }
@@ -98,8 +97,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_drips_is_given_up_though_each_piece_comes_soon() {
         let began = Instant::now().checked_sub(BODY_GRACE).expect("a machine that runs for a minute");
-        assert_eq!(piece(began, 5, std::future::pending::<()>()).await, None, "a byte now and then");
+        assert_eq!(piece(began, 5, pin!(std::future::pending::<()>())).await, None, "a byte now and then");
         let soon = tokio::time::sleep(Duration::from_secs(1));
-        assert_eq!(piece(began, 5 * 1024, soon).await, Some(()), "five seconds are left for what came");
+        assert_eq!(piece(began, 5 * 1024, pin!(soon)).await, Some(()), "five seconds are left for what came");
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
         form::by_first_byte(&piece, exchange);
     }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
-    match answer {
+    match &**answer {
         Answer { ended: true, .. } => Ok(Bytes::new()),
         Answer { error: Some(_), .. } => error_piece(piece, end, exchange),
         _ => piece_of_answer(piece, end, exchange),

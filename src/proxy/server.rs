@@ -15,7 +15,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -113,9 +113,12 @@ impl Http {
     /// Reads the head of a request.
     async fn read_head(&self, session: &mut ServerSession) -> Head {
         // What has arrived is answered, also by a server that has ended.
-        let read = tokio::select! { biased;
-            read = patience::head(session) => read,
-            () = self.ending.has_come() => return Head::None,
+        let read = {
+            let mut reading = pin!(patience::head(session));
+            tokio::select! { biased;
+                read = &mut reading => read,
+                () = self.ending.has_come() => return Head::None,
+            }
         };
         match read {
             Ok(true) => return Head::Whole,
@@ -138,14 +141,14 @@ impl Http {
         let row = refusal.code.row();
         self.gateway.shared().metrics.rejected(row.code);
         let id = Uuid::now_v7().to_string();
-        let answer = async {
+        let answer = pin!(async {
             let mut head = ResponseHeader::build(row.status, Some(4))?;
             let body = answer::reject_body(DialectId::OpenAi, refusal, &id);
             head.insert_header(header::CONTENT_TYPE, "application/json")?;
             head.insert_header(header::CONTENT_LENGTH, body.len())?;
             head.insert_header(reject::REQUEST_ID, &id)?;
             session.write_error_response(head, body).await
-        };
+        });
         if let Ok(Err(error)) = within(CLIENT_WRITE_TIMEOUT, answer).await {
             tracing::debug!("refusal not sent: {error}");
         }
@@ -164,10 +167,13 @@ impl Http {
             session.set_keepalive(None);
         }
         let shared = self.gateway.shared();
-        let is_whole = tokio::select! { biased;
-            is_whole = self.gateway.answer_as(&mut session, unsound) => is_whole,
-            // It is dropped, which settles it.
-            () = shared.stopped() => false,
+        // Where it is made is where it stays: `select!` would copy all of it. Dropped in its middle, it is settled.
+        let is_whole = {
+            let mut answering = pin!(self.gateway.answer_as(&mut session, unsound));
+            tokio::select! { biased;
+                is_whole = &mut answering => is_whole,
+                () = shared.stopped() => false,
+            }
         };
         if !is_whole {
             return None;

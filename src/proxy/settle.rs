@@ -152,7 +152,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let duration_ms = exchange.elapsed_ms();
     let admitted = exchange.admitted.as_mut()?;
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
-    let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut());
+    let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
     // What our own refusal took the place of was never delivered: it is not billed.
     let billed = answer.as_deref().filter(|answer| !matches!(end, End::NoAnswer(_)) && !came_to_nothing(answer, end));
     let metered = billed.and_then(|answer| answer.scanner.metered()).unwrap_or_default();

@@ -32,7 +32,7 @@ pub struct Shared {
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     pub(super) drains: Arc<Drains>,
-    pub(super) connections: Connections,
+    pub(super) connections: Arc<Connections>,
     pub(super) reloads: Reloads,
     /// The store could not be read when it was last asked for changed keys.
     store_unreadable: AtomicBool,
@@ -56,7 +56,7 @@ impl Shared {
             ledger,
             metrics,
             drains: Arc::new(Drains::default()),
-            connections: Connections::new(),
+            connections: Arc::new(Connections::new()),
             reloads: Reloads::default(),
             store_unreadable: AtomicBool::new(false),
             console: RwLock::new(None),

@@ -87,7 +87,7 @@ async fn ask(
     let head = forward::signed(RequestHead { method: Method::POST, target, headers }, upstream, &body)?;
     let timeout = snapshot.routing.connect_timeout;
     let address = peer::address(upstream, timeout).await?;
-    let connections = Connections::new();
+    let connections = Arc::new(Connections::new());
     let (mut conversation, _) = connections.connect(upstream, address, timeout).await?;
     let head = conversation.ask(head, body).await?;
     while !conversation.is_over() && answer.len() < ANSWER_BYTES_MAX {

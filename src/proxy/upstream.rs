@@ -3,7 +3,7 @@
 use super::downstream::{Timer, within};
 use super::http1::{AnswerHead, Http1, RequestHead};
 use super::peer;
-use super::pool::{Place, Pool, Pooled};
+use super::pool::{Home, Place, Pool, Pooled};
 use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{Version, header};
@@ -19,6 +19,7 @@ use pingora::upstreams::peer::Peer;
 use pingora::{Error, ErrorType, OrErr, Result};
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Idle HTTP/2 connections that are kept, of all upstreams.
@@ -42,25 +43,56 @@ impl Connections {
     /// # Errors
     /// What Pingora says of connecting, as the upstream's.
     pub(super) async fn connect(
-        &self,
-        upstream: &Upstream,
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
         address: SocketAddr,
         timeout: Duration,
     ) -> Result<(Conversation, bool)> {
         let place = Place { account: upstream.group_key, address };
-        let begun = |wire, timer| Conversation { wire, place, tls: upstream.tls, timer, unsent: None, failed: None };
-        if let Some(Pooled { http1, timer }) = self.pool.take(place) {
-            return Ok((begun(Wire::Http1(http1), timer), true));
+        let begun = |wire, timer, home| Conversation {
+            wire,
+            place,
+            home,
+            tls: upstream.tls,
+            timer,
+            unsent: None,
+            failed: None,
+        };
+        if let Some((Pooled { http1, timer, home }, borrows_often)) = self.pool.take(place) {
+            if borrows_often {
+                self.make_beforehand(upstream, place, timeout);
+            }
+            return Ok((begun(Wire::Http1(http1), timer, home), true));
         }
         let peer = Box::new(peer::peer(upstream, address, timeout));
         // Seldom, and large.
         let connecting = Box::pin(self.connector.get_http_session(&*peer));
         let (session, reused) = connecting.await.map_err(Error::into_up)?;
         match session {
-            HttpSession::H1(http1) => Ok((begun(Wire::Http1(Http1::new(http1.into_inner())), None), reused)),
-            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2), peer), None), reused)),
+            HttpSession::H1(http1) => {
+                Ok((begun(Wire::Http1(Http1::new(http1.into_inner())), None, Home::here()), reused))
+            }
+            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2), peer), None, Home::here()), reused)),
             HttpSession::Custom(()) => Error::e_explain(ErrorType::InternalError, "no such protocol"),
         }
+    }
+
+    /// Makes a connection for later exchanges on this thread; none waits for it.
+    fn make_beforehand(self: &Arc<Self>, upstream: &Arc<Upstream>, place: Place, timeout: Duration) {
+        let (connections, upstream) = (self.clone(), upstream.clone());
+        tokio::spawn(async move {
+            let peer = peer::peer(&upstream, place.address, timeout);
+            match connections.connector.get_http_session(&peer).await {
+                Ok((HttpSession::H1(http1), _)) => {
+                    let http1 = Http1::new(http1.into_inner());
+                    connections.pool.put(place, Pooled { http1, timer: None, home: Home::here() });
+                }
+                Ok((HttpSession::H2(http2), _)) => connections.release(Box::new(http2), &peer).await,
+                Ok((HttpSession::Custom(()), _)) => {}
+                // Whoever needs one says it.
+                Err(error) => tracing::debug!("upstream {}: {error}", upstream.name),
+            }
+        });
     }
 
     /// The conversation came to its end: its connection is kept, if it can be used again.
@@ -69,7 +101,8 @@ impl Connections {
             Wire::Http1(http1) => {
                 let reusable = http1.into_reusable().filter(|_| conversation.unsent.is_none());
                 if let Some(http1) = reusable {
-                    self.pool.put(conversation.place, Pooled { http1, timer: conversation.timer });
+                    self.pool
+                        .put(conversation.place, Pooled { http1, timer: conversation.timer, home: conversation.home });
                 }
             }
             Wire::Http2(http2, peer) => self.release(http2, &peer).await,
@@ -102,6 +135,7 @@ impl Connections {
 pub(super) struct Conversation {
     wire: Wire,
     place: Place,
+    home: Home,
     tls: bool,
     /// The clock of whoever converses; it goes with the connection from one exchange to the next.
     pub(super) timer: Option<Timer>,
@@ -125,7 +159,7 @@ impl Conversation {
         let answered = match &mut self.wire {
             Wire::Http1(http1) => {
                 // Also when this fails, an answer may be there to be read.
-                self.unsent = match within(WRITE_TIMEOUT, http1.send(&head, &body)).await {
+                self.unsent = match within(WRITE_TIMEOUT, pin!(http1.send(&head, &body))).await {
                     Ok(sent) => sent.err(),
                     Err(_) => Some(Error::explain(ErrorType::WriteTimedout, "the upstream takes no bytes")),
                 };

@@ -42,6 +42,8 @@ use tollgate_plugin_api::{Clock, Ports};
 
 /// Read ahead from a client's connection. Small: it is kept for as long as a stream is open.
 const CLIENT_READ_BUFFER_BYTES: usize = 4096;
+/// Threads that do what takes long (counting tokens, reading the store), of all that answer requests together.
+const BLOCKING_THREADS_MAX: usize = 512;
 /// What Pingora waits at most, at shutdown, for tasks that its own runtimes still hold.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 1;
 
@@ -269,6 +271,11 @@ fn server_conf(config: &Config) -> ServerConf {
         threads,
         grace_period_seconds: Some(config.server.shutdown_ms.div_ceil(1000)),
         graceful_shutdown_timeout_seconds: Some(RUNTIME_SHUTDOWN_SECONDS),
+        // A connection stays with the thread that got it, and so does what it allocates: to hand work around costs a tenth of
+        // all requests, and threads that have nothing to do for a moment are no gain beside it. What takes long has a thread of
+        // its own.
+        work_stealing: false,
+        max_blocking_threads: Some((BLOCKING_THREADS_MAX / threads).max(1)),
         ..ServerConf::default()
     }
 }

@@ -357,3 +357,22 @@ async fn long_streams_and_long_events_pass_whole() {
         gateway.finish(&[&key]).await;
     }
 }
+
+#[tokio::test]
+async fn a_connection_that_idles_serves_whichever_thread_asks_next() {
+    const CLIENTS: usize = 40;
+    let provider = Provider::always(Wire::Chat.whole("Hi")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).set("server.threads", "8");
+    let (gateway, key) = serving(&setup).await;
+    for _ in 0..CLIENTS {
+        // Each on a connection of its own, which comes to any of the threads.
+        let (answer, _) = gateway.open(&Wire::Chat.request(false).key(&key.key)).await.rest().await;
+        assert_eq!((answer.status, answer.ended), (200, Ended::Whole));
+    }
+    let received = provider.received();
+    assert_eq!(received.len(), CLIENTS);
+    // One is on its way back when the next request comes, at most.
+    let connections = received.iter().map(|request| request.connection).max().map(|last| last + 1);
+    assert!(connections <= Some(2), "{connections:?} connections for requests that came one by one");
+    gateway.finish(&[&key]).await;
+}
