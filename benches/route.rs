@@ -1,6 +1,8 @@
 //! What a request pays for being let in and sent somewhere: one look-up among 1,000,000 keys, one choice among 10,000
 //! upstreams, in every state those upstreams can be in. `cargo bench --bench route`.
 
+mod keys;
+
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -8,8 +10,6 @@ use tollgate::balance::{
     Breaker, BreakerPolicy, Candidate, Draws, Failure, Plan, STRATEGIES, Tried, classify, strategy,
 };
 use tollgate::keyring::{Keys, digest_of};
-use tollgate::store::KeyRow;
-use tollgate_plugin_api::Key;
 
 const UPSTREAMS: u32 = 10_000;
 const KEYS: i64 = 1_000_000;
@@ -42,23 +42,6 @@ fn plan(keep_one_in: u32) -> Plan {
 /// The digest of the key with this number.
 fn digest(number: i64) -> [u8; 32] {
     digest_of(&format!("sk-tg-{number}"))
-}
-
-fn key(id: i64) -> KeyRow {
-    let key = Key {
-        id,
-        name: format!("key-{id}").into(),
-        user: None,
-        group: "default".into(),
-        models: Vec::new(),
-        enabled: true,
-        expires_at_ms: None,
-        quota_nanos: Some(1_000_000_000),
-        rpm: None,
-        tpm: None,
-        concurrency: None,
-    };
-    KeyRow { key, digest: Some(digest(id)), version: id, created_at_ms: 0, spent_nanos: 0 }
 }
 
 fn choose(criterion: &mut Criterion) {
@@ -117,8 +100,8 @@ fn small(criterion: &mut Criterion) {
 }
 
 fn look_up_and_choose(criterion: &mut Criterion) {
-    let keys = Keys::new();
-    (0..KEYS).for_each(|id| keys.apply_change(key(id)));
+    let ring = Keys::new();
+    (0..KEYS).for_each(|id| ring.apply_change(keys::key(id, digest(id))));
     let credentials: Vec<String> = (0..KEYS).step_by(97).map(|id| format!("sk-tg-{id}")).collect();
     let plan = plan(10);
     let Some(weighted) = strategy("weighted") else { return };
@@ -129,11 +112,11 @@ fn look_up_and_choose(criterion: &mut Criterion) {
         bench.iter(|| black_box(digest_of(credential())));
     });
     criterion.bench_function("look-up among 1000000 keys, hash included", |bench| {
-        bench.iter(|| black_box(keys.find(&digest_of(credential()))));
+        bench.iter(|| black_box(ring.find(&digest_of(credential()))));
     });
     criterion.bench_function("look-up among 1000000 keys, choose of 10000, 1 in 10 available", |bench| {
         bench.iter(|| {
-            let key = keys.find(&digest_of(credential()));
+            let key = ring.find(&digest_of(credential()));
             black_box((key, plan.pick(weighted, &Tried::default(), NOW_MS, choices.next_u64())))
         });
     });
