@@ -103,7 +103,9 @@ fn sign_in(address: SocketAddr, log: &Path) -> Result<Session, Failure> {
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
-        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")?.split(';').next());
+        let fields = answer.lines().filter_map(|line| line.split_once(": "));
+        let mut cookies = fields.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        let cookie = cookies.find_map(|(_, value)| value.split(';').next());
         let cookie = cookie.ok_or_else(|| format!("no session: {answer}"))?.to_owned();
         Ok(Session { address, cookie })
     })

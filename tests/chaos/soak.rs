@@ -22,6 +22,9 @@ const GROWTH_BYTES_MAX: f64 = 16_777_216.0;
 const SLOPE_BYTES_PER_HOUR_MAX: f64 = 1_048_576.0;
 const SLOPE_FROM_MINUTES: u64 = 30;
 
+/// Memory is shown so many times in the course of the run, its beginning beside them.
+const COURSE_PARTS: usize = 12;
+
 /// Resident bytes of the gateway, and when.
 struct Look {
     hours: f64,
@@ -88,6 +91,8 @@ async fn memory_and_open_files_stay_where_they_are() {
         mib(growth),
         mib(slope(steady))
     );
+    let course = (0..=COURSE_PARTS).map(|part| &looks[(looks.len() - 1) * part / COURSE_PARTS]);
+    println!("resident MiB in its course: {:.1?}", course.map(|look| mib(look.resident_bytes)).collect::<Vec<_>>());
     let (files, warm_files) = (OpenFiles::of(&gateway), warm_files.expect("there was a round"));
     assert_eq!(files.others, warm_files.others, "{context}");
     assert!(growth < GROWTH_BYTES_MAX, "{context}: {:.1} MiB more than when it was warm", mib(growth));
