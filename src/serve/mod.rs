@@ -206,7 +206,8 @@ impl Prepared {
         // Before the first request.
         Users::default().look(store.limits(), &keys, crate::proxy::unix_ms()).map_err(|error| error.to_string())?;
         let shared = Shared::new(snapshot, keys, ledger, metrics);
-        shared.set_console(admin::console(shared.clone(), store.clone(), default_prices));
+        let console = admin::console(shared.clone(), store.clone(), default_prices);
+        shared.set_console(console.map_err(|error| format!("the console: {error}"))?);
         Ok(Parts { store, ports, shared })
     }
 }

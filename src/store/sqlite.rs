@@ -59,6 +59,9 @@ const LOG_PAGES_TO_CHECKPOINT: i64 = 8192;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
+/// Steps of SQLite's machine (some 50 ns each) after which others may go first.
+const STEPS_BETWEEN_YIELDS: i32 = 1_000;
+
 /// Pause between attempts where SQLite does not wait by itself.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
@@ -167,6 +170,13 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
+/// Lets threads go first that have something to do for a request: whoever computes for long is otherwise interrupted only by
+/// the kernel's tick, milliseconds later.
+fn give_way() -> bool {
+    std::thread::yield_now();
+    false
+}
+
 /// What every connection needs.
 fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -179,6 +189,7 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_TO_CHECKPOINT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.progress_handler(STEPS_BETWEEN_YIELDS, Some(give_way))?;
     rollup::install(connection)
 }
 

@@ -5,6 +5,7 @@ mod access;
 mod assets;
 mod attempts;
 mod audit;
+mod backstage;
 mod codes;
 mod extract;
 mod groups;
@@ -38,11 +39,13 @@ use attempts::Attempts;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::IntoResponse;
+use backstage::Backstage;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use refusal::{Code, Refusal};
 use session::Caller;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -67,6 +70,8 @@ struct Desk {
     pricing: tokio::sync::Mutex<()>,
     /// Whoever has it walks the ledger.
     verifying: tokio::sync::Mutex<()>,
+    /// Where the store is asked, and passwords are hashed.
+    backstage: Backstage,
     started_ms: i64,
 }
 
@@ -80,7 +85,7 @@ impl Desk {
         ask: impl FnOnce(&dyn Store) -> store::Result<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         let store = self.store.clone();
-        let asked = tokio::task::spawn_blocking(move || ask(&*store)).await;
+        let asked = self.backstage.run(move || ask(&*store)).await;
         Ok(asked.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))??)
     }
 
@@ -110,7 +115,14 @@ struct Pages {
 }
 
 /// The console of a gateway.
-pub fn console(shared: Arc<Shared>, store: Arc<dyn Store>, default_prices: &'static str) -> Arc<dyn Console> {
+///
+/// # Errors
+/// The system gives no threads for it.
+pub fn console(
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    default_prices: &'static str,
+) -> io::Result<Arc<dyn Console>> {
     let desk = Arc::new(Desk {
         shared,
         store,
@@ -119,9 +131,10 @@ pub fn console(shared: Arc<Shared>, store: Arc<dyn Store>, default_prices: &'sta
         hashing: Semaphore::new(HASHING_MAX),
         pricing: tokio::sync::Mutex::default(),
         verifying: tokio::sync::Mutex::default(),
+        backstage: Backstage::new()?,
         started_ms: steady_ms(),
     });
-    Arc::new(Pages { router: routes::router(&desk) })
+    Ok(Arc::new(Pages { router: routes::router(&desk) }))
 }
 
 #[async_trait]

@@ -62,7 +62,7 @@ impl Desk {
     async fn hashing<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
         let unavailable = |message: String| Refusal::new(Code::Unavailable, message);
         let _leave = self.hashing.acquire().await.map_err(|error| unavailable(error.to_string()))?;
-        tokio::task::spawn_blocking(run).await.map_err(|error| unavailable(error.to_string()))
+        self.backstage.run(run).await.map_err(|error| unavailable(error.to_string()))
     }
 
     /// The hash of a password.
