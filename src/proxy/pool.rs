@@ -134,17 +134,13 @@ mod tests {
     use std::thread;
     use tokio::net::{TcpListener, TcpStream};
 
-    /// The home of a thread that is none of these.
-    fn elsewhere(known: &[Home]) -> Home {
-        std::iter::repeat_with(|| thread::spawn(Home::here).join().unwrap()).find(|home| !known.contains(home)).unwrap()
-    }
-
     #[tokio::test]
     async fn a_thread_has_its_own_connections_first_and_then_those_of_others() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = Place { account: 1, address: listener.local_addr().unwrap() };
-        let (pool, here) = (Pool::default(), Home::here());
-        let there = elsewhere(&[here]);
+        // The other one first: this thread is not the first of all.
+        let (pool, there, here) = (Pool::default(), thread::spawn(Home::here).join().unwrap(), Home::here());
+        assert_ne!(here, there);
         let mut other_ends = Vec::new();
         for home in [there, here, there] {
             let stream = TcpStream::connect(place.address).await.unwrap();
