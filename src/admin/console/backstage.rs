@@ -2,7 +2,7 @@
 //! serve requests: where both want a processor, a page comes later, and not an answer.
 
 use std::io;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 /// Most of them. A page asks one or two questions at once.
@@ -14,7 +14,11 @@ const THREADS_MAX: usize = 16;
 const NICENESS: i32 = 10;
 
 /// See the module.
-pub(super) struct Backstage(Option<Runtime>);
+pub(super) struct Backstage {
+    handle: Handle,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
+}
 
 impl Backstage {
     /// # Errors
@@ -22,22 +26,20 @@ impl Backstage {
     pub(super) fn new() -> io::Result<Self> {
         let mut builder = Builder::new_current_thread();
         builder.thread_name("console").max_blocking_threads(THREADS_MAX).on_thread_start(step_back);
-        Ok(Self(Some(builder.build()?)))
+        let runtime = builder.build()?;
+        Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
     /// Does this on one of them.
     pub(super) fn run<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-        match &self.0 {
-            Some(runtime) => runtime.spawn_blocking(run),
-            None => tokio::task::spawn_blocking(run),
-        }
+        self.handle.spawn_blocking(run)
     }
 }
 
 impl Drop for Backstage {
     fn drop(&mut self) {
         // Waits for none of them.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
