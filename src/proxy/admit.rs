@@ -246,7 +246,9 @@ fn leases(
     let intent = intent(key, facts, cost_nanos_max);
     let mut leases = Leases::new();
     for plugin in &exchange.snapshot.plugins.admission {
-        leases.extend(plugin.admission_filter(&intent)?);
+        if let Some(lease) = plugin.admission_filter(&intent)? {
+            leases.push(lease);
+        }
     }
     Ok(leases)
 }

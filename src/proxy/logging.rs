@@ -9,7 +9,8 @@ use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_plugin_api::{Content, KeyHandle, Metered, Summary};
+use tollgate_plugin_api::{AddressText, Content, KeyHandle, Metered, Summary};
+use uuid::fmt::Hyphenated;
 
 /// A settlement that somebody else began is waited for this long, to tell plugins what it came to.
 const BILL_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -63,7 +64,9 @@ impl Drop for Running<'_> {
 
 fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'static str>) {
     let request = session.req_header();
-    let request_id = exchange.request_id_text();
+    let mut request_id = [0; Hyphenated::LENGTH];
+    let request_id = &*exchange.request_id.as_hyphenated().encode_lower(&mut request_id);
+    let client = exchange.client.map(AddressText::of);
     let none = Metered::default();
     let bill = exchange.bill.as_ref().and_then(|bill| bill.get());
     let key = exchange.caller.as_ref().map(|key| key.clone() as Arc<dyn KeyHandle>);
@@ -80,7 +83,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let content =
         asked.and_then(|asked| asked.input.as_deref()).map(|input| Content { input, output: output.as_deref() });
     let summary = Summary {
-        request_id: &request_id,
+        request_id,
         request_number: exchange.request_id.as_u128(),
         key: key.as_ref(),
         status: written.or(bill.map(|bill| bill.status)).unwrap_or(CLIENT_CLOSED),
@@ -89,7 +92,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
         started_at_ms: exchange.started_at_ms,
         duration_ms: exchange.elapsed_ms(),
         ttft_ms: bill.and_then(|bill| bill.ttft_ms),
-        client: exchange.client,
+        client: client.as_ref().map(AddressText::as_str),
         method: &method,
         path: &path,
         dialect: exchange.dialect.as_str(),

@@ -11,6 +11,8 @@ const FRAGMENT_BYTES: usize = 8;
 const CLIENT_CHARS_MAX: usize = 512;
 /// How provider keys and ours begin; what so begins and goes on for a while is masked wherever a client may have put it.
 const SECRET_PREFIX: &str = "sk-";
+/// Its last byte: few texts have one.
+const SECRET_PREFIX_END: u8 = b'-';
 const SECRET_CHARS_MIN: usize = 12;
 
 /// Every part of some secrets of that length, sorted. No `Debug`: they are the secrets.
@@ -73,12 +75,15 @@ pub(super) fn mask_fields(headers: &mut HeaderMap, fragments: &Fragments, failed
 
 /// What a client chose, short, and without anything that looks like a credential.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
-    without_credentials(text.char_indices().nth(CLIENT_CHARS_MAX).map_or(text, |(end, _)| &text[..end]))
+    let is_short = text.len() <= CLIENT_CHARS_MAX;
+    let end = if is_short { None } else { text.char_indices().nth(CLIENT_CHARS_MAX) };
+    without_credentials(end.map_or(text, |(end, _)| &text[..end]))
 }
 
 /// A text with everything masked that looks like a credential.
 pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
-    if !text.contains(SECRET_PREFIX) {
+    let bytes = text.as_bytes();
+    if !memchr::memchr_iter(SECRET_PREFIX_END, bytes).any(|at| bytes[..=at].ends_with(SECRET_PREFIX.as_bytes())) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

@@ -27,7 +27,7 @@ pub use reading::{
     LedgerFilter, OVERVIEW_TOP_MAX, Overview, OverviewRange, RecordCursor, RecordPage, UsageBy, UsageSum,
 };
 pub use sqlite::SqliteStore;
-pub use tally::{Latencies, Tally};
+pub use tally::{Counts, Latencies, Tally};
 pub use writing::{
     Applied, Audit, BalanceRow, Batch, ChainedRow, ClosedHold, EachChainedRow, Moment, OpenHold, Position, Stands,
     StoredClaim, TakenClaim, Writer,

@@ -7,9 +7,18 @@ use tollgate_plugin_api::{Usage, UsageSource};
 /// The form in which tallies are written. Another form takes another number.
 const FORM: u8 = 1;
 
-/// Sums over some rows.
+/// Something that rows of the ledger add up to.
+pub(super) trait Sum: Default {
+    /// Counts a row in.
+    fn add_record(&mut self, record: &LedgerRecord);
+
+    /// Adds a tally as it is written; none: it is not what was written.
+    fn add_encoded(&mut self, bytes: &[u8]) -> Option<()>;
+}
+
+/// What rows count and cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct Counts {
     /// How many there are.
     pub requests: u64,
     /// Those that failed: at the upstream, or with the gateway.
@@ -22,29 +31,10 @@ pub struct Tally {
     pub usage: Usage,
     /// Sum of the costs, in nano-USD.
     pub cost_nanos: i128,
-    /// How long they took, from arrival to the end.
-    pub duration: Latencies,
-    /// How long until the first token, of those that had one.
-    pub ttft: Latencies,
 }
 
-impl Tally {
-    /// Counts a row in.
-    pub(super) fn add_record(&mut self, record: &LedgerRecord) {
-        let failed = matches!(record.outcome, Outcome::UpstreamError | Outcome::Interrupted);
-        self.requests += 1;
-        self.errors += u64::from(failed);
-        self.estimated += u64::from(record.metered.source == UsageSource::Estimated);
-        self.price_missing += u64::from(record.price_missing);
-        add_usage(&mut self.usage, &record.metered.usage);
-        self.cost_nanos += i128::from(record.cost_nanos);
-        self.duration.count(record.duration_ms);
-        if let Some(ttft_ms) = record.ttft_ms {
-            self.ttft.count(ttft_ms);
-        }
-    }
-
-    /// Adds another one.
+impl Counts {
+    /// Adds others.
     pub fn add(&mut self, other: &Self) {
         for (sum, count) in [
             (&mut self.requests, other.requests),
@@ -56,13 +46,70 @@ impl Tally {
         }
         add_usage(&mut self.usage, &other.usage);
         self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
-        self.duration.add(&other.duration);
-        self.ttft.add(&other.ttft);
     }
 
     /// The cost as one amount; at its limit it stays there.
     pub fn cost_nanos_i64(&self) -> i64 {
         i64::try_from(self.cost_nanos).unwrap_or(if self.cost_nanos < 0 { i64::MIN } else { i64::MAX })
+    }
+}
+
+impl Sum for Counts {
+    fn add_record(&mut self, record: &LedgerRecord) {
+        let failed = matches!(record.outcome, Outcome::UpstreamError | Outcome::Interrupted);
+        self.requests += 1;
+        self.errors += u64::from(failed);
+        self.estimated += u64::from(record.metered.source == UsageSource::Estimated);
+        self.price_missing += u64::from(record.price_missing);
+        add_usage(&mut self.usage, &record.metered.usage);
+        self.cost_nanos += i128::from(record.cost_nanos);
+    }
+
+    /// They stand first. What follows is not looked at: that is most of it.
+    fn add_encoded(&mut self, bytes: &[u8]) -> Option<()> {
+        self.add(&first(bytes)?.0);
+        Some(())
+    }
+}
+
+/// What rows count and cost, and how long they took.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// What they count and cost.
+    pub counts: Counts,
+    /// How long they took, from arrival to the end.
+    pub duration: Latencies,
+    /// How long until the first token, of those that had one.
+    pub ttft: Latencies,
+}
+
+impl Sum for Tally {
+    fn add_record(&mut self, record: &LedgerRecord) {
+        self.counts.add_record(record);
+        self.duration.count(record.duration_ms);
+        if let Some(ttft_ms) = record.ttft_ms {
+            self.ttft.count(ttft_ms);
+        }
+    }
+
+    fn add_encoded(&mut self, bytes: &[u8]) -> Option<()> {
+        self.add(&Self::decode(bytes)?);
+        Some(())
+    }
+}
+
+/// What a tally that is written begins with, and what is left over.
+fn first<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Option<(T, &'b [u8])> {
+    let (FORM, rest) = bytes.split_first().map(|(form, rest)| (*form, rest))? else { return None };
+    postcard::take_from_bytes(rest).ok()
+}
+
+impl Tally {
+    /// Adds another one.
+    pub fn add(&mut self, other: &Self) {
+        self.counts.add(&other.counts);
+        self.duration.add(&other.duration);
+        self.ttft.add(&other.ttft);
     }
 
     /// As bytes.
@@ -73,16 +120,15 @@ impl Tally {
 
     /// From bytes; none: they are not what was written.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (FORM, rest) = bytes.split_first().map(|(form, rest)| (*form, rest))? else { return None };
-        let (tally, left_over) = postcard::take_from_bytes(rest).ok()?;
+        let (tally, left_over) = first(bytes)?;
         left_over.is_empty().then_some(tally)
     }
 
     /// A number in which every field counts, and which adds up as tallies do.
     pub(super) fn fingerprint(&self) -> u64 {
-        let Usage { input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens } =
-            self.usage;
-        let counts = [self.requests, self.errors, self.estimated, self.price_missing, self.cost_nanos as u64];
+        let Counts { requests, errors, estimated, price_missing, usage, cost_nanos } = self.counts;
+        let Usage { input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens } = usage;
+        let counts = [requests, errors, estimated, price_missing, cost_nanos as u64];
         let tokens = [input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens];
         let places = |latencies: &Latencies, from: u64| {
             let terms = latencies.0.iter().map(|(place, count)| count.wrapping_mul(factor(from + u64::from(*place))));
@@ -195,11 +241,38 @@ mod tests {
 
     #[test]
     fn other_bytes_are_no_tally() {
-        let bytes = Tally { requests: 300, cost_nanos: 1 << 100, ..Tally::default() }.encode();
+        let counts = Counts { requests: 300, cost_nanos: 1 << 100, ..Counts::default() };
+        let bytes = Tally { counts, ..Tally::default() }.encode();
         assert!(Tally::decode(&bytes).is_some());
         assert_eq!(Tally::decode(&[]), None);
         assert_eq!(Tally::decode(&bytes[1..]), None);
         assert_eq!(Tally::decode(&[&bytes[..], &[0]].concat()), None);
+        for length in 0..bytes.len() - 2 {
+            assert_eq!(Counts::default().add_encoded(&bytes[..length]), None, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_tally_is_written_as_it_ever_was_and_its_counts_are_read_alone() {
+        let bytes = [1, 0xac, 0x02, 1, 2, 3, 4, 5, 6, 7, 8, 17, 2, 9, 10, 11, 12, 1, 13, 14];
+        let usage = Usage {
+            input_tokens: 4,
+            cached_input_tokens: 5,
+            cache_write_tokens: 6,
+            output_tokens: 7,
+            reasoning_tokens: 8,
+        };
+        let counts = Counts { requests: 300, errors: 1, estimated: 2, price_missing: 3, usage, cost_nanos: -9 };
+        let tally = Tally {
+            counts: counts.clone(),
+            duration: Latencies(vec![(9, 10), (11, 12)]),
+            ttft: Latencies(vec![(13, 14)]),
+        };
+        assert_eq!(tally.encode(), bytes);
+        assert_eq!(Tally::decode(&bytes), Some(tally));
+        let mut sum = Counts::default();
+        sum.add_encoded(&bytes).unwrap();
+        assert_eq!(sum, counts);
     }
 
     proptest! {

@@ -15,6 +15,7 @@ mod corpus_heads;
 mod flood;
 mod frames;
 mod injection;
+mod others;
 mod overload;
 mod slow;
 mod smuggling;

@@ -4,6 +4,7 @@ use crate::corpus::{Case, Expected, POISON, SAYS, Writer};
 use crate::stage::{Stage, chat, repeated, said};
 use crate::support::client::{Answer, Client};
 use crate::support::gateway::Setup;
+use crate::support::provider::Received;
 use crate::support::script;
 use crate::support::wire::Framing;
 use std::time::Duration;
@@ -16,7 +17,7 @@ const CASE_TIME_MAX: Duration = Duration::from_secs(15);
 #[tokio::test]
 async fn no_request_is_two_and_no_answer_is_anothers() {
     let _alone = crate::alone().await;
-    let stage = Stage::repeating().await;
+    let (stage, recorder) = Stage::recorded().await;
     let cases = Writer { key: &stage.key.key }.cases();
     assert!(cases.len() >= CASES_MIN, "{} cases", cases.len());
     let mut wrong = Vec::new();
@@ -31,9 +32,9 @@ async fn no_request_is_two_and_no_answer_is_anothers() {
     let refused = cases.iter().filter(|case| case.expected == Expected::Refused).count() as u64;
     let counted = stage.gateway.metric("tollgate_rejected_total", &[]).await as u64;
     assert!(counted >= refused, "{counted} of {refused} refusals are counted");
-    for request in stage.provider.received() {
-        assert_clean(&request);
-    }
+    let received = stage.provider.received();
+    received.iter().for_each(assert_clean);
+    recorder.assert_others_read(&received).await;
     stage.finish().await;
 }
 
@@ -106,7 +107,7 @@ async fn a_head_that_is_too_large_is_told_so_however_much_too_large_it_is() {
 }
 
 /// What goes upstream has one length and nothing of the client's way to say it.
-fn assert_clean(request: &crate::support::provider::Received) {
+fn assert_clean(request: &Received) {
     let count = |name: &str| request.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
     assert_eq!((count("content-length"), count("transfer-encoding"), count("host")), (1, 0, 1), "{request:?}");
     assert_eq!(request.framing, Framing::Length(request.body_bytes), "{request:?}");

@@ -111,7 +111,7 @@ fn fields(change: &Change, key: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn no_http2_request_becomes_another_one_upstream() {
     let _alone = crate::alone().await;
-    let stage = Stage::repeating().await;
+    let (stage, recorder) = Stage::recorded().await;
     let bearer = format!("Bearer {}", stage.key.key);
     let (taken, refused) = (TAKEN.iter().map(|case| (case, true)), REFUSED.iter().map(|case| (case, false)));
     let mut wrong = Vec::new();
@@ -133,8 +133,10 @@ async fn no_http2_request_becomes_another_one_upstream() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    for request in stage.provider.received() {
+    let received = stage.provider.received();
+    for request in &received {
         assert!(request.fields.iter().all(|(name, _)| !name.contains('_') && name != "te"), "{request:?}");
     }
+    recorder.assert_others_read(&received).await;
     stage.finish().await;
 }

@@ -1,12 +1,14 @@
 //! What every attack is played on: a gateway in front of a provider that answers each request with what it was asked, and a
 //! look at what that costs.
 
+use crate::others::Recorder;
 use crate::support::answers;
 use crate::support::client::{Answer, Request};
 use crate::support::gateway::{Gateway, Key, Setup, Upstream};
 use crate::support::provider::{Provider, Received};
 use crate::support::script;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
 /// The gateway, and who is on its two sides.
 pub(crate) struct Stage {
@@ -43,12 +45,26 @@ impl Stage {
         Self::new(repeating, |setup| setup).await
     }
 
+    /// The same, and what the gateway writes to it is kept.
+    pub(crate) async fn recorded() -> (Self, Recorder) {
+        let provider = Provider::start(repeating).await;
+        let recorder = Recorder::before(provider.address).await;
+        (Self::of(provider, recorder.address, |setup| setup).await, recorder)
+    }
+
     pub(crate) async fn new(
         script: impl Fn(usize, &Received) -> script::Answer + Send + Sync + 'static,
         set: impl FnOnce(Setup) -> Setup,
     ) -> Self {
         let provider = Provider::start(script).await;
-        let mut gateway = Gateway::prepare(&set(Setup::new([Upstream::new("u", "openai", provider.url("/v1"))])));
+        let address = provider.address;
+        Self::of(provider, address, set).await
+    }
+
+    /// A provider that the gateway finds at this address.
+    async fn of(provider: Provider, address: SocketAddr, set: impl FnOnce(Setup) -> Setup) -> Self {
+        let upstream = Upstream::new("u", "openai", format!("http://{address}/v1"));
+        let mut gateway = Gateway::prepare(&set(Setup::new([upstream])));
         let key = gateway.key("attacker", &[]).await;
         gateway.serve().await;
         Self { gateway, provider, key }

@@ -100,7 +100,7 @@ impl Plugin for AccessLog {
     }
 
     fn logging(&self, summary: &Summary<'_>) {
-        self.writer.write(line::line(summary).as_str(), self.limits);
+        line::with_line(summary, |line| self.writer.write(line, self.limits));
     }
 
     fn close(&self) {

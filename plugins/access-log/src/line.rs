@@ -7,9 +7,21 @@ use tollgate_plugin_api::{JsonText, Summary, json_name};
 /// Room for most of them.
 const LINE_BYTES: usize = 1024;
 
-/// The line of one exchange, with its end.
-pub(crate) fn line(summary: &Summary<'_>) -> JsonText {
-    let mut json = JsonText::with_capacity(LINE_BYTES);
+thread_local! {
+    /// Where this thread writes its lines, one after the other.
+    static LINE: RefCell<JsonText> = RefCell::new(JsonText::with_capacity(LINE_BYTES));
+}
+
+/// Hands out the line of one exchange, with its end.
+pub(crate) fn with_line(summary: &Summary<'_>, take: impl FnOnce(&str)) {
+    LINE.with_borrow_mut(|line| {
+        line.clear();
+        write(line, summary);
+        take(line.as_str());
+    });
+}
+
+fn write(json: &mut JsonText, summary: &Summary<'_>) {
     /// What is not there is left out. One by one, and not from a table: a name that is known when this is compiled is written
     /// in two or three steps.
     macro_rules! put {
@@ -22,9 +34,13 @@ pub(crate) fn line(summary: &Summary<'_>) -> JsonText {
     let key = summary.key.map(|key| key.key());
     let key = key.as_deref();
     let usage = &summary.metered.usage;
-    json.raw("{\"time\":").word(&time(summary.started_at_ms));
+    json.raw("{\"time\":\"");
+    with_time(summary.started_at_ms, |part| {
+        json.raw(part);
+    });
+    json.raw("\"");
     put!(word, "request_id", Some(summary.request_id));
-    put!(address, "client", summary.client);
+    put!(word, "client", summary.client);
     put!(number, "key_id", key.map(|key| key.id));
     put!(text, "key_name", key.map(|key| &*key.name));
     put!(text, "user", key.and_then(|key| key.user.as_deref()));
@@ -52,41 +68,48 @@ pub(crate) fn line(summary: &Summary<'_>) -> JsonText {
     put!(number, "ttft_ms", summary.ttft_ms);
     put!(number, "duration_ms", Some(summary.duration_ms));
     json.raw("}\n");
-    json
 }
 
 /// A line about lines that are missing, with its end.
 pub(crate) fn dropped(lines: u64, now_ms: i64) -> String {
-    format!("{{\"time\":\"{}\",\"event\":\"lines_dropped\",\"lines\":{lines}}}\n", time(now_ms))
+    let mut time = String::new();
+    with_time(now_ms, |part| time.push_str(part));
+    format!("{{\"time\":\"{time}\",\"event\":\"lines_dropped\",\"lines\":{lines}}}\n")
 }
 
 thread_local! {
-    /// A second since 1970, and how it is written. (Lines of the same second come one after the other.)
+    /// A second since 1970, and how it is written, up to its fraction. (Lines of the same second come one after the other.)
     static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
 }
 
-/// As RFC 3339 writes it, in UTC, with milliseconds.
-fn time(unix_ms: i64) -> String {
+/// As RFC 3339 writes it, in UTC, with milliseconds; in its parts.
+fn with_time(unix_ms: i64, mut put: impl FnMut(&str)) {
     let (second, ms) = (unix_ms.div_euclid(1000), unix_ms.rem_euclid(1000));
     SECOND.with_borrow_mut(|(known, text)| {
         if *known != second {
             *text = Timestamp::from_second(second).map(|time| format!("{time:.0}")).unwrap_or_default();
+            text.truncate(text.trim_end_matches('Z').len());
+            text.push('.');
             *known = second;
         }
-        let digit = |value: i64| char::from(b'0' + (value % 10) as u8);
-        let mut whole = String::with_capacity(text.len() + 4);
-        whole.push_str(text.trim_end_matches('Z'));
-        whole.extend(['.', digit(ms / 100), digit(ms / 10), digit(ms), 'Z']);
-        whole
-    })
+        put(text);
+    });
+    // Three digits.
+    put(&itoa::Buffer::new().format(1000 + ms)[1..]);
+    put("Z");
 }
 
 #[cfg(test)]
 mod tests {
-    use super::time;
+    use super::with_time;
 
     #[test]
     fn time_is_utc_with_milliseconds() {
+        let time = |unix_ms| {
+            let mut time = String::new();
+            with_time(unix_ms, |part| time.push_str(part));
+            time
+        };
         assert_eq!(time(1_700_000_000_120), "2023-11-14T22:13:20.120Z");
         assert_eq!(time(1_700_000_000_987), "2023-11-14T22:13:20.987Z");
         assert_eq!(time(1_700_000_001_005), "2023-11-14T22:13:21.005Z");

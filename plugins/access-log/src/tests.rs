@@ -25,7 +25,7 @@ fn log(plugin: &dyn Plugin, request_id: &str) {
         started_at_ms: 1_700_000_000_000,
         duration_ms: 21,
         ttft_ms: None,
-        client: "192.0.2.7".parse().ok(),
+        client: Some("192.0.2.7"),
         method: "POST",
         path: "/v1/chat/completions",
         headers: &http::HeaderMap::new(),

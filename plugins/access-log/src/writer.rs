@@ -13,7 +13,7 @@ use tollgate_plugin_api::{Batch, Losses, Outbox, OutboxLimits};
 /// Lines that wait to be written; more are dropped. (A line has some 600 bytes.)
 const LINES_QUEUED_MAX: u64 = 8192;
 /// Lines are written together up to here.
-const WRITE_BYTES_MAX: usize = 64 * 1024;
+const WRITE_BYTES_MAX: usize = 256 * 1024;
 /// Lines of so much time are written together.
 const GATHER: Duration = Duration::from_millis(10);
 /// Lost lines are told of so often at most.

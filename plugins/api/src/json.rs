@@ -1,8 +1,6 @@
 //! JSON as it is written: for texts that are made for every request, so that nothing is built on the way to them.
 
-use crate::AddressText;
 use std::fmt::Write;
-use std::net::IpAddr;
 
 /// See the module. What is written raw has to make it JSON.
 #[derive(Debug, Default)]
@@ -50,16 +48,10 @@ impl JsonText {
         self.raw("\"").raw(word).raw("\"")
     }
 
-    /// An address, as a string.
-    pub fn address(&mut self, address: IpAddr) -> &mut Self {
-        self.word(AddressText::of(address).as_str())
-    }
-
     /// Within a string.
     pub fn escaped(&mut self, text: &str) -> &mut Self {
         let mut rest = text;
-        // To look at all of it, byte by byte without a way out, is what the compiler makes quickest.
-        if text.bytes().fold(false, |some, byte| some | must_be_escaped(byte)) {
+        if some_must_be_escaped(text.as_bytes()) {
             while let Some(at) = rest.bytes().position(must_be_escaped) {
                 // Writing to a string cannot fail.
                 let _ = write!(self.0, "{}\\u{:04x}", &rest[..at], rest.as_bytes()[at]);
@@ -67,6 +59,11 @@ impl JsonText {
             }
         }
         self.raw(rest)
+    }
+
+    /// Takes all away that was written; its memory serves again.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// All that was written.
@@ -77,6 +74,25 @@ impl JsonText {
 
 fn must_be_escaped(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// Whether there is such a byte, found eight at a time: most texts are names of ten or twenty.
+fn some_must_be_escaped(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    // Of a text that is long enough, the last eight are looked at instead of the rest.
+    match text.last_chunk::<8>() {
+        Some(last) => words.iter().chain([last]).any(|word| some_in_word(u64::from_le_bytes(*word))),
+        None => rest.iter().any(|byte| must_be_escaped(*byte)),
+    }
+}
+
+/// The same of eight bytes at once. (A byte's highest bit is set where the difference is below zero, and was not before; what a
+/// byte borrows from the next one changes nothing where none is found.)
+fn some_in_word(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, b' ') | is(b'"') | is(b'\\')) & (ONES << 7) != 0
 }
 
 #[cfg(test)]
@@ -90,6 +106,23 @@ mod tests {
             json.raw("[").text(text).raw(",").number(-7_i64).raw("]");
             let read: serde_json::Value = serde_json::from_str(json.as_str()).unwrap();
             assert_eq!(read, serde_json::json!([text, -7]));
+        }
+    }
+
+    #[test]
+    fn what_must_be_escaped_is_found_wherever_it_stands() {
+        for (byte, length) in (0..=u8::MAX).flat_map(|byte| (1..=24).map(move |length| (byte, length))) {
+            for (at, around) in
+                (0..length).flat_map(|at| [b'a', b' ', b'!', b'#', b'[', 0x7f, 0x80, 0xff].map(|around| (at, around)))
+            {
+                let mut text = vec![around; length];
+                text[at] = byte;
+                assert_eq!(
+                    some_must_be_escaped(&text),
+                    must_be_escaped(byte),
+                    "{byte} at {at} of {length}, in {around}"
+                );
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Leases: what a request takes of a limit while it runs, and gives back or makes good when its real size is known.
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 
@@ -49,31 +49,37 @@ impl Allowances {
         if self.requests.is_none() && self.tokens.is_none() {
             return;
         }
-        // All values stand in one piece of memory.
-        let mut text = BytesMut::with_capacity(ALLOWANCES_BYTES);
-        for (names, allowance) in NAMES.iter().zip([self.requests, self.tokens]) {
-            let Some(allowance) = allowance else {
+        // All values stand in one piece of memory, one behind the other.
+        let mut text = Vec::with_capacity(ALLOWANCES_BYTES);
+        let ends = [self.requests, self.tokens].map(|allowance| allowance.map(|allowance| allowance.put(&mut text)));
+        let (text, mut from) = (Bytes::from(text), 0);
+        for (names, ends) in NAMES.iter().zip(ends) {
+            let Some(ends) = ends else {
                 // What an upstream says of its own limits would be mistaken for ours.
                 names.iter().for_each(|name| drop(headers.remove(name)));
                 continue;
             };
-            let [limit, remaining, reset] = names;
-            let mut number = itoa::Buffer::new();
-            text.extend_from_slice(number.format(allowance.limit).as_bytes());
-            put(headers, limit, &mut text);
-            text.extend_from_slice(number.format(allowance.remaining).as_bytes());
-            put(headers, remaining, &mut text);
-            write_duration(allowance.reset_ms, |part| text.extend_from_slice(part.as_bytes()));
-            put(headers, reset, &mut text);
+            for (name, end) in names.iter().zip(ends) {
+                // Digits and letters always fit.
+                if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
+                    headers.insert(name, value);
+                }
+                from = end;
+            }
         }
     }
 }
 
-/// What was written becomes a field; room for the next is left.
-fn put(headers: &mut HeaderMap, name: &'static HeaderName, text: &mut BytesMut) {
-    // Digits and letters always fit.
-    if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
-        headers.insert(name, value);
+impl Allowance {
+    /// Writes limit, what remains of it, and its reset. Where each of them ends.
+    fn put(&self, text: &mut Vec<u8>) -> [usize; 3] {
+        let mut number = itoa::Buffer::new();
+        text.extend_from_slice(number.format(self.limit).as_bytes());
+        let limit = text.len();
+        text.extend_from_slice(number.format(self.remaining).as_bytes());
+        let remaining = text.len();
+        write_duration(self.reset_ms, |part| text.extend_from_slice(part.as_bytes()));
+        [limit, remaining, text.len()]
     }
 }
 

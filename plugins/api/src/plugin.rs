@@ -91,8 +91,8 @@ pub struct Summary<'a> {
     pub duration_ms: u64,
     /// From then to the first token; streams only.
     pub ttft_ms: Option<u64>,
-    /// The client's address, as far as trusted proxies tell.
-    pub client: Option<IpAddr>,
+    /// The client's address, as far as trusted proxies tell, as it is displayed.
+    pub client: Option<&'a str>,
     /// Method; as all of the client's words here, short and with what looks like a credential masked.
     pub method: &'a str,
     /// The client's header fields as they came, credentials among them.

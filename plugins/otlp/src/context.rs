@@ -34,22 +34,28 @@ impl Context {
     /// The field's value towards the upstream: it is told our span as its parent.
     pub(crate) fn traceparent(&self) -> [u8; 55] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        text[3..35].copy_from_slice(&hex::<32>(self.trace_id));
-        text[36..52].copy_from_slice(&hex::<16>(self.span_id.into()));
+        text[3..35].copy_from_slice(hex(self.trace_id).as_flattened());
+        text[36..52].copy_from_slice(hex(self.span_id.into())[2..].as_flattened());
         text[54] = if self.sampled { b'1' } else { b'0' };
         text
     }
 }
 
-/// A number's last digits, as trace context and OTLP write ids.
-pub(crate) fn hex<const DIGITS: usize>(number: u128) -> [u8; DIGITS] {
-    let mut rest = number;
-    let mut text = [0; DIGITS];
-    for digit in text.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(rest & 0xf) as usize];
-        rest >>= 4;
-    }
-    text
+/// A number in hexadecimal digits, as trace context writes ids, eight digits at a time.
+fn hex(number: u128) -> [[u8; 8]; 4] {
+    [96, 64, 32, 0].map(|shift| eight_digits((number >> shift) as u32))
+}
+
+/// Each half byte becomes a byte of its own, the first one the lowest, and that a digit.
+fn eight_digits(number: u32) -> [u8; 8] {
+    const ONES: u64 = u64::MAX / 255;
+    let mut digits = u64::from(number.swap_bytes());
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits >> 4 | digits << 8) & 0x0f0f_0f0f_0f0f_0f0f;
+    // Those from ten on are letters: sixteen is reached where six is added.
+    let letters = (digits + 6 * ONES) >> 4 & ONES;
+    (digits + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'0' - 10)).to_le_bytes()
 }
 
 /// Trace, parent, sampled.
@@ -111,6 +117,13 @@ mod tests {
             taken += u32::from(context.parent_id.is_some());
         }
         assert!(taken > 1_000, "{taken}");
+    }
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210, u128::MAX, 0x9a00_0000_0000_000f << 17] {
+            assert_eq!(str::from_utf8(hex(number).as_flattened()).unwrap(), format!("{number:032x}"));
+        }
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Plugin for Otlp {
         }
         let context = Context::of(summary.request_number, summary.headers, self.share);
         if context.sampled {
-            self.exporter.send(&span::span(&context, summary));
+            span::with_span(&context, summary, |span| self.exporter.send(span));
         }
     }
 

@@ -30,7 +30,18 @@ impl Message {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// Takes all away that was written. Its memory serves again, if that is no more than so many bytes.
+    pub(crate) fn clear(&mut self, kept_bytes_max: usize) {
+        self.0.clear();
+        self.0.shrink_to(kept_bytes_max);
+    }
+
     /// All that was written.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The same, to be kept.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }

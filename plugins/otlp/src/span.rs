@@ -2,13 +2,16 @@
 
 use crate::context::Context;
 use crate::protobuf::{Message, key};
-use tollgate_plugin_api::{AddressText, Summary};
+use std::cell::RefCell;
+use tollgate_plugin_api::Summary;
 
 /// OTLP's numbers.
 const KIND_SERVER: u64 = 2;
 const STATUS_ERROR: u64 = 2;
 /// Room for most of them.
 const SPAN_BYTES: usize = 1024;
+/// A thread keeps no more memory for its spans than this: one with what was said may be much larger.
+const SPAN_BYTES_KEPT_MAX: usize = 8 * 1024;
 const NANOS_A_MS: u64 = 1_000_000;
 /// Where spans stand in `ScopeSpans`.
 pub(crate) const SPANS: u8 = 2;
@@ -27,11 +30,18 @@ mod field {
     pub(super) const STATUS_CODE: u8 = 3;
 }
 
-/// The span, as a member of its scope's list.
-pub(crate) fn span(context: &Context, summary: &Summary<'_>) -> Vec<u8> {
-    let mut out = Message::with_capacity(SPAN_BYTES);
-    out.message(SPANS, |out| write(out, context, summary));
-    out.into_bytes()
+thread_local! {
+    /// Where this thread writes its spans, one after the other.
+    static SPAN: RefCell<Message> = RefCell::new(Message::with_capacity(SPAN_BYTES));
+}
+
+/// Hands out the span, as a member of its scope's list.
+pub(crate) fn with_span(context: &Context, summary: &Summary<'_>, take: impl FnOnce(&[u8])) {
+    SPAN.with_borrow_mut(|out| {
+        out.clear(SPAN_BYTES_KEPT_MAX);
+        out.message(SPANS, |out| write(out, context, summary));
+        take(out.as_bytes());
+    });
 }
 
 fn write(out: &mut Message, context: &Context, summary: &Summary<'_>) {
@@ -107,9 +117,7 @@ fn attributes(out: &mut Message, summary: &Summary<'_>) {
             out.text_attribute(field::ATTRIBUTES, key!("gen_ai.output.messages"), output);
         }
     }
-    if let Some(client) = summary.client {
-        out.text_attribute(field::ATTRIBUTES, key!("client.address"), AddressText::of(client).as_str());
-    }
+    put!(text_attribute, "client.address", summary.client);
 }
 
 #[cfg(test)]
@@ -153,7 +161,8 @@ mod tests {
             rejected_by: None,
             content: None,
         };
-        let scope = ScopeSpans::decode(&*span(&Context::of(id, &headers, 1 << 32), &summary)).unwrap();
+        let mut scope = ScopeSpans::default();
+        with_span(&Context::of(id, &headers, 1 << 32), &summary, |span| scope = ScopeSpans::decode(span).unwrap());
         let [span] = &*scope.spans else { panic!("{scope:?}") };
         assert_eq!(span.name, format!("chat {model}"));
         assert_eq!(span.trace_id, u128::to_be_bytes(id));

@@ -1,12 +1,13 @@
 //! What one key, user or upstream has taken lately, and whether there is room for more.
 
-use crate::rules::{Limit, Unit};
+use crate::rules::{Limit, RULES_MAX, Unit};
 use crate::window::Window;
 use parking_lot::{Mutex, MutexGuard};
 use tollgate_plugin_api::{Allowance, Allowances, Amounts, Lessor};
 
-/// Windows of one meter. Limits that are taken away leave theirs behind; the oldest give way.
-const WINDOWS_MAX: usize = 32;
+/// Windows of one meter: as many as there are rules and limits of a key's own, all in use at once. Limits that are taken away
+/// leave theirs behind; the oldest give way.
+const WINDOWS_MAX: usize = 2 * RULES_MAX;
 
 /// See the module.
 #[derive(Default)]
@@ -84,12 +85,9 @@ impl Taken {
         Ok(())
     }
 
-    /// Takes what was found to fit.
+    /// Takes what was just found to fit. All windows are up to date and there: [`check`](Self::check) has asked for them.
     pub(crate) fn take(&mut self, limits: &[Limit], asked: &Amounts, now_ms: i64) -> Allowances {
         self.running += 1;
-        for limit in limits.iter().filter(|limit| limit.unit != Unit::Concurrency) {
-            self.window(*limit, now_ms);
-        }
         for counted in &mut self.windows {
             counted.window.advance(now_ms);
             counted.window.add(counted.unit.of(asked));

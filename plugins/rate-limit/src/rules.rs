@@ -10,7 +10,7 @@ pub(crate) const MINUTE_MS: u64 = 60_000;
 /// The shortest and the longest window: a second, 31 days.
 const WINDOW_MS: std::ops::RangeInclusive<u64> = 1_000..=31 * 24 * 3_600_000;
 /// Rules of one configuration.
-const RULES_MAX: usize = 64;
+pub(crate) const RULES_MAX: usize = 64;
 const NANOS_A_USD: u64 = 1_000_000_000;
 const USD_DECIMALS: usize = 9;
 

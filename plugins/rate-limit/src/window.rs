@@ -103,6 +103,8 @@ impl Window {
     }
 }
 
+/// Where the slot with this number is.
+#[inline]
 fn place(number: i64) -> usize {
     number.rem_euclid(SLOTS as i64) as usize
 }

@@ -1,11 +1,11 @@
-//! Threads for what people wait for at the console: questions to the store, and passwords. They have less priority than those that
-//! serve requests: where both want a processor, a page comes later, and not an answer.
+//! Threads for what people wait for at the console: its endpoints, what they ask the store, and passwords. They have less priority
+//! than those that serve requests: where both want a processor, a page comes later, and not an answer.
 
 use std::io;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// Most of them. A page asks one or two questions at once.
+/// Most of those that may wait. A page asks one or two questions at once.
 const THREADS_MAX: usize = 16;
 
 /// What is added to their niceness: they get a tenth of what a thread gets that serves requests and has as much to do. Enough for
@@ -24,13 +24,20 @@ impl Backstage {
     /// # Errors
     /// The system gives nothing to make it of.
     pub(super) fn new() -> io::Result<Self> {
-        let mut builder = Builder::new_current_thread();
-        builder.thread_name("console").max_blocking_threads(THREADS_MAX).on_thread_start(step_back);
+        let mut builder = Builder::new_multi_thread();
+        // One is enough for endpoints: they compute little, and wait for the others.
+        builder.worker_threads(1).max_blocking_threads(THREADS_MAX).enable_all();
+        builder.thread_name("console").on_thread_start(step_back);
         let runtime = builder.build()?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// Does this on one of them.
+    /// Does this on the one that may not wait. It goes on if nobody waits for it any more.
+    pub(super) fn go<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.handle.spawn(future)
+    }
+
+    /// Does this on one of those that may wait.
     pub(super) fn run<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         self.handle.spawn_blocking(run)
     }
@@ -69,6 +76,7 @@ mod tests {
         let before = niceness();
         let backstage = Backstage::new().unwrap();
         assert_eq!(backstage.run(niceness).await.unwrap(), (before + NICENESS).min(19));
+        assert_eq!(backstage.go(async { niceness() }).await.unwrap(), (before + NICENESS).min(19));
         assert_eq!(tokio::task::spawn_blocking(niceness).await.unwrap(), before, "the others stay");
         drop(backstage);
     }

@@ -1,5 +1,5 @@
 //! The control plane: what answers at `/console`. THE table of what there is stands in `routes`; a request passes `guard`, which alone
-//! decides whether it may, and one endpoint, which asks the store beside the runtime's threads.
+//! decides whether it may, and one endpoint. All of that is done `backstage`, not on the threads that serve requests.
 
 mod access;
 mod assets;
@@ -41,16 +41,19 @@ use axum::body::{Body, HttpBody};
 use axum::response::IntoResponse;
 use backstage::Backstage;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use refusal::{Code, Refusal};
 use session::Caller;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tollgate_plugin_api::RejectCode;
 use tower::ServiceExt;
+
+/// Pieces of a body that are made before they go out.
+const PIECES_AHEAD: usize = 1;
 
 /// Passwords that are hashed at once: each takes 19 MiB and a core.
 const HASHING_MAX: usize = 2;
@@ -112,6 +115,7 @@ struct Remote {
 /// The console as the gateway knows it.
 struct Pages {
     router: Router,
+    desk: Arc<Desk>,
 }
 
 /// The console of a gateway.
@@ -134,7 +138,7 @@ pub fn console(
         backstage: Backstage::new()?,
         started_ms: steady_ms(),
     });
-    Ok(Arc::new(Pages { router: routes::router(&desk) }))
+    Ok(Arc::new(Pages { router: routes::router(&desk), desk }))
 }
 
 #[async_trait]
@@ -145,8 +149,9 @@ impl Console for Pages {
             Ok(body) => {
                 let mut request = http::Request::from_parts(head, Body::from(body));
                 request.extensions_mut().insert(Remote { address: client, is_secure });
-                let Ok(response) = self.router.clone().oneshot(request).await;
-                response
+                let answered = self.desk.backstage.go(self.router.clone().oneshot(request)).await;
+                let failed = || Refusal::new(Code::Unavailable, "the endpoint has failed; the log says more");
+                answered.map_or_else(|_| failed().into_response(), |Ok(response)| response)
             }
             Err(reject) => {
                 let is_large = reject.code == RejectCode::RequestTooLarge;
@@ -156,13 +161,31 @@ impl Console for Pages {
         };
         secure(response.headers_mut());
         let has_none = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if let Some(length) = response.body().size_hint().exact().filter(|_| !has_none) {
+        let length = response.body().size_hint().exact();
+        if let Some(length) = length.filter(|_| !has_none) {
             response.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
         }
         response.map(|body| {
             let pieces = body.into_data_stream().map(|piece| piece.map_err(|error| error.to_string()));
-            Box::pin(pieces) as Pieces
+            // What is there already goes out as it is.
+            if length.is_some() { Box::pin(pieces) } else { self.made_backstage(Box::pin(pieces)) }
         })
+    }
+}
+
+impl Pages {
+    /// The pieces of a body, each made backstage while those before it go out.
+    fn made_backstage(&self, mut pieces: Pieces) -> Pieces {
+        let (sender, mut receiver) = mpsc::channel(PIECES_AHEAD);
+        self.desk.backstage.go(async move {
+            while let Some(piece) = pieces.next().await {
+                // Nobody reads any more.
+                if sender.send(piece).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)))
     }
 }
 
@@ -186,7 +209,6 @@ fn secure(headers: &mut HeaderMap) {
 }
 
 /// An answer's body that is made as it goes out.
-#[allow(dead_code, reason = "for answers of any length: exports")]
 fn streamed(pieces: impl futures::Stream<Item = Result<Bytes, String>> + Send + 'static) -> Body {
     Body::from_stream(pieces.map(|piece| piece.map_err(std::io::Error::other)))
 }

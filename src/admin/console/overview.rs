@@ -108,21 +108,23 @@ impl OverviewJson {
         let of = |sums: Vec<_>| sums.into_iter().map(SumJson::of).collect();
         Self {
             totals: TotalsJson {
-                requests: totals.requests,
-                cost_nanos: totals.cost_nanos_i64(),
-                input_tokens: totals.usage.input_tokens,
-                output_tokens: totals.usage.output_tokens,
-                errors: totals.errors,
+                requests: totals.counts.requests,
+                cost_nanos: totals.counts.cost_nanos_i64(),
+                input_tokens: totals.counts.usage.input_tokens,
+                output_tokens: totals.counts.usage.output_tokens,
+                errors: totals.counts.errors,
                 p50_ms: totals.duration.percentile_ms(50),
                 p95_ms: totals.duration.percentile_ms(95),
                 ttft_p50_ms: totals.ttft.percentile_ms(50),
             },
             series: SeriesJson {
                 at: series.iter().map(|(at_ms, _)| at_ms.div_euclid(1000)).collect(),
-                requests: each(&series, |tally| tally.requests),
-                cost_nanos: each(&series, Tally::cost_nanos_i64),
-                tokens: each(&series, |tally| tally.usage.input_tokens.saturating_add(tally.usage.output_tokens)),
-                errors: each(&series, |tally| tally.errors),
+                requests: each(&series, |tally| tally.counts.requests),
+                cost_nanos: each(&series, |tally| tally.counts.cost_nanos_i64()),
+                tokens: each(&series, |tally| {
+                    tally.counts.usage.input_tokens.saturating_add(tally.counts.usage.output_tokens)
+                }),
+                errors: each(&series, |tally| tally.counts.errors),
                 p50_ms: each(&series, |tally| tally.duration.percentile_ms(50)),
             },
             top: TopJson { keys: of(keys), models: of(models), upstreams: of(upstreams) },

@@ -3,7 +3,7 @@
 use super::{apply, row};
 use crate::ledger::LedgerRecord;
 use crate::store::Result;
-use crate::store::tally::Tally;
+use crate::store::tally::{Sum, Tally};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::{Connection, Transaction, params};
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 use super::rollup::{DAY, EVERYBODY, HOUR, MINUTE, bucket, scope_of};
 use super::{read, row};
 use crate::ledger::{LedgerRecord, Outcome};
-use crate::store::tally::Tally;
+use crate::store::tally::{Counts, Sum, Tally};
 use crate::store::{
     LedgerFilter, OVERVIEW_TOP_MAX, Overview, OverviewRange, Result, StoreError, StoreErrorKind, UsageBy, UsageSum,
 };
@@ -74,17 +74,41 @@ impl Parts {
 
 /// Sums by a name, or by a number: a key's id, or a bucket's beginning.
 #[derive(Default)]
-struct Groups {
-    named: HashMap<String, Tally>,
-    numbered: HashMap<i64, Tally>,
+struct Groups<S> {
+    named: HashMap<String, usize>,
+    numbered: HashMap<i64, usize>,
+    /// Of all of them, by their places.
+    sums: Vec<S>,
 }
 
-impl Groups {
-    fn name(&mut self, name: &str) -> &mut Tally {
-        if !self.named.contains_key(name) {
-            self.named.insert(name.to_owned(), Tally::default());
+/// Groups with their sums, in no order.
+type Parted<G, S> = Vec<(G, S)>;
+
+impl<S: Sum> Groups<S> {
+    fn name(&mut self, name: &str) -> &mut S {
+        let place = self.named.get(name).copied();
+        let place = place.unwrap_or_else(|| *self.named.entry(name.to_owned()).or_insert(self.sums.len()));
+        self.at(place)
+    }
+
+    fn number(&mut self, number: i64) -> &mut S {
+        let place = *self.numbered.entry(number).or_insert(self.sums.len());
+        self.at(place)
+    }
+
+    fn at(&mut self, place: usize) -> &mut S {
+        if place == self.sums.len() {
+            self.sums.push(S::default());
         }
-        self.named.entry(name.to_owned()).or_default()
+        &mut self.sums[place]
+    }
+
+    /// Those with a name, and those with a number.
+    fn into_parts(mut self) -> (Parted<String, S>, Parted<i64, S>) {
+        let mut take = |place: usize| std::mem::take(&mut self.sums[place]);
+        let named = self.named.into_iter().map(|(name, place)| (name, take(place))).collect();
+        let numbered = self.numbered.into_iter().map(|(number, place)| (number, take(place))).collect();
+        (named, numbered)
     }
 }
 
@@ -118,14 +142,14 @@ pub(super) fn usage_sums(connection: &Connection, by: UsageBy, filter: &LedgerFi
 }
 
 /// Sums with their names, in order.
-fn named_sums(connection: &Connection, by: UsageBy, groups: Groups) -> Result<Vec<UsageSum>> {
-    let mut sums: Vec<UsageSum> = groups.named.into_iter().map(|(name, tally)| sum_of(name, None, &tally)).collect();
-    let mut numbered: Vec<(i64, Tally)> = groups.numbered.into_iter().collect();
+fn named_sums(connection: &Connection, by: UsageBy, groups: Groups<Counts>) -> Result<Vec<UsageSum>> {
+    let (named, mut numbered) = groups.into_parts();
+    let mut sums: Vec<UsageSum> = named.into_iter().map(|(name, counts)| sum_of(name, None, &counts)).collect();
     numbered.sort_by_key(|(number, _)| *number);
-    for (number, tally) in numbered {
+    for (number, counts) in numbered {
         sums.push(match by {
-            UsageBy::Day => sum_of(day_name(number), None, &tally),
-            _ => sum_of(String::new(), Some(number), &tally),
+            UsageBy::Day => sum_of(day_name(number), None, &counts),
+            _ => sum_of(String::new(), Some(number), &counts),
         });
     }
     if by != UsageBy::Day {
@@ -150,16 +174,16 @@ fn with_key_names(connection: &Connection, mut sums: Vec<UsageSum>) -> Result<Ve
     Ok(sums)
 }
 
-fn sum_of(name: String, key_id: Option<i64>, tally: &Tally) -> UsageSum {
+fn sum_of(name: String, key_id: Option<i64>, counts: &Counts) -> UsageSum {
     UsageSum {
         name,
         key_id,
-        requests: tally.requests,
-        errors: tally.errors,
-        usage: tally.usage,
-        cost_nanos: tally.cost_nanos_i64(),
-        estimated: tally.estimated,
-        price_missing: tally.price_missing,
+        requests: counts.requests,
+        errors: counts.errors,
+        usage: counts.usage,
+        cost_nanos: counts.cost_nanos_i64(),
+        estimated: counts.estimated,
+        price_missing: counts.price_missing,
     }
 }
 
@@ -169,7 +193,13 @@ fn day_name(at_ms: i64) -> String {
 }
 
 /// Adds what all parts come to.
-fn gather(connection: &Connection, by: By, user: Option<&str>, parts: &Parts, groups: &mut Groups) -> Result<()> {
+fn gather<S: Sum>(
+    connection: &Connection,
+    by: By,
+    user: Option<&str>,
+    parts: &Parts,
+    groups: &mut Groups<S>,
+) -> Result<()> {
     for &(span, first, end) in &parts.kept {
         match by {
             By::Named(UsageBy::Key | UsageBy::User) => gather_keys(connection, by, user, (span, first, end), groups)?,
@@ -188,12 +218,12 @@ fn gather(connection: &Connection, by: By, user: Option<&str>, parts: &Parts, gr
     Ok(())
 }
 
-fn gather_models(
+fn gather_models<S: Sum>(
     connection: &Connection,
     by: By,
     user: Option<&str>,
     (span, first, end): (i64, i64, i64),
-    groups: &mut Groups,
+    groups: &mut Groups<S>,
 ) -> Result<()> {
     let sql =
         "SELECT bucket, model, upstream, tally FROM rollup WHERE span = ? AND scope = ? AND bucket >= ? AND bucket < ?";
@@ -206,20 +236,20 @@ fn gather_models(
             By::Named(_) => groups.name(text(row, 2)?),
             By::Time(unit) => {
                 let at_ms = row.get::<_, i64>(0)?.saturating_mul(span);
-                groups.numbered.entry(start_of(at_ms, unit)).or_default()
+                groups.number(start_of(at_ms, unit))
             }
         };
-        group.add(&tally(row, 3)?);
+        add(group, row, 3)?;
     }
     Ok(())
 }
 
-fn gather_keys(
+fn gather_keys<S: Sum>(
     connection: &Connection,
     by: By,
     user: Option<&str>,
     (span, first, end): (i64, i64, i64),
-    groups: &mut Groups,
+    groups: &mut Groups<S>,
 ) -> Result<()> {
     let sql = "SELECT key_id, user, tally FROM rollup_key WHERE span = ?1 AND bucket >= ?2 AND bucket < ?3 \
                AND (?4 IS NULL OR user = ?4)";
@@ -228,9 +258,9 @@ fn gather_keys(
     while let Some(row) = rows.next()? {
         let group = match by {
             By::Named(UsageBy::User) => groups.name(text(row, 1)?),
-            _ => groups.numbered.entry(row.get(0)?).or_default(),
+            _ => groups.number(row.get(0)?),
         };
-        group.add(&tally(row, 2)?);
+        add(group, row, 2)?;
     }
     Ok(())
 }
@@ -239,17 +269,17 @@ fn gather_keys(
 const COUNTED: &str = "started_at_ms, key_id, user, model, upstream, outcome, usage_source, price_missing, cost_nanos, \
      input_tokens, cached_input_tokens, cache_write_tokens, output_tokens, reasoning_tokens, ttft_ms, duration_ms";
 
-fn gather_rows(connection: &Connection, by: By, filter: &LedgerFilter, groups: &mut Groups) -> Result<()> {
+fn gather_rows<S: Sum>(connection: &Connection, by: By, filter: &LedgerFilter, groups: &mut Groups<S>) -> Result<()> {
     let (condition, values) = read::condition(filter);
     let mut statement = connection.prepare(&format!("SELECT {COUNTED} FROM ledger WHERE {condition}"))?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
         let group = match by {
-            By::Named(UsageBy::Key) => groups.numbered.entry(row.get(1)?).or_default(),
+            By::Named(UsageBy::Key) => groups.number(row.get(1)?),
             By::Named(UsageBy::User) => groups.name(text(row, 2)?),
             By::Named(UsageBy::Model) => groups.name(text(row, 3)?),
             By::Named(_) => groups.name(text(row, 4)?),
-            By::Time(unit) => groups.numbered.entry(start_of(row.get(0)?, unit)).or_default(),
+            By::Time(unit) => groups.number(start_of(row.get(0)?, unit)),
         };
         group.add_record(&counted(row)?);
     }
@@ -284,10 +314,11 @@ fn text<'r>(row: &'r Row<'_>, column: usize) -> rusqlite::Result<&'r str> {
     }
 }
 
-fn tally(row: &Row<'_>, column: usize) -> Result<Tally> {
+/// Adds what is kept in a column.
+fn add(sum: &mut impl Sum, row: &Row<'_>, column: usize) -> Result<()> {
     let bytes = row.get_ref(column)?.as_blob().unwrap_or_default();
     let unreadable = || StoreError::new(StoreErrorKind::Damaged, "database: sums of the ledger cannot be read");
-    Tally::decode(bytes).ok_or_else(unreadable)
+    sum.add_encoded(bytes).ok_or_else(unreadable)
 }
 
 fn start_of(at_ms: i64, unit: i64) -> i64 {
@@ -313,25 +344,24 @@ pub(super) fn overview(
     let by_time = Parts::cut(from_ms, end_ms, if user.is_none() || unit >= HOUR { &units } else { &[] });
     let (by_model, by_time) = (by_model.bound(&transaction)?, by_time.bound(&transaction)?);
 
-    let mut times = Groups::default();
+    let mut times = Groups::<Tally>::default();
     gather(&transaction, By::Time(unit), user, &by_time, &mut times)?;
     let mut series: Vec<(i64, Tally)> = (0..count).map(|at| (from_ms + at * unit, Tally::default())).collect();
     let mut totals = Tally::default();
-    for (at_ms, tally) in times.numbered {
+    for (at_ms, tally) in times.into_parts().1 {
         totals.add(&tally);
         // Hours that stand in for rows may begin before the range.
         let at = (at_ms.saturating_sub(from_ms) / unit).clamp(0, count - 1);
         series[usize::try_from(at).unwrap_or_default()].1.add(&tally);
     }
     let top = |by, parts: &Parts| -> Result<Vec<UsageSum>> {
-        let mut groups = Groups::default();
+        let mut groups = Groups::<Counts>::default();
         gather(&transaction, By::Named(by), user, parts, &mut groups)?;
-        let mut named: Vec<(String, Tally)> = groups.named.into_iter().collect();
-        let mut numbered: Vec<(i64, Tally)> = groups.numbered.into_iter().collect();
+        let (mut named, mut numbered) = groups.into_parts();
         named.sort_by(|(a, x), (b, y)| dearer(x, y).then(a.cmp(b)));
         numbered.sort_by(|(a, x), (b, y)| dearer(x, y).then(a.cmp(b)));
-        let named = named.iter().map(|(name, tally)| sum_of(name.clone(), None, tally));
-        let numbered = numbered.iter().map(|(id, tally)| sum_of(String::new(), Some(*id), tally));
+        let named = named.iter().map(|(name, counts)| sum_of(name.clone(), None, counts));
+        let numbered = numbered.iter().map(|(id, counts)| sum_of(String::new(), Some(*id), counts));
         with_key_names(&transaction, named.chain(numbered).take(OVERVIEW_TOP_MAX).collect())
     };
     Ok(Overview {
@@ -344,7 +374,7 @@ pub(super) fn overview(
 }
 
 /// The dearer one first, then the one with more requests.
-fn dearer(one: &Tally, other: &Tally) -> std::cmp::Ordering {
+fn dearer(one: &Counts, other: &Counts) -> std::cmp::Ordering {
     (other.cost_nanos, other.requests).cmp(&(one.cost_nanos, one.requests))
 }
 

@@ -118,10 +118,10 @@ fn an_overview_adds_up() {
             let inside: Vec<LedgerRecord> = rows.iter().filter(inside).cloned().collect();
             let overview = store.overview(range, user, NOW_MS).unwrap();
             assert_eq!(overview.series.len() as i64, count);
-            assert_eq!(overview.totals.requests, inside.len() as u64, "{word}");
+            assert_eq!(overview.totals.counts.requests, inside.len() as u64, "{word}");
             for (at_ms, tally) in &overview.series {
                 let here = inside.iter().filter(|row| (*at_ms..at_ms + unit).contains(&row.started_at_ms)).count();
-                assert_eq!(tally.requests, here as u64, "{word} {at_ms} {user:?}");
+                assert_eq!(tally.counts.requests, here as u64, "{word} {at_ms} {user:?}");
             }
             assert_eq!(by_name(overview.models), summed(&inside, |row| row.model.to_string()));
             assert_eq!(by_name(overview.upstreams), summed(&inside, |row| row.upstream.to_string()));
