@@ -4,6 +4,7 @@
 use super::control::Control;
 use super::exchange::Exchange;
 use super::gate::Gate;
+use super::gathered::Gathering;
 use super::{receive, settle};
 use bytes::{Bytes, BytesMut};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -74,6 +75,27 @@ pub(super) async fn within<T>(limit: Duration, mut doing: Pin<&mut impl Future<O
         Poll::Ready(done) => Ok(done),
         Poll::Pending => tokio::time::timeout(limit, doing).await,
     }
+}
+
+/// Writes these as one piece, where that can be.
+async fn write_together(
+    session: &mut ServerSession,
+    head: Option<Box<ResponseHeader>>,
+    body: Bytes,
+    end: bool,
+) -> Result<()> {
+    // A head alone would have nothing behind it that takes it along.
+    let gathering = if end || !body.is_empty() { Gathering::of(session) } else { None };
+    if let Some(head) = head {
+        session.write_response_header(head).await?;
+    }
+    if !end || gathering.is_none() {
+        drop(gathering);
+        return session.write_response_body(body, end).await;
+    }
+    session.write_response_body(body, false).await?;
+    drop(gathering);
+    session.write_response_body(Bytes::new(), true).await
 }
 
 impl<'s> Downstream<'s> {
@@ -213,15 +235,7 @@ impl<'s> Downstream<'s> {
         control: &mut Control,
     ) -> Result<()> {
         let session = &mut *self.session;
-        let written = {
-            let writing = pin!(async {
-                if let Some(head) = head {
-                    session.write_response_header(head).await?;
-                }
-                session.write_response_body(body, end).await
-            });
-            within(CLIENT_WRITE_TIMEOUT, writing).await
-        };
+        let written = { within(CLIENT_WRITE_TIMEOUT, pin!(write_together(session, head, body, end))).await };
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => self.left(error.into_down(), control),

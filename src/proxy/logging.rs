@@ -7,7 +7,6 @@ use super::settle::{self, CLIENT_CLOSED, End};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 use tollgate_plugin_api::{AddressText, Content, KeyHandle, Metered, Summary};
 use uuid::fmt::Hyphenated;
@@ -69,7 +68,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let client = exchange.client.map(AddressText::of);
     let none = Metered::default();
     let bill = exchange.bill.as_ref().and_then(|bill| bill.get());
-    let key = exchange.caller.as_ref().map(|key| key.clone() as Arc<dyn KeyHandle>);
+    let key = exchange.caller.as_ref().map(|caller| caller.key());
     let asked = exchange.asked.as_ref();
     let attempt = exchange.attempt.as_ref();
     let rejected = exchange.rejected.map(|code| code.row());
@@ -85,7 +84,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let summary = Summary {
         request_id,
         request_number: exchange.request_id.as_u128(),
-        key: key.as_ref(),
+        key: key.as_deref(),
         status: written.or(bill.map(|bill| bill.status)).unwrap_or(CLIENT_CLOSED),
         metered: bill.map_or(&none, |bill| &bill.metered),
         cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
@@ -109,11 +108,12 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
         rejected_by: rejected.and_then(|row| row.rejected_by),
         content: None,
     };
+    let with_content = content.map(|content| Summary { content: Some(content), ..summary });
     for plugin in &exchange.snapshot.plugins.logging {
         // Nobody is told of what was said who does not ask for it.
-        let summary = Summary { content: content.filter(|_| plugin.phases().content), ..summary };
+        let summary = with_content.as_ref().filter(|_| plugin.phases().content).unwrap_or(&summary);
         // One that panics keeps the others from nothing; and here, a panic may be under way already.
-        if catch_unwind(AssertUnwindSafe(|| plugin.logging(&summary))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| plugin.logging(summary))).is_err() {
             tracing::error!("plugin {} panicked when it was told of request {request_id}", plugin.name());
         }
     }

@@ -15,6 +15,7 @@ mod form;
 mod forward;
 mod forwarded;
 mod gate;
+mod gathered;
 mod head;
 mod http1;
 mod idempotency;

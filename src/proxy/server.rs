@@ -2,6 +2,7 @@
 //! general proxy prepares for each request and the gateway does not use), or as a `ProxyHttp` in somebody's own server.
 
 use super::downstream::{CLIENT_WRITE_TIMEOUT, within};
+use super::gathered::Gathered;
 use super::{Gateway, patience, reject, sound};
 use crate::dialect::{DialectId, answer};
 use async_trait::async_trait;
@@ -57,8 +58,10 @@ impl ServerApp for GatewayServer {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         // Under TLS the client has said it in the handshake.
         let is_http2 = stream.get_ssl_digest().is_none() && patience::begins_as_http2(&mut stream).await?;
-        let http = if is_http2 { &self.http2 } else { &self.http1 };
-        http.process_new(stream, shutdown).await
+        if is_http2 {
+            return self.http2.process_new(stream, shutdown).await;
+        }
+        self.http1.process_new(Box::new(Gathered::new(stream)), shutdown).await
     }
 
     async fn cleanup(&self) {

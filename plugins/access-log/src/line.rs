@@ -31,8 +31,7 @@ fn write(json: &mut JsonText, summary: &Summary<'_>) {
             }
         };
     }
-    let key = summary.key.map(|key| key.key());
-    let key = key.as_deref();
+    let key = summary.key;
     let usage = &summary.metered.usage;
     json.raw("{\"time\":\"");
     with_time(summary.started_at_ms, |part| {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 use tollgate_plugin_api::{Metered, Usage};
-use tollgate_plugin_doubles::{handle, key};
+use tollgate_plugin_doubles::key;
 use writer::Out;
 
 fn plugin(table: &str) -> Result<Arc<dyn Plugin>, Mistakes> {
@@ -13,7 +13,7 @@ fn plugin(table: &str) -> Result<Arc<dyn Plugin>, Mistakes> {
 }
 
 fn log(plugin: &dyn Plugin, request_id: &str) {
-    let key = handle(key("alice"));
+    let key = key("alice");
     let usage = Usage { input_tokens: 3, output_tokens: 4, ..Usage::default() };
     plugin.logging(&Summary {
         request_id,

@@ -78,7 +78,7 @@ pub struct Summary<'a> {
     /// The same, as a number.
     pub request_number: u128,
     /// Who called.
-    pub key: Option<&'a Arc<dyn KeyHandle>>,
+    pub key: Option<&'a Key>,
     /// Status that the client got; where it got none, the ledger's: 499.
     pub status: u16,
     /// What was consumed.

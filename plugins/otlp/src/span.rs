@@ -90,7 +90,6 @@ fn attributes(out: &mut Message, summary: &Summary<'_>) {
         };
     }
     let usage = &summary.metered.usage;
-    let key = summary.key.map(|key| key.key());
     let some = |count: u64| Some(count).filter(|count| *count > 0);
     put!(text_attribute, "gen_ai.provider.name", summary.provider);
     put!(text_attribute, "gen_ai.request.model", summary.model);
@@ -101,7 +100,7 @@ fn attributes(out: &mut Message, summary: &Summary<'_>) {
     put!(text_attribute, "tollgate.upstream", summary.upstream);
     put!(text_attribute, "tollgate.request_id", Some(summary.request_id));
     put!(text_attribute, "tollgate.outcome", summary.outcome);
-    put!(text_attribute, "tollgate.key", key.as_ref().map(|key| &*key.name));
+    put!(text_attribute, "tollgate.key", summary.key.map(|key| &*key.name));
     put!(number_attribute, "http.response.status_code", Some(u64::from(summary.status)));
     put!(number_attribute, "gen_ai.usage.input_tokens", Some(usage.input_tokens));
     put!(number_attribute, "gen_ai.usage.output_tokens", Some(usage.output_tokens));

@@ -1,0 +1,292 @@
+//! A client's connection on which what belongs together goes out together. Pingora flushes the head of an answer without a length,
+//! then each chunk, and writes the last chunk by itself: each of these is a system call, a packet, and a client that wakes up.
+
+use async_trait::async_trait;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// More than this is not gathered: to copy it costs as much as to send it by itself.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+/// Slices of one write.
+const SLICES_MAX: usize = 8;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    inner: Stream,
+    gathers: Arc<AtomicBool>,
+    /// What was written while it gathered.
+    held: Vec<u8>,
+    /// So many bytes of that are out.
+    sent: usize,
+}
+
+/// As long as it lives, what is written is gathered, and nothing is flushed. What comes behind it, a flush at least, takes that along.
+#[must_use = "dropping it ends the gathering"]
+pub(super) struct Gathering(Arc<AtomicBool>);
+
+impl Gathering {
+    /// Begins to gather, if this session's connection can.
+    pub(super) fn of(session: &ServerSession) -> Option<Self> {
+        let gathered = session.stream()?.as_any().downcast_ref::<Gathered>()?;
+        gathered.gathers.store(true, Ordering::Relaxed);
+        Some(Self(gathered.gathers.clone()))
+    }
+}
+
+impl Drop for Gathering {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Gathered {
+    pub(super) fn new(inner: Stream) -> Self {
+        Self { inner, gathers: Arc::default(), held: Vec::new(), sent: 0 }
+    }
+
+    /// Whether so many bytes more are held.
+    fn holds(&self, bytes: usize) -> bool {
+        self.gathers.load(Ordering::Relaxed) && self.held.len() + bytes <= GATHERED_BYTES_MAX
+    }
+
+    /// Writes what is held, and these behind it. How many of these are out: none only if there are none.
+    fn poll_out(&mut self, context: &mut Context<'_>, more: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        while !self.held.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            slices[0] = IoSlice::new(&self.held[self.sent..]);
+            let count = more.len().min(SLICES_MAX - 1);
+            slices[1..=count].copy_from_slice(&more[..count]);
+            let written = ready!(Pin::new(&mut self.inner).poll_write_vectored(context, &slices[..=count]))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let left = self.held.len() - self.sent;
+            if written < left {
+                self.sent += written;
+                continue;
+            }
+            // Its memory goes: most connections have nothing to hold.
+            (self.held, self.sent) = (Vec::new(), 0);
+            if written > left {
+                return Poll::Ready(Ok(written - left));
+            }
+        }
+        match more {
+            [] => Poll::Ready(Ok(0)),
+            _ => Pin::new(&mut self.inner).poll_write_vectored(context, more),
+        }
+    }
+}
+
+impl AsyncWrite for Gathered {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.holds(bytes.len()) {
+            this.held.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        if this.held.is_empty() {
+            return Pin::new(&mut this.inner).poll_write(context, bytes);
+        }
+        this.poll_out(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
+        if this.holds(bytes) {
+            this.held.reserve(bytes);
+            slices.iter().for_each(|slice| this.held.extend_from_slice(slice));
+            return Poll::Ready(Ok(bytes));
+        }
+        this.poll_out(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.gathers.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(this.poll_out(context, &[]))?;
+        Pin::new(&mut this.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_out(context, &[]))?;
+        Pin::new(&mut this.inner).poll_shutdown(context)
+    }
+}
+
+impl AsyncRead for Gathered {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_read(context, buffer)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Gathered {
+    async fn shutdown(&mut self) {
+        self.inner.shutdown().await;
+    }
+}
+
+impl UniqueID for Gathered {
+    fn id(&self) -> UniqueIDType {
+        self.inner.id()
+    }
+}
+
+impl Ssl for Gathered {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.selected_alpn_proto()
+    }
+}
+
+#[async_trait]
+impl Peek for Gathered {
+    async fn try_peek(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
+        self.inner.try_peek(buffer).await
+    }
+}
+
+impl GetTimingDigest for Gathered {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> std::time::Duration {
+        self.inner.get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> std::time::Duration {
+        self.inner.get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for Gathered {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.inner.get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for Gathered {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.inner.set_socket_digest(digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn gather(gathered: &Gathered) -> Gathering {
+        gathered.gathers.store(true, Ordering::Relaxed);
+        Gathering(gathered.gathers.clone())
+    }
+
+    #[tokio::test]
+    async fn what_is_gathered_goes_out_with_what_comes_behind_it() {
+        let (mut client, ours) = tokio::io::duplex(1024);
+        let mut gathered = Gathered::new(Box::new(ours));
+        let gathering = gather(&gathered);
+        gathered.write_all(b"head ").await.unwrap();
+        gathered.flush().await.unwrap();
+        gathered.write_all(b"chunk ").await.unwrap();
+        gathered.flush().await.unwrap();
+        assert_eq!(gathered.held, b"head chunk ");
+        drop(gathering);
+        gathered.write_all(b"end").await.unwrap();
+        let mut read = [0; 64];
+        let count = client.read(&mut read).await.unwrap();
+        assert_eq!(&read[..count], b"head chunk end", "in one piece");
+        drop(gather(&gathered));
+        gathered.write_all(b"!").await.unwrap();
+        assert_eq!((client.read_u8().await.unwrap(), gathered.held.capacity()), (b'!', 0));
+    }
+
+    #[tokio::test]
+    async fn a_flush_and_an_end_take_it_along() {
+        let (mut client, ours) = tokio::io::duplex(1024);
+        let mut gathered = Gathered::new(Box::new(ours));
+        for is_end in [false, true] {
+            let gathering = gather(&gathered);
+            gathered.write_all(b"all").await.unwrap();
+            drop(gathering);
+            if is_end {
+                AsyncWriteExt::shutdown(&mut gathered).await.unwrap();
+            } else {
+                gathered.flush().await.unwrap();
+            }
+            let mut read = [0; 3];
+            client.read_exact(&mut read).await.unwrap();
+            assert_eq!(&read, b"all");
+        }
+    }
+
+    proptest! {
+        /// However much the connection takes at once, and whatever is gathered of it.
+        #[test]
+        fn all_bytes_arrive_in_their_order(
+            room in 1_usize..40,
+            writes in prop::collection::vec((any::<bool>(), any::<bool>(), 0_usize..60), 1..30),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (expected, read) = runtime.block_on(async {
+                let (mut client, ours) = tokio::io::duplex(room);
+                let reading = tokio::spawn(async move {
+                    let mut read = Vec::new();
+                    client.read_to_end(&mut read).await.map(|_| read)
+                });
+                let (mut gathered, mut expected) = (Gathered::new(Box::new(ours)), Vec::new());
+                for (gathers, is_whole, bytes) in writes {
+                    let gathering = gathers.then(|| gather(&gathered));
+                    let piece: Vec<u8> = (0..bytes).map(|at| (expected.len() + at) as u8).collect();
+                    if is_whole {
+                        gathered.write_all(&piece).await.unwrap();
+                    } else {
+                        let (one, other) = piece.split_at(bytes / 3);
+                        let mut both = bytes::Buf::chain(one, other);
+                        gathered.write_all_buf(&mut both).await.unwrap();
+                    }
+                    gathered.flush().await.unwrap();
+                    drop(gathering);
+                    expected.extend(piece);
+                }
+                AsyncWriteExt::shutdown(&mut gathered).await.unwrap();
+                (expected, reading.await.unwrap().unwrap())
+            });
+            prop_assert_eq!(read, expected);
+        }
+    }
+}
