@@ -1,11 +1,11 @@
 //! One key in memory.
 
 use crate::ledger::{Account, Owner};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use tollgate_plugin_api::{Key, KeyHandle};
+use tollgate_plugin_api::{Key, KeyHandle, RejectCode};
 
 /// When a key was last used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,11 @@ impl KeyEntry {
         }
     }
 
+    /// The row as it is in force now, for a moment: nothing is counted that other threads count, too. Not to be held for long.
+    pub fn row(&self) -> Guard<Arc<Key>> {
+        self.key.load()
+    }
+
     /// The user whom it belongs to, whose balance is above its own.
     pub fn owner(&self) -> Option<Arc<Owner>> {
         self.owner.load_full()
@@ -69,6 +74,10 @@ impl KeyEntry {
 impl KeyHandle for KeyEntry {
     fn key(&self) -> Arc<Key> {
         self.key.load_full()
+    }
+
+    fn check(&self, now_ms: i64) -> Result<(), RejectCode> {
+        self.row().check(now_ms)
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {

@@ -100,18 +100,21 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let facts = body::facts(&target, content_type, &body).await;
     let facts = facts.map_err(|refusal| body::packed(headers, &body).unwrap_or(refusal))?;
     note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body);
-    let models = find_model(exchange, &key.key(), asked_model(&target, &facts))?;
+    let row = key.key();
+    let models = find_model(exchange, &row, asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {
         // It is counted here, which costs nothing but work: limits hold for it as for one that is sent on.
-        let leases = leases(exchange, &key.key(), &facts, &|| 0)?;
+        let leases = leases(exchange, &row, &facts, &|| 0)?;
         let reply = count::count(exchange, &target, &facts, asked_model(&target, &facts), body, leases).await?;
         return Ok(Admission::Reply(reply));
     }
     let route = find_route(models, &target, &facts)?;
-    if let Some(reply) = idempotency::claim(exchange, session.req_header(), &target, &key.key(), &body)? {
+    if let Some(reply) = idempotency::claim(exchange, session.req_header(), &target, &row, &body)? {
         return Ok(Admission::Reply(reply));
     }
-    admit_model(exchange, route, target, facts, key, body).await.map(|admitted| Admission::Forward(Box::new(admitted)))
+    admit_model(exchange, route, target, facts, (key, row), body)
+        .await
+        .map(|admitted| Admission::Forward(Box::new(admitted)))
 }
 
 fn dialect_of(request: &RequestHeader) -> DialectId {
@@ -193,10 +196,9 @@ async fn admit_model(
     route: Arc<Route>,
     target: Target,
     facts: RequestFacts,
-    entry: Arc<KeyEntry>,
+    (entry, key): (Arc<KeyEntry>, Arc<Key>),
     body: Bytes,
 ) -> Result<Admitted, Reject> {
-    let key = entry.key();
     let worst_case = || worst_case_nanos(exchange, &target, &facts, &route);
     let leases = leases(exchange, &key, &facts, &worst_case)?;
     let opening = || Opening {

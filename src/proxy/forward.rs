@@ -10,7 +10,6 @@ use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::RequestHeader;
 use pingora::{Error, ErrorType, Result};
 use std::time::SystemTime;
-use tollgate_plugin_api::KeyHandle;
 
 /// Fields of the client's request that stay here: credentials, what belongs to its connection with us, what tells who
 /// it is, and what we say ourselves. Everything else goes along: vendors read many fields of their own.
@@ -69,7 +68,7 @@ pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(Re
         _ => fields(&client.method, &client.headers, upstream, attempt.body.len()),
     };
     if let Some(caller) = &exchange.caller {
-        idempotency::separate(&caller.key(), &mut headers);
+        idempotency::separate(&caller.row(), &mut headers);
     }
     for plugin in &exchange.snapshot.plugins.upstream_request {
         plugin.upstream_request_filter(exchange.request_id.as_u128(), &client.headers, &mut headers);

@@ -8,7 +8,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use tollgate_plugin_api::{AddressText, Content, KeyHandle, Metered, Summary};
+use tollgate_plugin_api::{AddressText, Content, Metered, Summary};
 use uuid::fmt::Hyphenated;
 
 /// A settlement that somebody else began is waited for this long, to tell plugins what it came to.
@@ -68,7 +68,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let client = exchange.client.map(AddressText::of);
     let none = Metered::default();
     let bill = exchange.bill.as_ref().and_then(|bill| bill.get());
-    let key = exchange.caller.as_ref().map(|caller| caller.key());
+    let key = exchange.caller.as_ref().map(|caller| caller.row());
     let asked = exchange.asked.as_ref();
     let attempt = exchange.attempt.as_ref();
     let rejected = exchange.rejected.map(|code| code.row());
@@ -84,7 +84,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     let summary = Summary {
         request_id,
         request_number: exchange.request_id.as_u128(),
-        key: key.as_deref(),
+        key: key.as_ref().map(|key| &***key),
         status: written.or(bill.map(|bill| bill.status)).unwrap_or(CLIENT_CLOSED),
         metered: bill.map_or(&none, |bill| &bill.metered),
         cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),

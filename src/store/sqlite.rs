@@ -60,7 +60,7 @@ const LOG_PAGES_TO_CHECKPOINT: i64 = 8192;
 const STATEMENTS_MAX: usize = 64;
 
 /// Steps of SQLite's machine (some 50 ns each) after which others may go first.
-const STEPS_BETWEEN_YIELDS: i32 = 250;
+const STEPS_BETWEEN_YIELDS: i32 = 100;
 
 /// Pause between attempts where SQLite does not wait by itself.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);

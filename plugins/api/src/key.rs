@@ -53,6 +53,15 @@ impl Key {
 pub trait KeyHandle: Send + Sync {
     /// The row as it is in force now.
     fn key(&self) -> Arc<Key>;
+
+    /// Whether it may be used at that Unix time in milliseconds.
+    ///
+    /// # Errors
+    /// As [`Key::check`] says.
+    fn check(&self, now_ms: i64) -> Result<(), RejectCode> {
+        self.key().check(now_ms)
+    }
+
     /// Downcast for the gateway, which made it.
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }

@@ -100,7 +100,7 @@ impl Plugin for AuthJwt {
         let now_ms = self.clock.now_ms();
         let name = self.expected.key_name(&token.claims()?, now_ms)?;
         let handle = self.keys.find_by_name(&name).ok_or_else(|| claims::refusal("it names no key"))?;
-        handle.key().check(now_ms)?;
+        handle.check(now_ms)?;
         head.key = Some(handle);
         Ok(Flow::Continue)
     }

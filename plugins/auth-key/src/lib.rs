@@ -46,7 +46,7 @@ impl Plugin for AuthKey {
         };
         let digest = Sha256::digest(secret.as_ref()).into();
         let handle = self.keys.find(&digest).ok_or(RejectCode::AuthInvalidToken)?;
-        handle.key().check(self.clock.now_ms())?;
+        handle.check(self.clock.now_ms())?;
         head.key = Some(handle);
         Ok(Flow::Continue)
     }

@@ -125,7 +125,7 @@ impl AuthSiwe {
 
     fn key(&self, name: &str, now_ms: i64) -> Result<Arc<dyn KeyHandle>, Reject> {
         let handle = self.keys.find_by_name(name).ok_or_else(|| invalid("The wallet's key is not there any more"))?;
-        handle.key().check(now_ms)?;
+        handle.check(now_ms)?;
         Ok(handle)
     }
 }
