@@ -2,7 +2,7 @@
 
 use super::unclosed::{Closing, Unclosed};
 use crate::dialect::Framing;
-use memchr::memchr2;
+use memchr::{memchr2, memrchr_iter};
 
 /// The longest field name of server-sent events that means something, and one byte more.
 const FIELD_BYTES_MAX: usize = 6;
@@ -77,7 +77,16 @@ impl Tail {
     /// More of the body has gone to the client.
     pub fn push(&mut self, piece: &[u8]) {
         match self.framing {
-            Framing::Sse | Framing::NdJson => self.push_lines(piece),
+            Framing::Sse => {
+                // Whatever came before the last empty line is over, and nothing of it has to be looked at.
+                let over = memrchr_iter(b'\n', piece).find(|at| piece[..*at].ends_with(b"\n"));
+                let open = over.map_or(piece, |at| {
+                    *self = Self::new(self.framing);
+                    &piece[at + 1..]
+                });
+                self.push_lines(open);
+            }
+            Framing::NdJson => self.push_lines(piece),
             Framing::JsonArray => self.json.push(piece),
             Framing::JsonDocument | Framing::Opaque | Framing::EventStream => {}
         }

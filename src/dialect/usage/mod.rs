@@ -7,6 +7,7 @@
 //! `anthropic`, `gemini` and their like. A count is believed only in its protocol's own place; what a model writes, in whatever
 //! shape, is content.
 
+mod alike;
 mod anthropic;
 mod bedrock;
 mod cohere;

@@ -2,6 +2,7 @@
 
 use tollgate_plugin_api::{ExtraUsage, Metered, Usage, UsageSource};
 
+use super::alike::Alike;
 use super::count::Tier;
 use super::error_event::ErrorEvent;
 use super::facts::{Facts, ImageTool, Kind};
@@ -54,6 +55,7 @@ pub(super) struct Reader {
     rules: UsageRules,
     walker: Walker<Slot>,
     delta_walker: Walker<Slot>,
+    pub(super) alike: Alike,
     facts: Facts,
     said: Said,
     /// No event is only glanced at.
@@ -73,6 +75,7 @@ impl Reader {
             rules,
             walker: Walker::new(places(answer, framing)),
             delta_walker: Walker::new(places_in_delta(answer)),
+            alike: Alike::new(),
             facts: Facts::new(answer, dialect),
             said: Said::default(),
             reads_all: false,
@@ -97,7 +100,7 @@ impl Reader {
         if self.said.token
             && !self.named_error
             && !self.reads_all
-            && skim(self.answer, event, &mut self.delta_walker, &mut self.facts.meter)
+            && skim(self.answer, event, &mut self.alike, &mut self.delta_walker, &mut self.facts.meter)
         {
             return;
         }

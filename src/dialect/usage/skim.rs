@@ -3,10 +3,12 @@
 //! A needle only decides that an event needs no full reading, and only where no spelling of anything that counts could
 //! escape it: what is looked for are keys as they are written, and inside a string their quotes would be escaped.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use super::alike::Alike;
 use super::facts::TextMeter;
 use super::places::Slot;
 use crate::dialect::json::{StringEnd, Walker, string_end};
@@ -25,13 +27,28 @@ static GEMINI_KEYS: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
 });
 
 /// Whether the event is one that brings nothing but text; if so, that text has been counted. `walker` looks out for the
-/// places inside a `delta`, or among the `parts`.
-pub(super) fn skim(answer: Answer, event: &[u8], walker: &mut Walker<Slot>, meter: &mut TextMeter) -> bool {
+/// places inside a `delta`, or among the `parts`; `alike` knows how the events before were written.
+pub(super) fn skim(
+    answer: Answer,
+    event: &[u8],
+    alike: &mut Alike,
+    walker: &mut Walker<Slot>,
+    meter: &mut TextMeter,
+) -> bool {
+    if let Some((slot, text)) = alike.text(event) {
+        count(slot, text, meter);
+        return true;
+    }
+    let mut deltas = || {
+        if let Some((slot, text)) = containers_after(&DELTA, b'{', event, walker, meter) {
+            alike.remember(event, slot, text);
+        }
+    };
     match answer {
-        Answer::Chat if is_plain_chunk(event) => containers_after(&DELTA, b'{', event, walker, meter),
+        Answer::Chat if is_plain_chunk(event) => deltas(),
         Answer::Completion if is_plain_chunk(event) => strings_after(&TEXT, event, meter),
         Answer::Messages => match type_at_front(event) {
-            Some(b"content_block_delta") => containers_after(&DELTA, b'{', event, walker, meter),
+            Some(b"content_block_delta") => deltas(),
             Some(b"content_block_stop" | b"ping") => {}
             _ => return false,
         },
@@ -43,7 +60,7 @@ pub(super) fn skim(answer: Answer, event: &[u8], walker: &mut Walker<Slot>, mete
             Some(_) => return false,
         },
         Answer::GenerateContent if GEMINI_KEYS.iter().all(|key| key.find(event).is_none()) => {
-            containers_after(&PARTS, b'[', event, walker, meter);
+            let _ = containers_after(&PARTS, b'[', event, walker, meter);
         }
         _ => return false,
     }
@@ -77,16 +94,30 @@ fn type_at_front(event: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Counts the text in every container of this kind that stands under this key.
-fn containers_after(key: &Finder<'_>, open: u8, event: &[u8], walker: &mut Walker<Slot>, meter: &mut TextMeter) {
-    let mut at = 0;
+fn count(slot: Slot, text: &[u8], meter: &mut TextMeter) {
+    meter.string(slot, text);
+    meter.delivered.end_string();
+}
+
+/// Counts the text in every container of this kind that stands under this key. If there is one, with one string in it and nothing
+/// else: where that stands in the event.
+fn containers_after(
+    key: &Finder<'_>,
+    open: u8,
+    event: &[u8],
+    walker: &mut Walker<Slot>,
+    meter: &mut TextMeter,
+) -> Option<(Slot, Range<usize>)> {
+    let (mut at, mut containers, mut lone) = (0, 0, None);
     while let Some(found) = event.get(at..).and_then(|rest| key.find(rest)) {
         at += found + key.needle().len();
         if let Some(value) = value_at(event, at).filter(|&value| event[value] == open) {
+            containers += 1;
             at = match lone_string(&event[value..]) {
                 Some((slot, inside)) => {
-                    meter.string(slot, inside);
-                    meter.delivered.end_string();
+                    let text = value + inside.start..value + inside.end;
+                    count(slot, &event[text.clone()], meter);
+                    lone = Some((slot, text));
                     value
                 }
                 None => {
@@ -96,14 +127,15 @@ fn containers_after(key: &Finder<'_>, open: u8, event: &[u8], walker: &mut Walke
             };
         }
     }
+    lone.filter(|_| containers == 1)
 }
 
-/// The text of a `delta` that is written without blanks and has nothing else in it, as most are.
-fn lone_string(object: &[u8]) -> Option<(Slot, &[u8])> {
+/// Where the text is of a `delta` that is written without blanks and has nothing else in it, as most are.
+fn lone_string(object: &[u8]) -> Option<(Slot, Range<usize>)> {
     let (prefix, slot) = LONE_STRINGS.iter().find(|(prefix, _)| object.starts_with(prefix))?;
     let inside = &object[prefix.len()..];
     match string_end(inside, false) {
-        StringEnd::Closed(end) if inside.get(end + 1) == Some(&b'}') => Some((*slot, &inside[..end])),
+        StringEnd::Closed(end) if inside.get(end + 1) == Some(&b'}') => Some((*slot, prefix.len()..prefix.len() + end)),
         _ => None,
     }
 }
