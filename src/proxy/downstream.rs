@@ -235,7 +235,7 @@ impl<'s> Downstream<'s> {
         control: &mut Control,
     ) -> Result<()> {
         let session = &mut *self.session;
-        let written = { within(CLIENT_WRITE_TIMEOUT, pin!(write_together(session, head, body, end))).await };
+        let written = within(CLIENT_WRITE_TIMEOUT, pin!(write_together(session, head, body, end))).await;
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => self.left(error.into_down(), control),

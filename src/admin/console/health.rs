@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::access::{Access, OPERATOR};
-use super::refusal::{Code, Refusal};
+use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::upstreams::BreakerJson;
 use crate::proxy::steady_ms;
@@ -83,8 +83,7 @@ struct UpstreamHealth {
 async fn health(State(desk): State<Arc<Desk>>) -> Result<Json<HealthJson>, Refusal> {
     let shared = desk.shared.clone();
     // A look at every key.
-    let held = tokio::task::spawn_blocking(move || shared.keys.held_nanos()).await;
-    let held = held.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?;
+    let held = desk.beside(move || shared.keys.held_nanos()).await?;
     let (ledger, snapshot) = (&desk.shared.ledger, desk.shared.snapshot.load_full());
     let lag = ledger.lag();
     let upstream = |upstream: &Arc<crate::snapshot::Upstream>| UpstreamHealth {

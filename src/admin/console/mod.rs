@@ -88,8 +88,16 @@ impl Desk {
         ask: impl FnOnce(&dyn Store) -> store::Result<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         let store = self.store.clone();
-        let asked = self.backstage.run(move || ask(&*store)).await;
-        Ok(asked.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))??)
+        Ok(self.beside(move || ask(&*store)).await??)
+    }
+
+    /// Does what takes long, where that holds nobody up.
+    ///
+    /// # Errors
+    /// It has panicked.
+    async fn beside<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let done = self.backstage.run(run).await;
+        done.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))
     }
 
     /// What the audit says of who does this.

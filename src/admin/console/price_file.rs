@@ -79,14 +79,9 @@ fn read(config: &Config, default_prices: &str) -> Result<FileJson, Refusal> {
     price_text(config, default_prices).map(|text| FileJson::of(text, config)).map_err(unreadable)
 }
 
-async fn blocking<T: Send + 'static>(run: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
-    let done = tokio::task::spawn_blocking(run).await;
-    done.map_err(|error| Refusal::new(Code::Unavailable, error.to_string()))?
-}
-
 async fn file(State(desk): State<Arc<Desk>>) -> Result<Json<FileJson>, Refusal> {
     let (config, default_prices) = (desk.shared.snapshot.load().config.clone(), desk.default_prices);
-    blocking(move || read(&config, default_prices)).await.map(Json)
+    desk.beside(move || read(&config, default_prices)).await?.map(Json)
 }
 
 /// A new text.
@@ -134,7 +129,7 @@ async fn put(
     check(&text, &config)?;
     let (act, store) = (Desk::act(&caller), desk.store.clone());
     let replaced = move || replace(&*store, &act, &config, default_prices, &version, text);
-    let FileJson { text, version, path } = blocking(replaced).await?;
+    let FileJson { text, version, path } = desk.beside(replaced).await??;
     // Whoever watches the file would see it, too; this way it is in force with the answer.
     let errors = match desk.shared.reload().await {
         Some(Err(wrong)) => wrong.lines().map(str::to_owned).collect(),
