@@ -5,13 +5,18 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::{Error, ErrorType, OrErr, Result};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
 use std::mem::MaybeUninit;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// A request's body up to here is copied behind its head, so that both go out with one write (one TLS record, one packet).
 const COPIED_BODY_BYTES_MAX: usize = 64 * 1024;
-/// One read takes up to this much.
-const READ_BYTES: usize = 16 * 1024;
+/// One read takes up to this much: what came of an answer at once goes on at once.
+const READ_BYTES_MAX: usize = 64 * 1024;
 /// Heads that are longer are refused.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
 /// Heads with more fields are refused.
@@ -36,6 +41,11 @@ pub(super) struct AnswerHead {
     /// Where it is not the status's own.
     pub(super) reason: Option<String>,
     pub(super) headers: HeaderMap,
+}
+
+thread_local! {
+    /// What a read is made into. It is there only while bytes come: who waits for some has no memory for them.
+    static READ: RefCell<Box<[MaybeUninit<u8>]>> = RefCell::new(Box::new_uninit_slice(READ_BYTES_MAX));
 }
 
 /// Fields that the client gets besides the upstream's, so that they find room: ours, and those of limits.
@@ -138,9 +148,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         }
     }
 
+    /// Reads what is there, behind what has been read. How much that was.
     async fn fill(&mut self) -> Result<usize> {
-        self.buffer.reserve(READ_BYTES);
-        self.stream.read_buf(&mut self.buffer).await.or_err(ErrorType::ReadError, "reading an answer")
+        poll_fn(|context| self.poll_fill(context)).await.or_err(ErrorType::ReadError, "reading an answer")
+    }
+
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        READ.with_borrow_mut(|memory| {
+            let mut read = ReadBuf::uninit(memory);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            let read = read.filled();
+            if self.buffer.is_empty() {
+                // Memory of its own, as large as is needed.
+                self.buffer = BytesMut::from(read);
+            } else {
+                self.buffer.extend_from_slice(read);
+            }
+            Poll::Ready(Ok(read.len()))
+        })
     }
 
     /// The next piece of the body: what was read, without the chunks' own bytes. `None`: it is over.
@@ -196,21 +221,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     fn take(&mut self) -> Result<Bytes> {
         match self.rest {
             Rest::Nothing => Ok(Bytes::new()),
-            Rest::UntilClose => Ok(self.buffer.split().freeze()),
+            Rest::UntilClose => Ok(self.used(self.buffer.len(), self.buffer.len())),
             Rest::Length(left) => {
                 let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
                 let left = left - here as u64;
                 self.rest = if left == 0 { Rest::Nothing } else { Rest::Length(left) };
-                Ok(self.buffer.split_to(here).freeze())
+                Ok(self.used(here, here))
             }
             Rest::Chunks(state) => {
                 let joined = join_chunks(state, &mut self.buffer)?;
                 self.rest = joined.state.map_or(Rest::Nothing, Rest::Chunks);
-                let piece = self.buffer.split_to(joined.bytes).freeze();
-                self.buffer.advance(joined.used - joined.bytes);
-                Ok(piece)
+                Ok(self.used(joined.used, joined.bytes))
             }
         }
+    }
+
+    /// Takes so much off the buffer, of which these first bytes are of the body. When nothing is left, no memory is kept.
+    fn used(&mut self, used: usize, bytes: usize) -> Bytes {
+        if used == self.buffer.len() {
+            let mut all = std::mem::take(&mut self.buffer);
+            all.truncate(bytes);
+            return all.freeze();
+        }
+        let piece = self.buffer.split_to(bytes).freeze();
+        self.buffer.advance(used - bytes);
+        piece
     }
 }
 
@@ -242,7 +277,7 @@ fn join_chunks(mut state: Chunks, buffer: &mut [u8]) -> Result<Joined> {
             Chunks::Size if rest.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) => {
                 return Err(broken("a chunk without a size"));
             }
-            Chunks::Size => match httparse::parse_chunk_size(rest) {
+            Chunks::Size => match plain_size(rest).map_or_else(|| httparse::parse_chunk_size(rest), Ok) {
                 Ok(httparse::Status::Complete((end, 0))) => (Some(Chunks::Trailer), end),
                 Ok(httparse::Status::Complete((end, size))) => (Some(Chunks::Data(size)), end),
                 Ok(httparse::Status::Partial) if rest.len() <= LINE_BYTES_MAX => break,
@@ -268,6 +303,24 @@ fn join_chunks(mut state: Chunks, buffer: &mut [u8]) -> Result<Joined> {
         }
     }
     Ok(Joined { state: Some(state), bytes, used })
+}
+
+/// The size of a chunk as nearly all write it, a few digits and the line end, and how long that is: what httparse says of it, sooner.
+fn plain_size(rest: &[u8]) -> Option<httparse::Status<(usize, u64)>> {
+    const DIGITS_MAX: usize = 7;
+    let mut size = 0;
+    for (at, byte) in rest.iter().take(DIGITS_MAX + 1).enumerate() {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'\r' if at > 0 && rest.get(at + 1) == Some(&b'\n') => {
+                return Some(httparse::Status::Complete((at + 2, size)));
+            }
+            _ => return None,
+        };
+        size = size << 4 | u64::from(digit);
+    }
+    None
 }
 
 /// A request's head as it is sent, with room for so many bytes of body.

@@ -1,4 +1,4 @@
-use super::{AnswerHead, Http1, RequestHead};
+use super::{AnswerHead, Http1, RequestHead, plain_size};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, Version};
@@ -55,6 +55,24 @@ fn read(pieces: &[&[u8]]) -> Result<Read> {
         assert!(http1.is_over());
         Ok(Read { head, body, reusable: http1.into_reusable().is_some() })
     })
+}
+
+/// What came at once goes on at once, and who waits for more has no memory for it.
+#[test]
+fn a_piece_is_what_was_read_and_takes_its_memory_along() {
+    let chunks = "1f4\r\n".to_owned() + &"x".repeat(500) + "\r\n";
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+    let pieces = [head + &chunks.repeat(100), chunks.repeat(120), "0\r\n\r\n".to_owned()];
+    let mut http1 = Http1::new(Pieces(pieces.map(Bytes::from).into()));
+    futures::executor::block_on(async {
+        http1.read_head().await.unwrap();
+        for bytes in [100 * 500, 120 * 500] {
+            let piece = http1.piece().await.unwrap().unwrap();
+            assert_eq!((piece.len(), http1.buffer.capacity()), (bytes, 0));
+            assert!(piece.is_unique());
+        }
+        assert_eq!(http1.piece().await.unwrap(), None);
+    });
 }
 
 /// Answer, its body, and whether its connection can be used again.
@@ -188,6 +206,22 @@ fn a_target_with_a_line_end_in_it_is_not_sent() {
         let sent = futures::executor::block_on(Http1::new(Pieces([].into())).send(&head, b""));
         assert!(sent.is_err(), "{target:?}");
     }
+}
+
+#[test]
+fn a_plain_size_is_what_httparse_says() {
+    let sizes = ["0", "1", "7f", "00b", "c3", "fffffff", "1234567", "12345678", "", "g", "1g", "1 ", "1;x=y", "7F"];
+    let mut plain = 0;
+    for size in sizes {
+        for end in ["\r\n", "\r\nx", "\n", "\r", "", "\rx"] {
+            let line = format!("{size}{end}");
+            if let Some(said) = plain_size(line.as_bytes()) {
+                assert_eq!(Ok(said), httparse::parse_chunk_size(line.as_bytes()), "{line:?}");
+                plain += 1;
+            }
+        }
+    }
+    assert_eq!(plain, 7 * 2);
 }
 
 proptest! {
