@@ -67,6 +67,11 @@ impl Lines {
         self.skip_lf
     }
 
+    /// Whole lines were passed by somebody else, who found where they end.
+    pub(super) fn passed(&mut self) {
+        self.skip_lf = false;
+    }
+
     /// The next line of `piece` from `at` on, which it moves; `None` when the rest of the piece is kept for later.
     pub(super) fn next<'a>(&'a mut self, piece: &'a [u8], at: &mut usize) -> Option<Line<'a>> {
         if self.spent {
@@ -175,9 +180,26 @@ pub(super) fn field(line: &[u8]) -> Field<'_> {
     }
 }
 
+/// Where the data begins in a block that is one line of data, or one behind an event's name. `None` for all others, and for an
+/// event that is named `error`.
+pub(super) fn data_at_front(block: &[u8]) -> Option<usize> {
+    let name = match block.strip_prefix(b"event:") {
+        None => 0,
+        Some(rest) => {
+            let end = memchr2(b'\n', b'\r', rest).filter(|&end| rest[end] == b'\n')?;
+            if rest[..end].trim_ascii() == b"error" {
+                return None;
+            }
+            b"event:".len() + end + 1
+        }
+    };
+    let data = block[name..].strip_prefix(b"data:")?;
+    Some(block.len() - data.len() + usize::from(data.first() == Some(&b' ')))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Field, LINE_BYTES_MAX, Lines, Part, field};
+    use super::{Field, LINE_BYTES_MAX, Lines, Part, data_at_front, field};
 
     /// All lines of the pieces, the parts of a long one put together.
     fn lines(pieces: &[&[u8]]) -> Vec<String> {
@@ -226,6 +248,28 @@ mod tests {
                 let (left, right) = text.as_bytes().split_at(cut);
                 assert_eq!(lines(&[left, right]), whole, "cut at {cut}");
             }
+        }
+    }
+
+    #[test]
+    fn the_data_at_the_front_of_a_block() {
+        for (block, data) in [
+            ("data: {}", Some(6)),
+            ("data:{}", Some(5)),
+            ("data:  {}", Some(6)),
+            ("event: a\ndata: {}", Some(15)),
+            ("event:a\ndata:{}", Some(13)),
+            ("event: error\ndata: {}", None),
+            ("event:error \ndata: {}", None),
+            ("event: a\r\ndata: {}", None),
+            ("event: a\rdata: {}\n", None),
+            ("event: a\nid: 1\ndata: {}", None),
+            (": a\ndata: {}", None),
+            ("event: a", None),
+            ("datum", None),
+            ("", None),
+        ] {
+            assert_eq!(data_at_front(block.as_bytes()), data, "{block:?}");
         }
     }
 

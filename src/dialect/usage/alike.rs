@@ -3,6 +3,7 @@
 
 use super::places::Slot;
 use crate::dialect::json::{StringEnd, string_end};
+use memchr::memchr2;
 use std::ops::Range;
 
 /// An event with more than this around its text is not remembered.
@@ -24,6 +25,14 @@ pub(super) struct Alike {
     tries_left: u8,
 }
 
+/// What [`Alike::text_at_front`] found.
+pub(super) struct Found<'e> {
+    pub(super) slot: Slot,
+    pub(super) text: &'e [u8],
+    /// The event's length.
+    pub(super) bytes: usize,
+}
+
 impl Alike {
     pub(super) const fn new() -> Self {
         Self { around: Vec::new(), text_at: 0, padding_at: None, slot: Slot::Text, tries_left: TRIES }
@@ -31,20 +40,24 @@ impl Alike {
 
     /// The text of an event that is written like the one that is remembered, and its place.
     pub(super) fn text<'e>(&mut self, event: &'e [u8]) -> Option<(Slot, &'e [u8])> {
+        self.text_at_front(event).filter(|found| found.bytes == event.len()).map(|found| (found.slot, found.text))
+    }
+
+    /// The same of one that these bytes begin with.
+    pub(super) fn text_at_front<'e>(&mut self, bytes: &'e [u8]) -> Option<Found<'e>> {
         if self.around.is_empty() {
             return None;
         }
         let (before, behind) = self.around.split_at(self.text_at);
-        let (text, rest) = string(event.strip_prefix(before)?)?;
-        let is_alike = match self.padding_at {
-            None => rest == behind,
-            Some(at) => {
-                let padding = rest.strip_prefix(&behind[..at]).and_then(string);
-                padding.is_some_and(|(_, rest)| rest == &behind[at..])
-            }
-        };
-        self.tries_left = if is_alike { TRIES } else { self.tries_left };
-        is_alike.then_some((self.slot, text))
+        let (text, mut rest) = string(bytes.strip_prefix(before)?)?;
+        let mut last = behind;
+        if let Some(at) = self.padding_at {
+            (_, rest) = string(rest.strip_prefix(&behind[..at])?)?;
+            last = &behind[at..];
+        }
+        let rest = rest.strip_prefix(last)?;
+        self.tries_left = TRIES;
+        Some(Found { slot: self.slot, text, bytes: bytes.len() - rest.len() })
     }
 
     /// Remembers an event that brings nothing but this text.
@@ -65,11 +78,11 @@ impl Alike {
     }
 }
 
-/// The rest of a string up to its closing quote, and what follows from there on.
+/// The rest of a string up to its closing quote, and what follows from there on. `None`, too, if a line ends in it.
 fn string(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     match string_end(rest, false) {
-        StringEnd::Closed(end) => Some(rest.split_at(end)),
-        StringEnd::Open { .. } => None,
+        StringEnd::Closed(end) if memchr2(b'\n', b'\r', &rest[..end]).is_none() => Some(rest.split_at(end)),
+        _ => None,
     }
 }
 

@@ -73,6 +73,12 @@ impl TextMeter {
         self.any = true;
         self.delivered.push_string(piece);
     }
+
+    /// A JSON string in this place that is there as a whole.
+    pub(super) fn whole_string(&mut self, slot: Slot, string: &[u8]) {
+        self.string(slot, string);
+        self.delivered.end_string();
+    }
 }
 
 impl Sink<Slot> for TextMeter {

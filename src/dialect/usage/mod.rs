@@ -36,7 +36,7 @@ pub use self::error_event::ErrorEvent;
 pub use self::reader::Unreported;
 pub use self::rules::{CitationTokens, Placement, UsageRules};
 
-use self::events::Events;
+use self::events::{Block, Events};
 use self::reader::Reader;
 use self::take_out::TakeOut;
 use self::values::Values;
@@ -228,7 +228,15 @@ impl Stream {
     fn push(&mut self, piece: Bytes, reader: &mut Reader) -> Bytes {
         let mut cut = self.take_out.as_mut().map(|take_out| take_out.begin(piece.clone(), &self.lines));
         let mut at = 0;
-        while let Some(line) = self.lines.next(&piece, &mut at) {
+        loop {
+            if let Some(bytes) = self.block_alike(&piece[at..], reader) {
+                at += bytes;
+                if let (Some(cut), Some(take_out)) = (&mut cut, &mut self.take_out) {
+                    take_out.block(cut, Block { is_usage_chunk: false }, at, &self.lines);
+                }
+                continue;
+            }
+            let Some(line) = self.lines.next(&piece, &mut at) else { break };
             let end = line.end;
             if line.part != Part::More {
                 self.in_comment = line.bytes.first() == Some(&b':');
@@ -248,6 +256,17 @@ impl Stream {
             (Some(cut), Some(take_out)) => take_out.end(cut, &self.lines, &self.events, reader),
             _ => piece,
         }
+    }
+
+    /// Passes a whole event that is written like one before it, without looking for its lines. How long it is.
+    fn block_alike(&mut self, bytes: &[u8], reader: &mut Reader) -> Option<usize> {
+        if !self.at_boundary() {
+            return None;
+        }
+        let block = reader.block_alike(bytes)?;
+        self.lines.passed();
+        self.in_comment = false;
+        Some(block)
     }
 
     fn at_boundary(&self) -> bool {

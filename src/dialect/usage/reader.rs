@@ -13,6 +13,7 @@ use super::skim::skim;
 use crate::dialect::event_frames::EventFrame;
 use crate::dialect::json::Walker;
 use crate::dialect::shape::{Answer, DialectId, Framing};
+use crate::dialect::sse::{LINE_BYTES_MAX, data_at_front};
 use crate::dialect::text::DeliveredText;
 
 /// What the answer has said so far.
@@ -110,6 +111,25 @@ impl Reader {
             self.said.error = Some(ErrorEvent::with_message(&String::from_utf8_lossy(event)));
         }
         self.end();
+    }
+
+    /// Reads the block of lines that these bytes begin with, if it is one event that is written like one before it. How long the
+    /// block is.
+    pub(super) fn block_alike(&mut self, bytes: &[u8]) -> Option<usize> {
+        if !self.said.token || self.reads_all {
+            return None;
+        }
+        let data = data_at_front(bytes)?;
+        let found = self.alike.text_at_front(&bytes[data..])?;
+        let end = data + found.bytes;
+        if end > LINE_BYTES_MAX || !bytes[end..].starts_with(b"\n\n") {
+            return None;
+        }
+        self.was_usage_chunk = false;
+        self.stated_status = None;
+        self.facts.meter.next_event();
+        self.facts.meter.whole_string(found.slot, found.text);
+        Some(end + 2)
     }
 
     /// Reads a binary frame. Its kind is no part of its value: an exception's tells its status.

@@ -36,7 +36,7 @@ pub(super) fn skim(
     meter: &mut TextMeter,
 ) -> bool {
     if let Some((slot, text)) = alike.text(event) {
-        count(slot, text, meter);
+        meter.whole_string(slot, text);
         return true;
     }
     let mut deltas = || {
@@ -94,11 +94,6 @@ fn type_at_front(event: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn count(slot: Slot, text: &[u8], meter: &mut TextMeter) {
-    meter.string(slot, text);
-    meter.delivered.end_string();
-}
-
 /// Counts the text in every container of this kind that stands under this key. If there is one, with one string in it and nothing
 /// else: where that stands in the event.
 fn containers_after(
@@ -116,7 +111,7 @@ fn containers_after(
             at = match lone_string(&event[value..]) {
                 Some((slot, inside)) => {
                     let text = value + inside.start..value + inside.end;
-                    count(slot, &event[text.clone()], meter);
+                    meter.whole_string(slot, &event[text.clone()]);
                     lone = Some((slot, text));
                     value
                 }
@@ -159,8 +154,7 @@ fn strings_after(key: &Finder<'_>, event: &[u8], meter: &mut TextMeter) {
             let StringEnd::Closed(end) = string_end(inside, false) else {
                 return;
             };
-            meter.string(Slot::Text, &inside[..end]);
-            meter.delivered.end_string();
+            meter.whole_string(Slot::Text, &inside[..end]);
             at = value + end + 2;
         }
     }

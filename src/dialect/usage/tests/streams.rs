@@ -244,6 +244,41 @@ proptest! {
         prop_assert_eq!(out, text.as_bytes());
     }
 
+    /// Events that are written alike, in every frame that lines can give them: what is passed over as a whole says what its lines say.
+    #[test]
+    fn events_alike_in_any_frame(
+        is_messages in any::<bool>(),
+        drawn in prop::collection::vec((0usize..8, 0usize..7, 0usize..5), 1..30),
+        cuts in prop::collection::vec(1usize..400, 1..20),
+    ) {
+        const TEXTS: [&str; 8] = ["", "a", "more text", "\\n", "\\\"", "\u{4e2d}", "a\nb", "a\rdata: b"];
+        const NAMES: [&str; 7] =
+            ["", "", "event: content_block_delta\n", "event:x\n", "event: error\n", "id: 1\n", ": HTTP_STATUS/400\n"];
+        const ENDS: [&str; 5] = ["\n\n", "\n\n", "\r\n\r\n", "\n", "\n\r"];
+        let case = if is_messages { MESSAGES } else { CHAT };
+        let mut text = String::new();
+        for (inside, name, end) in drawn {
+            let inside = TEXTS[inside];
+            let event = match is_messages {
+                true => format!(
+                    "{{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{inside}\"}}}}"
+                ),
+                false => format!("{{\"choices\":[{{\"delta\":{{\"content\":\"{inside}\"}}}}],\"usage\":null,\"p\":\"{inside}\"}}"),
+            };
+            text += &format!("{}data: {event}{}", NAMES[name], ENDS[end]);
+        }
+        let whole = case.whole(&text);
+        let (single, _) = case.scan(text.as_bytes().chunks(1));
+        prop_assert_eq!(said(&whole), said(&single));
+        let (mut pieces, mut rest, mut cuts) = (Vec::new(), text.as_bytes(), cuts.into_iter().cycle());
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
+            pieces.push(piece);
+            rest = after;
+        }
+        prop_assert_eq!(said(&case.scan(pieces).0), said(&single));
+    }
+
     #[test]
     fn no_bytes_make_it_panic(
         which in 0..STREAMS.len(),
