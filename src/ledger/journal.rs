@@ -13,6 +13,7 @@ mod thread;
 
 use super::Durability;
 use super::disk::Disk;
+use super::room::Calls;
 use super::segment::{self, Header};
 use super::state::{State, Written, steady_ms};
 use super::ticket::Ticket;
@@ -80,7 +81,7 @@ impl Journal {
         let shares_turns = setup.durability == Durability::Process;
         let writer = Arc::new(Mutex::new(JournalWriter::new(setup, queue)));
         let bell = Arc::<Bell>::default();
-        let thread = WriterThread { writer: Arc::clone(&writer), bell: Arc::clone(&bell) };
+        let thread = WriterThread { writer: Arc::clone(&writer), bell: Arc::clone(&bell), syncs: !shares_turns };
         (Self { commands, writer, bell, shares_turns, state }, thread)
     }
 
@@ -134,6 +135,16 @@ impl Journal {
         let _ = self.commands.send(Command::Stop);
         self.bell.ring();
     }
+}
+
+/// What came of a look at the queue.
+struct Turn {
+    /// The disk took it all.
+    is_taken: bool,
+    /// So much was taken off the queue.
+    gathered: usize,
+    /// So many records that were written were waited for.
+    waiters: usize,
 }
 
 /// Records that are encoded but not yet written.
@@ -191,19 +202,30 @@ impl JournalWriter {
         }
     }
 
-    /// Writes everything that is queued. False: the disk did not take it all. How many records were taken off the queue.
-    fn write_queued(&mut self) -> (bool, usize) {
-        let mut gathered = 0;
+    /// Writes everything that is queued; what comes while a group is synced is left for the next turn, so that more may come.
+    fn write_queued(&mut self) -> Turn {
+        let mut turn = Turn { is_taken: true, gathered: 0, waiters: 0 };
         loop {
-            gathered += self.gather();
+            turn.gathered += self.gather();
             if self.pending.records.is_empty() {
-                return (true, gathered);
+                return turn;
             }
-            if let Err(error) = self.write_group() {
-                self.fail(&error);
-                return (false, gathered);
+            match self.write_group() {
+                Ok(waiters) => turn.waiters += waiters,
+                Err(error) => {
+                    self.fail(&error);
+                    return Turn { is_taken: false, ..turn };
+                }
+            }
+            if self.syncs() && self.pending.records.is_empty() && !self.stopping {
+                return turn;
             }
         }
+    }
+
+    /// What is written is on the disk before anybody hears of it.
+    fn syncs(&self) -> bool {
+        self.setup.durability == Durability::Power
     }
 
     /// Nothing is written any more.
@@ -273,16 +295,15 @@ impl JournalWriter {
         self.pending.records.push_back(Record { bytes: self.pending.bytes.len() - before, notify, event });
     }
 
-    /// Writes as much of what is pending as fits into one segment.
-    fn write_group(&mut self) -> io::Result<()> {
+    /// Writes as much of what is pending as fits into one segment. How many records of it were waited for.
+    fn write_group(&mut self) -> io::Result<usize> {
         let began_ms = steady_ms();
         self.state().writing_since_ms.store(began_ms, Ordering::Release);
         let written = self.try_write_group();
         self.state().writing_since_ms.store(0, Ordering::Release);
         let (count, bytes) = written?;
         self.state().written_at_ms.store(began_ms, Ordering::Release);
-        self.settle_group(count, bytes);
-        Ok(())
+        Ok(self.settle_group(count, bytes))
     }
 
     fn try_write_group(&mut self) -> io::Result<(usize, usize)> {
@@ -300,8 +321,9 @@ impl JournalWriter {
             }
             (count, bytes) = (count + 1, bytes + record.bytes);
         }
+        let syncs = self.syncs();
         let Some(current) = &mut self.current else { return Err(io::ErrorKind::NotFound.into()) };
-        let synced_to = (self.setup.durability == Durability::Power).then_some(self.setup.segment_bytes);
+        let synced_to = syncs.then_some(self.setup.segment_bytes);
         current.write(&self.pending.bytes[..bytes], synced_to)?;
         Ok((count, bytes))
     }
@@ -319,7 +341,7 @@ impl JournalWriter {
         let mut file = setup.disk.create(&segment::path(&setup.folder, number), setup.segment_bytes)?;
         let first_sequence = self.pending.first_sequence;
         file.write_at(&Header { writer_id: setup.writer_id, number, first_sequence }.encode(), 0)?;
-        if setup.durability == Durability::Power {
+        if self.syncs() {
             file.sync()?;
             setup.disk.sync_folder(&setup.folder)?;
         }
@@ -335,8 +357,9 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// The first `count` records are written: the applier may have them, their slots are free, and waiters go on.
-    fn settle_group(&mut self, count: usize, bytes: usize) {
+    /// The first `count` records are written: the applier may have them, their slots are free, and waiters go on. How many of
+    /// the records were waited for.
+    fn settle_group(&mut self, count: usize, bytes: usize) -> usize {
         if self.failures > 0 {
             self.failures = 0;
             self.state().set_journal_error(None);
@@ -362,12 +385,14 @@ impl JournalWriter {
         self.pending.bytes.drain(..bytes);
         self.pending.first_sequence += count as u64;
         state.give_slots(count as i64);
+        let (mut calls, mut waited_for) = (Calls::default(), 0);
         for record in self.pending.records.drain(..count) {
-            match record.notify {
-                Notify::Ticket(ticket) => ticket.written(),
-                Notify::Nobody => {}
+            if let Notify::Ticket(ticket) = record.notify {
+                waited_for += usize::from(ticket.written(&mut calls));
             }
         }
+        calls.call();
+        waited_for
     }
 
     fn fail(&mut self, error: &io::Error) {

@@ -26,6 +26,7 @@ mod passed;
 mod period;
 mod record;
 mod recover;
+mod room;
 mod segment;
 mod size;
 mod state;

@@ -1,7 +1,9 @@
 //! Waiting for a record to be in the journal.
 
 use super::journal::Journal;
+use super::room::{Calls, Place, Room};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,19 +33,25 @@ const FAILED: u8 = 2;
 #[derive(Debug, Default)]
 pub(super) struct Ticket {
     state: AtomicU8,
-    wakers: Mutex<Vec<Waker>>,
+    /// Where somebody waits for it.
+    rooms: Mutex<SmallVec<[Arc<Room>; 1]>>,
 }
 
 impl Ticket {
-    /// The record is in the journal.
-    pub(super) fn written(&self) {
-        self.advance(WRITTEN);
+    /// The record is in the journal; who waits for it is to be called. Whether there is anybody.
+    pub(super) fn written(&self, calls: &mut Calls) -> bool {
+        let rooms = self.advance(WRITTEN);
+        let is_waited_for = !rooms.is_empty();
+        calls.add(rooms);
+        is_waited_for
     }
 
     /// It is not, and whoever waits should not wait on. The record is still kept, and may be written later.
     pub(super) fn failed(&self) {
         if self.state.load(Ordering::Acquire) == PENDING {
-            self.advance(FAILED);
+            let mut calls = Calls::default();
+            calls.add(self.advance(FAILED));
+            calls.call();
         }
     }
 
@@ -57,12 +65,25 @@ impl Ticket {
         self.state.load(Ordering::Acquire) == FAILED
     }
 
-    fn advance(&self, state: u8) {
+    /// Nobody waits for it any longer.
+    pub(super) fn is_decided(&self) -> bool {
+        self.state.load(Ordering::Acquire) != PENDING
+    }
+
+    fn advance(&self, state: u8) -> SmallVec<[Arc<Room>; 1]> {
         self.state.store(state, Ordering::Release);
-        let wakers = std::mem::take(&mut *self.wakers.lock());
-        for waker in wakers {
-            waker.wake();
+        std::mem::take(&mut *self.rooms.lock())
+    }
+
+    /// Somebody has begun to wait in this room.
+    fn is_waited_for_in(&self, room: &Arc<Room>) -> Poll<Result<(), BillingUnavailable>> {
+        let mut rooms = self.rooms.lock();
+        // Under the lock: the journal sets the state first and takes the rooms after.
+        let outcome = self.outcome();
+        if outcome.is_pending() && !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
+            rooms.push(Arc::clone(room));
         }
+        outcome
     }
 
     fn outcome(&self) -> Poll<Result<(), BillingUnavailable>> {
@@ -80,12 +101,32 @@ impl Ticket {
 pub struct Journaled {
     ticket: Arc<Ticket>,
     journal: Option<Arc<Journal>>,
+    /// Where it is waited for, once it is.
+    place: Option<Place>,
 }
 
 impl Journaled {
     /// `journal`: is told to hurry when somebody waits.
     pub(super) fn new(ticket: Arc<Ticket>, journal: Option<Arc<Journal>>) -> Self {
-        Self { ticket, journal }
+        Self { ticket, journal, place: None }
+    }
+
+    /// What is known of the record by now, after a look at whose turn it is to write. Nobody is woken later for that.
+    pub fn look(&self) -> Poll<Result<(), BillingUnavailable>> {
+        let mut outcome = self.ticket.outcome();
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.shares_turns()) else { return outcome };
+        // Whoever has the turn is done in a few microseconds, and has written this record too, as a rule.
+        for _ in 0..LOOKS {
+            if outcome.is_ready() {
+                break;
+            }
+            journal.take_turn();
+            outcome = self.ticket.outcome();
+            if outcome.is_pending() {
+                std::hint::spin_loop();
+            }
+        }
+        outcome
     }
 
     /// The record is still to be written, and whoever waits for it does that: it goes together with what others have
@@ -98,34 +139,21 @@ impl Journaled {
 impl Future for Journaled {
     type Output = Result<(), BillingUnavailable>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = self.ticket.outcome();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = self.look();
         if outcome.is_ready() {
+            self.place = None;
             return outcome;
         }
-        if let Some(journal) = &self.journal {
-            // Whoever has the turn is done in a few microseconds, and has written this record too, as a rule.
-            for _ in 0..LOOKS {
-                journal.take_turn();
-                let outcome = self.ticket.outcome();
+        match &self.place {
+            Some(place) => place.stay(context.waker()),
+            None => {
+                let place = Place::take(&self.ticket, context.waker());
+                let outcome = self.ticket.is_waited_for_in(place.room());
                 if outcome.is_ready() {
                     return outcome;
                 }
-                if !journal.shares_turns() {
-                    break;
-                }
-                std::hint::spin_loop();
-            }
-        }
-        {
-            let mut wakers = self.ticket.wakers.lock();
-            // Again under the lock: the journal sets the state first and takes the wakers after.
-            let outcome = self.ticket.outcome();
-            if outcome.is_ready() {
-                return outcome;
-            }
-            if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-                wakers.push(context.waker().clone());
+                self.place = Some(place);
             }
         }
         // It is another's turn, who may have looked at the queue before this record was there.
@@ -176,7 +204,9 @@ mod tests {
             }
             for ticket in &tickets {
                 barrier.wait();
-                ticket.written();
+                let mut calls = Calls::default();
+                assert!(ticket.written(&mut calls) || ticket.is_written());
+                calls.call();
             }
         });
     }
@@ -186,7 +216,7 @@ mod tests {
         let ticket = Arc::new(Ticket::default());
         ticket.failed();
         assert_eq!(wait(Journaled::new(Arc::clone(&ticket), None)), Err(BillingUnavailable));
-        ticket.written();
+        ticket.written(&mut Calls::default());
         ticket.failed();
         assert_eq!(wait(Journaled::new(ticket, None)), Ok(()));
     }

@@ -3,7 +3,7 @@
 
 use super::admit::{self, Admission, Filtered};
 use super::exchange::Exchange;
-use super::{Door, body, downstream, reject};
+use super::{Door, body, downstream, reject, timer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -132,7 +132,7 @@ pub(super) async fn send(session: &mut ServerSession, exchange: &Exchange, answe
 
 /// A client that does not read must not keep what it is told for ever.
 async fn patiently(writing: impl Future<Output = Result<()>>) -> Result<()> {
-    let written = downstream::within(downstream::CLIENT_WRITE_TIMEOUT, pin!(writing)).await;
+    let written = timer::within(downstream::CLIENT_WRITE_TIMEOUT, pin!(writing)).await;
     written.unwrap_or_else(|_| Error::e_explain(ErrorType::WriteTimedout, "the client does not read"))
 }
 

@@ -5,6 +5,7 @@ use super::control::Control;
 use super::exchange::Exchange;
 use super::gate::Gate;
 use super::gathered::Gathering;
+use super::timer::{self, Timer, within};
 use super::{receive, settle};
 use bytes::{Bytes, BytesMut};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -14,8 +15,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 /// The upstream was silent for longer than allowed.
 pub(super) const UPSTREAM_SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
@@ -25,9 +25,6 @@ pub(super) const DRAIN_OVER: ErrorType = ErrorType::Custom("DrainOver");
 pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
 /// A client that takes no bytes for this long counts as gone.
 pub(super) const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A clock that is seldom set again: a deadline that is pushed on is looked at when it has passed.
-pub(super) type Timer = Pin<Box<Sleep>>;
 
 /// The client, as the stages after admission see it.
 pub(super) struct Downstream<'s> {
@@ -66,15 +63,6 @@ impl Held {
 /// Bytes of a pipelined request are reported as this error; they are no sign that the client left.
 fn is_disconnect(error: &Error) -> bool {
     !matches!(error.etype(), ErrorType::ConnectError)
-}
-
-/// A time-out whose clock is looked at only if it must be waited. What is done is pinned where it was made: handed over, it
-/// would be copied.
-pub(super) async fn within<T>(limit: Duration, mut doing: Pin<&mut impl Future<Output = T>>) -> Result<T, Elapsed> {
-    match futures::poll!(&mut doing) {
-        Poll::Ready(done) => Ok(done),
-        Poll::Pending => tokio::time::timeout(limit, doing).await,
-    }
 }
 
 /// Writes these as one piece, where that can be.
@@ -193,7 +181,17 @@ impl<'s> Downstream<'s> {
     /// Waits for the gate, while watching whether the client leaves.
     async fn pass(&mut self, gate: Gate, control: &mut Control) -> Result<()> {
         let Some(left) = gate.take_turn().await else { return Ok(()) };
-        let mut passing = pin!(left.wait());
+        let mut timer = self.timer.take();
+        let passed = self.wait(pin!(left.wait(&mut timer)), control).await;
+        self.timer = timer;
+        passed
+    }
+
+    async fn wait(
+        &mut self,
+        mut passing: Pin<&mut impl Future<Output = Result<()>>>,
+        control: &mut Control,
+    ) -> Result<()> {
         if control.client_gone() {
             return passing.await;
         }
@@ -262,11 +260,7 @@ impl<'s> Downstream<'s> {
         loop {
             let wake = exchange.control.next_wake(!self.held.is_empty());
             let gone = exchange.control.client_gone();
-            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wake)));
-            // Moved only when it would fire too late, or has fired: most deadlines are pushed on and never reached.
-            if timer.deadline() > wake || timer.is_elapsed() {
-                timer.as_mut().reset(wake);
-            }
+            let timer = timer::set(&mut self.timer, wake);
             tokio::select! { biased;
                 come = &mut coming => return come,
                 idle = self.session.read_body_or_idle(true), if !gone && !self.is_ahead => {

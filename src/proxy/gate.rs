@@ -1,13 +1,15 @@
 //! What bytes wait for before they go to the client: the journal has the records that they rest on.
 
 use super::settle::BILLING_UNAVAILABLE;
+use super::timer::{self, Timer};
 use crate::ledger::Journaled;
-use futures::FutureExt;
 use pingora::{Error, Result};
 use smallvec::{SmallVec, smallvec};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes wait this long for a record, then the request is refused, or the record is left to the journal.
 const JOURNAL_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ impl Gate {
     pub(super) async fn pass(self) -> Result<()> {
         match self.take_turn().await {
             None => Ok(()),
-            Some(left) => left.wait().await,
+            Some(left) => left.wait(&mut None).await,
         }
     }
 
@@ -72,14 +74,14 @@ impl Gate {
         (!self.0.is_empty()).then_some(self)
     }
 
-    /// Waits for what [`Gate::take_turn`] left.
+    /// Waits for what [`Gate::take_turn`] left, by this clock.
     ///
     /// # Errors
     /// As [`Gate::pass`].
-    pub(super) async fn wait(self) -> Result<()> {
+    pub(super) async fn wait(self, timer: &mut Option<Timer>) -> Result<()> {
         for step in self.0 {
             match step {
-                Step::Record(record, need) => wait_for(record, need).await?,
+                Step::Record(record, need) => wait_for(record, need, timer).await?,
                 Step::Settlement(settlement) => settlement.await?,
             }
         }
@@ -92,16 +94,16 @@ impl Step {
         matches!(self, Self::Record(record, _) if record.is_written_by_who_waits())
     }
 
-    fn is_passed(&mut self) -> bool {
+    fn is_passed(&self) -> bool {
         match self {
-            Self::Record(record, _) => record.now_or_never() == Some(Ok(())),
+            Self::Record(record, _) => record.look() == Poll::Ready(Ok(())),
             Self::Settlement(_) => false,
         }
     }
 }
 
-async fn wait_for(record: Journaled, need: Need) -> Result<()> {
-    if matches!(tokio::time::timeout(JOURNAL_WAIT_MAX, record).await, Ok(Ok(()))) {
+async fn wait_for(record: Journaled, need: Need, timer: &mut Option<Timer>) -> Result<()> {
+    if matches!(timer::by(Instant::now() + JOURNAL_WAIT_MAX, timer, pin!(record)).await, Some(Ok(()))) {
         return Ok(());
     }
     match need {

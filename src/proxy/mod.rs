@@ -39,6 +39,7 @@ mod settle;
 mod shared;
 mod signature;
 mod sound;
+mod timer;
 mod trail;
 mod trial;
 mod uncounted;
@@ -153,7 +154,7 @@ impl Gateway {
             Err(error) => {
                 // A client that does not read must not keep what it is told from ending.
                 let told = pin!(failure::at_last(session, error, exchange));
-                downstream::within(downstream::CLIENT_WRITE_TIMEOUT, told).await.unwrap_or(false)
+                timer::within(downstream::CLIENT_WRITE_TIMEOUT, told).await.unwrap_or(false)
             }
         };
         running.end(outcome.as_ref().err().map(|error| &**error)).await;

@@ -1,6 +1,6 @@
 //! How long a client may take over what it has begun: whoever says nothing, or a byte now and then, holds no connection.
 
-use super::downstream::within;
+use super::timer::within;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::{SocketDigest, Stream};
 use pingora::{Error, ErrorType, Result};

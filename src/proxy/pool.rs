@@ -1,9 +1,9 @@
 //! Idle HTTP/1.1 connections to upstreams. Pingora's own pool keeps a task for each of them, to notice when it is closed; here
 //! it is looked at when it is taken, and now and then.
 
-use super::downstream::Timer;
 use super::http1::Http1;
 use super::peer::POOLED_IDLE_MAX;
+use super::timer::Timer;
 use crate::quick::QuickMap;
 use parking_lot::Mutex;
 use pingora::protocols::Stream;

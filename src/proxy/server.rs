@@ -1,8 +1,9 @@
 //! How requests come in: through Pingora's HTTP server, as an application of its own (the binary's way, without what a
 //! general proxy prepares for each request and the gateway does not use), or as a `ProxyHttp` in somebody's own server.
 
-use super::downstream::{CLIENT_WRITE_TIMEOUT, within};
+use super::downstream::CLIENT_WRITE_TIMEOUT;
 use super::gathered::Gathered;
+use super::timer::within;
 use super::{Gateway, patience, reject, sound};
 use crate::dialect::{DialectId, answer};
 use async_trait::async_trait;

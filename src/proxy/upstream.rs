@@ -1,9 +1,9 @@
 //! The upstream's side of an attempt: a pooled connection, and one request and its answer on it, over HTTP/1.1 or HTTP/2.
 
-use super::downstream::{Timer, within};
 use super::http1::{AnswerHead, Http1, RequestHead};
 use super::peer;
 use super::pool::{Home, Place, Pool, Pooled};
+use super::timer::{Timer, within};
 use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{Version, header};

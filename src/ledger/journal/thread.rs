@@ -1,6 +1,6 @@
 //! The journal's own thread: syncs, tries again, and writes what nobody waits for.
 
-use super::JournalWriter;
+use super::{JournalWriter, Turn};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +15,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// … and how long there must be none before it sleeps until it is rung for.
 const DOZE_AFTER: Duration = Duration::from_millis(200);
+
+/// With `durability = "power"`, and as long as several requests wait for one sync: the next begins no sooner after it. A disk that
+/// syncs in a fifth of this would else be asked to for nearly every record, which costs more than the request does.
+const SYNC_PERIOD: Duration = Duration::from_micros(500);
 
 /// Wakes the writer's thread.
 #[derive(Default)]
@@ -36,6 +40,8 @@ impl Bell {
 pub(in crate::ledger) struct WriterThread {
     pub(super) writer: Arc<Mutex<JournalWriter>>,
     pub(super) bell: Arc<Bell>,
+    /// Each group is synced.
+    pub(super) syncs: bool,
 }
 
 impl WriterThread {
@@ -45,8 +51,10 @@ impl WriterThread {
         let _ = self.bell.thread.set(std::thread::current());
         let mut retry = RETRY.0;
         let mut quiet_since = Instant::now();
-        while let Some((taken, gathered)) = self.turn() {
-            if !taken {
+        loop {
+            let began = Instant::now();
+            let Some(Turn { is_taken, gathered, waiters }) = self.turn() else { break };
+            if !is_taken {
                 std::thread::park_timeout(retry);
                 retry = (retry * 2).min(RETRY.1);
                 continue;
@@ -54,6 +62,13 @@ impl WriterThread {
             retry = RETRY.0;
             if gathered > 0 {
                 quiet_since = Instant::now();
+            }
+            if self.syncs
+                && let Some(pause) = pause(waiters, began.elapsed())
+            {
+                // Whoever rings meanwhile need not wake this thread.
+                std::thread::sleep(pause);
+                continue;
             }
             if quiet_since.elapsed() < DOZE_AFTER {
                 std::thread::park_timeout(LOOK_EVERY);
@@ -64,8 +79,8 @@ impl WriterThread {
         }
     }
 
-    /// One look at the queue: whether the disk took it all, and how much it was. `None`: the end.
-    fn turn(&self) -> Option<(bool, usize)> {
+    /// One look at the queue. `None`: the end.
+    fn turn(&self) -> Option<Turn> {
         let mut writer = self.writer.lock();
         let outcome = writer.write_queued();
         let nothing_left = writer.stopping && writer.pending.records.is_empty();
@@ -80,10 +95,32 @@ impl WriterThread {
     fn doze(&self) {
         self.bell.dozing.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let is_quiet = self.turn().is_some_and(|(taken, gathered)| taken && gathered == 0);
+        let is_quiet = self.turn().is_some_and(|turn| turn.is_taken && turn.gathered == 0);
         if is_quiet {
             std::thread::park();
         }
         self.bell.dozing.store(false, Ordering::Relaxed);
+    }
+}
+
+/// How long other requests' records are waited for until the next sync, after one that so many waited for and that began so long
+/// ago. A request that is alone does not wait for others.
+fn pause(waiters: usize, since: Duration) -> Option<Duration> {
+    let pause = SYNC_PERIOD.saturating_sub(since);
+    (waiters > 1 && !pause.is_zero()).then_some(pause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_not_alone_waits_for_others_and_for_the_rest_of_a_period() {
+        let tenth = SYNC_PERIOD / 10;
+        assert_eq!(pause(0, tenth), None);
+        assert_eq!(pause(1, tenth), None);
+        assert_eq!(pause(2, tenth), Some(tenth * 9));
+        assert_eq!(pause(2, SYNC_PERIOD), None);
+        assert_eq!(pause(9, SYNC_PERIOD * 2), None);
     }
 }
