@@ -111,7 +111,9 @@ fn a_disk_that_has_failed_since_the_last_write_is_found_out_by_who_asks() {
         disk.0.lock().fail = 0..0;
         until(|| running.ledger.healthy());
         drop(running.hold(0));
-        // Longer than what the last write told is known for.
+        // Its end is the last write, whenever the journal's own thread gets round to it …
+        running.settle_down();
+        // … and this is longer than what that told is known for.
         std::thread::sleep(Duration::from_millis(10));
         disk.0.lock().fail = 0..u64::MAX;
         let hold = running.try_hold(0).unwrap();
