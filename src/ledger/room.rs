@@ -175,7 +175,9 @@ mod tests {
 
     fn write<'w>(waiters: impl IntoIterator<Item = &'w Waiter>) {
         let mut calls = Calls::default();
-        waiters.into_iter().for_each(|waiter| drop(waiter.ticket.written(&mut calls)));
+        for waiter in waiters {
+            waiter.ticket.written(&mut calls);
+        }
         calls.call();
     }
 
@@ -217,7 +219,9 @@ mod tests {
                 match step {
                     0 | 1 => waiters.push(Waiter::new()),
                     2 | 3 if !waiters.is_empty() => write(waiters.iter().cycle().skip(at).take(count)),
-                    4 if !waiters.is_empty() => drop(waiters[at].poll()),
+                    4 if !waiters.is_empty() => {
+                        waiters[at].poll();
+                    }
                     5 if !waiters.is_empty() => waiters[at].journaled = None,
                     _ => {}
                 }
