@@ -210,6 +210,7 @@ impl JournalWriter {
             if self.pending.records.is_empty() {
                 return turn;
             }
+            let is_all = self.pending.bytes.len() < GROUP_BYTES_MAX;
             match self.write_group() {
                 Ok(waiters) => turn.waiters += waiters,
                 Err(error) => {
@@ -217,7 +218,7 @@ impl JournalWriter {
                     return Turn { is_taken: false, ..turn };
                 }
             }
-            if self.syncs() && self.pending.records.is_empty() && !self.stopping {
+            if self.syncs() && is_all && self.pending.records.is_empty() && !self.stopping {
                 return turn;
             }
         }

@@ -8,6 +8,9 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::task::Waker;
 
+/// A room that has had more seats is made anew when nobody is in it.
+const SEATS_KEPT_MAX: usize = 64;
+
 /// Those who began to wait on one thread.
 #[derive(Debug, Default)]
 pub(super) struct Room {
@@ -82,28 +85,38 @@ impl Place {
 
     /// Who waits here is to be woken by this.
     pub(super) fn stay(&self, waker: &Waker) {
+        let before = {
+            let inside = &mut *self.room.inside.lock();
+            let own = inside.waiting.get_mut(self.seat).filter(|waiting| waiting.number == self.number);
+            own.map(|waiting| std::mem::replace(&mut waiting.waker, waker.clone()))
+        };
+        // Not under the lock: what goes with a waker may have a place here itself.
+        drop(before);
+    }
+
+    /// Gives the place up; if it was called, those who are to be called by it.
+    fn give_up(&self) -> (Option<Waiting>, SmallVec<[Waker; 32]>) {
         let inside = &mut *self.room.inside.lock();
-        if let Some(waiting) = inside.waiting.get_mut(self.seat).filter(|waiting| waiting.number == self.number) {
-            waiting.waker.clone_from(waker);
+        let is_there = inside.waiting.get(self.seat).is_some_and(|waiting| waiting.number == self.number);
+        let own = is_there.then(|| inside.waiting.remove(self.seat));
+        let mut others = SmallVec::new();
+        if inside.called == Some(self.number) {
+            inside.called = None;
+            let decided = inside.waiting.iter().filter(|(_, waiting)| waiting.ticket.is_decided());
+            let seats: SmallVec<[usize; 32]> = decided.map(|(seat, _)| seat).collect();
+            others.extend(seats.into_iter().map(|seat| inside.waiting.remove(seat).waker));
         }
+        if inside.waiting.is_empty() && inside.waiting.capacity() > SEATS_KEPT_MAX {
+            inside.waiting = Slab::new();
+        }
+        (own, others)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut guard = self.room.inside.lock();
-        let inside = &mut *guard;
-        if inside.waiting.get(self.seat).is_some_and(|waiting| waiting.number == self.number) {
-            inside.waiting.remove(self.seat);
-        }
-        if inside.called != Some(self.number) {
-            return;
-        }
-        inside.called = None;
-        let decided = inside.waiting.iter().filter(|(_, waiting)| waiting.ticket.is_decided());
-        let seats: SmallVec<[usize; 32]> = decided.map(|(seat, _)| seat).collect();
-        let others: SmallVec<[Waker; 32]> = seats.into_iter().map(|seat| inside.waiting.remove(seat).waker).collect();
-        drop(guard);
+        let (own, others) = self.give_up();
+        drop(own);
         others.into_iter().for_each(Waker::wake);
     }
 }

@@ -113,10 +113,14 @@ impl Journaled {
 
     /// What is known of the record by now, after a look at whose turn it is to write. Nobody is woken later for that.
     pub fn look(&self) -> Poll<Result<(), BillingUnavailable>> {
+        self.look_so_often(LOOKS)
+    }
+
+    fn look_so_often(&self, looks: usize) -> Poll<Result<(), BillingUnavailable>> {
         let mut outcome = self.ticket.outcome();
         let Some(journal) = self.journal.as_ref().filter(|journal| journal.shares_turns()) else { return outcome };
         // Whoever has the turn is done in a few microseconds, and has written this record too, as a rule.
-        for _ in 0..LOOKS {
+        for _ in 0..looks {
             if outcome.is_ready() {
                 break;
             }
@@ -140,13 +144,21 @@ impl Future for Journaled {
     type Output = Result<(), BillingUnavailable>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = self.look();
+        let outcome = self.look_so_often(if self.place.is_none() { LOOKS } else { 1 });
         if outcome.is_ready() {
             self.place = None;
             return outcome;
         }
         match &self.place {
-            Some(place) => place.stay(context.waker()),
+            Some(place) => {
+                place.stay(context.waker());
+                // Whoever was woken by the waker before need not be this one.
+                let outcome = self.ticket.outcome();
+                if outcome.is_ready() {
+                    self.place = None;
+                    return outcome;
+                }
+            }
             None => {
                 let place = Place::take(&self.ticket, context.waker());
                 let outcome = self.ticket.is_waited_for_in(place.room());

@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 const COPIED_BODY_BYTES_MAX: usize = 64 * 1024;
 /// One read takes up to this much: what came of an answer at once goes on at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// What is left of a read, as of a chunk's frame that was cut, is copied if it is no more than this.
+const COPIED_REST_BYTES_MAX: usize = 256;
 /// Heads that are longer are refused.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
 /// Heads with more fields are refused.
@@ -236,10 +238,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         }
     }
 
-    /// Takes so much off the buffer, of which these first bytes are of the body. When nothing is left, no memory is kept.
+    /// Takes so much off the buffer, of which these first bytes are of the body. A small rest gets memory of its own: it would
+    /// keep all that was read.
     fn used(&mut self, used: usize, bytes: usize) -> Bytes {
-        if used == self.buffer.len() {
-            let mut all = std::mem::take(&mut self.buffer);
+        if self.buffer.len() - used <= COPIED_REST_BYTES_MAX {
+            let rest = BytesMut::from(&self.buffer[used..]);
+            let mut all = std::mem::replace(&mut self.buffer, rest);
             all.truncate(bytes);
             return all.freeze();
         }
@@ -371,7 +375,10 @@ fn parse_head(buffer: &mut BytesMut) -> Result<Option<AnswerHead>> {
     let version = if answer.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let reason = answer.reason.filter(|reason| !reason.is_empty() && Some(*reason) != status.canonical_reason());
     let reason = reason.map(str::to_owned);
-    buffer.advance(end);
+    match buffer.len() == end {
+        true => *buffer = BytesMut::new(),
+        false => buffer.advance(end),
+    }
     Ok(Some(AnswerHead { status, version, reason, headers }))
 }
 

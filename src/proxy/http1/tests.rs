@@ -60,15 +60,17 @@ fn read(pieces: &[&[u8]]) -> Result<Read> {
 /// What came at once goes on at once, and who waits for more has no memory for it.
 #[test]
 fn a_piece_is_what_was_read_and_takes_its_memory_along() {
+    // The first read ends in the middle of a chunk's frame.
     let chunks = "1f4\r\n".to_owned() + &"x".repeat(500) + "\r\n";
     let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-    let pieces = [head + &chunks.repeat(100), chunks.repeat(120), "0\r\n\r\n".to_owned()];
+    let pieces =
+        [head + &chunks.repeat(100) + "1", "f4\r\n".to_owned() + &chunks.repeat(121)[5..], "0\r\n\r\n".to_owned()];
     let mut http1 = Http1::new(Pieces(pieces.map(Bytes::from).into()));
     futures::executor::block_on(async {
         http1.read_head().await.unwrap();
-        for bytes in [100 * 500, 120 * 500] {
+        for (bytes, kept) in [(100 * 500, 1), (121 * 500, 0)] {
             let piece = http1.piece().await.unwrap().unwrap();
-            assert_eq!((piece.len(), http1.buffer.capacity()), (bytes, 0));
+            assert_eq!((piece.len(), http1.buffer.capacity()), (bytes, kept));
             assert!(piece.is_unique());
         }
         assert_eq!(http1.piece().await.unwrap(), None);
