@@ -1,7 +1,10 @@
 //! The client's side of HTTP/1.1 (RFC 9112) towards upstreams: a request goes out with one write, an answer comes in as large
 //! pieces as were read, chunks joined where they lie. Strict where an answer could be read in two ways.
 
+mod chunks;
+
 use bytes::{Buf, Bytes, BytesMut};
+use chunks::{Chunks, join_chunks};
 use futures::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use pingora::{Error, ErrorType, OrErr, Result};
@@ -25,8 +28,6 @@ const HEAD_BYTES_MAX: usize = 128 * 1024;
 const FIELDS_MAX: usize = 256;
 /// Heads of 1xx that may come before the answer's.
 const INFORMATIONAL_MAX: usize = 16;
-/// A chunk's size with its extensions, or a trailer field: longer lines are refused.
-const LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// The head of a request, as it goes upstream.
 pub(super) struct RequestHead {
@@ -73,19 +74,6 @@ enum Rest {
     /// Everything until the connection is closed.
     UntilClose,
     Nothing,
-}
-
-/// Where in a chunked body the reading is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chunks {
-    /// Before a chunk's size.
-    Size,
-    /// So many bytes of a chunk are left.
-    Data(u64),
-    /// Before the line end behind a chunk.
-    DataEnd,
-    /// Before a trailer field, or the last line end. No API says anything in trailers.
-    Trailer,
 }
 
 fn broken(what: &'static str) -> Box<Error> {
@@ -251,80 +239,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         self.buffer.advance(used - bytes);
         piece
     }
-}
-
-/// What [`join_chunks`] made of a buffer: `bytes` of body at its beginning, out of the first `used`.
-struct Joined {
-    /// `None`: the body is over.
-    state: Option<Chunks>,
-    bytes: usize,
-    used: usize,
-}
-
-/// Moves the chunks that are there together, to the beginning of the buffer.
-fn join_chunks(mut state: Chunks, buffer: &mut [u8]) -> Result<Joined> {
-    let (mut bytes, mut used) = (0, 0);
-    loop {
-        let rest = &buffer[used..];
-        let (next, taken) = match state {
-            Chunks::Data(left) => {
-                let here = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-                buffer.copy_within(used..used + here, bytes);
-                bytes += here;
-                let left = left - here as u64;
-                used += here;
-                if left > 0 {
-                    return Ok(Joined { state: Some(Chunks::Data(left)), bytes, used });
-                }
-                (Some(Chunks::DataEnd), 0)
-            }
-            Chunks::Size if rest.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) => {
-                return Err(broken("a chunk without a size"));
-            }
-            Chunks::Size => match plain_size(rest).map_or_else(|| httparse::parse_chunk_size(rest), Ok) {
-                Ok(httparse::Status::Complete((end, 0))) => (Some(Chunks::Trailer), end),
-                Ok(httparse::Status::Complete((end, size))) => (Some(Chunks::Data(size)), end),
-                Ok(httparse::Status::Partial) if rest.len() <= LINE_BYTES_MAX => break,
-                _ => return Err(broken("a chunk's size that is none")),
-            },
-            Chunks::DataEnd => match rest {
-                [b'\r', b'\n', ..] => (Some(Chunks::Size), 2),
-                [] | [b'\r'] => break,
-                _ => return Err(broken("a chunk that is longer than it says")),
-            },
-            Chunks::Trailer => match memchr::memchr(b'\n', rest) {
-                Some(1) if rest[0] == b'\r' => (None, 2),
-                Some(0) => (None, 1),
-                Some(end) => (Some(Chunks::Trailer), end + 1),
-                None if rest.len() <= LINE_BYTES_MAX => break,
-                None => return Err(broken("a trailer that is too long")),
-            },
-        };
-        used += taken;
-        match next {
-            Some(next) => state = next,
-            None => return Ok(Joined { state: None, bytes, used }),
-        }
-    }
-    Ok(Joined { state: Some(state), bytes, used })
-}
-
-/// The size of a chunk as nearly all write it, a few digits and the line end, and how long that is: what httparse says of it, sooner.
-fn plain_size(rest: &[u8]) -> Option<httparse::Status<(usize, u64)>> {
-    const DIGITS_MAX: usize = 7;
-    let mut size = 0;
-    for (at, byte) in rest.iter().take(DIGITS_MAX + 1).enumerate() {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            b'\r' if at > 0 && rest.get(at + 1) == Some(&b'\n') => {
-                return Some(httparse::Status::Complete((at + 2, size)));
-            }
-            _ => return None,
-        };
-        size = size << 4 | u64::from(digit);
-    }
-    None
 }
 
 /// A request's head as it is sent, with room for so many bytes of body.

@@ -1,6 +1,6 @@
 //! The journal's own thread: syncs, tries again, and writes what nobody waits for.
 
-use super::{JournalWriter, Turn};
+use super::writer::{JournalWriter, Turn};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 const DOZE_AFTER: Duration = Duration::from_millis(200);
 
 /// With `durability = "power"`, and as long as several requests wait for one sync: the next begins no sooner after it. A disk that
-/// syncs in a fifth of this would else be asked to for nearly every record, which costs more than the request does.
+/// syncs in a fifth of this would else be asked to for nearly every record.
 const SYNC_PERIOD: Duration = Duration::from_micros(500);
 
 /// Wakes the writer's thread.
@@ -40,8 +40,6 @@ impl Bell {
 pub(in crate::ledger) struct WriterThread {
     pub(super) writer: Arc<Mutex<JournalWriter>>,
     pub(super) bell: Arc<Bell>,
-    /// Each group is synced.
-    pub(super) syncs: bool,
 }
 
 impl WriterThread {
@@ -53,7 +51,7 @@ impl WriterThread {
         let mut quiet_since = Instant::now();
         loop {
             let began = Instant::now();
-            let Some(Turn { is_taken, gathered, waiters }) = self.turn() else { break };
+            let Some(Turn { is_taken, gathered, synced_for }) = self.turn() else { break };
             if !is_taken {
                 std::thread::park_timeout(retry);
                 retry = (retry * 2).min(RETRY.1);
@@ -63,9 +61,7 @@ impl WriterThread {
             if gathered > 0 {
                 quiet_since = Instant::now();
             }
-            if self.syncs
-                && let Some(pause) = pause(waiters, began.elapsed())
-            {
+            if let Some(pause) = pause(synced_for, began.elapsed()) {
                 // Whoever rings meanwhile need not wake this thread.
                 std::thread::sleep(pause);
                 continue;
@@ -83,8 +79,7 @@ impl WriterThread {
     fn turn(&self) -> Option<Turn> {
         let mut writer = self.writer.lock();
         let outcome = writer.write_queued();
-        let nothing_left = writer.stopping && writer.pending.records.is_empty();
-        if nothing_left || writer.state().is_abandoned() {
+        if writer.is_done() {
             writer.end();
             return None;
         }
@@ -105,9 +100,9 @@ impl WriterThread {
 
 /// How long other requests' records are waited for until the next sync, after one that so many waited for and that began so long
 /// ago. A request that is alone does not wait for others.
-fn pause(waiters: usize, since: Duration) -> Option<Duration> {
+fn pause(synced_for: usize, since: Duration) -> Option<Duration> {
     let pause = SYNC_PERIOD.saturating_sub(since);
-    (waiters > 1 && !pause.is_zero()).then_some(pause)
+    (synced_for > 1 && !pause.is_zero()).then_some(pause)
 }
 
 #[cfg(test)]

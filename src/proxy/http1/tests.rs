@@ -1,4 +1,5 @@
-use super::{AnswerHead, Http1, RequestHead, plain_size};
+use super::chunks::plain_size;
+use super::{AnswerHead, Http1, RequestHead};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, Version};

@@ -90,6 +90,17 @@ fn five(usage: &Usage) -> [u64; 5] {
     ]
 }
 
+/// The text in pieces of these lengths, over and over.
+fn cut_up<'t>(text: &'t str, lengths: &[usize]) -> Vec<&'t [u8]> {
+    let (mut pieces, mut rest, mut lengths) = (Vec::new(), text.as_bytes(), lengths.iter().cycle());
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at((*lengths.next().expect("a length")).min(rest.len()));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
 /// Everything that a scanner says, to be compared.
 fn said(scanner: &Scanner) -> String {
     format!(

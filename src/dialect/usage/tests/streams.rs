@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{CHAT, CHAT_JSON, COMPLETION, Case, GEMINI, GEMINI_ARRAY, MESSAGES, RESPONSES, case, said};
+use super::{CHAT, CHAT_JSON, COMPLETION, Case, GEMINI, GEMINI_ARRAY, MESSAGES, RESPONSES, case, cut_up, said};
 use crate::dialect::shape::{Answer, DialectId, Framing};
 
 const CHAT_STREAM: &str = concat!(
@@ -233,13 +233,7 @@ proptest! {
         let texts = ends_of_lines(case, text);
         let text = &texts[ends % texts.len()];
         let whole = case.whole(text);
-        let (mut pieces, mut rest, mut cuts) = (Vec::new(), text.as_bytes(), cuts.into_iter().cycle());
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
-            pieces.push(piece);
-            rest = after;
-        }
-        let (scanner, out) = case.scan(pieces);
+        let (scanner, out) = case.scan(cut_up(text, &cuts));
         prop_assert_eq!(said(&scanner), said(&whole));
         prop_assert_eq!(out, text.as_bytes());
     }
@@ -270,13 +264,7 @@ proptest! {
         let whole = case.whole(&text);
         let (single, _) = case.scan(text.as_bytes().chunks(1));
         prop_assert_eq!(said(&whole), said(&single));
-        let (mut pieces, mut rest, mut cuts) = (Vec::new(), text.as_bytes(), cuts.into_iter().cycle());
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
-            pieces.push(piece);
-            rest = after;
-        }
-        prop_assert_eq!(said(&case.scan(pieces).0), said(&single));
+        prop_assert_eq!(said(&case.scan(cut_up(&text, &cuts)).0), said(&single));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{CHAT, COMPLETION, Case, MESSAGES};
+use super::{CHAT, COMPLETION, Case, MESSAGES, cut_up};
 
 const USAGE: &str = r#""usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}"#;
 
@@ -174,13 +174,7 @@ proptest! {
         let text: String = events.iter().map(|&kind| kinds[kind].as_str()).collect();
         let text = text.replace('\n', ["\n", "\r\n", "\r"][ends]);
         let (whole, out) = asked(CHAT).scan([text.as_bytes()]);
-        let (mut pieces, mut rest, mut cuts) = (Vec::new(), text.as_bytes(), cuts.into_iter().cycle());
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
-            pieces.push(piece);
-            rest = after;
-        }
-        let (cut, cut_out) = asked(CHAT).scan(pieces);
+        let (cut, cut_out) = asked(CHAT).scan(cut_up(&text, &cuts));
         prop_assert_eq!(cut_out, out);
         prop_assert_eq!(super::said(&cut), super::said(&whole));
     }
