@@ -68,7 +68,8 @@ fn throughput(options: &Options, site: &Site, provider: &Proxy) -> Result<Option
     Ok(share)
 }
 
-/// A B C D, B C D A, …: what drifts meanwhile touches all of them alike.
+/// A B C D, then A D C B, B C D A, B A D C …: what drifts meanwhile touches all of them alike, and what one leaves behind (a warm
+/// cache, a machine that has run hot) does not always meet the same next one.
 fn turns(
     options: &Options,
     all: &[&Proxy],
@@ -79,7 +80,7 @@ fn turns(
     let mut samples: Samples = all.iter().map(|proxy| (proxy.kind, Vec::new())).collect();
     for round in 0..options.rounds {
         for turn in 0..all.len() {
-            let at = (round + turn) % all.len();
+            let at = place(round, turn, all.len());
             let proxy = all[at];
             let before_us = proxy.running.cpu_us();
             let outcome = proxy.load(case, connections, options.duration)?;
@@ -101,6 +102,12 @@ fn turns(
         }
     }
     Ok(samples)
+}
+
+/// Whose turn it is, of so many.
+fn place(round: usize, turn: usize, count: usize) -> usize {
+    let step = if round.is_multiple_of(2) { turn } else { count - turn };
+    (round / 2 + step) % count
 }
 
 /// Resident memory per idle stream, each time in a fresh process that has served some requests.
