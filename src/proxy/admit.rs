@@ -284,6 +284,9 @@ fn find_route(models: &ModelRoutes, target: &Target, facts: &RequestFacts) -> Re
 /// A client's model name, short enough for a message.
 fn shown(model: &str) -> String {
     const CHARS_MAX: usize = 100;
+    if model.len() <= CHARS_MAX && model.bytes().all(|byte| (b' '..0x7f).contains(&byte)) {
+        return model.to_owned();
+    }
     model.chars().take(CHARS_MAX).filter(|c| !c.is_control()).collect()
 }
 

@@ -15,10 +15,10 @@ use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::RequestFacts;
 use crate::estimate;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use memchr::memmem;
 use pingora::http::ResponseHeader;
-use tollgate_plugin_api::{Amounts, Reject, RejectCode, Reply};
+use tollgate_plugin_api::{Allowances, Amounts, Reject, RejectCode, Reply};
 
 /// Says that the count is ours, and how it came about.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-tollgate-estimated");
@@ -40,11 +40,9 @@ pub(super) async fn count(
     // Also of a client that does not wait for the answer: the work is done.
     leases.iter_mut().for_each(|lease| lease.used(Amounts { requests: 1, ..Amounts::default() }));
     let tokens = tokens(target.endpoint, model, facts, body).await?;
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(ESTIMATED, HeaderValue::from_static("tokenizer"));
-    leases.iter().for_each(|lease| lease.allowances.write(&mut headers));
-    let headers = headers.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
+    let mut headers = Allowances::of(&leases).fields();
+    headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    headers.push((ESTIMATED, HeaderValue::from_static("tokenizer")));
     let body = answer::token_count(exchange.dialect, tokens);
     Ok(Reply { status: StatusCode::OK, headers, body: body.to_vec() })
 }

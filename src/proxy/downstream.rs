@@ -16,6 +16,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
+use tollgate_plugin_api::Allowances;
 
 /// The upstream was silent for longer than allowed.
 pub(super) const UPSTREAM_SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
@@ -36,10 +37,17 @@ pub(super) struct Downstream<'s> {
     is_ahead: bool,
 }
 
+/// An answer's head.
+struct Head {
+    fields: Box<ResponseHeader>,
+    /// Told behind them.
+    allowances: Allowances,
+}
+
 /// What has come of the answer and has not gone out.
 #[derive(Default)]
 struct Held {
-    head: Option<Box<ResponseHeader>>,
+    head: Option<Head>,
     pieces: Vec<Bytes>,
     bytes: usize,
     end: bool,
@@ -66,16 +74,18 @@ fn is_disconnect(error: &Error) -> bool {
 }
 
 /// Writes these as one piece, where that can be.
-async fn write_together(
-    session: &mut ServerSession,
-    head: Option<Box<ResponseHeader>>,
-    body: Bytes,
-    end: bool,
-) -> Result<()> {
+async fn write_together(session: &mut ServerSession, head: Option<Head>, body: Bytes, end: bool) -> Result<()> {
     // A head alone would have nothing behind it that takes it along.
     let gathering = if end || !body.is_empty() { Gathering::of(session) } else { None };
-    if let Some(head) = head {
-        session.write_response_header(head).await?;
+    if let Some(Head { mut fields, allowances }) = head {
+        let lines = gathering.as_ref().filter(|_| !allowances.is_empty());
+        let lines = lines.map(|gathering| gathering.fields(allowances.lines()));
+        if lines.is_none() {
+            for (name, value) in allowances.fields() {
+                fields.insert_header(name, value)?;
+            }
+        }
+        session.write_response_header(fields).await?;
     }
     if !end || gathering.is_none() {
         drop(gathering);
@@ -111,14 +121,14 @@ impl<'s> Downstream<'s> {
         self.timer.take()
     }
 
-    /// The head of the answer: goes out with the first bytes.
-    pub(super) fn head(&mut self, head: Box<ResponseHeader>) {
-        self.held.head = Some(head);
+    /// The head of the answer, and what is told behind its fields: goes out with the first bytes.
+    pub(super) fn head(&mut self, fields: Box<ResponseHeader>, allowances: Allowances) {
+        self.held.head = Some(Head { fields, allowances });
     }
 
     /// The head that is held, to be changed.
     pub(super) fn held_head(&mut self) -> Option<&mut ResponseHeader> {
-        self.held.head.as_deref_mut()
+        self.held.head.as_mut().map(|head| &mut *head.fields)
     }
 
     /// Passes a piece of the answer's body on, or holds it; `end`: the last one.
@@ -155,13 +165,13 @@ impl<'s> Downstream<'s> {
         }
         let Held { mut head, mut pieces, mut bytes, end } = std::mem::take(&mut self.held);
         if let (Some(head), Some(refused)) = (&mut head, exchange.control.refused.take()) {
-            refused.tell(head)?;
+            refused.tell(&mut head.fields)?;
             // The last of them is what the refusal says; those before began an answer that will not be.
             pieces = pieces.pop().into_iter().collect();
             bytes = pieces.iter().map(Bytes::len).sum();
         }
         if let Some(keeping) = &mut exchange.keeping {
-            keeping.keep(head.as_deref(), &pieces);
+            keeping.keep(head.as_ref().map(|head| &*head.fields), &pieces);
         }
         if end {
             // Before the client has it all: whoever asks again finds it.
@@ -225,13 +235,7 @@ impl<'s> Downstream<'s> {
     }
 
     /// Writes to the client. After the time-out fired nothing may be written any more: the write was cut in its middle.
-    async fn write(
-        &mut self,
-        head: Option<Box<ResponseHeader>>,
-        body: Bytes,
-        end: bool,
-        control: &mut Control,
-    ) -> Result<()> {
+    async fn write(&mut self, head: Option<Head>, body: Bytes, end: bool, control: &mut Control) -> Result<()> {
         let session = &mut *self.session;
         let written = within(CLIENT_WRITE_TIMEOUT, pin!(write_together(session, head, body, end))).await;
         match written {

@@ -1,7 +1,9 @@
 //! A client's connection on which what belongs together goes out together. Pingora flushes the head of an answer without a length,
-//! then each chunk, and writes the last chunk by itself: each of these is a system call, a packet, and a client that wakes up.
+//! then each chunk, and writes the last chunk by itself: each of these is a system call, a packet, and a client that wakes up. And a
+//! head on its way out takes further fields along as they are: what is new in each answer need not go through a map of fields.
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
@@ -20,45 +22,96 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 /// Slices of one write.
 const SLICES_MAX: usize = 8;
+/// How a line ends.
+const LINE_END: &[u8] = b"\r\n";
+/// How a head ends.
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Gathered {
     inner: Stream,
-    gathers: Arc<AtomicBool>,
+    told: Arc<Told>,
     /// What was written while it gathered.
     held: Vec<u8>,
     /// So many bytes of that are out.
     sent: usize,
 }
 
+/// What a connection is told by who writes to it.
+#[derive(Debug, Default)]
+struct Told {
+    gathers: AtomicBool,
+    has_fields: AtomicBool,
+    /// Lines of the head that is written next.
+    fields: Mutex<Vec<u8>>,
+}
+
 /// As long as it lives, what is written is gathered, and nothing is flushed. What comes behind it, a flush at least, takes that along.
 #[must_use = "dropping it ends the gathering"]
-pub(super) struct Gathering(Arc<AtomicBool>);
+pub(super) struct Gathering(Arc<Told>);
+
+/// As long as it lives, the head that is written takes these lines along.
+#[must_use = "dropping it takes them away"]
+pub(super) struct Fields<'g>(&'g Told);
 
 impl Gathering {
     /// Begins to gather, if this session's connection can.
     pub(super) fn of(session: &ServerSession) -> Option<Self> {
         let gathered = session.stream()?.as_any().downcast_ref::<Gathered>()?;
-        gathered.gathers.store(true, Ordering::Relaxed);
-        Some(Self(gathered.gathers.clone()))
+        Some(Self::on(gathered))
+    }
+
+    fn on(gathered: &Gathered) -> Self {
+        gathered.told.gathers.store(true, Ordering::Relaxed);
+        Self(gathered.told.clone())
+    }
+
+    /// Lines, each with its end, for the head that is to be written.
+    pub(super) fn fields(&self, lines: Vec<u8>) -> Fields<'_> {
+        self.0.has_fields.store(!lines.is_empty(), Ordering::Relaxed);
+        *self.0.fields.lock() = lines;
+        Fields(&self.0)
     }
 }
 
 impl Drop for Gathering {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.gathers.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Fields<'_> {
+    fn drop(&mut self) {
+        if self.0.has_fields.swap(false, Ordering::Relaxed) {
+            // What is written next is no head any more.
+            self.0.fields.lock().clear();
+            tracing::error!("a head was not written as one piece: fields of it are missing");
+        }
     }
 }
 
 impl Gathered {
     pub(super) fn new(inner: Stream) -> Self {
-        Self { inner, gathers: Arc::default(), held: Vec::new(), sent: 0 }
+        Self { inner, told: Arc::default(), held: Vec::new(), sent: 0 }
     }
 
     /// Whether so many bytes more are held.
     fn holds(&self, bytes: usize) -> bool {
-        self.gathers.load(Ordering::Relaxed) && self.held.len() + bytes <= GATHERED_BYTES_MAX
+        self.told.gathers.load(Ordering::Relaxed) && self.held.len() + bytes <= GATHERED_BYTES_MAX
+    }
+
+    /// Holds these bytes, and the fields behind them, if they are the head that takes fields along.
+    fn holds_head(&mut self, bytes: &[u8]) -> bool {
+        if !self.told.has_fields.load(Ordering::Relaxed) || !bytes.ends_with(HEAD_END) {
+            return false;
+        }
+        self.told.has_fields.store(false, Ordering::Relaxed);
+        let lines = std::mem::take(&mut *self.told.fields.lock());
+        let (head, end) = bytes.split_at(bytes.len() - LINE_END.len());
+        self.held.reserve(bytes.len() + lines.len());
+        [head, &lines, end].into_iter().for_each(|part| self.held.extend_from_slice(part));
+        true
     }
 
     /// Writes what is held, and these behind it. How many of these are out: none only if there are none.
@@ -93,6 +146,9 @@ impl Gathered {
 impl AsyncWrite for Gathered {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.holds_head(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if this.holds(bytes.len()) {
             this.held.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
@@ -124,7 +180,7 @@ impl AsyncWrite for Gathered {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.gathers.load(Ordering::Relaxed) {
+        if this.told.gathers.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_out(context, &[]))?;
@@ -210,16 +266,11 @@ mod tests {
     use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    fn gather(gathered: &Gathered) -> Gathering {
-        gathered.gathers.store(true, Ordering::Relaxed);
-        Gathering(gathered.gathers.clone())
-    }
-
     #[tokio::test]
     async fn what_is_gathered_goes_out_with_what_comes_behind_it() {
         let (mut client, ours) = tokio::io::duplex(1024);
         let mut gathered = Gathered::new(Box::new(ours));
-        let gathering = gather(&gathered);
+        let gathering = Gathering::on(&gathered);
         gathered.write_all(b"head ").await.unwrap();
         gathered.flush().await.unwrap();
         gathered.write_all(b"chunk ").await.unwrap();
@@ -230,7 +281,7 @@ mod tests {
         let mut read = [0; 64];
         let count = client.read(&mut read).await.unwrap();
         assert_eq!(&read[..count], b"head chunk end", "in one piece");
-        drop(gather(&gathered));
+        drop(Gathering::on(&gathered));
         gathered.write_all(b"!").await.unwrap();
         assert_eq!((client.read_u8().await.unwrap(), gathered.held.capacity()), (b'!', 0));
     }
@@ -240,7 +291,7 @@ mod tests {
         let (mut client, ours) = tokio::io::duplex(1024);
         let mut gathered = Gathered::new(Box::new(ours));
         for is_end in [false, true] {
-            let gathering = gather(&gathered);
+            let gathering = Gathering::on(&gathered);
             gathered.write_all(b"all").await.unwrap();
             drop(gathering);
             if is_end {
@@ -252,6 +303,27 @@ mod tests {
             client.read_exact(&mut read).await.unwrap();
             assert_eq!(&read, b"all");
         }
+    }
+
+    #[tokio::test]
+    async fn a_head_takes_its_fields_along_and_nothing_else_does() {
+        let (mut client, ours) = tokio::io::duplex(1024);
+        let mut gathered = Gathered::new(Box::new(ours));
+        let gathering = Gathering::on(&gathered);
+        let fields = gathering.fields(b"c: d\r\n".to_vec());
+        gathered.write_all(b"HTTP/1.1 200 OK\r\na: b\r\n\r\n").await.unwrap();
+        drop(fields);
+        gathered.write_all(b"body\r\n\r\n").await.unwrap();
+        let fields = gathering.fields(b"never: written\r\n".to_vec());
+        gathered.write_all(b"no head").await.unwrap();
+        drop(fields);
+        gathered.write_all(b"\r\n\r\n").await.unwrap();
+        drop(gathering);
+        AsyncWriteExt::shutdown(&mut gathered).await.unwrap();
+        let mut read = Vec::new();
+        client.read_to_end(&mut read).await.unwrap();
+        let expected = "HTTP/1.1 200 OK\r\na: b\r\nc: d\r\n\r\nbody\r\n\r\nno head\r\n\r\n";
+        assert_eq!(String::from_utf8(read).unwrap(), expected);
     }
 
     proptest! {
@@ -270,7 +342,7 @@ mod tests {
                 });
                 let (mut gathered, mut expected) = (Gathered::new(Box::new(ours)), Vec::new());
                 for (gathers, is_whole, bytes) in writes {
-                    let gathering = gathers.then(|| gather(&gathered));
+                    let gathering = gathers.then(|| Gathering::on(&gathered));
                     let piece: Vec<u8> = (0..bytes).map(|at| (expected.len() + at) as u8).collect();
                     if is_whole {
                         gathered.write_all(&piece).await.unwrap();

@@ -17,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
+use tollgate_plugin_api::Allowances;
 
 const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
@@ -157,6 +158,11 @@ struct Changes<'a> {
     length: bool,
 }
 
+/// What the client is told of its limits.
+pub(super) fn allowances(exchange: &Exchange) -> Allowances {
+    Allowances::of(exchange.admitted.iter().flat_map(|admitted| &admitted.leases))
+}
+
 /// What the client gets of the upstream's head.
 fn pass_on(
     head: AnswerHead,
@@ -167,9 +173,11 @@ fn pass_on(
 ) -> Result<Box<ResponseHeader>> {
     let AnswerHead { status, reason, mut headers, .. } = head;
     let nominated = nominated(&headers);
+    let tells_limits = !allowances(exchange).is_empty();
     // An answer has few fields, and hardly ever one of these.
     let ends_here = |name: &HeaderName| {
-        NOT_PASSED_ON.contains(&name.as_str())
+        (tells_limits && Allowances::is_told_by(name))
+            || NOT_PASSED_ON.contains(&name.as_str())
             || (nominated.contains(name) && !FRAMES.contains(name))
             || (changes.length && *name == header::CONTENT_LENGTH)
             || (changes.bytes && OF_THE_BYTES.contains(name))
@@ -197,9 +205,6 @@ fn pass_on(
         headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.count));
     }
     trail::tell(exchange, &request.headers, if failed { "failed" } else { "answers" }, &mut headers);
-    for lease in exchange.admitted.iter().flat_map(|admitted| &admitted.leases) {
-        lease.allowances.write(&mut headers);
-    }
     if request.version == Version::HTTP_10 {
         // It knows no chunks: there the end of the connection ends the body (RFC 9112, 6.1).
         headers.remove(header::TRANSFER_ENCODING);

@@ -72,7 +72,7 @@ async fn converse(
     let (head, body) = forward::request(downstream.request(), exchange)?;
     let head = downstream.until(pin!(conversation.ask(head, body)), exchange).await?;
     let head = head::answer_head(head, downstream.request(), exchange)?;
-    downstream.head(head);
+    downstream.head(head, head::allowances(exchange));
     if conversation.is_over() {
         let body = match count::instead(&[], downstream, exchange).await? {
             Some(counted) => counted,

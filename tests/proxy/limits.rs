@@ -3,6 +3,7 @@
 use crate::calls::{INPUT, OUTPUT, Wire, plain_chat, serving, serving_keys, stepped};
 use crate::support::client::{Answer, Request};
 use crate::support::gateway::{Setup, Upstream};
+use crate::support::h2c;
 use crate::support::provider::Provider;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,38 @@ fn assert_refused(answer: &Answer) {
 
 fn number(answer: &Answer, field: &str) -> u64 {
     answer.field(field).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{field} in {:?}", answer.fields))
+}
+
+#[tokio::test]
+async fn limits_are_told_once_and_not_the_upstreams_whatever_the_client_speaks() {
+    let answer = |stream| {
+        let answer = Wire::Chat.answer(stream);
+        answer.field("x-ratelimit-limit-requests", "77").field("x-ratelimit-reset-tokens", "7ms").field("x-more", "8")
+    };
+    let provider = Provider::start(move |_, request| answer(crate::calls::wants_stream(request))).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
+    let (gateway, key) = serving_keys(&setup, [("k", &["--rpm", "100"])]).await;
+    let [key] = key;
+    let mut left = 100;
+    for stream in [false, true] {
+        for over_http2 in [false, true] {
+            let request = plain_chat(stream).key(&key.key);
+            let answer =
+                if over_http2 { h2c::send(gateway.address, &request).await } else { gateway.send(&request).await };
+            left -= 1;
+            let told = |name: &str| {
+                let told = answer.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+                told.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+            };
+            assert_eq!((answer.status, told("x-more")), (200, vec!["8"]));
+            assert_eq!(told("x-ratelimit-limit-requests"), ["100"], "stream {stream}, HTTP/2 {over_http2}");
+            assert_eq!(told("x-ratelimit-remaining-requests"), [left.to_string()]);
+            assert_eq!(told("x-ratelimit-reset-requests").len(), 1);
+            assert!(told("x-ratelimit-reset-tokens").is_empty(), "it is the upstream's");
+            assert!(!answer.body().is_empty(), "and the head ends where it did");
+        }
+    }
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Leases: what a request takes of a limit while it runs, and gives back or makes good when its real size is known.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 
 /// What a request is, in the units of limits.
@@ -44,60 +43,76 @@ pub struct Allowances {
 }
 
 impl Allowances {
-    /// Puts them into a head, named and written as OpenAI does (platform.openai.com/docs/guides/rate-limits).
-    pub fn write(&self, headers: &mut HeaderMap) {
-        if self.requests.is_none() && self.tokens.is_none() {
-            return;
-        }
-        // All values stand in one piece of memory, one behind the other.
-        let mut text = Vec::with_capacity(ALLOWANCES_BYTES);
-        let ends = [self.requests, self.tokens].map(|allowance| allowance.map(|allowance| allowance.put(&mut text)));
-        let (text, mut from) = (Bytes::from(text), 0);
-        for (names, ends) in NAMES.iter().zip(ends) {
-            let Some(ends) = ends else {
-                // What an upstream says of its own limits would be mistaken for ours.
-                names.iter().for_each(|name| drop(headers.remove(name)));
-                continue;
+    /// Nothing is told.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_none() && self.tokens.is_none()
+    }
+
+    /// What these leases tell, the last one if several tell the same.
+    pub fn of<'l>(leases: impl IntoIterator<Item = &'l Lease>) -> Self {
+        leases.into_iter().map(|lease| lease.allowances).fold(Self::default(), Self::or_rather)
+    }
+
+    fn or_rather(self, other: Self) -> Self {
+        Self { requests: other.requests.or(self.requests), tokens: other.tokens.or(self.tokens) }
+    }
+
+    /// Whether a field of this name tells of limits: an upstream's, of its own, would be mistaken for ours.
+    pub fn is_told_by(name: &HeaderName) -> bool {
+        name.as_str().starts_with(PREFIX) && NAMES.iter().flatten().any(|(known, _)| known == name)
+    }
+
+    /// The fields of a head that tell them, named and written as OpenAI does (platform.openai.com/docs/guides/rate-limits).
+    pub fn fields(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let values = |told: Allowance| {
+            // Digits and letters always fit.
+            let reset = HeaderValue::try_from(duration(told.reset_ms)).unwrap_or(HeaderValue::from_static(""));
+            [HeaderValue::from(told.limit), HeaderValue::from(told.remaining), reset]
+        };
+        self.told().flat_map(|(names, told)| names.iter().map(|(name, _)| name.clone()).zip(values(told))).collect()
+    }
+
+    /// The same as lines of HTTP/1.1: to fill a map of fields, and to write that, takes several times as long.
+    pub fn lines(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(LINES_BYTES);
+        for ([limit, remaining, reset], told) in self.told() {
+            let mut number = itoa::Buffer::new();
+            let mut line = |begin: &str, value: &str| {
+                [begin, value, "\r\n"].into_iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
             };
-            for (name, end) in names.iter().zip(ends) {
-                // Digits and letters always fit.
-                if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(from..end)) {
-                    headers.insert(name, value);
-                }
-                from = end;
-            }
+            line(limit.1, number.format(told.limit));
+            line(remaining.1, number.format(told.remaining));
+            text.extend_from_slice(reset.1.as_bytes());
+            write_duration(told.reset_ms, |part| text.extend_from_slice(part.as_bytes()));
+            text.extend_from_slice(b"\r\n");
         }
+        text
+    }
+
+    fn told(&self) -> impl Iterator<Item = (&'static [Name; 3], Allowance)> {
+        NAMES.iter().zip([self.requests, self.tokens]).filter_map(|(names, allowance)| Some((names, allowance?)))
     }
 }
 
-impl Allowance {
-    /// Writes limit, what remains of it, and its reset. Where each of them ends.
-    fn put(&self, text: &mut Vec<u8>) -> [usize; 3] {
-        let mut number = itoa::Buffer::new();
-        text.extend_from_slice(number.format(self.limit).as_bytes());
-        let limit = text.len();
-        text.extend_from_slice(number.format(self.remaining).as_bytes());
-        let remaining = text.len();
-        write_duration(self.reset_ms, |part| text.extend_from_slice(part.as_bytes()));
-        [limit, remaining, text.len()]
-    }
+/// A field's name, and how its line begins.
+type Name = (HeaderName, &'static str);
+
+/// How all of the names begin.
+const PREFIX: &str = "x-ratelimit-";
+
+macro_rules! name {
+    ($name:literal) => {
+        (HeaderName::from_static($name), concat!($name, ": "))
+    };
 }
 
-static NAMES: [[HeaderName; 3]; 2] = [
-    [
-        HeaderName::from_static("x-ratelimit-limit-requests"),
-        HeaderName::from_static("x-ratelimit-remaining-requests"),
-        HeaderName::from_static("x-ratelimit-reset-requests"),
-    ],
-    [
-        HeaderName::from_static("x-ratelimit-limit-tokens"),
-        HeaderName::from_static("x-ratelimit-remaining-tokens"),
-        HeaderName::from_static("x-ratelimit-reset-tokens"),
-    ],
+static NAMES: [[Name; 3]; 2] = [
+    [name!("x-ratelimit-limit-requests"), name!("x-ratelimit-remaining-requests"), name!("x-ratelimit-reset-requests")],
+    [name!("x-ratelimit-limit-tokens"), name!("x-ratelimit-remaining-tokens"), name!("x-ratelimit-reset-tokens")],
 ];
 
-/// Room for the values of all fields, as long as they usually are.
-const ALLOWANCES_BYTES: usize = 96;
+/// Room for all lines, as long as they usually are.
+const LINES_BYTES: usize = 288;
 
 /// The longest: the hours of 2^64 milliseconds have 13 digits.
 const DURATION_BYTES_MAX: usize = 32;
@@ -180,16 +195,37 @@ mod tests {
     }
 
     #[test]
-    fn ours_take_the_place_of_the_upstreams() {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-ratelimit-limit-tokens", HeaderValue::from(9));
-        Allowances::default().write(&mut headers);
-        assert_eq!(headers.len(), 1, "nothing to say");
+    fn fields_are_named_and_written_as_openai_does() {
         let requests = Some(Allowance { limit: 5, remaining: 4, reset_ms: 1000 });
-        Allowances { requests, tokens: None }.write(&mut headers);
-        assert_eq!(headers["x-ratelimit-limit-requests"], "5");
-        assert_eq!(headers["x-ratelimit-remaining-requests"], "4");
-        assert_eq!(headers["x-ratelimit-reset-requests"], "1s");
-        assert!(!headers.contains_key("x-ratelimit-limit-tokens"));
+        let fields = Allowances { requests, tokens: None }.fields();
+        let fields: Vec<_> =
+            fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        let expected =
+            ["x-ratelimit-limit-requests: 5", "x-ratelimit-remaining-requests: 4", "x-ratelimit-reset-requests: 1s"];
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn lines_say_what_fields_say() {
+        let one = Some(Allowance { limit: 5, remaining: 4, reset_ms: 61_500 });
+        let other = Some(Allowance { limit: u64::MAX, remaining: 0, reset_ms: 0 });
+        for (requests, tokens) in [(None, None), (one, None), (None, other), (one, other)] {
+            let allowances = Allowances { requests, tokens };
+            let fields = allowances.fields();
+            let told: String =
+                fields.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
+            assert_eq!(String::from_utf8(allowances.lines()).unwrap(), told);
+            assert_eq!(allowances.is_empty(), told.is_empty());
+            assert!(fields.iter().all(|(name, _)| Allowances::is_told_by(name)));
+        }
+        assert!(!Allowances::is_told_by(&HeaderName::from_static("x-ratelimit-limit-input-tokens")));
+    }
+
+    #[test]
+    fn of_two_that_tell_the_same_the_second_is_told() {
+        let of = |limit| Some(Allowance { limit, remaining: 0, reset_ms: 0 });
+        let one = Allowances { requests: of(1), tokens: of(2) };
+        let other = Allowances { requests: of(3), tokens: None };
+        assert_eq!(one.or_rather(other), Allowances { requests: of(3), tokens: of(2) });
     }
 }

@@ -16,6 +16,9 @@ const CONTENT_QUEUE_MAX: u64 = 256;
 const BATCH_MAX: u64 = 512;
 /// … and their bytes: collectors refuse what is large.
 const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Buffers of a call, made and emptied for each: the answer is short, and a call goes out in pieces of this size.
+const ANSWER_BUFFER_BYTES: usize = 8 * 1024;
+const CALL_BUFFER_BYTES: usize = 64 * 1024;
 /// A span waits so long for others.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// The end of the process waits this long for what is queued.
@@ -77,7 +80,11 @@ struct Thread {
 
 impl Thread {
     fn run(self) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(self.target.timeout)).build().into();
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(self.target.timeout))
+            .input_buffer_size(ANSWER_BUFFER_BYTES)
+            .output_buffer_size(CALL_BUFFER_BYTES);
+        let agent: ureq::Agent = config.build().into();
         let mut batch = Batch::default();
         while self.outbox.take(&mut batch) {
             if batch.count > 0 {

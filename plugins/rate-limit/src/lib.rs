@@ -180,8 +180,6 @@ fn refusal(per: Per, full: &Full) -> Reject {
     }
     let mut reject = Reject::new(RejectCode::RateLimitExceeded).message(message);
     reject.retry_after_s = Some(wait_ms.div_ceil(1000).max(1));
-    let mut headers = http::HeaderMap::new();
-    allowances.write(&mut headers);
-    reject.headers = headers.into_iter().filter_map(|(name, value)| Some((name?, value))).collect();
+    reject.headers = allowances.fields();
     reject
 }
