@@ -1,12 +1,13 @@
 //! The applier thread: carries the journal on into the store. It may fall behind for as long as the store is locked,
-//! read-only or full; the journal waits in its files, and nothing is given up.
+//! read-only or full; the journal waits in its files, and nothing is given up. As long as it has them, a loss of power may take
+//! what the store has of them: with `durability = "power"`, the store is synced once for each file and not for each batch.
 
 use super::batch::{EVENTS_MAX, Gather};
 use super::segment::{self, Damage, HEADER_BYTES, Scan, Step};
 use super::state::{State, Written};
 use super::wire::{self, RECORD_BYTES_MAX};
 use crate::keyring::Keys;
-use crate::store::{Position, Store, StoreError};
+use crate::store::{Batch, Position, Store, StoreError};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -92,6 +93,8 @@ impl Applier {
         if self.damaged {
             // Set aside, for the ledger removes what is left.
             self.leave_segment();
+        } else {
+            self.make_applied_stay();
         }
     }
 
@@ -192,13 +195,33 @@ impl Applier {
         Ok(buffer)
     }
 
-    /// Writes a batch, however long the store takes. False: everything was abandoned first.
+    /// Carries what was gathered into the store. False: everything was abandoned first.
     fn commit(&mut self, gather: Gather, position: Position) -> bool {
         let events = gather.events() as u64;
-        let batch = gather.finish(self.writer_id, position);
+        self.state.set_applied_stays(false);
+        if !self.write(&Batch { may_be_lost: true, ..gather.finish(self.writer_id, position) }) {
+            return false;
+        }
+        let bytes = position.offset - self.position.offset;
+        self.state.add_applied(events, bytes);
+        self.position = position;
+        self.flushed_at = Instant::now();
+        true
+    }
+
+    /// What was applied stays in the store from now on, whatever happens. False: everything was abandoned first.
+    fn make_applied_stay(&mut self) -> bool {
+        let last = Batch { writer_id: self.writer_id, position: self.position, ..Batch::default() };
+        let stays = self.state.applied_stays() || self.write(&last);
+        self.state.set_applied_stays(stays);
+        stays
+    }
+
+    /// Writes a batch, however long the store takes. False: everything was abandoned first.
+    fn write(&self, batch: &Batch) -> bool {
         let mut pause = RETRY.0;
         let applied = loop {
-            match self.store.apply(&batch) {
+            match self.store.apply(batch) {
                 Ok(applied) => break applied,
                 Err(error) => self.report_fault(&error.to_string()),
             }
@@ -214,15 +237,14 @@ impl Applier {
         if applied.duplicates > 0 {
             tracing::error!(rows = applied.duplicates, "request ids were used twice; the later rows were not billed");
         }
-        let bytes = position.offset - self.position.offset;
-        self.state.add_applied(events, bytes);
-        self.position = position;
-        self.flushed_at = Instant::now();
         true
     }
 
     /// The segment is in the store as a whole: goes on to the next, and removes its file.
     fn leave_segment(&mut self) {
+        if !self.make_applied_stay() {
+            return;
+        }
         self.file = None;
         let number = self.position.segment;
         if let Err(error) = dispose(&self.folder, number, std::mem::take(&mut self.damaged)) {

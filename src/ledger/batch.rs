@@ -76,7 +76,7 @@ impl Gather {
         self.events
     }
 
-    /// The batch, which ends at `position`.
+    /// The batch, which ends at `position`, and stays.
     pub(super) fn finish(self, writer_id: Uuid, position: Position) -> Batch {
         Batch {
             writer_id,
@@ -87,6 +87,7 @@ impl Gather {
             settled: self.settled,
             claims: self.claims,
             trails: self.trails,
+            may_be_lost: false,
         }
     }
 }

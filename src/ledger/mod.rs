@@ -308,7 +308,7 @@ impl Ledger {
         }
         let lag = self.lag();
         let is_whole = lag.open_holds == 0 && lag.queued_records == 0 && lag.unapplied_records == 0;
-        is_whole && self.leave().is_ok()
+        is_whole && state.applied_stays() && self.leave().is_ok()
     }
 
     /// Removes what only a next start would need.

@@ -75,6 +75,8 @@ pub(super) struct State {
     hurried: AtomicBool,
     /// True: the threads end now, whatever is left.
     abandoned: AtomicBool,
+    /// What is applied stays in the store: the journal need not have it any more.
+    applied_stays: AtomicBool,
     tail: Mutex<Tail>,
     tail_changed: Condvar,
     /// `applied_records` has grown.
@@ -104,6 +106,7 @@ impl State {
             closing: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            applied_stays: AtomicBool::new(true),
             tail: Mutex::default(),
             tail_changed: Condvar::new(),
             applied: Notify::new(),
@@ -257,6 +260,15 @@ impl State {
 
     pub(super) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// Said by who applies.
+    pub(super) fn set_applied_stays(&self, stays: bool) {
+        self.applied_stays.store(stays, Ordering::Release);
+    }
+
+    pub(super) fn applied_stays(&self) -> bool {
+        self.applied_stays.load(Ordering::Acquire)
     }
 }
 

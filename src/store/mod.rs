@@ -152,7 +152,7 @@ pub trait Store: Send + Sync {
     fn write_accessed(&self, touched: &[Touched]) -> Result<()>;
 
     /// Writes one stretch of a journal. A row whose `request_id` is in the ledger already changes nothing, so a stretch
-    /// may be written twice.
+    /// may be written twice. One that stays takes those before it along.
     ///
     /// # Errors
     /// The store; then nothing of it is written.

@@ -142,14 +142,30 @@ impl SqliteStore {
 
     /// Runs `run` as one transaction that writes: all of it happens, or nothing.
     fn write<T>(&self, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.write_for(self.durability, run)
+    }
+
+    /// The same, as durable as this; what is more durable takes along what was written before.
+    fn write_for<T>(&self, durability: Durability, run: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         self.check_identity()?;
         self.with_connection(|connection| {
+            if durability != self.durability {
+                synchronize(connection, durability)?;
+            }
             // Takes the write lock at once: a transaction that begins by reading could not wait for it later.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = run(&transaction)?;
             transaction.commit()?;
+            // (A connection that failed is not used again.)
+            if durability != self.durability {
+                synchronize(connection, self.durability)?;
+            }
             Ok(done)
         })
+    }
+
+    fn durability_of(&self, batch: &Batch) -> Durability {
+        if batch.may_be_lost { Durability::Process } else { self.durability }
     }
 
     /// A file that was removed or replaced can still be written through an open connection, and all of it would be
@@ -177,15 +193,20 @@ fn give_way() -> bool {
     false
 }
 
-/// What every connection needs.
-fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+/// How durable a connection's commits are.
+fn synchronize(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     // NORMAL never damages the file and survives kill -9; a commit that must survive a loss of power needs FULL.
     let synchronous = match durability {
         Durability::Process => "NORMAL",
         Durability::Power => "FULL",
     };
-    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "synchronous", synchronous)
+}
+
+/// What every connection needs.
+fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    synchronize(connection, durability)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_TO_CHECKPOINT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
@@ -313,7 +334,7 @@ impl Store for SqliteStore {
     }
 
     fn apply(&self, batch: &Batch) -> Result<Applied> {
-        self.write(|transaction| apply::apply(transaction, batch))
+        self.write_for(self.durability_of(batch), |transaction| apply::apply(transaction, batch))
     }
 
     fn writer_open(&self, writer: &Writer) -> Result<()> {

@@ -57,6 +57,8 @@ pub struct Batch {
     pub claims: Vec<TakenClaim>,
     /// What routing decided for requests, as JSON.
     pub trails: Vec<(Uuid, String)>,
+    /// A loss of power may take it, whatever the store's durability is: the journal has it until a batch comes that must stay.
+    pub may_be_lost: bool,
 }
 
 /// An idempotency key that was taken for a request.

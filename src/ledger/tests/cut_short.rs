@@ -7,17 +7,22 @@ use crate::store::{
     Moment, OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result, StoreErrorKind, StoredClaim,
     UsageBy, UsageSum,
 };
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use tollgate_plugin_api::CredentialDigest;
 
-/// A store whose writes fail from the n-th on: before they are done, or after.
+/// A store whose writes fail from the n-th on: before they are done, or after. Or those that must stay do.
 struct FailingStore {
     inner: Arc<dyn Store>,
     left: AtomicI64,
     fails_after: bool,
+    refuses_to_stay: AtomicBool,
 }
 
 impl FailingStore {
+    fn new(inner: Arc<dyn Store>, left: i64, fails_after: bool) -> Self {
+        Self { inner, left: AtomicI64::new(left), fails_after, refuses_to_stay: AtomicBool::new(false) }
+    }
+
     fn write<T>(&self, write: impl FnOnce(&dyn Store) -> Result<T>) -> Result<T> {
         let failed = Err(StoreError::new(StoreErrorKind::Unavailable, "as if the process had died"));
         match self.left.fetch_sub(1, Ordering::Relaxed) {
@@ -67,6 +72,9 @@ impl Store for FailingStore {
         self.inner.write_accessed(touched)
     }
     fn apply(&self, batch: &Batch) -> Result<Applied> {
+        if self.refuses_to_stay.load(Ordering::Relaxed) && !batch.may_be_lost {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "as if the disk did not sync"));
+        }
         self.write(|inner| inner.apply(batch))
     }
     fn writer_open(&self, writer: &Writer) -> Result<()> {
@@ -148,7 +156,7 @@ fn recovery_may_be_cut_short_at_any_write() {
         let place = left_behind();
         // Each attempt gets one write further than the one before, and dies.
         for left in 1.. {
-            let store = FailingStore { inner: place.store(), left: AtomicI64::new(left), fails_after };
+            let store = FailingStore::new(place.store(), left, fails_after);
             let opened = Ledger::open(place.options(), Arc::new(store), Arc::new(Keys::new()));
             writes += 1;
             if let Ok(ledger) = opened {
@@ -169,4 +177,44 @@ fn recovery_may_be_cut_short_at_any_write() {
         assert_eq!((report.cost_nanos, report.notes.len()), (i128::from(sum), 0));
     }
     assert!(writes > 8, "{writes} writes are too few to tell anything");
+}
+
+#[test]
+fn a_journals_files_go_when_the_store_has_them_for_good_and_no_sooner() {
+    let place = Place::with_key(None);
+    let store = Arc::new(FailingStore::new(place.store(), i64::MAX, false));
+    let refuse = |refuses| store.refuses_to_stay.store(refuses, Ordering::Relaxed);
+    refuse(true);
+    let keys = Arc::new(Keys::new());
+    let ledger = Ledger::open(place.options(), store.clone(), Arc::clone(&keys)).unwrap();
+    let running = Running { store: place.store(), keys, ledger };
+    let settle = |requests: usize| {
+        for _ in 0..requests {
+            let hold = running.try_hold(0).unwrap();
+            let told = LedgerRecord { upstream: "u".repeat(200).into(), ..record(&hold, 10) };
+            drop(hold.settle(told));
+        }
+    };
+    let writer = running.store.writers().unwrap()[0].id;
+    let segments = || segment::numbers(&folder::of_writer(&place.journal_dir(), writer)).unwrap();
+    settle(4_000);
+    until(|| running.ledger.lag().queued_records == 0);
+    let written = segments();
+    assert!(written.len() > 2, "{written:?}: a file is full, and another one");
+    until(|| running.ledger.lag().store_error.is_some());
+    assert!(!running.rows().is_empty(), "the store has rows, and could lose them");
+    assert_eq!(segments(), written);
+    refuse(false);
+    until(|| segments().len() == 1);
+    running.settle_down();
+    settle(10);
+    running.settle_down();
+    refuse(true);
+    assert!(!running.ledger.shutdown(Duration::from_millis(100)));
+    assert!(!segments().is_empty(), "the last rows could be lost");
+    drop(running);
+    let running = place.open();
+    assert_eq!((running.rows().len(), running.entry().account.balance().spent_nanos), (4_010, 40_100));
+    assert!(running.ledger.shutdown(Duration::from_secs(30)));
+    place.assert_clean();
 }

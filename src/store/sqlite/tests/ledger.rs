@@ -47,6 +47,27 @@ fn a_batch_is_written_as_a_whole_or_not_at_all() {
 }
 
 #[test]
+fn only_what_may_be_lost_is_less_durable_than_the_store() {
+    let synchronous = |transaction: &Transaction<'_>| -> Result<i64> {
+        Ok(transaction.pragma_query_value(None, "synchronous", |row| row.get(0))?)
+    };
+    for (durability, normal_or_full) in [(Durability::Process, 1), (Durability::Power, 2)] {
+        let place = Place::new();
+        let store = SqliteStore::open(&place.path(), durability).unwrap();
+        let batch = |may_be_lost| Batch { may_be_lost, ..Batch::default() };
+        assert_eq!(store.durability_of(&batch(false)), durability);
+        assert_eq!(store.durability_of(&batch(true)), Durability::Process);
+        for lost in [false, true, true, false] {
+            store.apply(&Batch { may_be_lost: lost, ..settled([record(u128::from(lost), 1, 4)]) }).unwrap();
+            let expected = if lost { 1 } else { normal_or_full };
+            assert_eq!(store.write_for(store.durability_of(&batch(lost)), synchronous).unwrap(), expected);
+            // On the same connection.
+            assert_eq!(store.write(synchronous).unwrap(), normal_or_full);
+        }
+    }
+}
+
+#[test]
 fn open_holds_come_and_go_with_their_writer() {
     let place = Place::new();
     let store = place.open();
