@@ -191,7 +191,8 @@ pub trait Plugin: Send + Sync {
     /// Runs on the head of every request that goes upstream. `request_headers` are the client's.
     fn upstream_request_filter(&self, _request_id: u128, _request_headers: &HeaderMap, _headers: &mut HeaderMap) {}
 
-    /// Runs on the head of every answer, our own included, before it goes to the client.
+    /// Runs on the head of every answer, our own included, before it goes to the client. What limits tell of an upstream's answer is
+    /// added behind it.
     fn response_filter(&self, _request_headers: &HeaderMap, _status: StatusCode, _headers: &mut HeaderMap) {}
 
     /// Runs once, after the answer. Must not wait.
