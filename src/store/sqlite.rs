@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod claims;
 mod codes;
+mod connection;
 mod keys;
 mod limits;
 mod page;
@@ -12,6 +13,7 @@ mod person;
 mod read;
 mod rollup;
 mod row;
+mod schema;
 mod session;
 mod sums;
 #[cfg(test)]
@@ -24,46 +26,14 @@ use super::{
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
+use connection::{configure, patiently, synchronize};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+use schema::{MIGRATIONS, check, migrate};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use tollgate_plugin_api::CredentialDigest;
 use uuid::Uuid;
-
-/// How the tables came to be. Rows are only ever added at the end.
-const MIGRATIONS: Migrations<'_> = Migrations::from_slice(MIGRATION_ROWS);
-const MIGRATION_ROWS: &[M<'_>] = &[
-    M::up(include_str!("../../db/sqlite/0001_init.sql")),
-    M::up(include_str!("../../db/sqlite/0002_claim.sql")),
-    M::up(include_str!("../../db/sqlite/0003_people.sql")),
-    M::up(include_str!("../../db/sqlite/0004_rollup.sql")),
-    M::up(include_str!("../../db/sqlite/0005_user_account.sql")),
-];
-
-/// SQLite's `application_id` of a file of ours; the first migration sets it.
-const APPLICATION_ID: i32 = 0x5447_4c47;
-
-/// How long a locked database is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The write-ahead log is cut back to this after a long reader has kept it from being emptied.
-const LOG_BYTES_MAX: i64 = 64 << 20;
-
-/// The write-ahead log goes into the database when it has this many pages (32 MiB): a page that changes often, as the last
-/// of each index does, is then written there once, not over and over.
-const LOG_PAGES_TO_CHECKPOINT: i64 = 8192;
-
-/// Statements that a connection keeps prepared.
-const STATEMENTS_MAX: usize = 64;
-
-/// Steps of SQLite's machine (some 50 ns each) after which others may go first.
-const STEPS_BETWEEN_YIELDS: i32 = 100;
-
-/// Pause between attempts where SQLite does not wait by itself.
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Connections kept for the next use. A store has few users: the applier, the poll for changed keys, an operator.
 const IDLE_MAX: usize = 4;
@@ -186,83 +156,8 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
     Ok((metadata.dev(), metadata.ino()))
 }
 
-/// Lets threads go first that have something to do for a request: whoever computes for long is otherwise interrupted only by
-/// the kernel's tick, milliseconds later.
-fn give_way() -> bool {
-    std::thread::yield_now();
-    false
-}
-
-/// How durable a connection's commits are.
-fn synchronize(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    // NORMAL never damages the file and survives kill -9; a commit that must survive a loss of power needs FULL.
-    let synchronous = match durability {
-        Durability::Process => "NORMAL",
-        Durability::Power => "FULL",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)
-}
-
-/// What every connection needs.
-fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    synchronize(connection, durability)?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_TO_CHECKPOINT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.progress_handler(STEPS_BETWEEN_YIELDS, Some(give_way))?;
-    rollup::install(connection)
-}
-
 fn of_path(path: &Path, error: StoreError) -> StoreError {
     StoreError { message: format!("{}: {}", path.display(), error.message), ..error }
-}
-
-/// Tries until the database is not locked, for as long as is reasonable: where SQLite does not wait by itself.
-fn patiently<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
-    let until = Instant::now() + BUSY_TIMEOUT;
-    loop {
-        match attempt() {
-            Err(error) if error.kind == StoreErrorKind::Busy && Instant::now() < until => {
-                std::thread::sleep(BUSY_PAUSE)
-            }
-            done => return done,
-        }
-    }
-}
-
-/// Makes sure that the file is ours, and not too new.
-fn check(connection: &Connection) -> Result<()> {
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let application_id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    if tables > 0 && application_id != APPLICATION_ID {
-        return Err(StoreError::new(StoreErrorKind::Damaged, "this is another program's database"));
-    }
-    match MIGRATIONS.pending_migrations(connection) {
-        Ok(pending) if pending < 0 => Err(too_new(connection)?),
-        _ => Ok(()),
-    }
-}
-
-fn too_new(connection: &Connection) -> Result<StoreError> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let message = format!("a newer tollgate made this database (schema version {version})");
-    Ok(StoreError::new(StoreErrorKind::TooNew, message))
-}
-
-/// Brings the tables up to date. Several processes may do so at the same time.
-fn migrate(connection: &mut Connection) -> Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    match MIGRATIONS.to_latest(connection) {
-        Ok(()) => Ok(()),
-        Err(rusqlite_migration::Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead)) => {
-            Err(too_new(connection)?)
-        }
-        // Another process was faster.
-        Err(_) if MIGRATIONS.pending_migrations(connection).is_ok_and(|pending| pending == 0) => Ok(()),
-        Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err.into()),
-        Err(error) => Err(StoreError::new(StoreErrorKind::Damaged, error.to_string())),
-    }
 }
 
 impl From<rusqlite::Error> for StoreError {

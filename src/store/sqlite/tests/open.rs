@@ -1,5 +1,7 @@
+use super::schema::APPLICATION_ID;
 use super::*;
 use crate::store::{open, open_as_it_is};
+use std::time::Duration;
 
 fn open_error(url: &str) -> StoreError {
     open(url, Durability::Process).err().unwrap()
