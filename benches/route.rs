@@ -7,7 +7,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
 use tollgate::balance::{
-    Breaker, BreakerPolicy, Candidate, Draws, Failure, Plan, STRATEGIES, Tried, classify, strategy,
+    Breaker, BreakerPolicy, Candidate, CandidateBreakers, Draws, Failure, Plan, STRATEGIES, Tried, classify, strategy,
 };
 use tollgate::keyring::{Keys, digest_of};
 
@@ -31,7 +31,7 @@ fn plan(keep_one_in: u32) -> Plan {
             upstream_model: Arc::from("gpt-4o"),
             weight: 1 + upstream % 100,
             cost_rank: upstream % 1_000,
-            breaker,
+            breakers: CandidateBreakers::new(breaker, Arc::default()),
             observed: Arc::default(),
         };
         candidate.observed.observe(u64::from(upstream % 997), true);

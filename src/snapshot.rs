@@ -1,7 +1,7 @@
 //! The immutable runtime view of the whole configuration: what one request looks at from admission to settlement. Made by
 //! `config::build`, swapped whole by a reload. Keys are not in it: they live in a map of their own and change one by one.
 
-use crate::balance::{Breaker, Failure, Observed, Pick, Plan, Strategy};
+use crate::balance::{Failure, Observed, Pick, Plan, Strategy, UpstreamBreakers};
 use crate::config::{Config, Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::Endpoint;
@@ -134,7 +134,7 @@ pub struct Upstream {
     /// Sent as they are.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Whether it may be used now; kept over reloads while name, provider, host and key stay.
-    pub breaker: Arc<Breaker>,
+    pub breakers: UpstreamBreakers,
     /// How fast and how reliable it was lately; kept likewise.
     pub observed: Arc<Observed>,
     /// The last of its failures that counted; kept likewise.

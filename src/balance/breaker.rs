@@ -1,4 +1,5 @@
-//! The circuit breaker of one upstream: keeps requests away from one that fails, and finds out when it is well again.
+//! A circuit breaker, of an upstream or of a model there: keeps requests away from one that fails, and finds out when it is well
+//! again.
 //!
 //! *Closed*: requests pass. *Open*: none does until a time; then *half-open*: exactly one request at a time may try (the
 //! probe). Its success closes the breaker, its failure opens it for twice as long. A probe that never reports loses its
@@ -54,6 +55,17 @@ pub enum BreakerState {
 pub struct Permit {
     /// When this is the probe: the time at which it is given up, by which the breaker knows it again.
     probe_until_ms: Option<u64>,
+}
+
+impl BreakerState {
+    /// How bad it is, from 0, which is closed, to 2, which is open: what the metric says.
+    pub fn severity(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+        }
+    }
 }
 
 impl Permit {
@@ -138,12 +150,8 @@ impl Breaker {
 
     /// The attempt failed. [`Failure::Client`] and [`Failure::ModelMissing`] are answers of a healthy upstream.
     pub fn failure(&self, permit: Permit, now_ms: u64, failure: Failure) {
-        let row = failure.row();
-        if !row.counts {
-            if permit.is_probe() {
-                self.success(permit, now_ms);
-            }
-            return;
+        if !failure.row().counts() {
+            return self.answered(permit, now_ms);
         }
         self.change(|word| match word.phase {
             Phase::Probing => word.is_probe_of(permit).then(|| self.probe_failed(word, now_ms, failure)),
@@ -154,6 +162,13 @@ impl Breaker {
                 Some(self.failed_while_passing(passing, now_ms, failure))
             }
         });
+    }
+
+    /// The attempt failed, for a reason that is not this breaker's: that is an answer, which a probe was for.
+    pub fn answered(&self, permit: Permit, now_ms: u64) {
+        if permit.is_probe() {
+            self.success(permit, now_ms);
+        }
     }
 
     /// The attempt ended without a verdict (the client went away first): a probe gives its place to the next request.

@@ -27,6 +27,17 @@ pub enum Failure {
     Client,
 }
 
+/// What a failure says something about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// The upstream, whatever it is asked for.
+    Upstream,
+    /// This model there: the upstream has answered, and may serve others.
+    Model,
+    /// Neither: it is an answer of a healthy upstream.
+    Neither,
+}
+
 /// What follows from a class of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailureRow {
@@ -34,8 +45,8 @@ pub struct FailureRow {
     pub name: &'static str,
     /// Whether another candidate is tried.
     pub tries_next: bool,
-    /// Whether the breaker takes note.
-    pub counts: bool,
+    /// Whose breaker takes note.
+    pub concerns: Concerns,
     /// Whether one such failure opens the breaker; else it takes [`BreakerPolicy::failures_to_open`](super::BreakerPolicy)
     /// in a row.
     pub opens_at_once: bool,
@@ -51,16 +62,19 @@ const MINUTE_MS: u64 = 60 * SECOND_MS;
 const COUNTED: FailureRow = FailureRow {
     name: "",
     tries_next: true,
-    counts: true,
+    concerns: Concerns::Upstream,
     opens_at_once: false,
     cooldown_ms: None,
     cooldown_ms_max: 5 * MINUTE_MS,
 };
 const AT_ONCE: FailureRow = FailureRow { opens_at_once: true, ..COUNTED };
-const NEUTRAL: FailureRow = FailureRow { counts: false, cooldown_ms: Some(0), cooldown_ms_max: 0, ..COUNTED };
+const NEUTRAL: FailureRow =
+    FailureRow { concerns: Concerns::Neither, cooldown_ms: Some(0), cooldown_ms_max: 0, ..COUNTED };
 
 /// A dead key and an empty account come back only when an operator does something: they are probed seldom. A rate limit
-/// without a time is over soon, as a rule; with a time, the breaker takes exactly that.
+/// without a time is over soon, as a rule; with a time, the breaker takes exactly that. It is the model's: OpenAI
+/// (platform.openai.com/docs/guides/rate-limits), Anthropic (docs.anthropic.com/en/api/rate-limits) and Gemini
+/// (ai.google.dev/gemini-api/docs/rate-limits) count each by itself; where one counts all together, each model finds out.
 static ROWS: [FailureRow; 9] = [
     FailureRow { name: "connect", ..COUNTED },
     FailureRow { name: "timeout", ..COUNTED },
@@ -71,12 +85,25 @@ static ROWS: [FailureRow; 9] = [
         cooldown_ms_max: 30 * MINUTE_MS,
         ..AT_ONCE
     },
-    FailureRow { name: "rate_limited", cooldown_ms: Some(SECOND_MS), cooldown_ms_max: MINUTE_MS, ..AT_ONCE },
+    FailureRow {
+        name: "rate_limited",
+        concerns: Concerns::Model,
+        cooldown_ms: Some(SECOND_MS),
+        cooldown_ms_max: MINUTE_MS,
+        ..AT_ONCE
+    },
     FailureRow { name: "server_error", ..COUNTED },
     FailureRow { name: "error_event", ..COUNTED },
     FailureRow { name: "model_missing", ..NEUTRAL },
     FailureRow { name: "client", tries_next: false, ..NEUTRAL },
 ];
+
+impl FailureRow {
+    /// Whether a breaker takes note.
+    pub fn counts(&self) -> bool {
+        self.concerns != Concerns::Neither
+    }
+}
 
 impl Failure {
     /// Its row.
@@ -149,8 +176,8 @@ mod tests {
         for failure in ALL {
             assert_eq!(failure.tries_next(), failure != Failure::Client, "{failure:?}");
             let row = failure.row();
-            assert_eq!(row.counts, !matches!(failure, Failure::Client | Failure::ModelMissing));
-            assert!(row.counts || !row.opens_at_once);
+            assert_eq!(row.counts(), !matches!(failure, Failure::Client | Failure::ModelMissing));
+            assert!(row.counts() || !row.opens_at_once);
             assert!(row.cooldown_ms.is_none_or(|ms| ms <= row.cooldown_ms_max));
         }
     }

@@ -1,14 +1,15 @@
 //! Which upstream takes a request, and what is learned from how it went.
 //!
 //! A [`Plan`] is what one model resolves to for one group: tiers of candidates by priority. [`Plan::pick`] asks the
-//! configured [`Strategy`] for a candidate of the first tier that has one both untried and let through by its [`Breaker`];
-//! [`classify`] says what a failed attempt means, and the breaker is told. Adding a strategy is one file and one line in
-//! [`STRATEGIES`].
+//! configured [`Strategy`] for a candidate of the first tier that has one both untried and let through by its breakers
+//! ([`CandidateBreakers`]); [`classify`] says what a failed attempt means, and they are told. Adding a strategy is one file
+//! and one line in [`STRATEGIES`].
 //!
 //! Pure: the time and the randomness are arguments. Choosing takes no lock, allocates nothing, and stays near a
 //! microsecond with 10,000 candidates in a tier, also while most of them are failing (`benches/route.rs`).
 
 mod breaker;
+mod breakers;
 mod cheapest;
 mod classify;
 mod draws;
@@ -26,9 +27,10 @@ mod weighted;
 mod wording;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState, COOLDOWN_MS_MAX, FAILURES_TO_OPEN_MAX, Permit};
+pub use breakers::{CandidateBreakers, Permits, UpstreamBreakers};
 pub use classify::{ERROR_BODY_BYTES_MAX, classify, classify_event};
 pub use draws::Draws;
-pub use failure::{Failure, FailureRow};
+pub use failure::{Concerns, Failure, FailureRow};
 pub use observed::Observed;
 pub use plan::{Pick, Plan, TRIED_MAX, Tried};
 pub use retry_after::{RETRY_AFTER_MS_MAX, parse_retry_after, retry_after_header};

@@ -1,6 +1,6 @@
 //! What one model resolves to for one group, and the choice of a candidate for one attempt.
 
-use super::breaker::Permit;
+use super::breakers::Permits;
 use super::draws::Draws;
 use super::strategy::Strategy;
 use super::tier::{Candidate, Tier, View};
@@ -28,8 +28,8 @@ pub struct Pick {
     pub tier: u32,
     /// Index into that tier's candidates.
     pub index: u32,
-    /// To be handed to the candidate's breaker with how the attempt went.
-    pub permit: Permit,
+    /// To be handed to the candidate's breakers with how the attempt went.
+    pub permits: Permits,
 }
 
 /// The candidates that one request has tried already.
@@ -106,7 +106,7 @@ impl Plan {
     }
 
     /// Chooses a candidate for the next attempt, in the first tier that has one both untried and available, and takes its
-    /// breaker's permit. `random` is any number that is new each time. None: nothing is left, or [`TRIED_MAX`] is reached.
+    /// breakers' permits. `random` is any number that is new each time. None: nothing is left, or [`TRIED_MAX`] is reached.
     pub fn pick(&self, strategy: &dyn Strategy, tried: &Tried, now_ms: u64, random: u64) -> Option<Pick> {
         if tried.is_full() {
             return None;
@@ -118,8 +118,8 @@ impl Plan {
                 tier.prepare(now_ms);
                 let Some(index) = strategy.choose(tier, &view, draws.next_u64()) else { break };
                 // None: another request took the probe since.
-                if let Some(permit) = tier.candidates[index].breaker.try_acquire(now_ms) {
-                    return Some(Pick { tier: place, index: index as u32, permit });
+                if let Some(permits) = tier.candidates[index].breakers.try_acquire(now_ms) {
+                    return Some(Pick { tier: place, index: index as u32, permits });
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Plan {
     /// candidates (of the first 256 of a tier) is let through again.
     pub fn retry_after_ms(&self, now_ms: u64) -> u64 {
         let asked = self.tiers.iter().flat_map(|tier| tier.candidates.iter().take(WAITS_MAX));
-        match asked.map(|candidate| candidate.breaker.wait_ms(now_ms)).min() {
+        match asked.map(|candidate| candidate.breakers.wait_ms(now_ms)).min() {
             None | Some(0) => WAIT_MS,
             Some(wait_ms) => wait_ms,
         }

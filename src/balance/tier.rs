@@ -1,6 +1,6 @@
 //! The candidates of one priority, and how one of them is found fast although some are unavailable.
 //!
-//! What counts is each candidate's breaker, asked when it is about to be chosen. A tier of up to 64 candidates asks all of
+//! What counts is each candidate's breakers, asked when it is about to be chosen. A tier of up to 64 candidates asks all of
 //! them every time. A larger one draws a few at random and takes the first that is available, which is nearly always the
 //! first. Only when all draws miss does it use what it remembers: a bit for each candidate found unavailable, in blocks of
 //! 64 with the sum of the weights of the others. So 10,000 candidates are 157 sums and one block. The memory heals itself:
@@ -11,7 +11,7 @@ mod memory;
 mod tests;
 
 use self::memory::{Measure, Memory};
-use super::breaker::Breaker;
+use super::breakers::CandidateBreakers;
 use super::draws::Draws;
 use super::observed::Observed;
 use super::plan::Tried;
@@ -38,8 +38,8 @@ pub struct Candidate {
     pub weight: u32,
     /// Its place by price among the plan's candidates, cheapest first; equal numbers: equally dear (or unknown).
     pub cost_rank: u32,
-    /// Whether it is let through; lives longer than a configuration.
-    pub breaker: Arc<Breaker>,
+    /// Whether it is let through; they live longer than a configuration.
+    pub breakers: CandidateBreakers,
     /// How it has done lately; lives longer than a configuration.
     pub observed: Arc<Observed>,
 }
@@ -220,7 +220,7 @@ impl Tier {
         })
     }
 
-    /// Whether a candidate is untried and its breaker lets it through.
+    /// Whether a candidate is untried and its breakers let it through.
     pub fn is_free(&self, index: usize, view: &View<'_>) -> bool {
         !view.tried.contains(view.tier, index as u32) && self.ask(index, view.now_ms)
     }

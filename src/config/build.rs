@@ -2,7 +2,7 @@
 
 use super::pricing::Prices;
 use super::{Config, ConfigError};
-use crate::balance::{self, Breaker, BreakerPolicy, Candidate, Plan, Tier, place};
+use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers, place};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::{self, Target};
 use crate::dialect::{DialectId, embed};
@@ -108,8 +108,8 @@ fn upstream(
     let group_key = hasher.finish();
     // Another key or another host is another account: what was learned of the old one says nothing.
     let before = before.filter(|before| before.group_key == group_key);
-    let breaker = before.map_or_else(|| Arc::new(Breaker::new(policy)), |before| before.breaker.clone());
-    breaker.set_policy(policy);
+    let models = row.models.iter().map(|model| &*model.upstream_model);
+    let breakers = UpstreamBreakers::new(models, policy, before.map(|before| &before.breakers));
     Ok(Upstream {
         name: row.name.as_str().into(),
         name_header: HeaderValue::from_str(&row.name).map_err(|_| ("name", "cannot stand in a header".to_owned()))?,
@@ -123,7 +123,7 @@ fn upstream(
         signer,
         secret_fragments: Fragments::of(secrets_of(row)),
         headers: row.headers.clone(),
-        breaker,
+        breakers,
         observed: before.map_or_else(Arc::default, |before| before.observed.clone()),
         last_failure: before.map_or_else(Arc::default, |before| before.last_failure.clone()),
         addresses: before.map_or_else(Arc::default, |before| before.addresses.clone()),
@@ -253,7 +253,7 @@ fn route(
             upstream_model: offer.upstream_model.clone(),
             weight: offer.weight,
             cost_rank,
-            breaker: upstream.breaker.clone(),
+            breakers: upstream.breakers.of(&offer.upstream_model),
             observed: upstream.observed.clone(),
         };
         (*tier, candidate)

@@ -8,7 +8,7 @@ use super::shared::Shared;
 use super::trail::Noted;
 use super::veil::Veil;
 use super::{Door, route, settle};
-use crate::balance::{Pick, Tried};
+use crate::balance::{CandidateBreakers, Pick, Tried};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -173,6 +173,7 @@ pub(super) struct Attempt {
     pub(super) pick: Pick,
     pub(super) upstream: Arc<Upstream>,
     pub(super) upstream_model: Arc<str>,
+    pub(super) breakers: CandidateBreakers,
     pub(super) price: Option<Arc<Price>>,
     pub(super) leases: Leases,
     /// The request in the upstream's dialect, where it is not the client's.
@@ -182,7 +183,7 @@ pub(super) struct Attempt {
     /// We asked for the usage chunk, not the client: it is taken out again.
     pub(super) takes_out_usage_chunk: bool,
     pub(super) started: Instant,
-    /// The breaker has been told how it ended.
+    /// The breakers have been told how it ended.
     pub(super) judged: bool,
     /// Boxed: a kilobyte that is not moved along with an exchange that has none yet.
     pub(super) answer: Option<Box<Answer>>,

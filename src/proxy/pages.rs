@@ -20,12 +20,12 @@ struct Check {
 const JOURNAL: Check = Check { name: "journal", is_well: |shared| shared.ledger.healthy() };
 /// Without the store requests are served on, and their records wait in the journal; keys no longer change.
 const STORE: Check = Check { name: "store", is_well: Shared::store_is_well };
-/// Some upstream's breaker lets requests through.
+/// Some upstream's breakers let requests through.
 const UPSTREAMS: Check = Check {
     name: "upstreams",
     is_well: |shared| {
         let now_ms = now_ms();
-        shared.snapshot.load().upstreams.iter().any(|upstream| upstream.breaker.available(now_ms))
+        shared.snapshot.load().upstreams.iter().any(|upstream| upstream.breakers.available(now_ms))
     },
 };
 

@@ -252,9 +252,9 @@ fn token_passed(exchange: &mut Exchange) {
     let Some(answer) = attempt.answer.as_mut() else { return };
     answer.first_token = Some(elapsed);
     answer.first_token_after = Some(since_attempt);
-    if attempt.pick.permit.is_probe() {
+    if attempt.pick.permits.is_probe() {
         // The upstream is well: the next request need not wait for the end of this answer.
-        attempt.upstream.breaker.success(attempt.pick.permit, now_ms());
+        attempt.breakers.success(attempt.pick.permits, now_ms());
     }
     exchange.control.begin_stream(exchange.snapshot.routing.idle_timeout);
 }

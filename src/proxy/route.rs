@@ -94,7 +94,7 @@ fn lease(exchange: &Exchange, pick: &Pick) -> Result<Leases, Reject> {
 fn release(exchange: &Exchange, pick: &Pick) {
     let Some(admitted) = &exchange.admitted else { return };
     if let Some(candidate) = admitted.route.plan.candidate(pick) {
-        candidate.breaker.release(pick.permit, now_ms());
+        candidate.breakers.release(pick.permits, now_ms());
     }
 }
 
@@ -146,6 +146,7 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
     exchange.control.begin_attempt(limit, started.into());
     exchange.attempt = Some(Attempt {
         upstream_model: candidate.upstream_model.clone(),
+        breakers: candidate.breakers.clone(),
         price: admitted.route.price(&pick),
         pick,
         leases,
@@ -159,7 +160,7 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
     });
 }
 
-/// Tells breaker and metrics that the attempt failed.
+/// Tells breakers and metrics that the attempt failed.
 pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
     let Some(attempt) = exchange.attempt.as_mut() else { return };
     if std::mem::replace(&mut attempt.judged, true) {
@@ -170,8 +171,8 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
     if let Some(answer) = attempt.answer.as_ref().filter(|_| failure.tries_next()) {
         tracing::warn!("upstream {}: {} (status {})", upstream.name, failure.name(), answer.status);
     }
-    upstream.breaker.failure(attempt.pick.permit, now_ms(), failure);
-    if failure.row().counts {
+    attempt.breakers.failure(attempt.pick.permits, now_ms(), failure);
+    if failure.row().counts() {
         let status = attempt.answer.as_ref().map(|answer| answer.status);
         upstream.last_failure.store(Some(Arc::new(SeenFailure { failure, status, at_ms: unix_ms() })));
         upstream.observed.observe(elapsed_ms(attempt), false);
@@ -180,14 +181,14 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
     trail::note_failed(exchange, failure.name());
 }
 
-/// Tells breaker and metrics that the attempt succeeded.
+/// Tells breakers and metrics that the attempt succeeded.
 pub(super) fn judge_success(exchange: &mut Exchange) {
     let Some(attempt) = exchange.attempt.as_mut() else { return };
     if std::mem::replace(&mut attempt.judged, true) {
         return;
     }
     let upstream = &attempt.upstream;
-    upstream.breaker.success(attempt.pick.permit, now_ms());
+    attempt.breakers.success(attempt.pick.permits, now_ms());
     upstream.observed.observe(elapsed_ms(attempt), true);
     exchange.shared.metrics.attempt(&upstream.name, "ok");
 }
@@ -199,13 +200,13 @@ fn elapsed_ms(attempt: &Attempt) -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Tells the breaker that the attempt ended for a reason of the client's, so that a probe is not left open.
+/// Tells the breakers that the attempt ended for a reason of the client's, so that a probe is not left open.
 pub(super) fn judge_nothing(exchange: &mut Exchange) {
     let Some(attempt) = exchange.attempt.as_mut() else { return };
     if std::mem::replace(&mut attempt.judged, true) {
         return;
     }
-    attempt.upstream.breaker.release(attempt.pick.permit, now_ms());
+    attempt.breakers.release(attempt.pick.permits, now_ms());
     exchange.shared.metrics.attempt(&attempt.upstream.name, "client");
 }
 

@@ -5,7 +5,6 @@ use super::control::Drains;
 use super::pages;
 use super::reloads::{ReloadRequest, Reloaded, Reloads};
 use super::upstream::Connections;
-use crate::balance::BreakerState;
 use crate::keyring::Keys;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -195,14 +194,8 @@ impl Shared {
         self.metrics.journal_healthy.set(i64::from(self.ledger.healthy()));
         let now_ms = super::exchange::now_ms();
         let snapshot = self.snapshot.load();
-        let states = snapshot.upstreams.iter().map(|upstream| {
-            let state = match upstream.breaker.state(now_ms) {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            };
-            (&*upstream.name, state)
-        });
+        let states = snapshot.upstreams.iter();
+        let states = states.map(|upstream| (&*upstream.name, upstream.breakers.state(now_ms).severity().into()));
         self.metrics.breaker_states(&states.collect::<Vec<_>>());
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn note_unavailable(exchange: &mut Exchange, chosen: Option<&Pick>) {
         }
         let is_chosen = chosen.is_some_and(|pick| place == (pick.tier, pick.index));
         let is_tried = || exchange.attempts.noted.failed.iter().any(|(pick, _)| place == (pick.tier, pick.index));
-        if is_chosen || candidate.breaker.available(*now_ms) || is_tried() {
+        if is_chosen || candidate.breakers.available(*now_ms) || is_tried() {
             continue;
         }
         let why = unavailable(candidate, *now_ms);
@@ -61,10 +61,12 @@ pub(super) fn note_unavailable(exchange: &mut Exchange, chosen: Option<&Pick>) {
 }
 
 fn unavailable(candidate: &Candidate, now_ms: u64) -> String {
-    let cause = candidate.breaker.cause().unwrap_or("failures");
-    match candidate.breaker.state(now_ms) {
-        BreakerState::HalfOpen => format!("its breaker is half open after {cause}: another request is the probe"),
-        _ => format!("its breaker is open for {} ms more: {cause}", candidate.breaker.wait_ms(now_ms)),
+    let (breaker, is_models) = candidate.breakers.closest(now_ms);
+    let whose = if is_models { "its breaker for this model" } else { "its breaker" };
+    let cause = breaker.cause().unwrap_or("failures");
+    match breaker.state(now_ms) {
+        BreakerState::HalfOpen => format!("{whose} is half open after {cause}: another request is the probe"),
+        _ => format!("{whose} is open for {} ms more: {cause}", breaker.wait_ms(now_ms)),
     }
 }
 

@@ -160,6 +160,47 @@ async fn a_rate_limit_cools_exactly_its_upstream_for_exactly_its_time() {
 }
 
 #[tokio::test]
+async fn a_rate_limit_of_one_model_keeps_nothing_from_the_others_there() {
+    let provider = Provider::start(|_, request| {
+        // Its head alone is asked about, too.
+        let is_for_big = String::from_utf8_lossy(&request.body).contains("\"big\"");
+        match went_to(request, "a") && is_for_big {
+            true => Answer::new(429, "application/json", "{}").field("retry-after", "600"),
+            false => Wire::Chat.whole("x"),
+        }
+    })
+    .await;
+    let models = r#"[{ name = "m", upstream_model = "big" }, { name = "n", upstream_model = "small" },
+        { name = "also-big", upstream_model = "big" }]"#;
+    let setup = Setup::new([
+        named("a", &provider).models(models),
+        named("b", &provider).models(models).with("priority = 1"),
+    ])
+    .prices("[[model]]\nname = \"big\"\ninput = 9\noutput = 9\n[[model]]\nname = \"small\"\ninput = 1\noutput = 1\n");
+    let (gateway, key) = serving(&setup).await;
+    let took = async |model: &str| {
+        let answer = gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        (upstream_of(&answer), answer.field("x-tollgate-attempts").unwrap_or_default().to_owned())
+    };
+    let took_of = |upstream: &str, attempts: &str| (upstream.to_owned(), attempts.to_owned());
+    assert_eq!(took("m").await, took_of("b", "2"));
+    assert_eq!(took("m").await, took_of("b", "1"), "it is known");
+    assert_eq!(
+        took("also-big").await,
+        took_of("b", "1"),
+        "it is the provider's model that is limited, whatever we call it"
+    );
+    assert_eq!(took("n").await, took_of("a", "1"));
+    assert!(gateway.metrics().await.contains("tollgate_breaker_state{upstream=\"a\"} 0"));
+    // Of a new snapshot, too.
+    gateway.signal("HUP");
+    until("the reload is done", || gateway.said().contains("are in force").then_some(())).await;
+    assert_eq!((took("m").await, took("n").await), (took_of("b", "1"), took_of("a", "1")));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn a_breaker_opens_after_so_many_failures_lets_one_probe_through_and_closes_again() {
     let (slow, steps) = stepped(Wire::Chat.whole("x"));
     let provider = Provider::start(move |before, request| {

@@ -140,7 +140,7 @@ async fn metrics(State(desk): State<Arc<Desk>>) -> Json<MetricsJson> {
         applier_lag_records: metrics.applier_lag_records.get(),
         keys: desk.shared.keys.len(),
         upstreams: snapshot.upstreams.len(),
-        upstreams_available: snapshot.upstreams.iter().filter(|upstream| upstream.breaker.available(now_ms)).count(),
+        upstreams_available: snapshot.upstreams.iter().filter(|upstream| upstream.breakers.available(now_ms)).count(),
         price_version: snapshot.prices.version().to_string(),
     })
 }

@@ -86,9 +86,11 @@ struct UpstreamJson {
 struct ModelJson {
     name: String,
     upstream_model: String,
+    /// Until the upstream lets a request for it through: its breaker is open, or the model is rate-limited there.
+    cooldown_ms: u64,
 }
 
-/// Whether an upstream may be used.
+/// Whether an upstream may be used. One whose every model is rate-limited is as if its own breaker were open.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BreakerJson {
     /// closed, open or half_open
@@ -124,15 +126,15 @@ impl BreakerJson {
     /// As it is now.
     pub(super) fn of(upstream: &Upstream) -> Self {
         let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
-        let state = match upstream.breaker.state(now_ms) {
+        let state = match upstream.breakers.state(now_ms) {
             BreakerState::Closed => "closed",
             BreakerState::Open => "open",
             BreakerState::HalfOpen => "half_open",
         };
         Self {
             state,
-            cooldown_ms: upstream.breaker.wait_ms(now_ms),
-            failures: upstream.breaker.failures(),
+            cooldown_ms: upstream.breakers.wait_ms(now_ms),
+            failures: upstream.breakers.failures(),
             last_error: upstream.last_failure.load().as_deref().map(FailureJson::of),
         }
     }
@@ -140,9 +142,11 @@ impl BreakerJson {
 
 impl UpstreamJson {
     fn of(row: &config::Upstream, upstream: &Upstream, config: &config::Config) -> Self {
+        let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
         let model = |model: &config::Model| ModelJson {
             name: model.name.clone(),
             upstream_model: model.upstream_model.clone(),
+            cooldown_ms: upstream.breakers.model_wait_ms(&model.upstream_model, now_ms),
         };
         let per_mille = u32::try_from(upstream.observed.success_per_mille()).unwrap_or(1000);
         Self {

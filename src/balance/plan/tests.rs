@@ -1,5 +1,5 @@
 use super::*;
-use crate::balance::{Breaker, BreakerPolicy, Failure, STRATEGIES, strategy};
+use crate::balance::{BreakerPolicy, CandidateBreakers, Failure, STRATEGIES, UpstreamBreakers, strategy};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
@@ -11,7 +11,7 @@ fn candidate(upstream: u32, weight: u32) -> Candidate {
         upstream_model: Arc::from("m"),
         weight,
         cost_rank: 0,
-        breaker: Arc::new(Breaker::new(policy)),
+        breakers: UpstreamBreakers::new(["m"].into_iter(), policy, None).of("m"),
         observed: Arc::default(),
     }
 }
@@ -53,21 +53,21 @@ fn a_tier_whose_breakers_are_open_is_passed_over() {
     let plan = plan(&[(0, 1), (0, 1), (1, 1)]);
     let tried = Tried::default();
     for candidate in &plan.tiers[0].candidates {
-        let permit = candidate.breaker.try_acquire(0).unwrap();
-        candidate.breaker.failure(permit, 0, Failure::KeyDead);
+        let permit = candidate.breakers.try_acquire(0).unwrap();
+        candidate.breakers.failure(permit, 0, Failure::KeyDead);
     }
     assert_eq!(plan.pick(weighted(), &tried, 10, 1).unwrap().tier, 1);
     let last = &plan.tiers[1].candidates[0];
-    let permit = last.breaker.try_acquire(10).unwrap();
-    last.breaker.failure(permit, 10, Failure::Timeout);
+    let permit = last.breakers.try_acquire(10).unwrap();
+    last.breakers.failure(permit, 10, Failure::Timeout);
     assert_eq!(plan.pick(weighted(), &tried, 10, 1), None);
     assert_eq!(plan.retry_after_ms(10), 1_000);
     assert_eq!(plan.retry_after_ms(1_009), 1);
     // Half-open: one request probes, the next finds nothing.
     let probe = plan.pick(weighted(), &tried, 1_010, 1).unwrap();
-    assert!(probe.permit.is_probe());
+    assert!(probe.permits.is_probe());
     assert_eq!(plan.pick(weighted(), &tried, 1_010, 2), None);
-    last.breaker.success(probe.permit, 1_011);
+    last.breakers.success(probe.permits, 1_011);
     assert!(plan.pick(weighted(), &tried, 1_011, 3).is_some());
 }
 
@@ -76,11 +76,11 @@ fn an_upstream_that_recovered_takes_part_again() {
     for strategy in STRATEGIES {
         let plan = plan(&[(0, 1), (0, 1)]);
         let sick = &plan.tiers[0].candidates[1];
-        let permit = sick.breaker.try_acquire(0).unwrap();
-        sick.breaker.failure(permit, 0, Failure::Connect);
+        let permit = sick.breakers.try_acquire(0).unwrap();
+        sick.breakers.failure(permit, 0, Failure::Connect);
         let hits = |now_ms: u64| {
             let picks = (0..200).filter_map(|random| plan.pick(strategy, &Tried::default(), now_ms, random));
-            picks.filter(|pick| pick.index == 1).map(|pick| sick.breaker.success(pick.permit, now_ms)).count()
+            picks.filter(|pick| pick.index == 1).map(|pick| sick.breakers.success(pick.permits, now_ms)).count()
         };
         assert_eq!(hits(999), 0, "{}", strategy.name());
         assert!(hits(1_000) > 50, "{}", strategy.name());
@@ -112,9 +112,9 @@ fn a_request_remembers_sixteen_attempts() {
 #[test]
 fn bits_of_what_was_tried() {
     let mut tried = Tried::default();
-    let permit = Breaker::default().try_acquire(0).unwrap();
+    let permits = CandidateBreakers::default().try_acquire(0).unwrap();
     for (tier, index) in [(0, 3), (0, 64), (1, 5), (0, 127)] {
-        tried.insert(&Pick { tier, index, permit });
+        tried.insert(&Pick { tier, index, permits });
     }
     assert_eq!(tried.bits_in(0, 0), 1 << 3);
     assert_eq!(tried.bits_in(0, 64), 1 | 1 << 63);
@@ -129,8 +129,8 @@ fn a_herd_sends_one_probe() {
     for round in 0..100 {
         let plan = plan(&[(0, 1_000), (0, 1), (1, 1)]);
         let sick = &plan.tiers[0].candidates[0];
-        let permit = sick.breaker.try_acquire(0).unwrap();
-        sick.breaker.failure(permit, 0, Failure::Connect);
+        let permit = sick.breakers.try_acquire(0).unwrap();
+        sick.breakers.failure(permit, 0, Failure::Connect);
         let (probes, start) = (AtomicUsize::new(0), Barrier::new(THREADS));
         std::thread::scope(|scope| {
             for thread in 0..THREADS as u64 {
@@ -139,8 +139,8 @@ fn a_herd_sends_one_probe() {
                     start.wait();
                     let pick = plan.pick(weighted(), &Tried::default(), 1_000, round * 8 + thread).unwrap();
                     assert_eq!(pick.tier, 0);
-                    assert_eq!(pick.permit.is_probe(), pick.index == 0);
-                    probes.fetch_add(usize::from(pick.permit.is_probe()), Relaxed);
+                    assert_eq!(pick.permits.is_probe(), pick.index == 0);
+                    probes.fetch_add(usize::from(pick.permits.is_probe()), Relaxed);
                 });
             }
         });

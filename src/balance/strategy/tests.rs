@@ -1,5 +1,5 @@
 use super::{STRATEGIES, strategy};
-use crate::balance::{Breaker, BreakerPolicy, Candidate, Failure, Plan, Tried};
+use crate::balance::{BreakerPolicy, Candidate, Failure, Plan, Tried, UpstreamBreakers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn plan(rows: &[Row<'_>]) -> Plan {
             upstream_model: Arc::from("m"),
             weight: *weight,
             cost_rank: *cost_rank,
-            breaker: Arc::new(Breaker::new(policy)),
+            breakers: UpstreamBreakers::new(["m"].into_iter(), policy, None).of("m"),
             observed: Arc::default(),
         };
         seen.iter().for_each(|ms| candidate.observed.observe(*ms, *ms > 0));
@@ -34,9 +34,9 @@ fn hits(plan: &Plan, name: &str) -> BTreeMap<u32, u64> {
 }
 
 fn open(plan: &Plan, upstream: u32) {
-    let breaker = &plan.candidates().find(|candidate| candidate.upstream == upstream).unwrap().breaker;
-    let permit = breaker.try_acquire(0).unwrap();
-    breaker.failure(permit, 0, Failure::Connect);
+    let breakers = &plan.candidates().find(|candidate| candidate.upstream == upstream).unwrap().breakers;
+    let permit = breakers.try_acquire(0).unwrap();
+    breakers.failure(permit, 0, Failure::Connect);
 }
 
 #[test]

@@ -200,9 +200,9 @@ impl Tier {
         weight
     }
 
-    /// Asks a candidate's breaker, and remembers the answer.
+    /// Asks a candidate's breakers, and remembers the answer.
     pub(super) fn ask(&self, index: usize, now_ms: u64) -> bool {
-        let available = self.candidates[index].breaker.available(now_ms);
+        let available = self.candidates[index].breakers.available(now_ms);
         let (block, bit) = (index / BLOCK, 1u64 << (index % BLOCK));
         let down = &self.memory.blocks[block].down;
         let remembered = down.load(Relaxed) & bit == 0;
@@ -217,7 +217,7 @@ impl Tier {
     fn refresh(&self, block: usize, now_ms: u64) {
         let start = block * BLOCK;
         let candidates = &self.candidates[start..self.block_end(block)];
-        let bit = |at: usize, candidate: &Candidate| u64::from(!candidate.breaker.available(now_ms)) << at;
+        let bit = |at: usize, candidate: &Candidate| u64::from(!candidate.breakers.available(now_ms)) << at;
         let down = candidates.iter().enumerate().fold(0, |bits, (at, candidate)| bits | bit(at, candidate));
         if self.memory.blocks[block].down.load(Relaxed) != down {
             let old = self.memory.blocks[block].down.swap(down, Relaxed);

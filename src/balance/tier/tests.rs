@@ -1,18 +1,18 @@
 use super::memory::{ASK_ALL_EVERY_MS, BLOCK};
 use super::*;
-use crate::balance::{Breaker, BreakerPolicy, Failure, Plan, Tried};
+use crate::balance::{BreakerPolicy, Failure, Plan, Tried, UpstreamBreakers};
 use proptest::prelude::*;
 
 /// Breakers of these tests stay open for good once told to.
 fn open(candidate: &Candidate) {
-    let permit = candidate.breaker.try_acquire(0).expect("closed until now");
-    candidate.breaker.failure(permit, 0, Failure::Connect);
+    let permit = candidate.breakers.try_acquire(0).expect("closed until now");
+    candidate.breakers.failure(permit, 0, Failure::Connect);
 }
 
 fn close(candidate: &Candidate, now_ms: u64) {
-    let later_ms = now_ms + candidate.breaker.wait_ms(now_ms);
-    let probe = candidate.breaker.try_acquire(later_ms).expect("half-open");
-    candidate.breaker.success(probe, later_ms);
+    let later_ms = now_ms + candidate.breakers.wait_ms(now_ms);
+    let probe = candidate.breakers.try_acquire(later_ms).expect("half-open");
+    candidate.breakers.success(probe, later_ms);
 }
 
 fn candidate(weight: u32) -> Candidate {
@@ -22,7 +22,7 @@ fn candidate(weight: u32) -> Candidate {
         upstream_model: Arc::from("m"),
         weight,
         cost_rank: 0,
-        breaker: Arc::new(Breaker::new(policy)),
+        breakers: UpstreamBreakers::new(["m"].into_iter(), policy, None).of("m"),
         observed: Arc::default(),
     }
 }
@@ -84,7 +84,7 @@ fn what_is_unavailable_leaves_its_share_to_all_by_weight() {
     tried.insert(&crate::balance::Pick {
         tier: 0,
         index: 2,
-        permit: tier.candidates[2].breaker.try_acquire(0).unwrap(),
+        permits: tier.candidates[2].breakers.try_acquire(0).unwrap(),
     });
     assert!(follows(&draws_of(&tier, &tried, 60_000), &[10, 0, 0, 0, 20]));
     // Weight 0 only when nothing else is left.
@@ -154,7 +154,7 @@ fn a_large_tier_that_fails_all_at_once_is_found_out_and_recovers() {
     let later = View { now_ms: 2 * ASK_ALL_EVERY_MS, ..view(&tried) };
     assert_eq!(tier.rotate(&later), Some(77));
     // All come back: the memory is corrected while time passes.
-    tier.candidates.iter().filter(|candidate| !candidate.breaker.available(0)).for_each(|c| close(c, 0));
+    tier.candidates.iter().filter(|candidate| !candidate.breakers.available(0)).for_each(|c| close(c, 0));
     (0..100).for_each(|ms| tier.prepare(1_000 + ms));
     assert_eq!(tier.memory.down_count.load(Relaxed), 0);
     let turn: std::collections::HashSet<_> = (0..5_000).filter_map(|_| tier.rotate(&later)).collect();
@@ -173,11 +173,15 @@ fn the_memory_of_many_threads_adds_up() {
                 let tried = Tried::default();
                 for now_ms in 0..3_000 {
                     let candidate = &tier.candidates[draws.below(200) as usize];
-                    match candidate.breaker.try_acquire(now_ms) {
+                    match candidate.breakers.try_acquire(now_ms) {
                         Some(permit) if draws.below(3) > 0 => {
-                            candidate.breaker.failure(permit, now_ms, Failure::RateLimited { retry_after_ms: Some(7) });
+                            candidate.breakers.failure(
+                                permit,
+                                now_ms,
+                                Failure::RateLimited { retry_after_ms: Some(7) },
+                            );
                         }
-                        Some(permit) => candidate.breaker.success(permit, now_ms),
+                        Some(permit) => candidate.breakers.success(permit, now_ms),
                         None => {}
                     }
                     let view = View { now_ms, ..view(&tried) };
@@ -212,17 +216,17 @@ proptest! {
         let mut tried = Tried::default();
         for at in taken {
             let index = at.index(weights.len()) as u32;
-            let permit = Breaker::default().try_acquire(0).unwrap();
-            tried.insert(&crate::balance::Pick { tier: 0, index, permit });
+            let permits = CandidateBreakers::default().try_acquire(0).unwrap();
+            tried.insert(&crate::balance::Pick { tier: 0, index, permits });
         }
         for at in down {
             let candidate = &tier.candidates[at.index(weights.len())];
-            if candidate.breaker.available(0) {
+            if candidate.breakers.available(0) {
                 open(candidate);
             }
         }
         let free: Vec<usize> = (0..weights.len())
-            .filter(|index| !tried.contains(0, *index as u32) && tier.candidates[*index].breaker.available(0))
+            .filter(|index| !tried.contains(0, *index as u32) && tier.candidates[*index].breakers.available(0))
             .collect();
         for strategy in crate::balance::STRATEGIES {
             for random in 0..5 {
