@@ -1,46 +1,25 @@
 //! What `/metrics` shows. OpenTelemetry's GenAI names in Prometheus form for what they cover, `tollgate_*` for the rest.
 //! Every label value comes from the configuration or from a table of ours: no client can make a new series.
 
-use crate::quick::QuickMap;
-use parking_lot::{Mutex, RwLock};
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
-};
-use std::sync::{Arc, OnceLock};
-use tollgate_plugin_api::{Loss, Losses, Metered, UsageSource};
+mod exchanges;
+mod series;
 
-const NAMES: [&str; 2] = ["gen_ai_provider_name", "gen_ai_request_model"];
-/// Token counts, from the GenAI semantic conventions: powers of four.
-const TOKEN_BUCKETS: [f64; 14] = [
-    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
-    67108864.0,
-];
-/// Seconds of a whole operation, from the same conventions, and on to the ten minutes that an answer may take.
-const OPERATION_BUCKETS: [f64; 17] =
-    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68, 655.36];
-/// Seconds to the first token, from the same conventions, and on to the two minutes that one may be waited for.
-const FIRST_TOKEN_BUCKETS: [f64; 19] =
-    [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 120.0];
-/// Seconds for one output token, from the same conventions.
-const OUTPUT_TOKEN_BUCKETS: [f64; 12] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
+pub use exchanges::Observation;
+
+use exchanges::Exchanges;
+use parking_lot::Mutex;
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
+use series::Series;
+use tollgate_plugin_api::{Loss, Losses};
 
 /// The series of one gateway. Cheap to share: every series is atomic inside.
 pub struct Metrics {
     registry: Registry,
-    conventional: Conventional,
-    tokens: IntCounterVec,
-    requests: IntCounterVec,
+    exchanges: Exchanges,
     rejected: IntCounterVec,
     attempts: IntCounterVec,
-    cost_nanos: IntCounterVec,
-    price_missing: IntCounterVec,
-    usage_source: IntCounterVec,
-    overshoot: IntCounterVec,
     reloads: IntCounterVec,
     telemetry_lost: IntCounterVec,
-    /// What was found before, by all the labels of an exchange: to find each of its series anew takes longer than all else.
-    lines: RwLock<QuickMap<String, Arc<Line>>>,
     /// Answers that were given again, to who came with the same idempotency key.
     pub(crate) replayed: IntCounter,
     /// Exchanges that run now.
@@ -67,68 +46,6 @@ pub struct Metrics {
     breakers_shown: Mutex<Vec<String>>,
 }
 
-/// The series that OpenTelemetry's GenAI conventions have.
-struct Conventional {
-    token_usage: HistogramVec,
-    operation_seconds: HistogramVec,
-    first_token_seconds: HistogramVec,
-    output_token_seconds: HistogramVec,
-}
-
-/// The series of exchanges with the same labels, each made when it first counts something.
-#[derive(Default)]
-struct Line {
-    ok: OnceLock<IntCounter>,
-    reported: OnceLock<IntCounter>,
-    operation_seconds: OnceLock<Histogram>,
-    first_token_seconds: OnceLock<Histogram>,
-    output_token_seconds: OnceLock<Histogram>,
-    cost_nanos: OnceLock<IntCounter>,
-    /// As [`CLASSES`]: of all answers, and of one.
-    classes: [(OnceLock<IntCounter>, OnceLock<Histogram>); CLASSES.len()],
-}
-
-/// A class of tokens.
-struct TokenClass {
-    name: &'static str,
-    /// The GenAI conventions have it.
-    in_conventions: bool,
-}
-
-const CLASSES: [TokenClass; 5] = [
-    TokenClass { name: "input", in_conventions: true },
-    TokenClass { name: "cached_input", in_conventions: false },
-    TokenClass { name: "cache_write", in_conventions: false },
-    TokenClass { name: "output", in_conventions: true },
-    TokenClass { name: "reasoning", in_conventions: false },
-];
-
-/// One finished exchange, as the metrics see it.
-pub struct Observation<'a> {
-    /// Provider row.
-    pub provider: &'a str,
-    /// The model as configured.
-    pub model: &'a str,
-    /// Upstream name.
-    pub upstream: &'a str,
-    /// Endpoint name.
-    pub endpoint: &'a str,
-    /// The ledger's word.
-    pub outcome: &'a str,
-    /// What was consumed.
-    pub metered: &'a Metered,
-    /// What it cost.
-    pub cost_nanos: i64,
-    /// The model had no price.
-    pub price_missing: bool,
-    /// It cost more than was held.
-    pub overshoot: bool,
-    /// From the request to the end of the answer.
-    pub duration_seconds: f64,
-    /// From the request to the first token; streams only.
-    pub first_token_seconds: Option<f64>,
-}
-
 impl Metrics {
     /// A new set of series in a registry of its own.
     ///
@@ -146,36 +63,13 @@ impl Metrics {
     }
 
     fn in_registry(series: &Series<'_>) -> prometheus::Result<Self> {
-        let by_class = [NAMES[0], NAMES[1], "gen_ai_token_type"];
         Ok(Self {
-            conventional: Conventional::new(series)?,
-            tokens: series.counter("tollgate_tokens_total", "Tokens by class.", &by_class)?,
-            requests: series.counter(
-                "tollgate_requests_total",
-                "Requests that were sent towards an upstream, by outcome.",
-                &["endpoint", "outcome"],
-            )?,
+            exchanges: Exchanges::new(series)?,
             rejected: series.counter("tollgate_rejected_total", "Requests that the gateway refused.", &["code"])?,
             attempts: series.counter(
                 "tollgate_attempts_total",
                 "Attempts at an upstream, by how they ended.",
                 &["upstream", "result"],
-            )?,
-            cost_nanos: series.counter(
-                "tollgate_cost_nanos_total",
-                "Cost in nano-USD.",
-                &["upstream", NAMES[0], NAMES[1]],
-            )?,
-            price_missing: series.counter(
-                "tollgate_price_missing_total",
-                "Answers of models without a price.",
-                &[NAMES[0], NAMES[1]],
-            )?,
-            usage_source: series.counter("tollgate_usage_source_total", "Where counts came from.", &["source"])?,
-            overshoot: series.counter(
-                "tollgate_overshoot_total",
-                "Answers that cost more than was held.",
-                &["upstream"],
             )?,
             reloads: series.counter("tollgate_reloads_total", "Configuration reloads.", &["result"])?,
             telemetry_lost: series.counter(
@@ -199,85 +93,13 @@ impl Metrics {
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
             breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,
             breakers_shown: Mutex::default(),
-            lines: RwLock::default(),
             registry: series.registry.clone(),
         })
     }
 
     /// Counts one finished exchange.
     pub fn observe(&self, seen: &Observation<'_>) {
-        let names = [seen.provider, seen.model];
-        let line = self.line(seen);
-        match seen.outcome {
-            "ok" => line.ok.get_or_init(|| self.requests.with_label_values(&[seen.endpoint, "ok"])).inc(),
-            other => self.requests.with_label_values(&[seen.endpoint, other]).inc(),
-        }
-        match seen.metered.source {
-            UsageSource::Reported => {
-                line.reported
-                    .get_or_init(|| self.usage_source.with_label_values(&[UsageSource::Reported.as_str()]))
-                    .inc();
-            }
-            other => self.usage_source.with_label_values(&[other.as_str()]).inc(),
-        }
-        line.operation_seconds
-            .get_or_init(|| {
-                self.conventional.operation_seconds.with_label_values(&[seen.provider, seen.model, seen.endpoint])
-            })
-            .observe(seen.duration_seconds);
-        let usage = &seen.metered.usage;
-        if let Some(first) = seen.first_token_seconds {
-            line.first_token_seconds
-                .get_or_init(|| self.conventional.first_token_seconds.with_label_values(&names))
-                .observe(first);
-            if usage.output_tokens > 1 {
-                let each = (seen.duration_seconds - first).max(0.0) / (usage.output_tokens - 1) as f64;
-                line.output_token_seconds
-                    .get_or_init(|| self.conventional.output_token_seconds.with_label_values(&names))
-                    .observe(each);
-            }
-        }
-        let counts = [
-            usage.input_tokens,
-            usage.cached_input_tokens,
-            usage.cache_write_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-        ];
-        for ((class, tokens), (total, answer)) in CLASSES.iter().zip(counts).zip(&line.classes) {
-            if tokens == 0 {
-                continue;
-            }
-            let labels = [seen.provider, seen.model, class.name];
-            total.get_or_init(|| self.tokens.with_label_values(&labels)).inc_by(tokens);
-            if class.in_conventions {
-                answer.get_or_init(|| self.conventional.token_usage.with_label_values(&labels)).observe(tokens as f64);
-            }
-        }
-        let cost = u64::try_from(seen.cost_nanos).unwrap_or(0);
-        line.cost_nanos
-            .get_or_init(|| self.cost_nanos.with_label_values(&[seen.upstream, seen.provider, seen.model]))
-            .inc_by(cost);
-        if seen.price_missing {
-            self.price_missing.with_label_values(&names).inc();
-        }
-        if seen.overshoot {
-            self.overshoot.with_label_values(&[seen.upstream]).inc();
-        }
-    }
-
-    fn line(&self, seen: &Observation<'_>) -> Arc<Line> {
-        let parts = [seen.provider, seen.model, seen.upstream, seen.endpoint];
-        let mut key = String::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
-        for part in parts {
-            key.push_str(part);
-            // No name has it.
-            key.push('\0');
-        }
-        if let Some(line) = self.lines.read().get(&key) {
-            return line.clone();
-        }
-        self.lines.write().entry(key).or_default().clone()
+        self.exchanges.observe(seen);
     }
 
     /// Counts one refusal.
@@ -319,71 +141,9 @@ impl Metrics {
     }
 }
 
-impl Conventional {
-    fn new(series: &Series<'_>) -> prometheus::Result<Self> {
-        Ok(Self {
-            token_usage: series.histogram(
-                "gen_ai_client_token_usage",
-                "Tokens of one answer.",
-                &TOKEN_BUCKETS,
-                &[NAMES[0], NAMES[1], "gen_ai_token_type"],
-            )?,
-            operation_seconds: series.histogram(
-                "gen_ai_client_operation_duration_seconds",
-                "Seconds from the request to the end of the answer.",
-                &OPERATION_BUCKETS,
-                &[NAMES[0], NAMES[1], "gen_ai_operation_name"],
-            )?,
-            first_token_seconds: series.histogram(
-                "gen_ai_server_time_to_first_token_seconds",
-                "Seconds from the request to the first token of a stream.",
-                &FIRST_TOKEN_BUCKETS,
-                &NAMES,
-            )?,
-            output_token_seconds: series.histogram(
-                "gen_ai_server_time_per_output_token_seconds",
-                "Seconds for each output token after the first.",
-                &OUTPUT_TOKEN_BUCKETS,
-                &NAMES,
-            )?,
-        })
-    }
-}
-
 impl Losses for Metrics {
     fn lost(&self, plugin: &'static str, loss: Loss, count: u64) {
         self.telemetry_lost.with_label_values(&[plugin, loss.as_str()]).inc_by(count);
-    }
-}
-
-/// Makes series and registers them.
-struct Series<'a> {
-    registry: &'a Registry,
-}
-
-impl Series<'_> {
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64], labels: &[&str]) -> prometheus::Result<HistogramVec> {
-        let series = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?;
-        self.registry.register(Box::new(series.clone()))?;
-        Ok(series)
-    }
-
-    fn counter(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-        let series = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.registry.register(Box::new(series.clone()))?;
-        Ok(series)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-        let series = IntGaugeVec::new(Opts::new(name, help), labels)?;
-        self.registry.register(Box::new(series.clone()))?;
-        Ok(series)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-        let series = IntGauge::new(name, help)?;
-        self.registry.register(Box::new(series.clone()))?;
-        Ok(series)
     }
 }
 
