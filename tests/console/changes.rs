@@ -91,6 +91,26 @@ async fn a_breaker_says_what_has_opened_it() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_limited_says_for_how_long_and_its_upstream_is_closed_to_no_other() {
+    let limited = Answer::json(429, &json!({"error": {"message": "slow down"}})).field("retry-after", "600");
+    let provider = Provider::always(limited).await;
+    let models = r#"[{ name = "m", upstream_model = "big" }, { name = "n", upstream_model = "small" }]"#;
+    let prices = ["big", "small"].map(|name| format!("[[model]]\nname = \"{name}\"\ninput = 1\noutput = 1\n"));
+    let setup = Setup::new([upstream_at("u", &provider).models(models)]).prices(&prices.concat());
+    let mut gateway = Gateway::prepare(&setup);
+    let key = gateway.key("k", &[]).await;
+    gateway.serve().await;
+    let admin = Visitor::admin(&gateway).await;
+    assert_eq!(gateway.send(&chat(&key.key)).await.status, 429);
+    let shown = admin.get("/upstreams").await.ok();
+    let (breaker, models) = (&shown[0]["breaker"], &shown[0]["models"]);
+    assert_eq!((&breaker["state"], &breaker["cooldown_ms"]), (&json!("closed"), &json!(0)), "{shown}");
+    assert_eq!(breaker["last_error"]["class"], "rate_limited", "{shown}");
+    assert!(models[0]["cooldown_ms"].as_u64().is_some_and(|ms| ms > 500_000), "{shown}");
+    assert_eq!((&models[1]["name"], &models[1]["cooldown_ms"]), (&json!("n"), &json!(0)), "{shown}");
+}
+
+#[tokio::test]
 async fn a_reload_says_what_is_wrong() {
     let (_provider, setup) = setup().await;
     let gateway = Gateway::start(&setup).await;

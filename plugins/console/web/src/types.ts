@@ -74,7 +74,7 @@ export interface Upstream {
   dialect: string;
   base_url: string;
   groups: string[];
-  models: { name: string; upstream_model: string }[];
+  models: { name: string; upstream_model: string; cooldown_ms: number }[];
   weight: number;
   priority: number;
   owner: string;

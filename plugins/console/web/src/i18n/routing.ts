@@ -14,6 +14,7 @@ export const routing = {
   "owner.file": ["the config file", "配置文件"],
   "upstreams.lastError": ["Last error:", "最近错误："],
   "upstreams.cooldown": ["Cooling down, {time} left.", "冷却中，剩余 {time}。"],
+  "upstreams.limited": ["Rate-limited there: {models}", "在该上游被限流：{models}"],
   "upstreams.failures": ["{count} failures in a row", "连续失败 {count} 次"],
   "upstreams.weight": ["Weight", "权重"],
   "upstreams.weightOf": ["Weight of {name}", "{name} 的权重"],

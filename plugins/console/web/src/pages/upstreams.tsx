@@ -75,6 +75,7 @@ function Card({ of: upstream, test, reload, most }: { of: Upstream; test: () => 
         ]}
       />
       <LastError of={upstream} />
+      <Limited of={upstream} />
       <Weight of={upstream} reload={reload} most={most} />
       <p class="tags">
         {upstream.models.slice(0, MODELS_SHOWN_MAX).map((model) => (
@@ -107,6 +108,14 @@ function LastError({ of: { breaker } }: { of: Upstream }) {
       </span>
     </div>
   );
+}
+
+/** Models that are rate-limited there, while the upstream serves others. */
+function Limited({ of: { breaker, models } }: { of: Upstream }) {
+  const limited = breaker.state === "closed" ? models.filter((model) => model.cooldown_ms > 0) : [];
+  if (limited.length === 0) return null;
+  const told = limited.map((model) => `${model.name} (${ms(model.cooldown_ms)})`).join(", ");
+  return <div class="note warn">{t("upstreams.limited", { models: told })}</div>;
 }
 
 function Weight({ of: upstream, reload, most }: { of: Upstream; reload: () => Promise<void>; most: number }) {
