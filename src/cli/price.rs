@@ -61,9 +61,32 @@ fn list(json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
             rate("cached_input"),
             rate("output"),
             price.context_tokens.map(|tokens| tokens.to_string()).unwrap_or_default(),
+            further(price, now_ms),
         ]
     });
-    terminal.table(&["model", "provider", "input $/M", "cached", "output $/M", "context"], &[2, 3, 4, 5], rows)
+    let columns = ["model", "provider", "input $/M", "cached", "output $/M", "context", "and prices of"];
+    terminal.table(&columns, &[2, 3, 4, 5], rows)
+}
+
+/// What else the row has prices for, in words: `price show` tells them.
+fn further(price: &Price, now_ms: i64) -> String {
+    let versions = price.versions(now_ms);
+    let Some(version) = versions.iter().find(|version| version.in_force) else { return String::new() };
+    let rates = &version.tokens.usd_per_million;
+    let differs = |class: &str, from: &str| rates.get(class) != rates.get(from);
+    let words = [
+        (differs("cache_write", "input"), "cache writes"),
+        (differs("reasoning", "output"), "reasoning"),
+        (differs("input_audio", "input") || differs("output_audio", "output"), "audio"),
+        (differs("input_image", "input") || differs("output_image", "output"), "images"),
+        (!version.tokens.tiers.is_empty(), "long prompts"),
+        (version.usd_per_request != "0", "requests"),
+        (version.usd_per_thousand_web_searches != "0", "web searches"),
+        (!version.windows.is_empty(), "hours"),
+        (versions.len() > 1, "other dates"),
+    ];
+    let words = words.into_iter().filter_map(|(is_there, word)| is_there.then_some(word));
+    words.chain(version.service_tiers.keys().copied()).collect::<Vec<_>>().join(", ")
 }
 
 fn object(price: &Price, now_ms: i64) -> PriceJson<'_> {

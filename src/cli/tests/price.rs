@@ -250,6 +250,31 @@ output = 8
 "#;
 
 #[test]
+fn the_list_of_prices_says_what_else_a_row_has_prices_for() {
+    let place = Place::new();
+    let row = |name: &str, more: &str| format!("[[model]]\nname = \"{name}\"\ninput = 1\noutput = 2\n{more}\n");
+    let rows = [
+        ("plain", "cached_input = 0.1", ""),
+        ("writes", "cache_write = 1.25", "cache writes"),
+        ("thinks", "reasoning = 3", "reasoning"),
+        ("hears", "input_audio = 40", "audio"),
+        ("draws", "output_image = 30", "images"),
+        ("all", "cache_write = 1.25\nbatch = 0.5", "cache writes, batch"),
+    ];
+    let texts: Vec<String> = rows.iter().map(|(name, more, _)| row(name, more)).collect();
+    place.write("pricing.toml", &format!("{IN_FULL}{}", texts.concat()));
+    let listed = place.ok("price list");
+    assert!(listed.lines().next().unwrap().ends_with("AND PRICES OF"), "{listed}");
+    let full = ("gpt-4o", "", "long prompts, requests, web searches, hours, other dates, batch, flex, priority");
+    for (name, _, words) in rows.iter().chain([&full]) {
+        let line = listed.lines().find(|line| line.split_whitespace().next() == Some(name)).expect(name);
+        // What is before it is a number.
+        let told = line.trim_end().rsplit(|letter: char| letter.is_ascii_digit()).next().unwrap();
+        assert_eq!(told.trim(), *words, "{line}");
+    }
+}
+
+#[test]
 fn a_price_is_shown_in_full_to_people() {
     let place = Place::new();
     place.write("pricing.toml", IN_FULL);
