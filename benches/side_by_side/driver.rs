@@ -3,8 +3,10 @@
 use crate::options::{HELP, Options};
 use crate::proxies::{Billed, Kind, Proxy, Site};
 use crate::report::{self, Sample, Samples};
+use crate::syncs::Syncs;
 use crate::wire::{self, CASES, Case};
 use crate::{Failure, console, idle};
+use std::path::Path;
 use std::time::Duration;
 
 /// Requests that a proxy has served before the memory of its idle streams is measured.
@@ -53,7 +55,7 @@ fn throughput(options: &Options, site: &Site, provider: &Proxy) -> Result<Option
     let mut share: Option<f64> = None;
     for (case, _, title) in CASES.iter().filter(|case| options.cases.contains(&case.0)) {
         for connections in &options.connections {
-            let samples = turns(options, &all, *case, *connections, &mut billed)?;
+            let samples = turns((options, &site.folder), &all, *case, *connections, &mut billed)?;
             let plural = if *connections == 1 { "" } else { "s" };
             println!("{}", report::table(&format!("{title}; {connections} connection{plural}"), &samples));
             let judged = matches!(case, Case::Json | Case::Sse) && Some(connections) == most;
@@ -71,7 +73,7 @@ fn throughput(options: &Options, site: &Site, provider: &Proxy) -> Result<Option
 /// A B C D, then A D C B, B C D A, B A D C …: what drifts meanwhile touches all of them alike, and what one leaves behind (a warm
 /// cache, a machine that has run hot) does not always meet the same next one.
 fn turns(
-    options: &Options,
+    (options, folder): (&Options, &Path),
     all: &[&Proxy],
     case: Case,
     connections: usize,
@@ -83,7 +85,10 @@ fn turns(
             let at = place(round, turn, all.len());
             let proxy = all[at];
             let before_us = proxy.running.cpu_us();
+            let syncs = proxy.kind == Kind::BesideSyncs;
+            let syncs = if syncs { Some(Syncs::begin(folder)?) } else { None };
             let outcome = proxy.load(case, connections, options.duration)?;
+            syncs.map_or(Ok(()), Syncs::end)?;
             let at_once_us = proxy.running.cpu_us() - before_us;
             // What a proxy puts off is its own cost too, and must not disturb the next one.
             proxy.running.wait_for_quiet()?;

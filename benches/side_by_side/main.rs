@@ -18,6 +18,7 @@ mod report;
 #[path = "../rows/mod.rs"]
 mod rows;
 mod standin;
+mod syncs;
 mod wire;
 
 use std::process::ExitCode;

@@ -14,6 +14,7 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingor
   --cases A,B          of json, sse, sse-spliced, sse-pieces [all]
   --proxies A,B        of nginx, bare, tollgate [these], envoy, bare-pinned (bare Pingora without work stealing), earlier,
                        durable (tollgate with durability = \"power\"),
+                       beside-syncs (tollgate while the disk is synced beside it as often as durable does),
                        watched (tollgate that also limits, traces and logs),
                        translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's)
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]

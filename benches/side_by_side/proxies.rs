@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Earlier,
     /// Tollgate that makes each record durable before the first byte goes out.
     Durable,
+    /// Tollgate as it is by default, while the disk is synced beside it as often as that one does.
+    BesideSyncs,
     /// Tollgate that also limits, traces and logs every request.
     Watched,
     /// Tollgate whose clients speak another dialect than its upstream.
@@ -55,6 +57,7 @@ impl Kind {
             "tollgate" => Some(Self::Tollgate),
             "earlier" => Some(Self::Earlier),
             "durable" => Some(Self::Durable),
+            "beside-syncs" => Some(Self::BesideSyncs),
             "watched" => Some(Self::Watched),
             "translated" => Some(Self::Translated),
             _ => None,
@@ -72,6 +75,7 @@ impl Kind {
             Self::Tollgate => "Tollgate",
             Self::Earlier => "Tollgate, earlier",
             Self::Durable => "Tollgate, durability = power",
+            Self::BesideSyncs => "Tollgate, the disk synced beside it",
             Self::Watched => "Tollgate, limited, traced, logged",
             Self::Translated => "Tollgate, translating",
         }
@@ -107,6 +111,7 @@ impl Site {
             Kind::Tollgate => self.tollgate(kind, TOLLGATE_FOLDER, provider, ""),
             Kind::Earlier => self.tollgate(kind, "earlier", provider, ""),
             Kind::Durable => self.tollgate(kind, "durable", provider, "[ledger]\ndurability = \"power\"\n"),
+            Kind::BesideSyncs => self.tollgate(kind, "beside-syncs", provider, ""),
             Kind::Translated => self.tollgate(kind, "translated", provider, ""),
             // The stand-in takes the spans, too: it answers everything.
             Kind::Watched => self.tollgate(kind, "watched", provider, &watching(provider)),

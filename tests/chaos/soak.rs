@@ -39,11 +39,28 @@ fn resident_bytes(gateway: &Gateway) -> f64 {
 
 /// Bytes an hour, by least squares.
 fn slope(looks: &[Look]) -> f64 {
-    let count = looks.len() as f64;
-    let mean = |value: fn(&Look) -> f64| looks.iter().map(value).sum::<f64>() / count;
-    let (hours, bytes) = (mean(|look| look.hours), mean(|look| look.resident_bytes));
-    let both: f64 = looks.iter().map(|look| (look.hours - hours) * (look.resident_bytes - bytes)).sum();
-    both / looks.iter().map(|look| (look.hours - hours).powi(2)).sum::<f64>()
+    let (middle, spread) = (mean(looks), spread(looks));
+    let both = looks.iter().map(|look| (look.hours - middle.hours) * (look.resident_bytes - middle.resident_bytes));
+    both.sum::<f64>() / spread
+}
+
+/// The slope's standard error. Neighbouring looks see the same memory, so the means of parts are what is independent.
+fn slope_error(looks: &[Look]) -> f64 {
+    let parts: Vec<Look> = looks.chunks(looks.len().div_ceil(COURSE_PARTS)).map(mean).collect();
+    let (middle, slope) = (mean(&parts), slope(&parts));
+    let off = |part: &Look| part.resident_bytes - middle.resident_bytes - slope * (part.hours - middle.hours);
+    let left: f64 = parts.iter().map(|part| off(part).powi(2)).sum();
+    (left / (parts.len() as f64 - 2.0) / spread(&parts)).sqrt()
+}
+
+fn mean(looks: &[Look]) -> Look {
+    let of = |value: fn(&Look) -> f64| looks.iter().map(value).sum::<f64>() / looks.len() as f64;
+    Look { hours: of(|look| look.hours), resident_bytes: of(|look| look.resident_bytes) }
+}
+
+fn spread(looks: &[Look]) -> f64 {
+    let middle = mean(looks).hours;
+    looks.iter().map(|look| (look.hours - middle).powi(2)).sum()
 }
 
 /// One round of load, until nothing of it runs any more.
@@ -84,12 +101,13 @@ async fn memory_and_open_files_stay_where_they_are() {
     let growth = steady[steady.len() - 1].resident_bytes - steady[0].resident_bytes;
     let mib = |bytes: f64| bytes / 1_048_576.0;
     println!(
-        "{} rounds, {}; resident {:.1} MiB at last, {:+.1} MiB since it was warm, {:+.1} MiB an hour",
+        "{} rounds, {}; resident {:.1} MiB at last, {:+.1} MiB since it was warm, {:+.1} MiB an hour, give or take {:.1}",
         looks.len(),
         tally.figures(),
         mib(steady[steady.len() - 1].resident_bytes),
         mib(growth),
-        mib(slope(steady))
+        mib(slope(steady)),
+        mib(slope_error(steady))
     );
     let course = (0..=COURSE_PARTS).map(|part| &looks[(looks.len() - 1) * part / COURSE_PARTS]);
     println!("resident MiB in its course: {:.1?}", course.map(|look| mib(look.resident_bytes)).collect::<Vec<_>>());
