@@ -6,6 +6,7 @@ mod series;
 
 pub use exchanges::Observation;
 
+use crate::balance::BreakerState;
 use exchanges::Exchanges;
 use parking_lot::Mutex;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
@@ -42,8 +43,19 @@ pub struct Metrics {
     /// 1: the journal takes records.
     pub journal_healthy: IntGauge,
     breaker_state: IntGaugeVec,
+    models_limited: IntGaugeVec,
     /// The upstreams of which it tells.
     breakers_shown: Mutex<Vec<String>>,
+}
+
+/// What the breakers of an upstream let through.
+pub struct BreakersShown<'a> {
+    /// Its name.
+    pub upstream: &'a str,
+    /// For the model that is best off.
+    pub state: BreakerState,
+    /// So many of its models are rate-limited.
+    pub models_limited: usize,
 }
 
 impl Metrics {
@@ -91,7 +103,16 @@ impl Metrics {
             applier_lag_records: series.gauge("tollgate_applier_lag_records", "Records not yet in the store.")?,
             store_healthy: series.gauge("tollgate_store_healthy", "1: the store takes what the journal has.")?,
             journal_healthy: series.gauge("tollgate_journal_healthy", "1: the journal takes records.")?,
-            breaker_state: series.gauges("tollgate_breaker_state", "0 closed, 1 half open, 2 open.", &["upstream"])?,
+            breaker_state: series.gauges(
+                "tollgate_breaker_state",
+                "0 closed, 1 half open, 2 open: to all of its models.",
+                &["upstream"],
+            )?,
+            models_limited: series.gauges(
+                "tollgate_models_limited",
+                "Models of the upstream that are kept away from because they are rate-limited there.",
+                &["upstream"],
+            )?,
             breakers_shown: Mutex::default(),
             registry: series.registry.clone(),
         })
@@ -117,17 +138,20 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
-    /// Shows the breakers of these upstreams, and no others: 0 closed, 1 half open, 2 open.
-    pub fn breaker_states(&self, states: &[(&str, i64)]) {
+    /// Shows the breakers of these upstreams, and no others.
+    pub fn breaker_states(&self, states: &[BreakersShown<'_>]) {
         let mut shown = self.breakers_shown.lock();
-        for gone in shown.iter().filter(|name| states.iter().all(|(other, _)| other != name)) {
-            // It is there: it was put there.
-            let _ = self.breaker_state.remove_label_values(&[gone]);
+        for gone in shown.iter().filter(|name| states.iter().all(|other| other.upstream != **name)) {
+            for gauges in [&self.breaker_state, &self.models_limited] {
+                // It is there: it was put there.
+                let _ = gauges.remove_label_values(&[gone]);
+            }
         }
-        for (name, state) in states {
-            self.breaker_state.with_label_values(&[name]).set(*state);
+        for BreakersShown { upstream, state, models_limited } in states {
+            self.breaker_state.with_label_values(&[upstream]).set(state.severity().into());
+            self.models_limited.with_label_values(&[upstream]).set(i64::try_from(*models_limited).unwrap_or(i64::MAX));
         }
-        *shown = states.iter().map(|(name, _)| (*name).to_owned()).collect();
+        *shown = states.iter().map(|one| one.upstream.to_owned()).collect();
     }
 
     /// The text that Prometheus scrapes.

@@ -3,7 +3,7 @@
 //!
 //! *Closed*: requests pass. *Open*: none does until a time; then *half-open*: exactly one request at a time may try (the
 //! probe). Its success closes the breaker, its failure opens it for twice as long. A probe that never reports loses its
-//! place after a while. *Cooling* is open too, after a rate limit that named its end: at that time the breaker is closed,
+//! place after a while. *Cooling* is open too, after a rate limit or an overload that named its end: at that time the breaker is closed,
 //! without a probe.
 //!
 //! The whole state is one atomic word, so every transition is one compare-and-swap and there is nothing to lock. Time is
@@ -49,8 +49,8 @@ pub enum BreakerState {
     HalfOpen,
 }
 
-/// The leave to make one attempt. To be handed back with how it ended: [`Breaker::success`], [`Breaker::failure`], or
-/// [`Breaker::release`] if nothing was learned.
+/// The leave to make one attempt. To be handed back with how it ended: [`Breaker::success`], [`Breaker::failure`],
+/// [`Breaker::answered`] if the failure was not this breaker's, or [`Breaker::release`] if nothing was learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit {
     /// When this is the probe: the time at which it is given up, by which the breaker knows it again.
@@ -164,7 +164,7 @@ impl Breaker {
         });
     }
 
-    /// The attempt failed, for a reason that is not this breaker's: that is an answer, which a probe was for.
+    /// It has answered, whatever: that is what a probe was for.
     pub fn answered(&self, permit: Permit, now_ms: u64) {
         if permit.is_probe() {
             self.success(permit, now_ms);
@@ -265,10 +265,12 @@ impl Breaker {
     }
 }
 
-/// When a rate limit that named its end is over.
+/// When what named its own end is over: a rate limit, an overload.
 fn told_until(failure: Failure, now_ms: u64) -> Option<u64> {
     match failure {
-        Failure::RateLimited { retry_after_ms: Some(ms) } => Some(later(now_ms, ms.min(RETRY_AFTER_MS_MAX))),
+        Failure::RateLimited { retry_after_ms: Some(ms) } | Failure::Overloaded { retry_after_ms: ms } => {
+            Some(later(now_ms, ms.min(RETRY_AFTER_MS_MAX)))
+        }
         _ => None,
     }
 }

@@ -40,9 +40,10 @@ impl CandidateBreakers {
 
     /// Asks for one attempt.
     pub fn try_acquire(&self, now_ms: u64) -> Option<Permits> {
-        let upstream = self.upstream.try_acquire(now_ms)?;
-        let Some(model) = self.model.try_acquire(now_ms) else {
-            self.upstream.release(upstream, now_ms);
+        // The model's first: what is given back again was nobody else's to take.
+        let model = self.model.try_acquire(now_ms)?;
+        let Some(upstream) = self.upstream.try_acquire(now_ms) else {
+            self.model.release(model, now_ms);
             return None;
         };
         Some(Permits { upstream, model })
@@ -66,11 +67,14 @@ impl CandidateBreakers {
                 self.upstream.answered(permits.upstream, now_ms);
                 self.model.failure(permits.model, now_ms, failure);
             }
-            Concerns::Neither => {
-                self.upstream.answered(permits.upstream, now_ms);
-                self.model.answered(permits.model, now_ms);
-            }
+            Concerns::Neither => self.answered(permits, now_ms),
         }
+    }
+
+    /// It has answered, which is what probes are for; how the attempt ends is still to be told, if it is.
+    pub fn answered(&self, permits: Permits, now_ms: u64) {
+        self.upstream.answered(permits.upstream, now_ms);
+        self.model.answered(permits.model, now_ms);
     }
 
     /// The attempt ended without a verdict (the client went away first): a probe gives its place to the next request.
@@ -118,15 +122,16 @@ impl UpstreamBreakers {
         CandidateBreakers::new(self.own.clone(), self.models.get(model).cloned().unwrap_or_default())
     }
 
-    /// What it lets through now: its own breaker's state, or the best of its models' if none of them is closed.
+    /// What it lets through now: the worse of its own breaker's state and the best of its models'.
     pub fn state(&self, now_ms: u64) -> BreakerState {
-        match self.own.state(now_ms) {
-            BreakerState::Closed => {
-                let models = self.models.values().map(|model| model.state(now_ms));
-                models.min_by_key(|state| state.severity()).unwrap_or(BreakerState::Closed)
-            }
-            state => state,
-        }
+        let models = self.models.values().map(|model| model.state(now_ms));
+        let best = models.min_by_key(|state| state.severity()).unwrap_or(BreakerState::Closed);
+        [self.own.state(now_ms), best].into_iter().max_by_key(|state| state.severity()).unwrap_or(best)
+    }
+
+    /// How many of its models are kept away from for their own sake.
+    pub fn models_limited(&self, now_ms: u64) -> usize {
+        self.models.values().filter(|model| !model.available(now_ms)).count()
     }
 
     /// Whether it lets a request for one of its models through now.

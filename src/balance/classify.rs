@@ -41,13 +41,15 @@ pub fn classify_event(codes: &[&str], status: Option<u16>, message: &str) -> Fai
     timed(failure, named.unwrap_or(200), None)
 }
 
-/// Puts the time into a rate limit; an overloaded upstream that names a time is treated as one.
+/// Puts the time into a rate limit, and tells an upstream that names a time from one that just fails.
 fn timed(failure: Failure, status: u16, retry_after_ms: Option<u64>) -> Failure {
     match failure {
         Failure::RateLimited { .. } => Failure::RateLimited { retry_after_ms },
-        Failure::ServerError if retry_after_ms.is_some() && matches!(status, 429 | 503 | 529) => {
-            Failure::RateLimited { retry_after_ms }
-        }
+        Failure::ServerError => match (status, retry_after_ms) {
+            (429, Some(_)) => Failure::RateLimited { retry_after_ms },
+            (503 | 529, Some(retry_after_ms)) => Failure::Overloaded { retry_after_ms },
+            _ => failure,
+        },
         other => other,
     }
 }

@@ -16,6 +16,11 @@ pub enum Failure {
         /// After this many milliseconds, where the upstream said so; at most [`RETRY_AFTER_MS_MAX`](super::RETRY_AFTER_MS_MAX).
         retry_after_ms: Option<u64>,
     },
+    /// The upstream is overloaded, or closed for a while, and says for how long (503 and 529 with a time).
+    Overloaded {
+        /// So many milliseconds; at most [`RETRY_AFTER_MS_MAX`](super::RETRY_AFTER_MS_MAX).
+        retry_after_ms: u64,
+    },
     /// The upstream's own fault: 5xx, or an answer that no provider gives (a web page, a redirect).
     ServerError,
     /// An error inside an answer that began as a success.
@@ -75,7 +80,7 @@ const NEUTRAL: FailureRow =
 /// without a time is over soon, as a rule; with a time, the breaker takes exactly that. It is the model's: OpenAI
 /// (platform.openai.com/docs/guides/rate-limits), Anthropic (docs.anthropic.com/en/api/rate-limits) and Gemini
 /// (ai.google.dev/gemini-api/docs/rate-limits) count each by itself; where one counts all together, each model finds out.
-static ROWS: [FailureRow; 9] = [
+static ROWS: [FailureRow; 10] = [
     FailureRow { name: "connect", ..COUNTED },
     FailureRow { name: "timeout", ..COUNTED },
     FailureRow { name: "key_dead", cooldown_ms: Some(5 * MINUTE_MS), cooldown_ms_max: 30 * MINUTE_MS, ..AT_ONCE },
@@ -96,6 +101,7 @@ static ROWS: [FailureRow; 9] = [
     FailureRow { name: "error_event", ..COUNTED },
     FailureRow { name: "model_missing", ..NEUTRAL },
     FailureRow { name: "client", tries_next: false, ..NEUTRAL },
+    FailureRow { name: "overloaded", cooldown_ms: Some(SECOND_MS), cooldown_ms_max: MINUTE_MS, ..AT_ONCE },
 ];
 
 impl FailureRow {
@@ -137,6 +143,7 @@ impl Failure {
             Self::ErrorEvent => 6,
             Self::ModelMissing => 7,
             Self::Client => 8,
+            Self::Overloaded { .. } => 9,
         }
     }
 
@@ -150,7 +157,7 @@ mod tests {
     use super::{Failure, ROWS};
     use std::collections::HashSet;
 
-    const ALL: [Failure; 9] = [
+    const ALL: [Failure; 10] = [
         Failure::Connect,
         Failure::Timeout,
         Failure::KeyDead,
@@ -160,6 +167,7 @@ mod tests {
         Failure::ErrorEvent,
         Failure::ModelMissing,
         Failure::Client,
+        Failure::Overloaded { retry_after_ms: 1 },
     ];
 
     #[test]

@@ -11,7 +11,7 @@ pub trait Strategy: Send + Sync {
     /// Its name in `routing.strategy`.
     fn name(&self) -> &'static str;
 
-    /// The index of an untried candidate whose breaker lets it through, or none if there is no such. `random` is new at
+    /// The index of an untried candidate whose breakers let it through, or none if there is no such. `random` is new at
     /// each call. Must not allocate or lock.
     fn choose(&self, tier: &Tier, view: &View<'_>, random: u64) -> Option<usize>;
 }

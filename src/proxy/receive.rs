@@ -253,8 +253,8 @@ fn token_passed(exchange: &mut Exchange) {
     answer.first_token = Some(elapsed);
     answer.first_token_after = Some(since_attempt);
     if attempt.pick.permits.is_probe() {
-        // The upstream is well: the next request need not wait for the end of this answer.
-        attempt.breakers.success(attempt.pick.permits, now_ms());
+        // It is well: the next request need not wait for the end of this answer.
+        attempt.breakers.answered(attempt.pick.permits, now_ms());
     }
     exchange.control.begin_stream(exchange.snapshot.routing.idle_timeout);
 }

@@ -3,7 +3,7 @@
 use super::admit;
 use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, now_ms, unix_ms};
 use super::{lane, peer, trail};
-use crate::balance::{Failure, Pick};
+use crate::balance::{Concerns, Failure, Pick};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
 use crate::snapshot::{SeenFailure, Upstream};
@@ -168,14 +168,24 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
     }
     let upstream = &attempt.upstream;
     // What ended without an answer was told where it was found.
+    let concerns = failure.row().concerns;
     if let Some(answer) = attempt.answer.as_ref().filter(|_| failure.tries_next()) {
-        tracing::warn!("upstream {}: {} (status {})", upstream.name, failure.name(), answer.status);
+        let (name, failure, status) = (&upstream.name, failure.name(), answer.status);
+        match concerns {
+            Concerns::Model => {
+                tracing::warn!("upstream {name}: {failure} for {} (status {status})", attempt.upstream_model)
+            }
+            _ => tracing::warn!("upstream {name}: {failure} (status {status})"),
+        }
     }
     attempt.breakers.failure(attempt.pick.permits, now_ms(), failure);
-    if failure.row().counts() {
+    if concerns == Concerns::Upstream {
+        // How well a limited model does is no matter of the others': its breaker keeps requests away from it.
+        upstream.observed.observe(elapsed_ms(attempt), false);
+    }
+    if concerns != Concerns::Neither {
         let status = attempt.answer.as_ref().map(|answer| answer.status);
         upstream.last_failure.store(Some(Arc::new(SeenFailure { failure, status, at_ms: unix_ms() })));
-        upstream.observed.observe(elapsed_ms(attempt), false);
     }
     exchange.shared.metrics.attempt(&upstream.name, failure.name());
     trail::note_failed(exchange, failure.name());

@@ -7,7 +7,7 @@ use super::reloads::{ReloadRequest, Reloaded, Reloads};
 use super::upstream::Connections;
 use crate::keyring::Keys;
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
+use crate::metrics::{BreakersShown, Metrics};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
@@ -194,8 +194,11 @@ impl Shared {
         self.metrics.journal_healthy.set(i64::from(self.ledger.healthy()));
         let now_ms = super::exchange::now_ms();
         let snapshot = self.snapshot.load();
-        let states = snapshot.upstreams.iter();
-        let states = states.map(|upstream| (&*upstream.name, upstream.breakers.state(now_ms).severity().into()));
+        let states = snapshot.upstreams.iter().map(|upstream| BreakersShown {
+            upstream: &upstream.name,
+            state: upstream.breakers.state(now_ms),
+            models_limited: upstream.breakers.models_limited(now_ms),
+        });
         self.metrics.breaker_states(&states.collect::<Vec<_>>());
     }
 }

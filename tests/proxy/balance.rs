@@ -129,7 +129,7 @@ async fn a_strategy_by_success_leaves_a_failing_upstream_alone() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_cools_exactly_its_upstream_for_exactly_its_time() {
+async fn a_rate_limit_keeps_requests_away_for_exactly_its_time() {
     let provider = Provider::start(|before, request| {
         if went_to(request, "a") && before == 0 {
             Answer::new(429, "application/json", "{}").field("retry-after", "2")
@@ -192,11 +192,48 @@ async fn a_rate_limit_of_one_model_keeps_nothing_from_the_others_there() {
         "it is the provider's model that is limited, whatever we call it"
     );
     assert_eq!(took("n").await, took_of("a", "1"));
-    assert!(gateway.metrics().await.contains("tollgate_breaker_state{upstream=\"a\"} 0"));
+    let page = gateway.metrics().await;
+    for line in
+        ["breaker_state{upstream=\"a\"} 0", "models_limited{upstream=\"a\"} 1", "models_limited{upstream=\"b\"} 0"]
+    {
+        assert!(page.contains(&format!("tollgate_{line}\n")), "{line}: {page}");
+    }
+    assert!(gateway.said().contains("upstream a: rate_limited for big (status 429)"), "{}", gateway.said());
     // Of a new snapshot, too.
     gateway.signal("HUP");
     until("the reload is done", || gateway.said().contains("are in force").then_some(())).await;
     assert_eq!((took("m").await, took("n").await), (took_of("b", "1"), took_of("a", "1")));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_strategy_by_success_takes_no_rate_limit_of_one_model_for_anothers() {
+    let provider = Provider::start(|_, request| {
+        let is_for_big = String::from_utf8_lossy(&request.body).contains("\"big\"");
+        match went_to(request, "a") && is_for_big {
+            true => Answer::new(429, "application/json", "{}").field("retry-after", "0.01"),
+            false => Wire::Chat.whole("x"),
+        }
+    })
+    .await;
+    let models = r#"[{ name = "m", upstream_model = "big" }, { name = "n", upstream_model = "small" }]"#;
+    let row = |name: &str| format!("[[model]]\nname = \"{name}\"\ninput = 1\noutput = 1\n");
+    let setup = Setup::new(["a", "b"].map(|name| named(name, &provider).models(models)))
+        .prices(&["big", "small"].map(row).concat())
+        .set("routing.strategy", "\"success_rate\"");
+    let (gateway, key) = serving(&setup).await;
+    let ask = async |model: &str| gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await;
+    let limited = || provider.received().iter().filter(|request| went_to(request, "a")).count();
+    while limited() < 6 {
+        assert_eq!(ask("m").await.status, 200);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let mut of_a = 0;
+    for _ in 0..60 {
+        of_a += usize::from(upstream_of(&ask("n").await) == "a");
+    }
+    // Were it taken for a failing one: about three.
+    assert!(of_a > 15, "{of_a}");
     gateway.finish(&[&key]).await;
 }
 

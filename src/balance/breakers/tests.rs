@@ -22,6 +22,7 @@ fn a_rate_limit_is_the_models_and_everything_else_is_the_upstreams() {
         (Failure::RateLimited { retry_after_ms: None }, true),
         (Failure::KeyDead, false),
         (Failure::QuotaExhausted, false),
+        (Failure::Overloaded { retry_after_ms: 700 }, false),
     ] {
         let upstream = upstream(None);
         let (a, b) = (upstream.of("a"), upstream.of("b"));
@@ -31,6 +32,7 @@ fn a_rate_limit_is_the_models_and_everything_else_is_the_upstreams() {
         assert_eq!(b.try_acquire(10).is_some(), is_of_the_model, "{failure:?}");
         assert_eq!(upstream.state(10) == BreakerState::Closed, is_of_the_model, "{failure:?}");
         assert_eq!(upstream.available(10), is_of_the_model, "{failure:?}");
+        assert_eq!(upstream.models_limited(10), usize::from(is_of_the_model), "{failure:?}");
         let (closest, is_models) = a.closest(10);
         assert_eq!((closest.cause(), is_models), (Some(failure.name()), is_of_the_model));
     }
@@ -75,6 +77,32 @@ fn each_probe_ends_as_what_it_was_for_says() {
     let probe = a.try_acquire(2_000).unwrap();
     a.failure(probe, 2_000, Failure::Client);
     assert!((0..2).all(|_| a.try_acquire(2_000).is_some_and(|permits| !permits.is_probe())));
+}
+
+#[test]
+fn a_models_probe_that_has_only_answered_says_nothing_of_its_upstreams_failures() {
+    let upstream = upstream(None);
+    let a = upstream.of("a");
+    fail(&a, 0, Failure::ErrorEvent);
+    fail(&a, 0, Failure::RateLimited { retry_after_ms: None });
+    let probe = a.try_acquire(1_000).unwrap();
+    assert!(probe.is_probe() && a.try_acquire(1_000).is_none());
+    a.answered(probe, 1_000);
+    assert!(a.try_acquire(1_000).is_some_and(|permits| !permits.is_probe()), "the model is well");
+    assert_eq!(upstream.failures(), 1, "it may still break");
+    a.success(probe, 1_001);
+    assert_eq!(upstream.failures(), 0);
+}
+
+#[test]
+fn an_upstream_is_no_better_than_its_best_model() {
+    let upstream = upstream(None);
+    (0..2).for_each(|_| fail(&upstream.of("a"), 0, Failure::Connect));
+    assert_eq!(upstream.state(1_000), BreakerState::HalfOpen);
+    for model in ["a", "b"] {
+        upstream.of(model).model.failure(Breaker::default().try_acquire(0).unwrap(), 1_000, limited(9_000));
+    }
+    assert_eq!((upstream.state(1_000), upstream.available(1_000)), (BreakerState::Open, false));
 }
 
 #[test]

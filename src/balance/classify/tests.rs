@@ -334,8 +334,8 @@ fn the_time_to_come_back() {
     assert_eq!(after(429, Some("7"), ""), limited(7_000));
     assert_eq!(after(429, Some("0.25"), ""), limited(250));
     assert_eq!(after(429, Some("x"), ""), LIMITED);
-    assert_eq!(after(503, Some("7"), ""), limited(7_000));
-    assert_eq!(after(529, Some("7"), ""), limited(7_000));
+    assert_eq!(after(503, Some("7"), ""), Failure::Overloaded { retry_after_ms: 7_000 });
+    assert_eq!(after(529, Some("7"), ""), Failure::Overloaded { retry_after_ms: 7_000 });
     assert_eq!(after(500, Some("7"), ""), Failure::ServerError);
     assert_eq!(after(401, Some("7"), ""), Failure::KeyDead);
     assert_eq!(after(429, Some("7"), r#"{"error":{"code":"insufficient_quota"}}"#), Failure::QuotaExhausted);

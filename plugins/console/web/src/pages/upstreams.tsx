@@ -112,7 +112,7 @@ function LastError({ of: { breaker } }: { of: Upstream }) {
 
 /** Models that are rate-limited there, while the upstream serves others. */
 function Limited({ of: { breaker, models } }: { of: Upstream }) {
-  const limited = breaker.state === "closed" ? models.filter((model) => model.cooldown_ms > 0) : [];
+  const limited = breaker.state !== "open" ? models.filter((model) => model.cooldown_ms > 0) : [];
   if (limited.length === 0) return null;
   const told = limited.map((model) => `${model.name} (${ms(model.cooldown_ms)})`).join(", ");
   return <div class="note warn">{t("upstreams.limited", { models: told })}</div>;
