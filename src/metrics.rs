@@ -6,7 +6,6 @@ mod series;
 
 pub use exchanges::Observation;
 
-use crate::balance::BreakerState;
 use exchanges::Exchanges;
 use parking_lot::Mutex;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
@@ -52,8 +51,8 @@ pub struct Metrics {
 pub struct BreakersShown<'a> {
     /// Its name.
     pub upstream: &'a str,
-    /// For the model that is best off.
-    pub state: BreakerState,
+    /// For the model that is best off: 0 closed, 1 half open, 2 open.
+    pub severity: u8,
     /// So many of its models are rate-limited.
     pub models_limited: usize,
 }
@@ -147,8 +146,8 @@ impl Metrics {
                 let _ = gauges.remove_label_values(&[gone]);
             }
         }
-        for BreakersShown { upstream, state, models_limited } in states {
-            self.breaker_state.with_label_values(&[upstream]).set(state.severity().into());
+        for BreakersShown { upstream, severity, models_limited } in states {
+            self.breaker_state.with_label_values(&[upstream]).set((*severity).into());
             self.models_limited.with_label_values(&[upstream]).set(i64::try_from(*models_limited).unwrap_or(i64::MAX));
         }
         *shown = states.iter().map(|one| one.upstream.to_owned()).collect();

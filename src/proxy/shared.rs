@@ -196,7 +196,7 @@ impl Shared {
         let snapshot = self.snapshot.load();
         let states = snapshot.upstreams.iter().map(|upstream| BreakersShown {
             upstream: &upstream.name,
-            state: upstream.breakers.state(now_ms),
+            severity: upstream.breakers.state(now_ms).severity(),
             models_limited: upstream.breakers.models_limited(now_ms),
         });
         self.metrics.breaker_states(&states.collect::<Vec<_>>());
