@@ -3,11 +3,13 @@
 use crate::calls::{COST, INPUT, OUTPUT, Wire, plain_chat, serving, wants_stream};
 use crate::plugins::wait_lost;
 use crate::support::client::Request;
-use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
+use crate::support::gateway::{Gateway, Key, PROVIDER_KEY, Setup};
 use crate::support::provider::{Provider, Received};
 use crate::support::script::Answer;
 use crate::support::until;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -186,6 +188,64 @@ async fn refusals_are_spans_too_and_what_is_not_sampled_is_none() {
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(attribute(&all[0], "error.type"), "AUTH_INVALID_TOKEN");
     assert_eq!(all[0]["status"]["code"], 2);
+    gateway.finish(&[&key]).await;
+}
+
+/// A gateway whose collector answers so, by the number of calls before.
+async fn beside_collector(script: impl Fn(usize) -> Answer + Send + Sync + 'static) -> (Provider, Gateway, Key) {
+    let collector = Provider::start(move |before, _| script(before)).await;
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
+        .set("plugins.otlp.endpoint", &format!("\"{}\"", collector.url("")));
+    let (gateway, key) = serving(&setup).await;
+    (collector, gateway, key)
+}
+
+#[tokio::test]
+async fn calls_to_a_collector_share_a_connection() {
+    let (collector, gateway, key) = beside_collector(|_| Answer::json(200, &json!({}))).await;
+    for calls in 1..=3 {
+        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+        until("its call", || (collector.received().len() >= calls).then_some(())).await;
+    }
+    let connections: Vec<_> = collector.received().iter().map(|call| call.connection).collect();
+    assert_eq!(connections, [0; 3]);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_collector_that_asks_for_patience_is_called_again_and_one_that_refuses_is_not() {
+    for (status, calls) in [(429, 2), (502, 2), (503, 2), (504, 2), (400, 1), (401, 1), (307, 1), (500, 1)] {
+        let first = move || Answer::json(status, &json!({})).field("location", "http://127.0.0.1:1/");
+        let script = move |call| if call == 0 { first() } else { Answer::json(200, &json!({})) };
+        let (collector, gateway, key) = beside_collector(script).await;
+        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+        until("its calls", || (collector.received().len() >= calls).then_some(())).await;
+        if calls == 1 {
+            wait_lost(&gateway, "otlp", 1).await;
+            let said = gateway.said();
+            assert!(said.contains(&format!("the collector answers with status {status}")), "{said}");
+        }
+        gateway.finish(&[&key]).await;
+        let bodies: Vec<_> = collector.received().into_iter().map(|call| call.body).collect();
+        assert!(bodies.len() == calls && bodies.iter().all(|body| *body == bodies[0]), "{status}: {}", bodies.len());
+    }
+}
+
+#[tokio::test]
+async fn what_a_collector_rejects_of_a_call_is_lost_and_said() {
+    let partial = ExportTracePartialSuccess { rejected_spans: 2, error_message: "no room".to_owned() };
+    let partial = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+    let (collector, gateway, key) =
+        beside_collector(move |_| Answer::new(200, "application/x-protobuf", partial.clone())).await;
+    for _ in 0..3 {
+        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    }
+    wait_lost(&gateway, "otlp", 2).await;
+    until("a word of it", || gateway.said().contains("no room").then_some(())).await;
+    // Three requests within one second are one call, or two at the most.
+    let lost = gateway.metric("tollgate_telemetry_lost_total", &["plugin=\"otlp\"", "reason=\"undelivered\""]).await;
+    assert!(lost as usize <= 2 * collector.received().len(), "{lost}");
     gateway.finish(&[&key]).await;
 }
 

@@ -1,9 +1,8 @@
-//! Sends spans away, on a thread of its own: OTLP over HTTP as protobuf (opentelemetry.io/docs/specs/otlp). Nobody waits for it:
-//! what does not fit its queue, or cannot be delivered, is dropped and said.
+//! Sends spans away, on a thread of its own. Nobody waits for it: what does not fit its queue, or cannot be delivered, is
+//! dropped, counted and said.
 
 use crate::PLUGIN;
-use crate::protobuf::{Message, key};
-use std::io::Read;
+use crate::call::{Caller, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_plugin_api::{Batch, Losses, Outbox, OutboxLimits};
@@ -16,15 +15,14 @@ const CONTENT_QUEUE_MAX: u64 = 256;
 const BATCH_MAX: u64 = 512;
 /// … and their bytes: collectors refuse what is large.
 const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Buffers of a call, made and emptied for each: the answer is short, and a call goes out in pieces of this size.
-const ANSWER_BUFFER_BYTES: usize = 8 * 1024;
-const CALL_BUFFER_BYTES: usize = 64 * 1024;
 /// A span waits so long for others.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// The end of the process waits this long for what is queued.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Pauses before a call is made again; then the spans are given up.
+/// Pauses before a call is made again, unless the collector names one; then the spans are given up.
 const RETRIES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
+/// For no longer than this, whatever it names: spans that come meanwhile have to wait, too.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Where spans go.
 pub(crate) struct Target {
@@ -48,7 +46,7 @@ impl Exporter {
             gather: FLUSH_EVERY,
         };
         let outbox = Arc::new(Outbox::new(PLUGIN.name, limits, losses));
-        let thread = Thread { target, outbox: outbox.clone() };
+        let thread = Thread { caller: Caller::new(target), outbox: outbox.clone() };
         std::thread::Builder::new()
             .name("otlp".to_owned())
             .spawn(move || thread.run())
@@ -74,21 +72,16 @@ impl Drop for Exporter {
 }
 
 struct Thread {
-    target: Target,
+    caller: Caller,
     outbox: Arc<Outbox>,
 }
 
 impl Thread {
     fn run(self) {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(self.target.timeout))
-            .input_buffer_size(ANSWER_BUFFER_BYTES)
-            .output_buffer_size(CALL_BUFFER_BYTES);
-        let agent: ureq::Agent = config.build().into();
         let mut batch = Batch::default();
         while self.outbox.take(&mut batch) {
             if batch.count > 0 {
-                self.deliver(&agent, &batch.bytes, batch.count);
+                self.deliver(&batch.bytes, batch.count);
             }
             if batch.dropped > 0 {
                 tracing::warn!(dropped = batch.dropped, "spans were dropped: the collector is too slow");
@@ -96,66 +89,20 @@ impl Thread {
         }
     }
 
-    fn deliver(&self, agent: &ureq::Agent, spans: &[u8], count: u64) {
-        let head = head(&self.target.service_name, spans.len());
-        let body = [&head, spans];
-        let mut error = match self.call(agent, body) {
-            Ok(()) => return,
-            Err(error) => error,
-        };
-        for pause in RETRIES {
-            std::thread::sleep(pause);
-            match self.call(agent, body) {
-                Ok(()) => return,
-                Err(again) => error = again,
+    fn deliver(&self, spans: &[u8], count: u64) {
+        let mut pauses = RETRIES.iter();
+        let (lost, why) = loop {
+            match self.caller.call(spans) {
+                Outcome::Taken => return,
+                Outcome::Partly { rejected, why } => break (rejected.min(count), why),
+                Outcome::Refused(why) => break (count, why),
+                Outcome::Again { why, after } => match pauses.next() {
+                    Some(pause) => std::thread::sleep(after.unwrap_or(*pause).min(PAUSE_MAX)),
+                    None => break (count, why),
+                },
             }
-        }
-        self.outbox.undelivered(count);
-        tracing::warn!(spans = count, "spans were not delivered: {error}");
+        };
+        self.outbox.undelivered(lost);
+        tracing::warn!(spans = lost, "spans were not delivered: {why}");
     }
-
-    /// The body is sent as it lies, in its parts.
-    fn call(&self, agent: &ureq::Agent, body: [&[u8]; 2]) -> Result<(), ureq::Error> {
-        let length: usize = body.iter().map(|part| part.len()).sum();
-        let mut request = agent.post(&self.target.url).header("content-type", "application/x-protobuf");
-        for (name, value) in &self.target.headers {
-            request = request.header(name, value);
-        }
-        let [head, spans] = body;
-        let mut reader = head.chain(spans);
-        request.header("content-length", length).send(ureq::SendBody::from_reader(&mut reader)).map(drop)
-    }
-}
-
-/// Fields of `ExportTraceServiceRequest`, `ResourceSpans`, `Resource`, `ScopeSpans` and `InstrumentationScope`.
-mod field {
-    pub(super) const RESOURCE_SPANS: u8 = 1;
-    pub(super) const RESOURCE: u8 = 1;
-    pub(super) const RESOURCE_ATTRIBUTES: u8 = 1;
-    pub(super) const SCOPE_SPANS: u8 = 2;
-    pub(super) const SCOPE: u8 = 1;
-    pub(super) const SCOPE_NAME: u8 = 1;
-    pub(super) const SCOPE_VERSION: u8 = 2;
-}
-
-/// What stands before the spans, which are the last members of all that they stand in.
-fn head(service_name: &str, spans_bytes: usize) -> Vec<u8> {
-    let mut scope = Message::with_capacity(64);
-    scope.message(field::SCOPE, |scope| {
-        scope.bytes(field::SCOPE_NAME, b"tollgate");
-        scope.bytes(field::SCOPE_VERSION, env!("CARGO_PKG_VERSION").as_bytes());
-    });
-    let scope = scope.into_bytes();
-    let mut resource = Message::with_capacity(128);
-    resource.message(field::RESOURCE, |resource| {
-        resource.text_attribute(field::RESOURCE_ATTRIBUTES, key!("service.name"), service_name);
-    });
-    resource.begin(field::SCOPE_SPANS, scope.len() + spans_bytes);
-    let resource = resource.into_bytes();
-    let mut request = Message::with_capacity(256);
-    request.begin(field::RESOURCE_SPANS, resource.len() + scope.len() + spans_bytes);
-    let mut head = request.into_bytes();
-    head.extend_from_slice(&resource);
-    head.extend_from_slice(&scope);
-    head
 }
