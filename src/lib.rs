@@ -12,6 +12,7 @@ mod import;
 pub mod jobs;
 pub mod keyring;
 pub mod ledger;
+mod machine;
 pub mod metrics;
 pub mod plugins;
 pub mod price;

@@ -2,20 +2,24 @@
 //! Every label value comes from the configuration or from a table of ours: no client can make a new series.
 
 mod exchanges;
+mod process;
 mod series;
 
 pub use exchanges::Observation;
+pub use process::ProcessFigures;
 
 use exchanges::Exchanges;
 use parking_lot::Mutex;
+use process::ProcessSeries;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use series::Series;
-use tollgate_plugin_api::{Loss, Losses};
+use tollgate_plugin_api::{Loss, Losses, RejectCode};
 
 /// The series of one gateway. Cheap to share: every series is atomic inside.
 pub struct Metrics {
     registry: Registry,
     exchanges: Exchanges,
+    process: ProcessSeries,
     rejected: IntCounterVec,
     attempts: IntCounterVec,
     reloads: IntCounterVec,
@@ -26,6 +30,9 @@ pub struct Metrics {
     pub in_flight: IntGauge,
     /// Answers read on for a client that left.
     pub drains: IntGauge,
+    /// What the process may take, and what bodies of requests take of it.
+    pub(crate) memory_bytes_max: IntGauge,
+    pub(crate) request_bodies_bytes: IntGauge,
     /// Holds that are neither settled nor void.
     pub holds: IntGauge,
     /// The same of the process that handed over to this one.
@@ -69,6 +76,7 @@ impl Metrics {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let metrics = Self::in_registry(&series)?;
         // So that the first one is an increase.
+        RejectCode::rows().iter().for_each(|row| drop(metrics.rejected.with_label_values(&[row.code])));
         ["ok", "refused"].into_iter().for_each(|result| drop(metrics.reloads.with_label_values(&[result])));
         Ok(metrics)
     }
@@ -76,6 +84,7 @@ impl Metrics {
     fn in_registry(series: &Series<'_>) -> prometheus::Result<Self> {
         Ok(Self {
             exchanges: Exchanges::new(series)?,
+            process: ProcessSeries::new(series)?,
             rejected: series.counter("tollgate_rejected_total", "Requests that the gateway refused.", &["code"])?,
             attempts: series.counter(
                 "tollgate_attempts_total",
@@ -93,6 +102,9 @@ impl Metrics {
                 .with_label_values(&[] as &[&str]),
             in_flight: series.gauge("tollgate_requests_in_flight", "Exchanges that run now.")?,
             drains: series.gauge("tollgate_drains_running", "Answers read on for a client that left.")?,
+            memory_bytes_max: series.gauge("tollgate_memory_bytes_max", "What the process may take of the memory.")?,
+            request_bodies_bytes: series
+                .gauge("tollgate_request_bodies_bytes", "What bodies of requests take of the memory.")?,
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
             inherited_holds: series.gauge("tollgate_holds_inherited", "Open holds of the process before this one.")?,
             journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records to be journaled.")?,
@@ -120,6 +132,11 @@ impl Metrics {
     /// Counts one finished exchange.
     pub fn observe(&self, seen: &Observation<'_>) {
         self.exchanges.observe(seen);
+    }
+
+    /// Shows what the process takes of the machine.
+    pub fn process(&self, figures: &ProcessFigures) {
+        self.process.show(figures);
     }
 
     /// Counts one refusal.

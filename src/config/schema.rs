@@ -21,6 +21,7 @@ pub(super) const TABLES: &[TableKeys] = &[
             "metrics_listen",
             "threads",
             "request_body_bytes_max",
+            "memory_bytes_max",
             "shutdown_ms",
             "trusted_proxies",
             "reload_secret",

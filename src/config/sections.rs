@@ -16,6 +16,7 @@ use toml::de::DeValue;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const GIB: u64 = 1 << 30;
+const PIB: u64 = 1 << 50;
 
 /// Where the store is when the file does not say.
 pub(super) const STORE_DEFAULT: &str = "data/tollgate.db";
@@ -59,6 +60,7 @@ pub(super) fn server(top: &Section<'_>) -> Server {
         metrics_listen,
         threads: section.number("threads", 0..=1024, default.threads),
         request_body_bytes_max: section.number("request_body_bytes_max", 1..=GIB, default.request_body_bytes_max),
+        memory_bytes_max: section.number("memory_bytes_max", 0..=PIB, default.memory_bytes_max),
         shutdown_ms: section.number("shutdown_ms", 0..=DAY_MS, default.shutdown_ms),
         trusted_proxies: section
             .strings("trusted_proxies", "networks, as in `[\"10.0.0.0/8\"]`", |text| {

@@ -80,6 +80,8 @@ pub struct Server {
     pub threads: usize,
     /// The largest request body that is read, in bytes.
     pub request_body_bytes_max: usize,
+    /// What the process may take of the memory, in bytes; 0: what the machine, or the container, has.
+    pub memory_bytes_max: u64,
     /// After SIGTERM, how long what runs may go on.
     pub shutdown_ms: u64,
     /// Networks whose X-Forwarded-For is believed.
@@ -248,6 +250,7 @@ impl Default for Server {
             metrics_listen: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
             threads: 0,
             request_body_bytes_max: 32 * 1024 * 1024,
+            memory_bytes_max: 0,
             shutdown_ms: 30_000,
             trusted_proxies: Vec::new(),
             reload_secret: None,

@@ -51,6 +51,7 @@ fn reads_every_key() {
         (config.server.threads, config.server.request_body_bytes_max, config.server.shutdown_ms),
         (4, 1_000_000, 5000)
     );
+    assert_eq!(config.server.memory_bytes_max, 2_000_000_000);
     assert_eq!(config.server.trusted_proxies[2], Network::parse("192.0.2.1/32").unwrap());
     assert_eq!(config.server.tls.as_ref().unwrap().certificate, folder.path().join("tls/cert.pem"));
     assert_eq!(config.store.url, StoreUrl::Sqlite(folder.path().join("state/ledger.db")));
@@ -90,7 +91,7 @@ fn an_empty_file_has_the_contracts_defaults() {
     assert_eq!(config.server.listen, ["127.0.0.1:3000".parse().unwrap()]);
     assert_eq!(config.server.metrics_listen, Some("127.0.0.1:9464".parse().unwrap()));
     assert_eq!((config.server.threads, config.server.request_body_bytes_max), (0, 33_554_432));
-    assert_eq!(config.server.shutdown_ms, 30_000);
+    assert_eq!((config.server.shutdown_ms, config.server.memory_bytes_max), (30_000, 0));
     assert!(config.server.trusted_proxies.is_empty() && config.server.tls.is_none());
     assert!(config.server.reload_secret.is_none() && config.server.master_key_file.is_none());
     assert_eq!(config.store.url, StoreUrl::Sqlite(PathBuf::from("conf/data/tollgate.db")));
@@ -244,8 +245,8 @@ fn later_checks_can_point_into_the_file() {
     let folder = folder();
     let config = parse(WHOLE, folder.path()).map_err(|errors| lines(&errors)).unwrap();
     let error = config.error("upstream[0].models[1].name", "x");
-    assert_eq!((error.line, error.column), (48, 30));
-    assert_eq!(config.error("plugins.cors.nothing", "x").line, 60);
+    assert_eq!((error.line, error.column), (49, 30));
+    assert_eq!(config.error("plugins.cors.nothing", "x").line, 61);
     assert_eq!(config.error("nothing", "x").line, 1);
 }
 

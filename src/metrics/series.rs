@@ -1,6 +1,6 @@
 //! Makes series, and registers them.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
+use prometheus::{Counter, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
 
 /// See the module.
 pub(super) struct Series<'a> {
@@ -28,6 +28,13 @@ impl Series<'_> {
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
         let series = IntGauge::new(name, help)?;
+        self.registry.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
+
+    /// A sum that is no whole number.
+    pub(super) fn float_counter(&self, name: &str, help: &str) -> Result<Counter> {
+        let series = Counter::new(name, help)?;
         self.registry.register(Box::new(series.clone()))?;
         Ok(series)
     }

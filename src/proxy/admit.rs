@@ -91,9 +91,13 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false, &[]);
         return models::list(exchange, &target, &key.key()).map(Admission::Reply);
     }
-    let body = match target.endpoint.request {
-        RequestShape::Empty => Bytes::new(),
-        _ => body::read(session, exchange.snapshot.request_body_bytes_max).await?,
+    let (body, room) = match target.endpoint.request {
+        RequestShape::Empty => (Bytes::new(), None),
+        _ => {
+            let read = body::read(session, exchange.snapshot.request_body_bytes_max, &exchange.shared.memory);
+            let (body, room) = read.await?;
+            (body, Some(room))
+        }
     };
     let headers = &session.req_header().headers;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -112,9 +116,8 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     if let Some(reply) = idempotency::claim(exchange, session.req_header(), &target, &row, &body)? {
         return Ok(Admission::Reply(reply));
     }
-    admit_model(exchange, route, target, facts, (key, row), body)
-        .await
-        .map(|admitted| Admission::Forward(Box::new(admitted)))
+    let admitted = admit_model(exchange, route, target, facts, (key, row), body).await?;
+    Ok(Admission::Forward(Box::new(Admitted { room, ..admitted })))
 }
 
 fn dialect_of(request: &RequestHeader) -> DialectId {
@@ -146,7 +149,7 @@ async fn run_plugins(session: &mut ServerSession, exchange: &mut Exchange) -> Re
         Filtered::Passed => {}
         Filtered::Answered(reply) => return Ok(Called::Answered(reply)),
         Filtered::Taken(plugin, bytes_max) => {
-            let body = body::read(session, bytes_max).await?;
+            let (body, _room) = body::read(session, bytes_max, &exchange.shared.memory).await?;
             return plugin.answer(&request_head(session, exchange.client), &body).await.map(Called::Answered);
         }
     }
@@ -227,7 +230,7 @@ async fn admit_model(
         }
     };
     let prompt = Prompt::Body(body.clone());
-    Ok(Admitted { target, facts, route, body, prompt, hold: Some(hold), leases, limited })
+    Ok(Admitted { target, facts, route, body, room: None, prompt, hold: Some(hold), leases, limited })
 }
 
 fn refusal(error: HoldError) -> Reject {

@@ -1,6 +1,7 @@
 //! Reads a request's body, whole, whatever its framing: content-length, chunked, `Expect: 100-continue`, HTTP/2 with or
 //! without a length.
 
+use super::memory::{Memory, Room};
 use super::patience;
 use crate::dialect::endpoint::Target;
 use crate::dialect::request::{self, RequestFacts};
@@ -10,6 +11,7 @@ use http::{HeaderMap, Version};
 use pingora::protocols::http::ServerSession;
 use std::panic::resume_unwind;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 use tollgate_plugin_api::{Reject, RejectCode};
 
@@ -20,13 +22,17 @@ const AT_ONCE_BYTES_MAX: usize = 1024 * 1024;
 /// Reserved ahead for a body of unknown or large length; more is taken as it comes.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 
-/// The whole body.
+/// The whole body, and the memory that it has.
 ///
 /// # Errors
-/// `REQUEST_TOO_LARGE` beyond `bytes_max`, at once where the length is announced; `INVALID_REQUEST` when the client
-/// stops in the middle, or is too slow.
-pub(super) async fn read(session: &mut ServerSession, bytes_max: usize) -> Result<Bytes, Reject> {
-    let body = read_whole(session, bytes_max).await;
+/// `REQUEST_TOO_LARGE` beyond `bytes_max`, at once where the length is announced; `OVERLOADED` where there is no memory for it,
+/// likewise; `INVALID_REQUEST` when the client stops in the middle, or is too slow.
+pub(super) async fn read(
+    session: &mut ServerSession,
+    bytes_max: usize,
+    memory: &Arc<Memory>,
+) -> Result<(Bytes, Room), Reject> {
+    let body = read_whole(session, bytes_max, memory).await;
     if body.is_err() {
         // Nobody knows where the next request would begin. (Pingora calls a body that is broken done.)
         session.set_keepalive(None);
@@ -68,7 +74,11 @@ pub(super) fn packed(headers: &HeaderMap, body: &[u8]) -> Option<Reject> {
     )
 }
 
-async fn read_whole(session: &mut ServerSession, bytes_max: usize) -> Result<Bytes, Reject> {
+async fn read_whole(
+    session: &mut ServerSession,
+    bytes_max: usize,
+    memory: &Arc<Memory>,
+) -> Result<(Bytes, Room), Reject> {
     let headers = &session.req_header().headers;
     let announced: Option<usize> =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.trim().parse().ok());
@@ -78,6 +88,7 @@ async fn read_whole(session: &mut ServerSession, bytes_max: usize) -> Result<Byt
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large());
     }
+    let mut room = memory.room(announced.unwrap_or(0) as u64)?;
     let unfinished = || Reject::new(RejectCode::InvalidRequest).message("The request body ended early");
     // HTTP/1.0 knows no interim answers.
     if headers.contains_key(EXPECT) && session.req_header().version != Version::HTTP_10 {
@@ -93,6 +104,7 @@ async fn read_whole(session: &mut ServerSession, bytes_max: usize) -> Result<Byt
         if so_far + piece.len() > bytes_max {
             return Err(too_large());
         }
+        room.widen((so_far + piece.len()) as u64)?;
         match (&mut body, first.take()) {
             (Some(body), _) => body.extend_from_slice(&piece),
             // Most bodies come in one piece and need no copy.
@@ -108,6 +120,6 @@ async fn read_whole(session: &mut ServerSession, bytes_max: usize) -> Result<Byt
     let body = body.map(BytesMut::freeze).or(first).unwrap_or_default();
     match announced {
         Some(bytes) if body.len() < bytes => Err(unfinished()),
-        _ => Ok(body),
+        _ => Ok((body, room)),
     }
 }

@@ -73,7 +73,8 @@ pub(super) async fn answer(session: &mut ServerSession, exchange: &Exchange) -> 
     let request = session.req_header();
     (parts.method, parts.uri, parts.version) = (request.method.clone(), request.uri.clone(), request.version);
     parts.headers = request.headers.clone();
-    let body = body::read(session, BODY_BYTES_MAX).await;
+    let read = body::read(session, BODY_BYTES_MAX, &exchange.shared.memory).await;
+    let (body, _room) = read.map_or_else(|refusal| (Err(refusal), None), |(body, room)| (Ok(body), Some(room)));
     let request = ConsoleRequest { head: parts, body, client: exchange.client, is_secure };
     Ok(Admission::Console(console.answer(request).await))
 }

@@ -3,6 +3,7 @@
 use super::control::Control;
 use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
+use super::memory::Room;
 use super::packing::Unpacker;
 use super::shared::Shared;
 use super::trail::Noted;
@@ -96,6 +97,8 @@ pub(super) struct Admitted {
     pub(super) route: Arc<Route>,
     /// The request body as the client sent it; freed when the first byte of the answer goes out.
     pub(super) body: Bytes,
+    /// The memory that it has; given back when it is freed.
+    pub(super) room: Option<Room>,
     /// What an estimate of the prompt is made from.
     pub(super) prompt: Prompt,
     pub(super) hold: Option<Hold>,

@@ -22,6 +22,7 @@ mod idempotency;
 mod lane;
 mod logging;
 mod mask;
+mod memory;
 mod models;
 mod packing;
 mod pages;

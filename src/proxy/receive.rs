@@ -293,6 +293,7 @@ pub(super) fn free_bodies(exchange: &mut Exchange) {
     if !admitted.body.is_empty() {
         admitted.prompt.shrink(admitted.target.endpoint);
         admitted.body = Bytes::new();
+        admitted.room = None;
         attempt.body = Bytes::new();
         if let Some(lane) = &mut attempt.lane {
             lane.body = Bytes::new();

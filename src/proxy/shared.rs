@@ -2,11 +2,13 @@
 
 use super::console::Console;
 use super::control::Drains;
+use super::memory::Memory;
 use super::pages;
 use super::reloads::{ReloadRequest, Reloaded, Reloads};
 use super::upstream::Connections;
 use crate::keyring::Keys;
 use crate::ledger::Ledger;
+use crate::machine;
 use crate::metrics::{BreakersShown, Metrics};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
@@ -32,6 +34,7 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub(super) drains: Arc<Drains>,
     pub(super) connections: Arc<Connections>,
+    pub(super) memory: Arc<Memory>,
     pub(super) reloads: Reloads,
     /// The store could not be read when it was last asked for changed keys.
     store_unreadable: AtomicBool,
@@ -49,6 +52,7 @@ pub struct Shared {
 impl Shared {
     /// Puts the parts together.
     pub fn new(snapshot: Snapshot, keys: Arc<Keys>, ledger: Arc<Ledger>, metrics: Arc<Metrics>) -> Arc<Self> {
+        let memory = Arc::new(Memory::new(snapshot.config.server.memory_bytes_max));
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             keys,
@@ -56,6 +60,7 @@ impl Shared {
             metrics,
             drains: Arc::new(Drains::default()),
             connections: Arc::new(Connections::new()),
+            memory,
             reloads: Reloads::default(),
             store_unreadable: AtomicBool::new(false),
             console: RwLock::new(None),
@@ -103,6 +108,7 @@ impl Shared {
 
     /// Puts a snapshot in force. What runs goes on with the one before.
     pub fn supersede(&self, snapshot: Snapshot) {
+        self.memory.set_bytes_max(snapshot.config.server.memory_bytes_max);
         let before = self.snapshot.swap(Arc::new(snapshot));
         self.superseded.lock().push(before);
     }
@@ -183,6 +189,11 @@ impl Shared {
     /// Brings the gauges that are read, not counted, up to date.
     pub fn refresh_gauges(&self) {
         self.metrics.drains.set(i64::try_from(self.drains.running()).unwrap_or(i64::MAX));
+        self.metrics.memory_bytes_max.set(i64::try_from(self.memory.bytes_max()).unwrap_or(i64::MAX));
+        self.metrics.request_bodies_bytes.set(i64::try_from(self.memory.bodies_bytes()).unwrap_or(i64::MAX));
+        if let Some(figures) = machine::process() {
+            self.metrics.process(&figures);
+        }
         let lag = self.ledger.lag();
         self.metrics.holds.set(i64::try_from(lag.open_holds).unwrap_or(i64::MAX));
         self.metrics.inherited_holds.set(i64::try_from(lag.inherited_holds).unwrap_or(i64::MAX));

@@ -5,6 +5,8 @@ use crate::stage::{Stage, chat};
 use crate::support::answers;
 use crate::support::client::{Client, Ended, Request};
 use crate::support::script::{Answer, Steps};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
@@ -65,6 +67,51 @@ async fn who_is_admitted_is_answered_and_the_rest_is_refused_at_once() {
     stage.gateway.wait_records(ROOM + 1).await;
     let rejected = stage.gateway.metric("tollgate_rejected_total", &["RATE_LIMIT_EXCEEDED"]).await as u64;
     assert_eq!(rejected as usize, CONNECTIONS * crate::times(REQUESTS_EACH));
+    stage.finish().await;
+}
+
+/// What the gateway may take, and bodies a fourth of it.
+const MEMORY_MIB: usize = 400;
+const BODY_MIB: usize = 8;
+const BODIES_MAX: usize = MEMORY_MIB / 4 / BODY_MIB;
+const WITH_BODIES: usize = 60;
+
+#[tokio::test]
+async fn large_bodies_share_their_part_of_the_memory_and_who_finds_none_left_comes_again() {
+    let _alone = crate::alone().await;
+    let steps = Steps::new();
+    let held = Answer::json(200, &answers::chat_body("x", 10, 5)).stepped(&steps);
+    let bytes_max = (MEMORY_MIB << 20).to_string();
+    let stage = Stage::new(move |_, _| held.clone(), |setup| setup.set("server.memory_bytes_max", &bytes_max)).await;
+    let body = chat("");
+    let body = chat(&"x".repeat((BODY_MIB << 20) - body.len()));
+    let request = Request::post_raw("/v1/chat/completions", body).key(&stage.key.key);
+    let (address, request) = (stage.gateway.address, &request);
+    let mut crowd: FuturesUnordered<_> =
+        (0..WITH_BODIES).map(|_| async move { crate::support::client::send(address, request).await }).collect();
+    // All others are answered while those who have room wait for the provider.
+    for _ in BODIES_MAX..WITH_BODIES {
+        let refused = crowd.next().await.expect("as many as were sent");
+        assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "{}", refused.text());
+        assert_eq!(refused.json()["error"]["code"], "OVERLOADED");
+    }
+    let arrived = || (stage.provider.received().len() == BODIES_MAX).then_some(());
+    tokio::select! { biased;
+        () = crate::support::until("all who have room", arrived) => {}
+        answer = crowd.next() => panic!("nobody is answered yet: {:?}", answer.map(|answer| answer.status)),
+    }
+    let resident_mib = stage.resident_kib() as usize / 1024;
+    eprintln!("{BODIES_MAX} bodies of {BODY_MIB} MiB: resident memory {resident_mib} MiB of {MEMORY_MIB}");
+    assert!(resident_mib <= MEMORY_MIB);
+    let taken = stage.gateway.metric("tollgate_request_bodies_bytes", &[]).await as usize;
+    assert_eq!(taken, BODIES_MAX * BODY_MIB << 20);
+    steps.go_on();
+    while let Some(answer) = crowd.next().await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(stage.gateway.send(request).await.status, 200, "there is room again");
+    assert_eq!(stage.gateway.metric("tollgate_request_bodies_bytes", &[]).await, 0.0);
+    assert_eq!(stage.gateway.wait_records(BODIES_MAX + 1).await.len(), BODIES_MAX + 1);
     stage.finish().await;
 }
 

@@ -7,9 +7,10 @@ use crate::support::gateway::{Setup, Upstream};
 use crate::support::provider::{ClosedPort, Provider};
 use crate::support::script::{Answer, Break};
 use crate::support::wire::Framing;
-use crate::support::{h2c, sha256};
+use crate::support::{PATIENCE, h2c, sha256, until};
 use bytes::Bytes;
 use serde_json::json;
+use std::time::Instant;
 
 const MIB: usize = 1 << 20;
 const LIMIT: usize = 32 * MIB;
@@ -185,6 +186,33 @@ async fn the_limit_is_the_configured_one() {
     assert_eq!(gateway.send(&chat(Body::Length(chat_of(300))).key(&key.key)).await.status, 200);
     assert_eq!(gateway.send(&chat(Body::Length(chat_of(301))).key(&key.key)).await.status, 413);
     assert_eq!(gateway.send(&chat(Body::Chunked(chat_of(301), 50)).key(&key.key)).await.status, 413);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn server_memory_bytes_max_refuses_requests_while_nearly_all_is_taken() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).set("server.memory_bytes_max", "1048576");
+    let (gateway, key) = serving(&setup).await;
+    let request = || plain_chat(false).key(&key.key);
+    let refused = gateway.send(&request()).await;
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "the process takes more than a MiB");
+    assert_eq!(refused.json()["error"]["code"], "OVERLOADED");
+    // What brings nothing takes nothing.
+    assert_eq!(gateway.send(&Request::get("/v1/models").key(&key.key)).await.status, 200);
+    assert_eq!(gateway.metric("tollgate_memory_bytes_max", &[]).await, 1_048_576.0);
+    assert!(gateway.metric("process_resident_memory_bytes", &[]).await > 1_048_576.0);
+    until("a word of it", || gateway.said().contains("nearly all memory is taken").then_some(())).await;
+    // By default it is the machine's, which has some.
+    let config = gateway.read("tollgate.toml");
+    gateway.write("tollgate.toml", &config.replace("1048576", "0"));
+    let started = Instant::now();
+    while gateway.send(&request()).await.status != 200 {
+        assert!(started.elapsed() < PATIENCE, "{}", gateway.said());
+    }
+    assert!(gateway.metric("tollgate_memory_bytes_max", &[]).await > 100e6);
+    assert_eq!(gateway.metric("tollgate_request_bodies_bytes", &[]).await, 0.0);
+    assert_eq!(gateway.wait_records(1).await.len(), 1, "who is refused has no record");
     gateway.finish(&[&key]).await;
 }
 

@@ -21,6 +21,7 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("metrics_listen", "server_listen_is_a_list_and_metrics_listen_can_be_off"),
         ("threads", "server_threads_is_how_many_serve"),
         ("request_body_bytes_max", "the_limit_is_the_configured_one"),
+        ("memory_bytes_max", "server_memory_bytes_max_refuses_requests_while_nearly_all_is_taken"),
         ("shutdown_ms", "an_idle_gateway_ends_at_once_and_what_outlasts_the_limit_is_settled"),
         ("trusted_proxies", "server_trusted_proxies_are_believed_and_nobody_else"),
         ("reload_secret", "a_reload_by_request_needs_its_secret_and_is_in_force_when_it_is_answered"),

@@ -30,6 +30,8 @@ pub enum RejectCode {
     UpstreamUnavailable,
     /// The journal cannot take the request now.
     BillingUnavailable,
+    /// The gateway has no memory for the request now.
+    Overloaded,
     /// The upstream did not answer in time.
     UpstreamTimeout,
     /// Another request with the same idempotency key is being served.
@@ -74,7 +76,7 @@ impl RejectCode {
 /// One row a code, in the order of [`RejectCode`]: status, code, message, who refused, and the types in OpenAI's,
 /// Anthropic's and Gemini's shapes. Kept as a table, hence unformatted.
 #[rustfmt::skip]
-const ROWS: [RejectRow; 17] = [
+const ROWS: [RejectRow; 18] = [
     row(401, "AUTH_MISSING_TOKEN", "Missing API key", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
     row(401, "AUTH_INVALID_TOKEN", "Invalid API key", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
     row(401, "TOKEN_EXPIRED", "Token has expired", "auth", ["authentication_error", "authentication_error", "UNAUTHENTICATED"]),
@@ -88,6 +90,7 @@ const ROWS: [RejectRow; 17] = [
     row(429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", "rate_limit", ["rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"]),
     row(503, "UPSTREAM_UNAVAILABLE", "No upstream is available", "routing", ["server_error", "overloaded_error", "UNAVAILABLE"]),
     row(503, "BILLING_UNAVAILABLE", "Billing is unavailable", "billing", ["server_error", "api_error", "UNAVAILABLE"]),
+    row(503, "OVERLOADED", "The gateway has no memory for this request now", "", ["server_error", "overloaded_error", "UNAVAILABLE"]),
     row(504, "UPSTREAM_TIMEOUT", "The upstream did not answer in time", "", ["server_error", "timeout_error", "DEADLINE_EXCEEDED"]),
     row(409, "IDEMPOTENCY_IN_PROGRESS", "A request with this idempotency key is being served", "billing", ["invalid_request_error", "invalid_request_error", "ABORTED"]),
     row(409, "IDEMPOTENCY_ALREADY_DONE", "A request with this idempotency key has been served", "billing", ["invalid_request_error", "invalid_request_error", "ALREADY_EXISTS"]),

@@ -21,6 +21,7 @@ pub(super) fn shown(config: &Config) -> Value {
             "metrics_listen": server.metrics_listen.map(|address| address.to_string()),
             "threads": server.threads,
             "request_body_bytes_max": server.request_body_bytes_max,
+            "memory_bytes_max": server.memory_bytes_max,
             "shutdown_ms": server.shutdown_ms,
             "trusted_proxies": texts(&server.trusted_proxies),
             "reload_secret": server.reload_secret.as_ref().map(|_| SET),

@@ -130,6 +130,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     row("threads = 4", "threads = «99999999999999999999999999999999999999999999", "server.threads", &["too large"]),
     row("= 1_000_000", "= «0", "server.request_body_bytes_max", &["too small", "bytes from 1 to"]),
     row("= 1_000_000", "= «0xFFFFFFFFFF", "server.request_body_bytes_max", &["too large"]),
+    row("= 2_000_000_000", "= «\"2 GB\"", "server.memory_bytes_max", &["whole number of bytes from 0 to"]),
+    row("= 2_000_000_000", "= «0x7FFFFFFFFFFFFFFF", "server.memory_bytes_max", &["too large"]),
     row("shutdown_ms = 5000", "shutdown_ms = «-5", "server.shutdown_ms", &["too small"]),
     row("attempts_max = 5", "attempts_max = «0", "routing.attempts_max", &["too small", "from 1 to 16"]),
     row("attempts_max = 5", "attempts_max = «17", "routing.attempts_max", &["too large"]),
@@ -205,7 +207,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     row("\"state/journal\"", "«\"tls/key.pem\"", "ledger.journal_dir", &["is a file, expected a folder"]),
     row("\"prices.toml\"", "«\"tls\"", "pricing.file", &["is a folder, expected a file"]),
     // Upstreams as a whole.
-    row("\"claude\"", "«\"openai-main\"", "upstream[1].name", &["two upstreams have this name", "at line 44"]),
+    row("\"claude\"", "«\"openai-main\"", "upstream[1].name", &["two upstreams have this name", "at line 45"]),
     row("\"openai-main\"", "«\"open ai\"", "upstream[0].name", &["letters, digits"]),
     row("\"openai-main\"", "«\"\"", "upstream[0].name", &["is empty"]),
     row("\"openai-main\"", "«\"a\\nb\"", "upstream[0].name", &["letters, digits"]),
