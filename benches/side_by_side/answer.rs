@@ -65,7 +65,7 @@ impl Reader {
 
     /// Reads one answer, which must be a 200 with this body.
     pub(crate) async fn read(&mut self, stream: &mut TcpStream, expected: &[u8], until: Until) -> Result<(), Failure> {
-        let length = self.head(stream).await?;
+        let length = self.ok(stream).await?;
         let mut body = Compared { expected, at: 0 };
         match length {
             Some(length) => self.piece(stream, length, &mut body).await?,
@@ -84,12 +84,31 @@ impl Reader {
 
     /// Reads one answer, which must be a 200; its body.
     pub(crate) async fn collect(&mut self, stream: &mut TcpStream) -> Result<Vec<u8>, Failure> {
+        let length = self.ok(stream).await?;
+        self.body(stream, length).await
+    }
+
+    /// Reads one answer, whatever it says: its status and body.
+    pub(crate) async fn any(&mut self, stream: &mut TcpStream) -> Result<(u16, Vec<u8>), Failure> {
+        let (status, length, _) = self.head(stream).await?;
+        Ok((status, self.body(stream, length).await?))
+    }
+
+    async fn body(&mut self, stream: &mut TcpStream, length: Option<usize>) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
-        match self.head(stream).await? {
+        match length {
             Some(length) => self.piece(stream, length, &mut body).await?,
             None => while self.chunk(stream, &mut body).await? > 0 {},
         }
         Ok(body)
+    }
+
+    /// Takes the head of a 200; the content-length, or `None` for a chunked body.
+    async fn ok(&mut self, stream: &mut TcpStream) -> Result<Option<usize>, Failure> {
+        match self.head(stream).await? {
+            (200, length, _) => Ok(length),
+            (status, _, head) => Err(format!("another answer than 200: {status}\n{head}").into()),
+        }
     }
 
     /// Takes a chunk; its size.
@@ -104,8 +123,8 @@ impl Reader {
         Ok(size)
     }
 
-    /// Takes the head; the content-length, or `None` for a chunked body.
-    async fn head(&mut self, stream: &mut TcpStream) -> Result<Option<usize>, Failure> {
+    /// Takes the head: status, content-length if there is one, and, of another status than 200, the text.
+    async fn head(&mut self, stream: &mut TcpStream) -> Result<(u16, Option<usize>, String), Failure> {
         let end = loop {
             match memchr::memmem::find(&self.buffer[self.from..self.to], b"\r\n\r\n") {
                 Some(at) => break self.from + at,
@@ -113,13 +132,15 @@ impl Reader {
             }
         };
         let head = &self.buffer[self.from..end];
-        if !head.starts_with(b"HTTP/1.1 200 ") {
-            let text = String::from_utf8_lossy(&self.buffer[self.from..self.to.min(self.from + 1000)]).into_owned();
-            return Err(format!("another answer than 200:\n{text}").into());
-        }
+        let status = match head.strip_prefix(b"HTTP/1.1 ").and_then(|rest| str::from_utf8(rest.get(..3)?).ok()) {
+            Some("200") => 200,
+            Some(digits) => digits.parse()?,
+            None => return Err("an answer without a status".into()),
+        };
+        let text = if status == 200 { String::new() } else { String::from_utf8_lossy(head).into_owned() };
         let length = content_length(head)?;
         self.from = end + 4;
-        Ok(length)
+        Ok((status, length, text))
     }
 
     /// Takes a line without its end.

@@ -5,7 +5,7 @@ use crate::proxies::{Billed, Kind, Proxy, Site};
 use crate::report::{self, Sample, Samples};
 use crate::syncs::Syncs;
 use crate::wire::{self, CASES, Case};
-use crate::{Failure, console, idle};
+use crate::{Failure, console, idle, overload};
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     memory(&options, &site, &provider)?;
     if options.console_rows > 0 {
         println!("{}", console::measure(&options, &site, &provider)?);
+    }
+    if options.overload > 0 {
+        println!("{}", overload::measure(&options, &site, &provider)?);
     }
     match (options.at_least, share) {
         (Some(wanted), Some(share)) if share < wanted => {

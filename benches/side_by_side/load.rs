@@ -117,20 +117,20 @@ pub(crate) fn run(load: Load<'_>) -> Result<Outcome, Failure> {
 }
 
 /// When a connection asks, if not at once.
-struct Pace {
+pub(crate) struct Pace {
     due: Instant,
     interval: Duration,
 }
 
 impl Pace {
     /// The connections ask in turns.
-    fn of(rate: u32, nth: usize, connections: usize) -> Self {
+    pub(crate) fn of(rate: u32, nth: usize, connections: usize) -> Self {
         let interval = Duration::from_secs(1) * connections as u32 / rate;
         Self { due: Instant::now() + interval * nth as u32 / connections as u32, interval }
     }
 
     /// Waits until it is time; from when on the answer is waited for. Who is late has been waiting since it was due.
-    async fn next(&mut self) -> Instant {
+    pub(crate) async fn next(&mut self) -> Instant {
         let due = self.due;
         self.due += self.interval;
         if Instant::now() >= due {

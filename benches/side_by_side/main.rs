@@ -12,6 +12,7 @@ mod idle;
 mod load;
 mod options;
 mod others;
+mod overload;
 mod processes;
 mod proxies;
 mod report;

@@ -20,6 +20,7 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingor
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]
   --console-rows N     records in the ledger of a gateway whose console is read while it has a steady load;
                        0: not measured [0]
+  --overload N         times as many requests as there is room for, beside half as many; 0: not measured [0]
   --at-least R         fail if Tollgate has less than this share of bare Pingora's JSON or SSE requests/s
   --tollgate PATH      the binary [the one that cargo built]
   --earlier PATH       another build, to measure beside it as `earlier`
@@ -34,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) streams: Vec<usize>,
     pub(crate) console_rows: usize,
+    pub(crate) overload: u32,
     pub(crate) at_least: Option<f64>,
     pub(crate) tollgate: PathBuf,
     pub(crate) earlier: Option<PathBuf>,
@@ -51,6 +53,7 @@ impl Options {
             kinds: vec![Kind::Nginx, Kind::Bare, Kind::Tollgate],
             streams: vec![500, 1000],
             console_rows: 0,
+            overload: 0,
             at_least: None,
             tollgate: env!("CARGO_BIN_EXE_tollgate").into(),
             earlier: None,
@@ -70,6 +73,7 @@ impl Options {
                 "--proxies" => options.kinds = list(value()?, Kind::parse)?,
                 "--streams" => options.streams = list(value()?, |word| word.parse().ok())?,
                 "--console-rows" => options.console_rows = value()?.parse()?,
+                "--overload" => options.overload = value()?.parse()?,
                 "--at-least" => options.at_least = Some(value()?.parse()?),
                 "--tollgate" => options.tollgate = value()?.into(),
                 "--earlier" => options.earlier = Some(value()?.into()),

@@ -130,6 +130,13 @@ impl Site {
         self.answering(self.tollgate_with(Kind::Tollgate, CONSOLE, provider, "", fill)?)
     }
 
+    /// Tollgate whose key may have so many requests at once.
+    pub(crate) fn start_with_room(&self, provider: SocketAddr, room: usize) -> Result<Proxy, Failure> {
+        let rule =
+            format!("[plugins.rate-limit]\nrules = [{{ per = \"key\", limit = \"concurrency\", max = {room} }}]\n");
+        self.answering(self.tollgate(Kind::Tollgate, "overload", provider, &rule)?)
+    }
+
     /// What the gateway of [`Site::start_with_records`] has printed.
     pub(crate) fn console_log(&self) -> PathBuf {
         self.folder.join(format!("{CONSOLE}.log"))

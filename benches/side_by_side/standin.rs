@@ -46,6 +46,9 @@ async fn connection(mut stream: TcpStream) -> Result<(), Failure> {
         let asked = wire::asked(&buffer[body..end]);
         buffer.copy_within(end..filled, 0);
         filled -= end;
+        if asked == Asked::Slow {
+            tokio::time::sleep(wire::THINKING).await;
+        }
         for piece in wire::answer(asked) {
             stream.write_all(piece).await?;
             if matches!(asked, Asked::Stream { pieces: true, .. }) {

@@ -1,6 +1,7 @@
 //! What is asked and what is answered: the same bytes for every proxy.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Events of a stream, the role, the finish reason and the usage included, `[DONE]` not.
 const EVENTS: usize = 102;
@@ -9,6 +10,8 @@ const EVENTS: usize = 102;
 const USER_PIECES: &str = "one-write-an-event";
 /// In the request's `user` field: send the first token and no more.
 const USER_IDLE: &str = "idle";
+/// In the request's `user` field: think for a while.
+const USER_SLOW: &str = "takes-its-time";
 
 const SYSTEM: &str = "You answer in one short paragraph.";
 const QUESTION: &str = "Why does the sky look blue at noon and red in the evening? Say it so that a child of ten \
@@ -39,15 +42,23 @@ pub(crate) const CASES: [(Case, &str, &str); 4] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     Json,
-    Stream { usage: bool, pieces: bool },
+    /// After [`THINKING`].
+    Slow,
+    Stream {
+        usage: bool,
+        pieces: bool,
+    },
     Idle,
 }
 
-/// The provider's whole knowledge: four needles in the request's body.
+/// How long an answer of the slow kind takes.
+pub(crate) const THINKING: Duration = Duration::from_millis(50);
+
+/// The provider's whole knowledge: five needles in the request's body.
 pub(crate) fn asked(body: &[u8]) -> Asked {
     let has = |needle: &str| memchr::memmem::find(body, needle.as_bytes()).is_some();
     if !has("\"stream\":true") {
-        Asked::Json
+        if has(USER_SLOW) { Asked::Slow } else { Asked::Json }
     } else if has(USER_IDLE) {
         Asked::Idle
     } else {
@@ -71,6 +82,11 @@ pub(crate) fn request(case: Case, key: &str) -> Vec<u8> {
 /// The request whose answer stays open after its first token.
 pub(crate) fn idle_request(key: &str) -> Vec<u8> {
     post(key, &format!(",\"stream\":true,\"stream_options\":{{\"include_usage\":true}},\"user\":\"{USER_IDLE}\""))
+}
+
+/// The request whose answer takes a while.
+pub(crate) fn slow_request(key: &str) -> Vec<u8> {
+    post(key, &format!(",\"user\":\"{USER_SLOW}\""))
 }
 
 /// The same question in Anthropic's dialect.
@@ -187,7 +203,7 @@ pub(crate) fn answer(asked: Asked) -> &'static [Vec<u8>] {
         ]
     });
     &answers[match asked {
-        Asked::Json => 0,
+        Asked::Json | Asked::Slow => 0,
         Asked::Stream { usage: true, pieces: false } => 1,
         Asked::Stream { usage: false, pieces: false } => 2,
         Asked::Stream { usage: true, pieces: true } => 3,

@@ -104,7 +104,7 @@ async fn read_whole(
         if so_far + piece.len() > bytes_max {
             return Err(too_large());
         }
-        room.widen((so_far + piece.len()) as u64)?;
+        room.widen((so_far + piece.len()) as u64, memory)?;
         match (&mut body, first.take()) {
             (Some(body), _) => body.extend_from_slice(&piece),
             // Most bodies come in one piece and need no copy.

@@ -11,7 +11,9 @@ use tollgate_plugin_api::{Reject, RejectCode};
 const LOOK_EVERY_MS: i64 = 20;
 /// From this share on, in hundredths, requests are refused. (What they free, the allocator gives back within some seconds.)
 const REFUSE_AT: u64 = 98;
-/// Bodies of requests have this part of all memory: a request is made into others (translated, renamed, read) while it is there.
+/// Bodies up to here are not counted: they are what is taken in all, and to count them would cost them most.
+const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
+/// The others have this part of all memory: a request is made into others (translated, renamed, read) while it is there.
 const BODIES_PART: u64 = 4;
 /// Who is refused may come again after so long.
 const RETRY_AFTER_S: u64 = 1;
@@ -29,7 +31,11 @@ pub(crate) struct Memory {
 }
 
 /// Room that a request's body has. Dropped, others have it.
-pub(super) struct Room {
+#[derive(Default)]
+pub(super) struct Room(Option<Taken>);
+
+/// What a body takes.
+struct Taken {
     memory: Arc<Memory>,
     bytes: u64,
 }
@@ -73,8 +79,8 @@ impl Memory {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(overloaded());
         }
-        let mut room = Room { memory: self.clone(), bytes: 0 };
-        room.widen(bytes)?;
+        let mut room = Room::default();
+        room.widen(bytes, self)?;
         Ok(room)
     }
 
@@ -108,7 +114,16 @@ impl Room {
     ///
     /// # Errors
     /// `OVERLOADED`: there is none.
-    pub(super) fn widen(&mut self, bytes: u64) -> Result<(), Reject> {
+    pub(super) fn widen(&mut self, bytes: u64, memory: &Arc<Memory>) -> Result<(), Reject> {
+        if bytes <= SMALL_BODY_BYTES_MAX {
+            return Ok(());
+        }
+        self.0.get_or_insert_with(|| Taken { memory: memory.clone(), bytes: 0 }).widen(bytes)
+    }
+}
+
+impl Taken {
+    fn widen(&mut self, bytes: u64) -> Result<(), Reject> {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
             return Ok(());
@@ -125,7 +140,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for Taken {
     fn drop(&mut self) {
         self.memory.bodies_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -141,15 +156,16 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// So that bodies have so much.
-    fn with_bodies_max(bytes: u64) -> Arc<Memory> {
-        // The process itself takes more than that.
-        Arc::new(Memory { machine_bytes: BODIES_PART * bytes, ..Memory::new(BODIES_PART * bytes) })
+    const KIB: u64 = 1 << 10;
+
+    /// So that bodies have so many KiB.
+    fn with_bodies_max(kib: u64) -> Arc<Memory> {
+        Arc::new(Memory::new(BODIES_PART * kib * KIB))
     }
 
-    fn room(memory: &Arc<Memory>, bytes: u64) -> Option<Room> {
-        let mut room = Room { memory: memory.clone(), bytes: 0 };
-        room.widen(bytes).ok().map(|()| room)
+    fn room(memory: &Arc<Memory>, kib: u64) -> Option<Room> {
+        let mut room = Room::default();
+        room.widen(kib * KIB, memory).ok().map(|()| room)
     }
 
     #[test]
@@ -157,12 +173,13 @@ mod tests {
         let memory = with_bodies_max(100);
         let mut first = room(&memory, 60).unwrap();
         assert!(room(&memory, 41).is_none());
-        assert_eq!(memory.bodies_bytes(), 60, "a refusal takes nothing");
+        assert_eq!(memory.bodies_bytes(), 60 * KIB, "a refusal takes nothing");
         let second = room(&memory, 40).unwrap();
-        assert!(first.widen(61).is_err() && first.widen(60).is_ok());
-        assert_eq!(memory.bodies_bytes(), 100);
+        assert!(first.widen(61 * KIB, &memory).is_err() && first.widen(60 * KIB, &memory).is_ok());
+        assert_eq!(memory.bodies_bytes(), 100 * KIB);
+        assert!(room(&memory, 16).is_some(), "a small one takes nothing");
         drop(second);
-        first.widen(100).unwrap();
+        first.widen(100 * KIB, &memory).unwrap();
         drop(first);
         assert_eq!(memory.bodies_bytes(), 0);
     }
@@ -171,17 +188,17 @@ mod tests {
     fn a_body_that_is_alone_has_room_however_large_it_is() {
         let memory = with_bodies_max(100);
         let mut alone = room(&memory, 90).unwrap();
-        alone.widen(1_000).unwrap();
-        assert!(room(&memory, 1).is_none());
+        alone.widen(1_000 * KIB, &memory).unwrap();
+        assert!(room(&memory, 17).is_none());
     }
 
     #[test]
     fn never_more_than_their_part_is_given_to_many_at_once() {
-        let memory = with_bodies_max(1_000);
+        let memory = with_bodies_max(2_000);
         let given = std::thread::scope(|scope| {
             let threads = [(); 8].map(|()| {
                 let memory = &memory;
-                scope.spawn(move || (0..500).filter_map(|_| room(memory, 10)).collect::<Vec<_>>())
+                scope.spawn(move || (0..500).filter_map(|_| room(memory, 20)).collect::<Vec<_>>())
             });
             threads.map(|thread| thread.join().unwrap())
         });
