@@ -9,8 +9,10 @@ use tollgate_plugin_api::{Reject, RejectCode};
 
 /// What this process takes of its memory is looked at so often at most, when a request comes.
 const LOOK_EVERY_MS: i64 = 20;
-/// From this share on, in hundredths, requests are refused. (What they free, the allocator gives back within some seconds.)
-const REFUSE_AT: u64 = 98;
+/// Above this share, in hundredths, requests are refused …
+const REFUSE_ABOVE: u64 = 98;
+/// … until no more than this is taken. (What is freed, the allocator gives back within some seconds.)
+const TAKE_UP_TO: u64 = 95;
 /// Bodies up to here are not counted: they are what is taken in all, and to count them would cost them most.
 const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
 /// The others have this part of all memory: a request is made into others (translated, renamed, read) while it is there.
@@ -93,14 +95,20 @@ impl Memory {
         {
             return;
         }
-        let Some(taken) = machine::resident_bytes() else { return };
-        let is_full = self.is_above(REFUSE_AT, taken);
-        if self.is_full.swap(is_full, Ordering::Relaxed) != is_full {
-            let bytes_max = self.bytes_max();
-            match is_full {
-                true => tracing::error!(taken, bytes_max, "nearly all memory is taken: requests are refused"),
-                false => tracing::warn!(taken, bytes_max, "there is memory again: requests are taken"),
-            }
+        if let Some(taken) = machine::resident_bytes() {
+            self.judge(taken);
+        }
+    }
+
+    fn judge(&self, taken: u64) {
+        let was_full = self.is_full.load(Ordering::Relaxed);
+        let is_full = self.is_above(if was_full { TAKE_UP_TO } else { REFUSE_ABOVE }, taken);
+        self.is_full.store(is_full, Ordering::Relaxed);
+        let bytes_max = self.bytes_max();
+        match (was_full, is_full) {
+            (false, true) => tracing::error!(taken, bytes_max, "nearly all memory is taken: requests are refused"),
+            (true, false) => tracing::warn!(taken, bytes_max, "there is memory again: requests are taken"),
+            _ => {}
         }
     }
 
@@ -217,10 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_hundredths_and_do_not_overflow() {
+    fn who_was_full_is_so_until_there_is_some_room_and_nothing_overflows() {
         let memory = Memory::new(1_000);
-        assert!(!memory.is_above(98, 980) && memory.is_above(98, 981));
+        let judged = |taken: u64| {
+            memory.judge(taken);
+            memory.is_full.load(Ordering::Relaxed)
+        };
+        assert_eq!([980, 981, 960, 951, 950, 980].map(judged), [false, true, true, true, false, false]);
         memory.set_bytes_max(u64::MAX);
-        assert!(!memory.is_above(98, u64::MAX / 100 * 98) && memory.is_above(98, u64::MAX));
+        assert_eq!([u64::MAX / 100 * 98, u64::MAX].map(judged), [false, true]);
     }
 }

@@ -104,7 +104,7 @@ async fn large_bodies_share_their_part_of_the_memory_and_who_finds_none_left_com
     eprintln!("{BODIES_MAX} bodies of {BODY_MIB} MiB: resident memory {resident_mib} MiB of {MEMORY_MIB}");
     assert!(resident_mib <= MEMORY_MIB);
     let taken = stage.gateway.metric("tollgate_request_bodies_bytes", &[]).await as usize;
-    assert_eq!(taken, BODIES_MAX * BODY_MIB << 20);
+    assert_eq!(taken, (BODIES_MAX * BODY_MIB) << 20);
     steps.go_on();
     while let Some(answer) = crowd.next().await {
         assert_eq!(answer.status, 200, "{}", answer.text());
