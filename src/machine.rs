@@ -21,13 +21,18 @@ pub(crate) fn process() -> Option<ProcessFigures> {
 #[cfg(target_os = "linux")]
 mod linux {
     use crate::metrics::ProcessFigures;
+    use crate::proxy::unix_ms;
+    use procfs::WithCurrentSystemInfo;
     use procfs::process::{LimitValue, Process};
-    use procfs::{Current, WithCurrentSystemInfo};
+    use rustix::time::{ClockId, clock_gettime};
     use std::path::Path;
+    use std::sync::OnceLock;
 
     pub(super) fn memory_bytes() -> Option<u64> {
-        let machine = procfs::Meminfo::current().ok().map(|memory| memory.mem_total);
-        machine.into_iter().chain(group_limit()).min()
+        // By the system call: who shows a process nothing but processes in /proc (systemd's ProcSubset) hides its page there.
+        let machine = rustix::system::sysinfo();
+        let machine_bytes = machine.totalram.checked_mul(u64::from(machine.mem_unit));
+        machine_bytes.into_iter().chain(group_limit()).min()
     }
 
     pub(super) fn resident_bytes() -> Option<u64> {
@@ -49,7 +54,17 @@ mod linux {
             open_files: process.fd_count().ok()? as u64,
             open_files_max,
             threads: u64::try_from(stat.num_threads).unwrap_or(0),
-            started_at_s: procfs::boot_time_secs().ok()? + stat.starttime / procfs::ticks_per_second(),
+            started_at_s: started_at_s(stat.starttime / procfs::ticks_per_second()),
+        })
+    }
+
+    /// `boot_s`: the same since the machine was booted. Once for all: the machine's time may be set meanwhile.
+    fn started_at_s(boot_s: u64) -> u64 {
+        static STARTED_AT_S: OnceLock<u64> = OnceLock::new();
+        *STARTED_AT_S.get_or_init(|| {
+            let since_boot_s = u64::try_from(clock_gettime(ClockId::Boottime).tv_sec).unwrap_or(0);
+            let now_s = u64::try_from(unix_ms() / 1000).unwrap_or(0);
+            now_s.saturating_sub(since_boot_s.saturating_sub(boot_s))
         })
     }
 

@@ -13,13 +13,14 @@ use parking_lot::Mutex;
 use process::ProcessSeries;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use series::Series;
+use std::sync::OnceLock;
 use tollgate_plugin_api::{Loss, Losses, RejectCode};
 
 /// The series of one gateway. Cheap to share: every series is atomic inside.
 pub struct Metrics {
     registry: Registry,
     exchanges: Exchanges,
-    process: ProcessSeries,
+    process: OnceLock<Option<ProcessSeries>>,
     rejected: IntCounterVec,
     attempts: IntCounterVec,
     reloads: IntCounterVec,
@@ -84,7 +85,7 @@ impl Metrics {
     fn in_registry(series: &Series<'_>) -> prometheus::Result<Self> {
         Ok(Self {
             exchanges: Exchanges::new(series)?,
-            process: ProcessSeries::new(series)?,
+            process: OnceLock::new(),
             rejected: series.counter("tollgate_rejected_total", "Requests that the gateway refused.", &["code"])?,
             attempts: series.counter(
                 "tollgate_attempts_total",
@@ -103,8 +104,10 @@ impl Metrics {
             in_flight: series.gauge("tollgate_requests_in_flight", "Exchanges that run now.")?,
             drains: series.gauge("tollgate_drains_running", "Answers read on for a client that left.")?,
             memory_bytes_max: series.gauge("tollgate_memory_bytes_max", "What the process may take of the memory.")?,
-            request_bodies_bytes: series
-                .gauge("tollgate_request_bodies_bytes", "What bodies of requests take of the memory.")?,
+            request_bodies_bytes: series.gauge(
+                "tollgate_request_bodies_bytes",
+                "Of request bodies above 16 KiB: what is here, or announced.",
+            )?,
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
             inherited_holds: series.gauge("tollgate_holds_inherited", "Open holds of the process before this one.")?,
             journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records to be journaled.")?,
@@ -136,7 +139,10 @@ impl Metrics {
 
     /// Shows what the process takes of the machine.
     pub fn process(&self, figures: &ProcessFigures) {
-        self.process.show(figures);
+        let series = self.process.get_or_init(|| ProcessSeries::new(&Series { registry: &self.registry }).ok());
+        if let Some(series) = series {
+            series.show(figures);
+        }
     }
 
     /// Counts one refusal.

@@ -17,6 +17,8 @@ use toml::de::DeValue;
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const GIB: u64 = 1 << 30;
 const PIB: u64 = 1 << 50;
+/// With less nothing can be served.
+const MEMORY_BYTES_MIN: u64 = 16 << 20;
 
 /// Where the store is when the file does not say.
 pub(super) const STORE_DEFAULT: &str = "data/tollgate.db";
@@ -60,7 +62,7 @@ pub(super) fn server(top: &Section<'_>) -> Server {
         metrics_listen,
         threads: section.number("threads", 0..=1024, default.threads),
         request_body_bytes_max: section.number("request_body_bytes_max", 1..=GIB, default.request_body_bytes_max),
-        memory_bytes_max: section.number("memory_bytes_max", 0..=PIB, default.memory_bytes_max),
+        memory_bytes_max: memory_bytes_max(&section, default.memory_bytes_max),
         shutdown_ms: section.number("shutdown_ms", 0..=DAY_MS, default.shutdown_ms),
         trusted_proxies: section
             .strings("trusted_proxies", "networks, as in `[\"10.0.0.0/8\"]`", |text| {
@@ -71,6 +73,18 @@ pub(super) fn server(top: &Section<'_>) -> Server {
         master_key_file: section.text("master_key_file").map(|path| section.reader.path(&path)),
         tls: tls(&section),
     }
+}
+
+/// None, or so much that a gateway can be served with it.
+fn memory_bytes_max(section: &Section<'_>, default: u64) -> u64 {
+    let bytes_max = section.number("memory_bytes_max", 0..=PIB, default);
+    if (1..MEMORY_BYTES_MIN).contains(&bytes_max) {
+        section.wrong(
+            "memory_bytes_max",
+            format!("{bytes_max} is too small, expected at least {MEMORY_BYTES_MIN}, or 0 for what there is"),
+        );
+    }
+    bytes_max
 }
 
 fn own_address(section: &Section<'_>, key: &str, default: Option<SocketAddr>) -> Option<SocketAddr> {

@@ -80,7 +80,7 @@ pub struct Server {
     pub threads: usize,
     /// The largest request body that is read, in bytes.
     pub request_body_bytes_max: usize,
-    /// What the process may take of the memory, in bytes; 0: what the machine, or the container, has.
+    /// What the process may take of the memory, in bytes, 16 MiB at least; 0: nine tenths of what the machine, or the container, has.
     pub memory_bytes_max: u64,
     /// After SIGTERM, how long what runs may go on.
     pub shutdown_ms: u64,

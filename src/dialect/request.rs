@@ -63,6 +63,8 @@ pub struct RequestFacts {
     pub refers_elsewhere: bool,
     /// The tier that is asked for; prices have a multiplier for each. Anthropic's fast mode counts as priority.
     pub service_tier: ServiceTier,
+    /// How many values the body has, in all of its lists and objects.
+    pub values: u64,
     edits: Edits,
 }
 

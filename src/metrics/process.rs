@@ -2,6 +2,7 @@
 //! (prometheus.io/docs/instrumenting/writing_clientlibs, "Process metrics").
 
 use super::series::Series;
+use parking_lot::Mutex;
 use prometheus::{Counter, IntGauge, Result};
 
 /// What a process takes of the machine.
@@ -23,7 +24,7 @@ pub struct ProcessFigures {
     pub started_at_s: u64,
 }
 
-/// Their series.
+/// Their series, which are there as soon as there is something to show.
 pub(super) struct ProcessSeries {
     cpu_seconds: Counter,
     resident_bytes: IntGauge,
@@ -32,6 +33,8 @@ pub(super) struct ProcessSeries {
     open_files_max: IntGauge,
     threads: IntGauge,
     started_at_s: IntGauge,
+    /// Two pages at once would add the same seconds twice.
+    showing: Mutex<()>,
 }
 
 impl ProcessSeries {
@@ -44,10 +47,12 @@ impl ProcessSeries {
             open_files_max: series.gauge("process_max_fds", "Files and connections that may be open.")?,
             threads: series.gauge("process_threads", "Threads of the process.")?,
             started_at_s: series.gauge("process_start_time_seconds", "When the process began, since 1970.")?,
+            showing: Mutex::default(),
         })
     }
 
     pub(super) fn show(&self, figures: &ProcessFigures) {
+        let _showing = self.showing.lock();
         let set = |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         self.cpu_seconds.inc_by((figures.cpu_seconds - self.cpu_seconds.get()).max(0.0));
         set(&self.resident_bytes, figures.resident_bytes);

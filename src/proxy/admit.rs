@@ -2,6 +2,7 @@
 
 use super::console::{self, Pieces};
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
+use super::memory::Share;
 use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound, user};
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
@@ -94,8 +95,8 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let (body, room) = match target.endpoint.request {
         RequestShape::Empty => (Bytes::new(), None),
         _ => {
-            let read = body::read(session, exchange.snapshot.request_body_bytes_max, &exchange.shared.memory);
-            let (body, room) = read.await?;
+            let share = (&exchange.shared.memory, Share::Requests);
+            let (body, room) = body::read(session, exchange.snapshot.request_body_bytes_max, share).await?;
             (body, Some(room))
         }
     };
@@ -149,7 +150,7 @@ async fn run_plugins(session: &mut ServerSession, exchange: &mut Exchange) -> Re
         Filtered::Passed => {}
         Filtered::Answered(reply) => return Ok(Called::Answered(reply)),
         Filtered::Taken(plugin, bytes_max) => {
-            let (body, _room) = body::read(session, bytes_max, &exchange.shared.memory).await?;
+            let (body, _room) = body::read(session, bytes_max, (&exchange.shared.memory, Share::Pages)).await?;
             return plugin.answer(&request_head(session, exchange.client), &body).await.map(Called::Answered);
         }
     }

@@ -1,7 +1,7 @@
 //! Reads a request's body, whole, whatever its framing: content-length, chunked, `Expect: 100-continue`, HTTP/2 with or
 //! without a length.
 
-use super::memory::{Memory, Room};
+use super::memory::{Memory, Room, Share};
 use super::patience;
 use crate::dialect::endpoint::Target;
 use crate::dialect::request::{self, RequestFacts};
@@ -30,7 +30,7 @@ const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 pub(super) async fn read(
     session: &mut ServerSession,
     bytes_max: usize,
-    memory: &Arc<Memory>,
+    memory: (&Arc<Memory>, Share),
 ) -> Result<(Bytes, Room), Reject> {
     let body = read_whole(session, bytes_max, memory).await;
     if body.is_err() {
@@ -77,7 +77,7 @@ pub(super) fn packed(headers: &HeaderMap, body: &[u8]) -> Option<Reject> {
 async fn read_whole(
     session: &mut ServerSession,
     bytes_max: usize,
-    memory: &Arc<Memory>,
+    memory: (&Arc<Memory>, Share),
 ) -> Result<(Bytes, Room), Reject> {
     let headers = &session.req_header().headers;
     let announced: Option<usize> =
@@ -88,7 +88,7 @@ async fn read_whole(
     if announced.is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large());
     }
-    let mut room = memory.room(announced.unwrap_or(0) as u64)?;
+    let mut room = memory.0.room(memory.1, announced.unwrap_or(0) as u64)?;
     let unfinished = || Reject::new(RejectCode::InvalidRequest).message("The request body ended early");
     // HTTP/1.0 knows no interim answers.
     if headers.contains_key(EXPECT) && session.req_header().version != Version::HTTP_10 {
@@ -104,7 +104,7 @@ async fn read_whole(
         if so_far + piece.len() > bytes_max {
             return Err(too_large());
         }
-        room.widen((so_far + piece.len()) as u64, memory)?;
+        room.widen((so_far + piece.len()) as u64)?;
         match (&mut body, first.take()) {
             (Some(body), _) => body.extend_from_slice(&piece),
             // Most bodies come in one piece and need no copy.

@@ -3,6 +3,7 @@
 
 use super::admit::{self, Admission, Filtered};
 use super::exchange::Exchange;
+use super::memory::Share;
 use super::{Door, body, downstream, reject, timer};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -73,7 +74,7 @@ pub(super) async fn answer(session: &mut ServerSession, exchange: &Exchange) -> 
     let request = session.req_header();
     (parts.method, parts.uri, parts.version) = (request.method.clone(), request.uri.clone(), request.version);
     parts.headers = request.headers.clone();
-    let read = body::read(session, BODY_BYTES_MAX, &exchange.shared.memory).await;
+    let read = body::read(session, BODY_BYTES_MAX, (&exchange.shared.memory, Share::Pages)).await;
     let (body, _room) = read.map_or_else(|refusal| (Err(refusal), None), |(body, room)| (Ok(body), Some(room)));
     let request = ConsoleRequest { head: parts, body, client: exchange.client, is_secure };
     Ok(Admission::Console(console.answer(request).await))

@@ -14,7 +14,7 @@ use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
-use tollgate_plugin_api::{Metered, Reject};
+use tollgate_plugin_api::{Metered, Reject, RejectCode};
 
 /// Names what of the request had no counterpart at the upstream and changes nothing that matters.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-tollgate-left-out");
@@ -55,6 +55,9 @@ pub(super) struct Lane {
     answer: AnswerLane,
 }
 
+/// The most values (of lists and objects) that a request may have to be translated: the shortest has three bytes, and takes some
+/// hundred while it is.
+const TRANSLATED_VALUES_MAX: u64 = 250_000;
 /// The largest answer of embeddings, in bytes.
 const EMBEDDINGS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -183,6 +186,12 @@ pub(super) fn lane(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Res
         return Ok(without_foreign_thoughts(admitted, &candidate.upstream_model, upstream));
     }
     let Some(dialect) = upstream.provider.translated_into(admitted.target.endpoint) else { return Ok(None) };
+    if admitted.facts.values > TRANSLATED_VALUES_MAX {
+        return Err(Reject::new(RejectCode::InvalidRequest).message(format!(
+            "The request has {} values; no more than {TRANSLATED_VALUES_MAX} can be translated for this model's provider",
+            admitted.facts.values
+        )));
+    }
     // Admission has found it to be UTF-8.
     let body = std::str::from_utf8(&admitted.body).unwrap_or_default();
     if !admitted.target.endpoint.is_chat() {

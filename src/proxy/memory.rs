@@ -9,46 +9,63 @@ use tollgate_plugin_api::{Reject, RejectCode};
 
 /// What this process takes of its memory is looked at so often at most, when a request comes.
 const LOOK_EVERY_MS: i64 = 20;
-/// Above this share, in hundredths, requests are refused …
+/// Of what the machine has, the process may take so many tenths unless that is configured: the kernel needs some, too.
+const TENTHS: u64 = 9;
+/// Above this share of what it may take, in hundredths, requests are refused …
 const REFUSE_ABOVE: u64 = 98;
 /// … until no more than this is taken. (What is freed, the allocator gives back within some seconds.)
 const TAKE_UP_TO: u64 = 95;
 /// Bodies up to here are not counted: they are what is taken in all, and to count them would cost them most.
 const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
-/// The others have this part of all memory: a request is made into others (translated, renamed, read) while it is there.
-const BODIES_PART: u64 = 4;
+/// One that is alone has this part of all memory at most.
+const ALONE_PART: u64 = 2;
 /// Who is refused may come again after so long.
 const RETRY_AFTER_S: u64 = 1;
 
+/// Whose body it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Share {
+    /// A request's of somebody with a key.
+    Requests,
+    /// One for a page of ours: the console's, a plugin's. Nobody may be known yet who sends it, so it takes nothing away from
+    /// requests; and an operator has his pages also while requests are refused.
+    Pages,
+}
+
+impl Share {
+    /// Bodies have this part of all memory. (A request is made into others, translated or renamed, while its body is there.)
+    fn part(self) -> u64 {
+        match self {
+            Self::Requests => 4,
+            Self::Pages => 64,
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct Memory {
-    /// What the machine has for this process.
-    machine_bytes: u64,
-    /// What it may take.
+    /// What the process may take.
     bytes_max: AtomicU64,
-    /// Of bodies that are here, or announced.
-    bodies_bytes: AtomicU64,
+    /// Of bodies that are here, or announced; by their share.
+    bodies_bytes: [AtomicU64; 2],
     looked_at_ms: AtomicI64,
     is_full: AtomicBool,
 }
 
-/// Room that a request's body has. Dropped, others have it.
-#[derive(Default)]
-pub(super) struct Room(Option<Taken>);
-
-/// What a body takes.
-struct Taken {
+/// Room that a body has. Dropped, others have it.
+pub(super) struct Room {
     memory: Arc<Memory>,
+    share: Share,
+    /// Zero for a small one.
     bytes: u64,
 }
 
 impl Memory {
-    /// `bytes_max`: what may be taken; 0: what the machine, or the container, has.
+    /// `bytes_max`: what may be taken; 0: what the machine, or the container, has, but for some.
     pub(super) fn new(bytes_max: u64) -> Self {
         let memory = Self {
-            machine_bytes: machine::memory_bytes().unwrap_or(u64::MAX),
             bytes_max: AtomicU64::default(),
-            bodies_bytes: AtomicU64::default(),
+            bodies_bytes: Default::default(),
             looked_at_ms: AtomicI64::new(i64::MIN / 2),
             is_full: AtomicBool::default(),
         };
@@ -56,9 +73,13 @@ impl Memory {
         memory
     }
 
-    /// As in [`new`](Self::new), from now on.
+    /// As in [`new`](Self::new), from now on; a container's limit may have changed, too.
     pub(super) fn set_bytes_max(&self, bytes_max: u64) {
-        let bytes_max = if bytes_max == 0 { self.machine_bytes } else { bytes_max };
+        let machine_bytes = machine::memory_bytes().unwrap_or(u64::MAX);
+        if bytes_max > machine_bytes {
+            tracing::warn!(bytes_max, machine_bytes, "server.memory_bytes_max is more than there is");
+        }
+        let bytes_max = if bytes_max == 0 { machine_bytes / 10 * TENTHS } else { bytes_max.min(machine_bytes) };
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 
@@ -67,22 +88,27 @@ impl Memory {
         self.bytes_max.load(Ordering::Relaxed)
     }
 
-    /// What bodies take of it, in bytes.
+    /// What bodies of requests take of it, in bytes.
     pub(super) fn bodies_bytes(&self) -> u64 {
-        self.bodies_bytes.load(Ordering::Relaxed)
+        self.bodies_bytes[Share::Requests as usize].load(Ordering::Relaxed)
+    }
+
+    /// Whether nearly all is taken, so that requests are refused.
+    pub(super) fn is_full(&self) -> bool {
+        self.look(steady_ms());
+        self.is_full.load(Ordering::Relaxed)
     }
 
     /// Room for a body, of which so many bytes are known.
     ///
     /// # Errors
-    /// `OVERLOADED`: there is none, or nearly all memory is taken.
-    pub(super) fn room(self: &Arc<Self>, bytes: u64) -> Result<Room, Reject> {
-        self.look(steady_ms());
-        if self.is_full.load(Ordering::Relaxed) {
+    /// `OVERLOADED`: there is none, or, for requests, nearly all memory is taken.
+    pub(super) fn room(self: &Arc<Self>, share: Share, bytes: u64) -> Result<Room, Reject> {
+        if share == Share::Requests && self.is_full() {
             return Err(overloaded());
         }
-        let mut room = Room::default();
-        room.widen(bytes, self)?;
+        let mut room = Room { memory: self.clone(), share, bytes: 0 };
+        room.widen(bytes)?;
         Ok(room)
     }
 
@@ -118,39 +144,36 @@ impl Memory {
 }
 
 impl Room {
-    /// Room for so many bytes, if it is not that wide yet. A body that is alone always has room.
+    /// Room for so many bytes, if it is not that wide yet. A body that is alone has room beyond the share.
     ///
     /// # Errors
-    /// `OVERLOADED`: there is none.
-    pub(super) fn widen(&mut self, bytes: u64, memory: &Arc<Memory>) -> Result<(), Reject> {
-        if bytes <= SMALL_BODY_BYTES_MAX {
-            return Ok(());
-        }
-        self.0.get_or_insert_with(|| Taken { memory: memory.clone(), bytes: 0 }).widen(bytes)
-    }
-}
-
-impl Taken {
-    fn widen(&mut self, bytes: u64) -> Result<(), Reject> {
+    /// `OVERLOADED`: there is none, or, for requests, nearly all memory is taken by now.
+    pub(super) fn widen(&mut self, bytes: u64) -> Result<(), Reject> {
         let more = bytes.saturating_sub(self.bytes);
-        if more == 0 {
+        if bytes <= SMALL_BODY_BYTES_MAX || more == 0 {
             return Ok(());
         }
-        let bodies_max = self.memory.bytes_max() / BODIES_PART;
-        let all = &self.memory.bodies_bytes;
+        if self.share == Share::Requests && self.memory.is_full() {
+            return Err(overloaded());
+        }
+        let bytes_max = self.memory.bytes_max();
         let widened = |taken: u64| {
             let (is_alone, wider) = (taken == self.bytes, taken.saturating_add(more));
-            (is_alone || wider <= bodies_max).then_some(wider)
+            let limit = bytes_max / if is_alone { ALONE_PART } else { self.share.part() };
+            (wider <= limit).then_some(wider)
         };
+        let all = &self.memory.bodies_bytes[self.share as usize];
         all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, widened).map_err(|_| overloaded())?;
         self.bytes += more;
         Ok(())
     }
 }
 
-impl Drop for Taken {
+impl Drop for Room {
     fn drop(&mut self) {
-        self.memory.bodies_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        if self.bytes > 0 {
+            self.memory.bodies_bytes[self.share as usize].fetch_sub(self.bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -162,18 +185,16 @@ fn overloaded() -> Reject {
 mod tests {
     use super::*;
 
-    const MIB: u64 = 1 << 20;
-
     const KIB: u64 = 1 << 10;
 
-    /// So that bodies have so many KiB.
+    /// So that bodies of requests have so many KiB. (The process takes more than that in all: nobody looks.)
     fn with_bodies_max(kib: u64) -> Arc<Memory> {
-        Arc::new(Memory::new(BODIES_PART * kib * KIB))
+        let memory = Memory::new(Share::Requests.part() * kib * KIB);
+        Arc::new(Memory { looked_at_ms: AtomicI64::new(i64::MAX), ..memory })
     }
 
     fn room(memory: &Arc<Memory>, kib: u64) -> Option<Room> {
-        let mut room = Room::default();
-        room.widen(kib * KIB, memory).ok().map(|()| room)
+        memory.room(Share::Requests, kib * KIB).ok()
     }
 
     #[test]
@@ -183,21 +204,42 @@ mod tests {
         assert!(room(&memory, 41).is_none());
         assert_eq!(memory.bodies_bytes(), 60 * KIB, "a refusal takes nothing");
         let second = room(&memory, 40).unwrap();
-        assert!(first.widen(61 * KIB, &memory).is_err() && first.widen(60 * KIB, &memory).is_ok());
+        assert!(first.widen(61 * KIB).is_err() && first.widen(60 * KIB).is_ok());
         assert_eq!(memory.bodies_bytes(), 100 * KIB);
         assert!(room(&memory, 16).is_some(), "a small one takes nothing");
         drop(second);
-        first.widen(100 * KIB, &memory).unwrap();
+        first.widen(100 * KIB).unwrap();
         drop(first);
         assert_eq!(memory.bodies_bytes(), 0);
     }
 
     #[test]
-    fn a_body_that_is_alone_has_room_however_large_it_is() {
+    fn a_body_that_is_alone_has_half_of_all_and_then_nobody_else_has_any() {
         let memory = with_bodies_max(100);
         let mut alone = room(&memory, 90).unwrap();
-        alone.widen(1_000 * KIB, &memory).unwrap();
+        alone.widen(200 * KIB).unwrap();
+        assert!(alone.widen(200 * KIB + 1).is_err());
         assert!(room(&memory, 17).is_none());
+    }
+
+    #[test]
+    fn pages_have_a_share_of_their_own_also_while_requests_are_refused() {
+        let memory = with_bodies_max(1600);
+        let page = memory.room(Share::Pages, 60 * KIB).unwrap();
+        assert!(memory.room(Share::Pages, 60 * KIB).is_err());
+        assert_eq!(memory.bodies_bytes(), 0);
+        drop(page);
+        memory.judge(memory.bytes_max());
+        assert!(room(&memory, 1).is_none());
+        assert!(memory.room(Share::Pages, 60 * KIB).is_ok());
+    }
+
+    #[test]
+    fn a_body_that_grows_is_refused_when_nearly_all_is_taken_meanwhile() {
+        let memory = with_bodies_max(100);
+        let mut begun = room(&memory, 17).unwrap();
+        memory.judge(memory.bytes_max());
+        assert!(begun.widen(18 * KIB).is_err() && begun.widen(17 * KIB).is_ok());
     }
 
     #[test]
@@ -214,14 +256,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn requests_are_refused_while_nearly_all_is_taken() {
-        let memory = Arc::new(Memory::new(MIB));
-        let refused = memory.room(1).err().expect("the process takes more than this");
+        let memory = Arc::new(Memory::new(1 << 20));
+        let refused = memory.room(Share::Requests, 1).err().expect("the process takes more than this");
         assert_eq!((refused.code, refused.retry_after_s), (RejectCode::Overloaded, Some(RETRY_AFTER_S)));
         memory.set_bytes_max(0);
-        assert!(memory.bytes_max() > MIB);
+        let there_is = machine::memory_bytes().unwrap();
+        assert!(memory.bytes_max() < there_is && memory.bytes_max() > there_is / 2);
         memory.look(steady_ms() + LOOK_EVERY_MS);
-        assert!(memory.room(1).is_ok());
+        assert!(memory.room(Share::Requests, 1).is_ok());
+        memory.set_bytes_max(u64::MAX);
+        assert_eq!(memory.bytes_max(), there_is, "no more than there is");
     }
 
     #[test]
@@ -232,7 +278,7 @@ mod tests {
             memory.is_full.load(Ordering::Relaxed)
         };
         assert_eq!([980, 981, 960, 951, 950, 980].map(judged), [false, true, true, true, false, false]);
-        memory.set_bytes_max(u64::MAX);
+        memory.bytes_max.store(u64::MAX, Ordering::Relaxed);
         assert_eq!([u64::MAX / 100 * 98, u64::MAX].map(judged), [false, true]);
     }
 }

@@ -18,6 +18,8 @@ struct Check {
 
 /// New requests are admitted only while the journal takes records.
 const JOURNAL: Check = Check { name: "journal", is_well: |shared| shared.ledger.healthy() };
+/// Nor while nearly all memory is taken.
+const MEMORY: Check = Check { name: "memory", is_well: |shared| !shared.memory.is_full() };
 /// Without the store requests are served on, and their records wait in the journal; keys no longer change.
 const STORE: Check = Check { name: "store", is_well: Shared::store_is_well };
 /// Some upstream's breakers let requests through.
@@ -38,11 +40,11 @@ struct Page {
 /// Health: whether new requests are admitted. Liveliness: whether the process answers at all, so that it is restarted only
 /// when that helps. Readiness: whether requests should be sent here.
 const PAGES: [Page; 5] = [
-    Page { path: "/v1/health", checks: &[JOURNAL] },
-    Page { path: "/health", checks: &[JOURNAL] },
+    Page { path: "/v1/health", checks: &[JOURNAL, MEMORY] },
+    Page { path: "/health", checks: &[JOURNAL, MEMORY] },
     Page { path: "/health/liveliness", checks: &[] },
     Page { path: "/health/liveness", checks: &[] },
-    Page { path: "/health/readiness", checks: &[JOURNAL, STORE, UPSTREAMS] },
+    Page { path: "/health/readiness", checks: &[JOURNAL, MEMORY, STORE, UPSTREAMS] },
 ];
 
 /// Reads configuration and prices again.

@@ -4,6 +4,8 @@
 use crate::stage::{Stage, chat, repeated};
 use crate::support::answers;
 use crate::support::client::{Body, Client, Request};
+use crate::support::gateway::{Gateway, Setup, Upstream};
+use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use bytes::Bytes;
 use serde_json::json;
@@ -79,6 +81,7 @@ async fn bombs_of_json_cost_no_more_than_their_bytes() {
         .await;
     for (name, body, allowed) in bombs() {
         for target in ["/v1/chat/completions", "/v1/messages"] {
+            stage.forget_peak();
             let (before_kib, bytes) = (stage.resident_kib(), body.len());
             let before = stage.provider.received().len();
             let request = Request::post_raw(target, body.clone()).key(&stage.key.key);
@@ -92,12 +95,42 @@ async fn bombs_of_json_cost_no_more_than_their_bytes() {
                 let sent = &stage.provider.received()[before];
                 assert_eq!(sent.body_sha256, crate::support::sha256(&body), "{name}: passed on as it is");
             }
-            let grown_mib = stage.resident_kib().saturating_sub(before_kib) / 1024;
+            let grown_mib = stage.peak_kib().saturating_sub(before_kib) / 1024;
             let max_mib = bytes as u64 * BODY_TIMES_MAX / (1 << 20) + KEPT_MIB_MAX;
             assert!(grown_mib <= max_mib, "{name} {target}: grown by {grown_mib} MiB for {bytes} bytes");
         }
     }
     eprintln!("resident memory afterwards: {} MiB", stage.resident_kib() / 1024);
+    stage.finish().await;
+}
+
+/// A request of many tiny values costs many times its bytes while it is translated: of these there is a limit.
+#[tokio::test]
+async fn a_request_of_very_many_values_is_not_translated() {
+    let _alone = crate::alone().await;
+    let provider = Provider::always(Answer::json(200, &answers::message_body("x", 10, 5))).await;
+    let upstream = Upstream::new("u", "anthropic", provider.url(""));
+    let mut gateway = Gateway::prepare(&Setup::new([upstream]));
+    let key = gateway.key("attacker", &[]).await;
+    gateway.serve().await;
+    let stage = Stage { gateway, provider, key };
+    let of = |parts: usize| {
+        let parts = "\"\",".repeat(parts);
+        format!(r#"{{"model":"m","max_tokens":10,"messages":[{{"role":"user","content":[{parts}"x"]}}]}}"#)
+    };
+    for (parts, status) in [(1, 200), (200_000, 200), (300_000, 400), (1_300_000, 400)] {
+        stage.forget_peak();
+        let (before_kib, body) = (stage.resident_kib(), of(parts));
+        let bytes = body.len() as u64;
+        let answer = stage.gateway.send(&Request::post_raw("/v1/chat/completions", body).key(&stage.key.key)).await;
+        assert_eq!(answer.status, status, "{parts}: {}", answer.text());
+        assert!(status == 200 || answer.text().contains("can be translated"), "{}", answer.text());
+        let grown_mib = stage.peak_kib().saturating_sub(before_kib) / 1024;
+        let max_mib = bytes * BODY_TIMES_MAX / (1 << 20) + KEPT_MIB_MAX;
+        eprintln!("{parts} parts, {bytes} bytes: grown by {grown_mib} MiB at most");
+        assert!(grown_mib <= max_mib, "{parts} parts: grown by {grown_mib} MiB for {bytes} bytes");
+    }
+    assert_eq!(stage.provider.received().len(), 2);
     stage.finish().await;
 }
 

@@ -83,9 +83,23 @@ impl Stage {
 
     /// Resident memory of the gateway, in KiB.
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// The most that there was of it since [`Stage::forget_peak`].
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.status_kib("VmHWM:")
+    }
+
+    pub(crate) fn forget_peak(&self) {
+        // proc(5): 5 resets the peak.
+        std::fs::write(format!("/proc/{}/clear_refs", self.gateway.pid()), "5").expect("a process of our own");
+    }
+
+    fn status_kib(&self, name: &str) -> u64 {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.gateway.pid())).expect("a running gateway");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("its memory");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 

@@ -3,14 +3,14 @@
 
 use crate::calls::{Wire, assert_record, plain_chat, serving};
 use crate::support::client::{Body, Client, Ended, Request};
-use crate::support::gateway::{Setup, Upstream};
+use crate::support::gateway::{Gateway, Setup, Upstream};
 use crate::support::provider::{ClosedPort, Provider};
 use crate::support::script::{Answer, Break};
 use crate::support::wire::Framing;
 use crate::support::{PATIENCE, h2c, sha256, until};
 use bytes::Bytes;
 use serde_json::json;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const MIB: usize = 1 << 20;
 const LIMIT: usize = 32 * MIB;
@@ -189,30 +189,50 @@ async fn the_limit_is_the_configured_one() {
     gateway.finish(&[&key]).await;
 }
 
+/// Waits until this gateway is ready, or is not; what it says then.
+async fn until_ready(gateway: &Gateway, status: u16) -> crate::support::client::Answer {
+    let started = Instant::now();
+    loop {
+        let answer = gateway.send(&Request::get("/health/readiness")).await;
+        if answer.status == status {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "{}\n{}", answer.text(), gateway.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn server_memory_bytes_max_refuses_requests_while_nearly_all_is_taken() {
     let provider = Provider::always(Wire::Chat.whole("x")).await;
-    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).set("server.memory_bytes_max", "1048576");
+    // By default it is what the machine has, but for some.
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).set("server.memory_bytes_max", "0");
     let (gateway, key) = serving(&setup).await;
-    let request = || plain_chat(false).key(&key.key);
-    let refused = gateway.send(&request()).await;
-    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "the process takes more than a MiB");
-    assert_eq!(refused.json()["error"]["code"], "OVERLOADED");
-    // What brings nothing takes nothing.
-    assert_eq!(gateway.send(&Request::get("/v1/models").key(&key.key)).await.status, 200);
-    assert_eq!(gateway.metric("tollgate_memory_bytes_max", &[]).await, 1_048_576.0);
-    assert!(gateway.metric("process_resident_memory_bytes", &[]).await > 1_048_576.0);
-    until("a word of it", || gateway.said().contains("nearly all memory is taken").then_some(())).await;
-    // By default it is the machine's, which has some.
-    let config = gateway.read("tollgate.toml");
-    gateway.write("tollgate.toml", &config.replace("1048576", "0"));
-    let started = Instant::now();
-    while gateway.send(&request()).await.status != 200 {
-        assert!(started.elapsed() < PATIENCE, "{}", gateway.said());
-    }
+    let request = plain_chat(false).key(&key.key);
+    assert_eq!(gateway.send(&request).await.status, 200);
     assert!(gateway.metric("tollgate_memory_bytes_max", &[]).await > 100e6);
+    let config = gateway.read("tollgate.toml");
+    // The process takes more than that.
+    gateway.write("tollgate.toml", &config.replace("memory_bytes_max = 0", "memory_bytes_max = 16777216"));
+    let ready = until_ready(&gateway, 503).await;
+    assert_eq!(ready.json()["checks"]["memory"], "unavailable", "{}", ready.text());
+    let refused = gateway.send(&request).await;
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "{}", refused.text());
+    assert_eq!(refused.json()["error"]["code"], "OVERLOADED");
+    // What brings nothing takes nothing, and an operator has his pages.
+    assert_eq!(gateway.send(&Request::get("/v1/models").key(&key.key)).await.status, 200);
+    assert_eq!(gateway.send(&Request::get("/console")).await.status, 200);
+    let login = Request::post("/console/api/session", &json!({"name": "nobody", "password": "wrong"}));
+    let login = login.field("origin", &format!("http://{}", gateway.address));
+    assert!([401, 403].contains(&gateway.send(&login).await.status), "it is looked at");
+    assert_eq!(gateway.metric("tollgate_memory_bytes_max", &[]).await, 16_777_216.0);
+    assert!(gateway.metric("process_resident_memory_bytes", &[]).await > 16_777_216.0);
+    until("a word of it", || gateway.said().contains("nearly all memory is taken").then_some(())).await;
+    gateway.write("tollgate.toml", &config);
+    until_ready(&gateway, 200).await;
+    assert_eq!(gateway.send(&request).await.status, 200);
     assert_eq!(gateway.metric("tollgate_request_bodies_bytes", &[]).await, 0.0);
-    assert_eq!(gateway.wait_records(1).await.len(), 1, "who is refused has no record");
+    assert_eq!(gateway.wait_records(2).await.len(), 2, "who is refused has no record");
     gateway.finish(&[&key]).await;
 }
 

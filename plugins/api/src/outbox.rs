@@ -117,6 +117,19 @@ impl Outbox {
         }
     }
 
+    /// For the one who takes, between two tries: waits for so long, or until somebody closes or flushes.
+    pub fn pause(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut state = self.state();
+        while !state.closed && state.flushes_done == state.flushes_asked {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// So many of those that were taken could not be delivered.
     pub fn undelivered(&self, count: u64) {
         self.losses.lost(self.plugin, Loss::Undelivered, count);
@@ -257,6 +270,21 @@ mod tests {
         }
         outbox.close();
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_pause_ends_by_itself_and_by_who_flushes_or_closes() {
+        outbox(LIMITS).pause(Duration::from_millis(1));
+        for end in [Outbox::close, |outbox: &Outbox| outbox.flush(Duration::ZERO)] {
+            let outbox = outbox(LIMITS);
+            std::thread::scope(|scope| {
+                let pausing = scope.spawn(|| outbox.pause(NEVER));
+                // What is put in meanwhile wakes nobody for long.
+                (0..5).for_each(|_| outbox.put(b"0123456789"));
+                end(&outbox);
+                pausing.join().unwrap();
+            });
+        }
     }
 
     #[test]

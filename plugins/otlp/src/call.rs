@@ -19,9 +19,10 @@ const WORDS_MAX: usize = 200;
 pub(crate) enum Outcome {
     /// The collector has them.
     Taken,
-    /// It has taken the call, and so many of its spans not, for this reason.
+    /// It has taken the call, and so many of its spans not, for this reason; if none, it has something to say about them.
     Partly { rejected: u64, why: String },
-    /// Not now: the same call may succeed later, as soon as this time has passed if the collector says one.
+    /// Not now: the same call may succeed later, when this time has passed if the collector says one (in seconds: a date is
+    /// not read).
     Again { why: String, after: Option<Duration> },
     /// Not ever.
     Refused(String),
@@ -99,11 +100,12 @@ fn answered(response: http::Response<ureq::Body>) -> Outcome {
 fn taken(body: &[u8]) -> Outcome {
     let partial = Response::decode(body).ok().and_then(|response| response.partial_success).unwrap_or_default();
     let rejected = u64::try_from(partial.rejected_spans).unwrap_or(0);
-    if rejected == 0 {
-        return Outcome::Taken;
-    }
     let words: String = partial.error_message.chars().filter(|char| !char.is_control()).take(WORDS_MAX).collect();
-    Outcome::Partly { rejected, why: format!("the collector rejects them: {words:?}") }
+    match (rejected, words.is_empty()) {
+        (0, true) => Outcome::Taken,
+        (0, false) => Outcome::Partly { rejected, why: format!("the collector warns: {words:?}") },
+        _ => Outcome::Partly { rejected, why: format!("the collector rejects them: {words:?}") },
+    }
 }
 
 /// Fields of `ExportTraceServiceRequest`, `ResourceSpans`, `Resource`, `ScopeSpans` and `InstrumentationScope`.
@@ -153,8 +155,10 @@ mod tests {
     fn what_a_collector_rejects_is_read_from_its_answer_and_anything_else_is_not_taken_for_it() {
         let outcome = taken(&answer(3, "no\nroom"));
         assert_eq!(outcome, Outcome::Partly { rejected: 3, why: "the collector rejects them: \"noroom\"".to_owned() });
-        // A warning alone, a number that cannot be, and what is no protobuf.
-        for other in [answer(0, "slow"), answer(-1, "x"), Vec::new(), b"{}".to_vec(), vec![0xff; 40]] {
+        let warning = Outcome::Partly { rejected: 0, why: "the collector warns: \"slow\"".to_owned() };
+        assert_eq!(taken(&answer(0, "slow")), warning);
+        // A number that cannot be, and what is no protobuf.
+        for other in [answer(-1, ""), answer(0, ""), Vec::new(), b"{}".to_vec(), vec![0xff; 40]] {
             assert_eq!(taken(&other), Outcome::Taken, "{other:?}");
         }
     }

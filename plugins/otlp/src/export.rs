@@ -19,7 +19,7 @@ const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// The end of the process waits this long for what is queued.
 const FLUSH_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Pauses before a call is made again, unless the collector names one; then the spans are given up.
+/// Pauses before a call is made again, or longer ones if the collector names them; then the spans are given up.
 const RETRIES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(3)];
 /// For no longer than this, whatever it names: spans that come meanwhile have to wait, too.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -97,11 +97,15 @@ impl Thread {
                 Outcome::Partly { rejected, why } => break (rejected.min(count), why),
                 Outcome::Refused(why) => break (count, why),
                 Outcome::Again { why, after } => match pauses.next() {
-                    Some(pause) => std::thread::sleep(after.unwrap_or(*pause).min(PAUSE_MAX)),
+                    // Who flushes or closes wants to know now: what is left of the tries is made at once.
+                    Some(pause) => self.outbox.pause(after.unwrap_or_default().clamp(*pause, PAUSE_MAX)),
                     None => break (count, why),
                 },
             }
         };
+        if lost == 0 {
+            return tracing::warn!("spans were delivered, but {why}");
+        }
         self.outbox.undelivered(lost);
         tracing::warn!(spans = lost, "spans were not delivered: {why}");
     }

@@ -162,9 +162,13 @@ impl Console for Pages {
                 answered.map_or_else(|_| failed().into_response(), |Ok(response)| response)
             }
             Err(reject) => {
-                let is_large = reject.code == RejectCode::RequestTooLarge;
-                let code = if is_large { Code::TooLarge } else { Code::Invalid };
-                Refusal::new(code, reject.message.unwrap_or_default()).into_response()
+                let code = match reject.code {
+                    RejectCode::RequestTooLarge => Code::TooLarge,
+                    RejectCode::Overloaded => Code::Unavailable,
+                    _ => Code::Invalid,
+                };
+                let message = reject.message.unwrap_or_else(|| reject.code.row().message.to_owned());
+                Refusal::new(code, message).into_response()
             }
         };
         secure(response.headers_mut());

@@ -131,6 +131,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     row("= 1_000_000", "= «0", "server.request_body_bytes_max", &["too small", "bytes from 1 to"]),
     row("= 1_000_000", "= «0xFFFFFFFFFF", "server.request_body_bytes_max", &["too large"]),
     row("= 2_000_000_000", "= «\"2 GB\"", "server.memory_bytes_max", &["whole number of bytes from 0 to"]),
+    row("= 2_000_000_000", "= «2", "server.memory_bytes_max", &["2 is too small", "at least 16777216, or 0"]),
     row("= 2_000_000_000", "= «0x7FFFFFFFFFFFFFFF", "server.memory_bytes_max", &["too large"]),
     row("shutdown_ms = 5000", "shutdown_ms = «-5", "server.shutdown_ms", &["too small"]),
     row("attempts_max = 5", "attempts_max = «0", "routing.attempts_max", &["too small", "from 1 to 16"]),

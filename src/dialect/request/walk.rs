@@ -159,6 +159,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.walk.facts.values += 1;
         deserializer.deserialize_any(self)
     }
 }
@@ -264,6 +265,7 @@ impl<'de> DeserializeSeed<'de> for Skip<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.walk.facts.values += 1;
         deserializer.deserialize_any(self)
     }
 }

@@ -134,7 +134,7 @@ export const PRICE_TEXT = `# USD per million tokens.\n\n${MODELS.map(([model, , 
 
 export const settings = () => ({
   config_file: "tollgate.toml",
-  server: { listen: ["127.0.0.1:3000"], metrics_listen: "127.0.0.1:9464", threads: 0, request_body_bytes_max: 33554432, shutdown_ms: 30000, trusted_proxies: [] },
+  server: { listen: ["127.0.0.1:3000"], metrics_listen: "127.0.0.1:9464", threads: 0, request_body_bytes_max: 33554432, memory_bytes_max: 0, shutdown_ms: 30000, trusted_proxies: [] },
   console: { enabled: true, listen: null, session_hours: 12 },
   store: { url: "sqlite:data/tollgate.db" },
   ledger: { journal_dir: "data/journal", durability: "process" },
