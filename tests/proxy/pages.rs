@@ -32,10 +32,11 @@ async fn page_becomes(gateway: &Gateway, path: &str, status: u16) -> Got {
 async fn health_pages_need_no_key_and_name_each_check() {
     let (_provider, setup) = working().await;
     let (gateway, key) = serving(&setup).await;
-    let ready = json!({"journal": "ok", "store": "ok", "upstreams": "ok"});
+    let ready = json!({"journal": "ok", "memory": "ok", "store": "ok", "upstreams": "ok"});
+    let admits = json!({"journal": "ok", "memory": "ok"});
     for (path, checks) in [
-        ("/v1/health", json!({"journal": "ok"})),
-        ("/health", json!({"journal": "ok"})),
+        ("/v1/health", admits.clone()),
+        ("/health", admits),
         ("/health/liveliness", json!({})),
         ("/health/liveness", json!({})),
         ("/health/readiness", ready),
@@ -90,7 +91,8 @@ async fn a_gateway_is_not_ready_while_its_store_is_gone() {
         let _ = std::fs::rename(gateway.path("data").join(name), gateway.path(name));
     }
     let answer = page_becomes(&gateway, "/health/readiness", 503).await;
-    assert_eq!(answer.json()["checks"], json!({"journal": "ok", "store": "unavailable", "upstreams": "ok"}));
+    let expected = json!({"journal": "ok", "memory": "ok", "store": "unavailable", "upstreams": "ok"});
+    assert_eq!(answer.json()["checks"], expected);
     assert_eq!(gateway.send(&Request::get("/v1/health")).await.status, 200, "requests are served on");
     gateway.kill().await;
     for name in names {
