@@ -110,13 +110,16 @@ impl AnswerWriter for Writer {
             model: answer.model.as_deref().map(Into::into),
             created_s: answer.created_s,
         };
+        // Events that say nothing are an empty answer; a document without a candidate would be none.
+        let nothing = [AnswerChoice::default()];
+        let choices = if answer.choices.is_empty() { &nothing } else { answer.choices.as_slice() };
         let mut out = Vec::with_capacity(1024);
         write::object(&mut out, |response| {
             if answer.choices.iter().all(|choice| choice.blocks.is_empty()) && is_blocked(answer) {
                 blocked(response);
             } else {
                 response.array("candidates", |candidates| {
-                    for (index, choice) in answer.choices.iter().enumerate() {
+                    for (index, choice) in choices.iter().enumerate() {
                         candidates.object_element(|candidate| whole(index, choice, candidate));
                     }
                 });
