@@ -1,5 +1,5 @@
 //! R5: frames that cost the other side more than they cost to send. Memory stays within a limit, the connection ends or is
-//! held within its limits, and others are served.
+//! held within its limits, others are served, and the processor is idle again afterwards.
 
 use crate::flood::{Frames, block, flags, frame, kind};
 use crate::stage::Stage;
@@ -138,7 +138,9 @@ async fn frames_that_cost_more_than_they_send_cost_little() {
         stage.assert_serves(name).await;
         let all = sent >= count;
         assert!(!must_end || frames.until_over().await, "{name}: the connection goes on");
-        eprintln!("{name}: {sent} of {count} frames were taken{}", if all { "" } else { ", then no more" });
+        let busy_for = stage.wait_idle(name).await;
+        let then = if all { "" } else { ", then no more" };
+        eprintln!("{name}: {sent} of {count} frames were taken{then}; idle after {busy_for:?}");
     }
     stage.finish().await;
 }

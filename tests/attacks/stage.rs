@@ -2,13 +2,14 @@
 //! look at what that costs.
 
 use crate::others::Recorder;
-use crate::support::answers;
 use crate::support::client::{Answer, Request};
 use crate::support::gateway::{Gateway, Key, Setup, Upstream};
 use crate::support::provider::{Provider, Received};
 use crate::support::script;
+use crate::support::{PATIENCE, answers};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 /// The gateway, and who is on its two sides.
 pub(crate) struct Stage {
@@ -111,6 +112,30 @@ impl Stage {
             self.resident_kib() / 1024
         );
         assert!(grown <= max_mib, "{what}: grown by {grown} MiB");
+    }
+
+    /// Waits until it takes hardly any processor time, in a window of a quarter of a second; how long it was until that window.
+    pub(crate) async fn wait_idle(&self, what: &str) -> Duration {
+        const WINDOW: Duration = Duration::from_millis(250);
+        /// Hundredths of a second.
+        const TICKS_MAX: u64 = 2;
+        let started = Instant::now();
+        loop {
+            let (elapsed, before) = (started.elapsed(), self.cpu_ticks());
+            tokio::time::sleep(WINDOW).await;
+            if self.cpu_ticks() - before <= TICKS_MAX {
+                return elapsed;
+            }
+            assert!(elapsed < PATIENCE, "{what}: the processor is still busy");
+        }
+    }
+
+    /// Processor time so far, in hundredths of a second.
+    fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.gateway.pid())).expect("a running gateway");
+        // proc(5): the fields begin behind the name; user and system time are the twelfth and thirteenth of them.
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace().skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
     }
 
     /// A clean end, records and balances that agree.
