@@ -15,7 +15,7 @@ const TENTHS: u64 = 9;
 const REFUSE_ABOVE: u64 = 98;
 /// … until no more than this is taken. (What is freed, the allocator gives back within some seconds.)
 const TAKE_UP_TO: u64 = 95;
-/// Bodies up to here are not counted: they are what is taken in all, and to count them would cost them most.
+/// Bodies up to here are not counted one by one, which would cost them most: what is taken in all has them in it.
 const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
 /// One that is alone has this part of all memory at most.
 const ALONE_PART: u64 = 2;
