@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// From the beginning of one sync to that of the next, as in the journal.
-const PERIOD: Duration = Duration::from_micros(500);
-/// What is written before each: the records of ten requests.
-const GROUP_BYTES: usize = 5_400;
+/// From the beginning of one sync to that of the next: what it comes to in the journal with 32 and 128 connections.
+const PERIOD: Duration = Duration::from_millis(1);
+/// What is written before each: the records of twenty requests.
+const GROUP_BYTES: usize = 10_800;
 /// The file's blocks are there before, as those of the journal.
 const FILE_BYTES: usize = 16 << 20;
 

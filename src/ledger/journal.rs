@@ -72,7 +72,7 @@ impl Journal {
         let shares_turns = setup.durability == Durability::Process;
         let writer = Arc::new(Mutex::new(JournalWriter::new(setup, queue)));
         let bell = Arc::<Bell>::default();
-        let thread = WriterThread { writer: Arc::clone(&writer), bell: Arc::clone(&bell) };
+        let thread = WriterThread { writer: Arc::clone(&writer), bell: Arc::clone(&bell), state: Arc::clone(&state) };
         (Self { commands, writer, bell, shares_turns, state }, thread)
     }
 
@@ -118,6 +118,17 @@ impl Journal {
     /// Has the writer's thread look at the queue.
     pub(super) fn ring(&self) {
         self.bell.ring();
+    }
+
+    /// Somebody has begun to wait for a record; with `is_first` nobody did before. The writer's thread is to look at the queue, unless
+    /// it waits for more such records itself and is not through with that.
+    pub(super) fn is_waited_for(&self, is_first: bool) {
+        if is_first {
+            self.state.waited_for.fetch_add(1, Ordering::SeqCst);
+        }
+        if !self.bell.is_waiting_for_others() || thread::is_worth_a_sync(&self.state) {
+            self.bell.ring();
+        }
     }
 
     /// Lets the writer end when it has written what is queued.

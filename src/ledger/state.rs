@@ -57,6 +57,8 @@ pub(super) struct State {
     journal_bytes_max: u64,
     /// Holds that are neither settled nor voided.
     pub(super) open_holds: AtomicI64,
+    /// Records that are not written and that somebody waits for, or has waited for.
+    pub(super) waited_for: AtomicI64,
     /// Records handed to the writer, written by it, and carried into the store.
     pub(super) sent_records: AtomicU64,
     pub(super) written_records: AtomicU64,
@@ -94,6 +96,7 @@ impl State {
             slots_free: AtomicI64::new(slots_max),
             journal_bytes_max,
             open_holds: AtomicI64::new(0),
+            waited_for: AtomicI64::new(0),
             sent_records: AtomicU64::new(0),
             written_records: AtomicU64::new(0),
             applied_records: AtomicU64::new(0),

@@ -46,13 +46,18 @@ impl Ticket {
         is_waited_for
     }
 
-    /// It is not, and whoever waits should not wait on. The record is still kept, and may be written later.
-    pub(super) fn failed(&self) {
-        if self.state.load(Ordering::Acquire) == PENDING {
-            let mut calls = Calls::default();
-            calls.add(self.advance(FAILED));
-            calls.call();
+    /// It is not, and whoever waits should not wait on. The record is still kept, and may be written later. Whether anybody
+    /// waited.
+    pub(super) fn failed(&self) -> bool {
+        if self.state.load(Ordering::Acquire) != PENDING {
+            return false;
         }
+        let rooms = self.advance(FAILED);
+        let is_waited_for = !rooms.is_empty();
+        let mut calls = Calls::default();
+        calls.add(rooms);
+        calls.call();
+        is_waited_for
     }
 
     /// Whether the record is in the journal.
@@ -75,15 +80,16 @@ impl Ticket {
         std::mem::take(&mut *self.rooms.lock())
     }
 
-    /// Somebody has begun to wait in this room.
-    fn is_waited_for_in(&self, room: &Arc<Room>) -> Poll<Result<(), BillingUnavailable>> {
+    /// Somebody has begun to wait in this room. With what is known by then, whether nobody did before.
+    fn is_waited_for_in(&self, room: &Arc<Room>) -> (Poll<Result<(), BillingUnavailable>>, bool) {
         let mut rooms = self.rooms.lock();
         // Under the lock: the journal sets the state first and takes the rooms after.
         let outcome = self.outcome();
+        let is_first = outcome.is_pending() && rooms.is_empty();
         if outcome.is_pending() && !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
             rooms.push(Arc::clone(room));
         }
-        outcome
+        (outcome, is_first)
     }
 
     fn outcome(&self) -> Poll<Result<(), BillingUnavailable>> {
@@ -149,7 +155,7 @@ impl Future for Journaled {
             self.place = None;
             return outcome;
         }
-        match &self.place {
+        let is_first = match &self.place {
             Some(place) => {
                 place.stay(context.waker());
                 // Whoever was woken by the waker before need not be this one.
@@ -158,19 +164,21 @@ impl Future for Journaled {
                     self.place = None;
                     return outcome;
                 }
+                false
             }
             None => {
                 let place = Place::take(&self.ticket, context.waker());
-                let outcome = self.ticket.is_waited_for_in(place.room());
+                let (outcome, is_first) = self.ticket.is_waited_for_in(place.room());
                 if outcome.is_ready() {
                     return outcome;
                 }
                 self.place = Some(place);
+                is_first
             }
-        }
-        // It is another's turn, who may have looked at the queue before this record was there.
+        };
+        // If waiters write: it is another's turn, who may have looked at the queue before this record was there.
         if let Some(journal) = &self.journal {
-            journal.ring();
+            journal.is_waited_for(is_first);
         }
         Poll::Pending
     }

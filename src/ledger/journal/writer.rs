@@ -6,6 +6,7 @@ use crate::ledger::Durability;
 use crate::ledger::room::Calls;
 use crate::ledger::segment::{self, Header};
 use crate::ledger::state::{State, Written, steady_ms};
+use crate::ledger::ticket::Ticket;
 use crate::ledger::wire::{self, Event};
 use std::collections::VecDeque;
 use std::io;
@@ -134,7 +135,7 @@ impl JournalWriter {
         for notify in self.pending.records.drain(..).map(|record| record.notify).chain(queued) {
             left += 1;
             if let Notify::Ticket(ticket) = notify {
-                ticket.failed();
+                fail_ticket(&ticket, &self.setup.state);
             }
         }
         if left > 0 {
@@ -177,7 +178,7 @@ impl JournalWriter {
         }
         self.next_sequence += 1;
         if let (true, Notify::Ticket(ticket)) = (self.failures > 0, &notify) {
-            ticket.failed();
+            fail_ticket(ticket, self.state());
         }
         let event = (self.failures == 0).then_some(event);
         self.pending.records.push_back(Record { bytes: self.pending.bytes.len() - before, notify, event });
@@ -279,6 +280,7 @@ impl JournalWriter {
                 waited_for += usize::from(ticket.written(&mut calls));
             }
         }
+        state.waited_for.fetch_sub(waited_for as i64, Ordering::SeqCst);
         calls.call();
         waited_for
     }
@@ -291,8 +293,15 @@ impl JournalWriter {
         for record in &mut self.pending.records {
             record.event = None;
             if let Notify::Ticket(ticket) = &record.notify {
-                ticket.failed();
+                fail_ticket(ticket, &self.setup.state);
             }
         }
+    }
+}
+
+/// Whoever waits for the record should not wait on.
+fn fail_ticket(ticket: &Ticket, state: &State) {
+    if ticket.failed() {
+        state.waited_for.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ledger::disk::faulty::{Faults, FaultyDisk};
+use std::sync::atomic::Ordering;
 
 const ENOSPC: i32 = 28;
 const EIO: i32 = 5;
@@ -40,6 +41,7 @@ fn run_through(durability: Durability, first: u64, count: u64, errno: i32, torn_
     running.settle_down();
     assert!(running.ledger.healthy());
     assert_eq!(running.ledger.lag().journal_error, None);
+    assert_eq!(running.ledger.journal.state.waited_for.load(Ordering::SeqCst), 0, "nobody is thought to wait");
     assert_eq!(running.rows().len(), admitted, "call {first}: {admitted} admitted, {refused} refused");
     assert!(running.ledger.shutdown(Duration::from_secs(30)));
     let report = place.assert_clean();
