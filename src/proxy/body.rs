@@ -1,6 +1,7 @@
 //! Reads a request's body, whole, whatever its framing: content-length, chunked, `Expect: 100-continue`, HTTP/2 with or
 //! without a length.
 
+use super::aside::aside;
 use super::memory::{Memory, Room, Share};
 use super::patience;
 use crate::dialect::endpoint::Target;
@@ -9,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, Version};
 use pingora::protocols::http::ServerSession;
-use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use tollgate_plugin_api::{Reject, RejectCode};
 
 /// Characters of a client's `content-encoding` that a message shows.
 const CODING_CHARS_MAX: usize = 100;
-/// What is understood at once, in some milliseconds. More has a thread of its own: on this one others wait.
+/// So much is understood at once, in some milliseconds; more, aside.
 const AT_ONCE_BYTES_MAX: usize = 1024 * 1024;
 /// Reserved ahead for a body of unknown or large length; more is taken as it comes.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
@@ -49,14 +49,7 @@ pub(super) async fn facts(target: &Target, content_type: Option<&str>, body: &By
         return request::read_request(target.endpoint, target, content_type, body);
     }
     let (target, content_type, body) = (target.clone(), content_type.map(str::to_owned), body.clone());
-    let reading = tokio::task::spawn_blocking(move || {
-        request::read_request(target.endpoint, &target, content_type.as_deref(), &body)
-    });
-    match reading.await {
-        Ok(facts) => facts,
-        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-        Err(_) => Err(RejectCode::UpstreamUnavailable.into()),
-    }
+    aside(move || request::read_request(target.endpoint, &target, content_type.as_deref(), &body)).await
 }
 
 /// Why a body that cannot be read is no text: it is packed, and its head says how. Bodies are read here, and taken unpacked.

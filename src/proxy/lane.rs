@@ -1,20 +1,20 @@
 //! The translate lane: a conversation, or texts to embed, that go to an upstream of another dialect than the client's. Everything that such
 //! an attempt needs beside what passes through as it is; without one, a request is in the passthrough lane.
 
+mod writing;
+
 use super::exchange::{Admitted, Attempt, Exchange, wall_ms};
-use super::route;
-use crate::balance::{Pick, parse_retry_after};
-use crate::dialect::chat::{self, Asked, Manner, Refusal, Translated, Translation, Unreadable};
+use crate::balance::parse_retry_after;
+use crate::dialect::chat::{self, Asked, Refusal, Translated, Translation, Unreadable};
 use crate::dialect::embed;
 use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::{DialectId, Framing};
 use crate::estimate;
-use crate::provider::{Provider, StreamUsage};
-use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
-use tollgate_plugin_api::{Metered, Reject, RejectCode};
+use tollgate_plugin_api::Metered;
+pub(super) use writing::Writing;
 
 /// Names what of the request had no counterpart at the upstream and changes nothing that matters.
 const LEFT_OUT: HeaderName = HeaderName::from_static("x-tollgate-left-out");
@@ -55,9 +55,6 @@ pub(super) struct Lane {
     answer: AnswerLane,
 }
 
-/// The most values (of lists and objects) that a request may have to be translated: the shortest has three bytes, and takes some
-/// hundred while it is.
-const TRANSLATED_VALUES_MAX: u64 = 250_000;
 /// The largest answer of embeddings, in bytes.
 const EMBEDDINGS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -172,69 +169,6 @@ fn left_out(names: &[String]) -> Option<HeaderValue> {
 /// Whether a header's value can have it.
 fn is_shown(c: char) -> bool {
     c.is_ascii_graphic() || c == ' '
-}
-
-/// The lane of an attempt at this candidate; `None`: passthrough.
-///
-/// # Errors
-/// The candidate's dialect cannot express the request, or it cannot be read.
-pub(super) fn lane(exchange: &Exchange, admitted: &Admitted, pick: &Pick) -> Result<Option<Box<Lane>>, Reject> {
-    let client = admitted.target.endpoint.dialect;
-    let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(None) };
-    let upstream = &exchange.snapshot.upstreams[candidate.upstream as usize];
-    if upstream.provider.speaks(client) {
-        return Ok(without_foreign_thoughts(admitted, &candidate.upstream_model, upstream));
-    }
-    let Some(dialect) = upstream.provider.translated_into(admitted.target.endpoint) else { return Ok(None) };
-    if admitted.facts.values > TRANSLATED_VALUES_MAX {
-        return Err(Reject::new(RejectCode::InvalidRequest).message(format!(
-            "The request has {} values; no more than {TRANSLATED_VALUES_MAX} can be translated for this model's provider",
-            admitted.facts.values
-        )));
-    }
-    // Admission has found it to be UTF-8.
-    let body = std::str::from_utf8(&admitted.body).unwrap_or_default();
-    if !admitted.target.endpoint.is_chat() {
-        let (translated, shape) = embed::translate_request(admitted.target.endpoint, body, &candidate.upstream_model)?;
-        let answer = AnswerLane::Embeddings(shape);
-        return Ok(Some(Lane::new(endpoint::embeddings_target(dialect), translated, answer, false)));
-    }
-    let stream = admitted.facts.stream;
-    let manner = manner(exchange, admitted, pick, &candidate.upstream_model, upstream.provider);
-    let translated = chat::translate_request(client, dialect, body, stream, &manner)?;
-    let target = endpoint::chat_target(dialect, stream, &candidate.upstream_model, translated.has_media);
-    Ok(Some(Lane::new(target, translated, AnswerLane::Chat, stream)))
-}
-
-/// How a conversation is written for this candidate.
-fn manner<'m>(
-    exchange: &Exchange,
-    admitted: &Admitted,
-    pick: &Pick,
-    model: &'m str,
-    provider: &Provider,
-) -> Manner<'m> {
-    let output_tokens = admitted.route.price(pick).and_then(|price| price.output_tokens_max);
-    Manner {
-        model,
-        output_tokens_default: output_tokens.unwrap_or(exchange.snapshot.routing.output_tokens_default),
-        asks_for_usage: admitted.facts.stream && provider.stream_usage == StreamUsage::OptIn,
-        rules: provider.chat,
-    }
-}
-
-/// A conversation that other dialects' upstreams took part in has their signatures in places where this one would refuse
-/// them: they are taken out, with the thoughts that they are of.
-fn without_foreign_thoughts(admitted: &Admitted, upstream_model: &str, upstream: &Upstream) -> Option<Box<Lane>> {
-    let endpoint = admitted.target.endpoint;
-    if !endpoint.is_chat() || !chat::may_hold_foreign_signature(&admitted.body) {
-        return None;
-    }
-    let body = route::spliced(admitted, upstream_model, upstream);
-    let text = std::str::from_utf8(&body).unwrap_or_default();
-    let (body, left_out) = chat::without_foreign_thoughts(endpoint.dialect, upstream_model, text)?;
-    let changed = Translated { body: body.into(), left_out, has_media: false };
-    Some(Lane::new(admitted.target.clone(), changed, AnswerLane::Passes, admitted.facts.stream))
 }
 
 /// The operation that the attempt's upstream is asked for.

@@ -3,6 +3,7 @@
 //! admit → route → forward → receive → settle; failover alone goes back, to route. Stages meet only in [`Exchange`].
 
 mod admit;
+mod aside;
 mod body;
 mod console;
 mod content;

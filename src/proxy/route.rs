@@ -2,7 +2,8 @@
 
 use super::admit;
 use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, now_ms, unix_ms};
-use super::{lane, peer, trail};
+use super::lane::{Lane, Writing};
+use super::{peer, trail};
 use crate::balance::{Concerns, Failure, Pick};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
@@ -20,7 +21,7 @@ pub(super) async fn route(exchange: &mut Exchange) -> pingora::Result<(Arc<Upstr
         return Error::e_explain(ErrorType::InternalError, "the exchange is settled");
     }
     loop {
-        let Some(chosen) = next_pick(exchange) else {
+        let Some(chosen) = next_pick(exchange).await else {
             return Error::e_explain(ErrorType::HTTPStatus(503), "no candidate is available");
         };
         begin(exchange, chosen);
@@ -39,39 +40,70 @@ pub(super) async fn route(exchange: &mut Exchange) -> pingora::Result<(Arc<Upstr
 }
 
 /// The candidate for the next attempt, if attempts are left and one is available.
-fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
+async fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
     if exchange.attempts.count >= exchange.snapshot.routing.attempts_max {
         return None;
     }
-    exchange.attempts.next.take().or_else(|| pick(exchange))
-}
-
-fn pick(exchange: &mut Exchange) -> Option<Chosen> {
-    let strategy = exchange.snapshot.strategy;
+    if let Some(chosen) = exchange.attempts.next.take() {
+        return Some(chosen);
+    }
     loop {
-        let admitted = exchange.admitted.as_ref()?;
-        let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random());
-        trail::note_unavailable(exchange, pick.as_ref());
-        let pick = pick?;
-        exchange.attempts.tried.insert(&pick);
-        match prepare(exchange, pick) {
-            Ok(chosen) => return Some(chosen),
-            Err(refused) => {
-                release(exchange, &pick);
-                trail::note_refused(exchange, &pick, &refused);
-                exchange.attempts.refused = Some(refused);
+        let pick = candidate(exchange)?;
+        let written = match writing(exchange, &pick) {
+            // Should the exchange be dropped meanwhile, its place is given back as that of any candidate chosen ahead.
+            Ok(Some(writing)) => {
+                exchange.attempts.next = Some(Chosen { pick, leases: Leases::new(), lane: None });
+                let written = writing.write_aside().await;
+                exchange.attempts.next = None;
+                written
             }
+            Ok(None) => Ok(None),
+            Err(refused) => Err(refused),
+        };
+        if let Some(chosen) = chosen(exchange, pick, written) {
+            return Some(chosen);
         }
     }
 }
 
-/// What an attempt at this candidate needs: a place within its limits, and the request in its dialect.
-fn prepare(exchange: &Exchange, pick: Pick) -> Result<Chosen, Reject> {
-    let lane = match &exchange.admitted {
-        Some(admitted) => lane::lane(exchange, admitted, &pick)?,
-        None => None,
-    };
-    Ok(Chosen { leases: lease(exchange, &pick)?, lane, pick })
+/// The same ahead of the next attempt, at once: whether there is one decides what becomes of the answer that is just coming.
+fn pick(exchange: &mut Exchange) -> Option<Chosen> {
+    loop {
+        let pick = candidate(exchange)?;
+        let written = writing(exchange, &pick).and_then(|writing| writing.map_or(Ok(None), Writing::write));
+        if let Some(chosen) = chosen(exchange, pick, written) {
+            return Some(chosen);
+        }
+    }
+}
+
+/// An untried candidate that is available.
+fn candidate(exchange: &mut Exchange) -> Option<Pick> {
+    let strategy = exchange.snapshot.strategy;
+    let admitted = exchange.admitted.as_ref()?;
+    let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random());
+    trail::note_unavailable(exchange, pick.as_ref());
+    let pick = pick?;
+    exchange.attempts.tried.insert(&pick);
+    Some(pick)
+}
+
+/// What of the request has to be written anew for it.
+fn writing(exchange: &Exchange, pick: &Pick) -> Result<Option<Writing>, Reject> {
+    exchange.admitted.as_ref().map_or(Ok(None), |admitted| Writing::of(exchange, admitted, pick))
+}
+
+/// The candidate, if it has a place within its limits and the request can be written for it.
+fn chosen(exchange: &mut Exchange, pick: Pick, written: Result<Option<Box<Lane>>, Reject>) -> Option<Chosen> {
+    match written.and_then(|lane| Ok(Chosen { leases: lease(exchange, &pick)?, lane, pick })) {
+        Ok(chosen) => Some(chosen),
+        Err(refused) => {
+            release(exchange, &pick);
+            trail::note_refused(exchange, &pick, &refused);
+            exchange.attempts.refused = Some(refused);
+            None
+        }
+    }
 }
 
 /// What the attempt takes of the upstream's limits.

@@ -170,5 +170,34 @@ mod tests {
                 }
             }
         }
+
+        /// Against slots that are kept for good.
+        #[test]
+        fn what_is_given_back_is_taken_from_when_it_was_taken(
+            window_ms in 1_000_u64..200_000,
+            steps in proptest::collection::vec((-2_000_i64..30_000, 0_u64..100, any::<prop::sample::Index>(), 0_u64..50), 1..60),
+        ) {
+            let mut window = Window::new(window_ms);
+            let (mut now, mut times, mut slots) = (1_700_000_000_000_i64, Vec::new(), std::collections::BTreeMap::new());
+            for (step_ms, amount, back_to, back) in steps {
+                now += step_ms;
+                window.advance(now);
+                window.add(amount);
+                times.push(now);
+                *slots.entry(window.head).or_insert(0) += amount;
+                let at = times[back_to.index(times.len())];
+                window.give_back(at, back);
+                let number = (at / window.slot_ms).min(window.head);
+                if let Some(slot) = slots.get_mut(&number) {
+                    *slot -= back.min(*slot);
+                }
+                let oldest = window.head - (SLOTS as i64 - 1);
+                slots.retain(|number, _| *number >= oldest);
+                prop_assert_eq!(window.total(), slots.values().sum::<u64>());
+                let newest = slots.iter().rev().find(|(_, amount)| **amount > 0);
+                prop_assert_eq!(window.until_empty(now), newest.map_or(0, |(number, _)| window.leaves_in(*number, now)));
+                prop_assert_eq!(window.until_gone(window.total(), now), window.until_empty(now));
+            }
+        }
     }
 }
