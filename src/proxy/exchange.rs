@@ -150,8 +150,8 @@ impl Prompt {
 pub(super) struct Attempts {
     pub(super) count: u32,
     pub(super) tried: Tried,
-    /// Chosen ahead, when an answer had to be judged by whether there is another candidate.
-    pub(super) next: Option<Chosen>,
+    /// Taken ahead, to know whether there is another candidate.
+    pub(super) next: Option<Next>,
     /// Why a candidate could not be used that would have been tried.
     pub(super) refused: Option<Reject>,
     /// A pooled connection turned out dead once; that attempt was not counted.
@@ -160,6 +160,23 @@ pub(super) struct Attempts {
     pub(super) timed_out: bool,
     /// What there is to say of the choice.
     pub(super) noted: Noted,
+}
+
+/// A candidate for the next attempt. It has its breakers' leave, which is given back if it is not tried.
+pub(super) enum Next {
+    /// The request is still to be written for it, and may turn out to be nothing that it can be asked.
+    Candidate(Pick),
+    /// It only has to be tried.
+    Chosen(Box<Chosen>),
+}
+
+impl Next {
+    pub(super) fn pick(&self) -> &Pick {
+        match self {
+            Self::Candidate(pick) => pick,
+            Self::Chosen(chosen) => &chosen.pick,
+        }
+    }
 }
 
 /// A candidate that is about to be tried.

@@ -1,7 +1,7 @@
 //! What happens when something fails: another attempt, a refusal, an error event at the end of a broken stream.
 
 use super::downstream::UPSTREAM_SILENT;
-use super::exchange::{Chosen, Exchange};
+use super::exchange::{Chosen, Exchange, Next};
 use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
@@ -28,7 +28,7 @@ pub(super) fn while_connecting(address: SocketAddr, exchange: &mut Exchange, mut
         return error;
     }
     fail(exchange, &error);
-    error.set_retry(route::has_next(exchange));
+    error.set_retry(route::may_have_next(exchange));
     error
 }
 
@@ -49,17 +49,16 @@ pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reu
         return error;
     }
     fail(exchange, &error);
-    error.set_retry(route::has_next(exchange));
+    error.set_retry(route::may_have_next(exchange));
     error
 }
 
 /// The same candidate once more, as if the attempt had not been.
 fn again(exchange: &mut Exchange) {
     exchange.attempts.count -= 1;
-    exchange.attempts.next = exchange.attempt.take().map(|attempt| Chosen {
-        pick: attempt.pick,
-        leases: attempt.leases,
-        lane: attempt.lane,
+    exchange.attempts.next = exchange.attempt.take().map(|attempt| {
+        let chosen = Chosen { pick: attempt.pick, leases: attempt.leases, lane: attempt.lane };
+        Next::Chosen(Box::new(chosen))
     });
 }
 

@@ -1,7 +1,7 @@
 //! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
 use super::admit;
-use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, now_ms, unix_ms};
+use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, Next, now_ms, unix_ms};
 use super::lane::{Lane, Writing};
 use super::{peer, trail};
 use crate::balance::{Concerns, Failure, Pick};
@@ -44,15 +44,16 @@ async fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
     if exchange.attempts.count >= exchange.snapshot.routing.attempts_max {
         return None;
     }
-    if let Some(chosen) = exchange.attempts.next.take() {
-        return Some(chosen);
-    }
     loop {
-        let pick = candidate(exchange)?;
+        let pick = match exchange.attempts.next.take() {
+            Some(Next::Chosen(chosen)) => return Some(*chosen),
+            Some(Next::Candidate(pick)) => pick,
+            None => candidate(exchange)?,
+        };
         let written = match writing(exchange, &pick) {
-            // Should the exchange be dropped meanwhile, its place is given back as that of any candidate chosen ahead.
+            // Should the exchange be dropped meanwhile, its place is given back as that of any candidate taken ahead.
             Ok(Some(writing)) => {
-                exchange.attempts.next = Some(Chosen { pick, leases: Leases::new(), lane: None });
+                exchange.attempts.next = Some(Next::Candidate(pick));
                 let written = writing.write_aside().await;
                 exchange.attempts.next = None;
                 written
@@ -66,7 +67,7 @@ async fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
     }
 }
 
-/// The same ahead of the next attempt, at once: whether there is one decides what becomes of the answer that is just coming.
+/// The same ahead of the next attempt, at once: whether there is one decides what becomes of an answer.
 fn pick(exchange: &mut Exchange) -> Option<Chosen> {
     loop {
         let pick = candidate(exchange)?;
@@ -133,11 +134,21 @@ fn release(exchange: &Exchange, pick: &Pick) {
 /// Whether there is another candidate; if so it is kept for the next attempt. Asked when an answer that failed is to be
 /// passed on or not.
 pub(super) fn has_next(exchange: &mut Exchange) -> bool {
+    take_ahead(exchange, |exchange| Some(Next::Chosen(Box::new(pick(exchange)?))))
+}
+
+/// Whether there is another candidate, be it that it cannot be asked what is asked. Asked when there is no answer: then there is
+/// nothing to lose.
+pub(super) fn may_have_next(exchange: &mut Exchange) -> bool {
+    take_ahead(exchange, |exchange| Some(Next::Candidate(candidate(exchange)?)))
+}
+
+fn take_ahead(exchange: &mut Exchange, take: impl FnOnce(&mut Exchange) -> Option<Next>) -> bool {
     if !exchange.may_fail_over() {
         return false;
     }
     if exchange.attempts.next.is_none() {
-        exchange.attempts.next = pick(exchange);
+        exchange.attempts.next = take(exchange);
     }
     exchange.attempts.next.is_some()
 }
@@ -252,9 +263,9 @@ pub(super) fn judge_nothing(exchange: &mut Exchange) {
     exchange.shared.metrics.attempt(&attempt.upstream.name, "client");
 }
 
-/// Gives back the place of a candidate that was chosen ahead and never tried.
+/// Gives back the place of a candidate that was taken ahead and never tried.
 pub(super) fn drop_next(exchange: &mut Exchange) {
-    if let Some(chosen) = exchange.attempts.next.take() {
-        release(exchange, &chosen.pick);
+    if let Some(next) = exchange.attempts.next.take() {
+        release(exchange, next.pick());
     }
 }

@@ -133,7 +133,7 @@ fn pause(synced_for: usize, since: Duration) -> Option<Duration> {
 /// Of those who may come to ask for a sync, nearly all wait for it by now. With streams, which are open for long, that is hardly ever so.
 pub(super) fn is_worth_a_sync(state: &State) -> bool {
     let waited_for = state.waited_for.load(Ordering::SeqCst);
-    waited_for >= state.open_holds.load(Ordering::SeqCst).saturating_mul(WAITING_FOR_EACH_OPEN)
+    waited_for > 0 && waited_for >= state.open_holds.load(Ordering::SeqCst).saturating_mul(WAITING_FOR_EACH_OPEN)
 }
 
 #[cfg(test)]
@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn a_sync_is_worth_it_when_nearly_all_wait_for_it() {
         let state = State::new(100, u64::MAX);
-        for (waiting, open, is_worth_it) in [(1, 0, true), (3, 1, true), (2, 1, false), (29, 10, false), (30, 10, true)]
+        for (waiting, open, is_worth_it) in
+            [(0, 0, false), (1, 0, true), (3, 1, true), (2, 1, false), (29, 10, false), (30, 10, true)]
         {
             state.waited_for.store(waiting, Ordering::SeqCst);
             state.open_holds.store(open, Ordering::SeqCst);

@@ -174,6 +174,9 @@ impl JournalWriter {
             // Every event can be encoded into memory; should one not, its hold stays open and is settled at recovery.
             tracing::error!(%error, "a ledger event cannot be encoded");
             self.state().give_slots(1);
+            if let Notify::Ticket(ticket) = &notify {
+                fail_ticket(ticket, self.state());
+            }
             return;
         }
         self.next_sequence += 1;
