@@ -1,4 +1,5 @@
-//! What takes long for a large body, and would keep others waiting on the thread that serves them.
+//! What takes long for a large body (to understand it, to write it anew, to count its tokens), and would keep others waiting on
+//! the thread that serves them.
 
 use std::panic::resume_unwind;
 use std::sync::{Arc, LazyLock};

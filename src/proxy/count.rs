@@ -4,6 +4,7 @@
 //! Some vendors speak a dialect and have no such operation in it. That shows when they are asked, and then it is counted here, too;
 //! the record says what they answered.
 
+use super::aside::aside;
 use super::downstream::Downstream;
 use super::exchange::{Exchange, Leases, Prompt};
 use super::head;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use memchr::memmem;
 use pingora::http::ResponseHeader;
-use tollgate_plugin_api::{Allowances, Amounts, Reject, RejectCode, Reply};
+use tollgate_plugin_api::{Allowances, Amounts, Reject, Reply};
 
 /// Says that the count is ours, and how it came about.
 const ESTIMATED: HeaderName = HeaderName::from_static("x-tollgate-estimated");
@@ -49,11 +50,11 @@ pub(super) async fn count(
 
 async fn tokens(endpoint: &'static Endpoint, model: &str, facts: &RequestFacts, body: Bytes) -> Result<u64, Reject> {
     let model = model.to_owned();
-    let counting = tokio::task::spawn_blocking(move || {
+    let counting = aside(move || {
         let (text, bytes) = Prompt::Body(body).text(endpoint);
-        estimate::tokens(&model, &text, bytes)
+        Ok(estimate::tokens(&model, &text, bytes))
     });
-    let text_tokens = counting.await.map_err(|_| RejectCode::UpstreamUnavailable)?;
+    let text_tokens = counting.await?;
     Ok(text_tokens.saturating_add(u64::from(facts.media_parts).saturating_mul(MEDIUM_TOKENS)))
 }
 

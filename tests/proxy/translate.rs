@@ -3,7 +3,7 @@
 use crate::calls::{COST, INPUT, OUTPUT, TOKENS, Wire, number, serving, stepped, wants_stream};
 use crate::support::client::{Answer as Got, Request};
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, Upstream};
-use crate::support::provider::Provider;
+use crate::support::provider::{ClosedPort, Provider};
 use crate::support::script::{Answer, Break};
 use serde_json::{Value, json};
 
@@ -297,6 +297,42 @@ async fn a_candidate_that_cannot_be_told_gives_way_to_one_that_can() {
     assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("chat")), "{}", answer.text());
     assert_eq!(answer.field("x-tollgate-attempts"), Some("1"));
     gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn where_nobody_answers_the_next_may_turn_out_not_to_be_tellable() {
+    let messages = Provider::always(Wire::Messages.whole("Hello there.")).await;
+    let chat = Provider::always(Wire::Chat.whole("Hello there.")).await;
+    let closed = ClosedPort::new();
+    let first = Wire::Chat.upstream_at("closed", closed.address);
+    let second = upstream(Wire::Messages, "messages", &messages).with("priority = 1");
+    let third = upstream(Wire::Chat, "chat", &chat).with("priority = 2");
+    let mut body = Wire::Chat.body("m", false);
+    body["logit_bias"] = json!({"1": 2});
+    // Many bytes: the second's turn is found out on another thread.
+    for text in ["Hello".to_owned(), "word ".repeat(100_000)] {
+        body["messages"][0]["content"] = json!(text);
+        for third in [Some(third.clone()), None] {
+            let is_third = third.is_some();
+            let setup = [first.clone(), second.clone()].into_iter().chain(third);
+            let (gateway, key) = serving(&Setup::new(setup)).await;
+            let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+            let record = gateway.wait_records(1).await.remove(0);
+            if is_third {
+                assert_eq!(
+                    (answer.status, answer.field("x-tollgate-upstream")),
+                    (200, Some("chat")),
+                    "{}",
+                    answer.text()
+                );
+            } else {
+                assert_eq!((answer.status, &*answer.error_code()), (503, "UPSTREAM_UNAVAILABLE"), "{}", answer.text());
+            }
+            assert_eq!(record["attempts"], if is_third { 2 } else { 1 }, "{record}");
+            gateway.finish(&[&key]).await;
+        }
+    }
+    assert!(messages.received().is_empty());
 }
 
 #[tokio::test]
