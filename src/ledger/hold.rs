@@ -76,10 +76,11 @@ impl Hold {
     /// Whether the journal cannot take the hold at the moment. It goes on trying. Asked before something is made of the hold:
     /// so, if nobody has tried lately, it is tried now.
     pub fn has_failed(&self) -> bool {
-        if !self.ticket.is_written() {
+        let is_known = || self.ticket.has_failed() || self.journal.state.journal_error().is_some();
+        if !self.ticket.is_written() && !is_known() {
             self.journal.find_out();
         }
-        !self.ticket.is_written() && (self.ticket.has_failed() || self.journal.state.journal_error().is_some())
+        !self.ticket.is_written() && is_known()
     }
 
     /// The request now goes towards an upstream: from here on it leaves a record, whatever happens.

@@ -30,7 +30,7 @@ use writer::JournalWriter;
 /// When nothing was written for longer, nobody knows whether it can be.
 const KNOWN_FOR_MS: i64 = 2;
 
-/// So long whoever wants to know waits for another's write to end.
+/// So long whoever wants to know waits for another's write to end; not for one that has taken longer by then.
 const FIND_OUT_MAX: Duration = Duration::from_millis(5);
 
 /// Who hears of a record when it is written.
@@ -109,11 +109,14 @@ impl Journal {
     /// Writes what waits, unless something was written a moment ago: then it is known whether that can be done. Where another
     /// has the turn, its outcome is what is to be known, or it came too early for what waits.
     pub(super) fn find_out(&self) {
-        let written_at_ms = self.state.written_at_ms.load(Ordering::Acquire);
-        if self.shares_turns
-            && steady_ms().saturating_sub(written_at_ms) > KNOWN_FOR_MS
-            && let Some(mut writer) = self.writer.try_lock_for(FIND_OUT_MAX)
-        {
+        let (written_at_ms, now_ms) = (self.state.written_at_ms.load(Ordering::Acquire), steady_ms());
+        if !self.shares_turns || now_ms.saturating_sub(written_at_ms) <= KNOWN_FOR_MS {
+            return;
+        }
+        let writing_since_ms = self.state.writing_since_ms.load(Ordering::Acquire);
+        let is_slow = writing_since_ms != 0 && now_ms - writing_since_ms > FIND_OUT_MAX.as_millis() as i64;
+        let patience = if is_slow { Duration::ZERO } else { FIND_OUT_MAX };
+        if let Some(mut writer) = self.writer.try_lock_for(patience) {
             writer.take_turn();
         }
     }
