@@ -1,7 +1,8 @@
 //! The run: everything is started, measured in turns, audited and ended.
 
+use crate::kinds::Kind;
 use crate::options::{HELP, Options};
-use crate::proxies::{Billed, Kind, Proxy, Site};
+use crate::proxies::{Billed, Proxy, Site};
 use crate::report::{self, Sample, Samples};
 use crate::syncs::Syncs;
 use crate::wire::{self, CASES, Case};

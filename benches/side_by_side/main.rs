@@ -9,6 +9,7 @@ mod bare;
 mod console;
 mod driver;
 mod idle;
+mod kinds;
 mod load;
 mod options;
 mod others;

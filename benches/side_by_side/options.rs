@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::Failure;
-use crate::proxies::Kind;
+use crate::kinds::Kind;
 use crate::wire::{CASES, Case};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,8 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingor
                        durable (tollgate with durability = \"power\"),
                        beside-syncs (tollgate while the disk is synced beside it as often as durable does),
                        watched (tollgate that also limits, traces and logs),
-                       translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's)
+                       translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's),
+                       secured (tollgate whose upstream speaks TLS and HTTP/2: another tollgate)
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]
   --console-rows N     records in the ledger of a gateway whose console is read while it has a steady load;
                        0: not measured [0]

@@ -35,9 +35,20 @@ impl Running {
         arguments: impl IntoIterator<Item = A>,
         log: PathBuf,
     ) -> Result<Self, Failure> {
+        Self::start_with(&[], program, arguments, log)
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with<A: AsRef<OsStr>>(
+        environment: &[(&str, PathBuf)],
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = A>,
+        log: PathBuf,
+    ) -> Result<Self, Failure> {
         let file = File::create(&log)?;
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(&program).args(arguments);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stderr(file.try_clone()?).stdout(file);
         let child = command.spawn().map_err(|error| format!("setpriv (of util-linux): {error}"))?;
         Ok(Self { child, log })

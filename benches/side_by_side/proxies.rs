@@ -1,6 +1,7 @@
 //! What is compared, and how each of them is set up: on a free port, two threads, in a folder of the run's own.
 
 use crate::Failure;
+use crate::kinds::Kind;
 use crate::load::{self, Load};
 use crate::others;
 use crate::processes::{Running, free_address};
@@ -18,69 +19,8 @@ use tollgate::ledger::Durability;
 pub(crate) const THREADS: usize = 2;
 /// What a client sends to a proxy that passes it on.
 const PROVIDER_KEY: &str = "sk-provider-side-by-side";
-/// Tollgate's folder within the run's.
-const TOLLGATE_FOLDER: &str = "tollgate";
-/// That of the one whose console is read.
+/// The folder, within the run's, of the one whose console is read.
 const CONSOLE: &str = "console";
-
-/// What takes the load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The stand-in provider itself, without a proxy: what load and provider cost.
-    Direct,
-    Nginx,
-    Envoy,
-    Bare,
-    /// The same without work stealing, as Tollgate runs it.
-    BarePinned,
-    Tollgate,
-    /// Another build of Tollgate, to see what a change costs.
-    Earlier,
-    /// Tollgate that makes each record durable before the first byte goes out.
-    Durable,
-    /// Tollgate as it is by default, while the disk is synced beside it as often as that one does.
-    BesideSyncs,
-    /// Tollgate that also limits, traces and logs every request.
-    Watched,
-    /// Tollgate whose clients speak another dialect than its upstream.
-    Translated,
-}
-
-impl Kind {
-    /// The proxy with this name.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        match name {
-            "nginx" => Some(Self::Nginx),
-            "envoy" => Some(Self::Envoy),
-            "bare" => Some(Self::Bare),
-            "bare-pinned" => Some(Self::BarePinned),
-            "tollgate" => Some(Self::Tollgate),
-            "earlier" => Some(Self::Earlier),
-            "durable" => Some(Self::Durable),
-            "beside-syncs" => Some(Self::BesideSyncs),
-            "watched" => Some(Self::Watched),
-            "translated" => Some(Self::Translated),
-            _ => None,
-        }
-    }
-
-    /// Its name in the report.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Direct => "no proxy",
-            Self::Nginx => "nginx",
-            Self::Envoy => "Envoy",
-            Self::Bare => "bare Pingora",
-            Self::BarePinned => "bare Pingora, no stealing",
-            Self::Tollgate => "Tollgate",
-            Self::Earlier => "Tollgate, earlier",
-            Self::Durable => "Tollgate, durability = power",
-            Self::BesideSyncs => "Tollgate, the disk synced beside it",
-            Self::Watched => "Tollgate, limited, traced, logged",
-            Self::Translated => "Tollgate, translating",
-        }
-    }
-}
 
 /// Something that runs and takes the load.
 pub(crate) struct Proxy {
@@ -89,6 +29,23 @@ pub(crate) struct Proxy {
     /// What clients authenticate with.
     pub(crate) key: String,
     pub(crate) running: Running,
+    /// What stands between it and the provider, which is another's cost.
+    _behind: Option<Box<Proxy>>,
+}
+
+/// One Tollgate: its folder's name, its provider, and what its configuration has beside that.
+struct Setup<'a> {
+    name: &'a str,
+    base_url: String,
+    api_key: &'a str,
+    more: &'a str,
+    environment: &'a [(&'a str, PathBuf)],
+}
+
+impl<'a> Setup<'a> {
+    fn new(name: &'a str, provider: SocketAddr, more: &'a str) -> Self {
+        Self { name, base_url: format!("http://{provider}/v1"), api_key: PROVIDER_KEY, more, environment: &[] }
+    }
 }
 
 /// Where everything is.
@@ -108,13 +65,15 @@ impl Site {
             Kind::Envoy => self.envoy(provider),
             Kind::Bare => self.bare(kind, "bare", provider),
             Kind::BarePinned => self.bare(kind, "bare-pinned", provider),
-            Kind::Tollgate => self.tollgate(kind, TOLLGATE_FOLDER, provider, ""),
-            Kind::Earlier => self.tollgate(kind, "earlier", provider, ""),
-            Kind::Durable => self.tollgate(kind, "durable", provider, "[ledger]\ndurability = \"power\"\n"),
-            Kind::BesideSyncs => self.tollgate(kind, "beside-syncs", provider, ""),
-            Kind::Translated => self.tollgate(kind, "translated", provider, ""),
+            Kind::Secured => self.secured(provider),
             // The stand-in takes the spans, too: it answers everything.
-            Kind::Watched => self.tollgate(kind, "watched", provider, &watching(provider)),
+            Kind::Watched => self.tollgate(kind, &Setup::new("watched", provider, &watching(provider))),
+            Kind::Durable => {
+                self.tollgate(kind, &Setup::new("durable", provider, "[ledger]\ndurability = \"power\"\n"))
+            }
+            Kind::Tollgate | Kind::Earlier | Kind::BesideSyncs | Kind::Translated => {
+                self.tollgate(kind, &Setup::new(kind.name(), provider, ""))
+            }
         };
         self.answering(started.map_err(|failure| format!("{}: {failure}", kind.title()))?)
     }
@@ -127,14 +86,14 @@ impl Site {
             rows::fill(&*store, rows, now_ms)?;
             Ok(())
         };
-        self.answering(self.tollgate_with(Kind::Tollgate, CONSOLE, provider, "", fill)?)
+        self.answering(self.tollgate_with(Kind::Tollgate, &Setup::new(CONSOLE, provider, ""), fill)?)
     }
 
     /// Tollgate whose key may have so many requests at once.
     pub(crate) fn start_with_room(&self, provider: SocketAddr, room: usize) -> Result<Proxy, Failure> {
         let rule =
             format!("[plugins.rate-limit]\nrules = [{{ per = \"key\", limit = \"concurrency\", max = {room} }}]\n");
-        self.answering(self.tollgate(Kind::Tollgate, "overload", provider, &rule)?)
+        self.answering(self.tollgate(Kind::Tollgate, &Setup::new("overload", provider, &rule))?)
     }
 
     /// What the gateway of [`Site::start_with_records`] has printed.
@@ -153,7 +112,13 @@ impl Site {
         let this = std::env::current_exe()?;
         let mut running = Running::start(this, ["role", "provider"], self.folder.join("provider.log"))?;
         let port: u16 = running.first_line()?.trim().parse()?;
-        Ok(Proxy { kind: Kind::Direct, address: ([127, 0, 0, 1], port).into(), key: PROVIDER_KEY.into(), running })
+        Ok(Proxy {
+            kind: Kind::Direct,
+            address: ([127, 0, 0, 1], port).into(),
+            key: PROVIDER_KEY.into(),
+            running,
+            _behind: None,
+        })
     }
 
     fn bare(&self, kind: Kind, role: &str, provider: SocketAddr) -> Result<Proxy, Failure> {
@@ -161,7 +126,7 @@ impl Site {
         let arguments = ["role", role, &address.to_string(), &provider.to_string()];
         let log = self.folder.join(format!("{role}.log"));
         let running = Running::start(std::env::current_exe()?, arguments, log)?;
-        Ok(Proxy { kind, address, key: PROVIDER_KEY.into(), running })
+        Ok(Proxy { kind, address, key: PROVIDER_KEY.into(), running, _behind: None })
     }
 
     fn nginx(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
@@ -172,7 +137,7 @@ impl Site {
         let (prefix, log) = (folder.display().to_string(), folder.join("error.log").display().to_string());
         let arguments = ["-p", &prefix, "-c", "nginx.conf", "-e", &log];
         let running = Running::start("nginx", arguments, self.folder.join("nginx.log"))?;
-        Ok(Proxy { kind: Kind::Nginx, address, key: PROVIDER_KEY.into(), running })
+        Ok(Proxy { kind: Kind::Nginx, address, key: PROVIDER_KEY.into(), running, _behind: None })
     }
 
     /// The binary that `TOLLGATE_ENVOY` names, or the one on the PATH.
@@ -183,11 +148,25 @@ impl Site {
         let program = std::env::var_os("TOLLGATE_ENVOY").unwrap_or_else(|| "envoy".into());
         let arguments = others::envoy_arguments(&config);
         let running = Running::start(program, arguments, self.folder.join("envoy.log"))?;
-        Ok(Proxy { kind: Kind::Envoy, address, key: PROVIDER_KEY.into(), running })
+        Ok(Proxy { kind: Kind::Envoy, address, key: PROVIDER_KEY.into(), running, _behind: None })
     }
 
-    fn tollgate(&self, kind: Kind, name: &str, provider: SocketAddr, more: &str) -> Result<Proxy, Failure> {
-        self.tollgate_with(kind, name, provider, more, |_| Ok(()))
+    /// Another Tollgate stands in front of the provider, and speaks TLS.
+    fn secured(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+        let certificate =
+            format!("[server.tls]\ncertificate = {:?}\nkey = {:?}\n", tls("certificate.pem"), tls("key.pem"));
+        let behind = Setup::new("behind", provider, &certificate);
+        let behind = self.answering(self.tollgate(Kind::Tollgate, &behind)?)?;
+        let base_url = format!("https://localhost:{}/v1", behind.address.port());
+        let trusts = [("SSL_CERT_FILE", tls("authority.pem"))];
+        let setup =
+            Setup { name: Kind::Secured.name(), base_url, api_key: &behind.key, more: "", environment: &trusts };
+        let proxy = self.tollgate(Kind::Secured, &setup)?;
+        Ok(Proxy { _behind: Some(Box::new(behind)), ..proxy })
+    }
+
+    fn tollgate(&self, kind: Kind, setup: &Setup<'_>) -> Result<Proxy, Failure> {
+        self.tollgate_with(kind, setup, |_| Ok(()))
     }
 
     /// Everything is on: the key has a quota, so that every request is priced, held and settled. `fill` is given the
@@ -195,27 +174,27 @@ impl Site {
     fn tollgate_with(
         &self,
         kind: Kind,
-        name: &str,
-        provider: SocketAddr,
-        more: &str,
+        setup: &Setup<'_>,
         fill: impl FnOnce(&Path) -> Result<(), Failure>,
     ) -> Result<Proxy, Failure> {
         let (address, metrics) = (free_address()?, free_address()?);
+        let name = setup.name;
         let folder = self.folder.join(name);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
         let config = self.config(name);
-        fs::write(&config, tollgate_toml(address, metrics, provider) + more)?;
+        fs::write(&config, tollgate_toml(address, metrics, setup))?;
         let program = self.program(kind)?;
         let created =
             self.json(program, name, &["key", "create", "side-by-side", "--quota-usd", "1000000", "--json"])?;
         let key = created["key"].as_str().ok_or("`key create` showed no key")?.to_owned();
         fill(&folder.join("data/tollgate.db"))?;
         let arguments = ["serve", "-c", &config.display().to_string()];
-        let running = Running::start(program, arguments, self.folder.join(format!("{name}.log")))?;
-        Ok(Proxy { kind, address, key, running })
+        let running =
+            Running::start_with(setup.environment, program, arguments, self.folder.join(format!("{name}.log")))?;
+        Ok(Proxy { kind, address, key, running, _behind: None })
     }
 
     /// Which build it is.
@@ -243,7 +222,7 @@ impl Site {
 
     /// Proves that all of it was billed: one record for each answer, with the usage that the provider reported.
     pub(crate) fn audit(&self, billed: &Billed) -> Result<String, Failure> {
-        let sum = self.json(&self.tollgate, TOLLGATE_FOLDER, &["usage", "--by", "key", "--json"])?;
+        let sum = self.json(&self.tollgate, Kind::Tollgate.name(), &["usage", "--by", "key", "--json"])?;
         let wanted = [
             ("requests", billed.requests),
             ("input_tokens", billed.input_tokens),
@@ -256,8 +235,10 @@ impl Site {
                 return Err(format!("the ledger has {name} = {}, expected {wanted}", sum[name]).into());
             }
         }
-        let verified =
-            Command::new(&self.tollgate).args(["ledger", "verify", "-c"]).arg(self.config(TOLLGATE_FOLDER)).output()?;
+        let verified = Command::new(&self.tollgate)
+            .args(["ledger", "verify", "-c"])
+            .arg(self.config(Kind::Tollgate.name()))
+            .output()?;
         if !verified.status.success() {
             return Err(format!("ledger verify: {}", String::from_utf8_lossy(&verified.stdout)).into());
         }
@@ -286,7 +267,7 @@ impl Billed {
 impl Proxy {
     /// Whether it asks for usage chunks that its client has not asked for.
     pub(crate) fn splices(&self) -> bool {
-        matches!(self.kind, Kind::Tollgate | Kind::Earlier | Kind::Durable | Kind::Watched)
+        matches!(self.kind, Kind::Tollgate | Kind::Earlier | Kind::Durable | Kind::Watched | Kind::Secured)
     }
 
     /// Puts one round of load on it.
@@ -335,13 +316,19 @@ fn watching(collector: SocketAddr) -> String {
     )
 }
 
-fn tollgate_toml(listen: SocketAddr, metrics: SocketAddr, provider: SocketAddr) -> String {
+/// A file of the tests' own authority, which vouches for `localhost`.
+fn tls(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/tls").join(name)
+}
+
+fn tollgate_toml(listen: SocketAddr, metrics: SocketAddr, setup: &Setup<'_>) -> String {
+    let Setup { base_url, api_key, more, .. } = setup;
     let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("pricing.toml");
     format!(
         "[server]\nlisten = [\"{listen}\"]\nmetrics_listen = \"{metrics}\"\nthreads = {THREADS}\nshutdown_ms = 2000\n\
          [pricing]\nfile = \"{}\"\n\
-         [[upstream]]\nname = \"standin\"\nprovider = \"openai\"\napi_key = \"{PROVIDER_KEY}\"\n\
-         base_url = \"http://{provider}/v1\"\nmodels = [\"gpt-4o\"]\n",
+         [[upstream]]\nname = \"standin\"\nprovider = \"openai\"\napi_key = \"{api_key}\"\n\
+         base_url = \"{base_url}\"\nmodels = [\"gpt-4o\"]\n{more}",
         prices.display()
     )
 }

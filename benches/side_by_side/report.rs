@@ -1,6 +1,6 @@
 //! What is printed: Markdown tables that can be read as they are.
 
-use crate::proxies::Kind;
+use crate::kinds::Kind;
 use std::fmt::Write;
 
 /// One round of one proxy.

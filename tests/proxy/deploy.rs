@@ -127,6 +127,13 @@ fn nothing_is_released_that_has_not_passed_every_test() {
     assert!(steps.iter().any(|step| step["run"] == ".ci/run"), "{steps:?}");
     let asks = |job: &serde_yaml::Value| release["jobs"][job]["uses"] == "./.github/workflows/ci.yml";
     assert!(release["jobs"]["publish"]["needs"].as_sequence().expect("jobs").iter().any(asks));
+    // And what is released, as a file or in an image, is what was optimised for it.
+    let steps = release["jobs"]["build"]["steps"].as_sequence().expect("steps");
+    let runs: String = steps.iter().filter_map(|step| step["run"].as_str()).collect::<Vec<_>>().join("\n");
+    for text in [runs, deployed("Dockerfile")] {
+        assert!(text.contains("deploy/dev release") && text.contains("target/released/tollgate"), "{text}");
+        assert!(!text.contains("cargo build") && !text.contains("target/release/"), "{text}");
+    }
 }
 
 /// The pieces of code in a text's lines: what stands between backticks, and the lines of shell blocks.
