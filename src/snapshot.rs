@@ -2,7 +2,7 @@
 //! `config::build`, swapped whole by a reload. Keys are not in it: they live in a map of their own and change one by one.
 
 use crate::balance::{Failure, Observed, Pick, Plan, Strategy, UpstreamBreakers};
-use crate::config::{Config, Network, OnClientDisconnect, SharedSecret, UnknownModel};
+use crate::config::{Config, HttpVersion, Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::{Answer, DialectId};
@@ -121,6 +121,8 @@ pub struct Upstream {
     pub port: u16,
     /// HTTPS.
     pub tls: bool,
+    /// What is spoken there; what was opened for one is not used for the other.
+    pub http_version: HttpVersion,
     /// The `Host` field: with the port where it is not the scheme's own.
     pub host_header: HeaderValue,
     /// The base URL's path, without a slash at the end.

@@ -21,12 +21,14 @@ pub(crate) enum Kind {
     Watched,
     /// Tollgate whose clients speak another dialect than its upstream.
     Translated,
-    /// Tollgate whose upstream speaks TLS, and HTTP/2.
+    /// Tollgate whose upstream speaks TLS.
     Secured,
+    /// The same with HTTP/2.
+    SecuredHttp2,
 }
 
 /// What the command line knows. (The provider itself is measured in every run.)
-const ALL: [Kind; 11] = [
+const ALL: [Kind; 12] = [
     Kind::Nginx,
     Kind::Envoy,
     Kind::Bare,
@@ -38,6 +40,7 @@ const ALL: [Kind; 11] = [
     Kind::Watched,
     Kind::Translated,
     Kind::Secured,
+    Kind::SecuredHttp2,
 ];
 
 impl Kind {
@@ -70,6 +73,7 @@ impl Kind {
             Self::Watched => ("watched", "Tollgate, limited, traced, logged"),
             Self::Translated => ("translated", "Tollgate, translating"),
             Self::Secured => ("secured", "Tollgate, its provider behind TLS"),
+            Self::SecuredHttp2 => ("secured-http2", "Tollgate, its provider behind TLS and HTTP/2"),
         }
     }
 }

@@ -17,7 +17,7 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingor
                        beside-syncs (tollgate while the disk is synced beside it as often as durable does),
                        watched (tollgate that also limits, traces and logs),
                        translated (tollgate whose clients speak Anthropic's dialect, and whose upstream speaks OpenAI's),
-                       secured (tollgate whose upstream speaks TLS and HTTP/2: another tollgate)
+                       secured (tollgate whose upstream speaks TLS: another tollgate), secured-http2
   --streams A,B        idle streams open while memory is read; 0: none [500,1000]
   --console-rows N     records in the ledger of a gateway whose console is read while it has a steady load;
                        0: not measured [0]

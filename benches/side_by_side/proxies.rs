@@ -65,7 +65,8 @@ impl Site {
             Kind::Envoy => self.envoy(provider),
             Kind::Bare => self.bare(kind, "bare", provider),
             Kind::BarePinned => self.bare(kind, "bare-pinned", provider),
-            Kind::Secured => self.secured(provider),
+            Kind::Secured => self.secured(kind, provider, "1.1"),
+            Kind::SecuredHttp2 => self.secured(kind, provider, "2"),
             // The stand-in takes the spans, too: it answers everything.
             Kind::Watched => self.tollgate(kind, &Setup::new("watched", provider, &watching(provider))),
             Kind::Durable => {
@@ -152,16 +153,16 @@ impl Site {
     }
 
     /// Another Tollgate stands in front of the provider, and speaks TLS.
-    fn secured(&self, provider: SocketAddr) -> Result<Proxy, Failure> {
+    fn secured(&self, kind: Kind, provider: SocketAddr, http_version: &str) -> Result<Proxy, Failure> {
         let certificate =
             format!("[server.tls]\ncertificate = {:?}\nkey = {:?}\n", tls("certificate.pem"), tls("key.pem"));
-        let behind = Setup::new("behind", provider, &certificate);
-        let behind = self.answering(self.tollgate(Kind::Tollgate, &behind)?)?;
+        let folder = format!("behind-{}", kind.name());
+        let behind = self.answering(self.tollgate(Kind::Tollgate, &Setup::new(&folder, provider, &certificate))?)?;
         let base_url = format!("https://localhost:{}/v1", behind.address.port());
+        let version = format!("http_version = \"{http_version}\"\n");
         let trusts = [("SSL_CERT_FILE", tls("authority.pem"))];
-        let setup =
-            Setup { name: Kind::Secured.name(), base_url, api_key: &behind.key, more: "", environment: &trusts };
-        let proxy = self.tollgate(Kind::Secured, &setup)?;
+        let setup = Setup { name: kind.name(), base_url, api_key: &behind.key, more: &version, environment: &trusts };
+        let proxy = self.tollgate(kind, &setup)?;
         Ok(Proxy { _behind: Some(Box::new(behind)), ..proxy })
     }
 
@@ -267,7 +268,10 @@ impl Billed {
 impl Proxy {
     /// Whether it asks for usage chunks that its client has not asked for.
     pub(crate) fn splices(&self) -> bool {
-        matches!(self.kind, Kind::Tollgate | Kind::Earlier | Kind::Durable | Kind::Watched | Kind::Secured)
+        matches!(
+            self.kind,
+            Kind::Tollgate | Kind::Earlier | Kind::Durable | Kind::Watched | Kind::Secured | Kind::SecuredHttp2
+        )
     }
 
     /// Puts one round of load on it.

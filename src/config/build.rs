@@ -118,6 +118,7 @@ fn upstream(
         host,
         port,
         tls,
+        http_version: row.http_version,
         base_path: url.path().trim_end_matches('/').to_owned(),
         credential,
         signer,

@@ -1,9 +1,10 @@
 //! A configuration without a file.
 
+use super::base_url::parse_base_url;
 use super::error::Positions;
 use super::sections;
-use super::shape::{Breaker, Config, Console, Model, Routing, Server, Upstream};
-use super::upstreams::{parse_base_url, read_key};
+use super::shape::{Breaker, Config, Console, HttpVersion, Model, Routing, Server, Upstream};
+use super::upstreams::read_key;
 use crate::price::Multiplier;
 use crate::provider;
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ impl Config {
                     provider: provider.name.clone(),
                     api_key: key(variable),
                     base_url: parse_base_url(provider.base_url.as_deref()?).ok()?,
+                    http_version: HttpVersion::default(),
                     models: provider.default_models.iter().map(model).collect(),
                     weight: 1,
                     priority: 0,

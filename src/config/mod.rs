@@ -2,6 +2,7 @@
 //! finds every error and says where it is.
 
 mod address;
+mod base_url;
 mod build;
 mod certificate;
 mod environment;
@@ -31,8 +32,8 @@ pub(crate) use reseal::{reseal, upstream_names};
 pub(crate) use seal::{MasterKeys, SECRET_BYTES_MAX as SEALED_SECRET_BYTES_MAX};
 pub use secret::SharedSecret;
 pub use shape::{
-    Breaker, Config, Console, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls,
-    UnknownModel, Upstream,
+    Breaker, Config, Console, HttpVersion, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store,
+    StoreUrl, Tls, UnknownModel, Upstream,
 };
 pub use tollgate_plugin_api::Network;
 pub(crate) use unpriced::listed;

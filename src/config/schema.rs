@@ -59,6 +59,7 @@ pub(super) const TABLES: &[TableKeys] = &[
             "provider",
             "api_key",
             "base_url",
+            "http_version",
             "models",
             "weight",
             "priority",

@@ -216,6 +216,8 @@ pub struct Upstream {
     /// What one would give that vendor's own SDK as its base URL: the file's, else the provider's. http or https, no
     /// user, no query, no slash at the end.
     pub base_url: Uri,
+    /// What is spoken there.
+    pub http_version: HttpVersion,
     /// What it serves; at least one.
     pub models: Vec<Model>,
     /// Its share among the upstreams of its tier.
@@ -232,6 +234,29 @@ pub struct Upstream {
     /// What a cost here is multiplied by, before it is rounded, and a hold likewise: `0.85` is a discount of 15 %. At most
     /// four decimals and 1000; default 1; 0: everything here is free.
     pub price_multiplier: Multiplier,
+}
+
+/// `upstream.http_version`: what is offered where TLS lets both sides choose (RFC 7301). Without TLS it is HTTP/1.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HttpVersion {
+    /// `"1.1"`, the default: a connection for each request that runs, which costs least.
+    #[default]
+    Http1,
+    /// `"2"`: many requests on one connection, where the provider speaks HTTP/2; HTTP/1.1 where it does not.
+    Http2,
+}
+
+impl HttpVersion {
+    /// Each with its word in the file.
+    pub const WORDS: [(&'static str, Self); 2] = [("1.1", Self::Http1), ("2", Self::Http2)];
+
+    /// Its word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
 }
 
 /// One entry of `upstream.models`.

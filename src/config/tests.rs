@@ -2,7 +2,7 @@ mod mutations;
 mod plugins;
 mod sealed;
 
-use super::{Config, ConfigError, Network, OnClientDisconnect, StoreUrl, UnknownModel};
+use super::{Config, ConfigError, HttpVersion, Network, OnClientDisconnect, StoreUrl, UnknownModel};
 use crate::ledger::Durability;
 use mutations::MUTATIONS;
 use proptest::prelude::*;
@@ -71,6 +71,7 @@ fn reads_every_key() {
     assert_eq!((upstream.name.as_str(), upstream.provider.as_str()), ("openai-main", "openai"));
     assert_eq!(upstream.api_key.as_ref().unwrap().expose_secret(), CANARY);
     assert_eq!(upstream.base_url, "https://eu.api.openai.com/v1");
+    assert_eq!(upstream.http_version, HttpVersion::Http2);
     assert_eq!((upstream.models[0].name.as_str(), upstream.models[0].upstream_model.as_str()), ("gpt-4o", "gpt-4o"));
     assert_eq!((upstream.models[1].name.as_str(), upstream.models[1].upstream_model.as_str()), ("fast", "gpt-4o-mini"));
     assert_eq!((upstream.weight, upstream.priority), (80, 1));
@@ -79,6 +80,7 @@ fn reads_every_key() {
     assert_eq!(team.1, "team-canary-Zq81xQ7");
     let claude = &config.upstreams[1];
     assert_eq!(claude.base_url.host(), Some("api.anthropic.com"));
+    assert_eq!(claude.http_version, HttpVersion::Http1);
     assert_eq!((claude.weight, claude.priority), (1, 0));
     assert_eq!(claude.groups, ["default"]);
     assert_eq!(config.plugins["cors"]["allowed_origins"][0].as_str(), Some("https://app.example"));
@@ -245,8 +247,8 @@ fn later_checks_can_point_into_the_file() {
     let folder = folder();
     let config = parse(WHOLE, folder.path()).map_err(|errors| lines(&errors)).unwrap();
     let error = config.error("upstream[0].models[1].name", "x");
-    assert_eq!((error.line, error.column), (49, 30));
-    assert_eq!(config.error("plugins.cors.nothing", "x").line, 61);
+    assert_eq!((error.line, error.column), (50, 30));
+    assert_eq!(config.error("plugins.cors.nothing", "x").line, 62);
     assert_eq!(config.error("nothing", "x").line, 1);
 }
 
@@ -273,7 +275,7 @@ fn without_a_file_every_provider_with_a_key_is_an_upstream() {
 fn every_providers_own_url_is_one_that_a_file_could_name() {
     for provider in crate::provider::providers().values() {
         if let Some(url) = &provider.base_url {
-            super::upstreams::parse_base_url(url).unwrap();
+            super::base_url::parse_base_url(url).unwrap();
         }
     }
 }

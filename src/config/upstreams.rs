@@ -1,12 +1,13 @@
 //! `[[upstream]]`
 
+use super::base_url::{base_url, http_version};
 use super::reader::{Section, kind};
 use super::seal::{self, MasterKeys};
 use super::shape::{Model, Server, Upstream};
 use crate::dialect::request::MODEL_BYTES_MAX;
 use crate::price::Multiplier;
 use crate::provider::{AuthScheme, Provider, providers};
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashMap;
 use tollgate_plugin_api::{did_you_mean, join, one_of};
@@ -83,6 +84,7 @@ fn upstream(
     let provider = provider(section);
     let api_key = api_key(section, provider, name.as_deref(), keys);
     let base_url = base_url(section, provider);
+    let http_version = http_version(section, base_url.as_ref());
     let models = models(section);
     let weight = section.number("weight", 0..=WEIGHT_MAX.into(), 1u32);
     let priority = section.number("priority", 0..=PRIORITY_MAX, 0u32);
@@ -95,6 +97,7 @@ fn upstream(
         provider: provider?.name.clone(),
         api_key,
         base_url: base_url?,
+        http_version,
         models: models?,
         weight,
         priority,
@@ -211,58 +214,6 @@ pub(super) fn read_key(text: &str) -> Result<SecretString, &'static str> {
         return Err("has characters that no header can carry, expected visible ASCII without spaces");
     }
     Ok(SecretString::from(key))
-}
-
-fn base_url(section: &Section<'_>, provider: Option<&Provider>) -> Option<Uri> {
-    if section.get("base_url").is_some() {
-        return parse_base_url(&section.text("base_url")?)
-            .map_err(|message| {
-                let expected = "expected a URL such as `https://api.example.com/v1`";
-                section.wrong("base_url", format!("{message}, {expected}"));
-            })
-            .ok();
-    }
-    let provider = provider?;
-    match &provider.base_url {
-        Some(url) => parse_base_url(url)
-            .map_err(|message| section.wrong("base_url", format!("{}'s own is wrong: {message}", provider.name)))
-            .ok(),
-        None => {
-            let because = format!("a URL: `{}` has none of its own", provider.name);
-            section.missing("base_url", &because);
-            None
-        }
-    }
-}
-
-/// Reads a base URL: http or https, with a host, without user, query, fragment and slash at the end.
-pub(super) fn parse_base_url(text: &str) -> Result<Uri, String> {
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    match scheme.as_deref() {
-        Some("http" | "https") => {}
-        Some(_) => return Err("the scheme is neither http nor https".into()),
-        None => return Err("the scheme is missing (`https://`)".into()),
-    }
-    if text.contains('#') {
-        return Err("a base URL has no fragment (`#`)".into());
-    }
-    if text.contains('?') {
-        return Err("a base URL has no query (`?`)".into());
-    }
-    let uri: Uri = text.trim_end_matches('/').parse().map_err(|_| "not a URL".to_string())?;
-    let authority = uri.authority().ok_or("the host is missing")?;
-    if authority.as_str().contains('@') {
-        return Err("a base URL has no user or password (`@`)".into());
-    }
-    let host = authority.host();
-    if host.is_empty() || host.starts_with('.') || host.contains("..") {
-        return Err("the host is missing or wrong".into());
-    }
-    let port = authority.as_str()[host.len()..].strip_prefix(':');
-    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
-        return Err("the port is not a number from 1 to 65535".into());
-    }
-    Ok(uri)
 }
 
 fn models(section: &Section<'_>) -> Option<Vec<Model>> {

@@ -79,9 +79,25 @@ fn fail(exchange: &mut Exchange, error: &Error) {
     let timed_out = is_timeout(error.etype());
     exchange.attempts.timed_out = timed_out;
     if let Some(attempt) = &exchange.attempt {
-        tracing::warn!("upstream {}: {:?}", attempt.upstream.name, error.etype());
+        tracing::warn!("upstream {}: {}", attempt.upstream.name, said(error));
     }
     judge_failure(exchange, if timed_out { Failure::Timeout } else { Failure::Connect });
+}
+
+/// What went wrong, for an operator: its kind, and what is known of why.
+pub(super) fn said(error: &Error) -> String {
+    let mut said = error.etype().as_str().to_owned();
+    let mut inner = Some(error);
+    while let Some(error) = inner {
+        let cause = error.cause.as_deref();
+        inner = cause.and_then(|cause| Some(&**cause.downcast_ref::<Box<Error>>()?));
+        let root = cause.filter(|_| inner.is_none()).map(ToString::to_string);
+        for part in error.context.iter().map(|context| context.as_str()).chain(root.as_deref()) {
+            said.push_str(": ");
+            said.push_str(part);
+        }
+    }
+    said
 }
 
 fn is_timeout(kind: &ErrorType) -> bool {

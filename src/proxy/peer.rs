@@ -2,6 +2,7 @@
 //! and refreshed in the background.
 
 use super::exchange::now_ms;
+use crate::config::HttpVersion;
 use crate::snapshot::Upstream;
 use arc_swap::ArcSwapOption;
 use pingora::Result;
@@ -69,12 +70,14 @@ pub(super) fn peer(upstream: &Upstream, address: SocketAddr, connect: Duration) 
     options.connection_timeout = Some(connect);
     options.total_connection_timeout = Some(connect);
     options.idle_timeout = Some(POOLED_IDLE_MAX);
-    if upstream.tls {
-        options.set_http_version(2, 1);
-        options.max_h2_streams = H2_STREAMS_MAX;
-        options.h2_ping_interval = Some(H2_PING_INTERVAL);
-    } else {
-        options.set_http_version(1, 1);
+    match upstream.http_version {
+        // Offered alone: who is offered both mostly takes HTTP/2.
+        HttpVersion::Http1 => options.set_http_version(1, 1),
+        HttpVersion::Http2 => {
+            options.set_http_version(2, 1);
+            options.max_h2_streams = H2_STREAMS_MAX;
+            options.h2_ping_interval = Some(H2_PING_INTERVAL);
+        }
     }
     peer
 }

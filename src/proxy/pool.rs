@@ -4,6 +4,7 @@
 use super::http1::Http1;
 use super::peer::POOLED_IDLE_MAX;
 use super::timer::Timer;
+use crate::config::HttpVersion;
 use crate::quick::QuickMap;
 use parking_lot::Mutex;
 use pingora::protocols::Stream;
@@ -21,6 +22,8 @@ const PARTS: usize = 64;
 pub(super) struct Place {
     pub(super) account: u64,
     pub(super) address: SocketAddr,
+    /// What was offered. Another choice is for new connections, and these are not used any more.
+    pub(super) http_version: HttpVersion,
 }
 
 /// A thread that has borrowed so often has a use for a connection of its own. To make one takes long, and a thread that has
@@ -137,7 +140,8 @@ mod tests {
     #[tokio::test]
     async fn a_thread_has_its_own_connections_first_and_then_those_of_others() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let place = Place { account: 1, address: listener.local_addr().unwrap() };
+        let http_version = HttpVersion::Http1;
+        let place = Place { account: 1, address: listener.local_addr().unwrap(), http_version };
         // The other one first: this thread is not the first of all.
         let (pool, there, here) = (Pool::default(), thread::spawn(Home::here).join().unwrap(), Home::here());
         assert_ne!(here, there);
@@ -151,6 +155,7 @@ mod tests {
         let taken: Vec<_> = std::iter::from_fn(|| pool.take(place)).collect();
         assert_eq!(taken.iter().map(|(pooled, _)| pooled.home).collect::<Vec<_>>(), [here, there, there]);
         assert!(pool.take(Place { account: 2, ..place }).is_none(), "another account's");
+        assert!(pool.take(Place { http_version: HttpVersion::Http2, ..place }).is_none(), "for another protocol");
         // Lent, not given: the next one is its own again, and then there are none but others'.
         taken.into_iter().for_each(|(pooled, _)| pool.put(place, pooled));
         assert_eq!(pool.take(place).map(|(pooled, _)| pooled.home), Some(here));

@@ -1,6 +1,7 @@
 //! A single call to one upstream, as a request's would be: same connector, address, path, credential and headers. For
 //! operators; no key, no hold, no record.
 
+use super::failure::said;
 use super::forward;
 use super::http1::{AnswerHead, RequestHead};
 use super::mask::mask;
@@ -12,7 +13,6 @@ use crate::dialect::{Answer, Framing, embed};
 use crate::snapshot::{Snapshot, Upstream};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
-use pingora::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,13 +98,4 @@ async fn ask(
     }
     connections.give_up(conversation).await;
     Ok(head)
-}
-
-/// What went wrong, without where in the gateway it was found.
-fn said(error: &Error) -> String {
-    let kind = error.etype().as_str();
-    match &error.context {
-        Some(context) => format!("{kind}: {}", context.as_str()),
-        None => kind.to_owned(),
-    }
 }

@@ -4,6 +4,7 @@ use super::http1::{AnswerHead, Http1, RequestHead};
 use super::peer;
 use super::pool::{Home, Place, Pool, Pooled};
 use super::timer::{Timer, within};
+use crate::config::HttpVersion;
 use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::{Version, header};
@@ -48,7 +49,7 @@ impl Connections {
         address: SocketAddr,
         timeout: Duration,
     ) -> Result<(Conversation, bool)> {
-        let place = Place { account: upstream.group_key, address };
+        let place = Place { account: upstream.group_key, address, http_version: upstream.http_version };
         let begun = |wire, timer, home| Conversation {
             wire,
             place,
@@ -67,7 +68,7 @@ impl Connections {
         let peer = Box::new(peer::peer(upstream, address, timeout));
         // Seldom, and large.
         let connecting = Box::pin(self.connector.get_http_session(&*peer));
-        let (session, reused) = connecting.await.map_err(Error::into_up)?;
+        let (session, reused) = connecting.await.map_err(|error| explained(error.into_up(), upstream.http_version))?;
         match session {
             HttpSession::H1(http1) => {
                 Ok((begun(Wire::Http1(Http1::new(http1.into_inner())), None, Home::here()), reused))
@@ -128,6 +129,19 @@ impl Connections {
     /// Closes what has idled for too long, or was closed by the upstream.
     pub(super) fn sweep(&self) {
         self.pool.sweep();
+    }
+}
+
+/// What rustls says of a server that speaks nothing of what it was offered (RFC 7301, 3.2).
+const NOTHING_IN_COMMON: &str = "NoApplicationProtocol";
+
+fn explained(error: Box<Error>, offered: HttpVersion) -> Box<Error> {
+    let is_about_that = error.context.as_ref().is_some_and(|context| context.as_str().contains(NOTHING_IN_COMMON));
+    match offered {
+        HttpVersion::Http1 if is_about_that => {
+            error.more_context("it does not speak HTTP/1.1, expected `http_version = \"2\"` in its `[[upstream]]`")
+        }
+        _ => error,
     }
 }
 

@@ -69,6 +69,7 @@ const TESTS: &[(&str, &[(&str, &str)])] = &[
         ("provider", "credentials_of_the_client_never_go_upstream_and_ours_goes_in_the_vendors_own_field"),
         ("api_key", "upstream_api_key_and_base_url_take_variables"),
         ("base_url", "upstream_api_key_and_base_url_take_variables"),
+        ("http_version", "upstream_http_version_is_what_is_spoken_where_a_provider_speaks_both"),
         ("models", "only_the_models_name_is_changed_in_what_a_client_sends"),
         ("weight", "weights_of_80_and_20_give_80_and_20"),
         ("priority", "attempts_are_counted_and_limited_and_tiers_are_tried_in_order"),

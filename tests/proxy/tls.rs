@@ -86,11 +86,14 @@ async fn a_new_certificate_is_shown_to_new_connections_and_a_bad_one_changes_not
     gateway.finish(&[&key]).await;
 }
 
-/// A gateway that believes the tests' certificate, in front of a provider that speaks this protocol over TLS.
-async fn over(protocol: &str, provider: &Provider, more: Setup) -> (Gateway, Key) {
-    let address = tls::in_front_of(provider.address, &[protocol]).await;
+const HTTP2: &str = "http_version = \"2\"";
+
+/// A gateway that believes the tests' certificate, in front of a provider that speaks these protocols over TLS.
+async fn over(protocols: &[&str], provider: &Provider, upstream: &str, more: Setup) -> (Gateway, Key) {
+    let address = tls::in_front_of(provider.address, protocols).await;
+    let url = format!("https://localhost:{}/v1", address.port());
     let setup = more
-        .upstream(Upstream::new("u", "openai", format!("https://localhost:{}/v1", address.port())))
+        .upstream(Upstream::new("u", "openai", url).with(upstream))
         .environment("SSL_CERT_FILE", &tls::file("authority.pem").to_string_lossy());
     serving(&setup).await
 }
@@ -99,7 +102,7 @@ async fn over(protocol: &str, provider: &Provider, more: Setup) -> (Gateway, Key
 async fn upstreams_are_reached_over_tls_with_http1_or_http2() {
     for protocol in ["http/1.1", "h2"] {
         let provider = Provider::start(|_, request| Wire::Chat.answer(crate::calls::wants_stream(request))).await;
-        let (gateway, key) = over(protocol, &provider, Setup::new([])).await;
+        let (gateway, key) = over(&[protocol], &provider, HTTP2, Setup::new([])).await;
         for stream in [true, false, true] {
             let answer = gateway.send(&Wire::Chat.request(stream).key(&key.key)).await;
             assert_eq!((answer.status, answer.ended), (200, Ended::Whole), "{protocol}: {}", answer.text());
@@ -123,6 +126,64 @@ async fn upstreams_are_reached_over_tls_with_http1_or_http2() {
 }
 
 #[tokio::test]
+async fn upstream_http_version_is_what_is_spoken_where_a_provider_speaks_both() {
+    let provider = Provider::start(|_, _| Wire::Chat.whole("x")).await;
+    let (gateway, key) = over(&["h2", "http/1.1"], &provider, "", Setup::new([])).await;
+    let config = gateway.read("tollgate.toml");
+    let mut arrived_by = Vec::new();
+    // Connections of each are idle when the next is chosen.
+    for (reloads, choice, by) in [(0, "", None), (1, HTTP2, Some("h2")), (2, "http_version = \"1.1\"", None)] {
+        if reloads > 0 {
+            gateway.write("tollgate.toml", &config.replace("name = \"u\"", &format!("name = \"u\"\n{choice}")));
+            gateway.reloaded(reloads).await;
+        }
+        for _ in 0..2 {
+            assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200, "{choice}");
+            arrived_by.push(by);
+        }
+        let received = provider.received();
+        let seen: Vec<_> = received.iter().map(|request| request.field("x-arrived-by")).collect();
+        assert_eq!(seen, arrived_by, "{choice}");
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_the_provider_closed_over_tls_costs_no_attempt() {
+    for how in [Break::Fin, Break::Rst] {
+        let provider = Provider::start(move |_, _| {
+            let answer = Wire::Chat.whole("x");
+            let length = answer.body().len();
+            answer.cut(length, how)
+        })
+        .await;
+        let (gateway, key) = over(&["http/1.1"], &provider, "", Setup::new([])).await;
+        for _ in 0..30 {
+            let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+            assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("1")), "{}", answer.text());
+        }
+        for record in gateway.wait_records(30).await {
+            assert_record(&record, json!({"outcome": "ok", "attempts": 1, "cost_nanos": COST}));
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_http2_alone_is_told_how_to_be_reached() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let (gateway, key) = over(&["h2"], &provider, "", Setup::new([])).await;
+    let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_eq!((answer.status, answer.error_code().as_str()), (503, "UPSTREAM_UNAVAILABLE"));
+    let told = "it does not speak HTTP/1.1, expected `http_version = \"2\"`";
+    assert!(gateway.said().contains(told), "{}", gateway.said());
+    let tested = gateway.run(&["upstream", "test"]);
+    let printed = String::from_utf8_lossy(&[tested.stdout, tested.stderr].concat()).into_owned();
+    assert!(printed.contains(told), "{printed}");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn an_upstream_that_breaks_over_http2_is_an_upstream_that_breaks() {
     let pieces = Wire::Chat.pieces(&TOKENS)[..4].to_vec();
     let length: usize = pieces.iter().map(Bytes::len).sum();
@@ -134,7 +195,7 @@ async fn an_upstream_that_breaks_over_http2_is_an_upstream_that_breaks() {
     .await;
     let fallback = Provider::always(Wire::Chat.whole("x")).await;
     let setup = Setup::new([Wire::Chat.upstream("next", &fallback).with("priority = 1")]);
-    let (gateway, key) = over("h2", &provider, setup).await;
+    let (gateway, key) = over(&["h2"], &provider, HTTP2, setup).await;
     let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
     assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("2")), "{}", answer.text());
     steps.go(pieces.len());
@@ -157,6 +218,7 @@ async fn an_upstream_whose_certificate_nobody_vouches_for_is_not_talked_to() {
     let (gateway, key) = serving(&Setup::new([upstream])).await;
     let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
     assert_eq!((answer.status, answer.error_code().as_str()), (503, "UPSTREAM_UNAVAILABLE"));
+    assert!(gateway.said().contains("UnknownIssuer"), "the log says why");
     assert!(provider.received().is_empty());
     gateway.finish(&[&key]).await;
 }

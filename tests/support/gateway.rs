@@ -490,6 +490,15 @@ impl Gateway {
         answer.text()
     }
 
+    /// Waits until the configuration has been read again so often, since the start, and was good.
+    pub(crate) async fn reloaded(&self, times: u32) {
+        let started = Instant::now();
+        while self.metric("tollgate_reloads_total", &["ok"]).await < f64::from(times) {
+            assert!(started.elapsed() < PATIENCE, "no reload\n{}", self.said());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// The sum of a metric's samples whose labels contain all of `labels`.
     pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         let page = self.metrics().await;

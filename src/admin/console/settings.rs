@@ -84,6 +84,7 @@ fn upstream(upstream: &Upstream) -> Value {
         "provider": upstream.provider,
         "api_key": upstream.api_key.as_ref().map(|_| SET),
         "base_url": upstream.base_url.to_string(),
+        "http_version": upstream.http_version.as_str(),
         "models": upstream.models.iter().map(model).collect::<Vec<_>>(),
         "weight": upstream.weight,
         "priority": upstream.priority,

@@ -238,11 +238,12 @@ struct UpstreamPatch {
 }
 
 /// What stands in the file, and is changed there.
-const OF_THE_FILE: [&str; 10] = [
+const OF_THE_FILE: [&str; 11] = [
     "name",
     "provider",
     "api_key",
     "base_url",
+    "http_version",
     "models",
     "priority",
     "groups",
