@@ -52,6 +52,15 @@ fn is_free(name: &str) -> bool {
     name.ends_with(":free") || name == "moderation"
 }
 
+/// Models that cost so much more where they have to run in a place (platform.claude.com, "Data residency"); the crate does not know
+/// of it. A `*` stands for the rest of a name.
+const INFERENCE_GEO: [(&str, &str, &str); 1] = [(
+    "anthropic",
+    "{ us = 1.1 }",
+    "claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-opus-5* claude-sonnet-4-6 claude-sonnet-5* claude-haiku-5* \
+     claude-fable*",
+)];
+
 /// The most tokens of one answer, from the vendors' model pages (October 2026). A `*` stands for the rest of a name.
 const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
     (4_096, "gpt-3.5-turbo* gpt-4-turbo gpt-4o-2024-05-13 claude-3-haiku claude-3-opus* claude-3-sonnet"),
@@ -217,6 +226,9 @@ fn seller_rows(
                 writeln!(rows, "max_output_tokens = {tokens}")?;
             }
             rows.push_str(&tariff.rows());
+            for (_, places, _) in INFERENCE_GEO.iter().filter(|(of, _, names)| *of == seller && is_one_of(id, names)) {
+                writeln!(rows, "inference_geo = {places}")?;
+            }
         }
     }
     let title = found["name"].as_str().unwrap_or(seller);
@@ -277,12 +289,14 @@ fn is_dated(seller: &str, id: &str, names: &[String]) -> bool {
 }
 
 fn output_tokens_max(seller: &str, id: &str) -> Option<u64> {
-    let fits = |family: &str| family.strip_suffix('*').map_or(id == family, |start| id.starts_with(start));
     let own = SELLERS.iter().any(|row| row.theirs == seller && row.maker);
-    OUTPUT_TOKENS_MAX
-        .iter()
-        .find(|(_, families)| own && families.split_whitespace().any(fits))
-        .map(|(tokens, _)| *tokens)
+    OUTPUT_TOKENS_MAX.iter().find(|(_, families)| own && is_one_of(id, families)).map(|(tokens, _)| *tokens)
+}
+
+/// Whether a name is one of these, of which a `*` stands for the rest.
+fn is_one_of(id: &str, families: &str) -> bool {
+    let fits = |family: &str| family.strip_suffix('*').map_or(id == family, |start| id.starts_with(start));
+    families.split_whitespace().any(fits)
 }
 
 /// A price, and what it is for prompts above some lengths; in nano-USD.

@@ -95,6 +95,7 @@ pub(crate) struct RecordJson<'a> {
     disbelieved: bool,
     #[schema(value_type = String)]
     service_tier: ServiceTier,
+    inference_geo: Option<&'a str>,
     #[schema(value_type = Object)]
     detail: &'a UsageDetail,
     #[schema(value_type = Vec<Object>)]
@@ -138,6 +139,7 @@ impl<'a> RecordJson<'a> {
             overshoot: record.overshoot,
             disbelieved: metered.disbelieved,
             service_tier: metered.tier,
+            inference_geo: metered.inference_geo.as_deref(),
             detail: &metered.detail,
             extras: &metered.extras,
         }

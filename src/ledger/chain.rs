@@ -44,6 +44,7 @@ pub fn row_hash(previous: &[u8; 32], sequence: i64, record: &LedgerRecord) -> [u
     fields.text(28, tier_word(record.metered.tier));
     fields.detail(29, &record.metered.detail);
     record.metered.extras.iter().for_each(|extra| fields.extra(30, extra));
+    fields.optional_text(31, record.metered.inference_geo.as_deref());
     Sha256::digest(&fields.0).into()
 }
 
@@ -126,6 +127,10 @@ impl Fields {
         fields.text(1, &extra.kind);
         fields.optional_text(2, extra.model.as_deref());
         fields.usage(3, &extra.usage);
+        // Not there where there is nothing: rows that are older than this have a hash without it.
+        if extra.cache_write_1h_tokens > 0 {
+            fields.counts(4, &[extra.cache_write_1h_tokens]);
+        }
         self.bytes(field, &fields.0);
     }
 }
@@ -153,7 +158,7 @@ mod tests {
     fn every_field_counts() {
         let record = full_record();
         let mut hashes = vec![row_hash(&[0; 32], 1, &record)];
-        let changes: [fn(&mut LedgerRecord); 30] = [
+        let changes: [fn(&mut LedgerRecord); 32] = [
             |r| r.request_id = uuid::Uuid::from_u128(9),
             |r| r.started_at_ms += 1,
             |r| r.key_id += 1,
@@ -172,7 +177,9 @@ mod tests {
             |r| r.metered.usage.reasoning_tokens += 1,
             |r| r.metered.detail.cached_audio_tokens += 1,
             |r| r.metered.extras[0].usage.input_tokens += 1,
+            |r| r.metered.extras[0].cache_write_1h_tokens += 1,
             |r| r.metered.extras.push(ExtraUsage::default()),
+            |r| r.metered.inference_geo = Some("us".into()),
             |r| r.metered.tier = ServiceTier::Flex,
             |r| r.metered.source = tollgate_plugin_api::UsageSource::None,
             |r| r.metered.disbelieved = !r.metered.disbelieved,

@@ -16,6 +16,7 @@ mod chain;
 mod claims;
 mod disk;
 mod error;
+mod finer;
 mod folder;
 mod hand_over;
 mod hold;

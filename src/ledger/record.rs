@@ -49,6 +49,7 @@ pub struct Progress {
     /// Status sent to the client so far; 0: none yet.
     pub status: u16,
     /// What was consumed so far.
+    #[serde(with = "super::finer::first")]
     pub metered: Metered,
     /// What that costs, in nano-USD.
     pub cost_nanos: i64,
@@ -127,6 +128,7 @@ pub struct LedgerRecord {
     /// How it ended.
     pub outcome: Outcome,
     /// What was consumed, and where the counts come from.
+    #[serde(with = "super::finer::first")]
     pub metered: Metered,
     /// What that cost, in nano-USD; never negative.
     pub cost_nanos: i64,
@@ -252,7 +254,9 @@ fn bound_metered(metered: &mut Metered) {
     ] {
         *count = (*count).min(COUNT_MAX);
     }
+    metered.inference_geo.as_mut().map(cut);
     for extra in &mut metered.extras {
+        extra.cache_write_1h_tokens = extra.cache_write_1h_tokens.min(COUNT_MAX);
         cut(&mut extra.kind);
         extra.model.as_mut().map(cut);
         bound_usage(&mut extra.usage);

@@ -128,9 +128,10 @@ impl PriceBook {
         at_unix_ms: i64,
         mut sink: impl FnMut(Entry<'_>),
     ) -> bool {
+        let geo = metered.inference_geo.as_deref();
         let mut missing = price.is_none();
         if let Some(price) = price {
-            let terms = price.terms(metered.tier, at_unix_ms);
+            let terms = price.terms(metered.tier, geo, at_unix_ms);
             sink(Entry::Terms(price, &terms, metered.usage.input_tokens));
             price.charge(&terms, &metered.usage, &metered.detail, &mut |part| sink(Entry::Part(part)));
             price.charge_once(&terms, metered.detail.web_searches, &mut |part| sink(Entry::Part(part)));
@@ -145,9 +146,10 @@ impl PriceBook {
                 missing = true;
                 continue;
             };
-            let terms = price.terms(metered.tier, at_unix_ms);
+            let terms = price.terms(metered.tier, geo, at_unix_ms);
             sink(Entry::Terms(price, &terms, extra.usage.input_tokens));
-            price.charge(&terms, &extra.usage, &UsageDetail::default(), &mut |part| sink(Entry::Part(part)));
+            let detail = UsageDetail { cache_write_1h_tokens: extra.cache_write_1h_tokens, ..UsageDetail::default() };
+            price.charge(&terms, &extra.usage, &detail, &mut |part| sink(Entry::Part(part)));
         }
         missing
     }

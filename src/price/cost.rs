@@ -14,6 +14,7 @@ use super::currency::Currency;
 use super::decimal;
 use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, MULTIPLIER_ONE, Sheet};
 use super::window::Window;
+use super::worst_case::{Bound, bounds};
 
 /// Grains in a nano-USD.
 pub(super) const GRAINS_PER_NANO: u128 = 100_000_000_000_000;
@@ -91,12 +92,28 @@ pub(super) struct Tariff {
     pub(super) windows: Vec<Window>,
     /// By [`service_tier_index`].
     pub(super) service_tiers: [Option<Change>; SERVICE_TIERS.len()],
+    /// Places where a model may have to run.
+    pub(super) places: Vec<Place>,
     /// Nano-USD per request.
     pub(super) per_request: u64,
     /// Nano-USD per thousand searches.
     pub(super) web_search_per_thousand: u64,
     /// What its prices are written in; `None`: USD.
     pub(super) currency: Option<Arc<Currency>>,
+}
+
+/// What it costs that a model has to run in one place.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Its name, as answers have it.
+    pub(super) name: Box<str>,
+    /// Every token price times this, in units of 1 / [`MULTIPLIER_ONE`].
+    pub(super) multiplier: u64,
+}
+
+/// A rate in a place, rounded up to a nano-USD (per million tokens): exact for prices of at most five decimals.
+pub(super) fn in_place(rate: u64, multiplier: u64) -> u128 {
+    (u128::from(rate) * u128::from(multiplier)).div_ceil(MULTIPLIER_ONE.into())
 }
 
 /// The service tiers that can have a price of their own, with their keys in `pricing.toml`.
@@ -107,14 +124,6 @@ fn service_tier_index(tier: ServiceTier) -> Option<usize> {
     SERVICE_TIERS.iter().position(|(_, service)| *service == tier)
 }
 
-/// The dearest prices that can apply to prompts up to a length, in grains per token.
-#[derive(Clone, Copy, Debug)]
-struct Bound {
-    above_tokens: u64,
-    prompt: u128,
-    output: u128,
-}
-
 /// What one part of an answer costs: a count times a price.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
@@ -122,7 +131,9 @@ pub(super) struct Part {
     pub(super) count: u64,
     /// Nano-USD per million tokens, per thousand searches or per request.
     pub(super) rate: u64,
-    /// Of a window and of a service tier, in units of 1 / [`MULTIPLIER_ONE`].
+    /// Of the rate, in a place: in units of 1 / [`MULTIPLIER_ONE`].
+    pub(super) place_multiplier: u64,
+    /// Of a window and of a service tier, likewise.
     pub(super) multipliers: [u64; 2],
 }
 
@@ -139,7 +150,8 @@ impl Part {
     pub(super) fn grains(&self) -> u128 {
         let per_rate = match self.item {
             Item::Tokens(_) => {
-                return u128::from(self.count).saturating_mul(grains_per_token(self.rate, self.multipliers));
+                let rate = in_place(self.rate, self.place_multiplier);
+                return u128::from(self.count).saturating_mul(grains_per_token(rate, self.multipliers));
             }
             Item::WebSearches => GRAINS_PER_SEARCH_RATE,
             Item::Request => GRAINS_PER_NANO,
@@ -148,11 +160,11 @@ impl Part {
     }
 }
 
-fn grains_per_token(rate: u64, multipliers: [u64; 2]) -> u128 {
-    // 10¹⁸ × 10¹⁴ at most, which fits: both factors are limited where they are read.
+pub(super) fn grains_per_token(rate: u128, multipliers: [u64; 2]) -> u128 {
+    // 10²¹ × 10¹⁴ at most, which fits: all factors are limited where they are read.
     let multiplier = u128::from(multipliers[0]).saturating_mul(u128::from(multipliers[1]));
     const ONE: u128 = (MULTIPLIER_ONE as u128) * (MULTIPLIER_ONE as u128);
-    u128::from(rate).saturating_mul(multiplier).saturating_mul(GRAINS_PER_RATE / ONE)
+    rate.saturating_mul(multiplier).saturating_mul(GRAINS_PER_RATE / ONE)
 }
 
 /// Whole nano-USD of a sum times a multiplier, rounded up; `i64::MAX` if it is more than that. The one rounding of a cost.
@@ -161,17 +173,23 @@ pub(super) fn nanos(grains: u128, multiplier: u64) -> i64 {
     i64::try_from(sum.div_ceil(GRAINS_PER_NANO * u128::from(MULTIPLIER_ONE))).unwrap_or(i64::MAX)
 }
 
-/// What prices an answer: the tariff of its time, and in it the window and the service tier that apply.
+/// What prices an answer: the tariff of its time, and in it the window, the service tier and the place that apply.
 pub(super) struct Terms<'p> {
     pub(super) tariff: &'p Tariff,
     pub(super) window: Option<&'p Window>,
     pub(super) service: Option<&'p Change>,
+    pub(super) place: Option<&'p Place>,
     pub(super) sheet: &'p Sheet,
     pub(super) multipliers: [u64; 2],
 }
 
 impl<'p> Terms<'p> {
-    fn new(tariff: &'p Tariff, window: Option<&'p Window>, service: Option<&'p Change>) -> Self {
+    pub(super) fn new(
+        tariff: &'p Tariff,
+        window: Option<&'p Window>,
+        service: Option<&'p Change>,
+        place: Option<&'p Place>,
+    ) -> Self {
         let (mut sheet, mut multipliers) = (&tariff.standard, [MULTIPLIER_ONE; 2]);
         for (slot, change) in [window.map(|window| &window.change), service].into_iter().enumerate() {
             match change {
@@ -181,7 +199,11 @@ impl<'p> Terms<'p> {
                 Some(Change::Reprice(own)) => sheet = own,
             }
         }
-        Self { tariff, window, service, sheet, multipliers }
+        Self { tariff, window, service, place, sheet, multipliers }
+    }
+
+    pub(super) fn place_multiplier(&self) -> u64 {
+        self.place.map_or(MULTIPLIER_ONE, |place| place.multiplier)
     }
 }
 
@@ -231,14 +253,21 @@ impl Price {
         begun.unwrap_or(&self.first)
     }
 
-    /// What applies to a request that began at that time and was answered in that tier.
-    pub(super) fn terms(&self, tier: ServiceTier, unix_ms: i64) -> Terms<'_> {
+    /// What applies to a request that began at that time and was answered in that tier, in that place if it had to be there.
+    pub(super) fn terms(&self, tier: ServiceTier, inference_geo: Option<&str>, unix_ms: i64) -> Terms<'_> {
         let tariff = self.tariff_at(unix_ms);
         let window = tariff.windows.iter().find(|window| window.contains(unix_ms));
-        Terms::new(tariff, window, service_tier_index(tier).and_then(|index| tariff.service_tiers[index].as_ref()))
+        let service = service_tier_index(tier).and_then(|index| tariff.service_tiers[index].as_ref());
+        let place = inference_geo.and_then(|geo| tariff.places.iter().find(|place| *place.name == *geo));
+        Terms::new(tariff, window, service, place)
     }
 
-    /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window and service tier that can
+    /// What applies at that time to a request of which nothing particular is said.
+    pub(super) fn plain_terms(&self, unix_ms: i64) -> Terms<'_> {
+        self.terms(ServiceTier::Standard, None, unix_ms)
+    }
+
+    /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window, service tier and place that can
     /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. Searches and what a
     /// provider bills on other models are not in it: no request says how much of them there will be.
     pub fn worst_case_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
@@ -254,10 +283,10 @@ impl Price {
     /// What a request of ordinary length in the standard tier pays at that time, as pairs of the class's key and USD per
     /// million tokens; windows that contain the time are applied.
     pub fn rates_usd(&self, unix_ms: i64) -> Vec<(&'static str, String)> {
-        let terms = self.terms(ServiceTier::Standard, unix_ms);
+        let terms = self.plain_terms(unix_ms);
         let rates = &terms.sheet.step(0).rates;
         let usd = |class: &Class| {
-            let grains = grains_per_token(rates[*class as usize], terms.multipliers);
+            let grains = grains_per_token(rates[*class as usize].into(), terms.multipliers);
             (class.key(), decimal::format(grains.saturating_mul(self.multiplier.into()), 17 + MULTIPLIER_DECIMALS))
         };
         Class::ALL.iter().map(usd).collect()
@@ -265,7 +294,7 @@ impl Price {
 
     /// What its prices at that time are written in and the USD that one unit is: `("CNY", "0.1389")`. `None`: USD.
     pub fn currency(&self, unix_ms: i64) -> Option<(&str, String)> {
-        let currency = self.terms(ServiceTier::Standard, unix_ms).tariff.currency.as_deref()?;
+        let currency = self.plain_terms(unix_ms).tariff.currency.as_deref()?;
         Some((&currency.code, currency.usd_per_unit()))
     }
 
@@ -279,6 +308,7 @@ impl Price {
                     item: Item::Tokens(class),
                     count,
                     rate: rates[class as usize],
+                    place_multiplier: terms.place_multiplier(),
                     multipliers: terms.multipliers,
                 };
                 sink(part);
@@ -294,7 +324,8 @@ impl Price {
         ];
         for (item, count, rate) in once {
             if count > 0 && rate > 0 {
-                sink(Part { item, count, rate, multipliers: [MULTIPLIER_ONE; 2] });
+                let one = MULTIPLIER_ONE;
+                sink(Part { item, count, rate, place_multiplier: one, multipliers: [one; 2] });
             }
         }
     }
@@ -327,47 +358,4 @@ fn split(usage: &Usage, detail: &UsageDetail) -> [u64; CLASSES] {
     take(Class::Reasoning, usage.reasoning_tokens, &mut output);
     take(Class::Output, u64::MAX, &mut output);
     counts
-}
-
-/// The dearest price of each side for every prompt length at which a tier begins.
-fn bounds<'t>(tariffs: impl Iterator<Item = &'t Tariff>) -> Vec<Bound> {
-    let mut steps: Vec<Bound> = tariffs.flat_map(all_terms).flat_map(|terms| step_bounds(&terms)).collect();
-    steps.sort_by_key(|bound| bound.above_tokens);
-    let mut bounds: Vec<Bound> = Vec::new();
-    for step in steps {
-        // What a shorter prompt costs is still possible: the bound is on the length.
-        let before = bounds.last().copied().unwrap_or(Bound { above_tokens: 0, prompt: 0, output: 0 });
-        let dearest = Bound {
-            above_tokens: step.above_tokens,
-            prompt: step.prompt.max(before.prompt),
-            output: step.output.max(before.output),
-        };
-        match bounds.last_mut() {
-            Some(last) if last.above_tokens == step.above_tokens => *last = dearest,
-            _ => bounds.push(dearest),
-        }
-    }
-    bounds
-}
-
-/// Every combination of a window and a service tier that a tariff knows.
-fn all_terms(tariff: &Tariff) -> impl Iterator<Item = Terms<'_>> {
-    let windows = std::iter::once(None).chain(tariff.windows.iter().map(Some));
-    windows.flat_map(move |window| {
-        let service_tiers = std::iter::once(None).chain(tariff.service_tiers.iter().flatten().map(Some));
-        service_tiers.map(move |service| Terms::new(tariff, window, service))
-    })
-}
-
-fn step_bounds(terms: &Terms<'_>) -> Vec<Bound> {
-    let multipliers = terms.multipliers;
-    let bound = |step: &super::sheet::Step| {
-        let dearest = |prompt: bool| {
-            let classes = Class::ALL.into_iter().filter(|class| class.is_prompt() == prompt);
-            let rate = classes.map(|class| step.rates[class as usize]).max().unwrap_or(0);
-            grains_per_token(rate, multipliers)
-        };
-        Bound { above_tokens: step.above_tokens, prompt: dearest(true), output: dearest(false) }
-    };
-    terms.sheet.steps().iter().map(bound).collect()
 }

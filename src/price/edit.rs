@@ -3,9 +3,10 @@
 use toml_edit::{DocumentMut, Item, Table, Value};
 
 use super::book::{PriceBook, folded};
-use super::cost::{PRICE_DECIMALS, SERVICE_TIERS};
+use super::cost::PRICE_DECIMALS;
 use super::decimal;
 use super::parse::USD;
+use super::parse::price_keys;
 use super::sheet::Class;
 use super::tariff::{ONCE, PRICE_NANOS_MAX};
 
@@ -228,13 +229,8 @@ pub(super) fn change_row(table: &mut Table, prices: &[(String, Value)]) -> Vec<S
             }
         }
     }
-    let classes = Class::ALL.iter().map(|class| class.key());
-    let further = ["tiers", "windows"]
-        .into_iter()
-        .chain(SERVICE_TIERS.iter().map(|(key, _)| *key))
-        .chain(ONCE.iter().map(|(key, _)| *key));
     let counts = |key: &&str| table.contains_key(key) && !prices.iter().any(|(named, _)| named == key);
-    classes.chain(further).filter(counts).map(str::to_owned).collect()
+    price_keys().filter(counts).map(str::to_owned).collect()
 }
 
 /// Takes a name out of the aliases; true if it was there.

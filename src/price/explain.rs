@@ -130,7 +130,8 @@ fn how(part: &Part, written: &Written) -> String {
     if let Item::Tokens(class) = part.item {
         how.push_str(&written.of_class(class).unwrap_or_default());
     }
-    for multiplier in part.multipliers.into_iter().filter(|multiplier| *multiplier != MULTIPLIER_ONE) {
+    let multipliers = [part.place_multiplier].into_iter().chain(part.multipliers);
+    for multiplier in multipliers.filter(|multiplier| *multiplier != MULTIPLIER_ONE) {
         how.push_str(&format!(" x {}", decimal::format(multiplier.into(), MULTIPLIER_DECIMALS)));
     }
     how
@@ -161,6 +162,9 @@ fn which(price: &Price, terms: &Terms<'_>, tier: ServiceTier) -> String {
             Change::Reprice(_) => ", prices for ",
         });
         text.push_str(name);
+    }
+    if let Some(place) = terms.place {
+        text.push_str(&format!(", multiplied for inference in {}", place.name));
     }
     text
 }

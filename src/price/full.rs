@@ -41,6 +41,8 @@ pub struct Version {
     pub usd_per_thousand_web_searches: String,
     /// What answers in other service tiers cost: `batch`, `flex`, `priority`.
     pub service_tiers: BTreeMap<&'static str, Changed>,
+    /// What every token price is multiplied by where the model has to run in that place.
+    pub inference_geo: BTreeMap<String, String>,
     /// What changes at some times of the day; the first one that contains the request's begin applies.
     pub windows: Vec<WindowPrices>,
 }
@@ -126,6 +128,8 @@ fn version(tariff: &Tariff, in_force: bool, now_ms: i64) -> Version {
     let service_tiers = SERVICE_TIERS.iter().zip(&tariff.service_tiers);
     let applies = tariff.windows.iter().position(|window| in_force && window.contains(now_ms));
     let windows = tariff.windows.iter().enumerate();
+    let places = tariff.places.iter();
+    let places = places.map(|place| (place.name.to_string(), multiplier_text(place.multiplier)));
     Version {
         valid_from: tariff.valid_from_ms.map(rfc3339),
         in_force,
@@ -135,6 +139,7 @@ fn version(tariff: &Tariff, in_force: bool, now_ms: i64) -> Version {
         usd_per_request: usd(tariff.per_request),
         usd_per_thousand_web_searches: usd(tariff.web_search_per_thousand),
         service_tiers: service_tiers.filter_map(|((key, _), change)| Some((*key, changed(change.as_ref()?)))).collect(),
+        inference_geo: places.collect(),
         windows: windows.map(|(index, window)| window_prices(window, applies == Some(index))).collect(),
     }
 }
@@ -143,11 +148,13 @@ fn rfc3339(unix_ms: i64) -> String {
     jiff::Timestamp::from_millisecond(unix_ms).map(|time| time.to_string()).unwrap_or_default()
 }
 
+fn multiplier_text(multiplier: u64) -> String {
+    decimal::format(multiplier.into(), MULTIPLIER_DECIMALS)
+}
+
 fn changed(change: &Change) -> Changed {
     match change {
-        Change::Multiply(multiplier) => {
-            Changed::Multiplied { multiplier: decimal::format((*multiplier).into(), MULTIPLIER_DECIMALS) }
-        }
+        Change::Multiply(multiplier) => Changed::Multiplied { multiplier: multiplier_text(*multiplier) },
         Change::Reprice(sheet) => Changed::Repriced(TokenPrices::of(sheet)),
     }
 }

@@ -40,6 +40,7 @@
 //! batch = 0.5                      # answered in that service tier: a multiplier on every token price (four decimals) …
 //! flex = { input = 1.25, output = 5 }   # … or prices of its own
 //! priority = 1.7
+//! inference_geo = { us = 1.1 }     # the answer says that the model had to run there: a multiplier on every token price
 //! windows = [                      # the first one that contains the request's start applies
 //!     { days = ["mon", "fri"], from = "09:00", to = "12:00", time_zone = "Asia/Shanghai", multiplier = 2 },
 //! ]
@@ -57,6 +58,10 @@
 //!
 //! **Prompt length** is `input_tokens`, cached ones included. Service tiers multiply token prices only, never
 //! `per_request` and `web_search_per_thousand`.
+//!
+//! **Places** (`inference_geo`; platform.claude.com, "Data residency") go by what the answer says, not by what was asked for: an
+//! account may have a default of its own. A place that the row does not name changes nothing. A price times a place's multiplier is
+//! rounded up to the ninth decimal of USD; what a provider ran on another model is multiplied by that model's row.
 //!
 //! **Windows**: `from` is in, `to` is out; a window over midnight (`from` later than `to`) belongs to the day on which it
 //! begins; without `from` and `to` it is the whole day, without `days` every day. `time_zone` is an IANA name.
@@ -91,6 +96,7 @@ mod reader;
 mod sheet;
 mod tariff;
 mod window;
+mod worst_case;
 
 pub use book::{Cost, PriceBook};
 pub use cost::{Multiplier, Price};

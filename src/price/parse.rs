@@ -14,7 +14,7 @@ use super::cost::{Price, SERVICE_TIERS, Tariff};
 use super::currency::{Currency, RATE_DECIMALS, RATE_MAX};
 use super::reader::{PriceError, Reader, Value, join, kind, nearest};
 use super::sheet::Class;
-use super::tariff::{ONCE, tariff};
+use super::tariff::{INFERENCE_GEO_KEY, ONCE, tariff};
 
 /// The longest text that is read.
 const TEXT_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -29,8 +29,8 @@ const CODE_BYTES_MAX: usize = 16;
 pub(super) const USD: &str = "USD";
 
 const WANTED_RATE: &str = "USD for one unit as \"0.1389\", above 0, with at most nine decimals";
-const NAMES: [&str; 9] =
-    ["name", "provider", "aliases", "dated", "valid_from", "currency", "context_tokens", "max_output_tokens", "tiers"];
+const NAMES: [&str; 8] =
+    ["name", "provider", "aliases", "dated", "valid_from", "currency", "context_tokens", "max_output_tokens"];
 
 /// A model's price with all names (in lower case) by which it is found.
 pub(super) struct Model {
@@ -236,15 +236,15 @@ fn row<'t>(reader: &mut Reader<'t>, value: &Value<'t>, index: usize, currencies:
 }
 
 fn row_keys() -> Vec<&'static str> {
+    NAMES.into_iter().chain(price_keys()).collect()
+}
+
+/// The keys of a row that say what something costs.
+pub(super) fn price_keys() -> impl Iterator<Item = &'static str> {
     let classes = Class::ALL.into_iter().map(Class::key);
     let service_tiers = SERVICE_TIERS.into_iter().map(|(key, _)| key);
-    NAMES
-        .into_iter()
-        .chain(classes)
-        .chain(ONCE.into_iter().map(|(key, _)| key))
-        .chain(service_tiers)
-        .chain(["windows"])
-        .collect()
+    let once = ONCE.into_iter().map(|(key, _)| key);
+    classes.chain(["tiers", "windows"]).chain(service_tiers).chain([INFERENCE_GEO_KEY]).chain(once)
 }
 
 fn aliases<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>, path: &str) -> Vec<(Arc<str>, Range<usize>)> {

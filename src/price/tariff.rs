@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use tollgate_plugin_api::{INFERENCE_GEO_BYTES_MAX, is_inference_geo};
 use toml::de::{DeTable, DeValue};
 
-use super::cost::{PRICE_DECIMALS, SERVICE_TIERS, Tariff};
+use super::cost::{PRICE_DECIMALS, Place, SERVICE_TIERS, Tariff};
 use super::currency::Currency;
+
 use super::reader::{Reader, Value, join};
 use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, Named, Sheet};
 use super::window::{self, ALL_DAYS, DAY_SECONDS, DAYS, Window};
@@ -14,6 +16,10 @@ use super::window::{self, ALL_DAYS, DAY_SECONDS, DAYS, Window};
 /// Tiers of one table, windows of one row.
 const TIERS_MAX: usize = 16;
 const WINDOWS_MAX: usize = 32;
+/// Places of one row.
+const PLACES_MAX: usize = 32;
+/// Their key.
+pub(super) const INFERENCE_GEO_KEY: &str = "inference_geo";
 /// The largest price: 1,000,000,000 USD, in nano-USD.
 pub(super) const PRICE_NANOS_MAX: u64 = 1_000_000_000_000_000_000;
 
@@ -68,7 +74,33 @@ pub(super) fn tariff<'t>(
         own.zip(price).map_or(price, |(currency, price)| Some(currency.to_usd(price))).unwrap_or(0)
     });
     let standard = Sheet::new(&base, &tiers.unwrap_or_default(), own);
-    Tariff { valid_from_ms, standard, windows, service_tiers, per_request, web_search_per_thousand, currency }
+    let places = places(reader, table, path);
+    Tariff { valid_from_ms, standard, windows, service_tiers, places, per_request, web_search_per_thousand, currency }
+}
+
+/// The `inference_geo` of a row: places and multipliers.
+fn places<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>, path: &str) -> Vec<Place> {
+    let Some(value) = table.get(INFERENCE_GEO_KEY) else { return Vec::new() };
+    let path = join(path, INFERENCE_GEO_KEY);
+    let Some(places) = reader.table(value, &path, "a table of places and multipliers as { us = 1.1 }") else {
+        return Vec::new();
+    };
+    if places.len() > PLACES_MAX {
+        reader.error(&value.span(), &path, format!("{} places, expected at most {PLACES_MAX}", places.len()));
+        return Vec::new();
+    }
+    let mut read = Vec::new();
+    for (place, value) in places {
+        let name: &str = place.get_ref();
+        let path = join(&path, name);
+        if !is_inference_geo(name) {
+            let message = "no place, expected its name as answers have it: `us`, at most";
+            reader.error(&place.span(), &path, format!("{message} {INFERENCE_GEO_BYTES_MAX} bytes"));
+        }
+        let multiplier = reader.decimal(value, &path, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, WANTED_MULTIPLIER);
+        read.extend(multiplier.map(|multiplier| Place { name: name.into(), multiplier }));
+    }
+    read
 }
 
 /// The `windows` of a row. `change` reads prices of a window's own.

@@ -125,6 +125,32 @@ async fn what_a_provider_bills_beside_its_counts_is_billed_at_its_own_price() {
 }
 
 #[tokio::test]
+async fn where_a_model_had_to_run_is_priced_recorded_and_explained() {
+    let mut body = message_body("x", 1_000, 100);
+    body["usage"]["inference_geo"] = json!("us");
+    body["usage"]["iterations"] = json!([
+        {"type": "compaction", "input_tokens": 5_000, "output_tokens": 50, "cache_creation_input_tokens": 300,
+         "cache_creation": {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 200}},
+    ]);
+    let provider = Provider::always(Answer::json(200, &body)).await;
+    let prices = "[[model]]\nname = \"m\"\ninput = 3\ncache_write = 4\ncache_write_1h = 6\noutput = 15\ninference_geo = { us = 1.1 }\n";
+    let setup = Setup::new([Wire::Messages.upstream("u", &provider)]).prices(prices);
+    let (gateway, key) = serving(&setup).await;
+    let record = billed(&gateway, &Wire::Messages.request(false).key(&key.key)).await;
+    let top = 1_000 * 3_300 + 100 * 16_500;
+    let compaction = 5_000 * 3_300 + 100 * 4_400 + 200 * 6_600 + 50 * 16_500;
+    assert_record(&record, json!({"inference_geo": "us", "cost_nanos": top + compaction, "outcome": "ok"}));
+    assert_eq!(record["extras"][0]["cache_write_1h_tokens"], 200, "{record}");
+    let id = record["request_id"].as_str().expect("an id");
+    let explained = gateway.run(&["explain", id]);
+    let explained = String::from_utf8_lossy(&explained.stdout);
+    for words in ["multiplied for inference in us", "1000 tokens x 3 USD/M x 1.1", "200 tokens x 6 USD/M x 1.1"] {
+        assert!(explained.contains(words), "{words}: {explained}");
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn counts_that_cannot_be_are_not_believed_and_an_estimate_takes_their_place() {
     let absurd = ["-1", "1.5", "1e308", "9223372036854775808", "18446744073709551616", "1000000001", "\"12\"", "true"];
     let answers: Vec<Answer> = absurd

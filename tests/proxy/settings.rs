@@ -166,6 +166,7 @@ const PRICE_TESTS: &[(&str, &[(&str, &str)])] = &[
         ("batch", "service_tiers_multiply_or_have_prices"),
         ("flex", "service_tiers_multiply_or_have_prices"),
         ("priority", "service_tiers_multiply_or_have_prices"),
+        ("inference_geo", "token_prices_are_multiplied_where_a_model_had_to_run_in_a_place"),
         ("windows", "windows_go_by_the_requests_time"),
     ]),
     ("model.tiers", &[("above_prompt_tokens", "a_long_prompt_reprices_the_whole_request")]),

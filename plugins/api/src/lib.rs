@@ -33,4 +33,6 @@ pub use outbox::{Batch, Outbox, OutboxLimits};
 pub use plugin::{Build, Content, Flow, Intent, Phases, Plugin, PluginRow, Ports, Reply, RequestHead, Summary};
 pub use reject::{Reject, RejectCode, RejectRow};
 pub use settings::Settings;
-pub use usage::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};
+pub use usage::{
+    ExtraUsage, INFERENCE_GEO_BYTES_MAX, Metered, ServiceTier, Usage, UsageDetail, UsageSource, is_inference_geo,
+};

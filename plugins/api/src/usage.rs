@@ -38,7 +38,8 @@ pub struct UsageDetail {
     pub web_searches: u64,
 }
 
-/// What a provider bills on top of the five counts: Anthropic's compaction and advisor iterations.
+/// What a provider bills on top of the five counts: Anthropic's compaction and advisor iterations. As JSON, what is zero of
+/// its finer classes is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraUsage {
     /// The provider's own name for it: `compaction`, `advisor_message` …
@@ -47,6 +48,13 @@ pub struct ExtraUsage {
     pub model: Option<String>,
     /// Its own counts.
     pub usage: Usage,
+    /// Cache writes with a lifetime of one hour; part of `usage.cache_write_tokens`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cache_write_1h_tokens: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Which of the provider's service tiers the answer says it was served in; prices have a multiplier for each.
@@ -62,6 +70,15 @@ pub enum ServiceTier {
     Flex,
     /// Faster and dearer (OpenAI's and Anthropic's priority).
     Priority,
+}
+
+/// The longest name of a place in [`Metered::inference_geo`], in bytes.
+pub const INFERENCE_GEO_BYTES_MAX: usize = 32;
+
+/// Whether a word that an answer has for where its model ran names a place: not one for anywhere, nor for a model that knows no
+/// places (platform.claude.com, "Data residency"; recordings).
+pub fn is_inference_geo(word: &str) -> bool {
+    (1..=INFERENCE_GEO_BYTES_MAX).contains(&word.len()) && !matches!(word, "global" | "not_available")
 }
 
 /// Where the counts come from.
@@ -89,7 +106,7 @@ impl UsageSource {
 }
 
 /// Everything about one answer that a price can depend on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metered {
     /// The five counts.
     pub usage: Usage,
@@ -99,6 +116,8 @@ pub struct Metered {
     pub extras: Vec<ExtraUsage>,
     /// The tier the provider says it served.
     pub tier: ServiceTier,
+    /// Where the provider says the model ran, if it had to be there: `us` (Anthropic's `inference_geo`). `None`: anywhere.
+    pub inference_geo: Option<String>,
     /// Where the counts come from.
     pub source: UsageSource,
     /// The provider sent a count that is not believed (negative, fractional, above 1,000,000,000).

@@ -97,6 +97,8 @@ struct Explain {
     at: Option<String>,
     /// standard, batch, flex or priority
     tier: Option<String>,
+    /// Where the model has to run, as answers say it: us
+    inference_geo: Option<String>,
     input_tokens: u64,
     cached_input_tokens: u64,
     cache_write_tokens: u64,
@@ -139,6 +141,7 @@ impl Explain {
                 output_image_tokens: self.output_image_tokens,
                 web_searches: self.web_searches,
             },
+            inference_geo: self.inference_geo.clone(),
             source: UsageSource::Reported,
             ..Metered::default()
         })

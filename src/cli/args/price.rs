@@ -107,6 +107,9 @@ pub(in crate::cli) struct PriceExplain {
     /// The service tier
     #[arg(long, default_value = "standard")]
     pub(in crate::cli) tier: Tier,
+    /// Where the model has to run, as answers say it: us
+    #[arg(long, value_name = "PLACE")]
+    pub(in crate::cli) inference_geo: Option<String>,
     /// When (2026-12-31T18:00:00Z, 1h ago as 1h) [default: now]
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     pub(in crate::cli) at: Option<Since>,

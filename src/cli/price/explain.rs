@@ -117,6 +117,7 @@ fn metered(arguments: &PriceExplain) -> Metered {
             output_image_tokens: arguments.output_image,
             web_searches: arguments.web_searches,
         },
+        inference_geo: arguments.inference_geo.clone(),
         source: UsageSource::Reported,
         ..Metered::default()
     }

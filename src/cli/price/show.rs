@@ -143,6 +143,9 @@ fn version_lines(version: &Version, is_one_of_many: bool, lines: &mut Lines) {
     for (name, change) in &version.service_tiers {
         change_lines(name, change, &version.tokens, &mut line);
     }
+    for (place, multiplier) in &version.inference_geo {
+        line(&format!("inference in {}", plain(place)), format!("x {multiplier}"));
+    }
     for window in &version.windows {
         change_lines(&window_name(window), &window.change, &version.tokens, &mut line);
     }

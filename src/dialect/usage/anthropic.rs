@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use tollgate_plugin_api::{ExtraUsage, ServiceTier, Usage, UsageDetail};
 
-use super::count::{Count, Object, Tier};
+use super::count::{Count, Geo, Object, Tier};
 use super::reading::{Reading, part_of};
 
 /// More iterations than this in one answer are not believed.
@@ -32,6 +32,8 @@ pub(super) struct AnthropicUsage {
     service_tier: Tier,
     /// The speed that was used (platform.claude.com, "Fast mode").
     speed: Tier,
+    /// Where inference ran (platform.claude.com, "Data residency").
+    inference_geo: Geo,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -63,7 +65,18 @@ struct Iteration {
     output_tokens: Count,
     cache_read_input_tokens: Count,
     cache_creation_input_tokens: Count,
+    cache_creation: Object<CacheCreation>,
     output_tokens_details: Object<OutputDetails>,
+}
+
+impl CacheCreation {
+    /// All that was written, and what of it stays for an hour. `total`: if the vendor says it.
+    fn written(self, total: Count) -> (u64, u64) {
+        let one_hour = self.ephemeral_1h_input_tokens.get().unwrap_or(0);
+        let five_minutes = self.ephemeral_5m_input_tokens.get().unwrap_or(0);
+        let written = total.get().unwrap_or(one_hour.saturating_add(five_minutes));
+        (written, one_hour.min(written))
+    }
 }
 
 impl AnthropicUsage {
@@ -112,14 +125,12 @@ impl AnthropicUsage {
         self.iterations = later.iterations.or(self.iterations.take());
         self.service_tier = later.service_tier.or(self.service_tier);
         self.speed = later.speed.or(self.speed);
+        self.inference_geo = later.inference_geo.or(std::mem::take(&mut self.inference_geo));
     }
 
     /// The five counts and their finer classes.
     pub(super) fn read(&self) -> Reading {
-        let split = self.cache_creation.0;
-        let one_hour = split.ephemeral_1h_input_tokens.get().unwrap_or(0);
-        let five_minutes = split.ephemeral_5m_input_tokens.get().unwrap_or(0);
-        let written = self.cache_creation_input_tokens.get().unwrap_or(one_hour.saturating_add(five_minutes));
+        let (written, one_hour) = self.cache_creation.0.written(self.cache_creation_input_tokens);
         let usage = usage(
             self.input_tokens,
             self.cache_read_input_tokens,
@@ -128,14 +139,20 @@ impl AnthropicUsage {
             self.output_tokens_details.0.thinking_tokens,
         );
         let detail = UsageDetail {
-            cache_write_1h_tokens: one_hour.min(written),
+            cache_write_1h_tokens: one_hour,
             web_searches: self.server_tool_use.0.web_search_requests.get().unwrap_or(0),
             ..UsageDetail::default()
         };
         // Fast answers are dear in whichever tier.
         let is_fast = self.speed.0 == Some(ServiceTier::Priority);
         let tier = if is_fast { self.speed } else { self.service_tier };
-        Reading { usage, detail, extras: self.extras(&usage), tier: tier.0 }
+        Reading {
+            usage,
+            detail,
+            extras: self.extras(&usage),
+            tier: tier.0,
+            inference_geo: self.inference_geo.place().map(str::to_owned),
+        }
     }
 
     /// The iterations that are billed on top. A kind that is not known is on top when the message's own iterations
@@ -157,6 +174,7 @@ impl AnthropicUsage {
                 kind: iteration.kind().to_owned(),
                 model: iteration.model.clone(),
                 usage: iteration.usage(),
+                cache_write_1h_tokens: iteration.written().1,
             })
             .filter(|extra| extra.usage != Usage::default())
             .collect()
@@ -168,21 +186,28 @@ impl Iteration {
         self.kind.as_deref().unwrap_or(MESSAGE_KIND)
     }
 
-    fn counts(&self) -> [Count; 5] {
+    fn counts(&self) -> [Count; 7] {
         [
             self.input_tokens,
             self.output_tokens,
             self.cache_read_input_tokens,
             self.cache_creation_input_tokens,
+            self.cache_creation.0.ephemeral_5m_input_tokens,
+            self.cache_creation.0.ephemeral_1h_input_tokens,
             self.output_tokens_details.0.thinking_tokens,
         ]
+    }
+
+    /// As of [`CacheCreation::written`].
+    fn written(&self) -> (u64, u64) {
+        self.cache_creation.0.written(self.cache_creation_input_tokens)
     }
 
     fn usage(&self) -> Usage {
         usage(
             self.input_tokens,
             self.cache_read_input_tokens,
-            self.cache_creation_input_tokens.get().unwrap_or(0),
+            self.written().0,
             self.output_tokens,
             self.output_tokens_details.0.thinking_tokens,
         )

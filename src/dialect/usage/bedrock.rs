@@ -61,6 +61,6 @@ impl BedrockUsage {
             reasoning_tokens: 0,
         };
         let detail = UsageDetail { cache_write_1h_tokens: long.min(written), ..UsageDetail::default() };
-        Reading { usage, detail, extras: Vec::new(), tier: None }
+        Reading { usage, detail, ..Reading::default() }
     }
 }

@@ -1,7 +1,7 @@
 //! The usage of Cohere's Chat, version 2: what is billed, and beside it what was counted, templates and all.
 
 use serde::Deserialize;
-use tollgate_plugin_api::{Usage, UsageDetail};
+use tollgate_plugin_api::Usage;
 
 use super::count::{Count, Object};
 use super::error_event::ErrorEvent;
@@ -69,6 +69,6 @@ impl CohereUsage {
             output_tokens: output,
             reasoning_tokens: part_of(output, tokens.reasoning_tokens.or(counted.reasoning_tokens).get()),
         };
-        Reading { usage, detail: UsageDetail::default(), extras: Vec::new(), tier: None }
+        Reading { usage, ..Reading::default() }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
-use tollgate_plugin_api::ServiceTier;
+use tollgate_plugin_api::{INFERENCE_GEO_BYTES_MAX, ServiceTier, is_inference_geo};
 
 /// A count above this is not believed.
 pub const COUNT_MAX: u64 = 1_000_000_000;
@@ -177,9 +177,32 @@ impl<'de> Deserialize<'de> for Tier {
     }
 }
 
+/// Where an answer says that the model ran; `None` when it says nothing of that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Geo(Option<String>);
+
+impl Geo {
+    /// This one, or if there is none the other.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self(self.0.or(other.0))
+    }
+
+    /// The place, if it had to be there.
+    pub(super) fn place(&self) -> Option<&str> {
+        self.0.as_deref().filter(|place| is_inference_geo(place))
+    }
+}
+
+impl<'de> Deserialize<'de> for Geo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = serde_json::Value::deserialize(deserializer)?;
+        Ok(Self(word.as_str().filter(|word| word.len() <= INFERENCE_GEO_BYTES_MAX).map(str::to_owned)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Count, Object, Tier};
+    use super::{Count, Geo, Object, Tier};
     use serde::Deserialize;
     use tollgate_plugin_api::ServiceTier;
 
@@ -223,6 +246,22 @@ mod tests {
             assert_eq!(serde_json::from_str::<Object<Details>>(text).unwrap().0, Details::default(), "{text}");
         }
         assert_eq!(serde_json::from_str::<Object<Details>>("{\"audio\":7}").unwrap().0.audio, Count::Good(7));
+    }
+
+    #[test]
+    fn places() {
+        let long = format!("\"{}\"", "x".repeat(33));
+        for (text, place) in [
+            ("\"us\"", Some("us")),
+            ("\"global\"", None),
+            ("\"not_available\"", None),
+            ("\"\"", None),
+            (&long, None),
+            ("null", None),
+            ("{\"us\":1}", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Geo>(text).unwrap().place(), place, "{text}");
+        }
     }
 
     #[test]

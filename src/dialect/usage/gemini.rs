@@ -110,7 +110,7 @@ impl GeminiUsage {
             output_image_tokens: of(in_output, IMAGE).min(candidates - output_audio),
             ..UsageDetail::default()
         };
-        Reading { usage, detail, extras: Vec::new(), tier: self.service_tier.or(self.traffic_type).0 }
+        Reading { usage, detail, tier: self.service_tier.or(self.traffic_type).0, ..Reading::default() }
     }
 }
 

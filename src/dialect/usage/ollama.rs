@@ -1,6 +1,6 @@
 //! The counts of Ollama's last line. The prompt's is not there when all of the prompt was cached.
 
-use tollgate_plugin_api::{Usage, UsageDetail};
+use tollgate_plugin_api::Usage;
 
 use super::count::Count;
 use super::reading::Reading;
@@ -32,6 +32,6 @@ impl OllamaUsage {
             output_tokens: self.output.get().unwrap_or(0),
             ..Usage::default()
         };
-        Reading { usage, detail: UsageDetail::default(), extras: Vec::new(), tier: None }
+        Reading { usage, ..Reading::default() }
     }
 }

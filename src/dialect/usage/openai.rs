@@ -198,7 +198,7 @@ impl OpenAiUsage {
             input = input.saturating_add(self.citation_tokens.get().unwrap_or(0));
         }
         let usage = self.usage(input, output, reasoning);
-        Reading { usage, detail: self.detail(&usage, audio), extras: Vec::new(), tier: self.service_tier.0 }
+        Reading { usage, detail: self.detail(&usage, audio), tier: self.service_tier.0, ..Reading::default() }
     }
 
     /// Prompt and output as reported; one that is missing is what the total leaves for it (Voyage reports a total

@@ -337,6 +337,7 @@ impl Reader {
             detail: reading.detail,
             extras: reading.extras,
             tier: reading.tier.or(self.said.tier.0).unwrap_or_default(),
+            inference_geo: reading.inference_geo,
             source: UsageSource::Reported,
             disbelieved: self.said.disbelieved,
         };
@@ -378,6 +379,11 @@ impl ImageTool {
             output_tokens: self.output_tokens.get().unwrap_or(0),
             ..Usage::default()
         };
-        (usage != Usage::default()).then(|| ExtraUsage { kind: "image_generation".to_owned(), model, usage })
+        (usage != Usage::default()).then(|| ExtraUsage {
+            kind: "image_generation".to_owned(),
+            model,
+            usage,
+            ..ExtraUsage::default()
+        })
     }
 }

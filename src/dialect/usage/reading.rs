@@ -10,6 +10,8 @@ pub(super) struct Reading {
     pub(super) extras: Vec<ExtraUsage>,
     /// The tier the usage object itself names.
     pub(super) tier: Option<ServiceTier>,
+    /// Where it says that the model ran, if it had to be there.
+    pub(super) inference_geo: Option<String>,
 }
 
 /// A part of `whole`: never more than it, none if it is not reported.

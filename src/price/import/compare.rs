@@ -6,11 +6,9 @@ use super::{FORMATS, Format, Published, Seller};
 use crate::price::book::{PriceBook, folded};
 use crate::price::cost::{SERVICE_TIERS, Tariff};
 use crate::price::edit::{Editor, change_row, currency_of};
-use crate::price::parse::USD;
+use crate::price::parse::{USD, price_keys};
 use crate::price::sheet::{CLASSES, Change, Class, MULTIPLIER_ONE, Sheet};
-use crate::price::tariff::ONCE;
 use std::collections::HashSet;
-use tollgate_plugin_api::ServiceTier;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
 /// How often aliases of changed rows are looked at again; an alias cannot be another row's, so that one time is enough.
@@ -206,7 +204,7 @@ fn take(
         None => {
             let fresh = effective_of(&row_of(&entries))?;
             let found = editor.book.find(seller.unwrap_or(""), model, model);
-            if found.is_some_and(|price| effective(price.terms(ServiceTier::Standard, today_ms).tariff) == fresh) {
+            if found.is_some_and(|price| effective(price.plain_terms(today_ms).tariff) == fresh) {
                 return Ok(None);
             }
             (entries, Vec::new())
@@ -271,11 +269,8 @@ fn agrees(steps: &Steps, published: &Stepped) -> bool {
 
 /// Keys of the row that have to do with prices and that the entries do not name.
 fn kept(table: &Table, entries: &[(String, Value)]) -> Vec<String> {
-    let classes = Class::ALL.iter().map(|class| class.key());
-    let further = ONCE.iter().chain(&[("tiers", ""), ("windows", "")]).map(|(key, _)| *key);
-    let keys = classes.chain(further).chain(SERVICE_TIERS.iter().map(|(key, _)| *key));
-    let keys = keys.filter(|key| table.contains_key(key) && !entries.iter().any(|(named, _)| named == key));
-    keys.map(str::to_owned).collect()
+    let stays = |key: &&str| table.contains_key(key) && !entries.iter().any(|(named, _)| named == key);
+    price_keys().filter(stays).map(str::to_owned).collect()
 }
 
 /// A value without the space and comments around it.
@@ -311,7 +306,7 @@ fn effective_of(table: &Table) -> Result<Effective, String> {
         format!("its row would be wrong: {}", errors.first().map(|error| &*error.message).unwrap_or(""))
     })?;
     let price = book.iter().next().ok_or("no row")?;
-    Ok(effective(price.terms(ServiceTier::Standard, i64::MAX).tariff))
+    Ok(effective(price.plain_terms(i64::MAX).tariff))
 }
 
 fn effective(tariff: &Tariff) -> Effective {

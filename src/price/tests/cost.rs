@@ -115,7 +115,7 @@ fn absurd_counts_never_give_credit_nor_panic() {
         web_searches: u64::MAX,
     };
     let mut metered = Metered { usage: most, detail, tier: ServiceTier::Batch, ..Metered::default() };
-    metered.extras = vec![ExtraUsage { kind: "x".into(), model: None, usage: most }; 3];
+    metered.extras = vec![ExtraUsage { kind: "x".into(), usage: most, ..ExtraUsage::default() }; 3];
     assert_eq!(nanos(&book, &metered), i64::MAX);
     // Parts larger than their whole are cut to it: 161 cached of 7.
     let cached = Usage { input_tokens: 7, cached_input_tokens: 161, ..Usage::default() };
@@ -163,6 +163,46 @@ fn service_tiers_multiply_or_have_prices() {
         [long(ServiceTier::Standard), long(ServiceTier::Batch), long(ServiceTier::Flex)],
         [200_000, 75_000, 300_000]
     );
+}
+
+#[test]
+fn token_prices_are_multiplied_where_a_model_had_to_run_in_a_place() {
+    let book = with(
+        "input = 2\noutput = 4\nper_request = 0.001\nweb_search_per_thousand = 10\nbatch = 0.5\nflex = { input = 1 }\n\
+         inference_geo = { us = 1.1, eu = 1.2345, moon = 0 }\n",
+    );
+    let cost = |geo: &str, tier| {
+        let mut metered = Metered { inference_geo: Some(geo.into()), tier, ..tokens(1000, 1000) };
+        metered.detail.web_searches = 1;
+        // One request and one search, which are the same everywhere.
+        nanos(&book, &metered) - 1_000_000 - 10_000_000
+    };
+    assert_eq!(cost("us", ServiceTier::Standard), 6_600_000);
+    assert_eq!(cost("eu", ServiceTier::Standard), 7_407_000);
+    assert_eq!(cost("moon", ServiceTier::Standard), 0);
+    assert_eq!(cost("mars", ServiceTier::Standard), 6_000_000);
+    assert_eq!(cost("us", ServiceTier::Batch), 3_300_000);
+    assert_eq!(cost("us", ServiceTier::Flex), 5_500_000);
+    assert_eq!(only(&book).worst_case_nanos(1000, 1000), 7_407_000 + 1_000_000, "the dearest place is held");
+    let metered = Metered { inference_geo: Some("us".into()), ..tokens(1000, 0) };
+    let lines = book.explain(Some(only(&book)), &metered, 0);
+    assert_eq!(lines[0].how, "m, multiplied for inference in us");
+    assert_eq!((&*lines[1].how, &*lines[1].usd()), ("1000 tokens x 2 USD/M x 1.1", "0.0022"));
+    // Rounded up to a nano-USD per million tokens, before it is multiplied by the count.
+    let odd = with("input = 0.000000001\noutput = 1\ninference_geo = { us = 1.1 }\n");
+    let us = Metered { inference_geo: Some("us".into()), ..tokens(3_000_000, 0) };
+    assert_eq!((nanos(&odd, &us), nanos(&odd, &tokens(3_000_000, 0))), (6, 3));
+    let cheap = with("input = 1\noutput = 1\ninference_geo = { us = 0.5 }\n");
+    assert_eq!(only(&cheap).worst_case_nanos(1000, 0), 1_000_000, "a model may run anywhere");
+}
+
+#[test]
+fn cache_writes_of_an_hour_are_charged_as_such_in_what_is_billed_on_top() {
+    let book = with("input = 1\ncache_write = 2\ncache_write_1h = 4\noutput = 1\n");
+    let usage = Usage { input_tokens: 1000, cache_write_tokens: 300, ..Usage::default() };
+    let extra = ExtraUsage { kind: "compaction".into(), model: None, usage, cache_write_1h_tokens: 200 };
+    let metered = Metered { extras: vec![extra], ..tokens(0, 0) };
+    assert_eq!(nanos(&book, &metered), 700_000 + 200_000 + 800_000);
 }
 
 #[test]
@@ -221,7 +261,10 @@ fn what_ran_on_another_model_has_that_models_price() {
     };
     let mut book = book(&(row("m", 1) + &row("big", 5)));
     let usage = Usage { input_tokens: 10, output_tokens: 10, ..Usage::default() };
-    let extra = |model: Option<&str>| ExtraUsage { kind: "compaction".into(), model: model.map(str::to_owned), usage };
+    let extra = |model: Option<&str>| {
+        let model = model.map(str::to_owned);
+        ExtraUsage { kind: "compaction".into(), model, usage, ..ExtraUsage::default() }
+    };
     let mut metered = tokens(100, 0);
     metered.extras = vec![extra(None), extra(Some("big"))];
     assert_eq!(nanos(&book, &metered), 1_000_000_000 + 100_000 + 20_000 + 100_000, "a request is charged once");

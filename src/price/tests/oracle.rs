@@ -39,6 +39,8 @@ struct Row {
     named: Named,
     tiers: Tiers,
     service_tiers: [Option<Change>; 3],
+    /// The multiplier of the only place.
+    place: Option<u64>,
     /// The day of the week (0 = Monday) on which it applies, UTC.
     windows: Vec<(usize, Change)>,
     per_request: u64,
@@ -58,6 +60,9 @@ impl Row {
                     format!("{key} = {{ {}, tiers = {} }}\n", prices(named), tiers(own))
                 }
             };
+        }
+        if let Some(times) = self.place {
+            text += &format!("inference_geo = {{ us = {} }}\n", multiplier(times));
         }
         let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         let windows = self.windows.iter().map(|(day, change)| {
@@ -92,13 +97,15 @@ impl Row {
                 }
             }
         }
+        let place = self.place.filter(|_| metered.inference_geo.is_some()).unwrap_or(10_000);
         let prompt = metered.usage.input_tokens;
         let tier = lengths.iter().filter(|(above, _)| prompt > *above).max_by_key(|(above, _)| *above);
         let named = |key: usize| tier.and_then(|(_, named)| named[key]).or(own[key]).or(self.named[key]);
         let mut sum = Big::from(0);
         for (class, count) in counts(metered).into_iter().enumerate() {
             let price = ASKED[class].iter().find_map(|key| named(*key)).unwrap();
-            sum = sum.plus(&Big::from(count).times(&Big::from(price)).times(&times));
+            let there = (u128::from(price) * u128::from(place)).div_ceil(10_000);
+            sum = sum.plus(&Big::from(count).times(&Big::wide(there)).times(&times));
         }
         // One token at one nano-USD per million, times 10⁴ × 10⁴, is 10⁸ parts of which 10¹⁴ are a nano-USD.
         let searches = Big::from(metered.detail.web_searches).times(&Big::from(self.search));
@@ -150,6 +157,10 @@ struct Big(Vec<u32>);
 impl Big {
     fn from(number: u64) -> Self {
         Self(vec![number as u32, (number >> 32) as u32])
+    }
+
+    fn wide(number: u128) -> Self {
+        Self((0..4).map(|limb| (number >> (32 * limb)) as u32).collect())
     }
 
     fn plus(&self, other: &Self) -> Self {
@@ -245,16 +256,17 @@ fn change() -> BoxedStrategy<Change> {
 fn row() -> BoxedStrategy<Row> {
     let service_tiers = vec(proptest::option::of(change()), 3);
     let required = (price(), price());
-    let rest = (vec((0..7_usize, change()), 0..3), price(), price());
+    let place = proptest::option::of(prop_oneof![0..=20_000_u64, 0..=10_000_000_u64]);
+    let rest = (vec((0..7_usize, change()), 0..3), price(), price(), place);
     let strategy = (named(false), required, some_tiers(), service_tiers, rest);
     let strategy = strategy.prop_map(|(mut named, required, tiers, service_tiers, rest)| {
         let service_tiers: [Option<Change>; 3] = service_tiers.try_into().unwrap();
         (named[0], named[7]) = (Some(required.0), Some(required.1));
-        let (mut windows, per_request, search) = rest;
+        let (mut windows, per_request, search, place) = rest;
         if service_tiers.iter().flatten().any(|change| matches!(change, Change::Prices(..))) {
             windows.retain(|(_, change)| matches!(change, Change::Times(_)));
         }
-        Row { named, tiers, service_tiers, windows, per_request, search }
+        Row { named, tiers, service_tiers, place, windows, per_request, search }
     });
     strategy.boxed()
 }
@@ -266,7 +278,8 @@ fn metered() -> BoxedStrategy<Metered> {
         Just(ServiceTier::Flex),
         Just(ServiceTier::Priority)
     ];
-    let strategy = (vec(count(), 12), tier).prop_map(|(counts, tier)| {
+    let geo = proptest::option::of(Just("us".to_owned()));
+    let strategy = (vec(count(), 12), tier, geo).prop_map(|(counts, tier, inference_geo)| {
         let [a, b, c, d, e, f, g, h, i, j, k, l]: [u64; 12] = counts.try_into().unwrap();
         let usage = Usage {
             input_tokens: a,
@@ -284,7 +297,7 @@ fn metered() -> BoxedStrategy<Metered> {
             output_image_tokens: k,
             web_searches: l,
         };
-        Metered { usage, detail, tier, ..Metered::default() }
+        Metered { usage, detail, tier, inference_geo, ..Metered::default() }
     });
     strategy.boxed()
 }

@@ -4,8 +4,8 @@
 use crate::ledger::{LedgerRecord, Outcome, tier_word};
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Row, Statement, ToSql};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail, UsageSource};
 use uuid::Uuid;
 
@@ -24,6 +24,15 @@ pub(super) fn unreadable(column: usize, error: impl Into<Box<dyn std::error::Err
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 
+/// The column of this name: the finer classes, and what was metered that has no column of its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Detail {
+    #[serde(flatten)]
+    classes: UsageDetail,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inference_geo: Option<String>,
+}
+
 /// Binds the values of a row, the `nth` of those that the statement adds: every one, whatever was bound before.
 pub(super) fn bind(
     statement: &mut Statement<'_>,
@@ -32,8 +41,9 @@ pub(super) fn bind(
     record: &LedgerRecord,
     hash: &[u8; 32],
 ) -> rusqlite::Result<()> {
-    let Metered { usage, detail, extras, tier, source, disbelieved } = &record.metered;
-    let detail = (*detail != UsageDetail::default()).then(|| json(detail));
+    let Metered { usage, detail, extras, tier, inference_geo, source, disbelieved } = &record.metered;
+    let has_detail = *detail != UsageDetail::default() || inference_geo.is_some();
+    let detail = has_detail.then(|| json(&Detail { classes: *detail, inference_geo: inference_geo.clone() }));
     let extras = (!extras.is_empty()).then(|| json(extras));
     let values: [&dyn ToSql; COLUMNS_COUNT] = [
         &sequence,
@@ -97,12 +107,14 @@ pub(super) fn record_of(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
         output_tokens: row.get(18)?,
         reasoning_tokens: row.get(19)?,
     };
+    let Detail { classes, inference_geo } = parsed(row, 28)?.unwrap_or_default();
     let metered = Metered {
         usage,
         source: word(row, 20, parse_source)?,
         disbelieved: flag(row, 24)?,
         tier: word(row, 27, parse_tier)?,
-        detail: parsed(row, 28)?.unwrap_or_default(),
+        detail: classes,
+        inference_geo,
         extras: parsed(row, 29)?.unwrap_or_default(),
     };
     Ok(LedgerRecord {

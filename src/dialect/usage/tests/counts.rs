@@ -412,9 +412,38 @@ fn iterations_that_are_billed_on_top() {
         r#"{"type":"advisor_message","model":"claude-opus-4-7","input_tokens":9,"output_tokens":1}"#.to_owned();
     let scanner = MESSAGES_JSON.whole(&format!(r#"{{"usage":{}}}"#, usage(2, &[advisor])));
     assert_eq!(scanner.metered().unwrap().extras[0].model.as_deref(), Some("claude-opus-4-7"));
+    let written = r#"{"type":"compaction","input_tokens":9,"output_tokens":1,"cache_creation_input_tokens":7,
+        "cache_creation":{"ephemeral_5m_input_tokens":3,"ephemeral_1h_input_tokens":4}}"#;
+    for (text, wanted) in [
+        (written.to_owned(), Some((7, 4))),
+        (written.replace("\"cache_creation_input_tokens\":7,", ""), Some((7, 4))),
+        (written.replace(":4}", ":40}"), Some((7, 7))),
+        (written.replace(":4}", ":-4}"), None),
+    ] {
+        let scanner = MESSAGES_JSON.whole(&format!(r#"{{"usage":{}}}"#, usage(2, std::slice::from_ref(&text))));
+        let read = scanner.metered().map(|metered| {
+            let extra = &metered.extras[0];
+            (extra.usage.cache_write_tokens, extra.cache_write_1h_tokens)
+        });
+        assert_eq!(read, wanted, "{text}");
+    }
     let many = usage(2, &vec![compaction; 300]);
     let scanner = MESSAGES_JSON.whole(&format!(r#"{{"usage":{many}}}"#));
     assert!(scanner.metered().is_none() && scanner.disbelieved());
+}
+
+#[test]
+fn anthropic_says_where_a_model_had_to_run() {
+    let usage = |geo: &str| format!(r#"{{"input_tokens":1,"output_tokens":1{geo}}}"#);
+    let (us, global) = (r#","inference_geo":"us""#, r#","inference_geo":"global""#);
+    for (begin, end, wanted) in
+        [(us, "", Some("us")), ("", us, Some("us")), (us, global, None), (global, us, Some("us")), ("", "", None)]
+    {
+        let scanner = MESSAGES.whole(&messages(&usage(begin), &usage(end)));
+        assert_eq!(scanner.metered().unwrap().inference_geo.as_deref(), wanted, "{begin} {end}");
+    }
+    let whole = MESSAGES_JSON.whole(&format!(r#"{{"usage":{}}}"#, usage(us)));
+    assert_eq!(whole.metered().unwrap().inference_geo.as_deref(), Some("us"));
 }
 
 #[test]

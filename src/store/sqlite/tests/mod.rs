@@ -69,8 +69,10 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_extra()(kind in any::<String>(), model in any::<Option<String>>(), usage in any_usage()) -> ExtraUsage {
-        ExtraUsage { kind, model, usage }
+    fn any_extra()(
+        kind in any::<String>(), model in any::<Option<String>>(), usage in any_usage(), cache_write_1h_tokens in 0..3_u64,
+    ) -> ExtraUsage {
+        ExtraUsage { kind, model, usage, cache_write_1h_tokens }
     }
 }
 
@@ -82,6 +84,7 @@ prop_compose! {
         tier in prop::sample::select(vec![
             ServiceTier::Standard, ServiceTier::Batch, ServiceTier::Flex, ServiceTier::Priority,
         ]),
+        inference_geo in prop::option::of("us|eu"),
         source in prop::sample::select(vec![UsageSource::Reported, UsageSource::Estimated, UsageSource::None]),
         disbelieved in any::<bool>(),
     ) -> Metered {
@@ -94,7 +97,7 @@ prop_compose! {
             output_image_tokens: counts[5],
             web_searches: counts[6],
         };
-        Metered { usage, detail, extras, tier, source, disbelieved }
+        Metered { usage, detail, extras, tier, inference_geo, source, disbelieved }
     }
 }
 
