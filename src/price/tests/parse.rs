@@ -97,6 +97,9 @@ const MISTAKES: &[(&str, &str)] = &[
         "input = 1\noutput = 1\nflex = { input = 2 }\nwindows = [{ time_zone = \"UTC\", input = 3 }]",
         "1:1: m: both `windows` and a service tier name prices",
     ),
+    ("input = 1\noutput = 1\ninference_geo = 1.1", "5:17: m.inference_geo: expected a table of places"),
+    ("input = 1\noutput = 1\ninference_geo = { global = 1.1 }", "5:19: m.inference_geo.global: no place"),
+    ("input = 1\noutput = 1\ninference_geo = { us = -1 }", "5:24: m.inference_geo.us: `-1` is negative"),
 ];
 
 #[test]
