@@ -83,6 +83,7 @@ fn further(price: &Price, now_ms: i64) -> String {
         (version.usd_per_request != "0", "requests"),
         (version.usd_per_thousand_web_searches != "0", "web searches"),
         (!version.windows.is_empty(), "hours"),
+        (!version.inference_geo.is_empty(), "places"),
         (versions.len() > 1, "other dates"),
     ];
     let words = words.into_iter().filter_map(|(is_there, word)| is_there.then_some(word));

@@ -104,7 +104,7 @@ fn upstream(
     let signs = provider.auth == AuthScheme::AwsSigv4;
     let signer = if signs { Signer::of(secret, &host).map_err(|error| ("api_key", error.to_owned()))? } else { None };
     let mut hasher = DefaultHasher::new();
-    (&row.name, &host, port, secret).hash(&mut hasher);
+    (&row.name, &host, port, tls, secret).hash(&mut hasher);
     let group_key = hasher.finish();
     // Another key or another host is another account: what was learned of the old one says nothing.
     let before = before.filter(|before| before.group_key == group_key);
@@ -275,7 +275,7 @@ fn route(
 fn cost_ranks(prices: impl Iterator<Item = Option<Arc<Price>>>) -> Vec<u32> {
     /// A prompt of a few pages, an answer of a few paragraphs.
     const TYPICAL_TOKENS: (u64, u64) = (4_000, 1_000);
-    let cost = |price: &Price| price.worst_case_nanos(TYPICAL_TOKENS.0, TYPICAL_TOKENS.1);
+    let cost = |price: &Price| price.worst_case_anywhere_nanos(TYPICAL_TOKENS.0, TYPICAL_TOKENS.1);
     let costs: Vec<i64> = prices.map(|price| price.as_deref().map_or(i64::MAX, cost)).collect();
     let mut order = costs.clone();
     order.sort_unstable();

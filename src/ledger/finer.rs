@@ -13,6 +13,11 @@ pub(super) struct Finer {
 }
 
 impl Finer {
+    #[cfg(test)]
+    pub(super) fn said(inference_geo: Option<String>, cache_write_1h_tokens: Vec<u64>) -> Self {
+        Self { inference_geo, cache_write_1h_tokens }
+    }
+
     /// `None`: nothing.
     pub(super) fn of(metered: &Metered) -> Option<Self> {
         let Metered { inference_geo, extras, .. } = metered;
@@ -23,16 +28,22 @@ impl Finer {
         Some(Self { inference_geo: inference_geo.clone(), cache_write_1h_tokens: written.collect() })
     }
 
-    /// Puts it back where it belongs.
-    pub(super) fn add_to(self, metered: &mut Metered) {
+    /// Puts it back where it belongs. `None`: it is not of this one, or says nothing.
+    pub(super) fn add_to(self, metered: &mut Metered) -> Option<()> {
+        let says_something =
+            self.inference_geo.is_some() || self.cache_write_1h_tokens.iter().any(|tokens| *tokens > 0);
+        if !says_something || self.cache_write_1h_tokens.len() != metered.extras.len() {
+            return None;
+        }
         metered.inference_geo = self.inference_geo;
         for (extra, tokens) in metered.extras.iter_mut().zip(self.cache_write_1h_tokens) {
             extra.cache_write_1h_tokens = tokens;
         }
+        Some(())
     }
 }
 
-/// For serde: a [`Metered`] as it is in formats 1 to 3.
+/// For serde: a [`Metered`] in journals as it is in formats 1 to 3, and whole in JSON, where a field may be left out.
 pub(super) mod first {
     use super::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -45,6 +56,8 @@ pub(super) mod first {
         tier: ServiceTier,
         source: UsageSource,
         disbelieved: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inference_geo: Option<&'m str>,
     }
 
     #[derive(Serialize)]
@@ -52,6 +65,8 @@ pub(super) mod first {
         kind: &'m str,
         model: Option<&'m str>,
         usage: &'m Usage,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_write_1h_tokens: Option<u64>,
     }
 
     #[derive(Deserialize)]
@@ -71,19 +86,44 @@ pub(super) mod first {
         usage: Usage,
     }
 
+    #[derive(Deserialize)]
+    struct ReadWhole {
+        usage: Usage,
+        detail: UsageDetail,
+        extras: Vec<ExtraUsage>,
+        tier: ServiceTier,
+        source: UsageSource,
+        disbelieved: bool,
+        inference_geo: Option<String>,
+    }
+
     pub(in crate::ledger) fn serialize<S: Serializer>(metered: &Metered, serializer: S) -> Result<S::Ok, S::Error> {
-        let Metered { usage, detail, extras, tier, inference_geo: _, source, disbelieved } = metered;
-        let extras = extras.iter().map(|ExtraUsage { kind, model, usage, .. }| WrittenExtra {
+        let is_json = serializer.is_human_readable();
+        let Metered { usage, detail, extras, tier, inference_geo, source, disbelieved } = metered;
+        let extras = extras.iter().map(|ExtraUsage { kind, model, usage, cache_write_1h_tokens }| WrittenExtra {
             kind,
             model: model.as_deref(),
             usage,
+            cache_write_1h_tokens: Some(*cache_write_1h_tokens).filter(|tokens| is_json && *tokens > 0),
         });
-        let extras = extras.collect();
-        let written = Written { usage, detail, extras, tier: *tier, source: *source, disbelieved: *disbelieved };
+        let written = Written {
+            usage,
+            detail,
+            extras: extras.collect(),
+            tier: *tier,
+            source: *source,
+            disbelieved: *disbelieved,
+            inference_geo: inference_geo.as_deref().filter(|_| is_json),
+        };
         written.serialize(serializer)
     }
 
     pub(in crate::ledger) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metered, D::Error> {
+        if deserializer.is_human_readable() {
+            let whole = ReadWhole::deserialize(deserializer)?;
+            let ReadWhole { usage, detail, extras, tier, source, disbelieved, inference_geo } = whole;
+            return Ok(Metered { usage, detail, extras, tier, inference_geo, source, disbelieved });
+        }
         let Read { usage, detail, extras, tier, source, disbelieved } = Read::deserialize(deserializer)?;
         let extras = extras.into_iter().map(|ReadExtra { kind, model, usage }| ExtraUsage {
             kind,

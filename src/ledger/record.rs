@@ -144,7 +144,7 @@ pub struct LedgerRecord {
     pub attempts: u32,
     /// Milliseconds from arrival to the first token.
     pub ttft_ms: Option<u64>,
-    /// Milliseconds from arrival to the end.
+    /// Milliseconds from arrival to the end; if nobody was there to see that, to the first token.
     pub duration_ms: u64,
     /// What went wrong, as a code.
     pub error_code: Option<String>,
@@ -188,6 +188,7 @@ impl LedgerRecord {
             record.price_missing = progress.price_missing;
             record.attempts = progress.attempts;
             record.ttft_ms = progress.ttft_ms;
+            record.duration_ms = progress.ttft_ms.unwrap_or(0);
             let nothing = record.metered.usage == Usage::default() && record.cost_nanos == 0;
             record.metered.source = if nothing { UsageSource::None } else { UsageSource::Estimated };
         }
@@ -308,13 +309,14 @@ mod tests {
         let opening = Opening { key_id: 7, model: "m".into(), ..Opening::default() };
         let nothing = LedgerRecord::interrupted(&opening, 50, None);
         assert_eq!((nothing.cost_nanos, nothing.metered.source), (0, UsageSource::None));
-        let mut progress = Progress { cost_nanos: 9, attempts: 2, ..Progress::default() };
+        let mut progress = Progress { cost_nanos: 9, attempts: 2, ttft_ms: Some(350), ..Progress::default() };
         progress.metered.usage.output_tokens = 3;
         progress.metered.source = UsageSource::Reported;
         let some = LedgerRecord::interrupted(&opening, 50, Some(&progress));
         assert_eq!((some.cost_nanos, some.held_nanos, some.attempts), (9, 50, 2));
         assert_eq!(some.metered.source, UsageSource::Estimated);
         assert_eq!(some.outcome, Outcome::Interrupted);
+        assert_eq!((nothing.duration_ms, some.duration_ms), (0, 350), "it lasted no shorter");
     }
 
     #[test]

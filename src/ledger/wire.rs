@@ -177,7 +177,7 @@ pub(super) fn decode(bytes: &[u8], seed: u32) -> Result<Decoded, Unreadable> {
     if *format >= FORMAT_OF_FINER {
         let metered = event.metered_mut().ok_or(Unreadable::Damaged)?;
         let (finer, rest) = postcard::take_from_bytes::<Finer>(left_over).map_err(|_| Unreadable::Damaged)?;
-        finer.add_to(metered);
+        finer.add_to(metered).ok_or(Unreadable::Damaged)?;
         left_over = rest;
     }
     if !left_over.is_empty() {

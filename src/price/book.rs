@@ -103,8 +103,9 @@ impl PriceBook {
         exact(&name).or_else(|| exact(undated(&name)?).filter(|price| price.dated))
     }
 
-    /// What an answer costs: one sum of counts × prices, rounded up once to a nano-USD. `at_unix_ms` is when the request
-    /// began; it chooses among tariffs and windows. `None` for `price`: there is none (see [`Cost::missing`]).
+    /// What an answer costs: one sum of counts × prices (those of a place, if the model had to run there), rounded up once to a
+    /// nano-USD. `at_unix_ms` is when the request began; it chooses among tariffs and windows. `None` for `price`: there is none
+    /// (see [`Cost::missing`]).
     ///
     /// What the provider ran on another model ([`Metered::extras`]) has that model's price. The multiplier of `price`
     /// ([`Price::times`]) holds for the whole sum.

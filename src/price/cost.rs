@@ -1,6 +1,6 @@
 //! One model's price: what an answer costs, and what it can cost at worst.
 //!
-//! Every product of a count, a price and two multipliers is a whole number of *grains* (10⁻²³ USD), so that a cost is one
+//! Every product of a count, a price (in a place, if a model had to run there) and two multipliers is a whole number of *grains* (10⁻²³ USD), so that a cost is one
 //! exact sum; an upstream's multiplier applies to that sum, and then it is rounded once. Sums saturate: a `u128` of grains,
 //! also one of ten-thousandths of a grain, overflows far above the largest amount of nano-USD, so that saturation can never
 //! change a cost that fits.
@@ -48,6 +48,8 @@ pub struct Price {
     later: Vec<Tariff>,
     /// By prompt length; see [`Price::worst_case_nanos`].
     bounds: Vec<Bound>,
+    /// The same where a model may run anywhere.
+    bounds_anywhere: Vec<Bound>,
     per_request_max: u64,
     /// What the whole sum is multiplied by, in units of 1 / [`MULTIPLIER_ONE`].
     pub(super) multiplier: u64,
@@ -146,12 +148,17 @@ pub(super) enum Item {
 }
 
 impl Part {
+    /// What is charged for one of the units that `rate` is for.
+    pub(super) fn charged_rate(&self) -> u128 {
+        in_place(self.rate, self.place_multiplier)
+    }
+
     /// Exact, or saturated far above any amount.
     pub(super) fn grains(&self) -> u128 {
         let per_rate = match self.item {
             Item::Tokens(_) => {
-                let rate = in_place(self.rate, self.place_multiplier);
-                return u128::from(self.count).saturating_mul(grains_per_token(rate, self.multipliers));
+                let per_token = grains_per_token(self.charged_rate(), self.multipliers);
+                return u128::from(self.count).saturating_mul(per_token);
             }
             Item::WebSearches => GRAINS_PER_SEARCH_RATE,
             Item::Request => GRAINS_PER_NANO,
@@ -217,7 +224,7 @@ impl Price {
         later: Vec<Tariff>,
     ) -> Self {
         let tariffs = || std::iter::once(&first).chain(&later);
-        let bounds = bounds(tariffs());
+        let [bounds, bounds_anywhere] = [true, false].map(|places| bounds(tariffs(), places));
         let per_request_max = tariffs().map(|tariff| tariff.per_request).max().unwrap_or(0);
         Self {
             model,
@@ -230,6 +237,7 @@ impl Price {
             first,
             later,
             bounds,
+            bounds_anywhere,
             per_request_max,
             multiplier: MULTIPLIER_ONE,
         }
@@ -271,8 +279,16 @@ impl Price {
     /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. Searches and what a
     /// provider bills on other models are not in it: no request says how much of them there will be.
     pub fn worst_case_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
-        let reached =
-            self.bounds.iter().rev().find(|bound| input_tokens > bound.above_tokens || bound.above_tokens == 0);
+        self.bound_nanos(&self.bounds, input_tokens, output_tokens)
+    }
+
+    /// The same for a model that may run anywhere, as it mostly may: to compare prices by.
+    pub fn worst_case_anywhere_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
+        self.bound_nanos(&self.bounds_anywhere, input_tokens, output_tokens)
+    }
+
+    fn bound_nanos(&self, bounds: &[Bound], input_tokens: u64, output_tokens: u64) -> i64 {
+        let reached = bounds.iter().rev().find(|bound| input_tokens > bound.above_tokens || bound.above_tokens == 0);
         let Some(bound) = reached else { return 0 };
         let tokens = bound.prompt.saturating_mul(input_tokens.into());
         let tokens = tokens.saturating_add(bound.output.saturating_mul(output_tokens.into()));

@@ -105,10 +105,10 @@ impl Written {
         Self { currency, rates: terms.sheet.written(prompt_tokens).copied() }
     }
 
-    /// ` (2.4 CNY x 0.1389)`
+    /// `2.4 CNY x 0.1389`
     fn of_class(&self, class: Class) -> Option<String> {
         let (currency, rates) = (self.currency.as_deref()?, self.rates.as_ref()?);
-        Some(format!(" ({} x {})", currency.written(rates[class as usize]), currency.usd_per_unit()))
+        Some(format!("{} x {}", currency.written(rates[class as usize]), currency.usd_per_unit()))
     }
 }
 
@@ -120,20 +120,28 @@ fn what(part: &Part) -> &'static str {
     }
 }
 
+/// ` x 1.1`
+fn times(multiplier: u64) -> String {
+    format!(" x {}", decimal::format(multiplier.into(), MULTIPLIER_DECIMALS))
+}
+
 fn how(part: &Part, written: &Written) -> String {
     let (unit, per) = match part.item {
         Item::Tokens(_) => ("tokens", "USD/M"),
         Item::WebSearches => ("searches", "USD/thousand"),
         Item::Request => ("request", "USD"),
     };
-    let mut how = format!("{} {unit} x {} {per}", part.count, decimal::format(part.rate.into(), PRICE_DECIMALS));
-    if let Item::Tokens(class) = part.item {
-        how.push_str(&written.of_class(class).unwrap_or_default());
+    let mut how = format!("{} {unit} x {} {per}", part.count, decimal::format(part.charged_rate(), PRICE_DECIMALS));
+    let in_place = Some(part.place_multiplier).filter(|multiplier| *multiplier != MULTIPLIER_ONE);
+    let converted = match part.item {
+        Item::Tokens(class) => written.of_class(class),
+        Item::WebSearches | Item::Request => None,
+    };
+    if in_place.is_some() || converted.is_some() {
+        let price = converted.unwrap_or_else(|| decimal::format(part.rate.into(), PRICE_DECIMALS));
+        how.push_str(&format!(" ({price}{})", in_place.map(times).unwrap_or_default()));
     }
-    let multipliers = [part.place_multiplier].into_iter().chain(part.multipliers);
-    for multiplier in multipliers.filter(|multiplier| *multiplier != MULTIPLIER_ONE) {
-        how.push_str(&format!(" x {}", decimal::format(multiplier.into(), MULTIPLIER_DECIMALS)));
-    }
+    how.extend(part.multipliers.into_iter().filter(|multiplier| *multiplier != MULTIPLIER_ONE).map(times));
     how
 }
 

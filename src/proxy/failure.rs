@@ -2,12 +2,14 @@
 
 use super::downstream::UPSTREAM_SILENT;
 use super::exchange::{Chosen, Exchange, Next};
+use super::mask::mask;
 use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
 use crate::balance::Failure;
 use crate::dialect::answer;
+use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use pingora::protocols::http::ServerSession;
@@ -79,13 +81,16 @@ fn fail(exchange: &mut Exchange, error: &Error) {
     let timed_out = is_timeout(error.etype());
     exchange.attempts.timed_out = timed_out;
     if let Some(attempt) = &exchange.attempt {
-        tracing::warn!("upstream {}: {}", attempt.upstream.name, said(error));
+        tracing::warn!("upstream {}: {}", attempt.upstream.name, said(error, &attempt.upstream));
     }
     judge_failure(exchange, if timed_out { Failure::Timeout } else { Failure::Connect });
 }
 
-/// What went wrong, for an operator: its kind, and what is known of why.
-pub(super) fn said(error: &Error) -> String {
+/// So much is said of why something failed: an upstream has a word in it (a certificate's names, HTTP/2's last words).
+const SAID_CHARS_MAX: usize = 512;
+
+/// What went wrong, for an operator: its kind, and what is known of why; our key masked.
+pub(super) fn said(error: &Error, upstream: &Upstream) -> String {
     let mut said = error.etype().as_str().to_owned();
     let mut inner = Some(error);
     while let Some(error) = inner {
@@ -97,7 +102,9 @@ pub(super) fn said(error: &Error) -> String {
             said.push_str(part);
         }
     }
-    said
+    let mut bytes = said.into_bytes();
+    mask(&mut bytes, &upstream.secret_fragments);
+    String::from_utf8_lossy(&bytes).chars().filter(|char| !char.is_control()).take(SAID_CHARS_MAX).collect()
 }
 
 fn is_timeout(kind: &ErrorType) -> bool {

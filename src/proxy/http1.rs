@@ -2,6 +2,7 @@
 //! pieces as were read, chunks joined where they lie. Strict where an answer could be read in two ways.
 
 mod chunks;
+mod sending;
 
 use bytes::{Buf, Bytes, BytesMut};
 use chunks::{Chunks, join_chunks};
@@ -16,8 +17,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-/// A request's body up to here is copied behind its head, so that both go out with one write (one TLS record, one packet).
-const COPIED_BODY_BYTES_MAX: usize = 64 * 1024;
 /// One read takes up to this much: what came of an answer at once goes on at once.
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// What is left of a read, as of a chunk's frame that was cut, is copied if it is no more than this.
@@ -84,26 +83,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     /// On a connection on which nothing is under way.
     pub(super) fn new(stream: S) -> Self {
         Self { stream, buffer: BytesMut::new(), rest: Rest::Nothing, keeps: false }
-    }
-
-    /// Sends a request whose head says its body's length.
-    ///
-    /// # Errors
-    /// It cannot be sent. An answer may be there all the same.
-    pub(super) async fn send(&mut self, head: &RequestHead, body: &[u8]) -> Result<()> {
-        let copied = if body.len() <= COPIED_BODY_BYTES_MAX { body.len() } else { 0 };
-        let mut wire = wire_of(head, copied)?;
-        let behind = if body.len() <= COPIED_BODY_BYTES_MAX {
-            wire.extend_from_slice(body);
-            &[]
-        } else {
-            body
-        };
-        self.stream.write_all(&wire).await.or_err(ErrorType::WriteError, "sending a request")?;
-        if !behind.is_empty() {
-            self.stream.write_all(behind).await.or_err(ErrorType::WriteError, "sending a request's body")?;
-        }
-        self.stream.flush().await.or_err(ErrorType::WriteError, "sending a request")
     }
 
     /// Reads the head of the answer; what 1xx says concerns this connection alone.
@@ -201,10 +180,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         self.buffer = BytesMut::new();
     }
 
-    /// Closes the connection.
-    pub(super) async fn close(&mut self) {
-        // It is of no use any more, however this ends.
-        let _ = self.stream.shutdown().await;
+    /// Closes the connection. The upstream is told (by TLS, too) if that can be said at once: who takes nothing would be waited for.
+    pub(super) fn close(mut self) {
+        let _ = self.stream.shutdown().now_or_never();
     }
 
     /// What is in the buffer of the body.

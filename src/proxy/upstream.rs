@@ -3,7 +3,7 @@
 use super::http1::{AnswerHead, Http1, RequestHead};
 use super::peer;
 use super::pool::{Home, Place, Pool, Pooled};
-use super::timer::{Timer, within};
+use super::timer::Timer;
 use crate::config::HttpVersion;
 use crate::snapshot::Upstream;
 use bytes::Bytes;
@@ -113,7 +113,7 @@ impl Connections {
     /// The conversation is given up in its middle; the upstream is told.
     pub(super) async fn give_up(&self, conversation: Conversation) {
         match conversation.wire {
-            Wire::Http1(mut http1) => http1.close().await,
+            Wire::Http1(http1) => http1.close(),
             Wire::Http2(mut http2, peer) => {
                 http2.shutdown();
                 self.release(http2, &peer).await;
@@ -173,10 +173,7 @@ impl Conversation {
         let answered = match &mut self.wire {
             Wire::Http1(http1) => {
                 // Also when this fails, an answer may be there to be read.
-                self.unsent = match within(WRITE_TIMEOUT, pin!(http1.send(&head, &body))).await {
-                    Ok(sent) => sent.err(),
-                    Err(_) => Some(Error::explain(ErrorType::WriteTimedout, "the upstream takes no bytes")),
-                };
+                self.unsent = http1.send(&head, &body, WRITE_TIMEOUT).await.err();
                 http1.read_head().await
             }
             Wire::Http2(http2, _) => Box::pin(ask_http2(http2, head, body, self.tls, &mut self.unsent)).await,

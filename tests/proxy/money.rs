@@ -144,7 +144,9 @@ async fn where_a_model_had_to_run_is_priced_recorded_and_explained() {
     let id = record["request_id"].as_str().expect("an id");
     let explained = gateway.run(&["explain", id]);
     let explained = String::from_utf8_lossy(&explained.stdout);
-    for words in ["multiplied for inference in us", "1000 tokens x 3 USD/M x 1.1", "200 tokens x 6 USD/M x 1.1"] {
+    for words in
+        ["multiplied for inference in us", "1000 tokens x 3.3 USD/M (3 x 1.1)", "200 tokens x 6.6 USD/M (6 x 1.1)"]
+    {
         assert!(explained.contains(words), "{words}: {explained}");
     }
     gateway.finish(&[&key]).await;

@@ -8,6 +8,8 @@ use crate::support::script::{Answer, Break};
 use crate::support::{h2c, sha256, tls};
 use bytes::Bytes;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 fn with_certificate(setup: Setup) -> Setup {
     let path = |name: &str| format!("{:?}", tls::file(name).to_string_lossy());
@@ -221,4 +223,51 @@ async fn an_upstream_whose_certificate_nobody_vouches_for_is_not_talked_to() {
     assert!(gateway.said().contains("UnknownIssuer"), "the log says why");
     assert!(provider.received().is_empty());
     gateway.finish(&[&key]).await;
+}
+
+/// A server that reads the head of a request, writes this, and then neither reads nor closes.
+async fn stubborn(answer: &'static [u8]) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = [0; 64];
+            stream.read_exact(&mut head).await.expect("a head");
+            stream.write_all(answer).await.expect("a client that reads");
+            open.push(stream);
+        }
+    });
+    address
+}
+
+/// More than the buffers on the way take.
+const LARGE: usize = 30 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_reads_no_body_is_heard_or_given_up_and_the_next_one_asked() {
+    const REFUSAL: &[u8] = b"HTTP/1.1 429 X\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    for (answer, result) in [(REFUSAL, "rate_limited"), (b"", "timeout")] {
+        let plain = stubborn(answer).await;
+        let secure = tls::in_front_of(plain, &["http/1.1"]).await;
+        for url in [format!("http://{plain}/v1"), format!("https://localhost:{}/v1", secure.port())] {
+            let provider = Provider::always(Wire::Chat.whole("x")).await;
+            let setup = Setup::new([
+                Upstream::new("stubborn", "openai", &*url),
+                Wire::Chat.upstream("next", &provider).with("priority = 1"),
+            ])
+            // Who says nothing is given up after this; who says something is heard long before.
+            .set("routing.response_timeout_ms", if answer.is_empty() { "1000" } else { "25000" })
+            .environment("SSL_CERT_FILE", &tls::file("authority.pem").to_string_lossy());
+            let (gateway, key) = serving(&setup).await;
+            let body = format!(r#"{{"model":"m","messages":[],"x":"{}"}}"#, "y".repeat(LARGE));
+            let answer = gateway.send(&Request::post_raw("/v1/chat/completions", body).key(&key.key)).await;
+            let served = (answer.status, answer.field("x-tollgate-upstream"), answer.field("x-tollgate-attempts"));
+            assert_eq!(served, (200, Some("next"), Some("2")), "{url} {result}: {}", answer.text());
+            let label = format!("result=\"{result}\"");
+            assert_eq!(gateway.metric("tollgate_attempts_total", &[&label]).await, 1.0, "{url} {result}");
+            assert_record(&gateway.wait_record().await, json!({"outcome": "ok", "attempts": 2, "cost_nanos": COST}));
+            gateway.finish(&[&key]).await;
+        }
+    }
 }

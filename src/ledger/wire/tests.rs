@@ -139,18 +139,23 @@ fn format_1_has_not_changed() {
 /// What fuzzing starts from (`tests/fuzz`, target `journal`), an event a line; `UPDATE_GOLDEN=1` writes it anew.
 #[test]
 fn the_seeds_of_fuzzing_are_events() {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/journal/events");
     let hex = |event: &Event| -> String {
-        let bytes = postcard::to_stdvec(event).unwrap();
+        let mut bytes = postcard::to_stdvec(event).unwrap();
+        let finer = event.metered().and_then(Finer::of);
+        bytes.extend(finer.into_iter().flat_map(|finer| postcard::to_stdvec(&finer).unwrap()));
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     };
     let opening = Opening { request_id: Uuid::from_u128(5), model: "m".into(), ..Opening::default() };
     let hold = Event::Hold { held_nanos: 77, opening: Arc::new(opening) };
-    let lines: Vec<String> = events().iter().chain([&hold]).rev().map(hex).collect();
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(file, lines.join("\n")).unwrap();
+    let all: Vec<Event> = events().into_iter().chain([hold]).rev().collect();
+    for (name, events) in [("events", all), ("finer", finer_events())] {
+        let lines: Vec<String> = events.iter().map(hex).collect();
+        let file = format!("{}/tests/fuzz/corpus/journal/{name}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&file, lines.join("\n")).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), lines.join("\n"));
     }
-    assert_eq!(std::fs::read_to_string(file).unwrap(), lines.join("\n"));
 }
 
 #[test]
@@ -181,6 +186,27 @@ fn format_4_has_not_changed_and_is_for_what_is_finer_alone() {
         assert_eq!(bytes[start + 16], 4);
     }
     assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (FORMAT_4_BYTES, FORMAT_4_CRC));
+}
+
+#[test]
+fn what_is_finer_is_of_its_event_and_says_something() {
+    let mut record = full_record();
+    for (extras, geo, tokens) in [(1, None, 0), (0, Some("us"), 0), (2, Some("us"), 5)] {
+        let finer = Finer::said(geo.map(str::to_owned), vec![tokens; extras]);
+        assert_eq!(finer.add_to(&mut record.metered), None, "{extras} {geo:?} {tokens}");
+        assert_eq!(record, full_record());
+    }
+}
+
+#[test]
+fn as_json_nothing_is_lost_and_what_older_gateways_wrote_is_read() {
+    for event in events().into_iter().chain(finer_events()) {
+        let Event::Progress { progress, .. } = event else { continue };
+        let text = serde_json::to_string(&progress).unwrap();
+        assert_eq!(serde_json::from_str::<Progress>(&text).unwrap(), *progress);
+        assert_eq!(text.contains("inference_geo"), progress.metered.inference_geo.is_some(), "{text}");
+        assert_eq!(text.contains("cache_write_1h_tokens\":7"), progress.metered.inference_geo.is_some(), "{text}");
+    }
 }
 
 const FORMAT_4_BYTES: usize = 266;

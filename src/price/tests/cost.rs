@@ -184,10 +184,11 @@ fn token_prices_are_multiplied_where_a_model_had_to_run_in_a_place() {
     assert_eq!(cost("us", ServiceTier::Batch), 3_300_000);
     assert_eq!(cost("us", ServiceTier::Flex), 5_500_000);
     assert_eq!(only(&book).worst_case_nanos(1000, 1000), 7_407_000 + 1_000_000, "the dearest place is held");
+    assert_eq!(only(&book).worst_case_anywhere_nanos(1000, 1000), 6_000_000 + 1_000_000);
     let metered = Metered { inference_geo: Some("us".into()), ..tokens(1000, 0) };
     let lines = book.explain(Some(only(&book)), &metered, 0);
     assert_eq!(lines[0].how, "m, multiplied for inference in us");
-    assert_eq!((&*lines[1].how, &*lines[1].usd()), ("1000 tokens x 2 USD/M x 1.1", "0.0022"));
+    assert_eq!((&*lines[1].how, &*lines[1].usd()), ("1000 tokens x 2.2 USD/M (2 x 1.1)", "0.0022"));
     // Rounded up to a nano-USD per million tokens, before it is multiplied by the count.
     let odd = with("input = 0.000000001\noutput = 1\ninference_geo = { us = 1.1 }\n");
     let us = Metered { inference_geo: Some("us".into()), ..tokens(3_000_000, 0) };

@@ -3,11 +3,16 @@ use super::{AnswerHead, Http1, RequestHead};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, Version};
-use pingora::Result;
+use pingora::{ErrorType, Result};
 use proptest::prelude::*;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::Instant;
+
+/// As long may an upstream take nothing.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A connection that gives these pieces, one a read, and then is closed.
 struct Pieces(std::collections::VecDeque<Bytes>);
@@ -186,13 +191,13 @@ fn heads_come_as_they_are() {
 
 #[test]
 fn a_request_goes_out_whole_whatever_its_size() {
-    for length in [0, 10, super::COPIED_BODY_BYTES_MAX, super::COPIED_BODY_BYTES_MAX + 1, 1_000_000] {
+    for length in [0, 10, super::sending::COPIED_BODY_BYTES_MAX, super::sending::COPIED_BODY_BYTES_MAX + 1, 1_000_000] {
         let body = vec![b'x'; length];
         let headers = HeaderMap::from_iter([(HOST, "h".parse().unwrap()), (CONTENT_LENGTH, length.into())]);
         let head = RequestHead { method: Method::POST, target: "/v1/x?y=z".into(), headers };
         let (ours, mut theirs) = tokio::io::duplex(2_000_000);
         let sent = futures::executor::block_on(async {
-            Http1::new(ours).send(&head, &body).await.unwrap();
+            Http1::new(ours).send(&head, &body, LIMIT).await.unwrap();
             let mut sent = Vec::new();
             theirs.read_to_end(&mut sent).await.unwrap();
             sent
@@ -206,7 +211,7 @@ fn a_request_goes_out_whole_whatever_its_size() {
 fn a_target_with_a_line_end_in_it_is_not_sent() {
     for target in ["/x HTTP/1.1\r\nhost: evil\r\n\r\n", "/x\ny", "/x y", "/\u{7f}"] {
         let head = RequestHead { method: Method::POST, target: target.into(), headers: HeaderMap::new() };
-        let sent = futures::executor::block_on(Http1::new(Pieces([].into())).send(&head, b""));
+        let sent = futures::executor::block_on(Http1::new(Pieces([].into())).send(&head, b"", LIMIT));
         assert!(sent.is_err(), "{target:?}");
     }
 }
@@ -254,5 +259,62 @@ proptest! {
         let mut wire = if chunked { b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec() } else { Vec::new() };
         wire.extend_from_slice(&bytes);
         drop(read(&[&wire]));
+    }
+}
+
+fn upload() -> RequestHead {
+    let headers = HeaderMap::from_iter([(HOST, "h".parse().unwrap()), (CONTENT_LENGTH, "100000".parse().unwrap())]);
+    RequestHead { method: Method::POST, target: "/x".into(), headers }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_upload_may_take_long_and_one_that_stands_still_may_not() {
+    let (ours, mut theirs) = tokio::io::duplex(1000);
+    let begun = Instant::now();
+    let reading = async {
+        let mut piece = [0; 5000];
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            theirs.read_exact(&mut piece).await.unwrap();
+        }
+        // The rest is not read.
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+    };
+    let mut http1 = Http1::new(ours);
+    let (head, body) = (upload(), [b'x'; 100_000]);
+    let sent = tokio::select! { sent = http1.send(&head, &body, LIMIT) => sent, () = reading => panic!("it waits") };
+    assert_eq!(*sent.unwrap_err().etype(), ErrorType::WriteTimedout);
+    assert_eq!(begun.elapsed().as_secs(), 4 * 20 + 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_heard_while_the_request_is_still_sent() {
+    // What says no ends the sending, what says go on or yes does not; so does an end without a word.
+    for (answer, expected) in [
+        (&b"HTTP/1.1 429 X\r\ncontent-length: 0\r\n\r\n"[..], ErrorType::WriteError),
+        (b"HTTP/1.1 100 X\r\n\r\nHTTP/1.1 413 X\r\ncontent-length: 0\r\n\r\n", ErrorType::WriteError),
+        (b"nonsense\r\n\r\n", ErrorType::WriteError),
+        (b"", ErrorType::WriteError),
+        (b"HTTP/1.1 100 X\r\n\r\n", ErrorType::WriteTimedout),
+        (b"HTTP/1.1 200 X\r\ncontent-length: 0\r\n\r\n", ErrorType::WriteTimedout),
+        (b"HTTP/1.1 429 X\r\ncontent-", ErrorType::WriteTimedout),
+    ] {
+        let (ours, mut theirs) = tokio::io::duplex(1000);
+        let begun = Instant::now();
+        let mut http1 = Http1::new(ours);
+        let answering = async {
+            theirs.write_all(answer).await.unwrap();
+            if answer.is_empty() {
+                theirs.shutdown().await.unwrap();
+            }
+        };
+        let (head, body) = (upload(), [b'x'; 100_000]);
+        let (sent, ()) = tokio::join!(http1.send(&head, &body, LIMIT), answering);
+        assert_eq!(*sent.unwrap_err().etype(), expected, "{answer:?}");
+        assert_eq!(begun.elapsed().as_secs(), if expected == ErrorType::WriteError { 0 } else { 30 }, "{answer:?}");
+        if answer.ends_with(b"\r\n\r\n") && !answer.ends_with(b"100 X\r\n\r\n") && !answer.starts_with(b"n") {
+            let head = http1.read_head().await.unwrap();
+            assert!([200, 413, 429].contains(&head.status.as_u16()), "it is read afterwards");
+        }
     }
 }

@@ -12,8 +12,8 @@ use tollgate::store;
 /// Whose journal it is: 00000000-0000-4000-8000-000000000009.
 const WRITER: [u8; 16] = [0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 9];
 const FOLDER: &str = "00000000-0000-4000-8000-000000000009";
-/// The one format of records (see `src/ledger/wire.rs`).
-const FORMAT: u8 = 1;
+/// Formats of records (see `src/ledger/wire.rs`): the first one, and the one with more behind its events.
+const FORMATS: [u8; 2] = [1, 4];
 
 /// Whatever stands in a journal, a start ends well and soon, with a ledger that agrees with itself, and the next start finds
 /// nothing left to do. Records have checksums, which no mutation meets: half of the inputs are the events of records, one a line in
@@ -24,13 +24,13 @@ pub(crate) fn recover(input: &Input<'_>) {
     let folder = journal.join(FOLDER);
     fs::create_dir_all(&folder).expect("a folder");
     let segment = match input.choose(&[0, 1, 2, 3]) {
-        0 | 1 => [header(1, 1), records(input.body)].concat(),
+        0 | 1 => [header(1, 1), records(input)].concat(),
         2 => [header(1, 1), input.body.to_vec()].concat(),
         _ => input.body.to_vec(),
     };
     fs::write(folder.join("0000000000000001.seg"), &segment).expect("a file");
     if input.says(0) {
-        fs::write(folder.join("0000000000000002.seg"), [header(2, 3), records(input.body)].concat()).expect("a file");
+        fs::write(folder.join("0000000000000002.seg"), [header(2, 3), records(input)].concat()).expect("a file");
     }
     let interrupted = started(place.path(), &journal);
     let again = started(place.path(), &journal);
@@ -57,11 +57,12 @@ fn header(number: u64, first_sequence: u64) -> Vec<u8> {
 }
 
 /// The events as the records of a journal; what is no hexadecimal is an event as it is.
-fn records(text: &[u8]) -> Vec<u8> {
+fn records(input: &Input<'_>) -> Vec<u8> {
+    let format = FORMATS[usize::from(input.says(1))];
     let mut out = Vec::new();
-    for (sequence, line) in (1u64..).zip(text.split(|byte| *byte == b'\n')) {
+    for (sequence, line) in (1u64..).zip(input.body.split(|byte| *byte == b'\n')) {
         let event = from_hex(line).unwrap_or_else(|| line.to_vec());
-        let body = [&sequence.to_le_bytes()[..], &[FORMAT], &event].concat();
+        let body = [&sequence.to_le_bytes()[..], &[format], &event].concat();
         let length = (body.len() as u32).to_le_bytes();
         let mut checksum = crc32fast::Hasher::new_with_initial(crc32fast::hash(&WRITER));
         checksum.update(&length);
