@@ -10,6 +10,7 @@ use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use crate::support::{is_installed, until};
+use bytes::Bytes;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -128,6 +129,32 @@ async fn what_a_kill_interrupts_is_settled_at_the_next_start() {
     gateway.kill().await;
     gateway.serve().await;
     assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 402, "and after another kill");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn where_a_model_had_to_run_is_known_of_what_a_kill_interrupts() {
+    let mut pieces = Wire::Messages.pieces(&TOKENS);
+    let start = String::from_utf8_lossy(&pieces[0]).replacen("\"usage\":{", "\"usage\":{\"inference_geo\":\"us\",", 1);
+    assert!(start.contains("inference_geo"), "{start}");
+    pieces[0] = start.into();
+    let (slow, steps) = stepped(Wire::Messages.stream_of(pieces.clone()));
+    let provider = Provider::start(move |_, _| slow.clone()).await;
+    let prices = "[[model]]\nname = \"m\"\ninput = 10\noutput = 20\ninference_geo = { us = 1.1 }\n";
+    let setup = Setup::new([Wire::Messages.upstream("u", &provider)]).prices(prices);
+    let (mut gateway, key) = serving(&setup).await;
+    steps.go(4);
+    let mut running = gateway.open(&Wire::Messages.request(true).key(&key.key)).await;
+    running.until_bytes(pieces[..4].iter().map(Bytes::len).sum()).await;
+    gateway.kill().await;
+    gateway.serve().await;
+    let record = gateway.wait_record().await;
+    let (input, output) = (number(&record, "input_tokens"), number(&record, "output_tokens"));
+    let cost_nanos = input * 11_000 + output * 22_000;
+    assert_record(&record, json!({"outcome": "interrupted", "inference_geo": "us", "cost_nanos": cost_nanos}));
+    let explained = gateway.run(&["explain", record["request_id"].as_str().expect("an id")]);
+    let explained = String::from_utf8_lossy(&explained.stdout);
+    assert!(explained.contains("x 11 USD/M (10 x 1.1)") && !explained.contains("come to"), "{explained}");
     gateway.finish(&[&key]).await;
 }
 
