@@ -34,7 +34,8 @@ async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange) -> Re
     let (upstream, address) = route::route(exchange).await?;
     let shared = exchange.shared.clone();
     let timeout = exchange.snapshot.routing.connect_timeout;
-    let (mut conversation, reused) = match shared.connections.connect(&upstream, address, timeout).await {
+    let fresh = exchange.attempts.stale_connection;
+    let (mut conversation, reused) = match shared.connections.connect(&upstream, address, timeout, fresh).await {
         Ok(connected) => connected,
         Err(error) => return Err(failure::while_connecting(address, exchange, error)),
     };

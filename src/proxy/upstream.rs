@@ -39,7 +39,8 @@ impl Connections {
         Self { connector: Connector::new(Some(ConnectorOptions::new(HTTP2_POOL_SIZE))), pool: Pool::default() }
     }
 
-    /// A connection to an upstream, and whether it was used before.
+    /// A connection to an upstream, and whether it was used before. `fresh`: none that has idled, for others of them may be as
+    /// dead as the one that was tried.
     ///
     /// # Errors
     /// What Pingora says of connecting, as the upstream's.
@@ -48,6 +49,7 @@ impl Connections {
         upstream: &Arc<Upstream>,
         address: SocketAddr,
         timeout: Duration,
+        fresh: bool,
     ) -> Result<(Conversation, bool)> {
         let place = Place { account: upstream.group_key, address, http_version: upstream.http_version };
         let begun = |wire, timer, home| Conversation {
@@ -59,7 +61,8 @@ impl Connections {
             unsent: None,
             failed: None,
         };
-        if let Some((Pooled { http1, timer, home }, borrows_often)) = self.pool.take(place) {
+        let pooled = if fresh { None } else { self.pool.take(place) };
+        if let Some((Pooled { http1, timer, home }, borrows_often)) = pooled {
             if borrows_often {
                 self.make_beforehand(upstream, place, timeout);
             }

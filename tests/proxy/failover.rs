@@ -1,14 +1,19 @@
 //! As long as no byte of an answer went out, whatever goes wrong at one upstream is the next one's turn; what is the
 //! client's own fault is nobody's; and the last answer is the client's to see.
 
-use crate::calls::{COST, TOKENS, Wire, assert_record, number, one, plain_chat, send_all, serving, wants_stream};
+use crate::calls::{
+    COST, TOKENS, Wire, assert_record, number, one, plain_chat, send_all, serving, stepped, wants_stream,
+};
 use crate::support::answers::{chat_pieces, data, event};
-use crate::support::client::{Ended, Request};
+use crate::support::client::{self, Ended, Request};
 use crate::support::gateway::{PROVIDER_KEY, Setup, Upstream};
 use crate::support::provider::{ClosedPort, Provider, Received};
 use crate::support::script::{Answer, Break, Delimited};
+use crate::support::until;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Mutex;
 
 /// One way in which an upstream fails before its first token.
 struct Way {
@@ -348,6 +353,36 @@ async fn a_pooled_connection_that_the_provider_closed_costs_no_attempt() {
     }
     for record in gateway.wait_records(30).await {
         assert_record(&record, json!({"outcome": "ok", "attempts": 1, "cost_nanos": COST}));
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn all_pooled_connections_may_be_dead_at_once_and_it_costs_no_attempt() {
+    // As behind a balancer that has forgotten them: each is reset as soon as something is sent on it again.
+    const AT_ONCE: usize = 4;
+    let (whole, steps) = stepped(Wire::Chat.whole("x"));
+    let firsts = Mutex::new(HashMap::new());
+    let provider = Provider::start(move |number, request| {
+        let first = *firsts.lock().expect("no script panics").entry(request.connection).or_insert(number);
+        if first == number { whole.clone() } else { Answer::nothing(Break::Rst) }
+    })
+    .await;
+    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    let request = plain_chat(false).key(&key.key);
+    let begun = (0..AT_ONCE).map(|_| {
+        let (request, address) = (request.clone(), gateway.address);
+        tokio::spawn(async move { client::send(address, &request).await })
+    });
+    let begun: Vec<_> = begun.collect();
+    until("all of them", || (provider.received().len() == AT_ONCE).then_some(())).await;
+    steps.go(1000);
+    for running in begun {
+        assert_eq!(running.await.expect("no client panics").status, 200);
+    }
+    for _ in 0..AT_ONCE {
+        let answer = gateway.send(&request).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("1")), "{}", answer.text());
     }
     gateway.finish(&[&key]).await;
 }
