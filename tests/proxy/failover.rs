@@ -10,6 +10,7 @@ use crate::support::gateway::{PROVIDER_KEY, Setup, Upstream};
 use crate::support::provider::{ClosedPort, Provider, Received};
 use crate::support::script::{Answer, Break, Delimited};
 use crate::support::until;
+use crate::tls;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -340,21 +341,27 @@ async fn what_is_held_goes_out_after_the_hold_time_and_then_nothing_fails_over()
 #[tokio::test]
 async fn a_pooled_connection_that_the_provider_closed_costs_no_attempt() {
     // The provider closes after each answer without saying so: the next request finds a dead connection in the pool.
-    let provider = Provider::start(|_, _| {
-        let answer = Wire::Chat.whole("x");
-        let length = answer.body().len();
-        answer.cut(length, Break::Fin)
-    })
-    .await;
-    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
-    for _ in 0..30 {
-        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
-        assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("1")), "{}", answer.text());
+    for (how, over_tls) in [Break::Fin, Break::Rst].into_iter().flat_map(|how| [(how, false), (how, true)]) {
+        let provider = Provider::start(move |_, _| {
+            let answer = Wire::Chat.whole("x");
+            let length = answer.body().len();
+            answer.cut(length, how)
+        })
+        .await;
+        let (gateway, key) = match over_tls {
+            true => tls::over(&["http/1.1"], &provider, "", Setup::new([])).await,
+            false => serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await,
+        };
+        for _ in 0..30 {
+            let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+            let served = (answer.status, answer.field("x-tollgate-attempts"));
+            assert_eq!(served, (200, Some("1")), "{how:?}, TLS {over_tls}: {}", answer.text());
+        }
+        for record in gateway.wait_records(30).await {
+            assert_record(&record, json!({"outcome": "ok", "attempts": 1, "cost_nanos": COST}));
+        }
+        gateway.finish(&[&key]).await;
     }
-    for record in gateway.wait_records(30).await {
-        assert_record(&record, json!({"outcome": "ok", "attempts": 1, "cost_nanos": COST}));
-    }
-    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]
