@@ -7,6 +7,7 @@ use crate::snapshot::Upstream;
 use arc_swap::ArcSwapOption;
 use pingora::Result;
 use pingora::prelude::HttpPeer;
+use pingora::protocols::TcpKeepalive;
 use pingora::{Error, ErrorType};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -19,10 +20,30 @@ const FRESH_FOR: Duration = Duration::from_secs(30);
 const BAD_FOR_MS: u64 = 60_000;
 /// A pooled connection that idles longer is closed.
 pub(super) const POOLED_IDLE_MAX: Duration = Duration::from_secs(90);
+/// A write that an upstream does not take for this long fails.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// HTTP/2 streams on one upstream connection.
 const H2_STREAMS_MAX: usize = 100;
 /// A provider closes HTTP/2 connections that are dead on the way only if someone asks.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A connection on which nothing has come for so long is asked whether its other end is still there …
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// … and again, if it does not say.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_COUNT: usize = 3;
+
+/// What notices that the way to an upstream has gone: a balancer that has forgotten a connection tells nobody.
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive {
+        idle: KEEPALIVE_IDLE,
+        interval: KEEPALIVE_INTERVAL,
+        count: KEEPALIVE_COUNT,
+        // What was sent and is not even acknowledged.
+        #[cfg(target_os = "linux")]
+        user_timeout: WRITE_TIMEOUT,
+    }
+}
 
 /// The resolved addresses of one upstream's host.
 #[derive(Default)]
@@ -70,6 +91,7 @@ pub(super) fn peer(upstream: &Upstream, address: SocketAddr, connect: Duration) 
     options.connection_timeout = Some(connect);
     options.total_connection_timeout = Some(connect);
     options.idle_timeout = Some(POOLED_IDLE_MAX);
+    options.tcp_keepalive = Some(keepalive());
     match upstream.http_version {
         // Offered alone: who is offered both mostly takes HTTP/2.
         HttpVersion::Http1 => options.set_http_version(1, 1),

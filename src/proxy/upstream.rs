@@ -25,8 +25,6 @@ use std::time::Duration;
 
 /// Idle HTTP/2 connections that are kept, of all upstreams.
 const HTTP2_POOL_SIZE: usize = 1024;
-/// A write that an upstream does not take for this long fails.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The connections to all upstreams: of HTTP/1.1, idle ones wait in a pool of ours; of HTTP/2, in Pingora's.
 pub(super) struct Connections {
@@ -176,7 +174,7 @@ impl Conversation {
         let answered = match &mut self.wire {
             Wire::Http1(http1) => {
                 // Also when this fails, an answer may be there to be read.
-                self.unsent = http1.send(&head, &body, WRITE_TIMEOUT).await.err();
+                self.unsent = http1.send(&head, &body, peer::WRITE_TIMEOUT).await.err();
                 http1.read_head().await
             }
             Wire::Http2(http2, _) => Box::pin(ask_http2(http2, head, body, self.tls, &mut self.unsent)).await,

@@ -365,6 +365,21 @@ async fn a_pooled_connection_that_the_provider_closed_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn the_kernel_watches_over_connections_to_upstreams() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    // proc(5): the other end's address and port, the state (1: established), and the timer (2: it asks whether anybody is there).
+    let other_end = format!("0100007F:{:04X}", provider.address.port());
+    let connections = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let fields = connections.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of_the_gateway: Vec<_> = fields.filter(|fields| fields[2] == other_end && fields[3] == "01").collect();
+    assert!(!of_the_gateway.is_empty(), "the connection is kept:\n{connections}");
+    assert!(of_the_gateway.iter().all(|fields| fields[5].starts_with("02:")), "{of_the_gateway:?}");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn all_pooled_connections_may_be_dead_at_once_and_it_costs_no_attempt() {
     // As behind a balancer that has forgotten them: each is reset as soon as something is sent on it again.
     const AT_ONCE: usize = 4;
