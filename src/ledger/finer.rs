@@ -43,91 +43,53 @@ impl Finer {
     }
 }
 
-/// For serde: a [`Metered`] in journals as it is in formats 1 to 3, and whole in JSON, where a field may be left out.
+/// For serde: a [`Metered`] in journals as it is in formats 1 to 3; in JSON, where a field may be left out, as it is.
 pub(super) mod first {
     use super::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::borrow::Cow;
 
-    #[derive(Serialize)]
-    struct Written<'m> {
-        usage: &'m Usage,
-        detail: &'m UsageDetail,
-        extras: Vec<WrittenExtra<'m>>,
-        tier: ServiceTier,
-        source: UsageSource,
-        disbelieved: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        inference_geo: Option<&'m str>,
-    }
-
-    #[derive(Serialize)]
-    struct WrittenExtra<'m> {
-        kind: &'m str,
-        model: Option<&'m str>,
-        usage: &'m Usage,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        cache_write_1h_tokens: Option<u64>,
-    }
-
-    #[derive(Deserialize)]
-    struct Read {
+    #[derive(Serialize, Deserialize)]
+    struct First<'m> {
         usage: Usage,
         detail: UsageDetail,
-        extras: Vec<ReadExtra>,
+        extras: Vec<FirstExtra<'m>>,
         tier: ServiceTier,
         source: UsageSource,
         disbelieved: bool,
     }
 
-    #[derive(Deserialize)]
-    struct ReadExtra {
-        kind: String,
-        model: Option<String>,
+    #[derive(Serialize, Deserialize)]
+    struct FirstExtra<'m> {
+        kind: Cow<'m, str>,
+        model: Option<Cow<'m, str>>,
         usage: Usage,
-    }
-
-    #[derive(Deserialize)]
-    struct ReadWhole {
-        usage: Usage,
-        detail: UsageDetail,
-        extras: Vec<ExtraUsage>,
-        tier: ServiceTier,
-        source: UsageSource,
-        disbelieved: bool,
-        inference_geo: Option<String>,
     }
 
     pub(in crate::ledger) fn serialize<S: Serializer>(metered: &Metered, serializer: S) -> Result<S::Ok, S::Error> {
-        let is_json = serializer.is_human_readable();
-        let Metered { usage, detail, extras, tier, inference_geo, source, disbelieved } = metered;
-        let extras = extras.iter().map(|ExtraUsage { kind, model, usage, cache_write_1h_tokens }| WrittenExtra {
-            kind,
-            model: model.as_deref(),
-            usage,
-            cache_write_1h_tokens: Some(*cache_write_1h_tokens).filter(|tokens| is_json && *tokens > 0),
+        if serializer.is_human_readable() {
+            return metered.serialize(serializer);
+        }
+        let Metered { usage, detail, extras, tier, inference_geo: _, source, disbelieved } = metered;
+        let extras = extras.iter().map(|ExtraUsage { kind, model, usage, cache_write_1h_tokens: _ }| FirstExtra {
+            kind: Cow::Borrowed(kind),
+            model: model.as_deref().map(Cow::Borrowed),
+            usage: *usage,
         });
-        let written = Written {
-            usage,
-            detail,
-            extras: extras.collect(),
-            tier: *tier,
-            source: *source,
-            disbelieved: *disbelieved,
-            inference_geo: inference_geo.as_deref().filter(|_| is_json),
-        };
-        written.serialize(serializer)
+        let extras = extras.collect();
+        let first =
+            First { usage: *usage, detail: *detail, extras, tier: *tier, source: *source, disbelieved: *disbelieved };
+        first.serialize(serializer)
     }
 
     pub(in crate::ledger) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Metered, D::Error> {
         if deserializer.is_human_readable() {
-            let whole = ReadWhole::deserialize(deserializer)?;
-            let ReadWhole { usage, detail, extras, tier, source, disbelieved, inference_geo } = whole;
-            return Ok(Metered { usage, detail, extras, tier, inference_geo, source, disbelieved });
+            return Metered::deserialize(deserializer);
         }
-        let Read { usage, detail, extras, tier, source, disbelieved } = Read::deserialize(deserializer)?;
-        let extras = extras.into_iter().map(|ReadExtra { kind, model, usage }| ExtraUsage {
-            kind,
-            model,
+        let First { usage, detail, extras, tier, source, disbelieved } = First::deserialize(deserializer)?;
+        let extras = extras.into_iter().map(|FirstExtra { kind, model, usage }| ExtraUsage {
+            kind: kind.into_owned(),
+            model: model.map(Cow::into_owned),
             usage,
             ..ExtraUsage::default()
         });

@@ -2,14 +2,13 @@
 
 use super::downstream::UPSTREAM_SILENT;
 use super::exchange::{Chosen, Exchange, Next};
-use super::mask::mask;
+use super::mask::{Fragments, mask};
 use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
 use crate::balance::Failure;
 use crate::dialect::answer;
-use crate::snapshot::Upstream;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use pingora::protocols::http::ServerSession;
@@ -81,7 +80,7 @@ fn fail(exchange: &mut Exchange, error: &Error) {
     let timed_out = is_timeout(error.etype());
     exchange.attempts.timed_out = timed_out;
     if let Some(attempt) = &exchange.attempt {
-        tracing::warn!("upstream {}: {}", attempt.upstream.name, said(error, &attempt.upstream));
+        tracing::warn!("upstream {}: {}", attempt.upstream.name, said(error, &attempt.upstream.secret_fragments));
     }
     judge_failure(exchange, if timed_out { Failure::Timeout } else { Failure::Connect });
 }
@@ -89,8 +88,8 @@ fn fail(exchange: &mut Exchange, error: &Error) {
 /// So much is said of why something failed: an upstream has a word in it (a certificate's names, HTTP/2's last words).
 const SAID_CHARS_MAX: usize = 512;
 
-/// What went wrong, for an operator: its kind, and what is known of why; our key masked.
-pub(super) fn said(error: &Error, upstream: &Upstream) -> String {
+/// What went wrong, for an operator: its kind, and what is known of why; these secrets masked.
+pub(super) fn said(error: &Error, secrets: &Fragments) -> String {
     let mut said = error.etype().as_str().to_owned();
     let mut inner = Some(error);
     while let Some(error) = inner {
@@ -103,7 +102,7 @@ pub(super) fn said(error: &Error, upstream: &Upstream) -> String {
         }
     }
     let mut bytes = said.into_bytes();
-    mask(&mut bytes, &upstream.secret_fragments);
+    mask(&mut bytes, secrets);
     String::from_utf8_lossy(&bytes).chars().filter(|char| !char.is_control()).take(SAID_CHARS_MAX).collect()
 }
 
@@ -187,4 +186,19 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool
     }
     let ended = session.write_response_body(event, true).await;
     ended.inspect_err(|error| tracing::debug!("error event not sent: {error}")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_failure_is_whole_short_and_without_secrets() {
+        let secrets = Fragments::of(["sk-provider-0123456789"]);
+        let inner = Error::because(ErrorType::ReadError, "reading", std::io::Error::other("no\nroute"));
+        let error = Error::because(ErrorType::ConnectError, "with sk-provider-0123456789", inner);
+        assert_eq!(said(&error, &secrets), "ConnectError: with **********************: reading: noroute");
+        let long = Error::explain(ErrorType::H2Error, "é".repeat(10_000));
+        assert_eq!(said(&long, &secrets).chars().count(), SAID_CHARS_MAX);
+    }
 }

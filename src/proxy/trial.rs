@@ -47,7 +47,7 @@ pub(super) async fn trial(
     let (status, is_answer) =
         match tokio::time::timeout(snapshot.routing.response_timeout.min(TRIAL_TIME_MAX), asking).await {
             Ok(Ok(head)) => (Ok(head.status.as_u16()), is_answer(&head, target, upstream, &answer)),
-            Ok(Err(error)) => (Err(said(&error, upstream)), false),
+            Ok(Err(error)) => (Err(said(&error, &upstream.secret_fragments)), false),
             Err(_) => (Err(format!("no whole answer within {} s", TRIAL_TIME_MAX.as_secs())), false),
         };
     mask(&mut answer, &upstream.secret_fragments);

@@ -106,7 +106,7 @@ impl UsageSource {
 }
 
 /// Everything about one answer that a price can depend on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metered {
     /// The five counts.
     pub usage: Usage,
@@ -117,6 +117,7 @@ pub struct Metered {
     /// The tier the provider says it served.
     pub tier: ServiceTier,
     /// Where the provider says the model ran, if it had to be there: `us` (Anthropic's `inference_geo`). `None`: anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_geo: Option<String>,
     /// Where the counts come from.
     pub source: UsageSource,

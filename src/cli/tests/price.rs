@@ -150,6 +150,11 @@ fn every_class_can_be_explained() {
     assert_eq!(lines.last().unwrap()["cost_nanos"], tokens * 1000 + 84_000_000);
     let dear = place.json(&format!("{line} --at 2026-01-31T01:30:00Z"));
     assert_eq!(dear.last().unwrap()["cost_nanos"], 2 * tokens * 1000 + 84_000_000);
+    place.write("pricing.toml", "[[model]]\nname = \"m\"\ninput = 1\noutput = 1\ninference_geo = { us = 1.1 }\n");
+    let there = place.ok("price explain m --input 1000 --inference-geo us");
+    assert!(there.contains("1000 tokens x 1.1 USD/M (1 x 1.1) = 0.0011 USD"), "{there}");
+    assert!(place.ok("price show m").contains("inference in us"), "its places are shown");
+    assert!(place.ok("price list").contains("places"), "and that it has some is listed");
     for more in ["--cached 1 --cached-audio 2", "--input-image 2", "--cache-write-1h 1", "--output 1 --output-audio 2"]
     {
         place.fails(&format!("price explain m --input 1 {more}"), 2, &["part"]);

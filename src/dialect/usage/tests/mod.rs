@@ -1,5 +1,6 @@
 //! The scanner as a whole. What the layers do by themselves is tested beside them.
 
+mod anthropic;
 mod counts;
 mod ends;
 mod recordings;
