@@ -11,7 +11,7 @@ mod plugins;
 mod pricing;
 mod reader;
 mod reseal;
-mod schema;
+pub(crate) mod schema;
 mod seal;
 mod secret;
 mod sections;

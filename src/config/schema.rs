@@ -1,7 +1,7 @@
 //! Which keys each table of the file has.
 
 /// A table of the file and its keys. `upstream` and `upstream.models` are the tables inside those arrays.
-pub(super) struct TableKeys {
+pub(crate) struct TableKeys {
     /// Its path without indices; empty: the top of the file.
     pub path: &'static str,
     /// Its keys, in the order of the documentation.
@@ -9,7 +9,7 @@ pub(super) struct TableKeys {
 }
 
 /// Every table with a fixed set of keys. (`plugins` and `upstream.headers` are free.)
-pub(super) const TABLES: &[TableKeys] = &[
+pub(crate) const TABLES: &[TableKeys] = &[
     TableKeys {
         path: "",
         keys: &["server", "store", "ledger", "pricing", "routing", "breaker", "console", "upstream", "plugins"],
@@ -73,7 +73,7 @@ pub(super) const TABLES: &[TableKeys] = &[
 ];
 
 /// The keys of the table at `path` (with or without indices).
-pub(super) fn keys_of(path: &str) -> &'static [&'static str] {
+pub(crate) fn keys_of(path: &str) -> &'static [&'static str] {
     let plain = without_indices(path);
     TABLES.iter().find(|table| table.path == plain).map_or(&[], |table| table.keys)
 }

@@ -52,6 +52,8 @@ async fn a_weight_is_in_force_at_once_and_outlives_reload_and_restart() {
     for (body, code, field) in [
         (json!({"priority": 1}), "CONFLICT", "priority"),
         (json!({"weight": 1, "base_url": "https://evil.example"}), "CONFLICT", "base_url"),
+        (json!({"http_version": "2"}), "CONFLICT", "http_version"),
+        (json!({"weights": 1}), "INVALID", "weights"),
         (json!({"weight": -1}), "INVALID", "weight"),
         (json!({"weight": 1_000_001}), "INVALID", "weight"),
         (json!({}), "INVALID", "weight"),

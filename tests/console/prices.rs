@@ -41,6 +41,21 @@ async fn found(gateway: &Gateway, count: usize) {
 }
 
 #[tokio::test]
+async fn a_price_is_explained_for_where_a_model_has_to_run() {
+    let stage = Stage::start().await;
+    let version = stage.operator.get("/prices/file").await.ok()["version"].clone();
+    let placed = PRICES.replace("input = 1", "inference_geo = { us = 1.1 }\ninput = 1");
+    stage.admin.put("/prices/file", &json!({"text": placed, "version": version})).await.ok();
+    for (place, cost_nanos) in
+        [(Value::Null, 1_000_000_000_i64), (json!("us"), 1_100_000_000), (json!("eu"), 1_000_000_000)]
+    {
+        let asked = json!({"model": "m", "input_tokens": 1_000_000, "inference_geo": place});
+        let explained = stage.user.post("/prices/explain", &asked).await.ok();
+        assert_eq!(explained["cost_nanos"], cost_nanos, "{place}: {explained}");
+    }
+}
+
+#[tokio::test]
 async fn the_pricing_file_is_replaced_as_a_whole_by_whoever_has_seen_it() {
     let stage = Stage::start().await;
     let file = stage.operator.get("/prices/file").await.ok();

@@ -110,6 +110,25 @@ async fn the_cheapest_strategy_prefers_the_cheaper_model_and_unknown_strategies_
 }
 
 #[tokio::test]
+async fn the_cheapest_is_the_one_whose_model_is_cheapest_where_it_may_run_anywhere() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    // Had it to run in one place, it would be the dearer one.
+    let prices = "[[model]]\nname = \"placed\"\ninput = 2\noutput = 2\ninference_geo = { us = 9 }\n\
+                  [[model]]\nname = \"plain\"\ninput = 3\noutput = 3\n";
+    let setup = Setup::new(
+        ["placed", "plain"]
+            .map(|name| named(name, &provider).models(&format!(r#"[{{ name = "m", upstream_model = "{name}" }}]"#))),
+    )
+    .prices(prices)
+    .set("routing.strategy", "\"cheapest\"");
+    let (gateway, key) = serving(&setup).await;
+    for _ in 0..5 {
+        assert_eq!(upstream_of(&ask(&gateway, &key).await), "placed");
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn a_strategy_by_success_leaves_a_failing_upstream_alone() {
     let provider = Provider::start(|_, request| {
         if went_to(request, "bad") { Answer::new(500, "text/plain", "no") } else { Wire::Chat.whole("x") }

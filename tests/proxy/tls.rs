@@ -8,6 +8,7 @@ use crate::support::script::{Answer, Break};
 use crate::support::{h2c, sha256, tls};
 use bytes::Bytes;
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
@@ -146,6 +147,27 @@ async fn upstream_http_version_is_what_is_spoken_where_a_provider_speaks_both() 
         let received = provider.received();
         let seen: Vec<_> = received.iter().map(|request| request.field("x-arrived-by")).collect();
         assert_eq!(seen, arrived_by, "{choice}");
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_connection_without_tls_is_not_used_for_an_address_that_is_to_be_reached_with_it() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let (address, with_tls) = tls::counted_in_front_of(provider.address, &["http/1.1"]).await;
+    let upstream = Upstream::new("u", "openai", format!("http://localhost:{}/v1", address.port()));
+    let authority = tls::file("authority.pem");
+    let (gateway, key) =
+        serving(&Setup::new([upstream]).environment("SSL_CERT_FILE", &authority.to_string_lossy())).await;
+    let config = gateway.read("tollgate.toml");
+    // The other one's connection is idle at each change.
+    for (reloads, scheme, handshakes) in [(0, "http", 0), (1, "https", 1), (2, "http", 1), (3, "https", 1)] {
+        if reloads > 0 {
+            gateway.write("tollgate.toml", &config.replace("http://localhost", &format!("{scheme}://localhost")));
+            gateway.reloaded(reloads).await;
+        }
+        assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200, "{scheme}");
+        assert_eq!(with_tls.load(Ordering::SeqCst), handshakes, "{scheme}, {reloads} reloads");
     }
     gateway.finish(&[&key]).await;
 }

@@ -7,12 +7,16 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+/// The first byte of a connection with TLS (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 22;
 
 /// A file beside this one: `authority.pem`, `certificate.pem` (for `gateway.test`, `localhost` and 127.0.0.1), `key.pem`;
 /// `second.pem` (for `gateway.test`), `second-key.pem`.
@@ -51,8 +55,14 @@ pub(crate) async fn shown(address: SocketAddr, expected: &str) -> bool {
     stream.get_ref().1.peer_certificates().expect("a certificate")[0] == certificate(expected)
 }
 
-/// TLS in front of a plain address: HTTP/1.1 goes through as it is, HTTP/2 (if offered) is turned into HTTP/1.1.
+/// TLS in front of a plain address: HTTP/1.1 goes through as it is, HTTP/2 (if offered) is turned into HTTP/1.1. Who speaks no TLS
+/// goes through, too.
 pub(crate) async fn in_front_of(plain: SocketAddr, protocols: &[&str]) -> SocketAddr {
+    counted_in_front_of(plain, protocols).await.0
+}
+
+/// The same, and how many connections were with TLS so far.
+pub(crate) async fn counted_in_front_of(plain: SocketAddr, protocols: &[&str]) -> (SocketAddr, Arc<AtomicUsize>) {
     let key = PrivateKeyDer::from_pem_file(file("key.pem")).expect("a key");
     let chain = vec![certificate("certificate.pem")];
     let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair");
@@ -60,11 +70,21 @@ pub(crate) async fn in_front_of(plain: SocketAddr, protocols: &[&str]) -> Socket
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
+    let with_tls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&with_tls);
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
             tokio::spawn(async move {
+                let mut first = [0];
+                if stream.peek(&mut first).await.is_ok() && first != [HANDSHAKE] {
+                    if let Ok(mut plain) = TcpStream::connect(plain).await {
+                        let _ = copy_bidirectional(&mut stream, &mut plain).await;
+                    }
+                    return;
+                }
                 let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                counted.fetch_add(1, Ordering::SeqCst);
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                     serve_http2(stream, plain).await;
                 } else if let Ok(mut plain) = TcpStream::connect(plain).await {
@@ -74,7 +94,7 @@ pub(crate) async fn in_front_of(plain: SocketAddr, protocols: &[&str]) -> Socket
             });
         }
     });
-    address
+    (address, with_tls)
 }
 
 async fn serve_http2(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, plain: SocketAddr) {

@@ -116,3 +116,34 @@ fn value_shown(value: &toml::Value) -> Value {
         other => serde_json::to_value(other).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::TABLES;
+    use std::path::Path;
+
+    #[test]
+    fn every_key_of_the_file_is_shown_and_no_secret() {
+        let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/tls");
+        let text = format!(
+            "[server]\nreload_secret = \"canary\"\ntls = {{ certificate = \"{tls}/certificate.pem\", key = \"{tls}/key.pem\" }}\n\
+             [[upstream]]\nname = \"u\"\nprovider = \"openai\"\napi_key = \"canary\"\nmodels = [\"m\"]\n\
+             headers = {{ x-team = \"canary\" }}\n"
+        );
+        let config = Config::parse(&text, Path::new("/tollgate.toml"), &|_| None).unwrap();
+        let shown = shown(&config);
+        for table in TABLES {
+            let place = match table.path {
+                "" => &shown,
+                "upstream" => &shown["upstream"][0],
+                "upstream.models" => &shown["upstream"][0]["models"][0],
+                path => shown.pointer(&format!("/{}", path.replace('.', "/"))).unwrap_or(&Value::Null),
+            };
+            for key in table.keys {
+                assert!(place.get(key).is_some(), "{}.{key}: {shown}", table.path);
+            }
+        }
+        assert!(!shown.to_string().contains("canary"), "{shown}");
+    }
+}

@@ -7,6 +7,7 @@ use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::Caller;
 use crate::balance::BreakerState;
+use crate::config::schema::keys_of;
 use crate::config::{self, WEIGHT_MAX};
 use crate::proxy::{probe, steady_ms};
 use crate::shown::rfc3339;
@@ -237,21 +238,6 @@ struct UpstreamPatch {
     others: serde_json::Map<String, Value>,
 }
 
-/// What stands in the file, and is changed there.
-const OF_THE_FILE: [&str; 11] = [
-    "name",
-    "provider",
-    "api_key",
-    "base_url",
-    "http_version",
-    "models",
-    "priority",
-    "groups",
-    "headers",
-    "price_provider",
-    "price_multiplier",
-];
-
 async fn change(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
@@ -260,7 +246,7 @@ async fn change(
 ) -> Result<Json<UpstreamJson>, Refusal> {
     find(&desk.shared.snapshot.load_full(), &name)?;
     if let Some(field) = others.keys().next() {
-        return Err(match OF_THE_FILE.contains(&field.as_str()) {
+        return Err(match keys_of("upstream").contains(&field.as_str()) {
             true => Refusal::conflict(field, "this is the configuration file's to say"),
             false => Refusal::field(field, "there is no such field"),
         });
