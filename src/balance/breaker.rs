@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// No cooldown and no probe lasts longer, in milliseconds; a time further away is taken for a jump of the clock.
 pub const COOLDOWN_MS_MAX: u64 = 3_600_000;
 /// The most failures in a row that can be asked for.
-pub const FAILURES_TO_OPEN_MAX: u32 = 255;
+pub const FAILURES_TO_OPEN_MAX: u32 = FAILURES_MASK as u32;
 /// How often the cooldown can double.
 const LEVEL_MAX: u8 = 15;
 
@@ -179,6 +179,16 @@ impl Breaker {
         });
     }
 
+    /// Somebody may have mended what only somebody can mend (a dead key, an empty account): if that has opened it, the next request
+    /// finds out.
+    pub fn look_again(&self, now_ms: u64) {
+        self.change(|word| {
+            let is_for_somebody = Failure::row_at(word.cause).is_some_and(|row| row.needs_somebody);
+            let waits = word.phase == Phase::Open && !word.lets_through(now_ms);
+            (waits && is_for_somebody).then_some(Word { until_ms: now_ms.min(UNTIL_MAX), ..word })
+        });
+    }
+
     /// What it lets through now.
     pub fn state(&self, now_ms: u64) -> BreakerState {
         let word = self.load();
@@ -210,7 +220,7 @@ impl Breaker {
     /// The name of the failure that opened it; none while it is closed.
     pub fn cause(&self) -> Option<&'static str> {
         let word = self.load();
-        (word.phase != Phase::Closed).then(|| Failure::name_at(word.cause))
+        Failure::row_at(word.cause).filter(|_| word.phase != Phase::Closed).map(|row| row.name)
     }
 
     fn load(&self) -> Word {
@@ -229,7 +239,7 @@ impl Breaker {
             let until_ms = until_ms.max(word.until_ms);
             return Word { phase: Phase::Cooling, until_ms, cause: failure.index(), ..word };
         }
-        let failures = word.failures.saturating_add(1);
+        let failures = (word.failures + 1).min(FAILURES_MASK as u16);
         if !row.opens_at_once && u64::from(failures) < self.failures_to_open.load(Relaxed) {
             return Word { failures, ..word };
         }
@@ -290,12 +300,13 @@ enum Phase {
 
 const PHASES: [Phase; 4] = [Phase::Closed, Phase::Open, Phase::Cooling, Phase::Probing];
 
-/// The state, as it stands in the atomic word: phase 2 bits, failures 8, level 4, cause 4, time 46.
+/// The state, as it stands in the atomic word: phase 2 bits, failures 12, level 4, cause 4, time 42 (until the
+/// year 2109).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Word {
     phase: Phase,
     /// Failures in a row so far.
-    failures: u8,
+    failures: u16,
     /// How often in a row a probe failed.
     level: u8,
     /// The class of the failure that opened it.
@@ -304,7 +315,8 @@ struct Word {
     until_ms: u64,
 }
 
-const UNTIL_SHIFT: u32 = 18;
+const FAILURES_MASK: u64 = 0xfff;
+const UNTIL_SHIFT: u32 = 22;
 const UNTIL_MAX: u64 = u64::MAX >> UNTIL_SHIFT;
 
 impl Word {
@@ -314,17 +326,17 @@ impl Word {
         let phase = PHASES.iter().position(|phase| *phase == self.phase).unwrap_or(0) as u64;
         phase
             | u64::from(self.failures) << 2
-            | u64::from(self.level & 0xf) << 10
-            | u64::from(self.cause & 0xf) << 14
+            | u64::from(self.level & 0xf) << 14
+            | u64::from(self.cause & 0xf) << 18
             | self.until_ms << UNTIL_SHIFT
     }
 
     fn unpack(word: u64) -> Self {
         Self {
             phase: PHASES[(word & 0b11) as usize],
-            failures: (word >> 2 & 0xff) as u8,
-            level: (word >> 10 & 0xf) as u8,
-            cause: (word >> 14 & 0xf) as u8,
+            failures: (word >> 2 & FAILURES_MASK) as u16,
+            level: (word >> 14 & 0xf) as u8,
+            cause: (word >> 18 & 0xf) as u8,
             until_ms: word >> UNTIL_SHIFT,
         }
     }

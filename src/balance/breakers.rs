@@ -117,6 +117,11 @@ impl UpstreamBreakers {
         Self { own: kept(before.map(|before| &before.own)), models }
     }
 
+    /// Has the next request find out whether what only somebody can mend is mended ([`Breaker::look_again`]).
+    pub fn look_again(&self, now_ms: u64) {
+        self.own.look_again(now_ms);
+    }
+
     /// What a candidate with this model passes.
     pub fn of(&self, model: &str) -> CandidateBreakers {
         CandidateBreakers::new(self.own.clone(), self.models.get(model).cloned().unwrap_or_default())

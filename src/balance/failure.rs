@@ -55,6 +55,8 @@ pub struct FailureRow {
     /// Whether one such failure opens the breaker; else it takes [`BreakerPolicy::failures_to_open`](super::BreakerPolicy)
     /// in a row.
     pub opens_at_once: bool,
+    /// It does not pass: an operator has to do something.
+    pub needs_somebody: bool,
     /// How long the breaker stays open, in milliseconds; none: the policy's `open_ms`.
     pub cooldown_ms: Option<u64>,
     /// What that grows to at most when probe after probe fails (it doubles), in milliseconds.
@@ -69,27 +71,25 @@ const COUNTED: FailureRow = FailureRow {
     tries_next: true,
     concerns: Concerns::Upstream,
     opens_at_once: false,
+    needs_somebody: false,
     cooldown_ms: None,
     cooldown_ms_max: 5 * MINUTE_MS,
 };
 const AT_ONCE: FailureRow = FailureRow { opens_at_once: true, ..COUNTED };
+/// A dead key or an empty account: it is probed seldom, and when the configuration has been reloaded.
+const FOR_SOMEBODY: FailureRow =
+    FailureRow { needs_somebody: true, cooldown_ms: Some(5 * MINUTE_MS), cooldown_ms_max: 30 * MINUTE_MS, ..AT_ONCE };
 const NEUTRAL: FailureRow =
     FailureRow { concerns: Concerns::Neither, cooldown_ms: Some(0), cooldown_ms_max: 0, ..COUNTED };
 
-/// A dead key and an empty account come back only when an operator does something: they are probed seldom. A rate limit
-/// without a time is over soon, as a rule; with a time, the breaker takes exactly that. It is the model's: OpenAI
+/// A rate limit without a time is over soon, as a rule; with a time, the breaker takes exactly that. It is the model's: OpenAI
 /// (platform.openai.com/docs/guides/rate-limits), Anthropic (docs.anthropic.com/en/api/rate-limits) and Gemini
 /// (ai.google.dev/gemini-api/docs/rate-limits) count each by itself; where one counts all together, each model finds out.
 static ROWS: [FailureRow; 10] = [
     FailureRow { name: "connect", ..COUNTED },
     FailureRow { name: "timeout", ..COUNTED },
-    FailureRow { name: "key_dead", cooldown_ms: Some(5 * MINUTE_MS), cooldown_ms_max: 30 * MINUTE_MS, ..AT_ONCE },
-    FailureRow {
-        name: "quota_exhausted",
-        cooldown_ms: Some(5 * MINUTE_MS),
-        cooldown_ms_max: 30 * MINUTE_MS,
-        ..AT_ONCE
-    },
+    FailureRow { name: "key_dead", ..FOR_SOMEBODY },
+    FailureRow { name: "quota_exhausted", ..FOR_SOMEBODY },
     FailureRow {
         name: "rate_limited",
         concerns: Concerns::Model,
@@ -147,8 +147,9 @@ impl Failure {
         }
     }
 
-    pub(super) fn name_at(index: u8) -> &'static str {
-        ROWS.get(usize::from(index)).map_or("", |row| row.name)
+    /// The row of the class with this [`index`](Self::index).
+    pub(super) fn row_at(index: u8) -> Option<&'static FailureRow> {
+        ROWS.get(usize::from(index))
     }
 }
 

@@ -2,7 +2,7 @@
 //! old snapshot stays in force, and the log says why.
 
 use crate::config::{self, Config};
-use crate::proxy::{Reloaded, Shared};
+use crate::proxy::{Reloaded, Shared, steady_ms};
 use crate::serve::{self, LiveCertificate};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
@@ -164,6 +164,8 @@ impl Reload {
             certificate.reload(&config)?;
         }
         drop(before);
+        let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
+        snapshot.upstreams.iter().for_each(|upstream| upstream.breakers.look_again(now_ms));
         self.shared.supersede(snapshot);
         self.name_what_needs_a_restart(&config);
         // As at the start: prices that were lost cost money from now on.

@@ -8,6 +8,8 @@ use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use crate::support::{PATIENCE, until};
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Asks until each of so many calls in a row was answered by this upstream.
@@ -90,6 +92,29 @@ async fn a_breaker_says_what_has_opened_it() {
     assert_eq!((&breaker["state"], &breaker["last_error"]["class"]), (&json!("open"), &json!("key_dead")), "{shown}");
     assert_eq!(breaker["last_error"]["status"], 401, "{shown}");
     assert!(breaker["cooldown_ms"].as_u64().is_some_and(|ms| ms > 0), "{shown}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_was_tested_and_answers_gets_a_request_again() {
+    let paid = Arc::new(AtomicBool::new(false));
+    let has_paid = Arc::clone(&paid);
+    let provider = Provider::start(move |_, _| match has_paid.load(Ordering::SeqCst) {
+        true => Answer::json(200, &answers::chat_body("x", 1, 1)),
+        false => Answer::json(402, &json!({"error": {"message": "no money"}})),
+    })
+    .await;
+    let setup = Setup::new([upstream_at("u", &provider)]);
+    let mut gateway = Gateway::prepare(&setup);
+    let key = gateway.key("k", &[]).await;
+    gateway.serve().await;
+    let admin = Visitor::admin(&gateway).await;
+    let status = async || gateway.send(&chat(&key.key)).await.status;
+    assert_eq!([status().await, status().await], [402, 503]);
+    admin.post("/upstreams/u/test", &json!({})).await.ok();
+    assert_eq!(status().await, 503, "it said the same");
+    paid.store(true, Ordering::SeqCst);
+    admin.post("/upstreams/u/test", &json!({})).await.ok();
+    assert_eq!([status().await, status().await], [200, 200]);
 }
 
 #[tokio::test]

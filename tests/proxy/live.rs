@@ -7,6 +7,7 @@ use crate::calls::{
 use crate::support::client::Answer as Got;
 use crate::support::gateway::{Gateway, PRICES, Setup};
 use crate::support::provider::Provider;
+use crate::support::script::Answer;
 use crate::support::{PATIENCE, until};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -223,16 +224,14 @@ async fn sighup_reads_everything_again() {
 #[tokio::test]
 async fn breakers_outlive_a_reload() {
     let provider = Provider::start(|_, request| {
-        if request.target.starts_with("/bad") {
-            crate::support::script::Answer::new(401, "text/plain", "no")
-        } else {
-            Wire::Chat.whole("x")
-        }
+        if request.target.starts_with("/bad") { Answer::new(500, "text/plain", "no") } else { Wire::Chat.whole("x") }
     })
     .await;
     let upstream =
         |name: &str| crate::support::gateway::Upstream::new(name, "openai", provider.url(&format!("/{name}/v1")));
-    let setup = Setup::new([upstream("bad"), upstream("good").with("priority = 1")]);
+    let setup = Setup::new([upstream("bad"), upstream("good").with("priority = 1")])
+        .set("breaker.failures_to_open", "1")
+        .set("breaker.open_ms", "600000");
     let (gateway, key) = serving(&setup).await;
     assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
     gateway.signal("HUP");
@@ -241,7 +240,26 @@ async fn breakers_outlive_a_reload() {
         assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.field("x-tollgate-attempts"), Some("1"));
     }
     let asked = provider.received().iter().filter(|request| request.target.starts_with("/bad")).count();
-    assert_eq!(asked, 1, "a dead key stays dead over a reload");
+    assert_eq!(asked, 1, "what is open stays open over a reload");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_reload_has_it_found_out_whether_a_dead_key_is_mended() {
+    let provider = Provider::start(|before, _| match before {
+        0 | 1 => Answer::json(401, &json!({"error": {"message": "no such key"}})),
+        _ => Wire::Chat.whole("x"),
+    })
+    .await;
+    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    let status = async || gateway.send(&plain_chat(false).key(&key.key)).await.status;
+    assert_eq!([status().await, status().await], [401, 503]);
+    for (reloads, found) in [(1, 401), (2, 200)] {
+        gateway.signal("HUP");
+        gateway.reloaded(reloads).await;
+        assert_eq!(status().await, found, "the provider has been asked");
+    }
+    assert_eq!(status().await, 200);
     gateway.finish(&[&key]).await;
 }
 

@@ -217,6 +217,9 @@ async fn test(
     let (act, object) = (Desk::act(&caller), format!("upstream {name}"));
     desk.ask(move |store| store.people().note(&act, "upstream.test", &object, None, None)).await?;
     let tried = probe(&snapshot, upstream, model).await;
+    if tried.is_answer {
+        upstream.breakers.look_again(u64::try_from(steady_ms()).unwrap_or(0));
+    }
     let text = match &tried.status {
         Ok(_) => String::from_utf8_lossy(&tried.body).chars().take(ANSWER_CHARS_MAX).collect(),
         Err(why) => why.clone(),

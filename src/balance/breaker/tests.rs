@@ -210,6 +210,42 @@ fn a_reloaded_policy_acts_at_once_and_keeps_the_state() {
     assert_eq!(breaker.wait_ms(70), COOLDOWN_MS_MAX);
 }
 
+#[test]
+fn as_many_failures_are_counted_as_can_be_asked_for() {
+    let breaker = Breaker::new(BreakerPolicy { failures_to_open: FAILURES_TO_OPEN_MAX, ..POLICY });
+    for failure in 1..FAILURES_TO_OPEN_MAX {
+        fail(&breaker, 0, Failure::Connect);
+        assert_eq!((breaker.state(0), breaker.failures()), (BreakerState::Closed, failure));
+    }
+    fail(&breaker, 0, Failure::Connect);
+    assert_eq!(breaker.state(0), BreakerState::Open);
+}
+
+#[test]
+fn what_somebody_may_have_mended_is_looked_at_again_and_nothing_else() {
+    for (failure, is_for_somebody) in [
+        (Failure::KeyDead, true),
+        (Failure::QuotaExhausted, true),
+        (Failure::Connect, false),
+        (Failure::RateLimited { retry_after_ms: None }, false),
+        (Failure::Overloaded { retry_after_ms: 9_000 }, false),
+    ] {
+        let breaker = breaker();
+        while breaker.available(0) {
+            fail(&breaker, 0, failure);
+        }
+        breaker.look_again(100);
+        assert_eq!(breaker.available(100), is_for_somebody, "{failure:?}");
+        if is_for_somebody {
+            let probe = breaker.try_acquire(100).expect("it may be mended");
+            breaker.look_again(101);
+            assert!(breaker.try_acquire(101).is_none(), "one finds out");
+            breaker.failure(probe, 102, failure);
+            assert_eq!(breaker.wait_ms(102), 600_000, "it was not, and is probed more seldom");
+        }
+    }
+}
+
 /// Many threads see the end of the cooldown together, again and again: each time one of them gets the probe.
 #[test]
 fn of_many_threads_exactly_one_probes() {
@@ -347,7 +383,7 @@ proptest! {
 
     #[test]
     fn the_word_holds_the_state(
-        phase in 0usize..4, failures: u8, level in 0u8..16, cause in 0u8..16, until_ms in 0..=UNTIL_MAX
+        phase in 0usize..4, failures in 0u16..4096, level in 0u8..16, cause in 0u8..16, until_ms in 0..=UNTIL_MAX
     ) {
         let word = Word { phase: PHASES[phase], failures, level, cause, until_ms };
         prop_assert_eq!(Word::unpack(word.pack()), word);

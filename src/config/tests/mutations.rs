@@ -149,7 +149,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     row("drains_max = 8", "drains_max = «-8", "routing.drains_max", &["too small"]),
     row("output_tokens_default = 4096", "output_tokens_default = «0", "routing.output_tokens_default", &["too small"]),
     row("failures_to_open = 2", "failures_to_open = «0", "breaker.failures_to_open", &["too small", "from 1"]),
-    row("failures_to_open = 2", "failures_to_open = «256", "breaker.failures_to_open", &["too large", "from 1 to 255"]),
+    row("failures_to_open = 2", "failures_to_open = «4096", "breaker.failures_to_open", &["too large", "from 1 to 4095"]),
     row("open_ms = 10000", "open_ms = «0", "breaker.open_ms", &["too small"]),
     row("open_ms = 10000", "open_ms = «3600001", "breaker.open_ms", &["too large", "milliseconds from 1 to 3600000"]),
     row("weight = 80", "weight = «-80", "upstream[0].weight", &["too small", "from 0 to 1000000"]),
