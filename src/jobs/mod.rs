@@ -89,6 +89,9 @@ impl BackgroundService for Jobs {
             let (store, shared) = (self.store.clone(), self.shared.clone());
             let (users, editions) = (self.users.clone(), self.editions.clone());
             let keys = tokio::task::spawn_blocking(move || {
+                // Before the keys, so that none is in force before what its user may spend; and behind them, for users who came
+                // with theirs in between.
+                poll_users(&*store, &shared, &mut users.lock());
                 poll_keys(&*store, &shared);
                 poll_users(&*store, &shared, &mut users.lock());
                 poll_admins(&*store, &shared);
@@ -98,7 +101,6 @@ impl BackgroundService for Jobs {
                 }
                 if is_tidying {
                     shared.sweep_connections();
-                    write_accessed(&*store, &shared);
                 }
             });
             let files = tokio::task::spawn_blocking({
@@ -146,9 +148,13 @@ fn poll_users(store: &dyn Store, shared: &Shared, users: &mut Users) {
     if !shared.ledger.has_balances() {
         return;
     }
-    // A store that cannot be read is said of the keys.
-    if let Err(error) = users.look(store.limits(), &shared.keys, unix_ms()) {
-        tracing::debug!("users' limits are not read: {error}");
+    let looked = users.look(store.limits(), &shared.keys, unix_ms());
+    let is_news = users.note_failing(looked.is_err());
+    match looked {
+        // Asked again four times a second: once is enough to say it.
+        Err(error) if is_news => tracing::warn!("users' limits are not all in force: {error}"),
+        Ok(()) if is_news => tracing::warn!("users' limits are in force again"),
+        _ => {}
     }
 }
 
@@ -157,15 +163,5 @@ fn poll_admins(store: &dyn Store, shared: &Shared) {
     match store.admin_names() {
         Ok(names) => shared.set_admins(names),
         Err(error) => tracing::debug!("admins are not read: {error}"),
-    }
-}
-
-fn write_accessed(store: &dyn Store, shared: &Shared) {
-    let touched = shared.keys.take_touched();
-    if touched.is_empty() {
-        return;
-    }
-    if let Err(error) = store.write_accessed(&touched) {
-        tracing::warn!("times of last use are not written: {error}");
     }
 }

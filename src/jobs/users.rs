@@ -17,13 +17,19 @@ pub struct Users {
     next_ms: Option<i64>,
     /// Who has limits.
     limited: HashSet<Arc<str>>,
+    /// Not all of them could be put in force.
+    is_failing: bool,
 }
+
+/// A period that is found so much later than it began, in milliseconds, has just begun: what has been spent in it is nothing. Looks are
+/// a quarter of a second apart.
+const JUST_NOW_MS: i64 = 2_000;
 
 impl Users {
     /// Brings what changed into the balances, and begins the periods that are due. Only for the process that has the balances.
     ///
     /// # Errors
-    /// The store; what was in force stays so.
+    /// The store; of those with whom it failed, what was in force stays so.
     pub fn look(&mut self, store: &dyn Limits, keys: &Keys, now_ms: i64) -> Result<(), StoreError> {
         let version = store.limits_version()?;
         let is_due = self.next_ms.is_some_and(|next_ms| next_ms <= now_ms);
@@ -31,31 +37,43 @@ impl Users {
             return Ok(());
         }
         let is_first = self.version.is_none();
-        let (mut next_ms, mut limited) = (None::<i64>, HashSet::new());
+        let (mut next_ms, mut limited, mut failed) = (None::<i64>, HashSet::new(), None);
         for limits in store.person_limits()? {
             let owner = keys.owner(&limits.name);
-            let budget = match &limits.budget {
-                None => None,
-                Some(budget) => {
-                    let span = span_of(budget, now_ms);
+            limited.insert(owner.name.clone());
+            owner.set_enabled(limits.enabled);
+            let span = limits.budget.as_ref().map(|budget| (budget, span_of(budget, now_ms)));
+            let budget = match &span {
+                None => Ok(None),
+                Some((budget, span)) => {
                     next_ms = Some(next_ms.map_or(span.end, |next_ms| next_ms.min(span.end)));
-                    let base_nanos = base_of(store, &owner, &limits, &span, is_first)?;
-                    Some(base_nanos.saturating_add(budget.amount_nanos))
+                    let base_nanos = base_of(store, &owner, &limits, span, (now_ms, is_first));
+                    base_nanos.map(|base_nanos| Some(base_nanos.saturating_add(budget.amount_nanos)))
                 }
             };
-            // Whichever is less; `None` is more than anything.
-            let quota_nanos = limits.quota_nanos.into_iter().chain(budget).min();
-            owner.account.set_quota(quota_nanos);
-            owner.set_enabled(limits.enabled);
-            limited.insert(owner.name.clone());
+            match budget {
+                // Whichever is less; `None` is more than anything.
+                Ok(budget) => owner.account.set_quota(limits.quota_nanos.into_iter().chain(budget).min()),
+                // Others' are to be put in force all the same.
+                Err(error) => failed = Some(error),
+            }
         }
         for name in self.limited.difference(&limited) {
             let owner = keys.owner(name);
             owner.account.set_quota(None);
             owner.set_enabled(true);
         }
-        (self.version, self.next_ms, self.limited) = (Some(version), next_ms, limited);
+        self.limited = limited;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        (self.version, self.next_ms) = (Some(version), next_ms);
         Ok(())
+    }
+
+    /// Notes whether the last look failed. True: that is another thing than the one before.
+    pub fn note_failing(&mut self, is_failing: bool) -> bool {
+        std::mem::replace(&mut self.is_failing, is_failing) != is_failing
     }
 }
 
@@ -65,14 +83,15 @@ fn base_of(
     owner: &Owner,
     limits: &PersonLimits,
     span: &Range<i64>,
-    is_first: bool,
+    (now_ms, is_first): (i64, bool),
 ) -> Result<i64, StoreError> {
     if let Some(begun) = limits.begun.filter(|begun| begun.start_ms == span.start) {
         return Ok(begun.base_nanos);
     }
     let spent_nanos = owner.account.balance().spent_nanos;
     // It began while nobody looked, or the budget is new: then its rows tell. Else it begins now.
-    let began_just_now = !is_first && limits.begun.is_some_and(|begun| begun.start_ms < span.start);
+    let is_next = limits.begun.is_some_and(|begun| begun.start_ms < span.start);
+    let began_just_now = !is_first && is_next && now_ms - span.start <= JUST_NOW_MS;
     let since_nanos = if began_just_now { 0 } else { store.user_spent_since(&limits.name, span.start)? };
     let base_nanos = spent_nanos.saturating_sub(since_nanos);
     store.begin_period(limits.person_id, BudgetPeriod { start_ms: span.start, base_nanos })?;

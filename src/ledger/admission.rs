@@ -30,8 +30,8 @@ pub struct Ask {
     pub request_id: Uuid,
     /// On which key.
     pub key_id: i64,
-    /// How much, in nano-USD.
-    pub amount_nanos: i64,
+    /// How much, in nano-USD; `None`: neither the key nor its user had a quota where that was asked.
+    pub amount_nanos: Option<i64>,
 }
 
 /// What it says.
@@ -41,6 +41,8 @@ pub enum Granting {
     Granted,
     /// The key's balance does not cover it.
     Insufficient,
+    /// There is a quota, and nobody has said how much it takes of that.
+    QuotaSet,
     /// It cannot say: it no longer has the balances, or the key is not accepted there.
     Unavailable,
 }
@@ -122,6 +124,16 @@ impl Admission {
     }
 }
 
+/// Books the most that a request can cost; `None`: nobody has asked that, for there was no quota.
+fn take(entry: &Arc<KeyEntry>, amount_nanos: Option<i64>) -> Result<Booking, HoldError> {
+    let booking = Booking::take(entry, amount_nanos.unwrap_or(0)).map_err(|_| HoldError::QuotaInsufficient)?;
+    if amount_nanos.is_none() && booking.is_limited() {
+        booking.void();
+        return Err(HoldError::QuotaSet);
+    }
+    Ok(booking)
+}
+
 impl Ledger {
     /// Whether this process has the balances.
     pub fn has_balances(&self) -> bool {
@@ -155,7 +167,7 @@ impl Ledger {
         }
         // It is still here: nothing here has admitted it.
         let opening = opening.ok_or(HoldError::BillingUnavailable)?;
-        let late = self.admit_there(&*successor, entry, amount_nanos.unwrap_or(0), opening);
+        let late = self.admit_there(&*successor, entry, amount_nanos, opening);
         tokio::time::timeout(LATE_MAX, late).await.unwrap_or(Err(HoldError::BillingUnavailable))
     }
 
@@ -182,15 +194,13 @@ impl Ledger {
         if !state.admits() || !state.take_slots(HOLD_SLOTS, 0) {
             return Some(Err(HoldError::BillingUnavailable));
         }
-        let Ok(booking) = Booking::take(entry, amount_nanos.unwrap_or(0)) else {
-            state.give_slots(HOLD_SLOTS);
-            return Some(Err(HoldError::QuotaInsufficient));
+        let booking = match take(entry, amount_nanos) {
+            Ok(booking) => booking,
+            Err(refusal) => {
+                state.give_slots(HOLD_SLOTS);
+                return Some(Err(refusal));
+            }
         };
-        if amount_nanos.is_none() && booking.is_limited() {
-            booking.void();
-            state.give_slots(HOLD_SLOTS);
-            return Some(Err(HoldError::QuotaSet));
-        }
         opening.key_id = entry.key().id;
         opening.user = booking.user().cloned();
         opening.bound();
@@ -202,7 +212,7 @@ impl Ledger {
         &self,
         successor: &dyn Successor,
         entry: &Arc<KeyEntry>,
-        amount_nanos: i64,
+        amount_nanos: Option<i64>,
         mut opening: Opening,
     ) -> Result<Hold, HoldError> {
         let state = &self.journal.state;
@@ -213,7 +223,7 @@ impl Ledger {
         opening.bound();
         let ask = Ask { request_id: opening.request_id, key_id: opening.key_id, amount_nanos };
         // Our own account decides nothing any more.
-        let booking = Booking::inherit(entry, entry.owner(), amount_nanos);
+        let booking = Booking::inherit(entry, entry.owner(), amount_nanos.unwrap_or(0));
         opening.user = booking.user().cloned();
         let hold = Hold::new(&self.journal, booking, opening, None);
         hold.journaled().await.map_err(|_| HoldError::BillingUnavailable)?;
@@ -221,6 +231,7 @@ impl Ledger {
         let refusal = match successor.ask(ask).await {
             Ok(Granting::Granted) => return Ok(hold),
             Ok(Granting::Insufficient) => HoldError::QuotaInsufficient,
+            Ok(Granting::QuotaSet) => HoldError::QuotaSet,
             Ok(Granting::Unavailable) | Err(_) => HoldError::BillingUnavailable,
         };
         // A journal that cannot be written has no say in what the client is told.
@@ -233,9 +244,14 @@ impl Ledger {
     pub fn grant(&self, ask: Ask) -> Granting {
         // Not while these balances go on to yet another process.
         let Some(_entering) = self.admission.enter() else { return Granting::Unavailable };
-        let accepted = self.keys.get(ask.key_id).filter(|entry| entry.key().enabled);
-        let Some(entry) = accepted else { return Granting::Unavailable };
-        let Ok(booking) = Booking::take(&entry, ask.amount_nanos) else { return Granting::Insufficient };
+        let accepts =
+            |entry: &Arc<KeyEntry>| entry.key().enabled && entry.owner().is_none_or(|owner| owner.is_enabled());
+        let Some(entry) = self.keys.get(ask.key_id).filter(accepts) else { return Granting::Unavailable };
+        let booking = match take(&entry, ask.amount_nanos) {
+            Ok(booking) => booking,
+            Err(HoldError::QuotaSet) => return Granting::QuotaSet,
+            Err(_) => return Granting::Insufficient,
+        };
         match self.inheritance.add(ask.request_id, booking) {
             Ok(()) => Granting::Granted,
             Err(booking) => {

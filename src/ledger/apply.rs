@@ -7,7 +7,7 @@ use super::segment::{self, Damage, HEADER_BYTES, Scan, Step};
 use super::state::{State, Written};
 use super::wire::{self, RECORD_BYTES_MAX};
 use crate::keyring::Keys;
-use crate::store::{Batch, Position, Store, StoreError};
+use crate::store::{Batch, Position, Store};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
@@ -287,10 +287,10 @@ impl Applier {
             .iter()
             .map(|(&key_id, &accessed_at_ms)| crate::keyring::Touched { key_id, accessed_at_ms })
             .collect();
-        // If it fails, it is tried again with the next; a store that cannot be written is reported by `commit`.
-        let written: Result<(), StoreError> = self.store.write_accessed(&touched);
-        if written.is_ok() {
-            self.touched.clear();
+        match self.store.write_accessed(&touched) {
+            Ok(()) => self.touched.clear(),
+            // It is tried again with the next; that a store cannot be written `commit` reports, if there is anything else to write.
+            Err(error) => tracing::debug!("times of last use are not written: {error}"),
         }
     }
 }

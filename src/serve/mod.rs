@@ -133,7 +133,7 @@ impl Parts {
     }
 
     fn closing(&self, scratch_folder: Option<PathBuf>) -> shutdown::Closing {
-        shutdown::Closing::new(self.store.clone(), self.shared.clone(), scratch_folder)
+        shutdown::Closing::new(self.shared.clone(), scratch_folder)
     }
 }
 

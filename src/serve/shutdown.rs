@@ -3,7 +3,6 @@
 
 use super::succession::Succession;
 use crate::proxy::{LEDGER_CLOSE_MAX, LINGER, Shared};
-use crate::store::Store;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch};
@@ -125,15 +124,14 @@ async fn outcome(handing: &mut Option<Handing>, succession: &Succession) -> bool
 
 /// What must be closed, in order.
 pub(super) struct Closing {
-    store: Arc<dyn Store>,
     shared: Arc<Shared>,
     scratch_folder: Option<PathBuf>,
     done: Once,
 }
 
 impl Closing {
-    pub(super) fn new(store: Arc<dyn Store>, shared: Arc<Shared>, scratch_folder: Option<PathBuf>) -> Self {
-        Self { store, shared, scratch_folder, done: Once::new() }
+    pub(super) fn new(shared: Arc<Shared>, scratch_folder: Option<PathBuf>) -> Self {
+        Self { shared, scratch_folder, done: Once::new() }
     }
 
     /// Writes what is still in memory. Whoever comes second waits for the first.
@@ -144,10 +142,6 @@ impl Closing {
     fn close_now(&self) {
         if !self.shared.ledger.shutdown(LEDGER_CLOSE_MAX) {
             tracing::warn!("something is left for the next start to finish");
-        }
-        let touched = self.shared.keys.take_touched();
-        if let Err(error) = self.store.write_accessed(&touched) {
-            tracing::warn!("times of last use are not written: {error}");
         }
         self.shared.close_plugins();
         if let Some(folder) = &self.scratch_folder {

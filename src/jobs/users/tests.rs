@@ -1,6 +1,6 @@
 use super::*;
 use crate::ledger::Durability;
-use crate::store::{Act, NewKey, NewPerson, Period, PersonChange, Role, Store};
+use crate::store::{Act, NewKey, NewPerson, Period, PersonChange, Role, Store, StoreErrorKind};
 use jiff::Timestamp;
 
 fn ms(text: &str) -> i64 {
@@ -39,6 +39,8 @@ struct Place {
     act: Act,
     /// Of `u`.
     id: i64,
+    /// Of `admin`.
+    admin: i64,
 }
 
 impl Place {
@@ -59,13 +61,13 @@ impl Place {
             };
             store.people().person_create(&act, &new).unwrap().person.id
         };
-        person("admin", Role::Admin, None, None);
+        let admin = person("admin", Role::Admin, None, None);
         let id = person("u", Role::User, quota_nanos, budget);
         let key = NewKey { name: "k".into(), user: Some("u".into()), group: "default".into(), ..NewKey::default() };
         store.key_create(&key, &[1; 32], 0).unwrap();
         let keys = Keys::new();
         keys.poll(&*store).unwrap();
-        Self { folder, store, keys, act, id }
+        Self { folder, store, keys, act, id, admin }
     }
 
     fn change(&self, change: &PersonChange) {
@@ -139,4 +141,51 @@ fn a_period_goes_on_through_a_restart() {
     Users::default().look(place.store.limits(), &keys, ms("2026-03-01T11:00:00Z")).unwrap();
     assert_eq!(keys.owner("u").account.balance().quota_nanos, Some(100));
     drop(place.folder);
+}
+
+/// A store in which periods may not begin, and whose rows of this period come to so much.
+struct Odd<'s> {
+    inner: &'s dyn Limits,
+    is_full: bool,
+    spent_nanos: i64,
+}
+
+impl Limits for Odd<'_> {
+    fn limits_version(&self) -> Result<i64, StoreError> {
+        self.inner.limits_version()
+    }
+
+    fn person_limits(&self) -> Result<Vec<PersonLimits>, StoreError> {
+        self.inner.person_limits()
+    }
+
+    fn user_spent_since(&self, _user: &str, _since_ms: i64) -> Result<i64, StoreError> {
+        Ok(self.spent_nanos)
+    }
+
+    fn begin_period(&self, person_id: i64, period: BudgetPeriod) -> Result<(), StoreError> {
+        if self.is_full {
+            return Err(StoreError::new(StoreErrorKind::Busy, "no room"));
+        }
+        self.inner.begin_period(person_id, period)
+    }
+}
+
+#[test]
+fn a_period_that_begins_late_has_what_was_spent_in_it_and_keeps_nobody_else_waiting() {
+    let place = Place::new(None, Some(budget(100, Period::Daily, "UTC")));
+    let mut users = Users::default();
+    let mut look = |now: &str, is_full: bool, spent_nanos: i64| {
+        users.look(&Odd { inner: place.store.limits(), is_full, spent_nanos }, &place.keys, ms(now))
+    };
+    look("2026-03-01T10:00:00Z", false, 0).unwrap();
+    place.spend(60);
+    let change = PersonChange { quota_nanos: Some(Some(7)), ..PersonChange::default() };
+    place.store.people().person_change(&place.act, place.admin, &change).unwrap();
+    look("2026-03-02T00:00:00Z", true, 0).unwrap_err();
+    assert_eq!(place.quota(), Some(100), "as before");
+    assert_eq!(place.keys.owner("admin").account.balance().quota_nanos, Some(7));
+    place.spend(30);
+    look("2026-03-02T00:30:00Z", false, 30).unwrap();
+    assert_eq!(place.quota(), Some(160), "of this day, thirty are spent");
 }

@@ -168,7 +168,7 @@ fn a_third_one_inherits_from_two() {
     let third = place.open();
     assert_eq!(balance(&third), (0, 30));
     assert_eq!(
-        second.ledger.grant(Ask { request_id: Uuid::now_v7(), key_id: 1, amount_nanos: 1 }),
+        second.ledger.grant(Ask { request_id: Uuid::now_v7(), key_id: 1, amount_nanos: Some(1) }),
         Granting::Unavailable
     );
     for (hold, cost_nanos) in [(one, 4), (two, 5)] {
@@ -178,7 +178,7 @@ fn a_third_one_inherits_from_two() {
     assert!(first.ledger.shutdown(LIMIT) && second.ledger.shutdown(LIMIT));
     until(|| third.ledger.inheritance.is_settled());
     assert_eq!(balance(&third), (9, 0));
-    let nobody = third.ledger.grant(Ask { request_id: Uuid::now_v7(), key_id: 1, amount_nanos: 1 });
+    let nobody = third.ledger.grant(Ask { request_id: Uuid::now_v7(), key_id: 1, amount_nanos: Some(1) });
     assert_eq!((nobody, balance(&third)), (Granting::Unavailable, (9, 0)), "nobody is left who could ask");
     assert!(third.ledger.shutdown(LIMIT));
     place.assert_clean();

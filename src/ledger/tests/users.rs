@@ -114,3 +114,18 @@ fn a_quota_that_is_set_between_look_and_hold_holds() {
     assert_eq!(balance(&running), (0, 0), "nothing is booked");
     assert_eq!(admit(Some(60)).unwrap().held_nanos(), 60);
 }
+
+/// The same of a process that has taken over.
+#[test]
+fn a_quota_that_the_one_before_knew_nothing_of_holds() {
+    let place = place();
+    let running = place.open();
+    let owner = running.keys.owner("u");
+    let grant = |amount_nanos| running.ledger.grant(Ask { request_id: Uuid::now_v7(), key_id: 1, amount_nanos });
+    owner.account.set_quota(Some(100));
+    assert_eq!(grant(None), Granting::QuotaSet);
+    assert_eq!(grant(Some(101)), Granting::Insufficient);
+    assert_eq!(balance(&running), (0, 0), "nothing is booked");
+    owner.set_enabled(false);
+    assert_eq!(grant(Some(60)), Granting::Unavailable);
+}
