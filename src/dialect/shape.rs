@@ -114,6 +114,22 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// A model's own words, or calls, are in it.
+    pub const fn generates(self) -> bool {
+        matches!(
+            self,
+            Self::Chat
+                | Self::Completion
+                | Self::Responses
+                | Self::Messages
+                | Self::GenerateContent
+                | Self::Generation
+                | Self::CohereChat
+                | Self::OllamaChat
+                | Self::Converse
+        )
+    }
+
     /// False: answers that cost nothing, because no model worked for them.
     pub const fn uses_tokens(self) -> bool {
         !matches!(self, Self::CountTokens | Self::CountGeminiTokens | Self::ModelList)

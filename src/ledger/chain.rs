@@ -131,6 +131,10 @@ impl Fields {
         if extra.cache_write_1h_tokens > 0 {
             fields.counts(4, &[extra.cache_write_1h_tokens]);
         }
+        let images = [extra.input_image_tokens, extra.output_image_tokens];
+        if images != [0, 0] {
+            fields.counts(5, &images);
+        }
         self.bytes(field, &fields.0);
     }
 }
@@ -158,7 +162,7 @@ mod tests {
     fn every_field_counts() {
         let record = full_record();
         let mut hashes = vec![row_hash(&[0; 32], 1, &record)];
-        let changes: [fn(&mut LedgerRecord); 32] = [
+        let changes: [fn(&mut LedgerRecord); 34] = [
             |r| r.request_id = uuid::Uuid::from_u128(9),
             |r| r.started_at_ms += 1,
             |r| r.key_id += 1,
@@ -178,6 +182,8 @@ mod tests {
             |r| r.metered.detail.cached_audio_tokens += 1,
             |r| r.metered.extras[0].usage.input_tokens += 1,
             |r| r.metered.extras[0].cache_write_1h_tokens += 1,
+            |r| r.metered.extras[0].input_image_tokens += 1,
+            |r| r.metered.extras[0].output_image_tokens += 1,
             |r| r.metered.extras.push(ExtraUsage::default()),
             |r| r.metered.inference_geo = Some("us".into()),
             |r| r.metered.tier = ServiceTier::Flex,

@@ -1,5 +1,5 @@
-//! What was metered, as the journal has it. Its first formats know nothing of where a model ran, nor of how long an extra's
-//! cache writes stay; what there is of that stands behind the event, in a format of its own.
+//! What was metered, as the journal has it. Its first formats know nothing of where a model ran, nor of the finer classes of what is
+//! billed on top; what there is of that stands behind the event.
 
 use serde::{Deserialize, Serialize};
 use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};
@@ -8,38 +8,66 @@ use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Finer {
     inference_geo: Option<String>,
-    /// Of the extras, in their order.
-    cache_write_1h_tokens: Vec<u64>,
+    /// Of each extra, in their order: counts that are not zero, by their numbers in [`CLASSES`].
+    extras: Vec<Vec<(u8, u64)>>,
 }
 
-impl Finer {
-    #[cfg(test)]
-    pub(super) fn said(inference_geo: Option<String>, cache_write_1h_tokens: Vec<u64>) -> Self {
-        Self { inference_geo, cache_write_1h_tokens }
-    }
+/// Where an extra has a count.
+type CountOf = fn(&mut ExtraUsage) -> &mut u64;
 
+/// The finer counts of an extra. One more needs a number of its own, and no other format.
+const CLASSES: [(u8, CountOf); 3] = [
+    (1, |extra| &mut extra.cache_write_1h_tokens),
+    (2, |extra| &mut extra.input_image_tokens),
+    (3, |extra| &mut extra.output_image_tokens),
+];
+
+impl Finer {
     /// `None`: nothing.
     pub(super) fn of(metered: &Metered) -> Option<Self> {
-        let Metered { inference_geo, extras, .. } = metered;
-        if inference_geo.is_none() && extras.iter().all(|extra| extra.cache_write_1h_tokens == 0) {
-            return None;
-        }
-        let written = extras.iter().map(|extra| extra.cache_write_1h_tokens);
-        Some(Self { inference_geo: inference_geo.clone(), cache_write_1h_tokens: written.collect() })
+        let of_extra = |extra: &ExtraUsage| {
+            let mut extra = extra.clone();
+            let counts = CLASSES.into_iter().map(|(number, count)| (number, *count(&mut extra)));
+            counts.filter(|(_, count)| *count > 0).collect()
+        };
+        let extras = metered.extras.iter().map(of_extra).collect();
+        let finer = Self { inference_geo: metered.inference_geo.clone(), extras };
+        finer.says_something().then_some(finer)
     }
 
-    /// Puts it back where it belongs. `None`: it is not of this one, or says nothing.
+    fn says_something(&self) -> bool {
+        self.inference_geo.is_some() || self.extras.iter().flatten().any(|(_, count)| *count > 0)
+    }
+
+    /// Puts it back where it belongs. `None`: it is not of this one, or says nothing, or what nobody knows here.
     pub(super) fn add_to(self, metered: &mut Metered) -> Option<()> {
-        let says_something =
-            self.inference_geo.is_some() || self.cache_write_1h_tokens.iter().any(|tokens| *tokens > 0);
-        if !says_something || self.cache_write_1h_tokens.len() != metered.extras.len() {
+        if !self.says_something() || self.extras.len() != metered.extras.len() {
             return None;
         }
-        metered.inference_geo = self.inference_geo;
-        for (extra, tokens) in metered.extras.iter_mut().zip(self.cache_write_1h_tokens) {
-            extra.cache_write_1h_tokens = tokens;
+        let mut extras = metered.extras.clone();
+        for (extra, counts) in extras.iter_mut().zip(self.extras) {
+            for (number, count) in counts {
+                let (_, place) = CLASSES.iter().find(|(known, _)| *known == number)?;
+                *place(extra) = count;
+            }
         }
+        (metered.extras, metered.inference_geo) = (extras, self.inference_geo);
         Some(())
+    }
+}
+
+/// The same, as format 4 has it.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+pub(super) struct FinerOfFormat4 {
+    pub(super) inference_geo: Option<String>,
+    /// Of the extras, in their order.
+    pub(super) cache_write_1h_tokens: Vec<u64>,
+}
+
+impl From<FinerOfFormat4> for Finer {
+    fn from(FinerOfFormat4 { inference_geo, cache_write_1h_tokens }: FinerOfFormat4) -> Self {
+        Self { inference_geo, extras: cache_write_1h_tokens.into_iter().map(|count| vec![(1, count)]).collect() }
     }
 }
 
@@ -71,7 +99,7 @@ pub(super) mod first {
             return metered.serialize(serializer);
         }
         let Metered { usage, detail, extras, tier, inference_geo: _, source, disbelieved } = metered;
-        let extras = extras.iter().map(|ExtraUsage { kind, model, usage, cache_write_1h_tokens: _ }| FirstExtra {
+        let extras = extras.iter().map(|ExtraUsage { kind, model, usage, .. }| FirstExtra {
             kind: Cow::Borrowed(kind),
             model: model.as_deref().map(Cow::Borrowed),
             usage: *usage,

@@ -257,7 +257,9 @@ fn bound_metered(metered: &mut Metered) {
     }
     metered.inference_geo.as_mut().map(cut);
     for extra in &mut metered.extras {
-        extra.cache_write_1h_tokens = extra.cache_write_1h_tokens.min(COUNT_MAX);
+        for count in [&mut extra.cache_write_1h_tokens, &mut extra.input_image_tokens, &mut extra.output_image_tokens] {
+            *count = (*count).min(COUNT_MAX);
+        }
         cut(&mut extra.kind);
         extra.model.as_mut().map(cut);
         bound_usage(&mut extra.usage);

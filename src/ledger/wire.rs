@@ -10,7 +10,7 @@
 //! writer's records from 1 without gaps, so that what is missing, or there twice, can be named.
 
 use super::claims::ClaimTag;
-use super::finer::Finer;
+use super::finer::{Finer, FinerOfFormat4};
 use super::record::{LedgerRecord, Opening, Progress};
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
@@ -21,11 +21,9 @@ use uuid::Uuid;
 /// The newest format. A change to any type inside [`Event`] needs a new number, and the old ones must stay readable. An event
 /// is written in the oldest one that has it, so that an older gateway can finish what it knows.
 ///
-/// 1: all but the following. 2: [`Event::ClaimedHold`], too. 3: [`Event::Trail`], too. 4: what an event has of [`Finer`] stands
-/// behind it.
-const FORMAT: u8 = 4;
-/// The first one in which [`Finer`] is there.
-const FORMAT_OF_FINER: u8 = 4;
+/// 1: all but the following. 2: [`Event::ClaimedHold`], too. 3: [`Event::Trail`], too. 4: what an event has of
+/// [`FinerOfFormat4`] stands behind it; is not written any more. 5: what it has of [`Finer`] does.
+const FORMAT: u8 = 5;
 
 /// Bytes of `length` and `crc`.
 const PREFIX_BYTES: usize = 8;
@@ -92,7 +90,7 @@ pub(super) fn encode(event: &Event, sequence: u64, seed: u32, out: &mut Vec<u8>)
     out.extend_from_slice(&[0; PREFIX_BYTES]);
     out.extend_from_slice(&sequence.to_le_bytes());
     let finer = event.metered().and_then(Finer::of);
-    out.push(finer.as_ref().map_or_else(|| format_of(event), |_| FORMAT_OF_FINER));
+    out.push(finer.as_ref().map_or_else(|| format_of(event), |_| FORMAT));
     let written = postcard::serialize_with_flavor(event, Behind(out));
     let written =
         written.and_then(|()| finer.map_or(Ok(()), |finer| postcard::serialize_with_flavor(&finer, Behind(out))));
@@ -174,16 +172,28 @@ pub(super) fn decode(bytes: &[u8], seed: u32) -> Result<Decoded, Unreadable> {
         return Err(Unreadable::UnknownFormat(*format));
     }
     let (mut event, mut left_over) = postcard::take_from_bytes::<Event>(event).map_err(|_| Unreadable::Damaged)?;
-    if *format >= FORMAT_OF_FINER {
+    if let Some(finer) = finer(*format, &mut left_over)? {
         let metered = event.metered_mut().ok_or(Unreadable::Damaged)?;
-        let (finer, rest) = postcard::take_from_bytes::<Finer>(left_over).map_err(|_| Unreadable::Damaged)?;
         finer.add_to(metered).ok_or(Unreadable::Damaged)?;
-        left_over = rest;
     }
     if !left_over.is_empty() {
         return Err(Unreadable::Damaged);
     }
     Ok(Decoded { sequence: u64::from_le_bytes(*sequence), event, bytes: PREFIX_BYTES + body_bytes })
+}
+
+/// Takes what stands behind an event in this format.
+fn finer(format: u8, left_over: &mut &[u8]) -> Result<Option<Finer>, Unreadable> {
+    fn take<'b, T: Deserialize<'b>>(left_over: &mut &'b [u8]) -> Result<T, Unreadable> {
+        let (taken, rest) = postcard::take_from_bytes(left_over).map_err(|_| Unreadable::Damaged)?;
+        *left_over = rest;
+        Ok(taken)
+    }
+    match format {
+        ..=3 => Ok(None),
+        4 => take::<FinerOfFormat4>(left_over).map(|finer| Some(finer.into())),
+        _ => take(left_over).map(Some),
+    }
 }
 
 fn checksum(seed: u32, length: [u8; 4], body: &[u8]) -> u32 {

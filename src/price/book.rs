@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use tollgate_plugin_api::{Metered, UsageDetail};
+use tollgate_plugin_api::Metered;
 
 use super::cost::{Part, Price, Terms, nanos};
 use super::parse;
@@ -149,8 +149,7 @@ impl PriceBook {
             };
             let terms = price.terms(metered.tier, geo, at_unix_ms);
             sink(Entry::Terms(price, &terms, extra.usage.input_tokens));
-            let detail = UsageDetail { cache_write_1h_tokens: extra.cache_write_1h_tokens, ..UsageDetail::default() };
-            price.charge(&terms, &extra.usage, &detail, &mut |part| sink(Entry::Part(part)));
+            price.charge(&terms, &extra.usage, &extra.detail(), &mut |part| sink(Entry::Part(part)));
         }
         missing
     }

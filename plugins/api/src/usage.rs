@@ -51,6 +51,24 @@ pub struct ExtraUsage {
     /// Cache writes with a lifetime of one hour; part of `usage.cache_write_tokens`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cache_write_1h_tokens: u64,
+    /// Tokens of images in the prompt; part of `usage.input_tokens`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub input_image_tokens: u64,
+    /// Tokens of images made; part of `usage.output_tokens`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub output_image_tokens: u64,
+}
+
+impl ExtraUsage {
+    /// Its finer classes, as those of an answer.
+    pub fn detail(&self) -> UsageDetail {
+        UsageDetail {
+            cache_write_1h_tokens: self.cache_write_1h_tokens,
+            input_image_tokens: self.input_image_tokens,
+            output_image_tokens: self.output_image_tokens,
+            ..UsageDetail::default()
+        }
+    }
 }
 
 fn is_zero(count: &u64) -> bool {

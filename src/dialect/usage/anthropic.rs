@@ -175,6 +175,7 @@ impl AnthropicUsage {
                 model: iteration.model.clone(),
                 usage: iteration.usage(),
                 cache_write_1h_tokens: iteration.written().1,
+                ..ExtraUsage::default()
             })
             .filter(|extra| extra.usage != Usage::default())
             .collect()

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::sync::LazyLock;
 
 use super::cohere;
-use super::count::{Count, Tier};
+use super::count::{Count, Object, Tier};
 use super::error_event::ErrorEvent;
 use super::places::Slot;
 use super::report::Report;
@@ -94,12 +94,22 @@ impl Sink<Slot> for TextMeter {
     }
 }
 
-/// Images made by a tool of OpenAI's Responses; counted beside the answer's usage.
+/// Images made by a tool of OpenAI's Responses; counted beside the answer's usage. (Shared recordings `openai/responses`; the details
+/// are those of the Images API, platform.openai.com/docs/api-reference/images.)
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ImageTool {
     pub(super) input_tokens: Count,
     pub(super) output_tokens: Count,
+    pub(super) input_tokens_details: Object<ImageDetails>,
+    pub(super) output_tokens_details: Object<ImageDetails>,
+}
+
+/// What of a tool's tokens is images.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ImageDetails {
+    pub(super) image_tokens: Count,
 }
 
 /// The facts of one event.
@@ -303,9 +313,12 @@ impl Sink<Slot> for Facts {
 }
 
 /// A reason why generation ended: a word or (Gemini, with enums as integers) a number; not `null`, not the word for it
-/// that DashScope sends until the end, nor Google's zero.
+/// that DashScope sends until the end, nor Google's zero; nor OpenRouter's for one that did not come to its end.
 fn is_finish(json: &[u8]) -> bool {
-    !matches!(json, b"null" | b"\"\"" | b"\"null\"" | b"0" | b"false" | b"\"FINISH_REASON_UNSPECIFIED\"" | b"")
+    !matches!(
+        json,
+        b"null" | b"\"error\"" | b"\"\"" | b"\"null\"" | b"0" | b"false" | b"\"FINISH_REASON_UNSPECIFIED\"" | b""
+    )
 }
 
 /// What an event is for, by its type.

@@ -92,6 +92,8 @@ const CHOICES: Rows = &[
     ("choices.*.usage", UsageInChoice, Capture),
     ("choices.*.index", ChoiceIndex, Capture),
     ("choices.*.finish_reason", Finish, Capture),
+    // OpenRouter (openrouter.ai/docs/errors): what failed behind it, after it had begun.
+    ("choices.*.error", Error, Capture),
     ("choices.*.text", Text, Take::Text),
 ];
 

@@ -59,6 +59,8 @@ pub(super) struct Reader {
     pub(super) alike: Alike,
     facts: Facts,
     said: Said,
+    /// It is one document, in which something is generated if it is an answer at all.
+    is_generated_document: bool,
     /// No event is only glanced at.
     reads_all: bool,
     /// The event being read is named `error`.
@@ -79,6 +81,7 @@ impl Reader {
             alike: Alike::new(),
             facts: Facts::new(answer, dialect),
             said: Said::default(),
+            is_generated_document: framing == Framing::JsonDocument && answer.generates(),
             reads_all: false,
             named_error: false,
             stated_status: None,
@@ -190,6 +193,17 @@ impl Reader {
     pub(super) fn end(&mut self) {
         if self.walker.is_closed() {
             self.commit();
+            if self.is_generated_document {
+                self.judge_document();
+            }
+        }
+    }
+
+    /// A whole document without anything generated, counted or ended is an error in a shape of its vendor's own.
+    fn judge_document(&mut self) {
+        let Self { said, facts, .. } = self;
+        if !said.token && said.report.is_none() && !said.unreadable && said.error.is_none() {
+            said.error = Some(ErrorEvent::of_parts(facts.code.as_deref(), facts.message.as_deref()));
         }
     }
 
@@ -310,7 +324,7 @@ impl Reader {
         let thoughts = if is_cut { usage.reasoning_tokens } else { 0 };
         let output = match report {
             // What stands at a stream's start is a placeholder, and one that is cut may have nothing else.
-            Report::Anthropic(_) => is_cut || (has_text && !self.said.output_reported),
+            Report::Anthropic(_) => (is_cut || has_text) && !self.said.output_reported,
             _ => has_text && usage.output_tokens <= thoughts && !report.counts_output(),
         };
         Unreported { input: has_text && usage.input_tokens == 0 && !report.counts_input(), output }
@@ -379,10 +393,14 @@ impl ImageTool {
             output_tokens: self.output_tokens.get().unwrap_or(0),
             ..Usage::default()
         };
+        // What is made there is images, but for what is said to be another thing.
+        let (input, output) = (self.input_tokens_details.0.image_tokens, self.output_tokens_details.0.image_tokens);
         (usage != Usage::default()).then(|| ExtraUsage {
             kind: "image_generation".to_owned(),
             model,
             usage,
+            input_image_tokens: input.get().unwrap_or(0).min(usage.input_tokens),
+            output_image_tokens: output.get().unwrap_or(usage.output_tokens).min(usage.output_tokens),
             ..ExtraUsage::default()
         })
     }

@@ -70,7 +70,8 @@ fn claimed_hold() -> Event {
 fn finer_events() -> Vec<Event> {
     let mut record = full_record();
     record.metered.inference_geo = Some("us".into());
-    record.metered.extras[0].cache_write_1h_tokens = 7;
+    let extra = &mut record.metered.extras[0];
+    (extra.cache_write_1h_tokens, extra.input_image_tokens, extra.output_image_tokens) = (7, 8, 9);
     let progress = Progress { metered: record.metered.clone(), ..Progress::default() };
     vec![
         Event::Settle(Box::new(record)),
@@ -177,23 +178,56 @@ fn format_3_has_not_changed_and_is_for_trails_alone() {
     assert_eq!(decode(&bytes, 9).unwrap().event, trail);
 }
 
+/// As an older gateway wrote it: formats 1 and what stood behind that in format 4.
+fn in_format_4(event: &Event, finer: &FinerOfFormat4) -> Vec<u8> {
+    let mut bytes = [0; 8].to_vec();
+    bytes.extend_from_slice(&1_u64.to_le_bytes());
+    bytes.push(4);
+    bytes.extend(postcard::to_stdvec(event).unwrap());
+    bytes.extend(postcard::to_stdvec(finer).unwrap());
+    let length = ((bytes.len() - 8) as u32).to_le_bytes();
+    let crc = checksum(9, length, &bytes[8..]);
+    bytes[..4].copy_from_slice(&length);
+    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
 #[test]
-fn format_4_has_not_changed_and_is_for_what_is_finer_alone() {
+fn format_4_is_read_still() {
+    let finer = FinerOfFormat4 { inference_geo: Some("us".into()), cache_write_1h_tokens: vec![7] };
+    let mut record = full_record();
+    let bytes = in_format_4(&Event::Settle(Box::new(record.clone())), &finer);
+    assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (FORMAT_4_BYTES, FORMAT_4_CRC), "as it was");
+    record.metered.inference_geo = Some("us".into());
+    record.metered.extras[0].cache_write_1h_tokens = 7;
+    assert_eq!(decode(&bytes, 9).unwrap().event, Event::Settle(Box::new(record)));
+}
+
+#[test]
+fn format_5_has_not_changed_and_is_for_what_is_finer_alone() {
     let mut bytes = Vec::new();
     for (sequence, event) in (1..).zip(finer_events()) {
         let start = bytes.len();
         encode(&event, sequence, 9, &mut bytes).unwrap();
-        assert_eq!(bytes[start + 16], 4);
+        assert_eq!(bytes[start + 16], 5);
     }
-    assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (FORMAT_4_BYTES, FORMAT_4_CRC));
+    assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (FORMAT_5_BYTES, FORMAT_5_CRC));
 }
 
 #[test]
-fn what_is_finer_is_of_its_event_and_says_something() {
+fn what_is_finer_is_of_its_event_and_says_something_that_is_known() {
     let mut record = full_record();
-    for (extras, geo, tokens) in [(1, None, 0), (0, Some("us"), 0), (2, Some("us"), 5)] {
-        let finer = Finer::said(geo.map(str::to_owned), vec![tokens; extras]);
-        assert_eq!(finer.add_to(&mut record.metered), None, "{extras} {geo:?} {tokens}");
+    for (geo, extras) in [
+        (None, vec![vec![]]),
+        (None, vec![vec![(1, 0)]]),
+        (Some("us"), vec![]),
+        (Some("us"), vec![vec![(1, 5)], vec![]]),
+        (Some("us"), vec![vec![(1, 5), (9, 5)]]),
+    ] {
+        let told = format!("{geo:?} {extras:?}");
+        let bytes = postcard::to_stdvec(&(geo, extras)).unwrap();
+        let finer: Finer = postcard::from_bytes(&bytes).unwrap();
+        assert_eq!(finer.add_to(&mut record.metered), None, "{told}");
         assert_eq!(record, full_record());
     }
 }
@@ -209,8 +243,10 @@ fn as_json_nothing_is_lost_and_what_older_gateways_wrote_is_read() {
     }
 }
 
-const FORMAT_4_BYTES: usize = 266;
-const FORMAT_4_CRC: u32 = 3_714_831_312;
+const FORMAT_5_BYTES: usize = 278;
+const FORMAT_5_CRC: u32 = 3_469_757_809;
+const FORMAT_4_BYTES: usize = 181;
+const FORMAT_4_CRC: u32 = 522_906_927;
 const FORMAT_3_BYTES: usize = 38;
 const FORMAT_2_BYTES: usize = 82;
 const FORMAT_2_CRC: u32 = 2_996_001_885;
@@ -231,7 +267,14 @@ fn the_longest_record_fits() {
     (record.user, record.error_code) = (Some(long.as_str().into()), Some(long.clone()));
     record.metered.inference_geo = Some(long.clone());
     let most = Usage { input_tokens: u64::MAX, cache_write_tokens: u64::MAX, ..Usage::default() };
-    let extra = ExtraUsage { kind: long.clone(), model: Some(long), usage: most, cache_write_1h_tokens: u64::MAX };
+    let extra = ExtraUsage {
+        kind: long.clone(),
+        model: Some(long),
+        usage: most,
+        cache_write_1h_tokens: u64::MAX,
+        input_image_tokens: u64::MAX,
+        output_image_tokens: u64::MAX,
+    };
     record.metered.extras = vec![extra; 1_000];
     record.bound();
     let mut bytes = Vec::new();

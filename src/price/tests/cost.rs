@@ -201,9 +201,19 @@ fn token_prices_are_multiplied_where_a_model_had_to_run_in_a_place() {
 fn cache_writes_of_an_hour_are_charged_as_such_in_what_is_billed_on_top() {
     let book = with("input = 1\ncache_write = 2\ncache_write_1h = 4\noutput = 1\n");
     let usage = Usage { input_tokens: 1000, cache_write_tokens: 300, ..Usage::default() };
-    let extra = ExtraUsage { kind: "compaction".into(), model: None, usage, cache_write_1h_tokens: 200 };
+    let extra = ExtraUsage { kind: "compaction".into(), usage, cache_write_1h_tokens: 200, ..ExtraUsage::default() };
     let metered = Metered { extras: vec![extra], ..tokens(0, 0) };
     assert_eq!(nanos(&book, &metered), 700_000 + 200_000 + 800_000);
+}
+
+#[test]
+fn images_that_a_tool_makes_are_charged_as_images() {
+    let book = with("input = 5\ninput_image = 8\noutput = 10\noutput_image = 32\n");
+    let usage = Usage { input_tokens: 108, output_tokens: 1756, ..Usage::default() };
+    let kind = "image_generation".to_owned();
+    let extra = ExtraUsage { kind, usage, input_image_tokens: 8, output_image_tokens: 1700, ..ExtraUsage::default() };
+    let metered = Metered { extras: vec![extra], ..tokens(0, 0) };
+    assert_eq!(nanos(&book, &metered), 100 * 5_000 + 8 * 8_000 + 56 * 10_000 + 1700 * 32_000);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tollgate::store;
 const WRITER: [u8; 16] = [0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, 9];
 const FOLDER: &str = "00000000-0000-4000-8000-000000000009";
 /// Formats of records (see `src/ledger/wire.rs`): the first one, and the one with more behind its events.
-const FORMATS: [u8; 2] = [1, 4];
+const FORMATS: [u8; 2] = [1, 5];
 
 /// Whatever stands in a journal, a start ends well and soon, with a ledger that agrees with itself, and the next start finds
 /// nothing left to do. Records have checksums, which no mutation meets: half of the inputs are the events of records, one a line in

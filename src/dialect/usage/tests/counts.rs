@@ -295,6 +295,16 @@ fn responses_report_in_their_last_event() {
     assert_eq!(metered.extras.len(), 1);
     assert_eq!((metered.extras[0].kind.as_str(), metered.extras[0].usage.output_tokens), ("image_generation", 1000));
     assert_eq!(metered.extras[0].model, None);
+    let images = |tool: &str| {
+        let stream = stream.replace("\"input_tokens\":10,\"output_tokens\":1000", tool);
+        let extra = RESPONSES.whole(&stream).metered().unwrap().extras.remove(0);
+        (extra.input_image_tokens, extra.output_image_tokens)
+    };
+    assert_eq!(images("\"input_tokens\":10,\"output_tokens\":1000"), (0, 1000), "what is made there is images");
+    let details = "\"input_tokens\":10,\"output_tokens\":1000,\"input_tokens_details\":{\"image_tokens\":8,\"text_tokens\":2},\
+                   \"output_tokens_details\":{\"image_tokens\":900,\"text_tokens\":100}";
+    assert_eq!(images(details), (8, 900));
+    assert_eq!(images(&details.replace("900", "2000").replace(":8", ":80")), (10, 1000), "no more than there are");
     let tools =
         r#""tools":[{"type":"function","name":"f"},{"type":"image_generation","model":"gpt-image-1"}],"output""#;
     let metered = RESPONSES.whole(&stream.replace("\"output\"", tools)).metered().unwrap();

@@ -276,13 +276,66 @@ fn errors_inside_an_answer() {
 }
 
 #[test]
+fn a_document_in_which_nothing_is_answered_is_an_error() {
+    let void = [
+        "{}",
+        r#"{"code":1113,"msg":"Insufficient balance","success":false}"#,
+        r#"{"base_resp":{"status_code":1008}}"#,
+        r#"{"object":"","choices":null,"usage":null}"#,
+        r#"{"choices":[],"content":[],"output":[],"candidates":[]}"#,
+    ];
+    for case in [CHAT_JSON, RESPONSES_JSON, MESSAGES_JSON, GEMINI_JSON, COHERE_JSON] {
+        for text in void {
+            assert!(case.whole(text).error_event().is_some(), "{case:?}: {text}");
+            assert_eq!(case.whole(&text[..text.len() - 1]).error_event(), None, "cut off, nobody knows: {text}");
+        }
+    }
+    let told = CHAT_JSON.whole(r#"{"code":"insufficient_quota","message":"no money"}"#);
+    let error = told.error_event().unwrap();
+    assert_eq!(
+        (error.code.as_deref(), error.status, &*error.message),
+        (Some("insufficient_quota"), Some(429), "no money")
+    );
+    for (case, text) in [
+        (CHAT_JSON, r#"{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}"#),
+        (CHAT_JSON, r#"{"choices":[],"usage":{"prompt_tokens":0}}"#),
+        (CHAT_JSON, r#"{"choices":[{"message":{"content":"x"}}]}"#),
+        (MESSAGES_JSON, r#"{"content":[],"stop_reason":"end_turn"}"#),
+        (GEMINI_JSON, r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#),
+        (EMBEDDINGS, r#"{"data":[{"embedding":[1]}]}"#),
+        (CHAT, "data: {}\n\n"),
+    ] {
+        assert_eq!(case.whole(text).error_event(), None, "{text}");
+    }
+}
+
+#[test]
+fn an_error_in_a_choice_is_one_and_its_word_is_no_reason_to_be_whole() {
+    let choice =
+        r#"{"choices":[{"index":0,"KEY":{"content":""},"finish_reason":"error","error":{"code":502,"message":"Oh"}}]}"#;
+    let document = CHAT_JSON.whole(&choice.replace("KEY", "message"));
+    let chunk = event(&choice.replace("KEY", "delta"));
+    let words = event(r#"{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}"#);
+    for (scanner, has_token) in [(document, false), (CHAT.whole(&chunk), false), (CHAT.whole(&(words + &chunk)), true)]
+    {
+        let error = scanner.error_event().expect("an error");
+        assert_eq!((error.code.as_deref(), error.status, &*error.message), (Some("502"), Some(502), "Oh"));
+        assert_eq!(scanner.token_seen(), has_token);
+    }
+    assert!(!CHAT.whole(&chunk).is_whole());
+}
+
+#[test]
 fn what_is_no_error() {
     for (case, text) in [
         (CHAT, event(r#"{"error":null,"choices":[{"delta":{"content":"error"}}]}"#)),
         (CHAT, event(r#"{"choices":[{"delta":{"content":"x","error":{"message":"x"}}}]}"#)),
         (CHAT, event(r#"{"choices":[{"delta":{"content":"{\"error\":{\"message\":\"x\"}}"}}]}"#)),
         (RESPONSES, event(r#"{"type":"response.completed","response":{"error":null}}"#)),
-        (RESPONSES_JSON, r#"{"error":null,"output":[{"error":{"message":"tool"}}]}"#.to_owned()),
+        (
+            RESPONSES_JSON,
+            r#"{"error":null,"output":[{"error":{"message":"tool"}}],"usage":{"input_tokens":1}}"#.to_owned(),
+        ),
         (
             MESSAGES,
             event(

@@ -36,6 +36,8 @@ fn a_side_that_a_report_leaves_out_is_not_zero() {
     assert_eq!(unreported(&MESSAGES.whole(&stop(",\"usage\":null")), false), output);
     assert_eq!(unreported(&MESSAGES.whole(&stop(",\"usage\":{\"output_tokens\":3}")), false), Unreported::default());
     assert_eq!(unreported(&MESSAGES.whole(start), true), output);
+    // The final count is there, whatever becomes of the rest.
+    assert_eq!(unreported(&MESSAGES.whole(&stop(",\"usage\":{\"output_tokens\":3}")), true), Unreported::default());
     let gemini = |usage: &str| {
         format!(
             r#"{{"candidates":[{{"content":{{"parts":[{{"text":"hi"}}]}},"finishReason":"STOP"}}],"usageMetadata":{usage}}}"#
