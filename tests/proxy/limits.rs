@@ -145,7 +145,11 @@ async fn places_come_back_when_a_stream_ends_or_its_client_leaves() {
         steps.go(2);
         let mut running = gateway.open(&request).await;
         running.piece().await.expect("the first token");
-        assert_refused(&gateway.send(&request).await);
+        let refused = gateway.send(&request).await;
+        assert_refused(&refused);
+        let told =
+            ["limit", "remaining", "reset"].map(|what| refused.field(&format!("x-ratelimit-{what}-concurrency")));
+        assert_eq!(told, [Some("1"), Some("0"), Some("1s")]);
         if leaves {
             running.close();
             steps.go_on();

@@ -155,7 +155,7 @@ async fn models_that_a_key_may_not_use_and_models_without_a_price() {
     let mut vip = gateway.key("vip", &["--group", "vip"]).await;
     vip.name.clear();
     let other_dialect = gateway.send(&Request::post("/v1/images/generations", &body).key(&vip.key)).await;
-    assert_refused(&other_dialect, Wire::Chat, 400, "INVALID_REQUEST", None);
+    assert_refused(&other_dialect, Wire::Chat, 400, "INVALID_REQUEST", Some("routing"));
     nothing_came_of_it(&provider, &gateway).await;
     gateway.finish(&[&free, &limited, &narrow, &lost, &vip]).await;
 }
@@ -211,7 +211,7 @@ async fn bodies_that_cannot_be_understood() {
             let request = Request::post_raw(&wire.target("m", false), body.clone()).key(&key.key);
             let refused = gateway.send(&request).await;
             assert!(refused.status == 400, "{what}: {} {}", refused.status, refused.text());
-            assert_refused(&refused, wire, 400, "INVALID_REQUEST", None);
+            assert_refused(&refused, wire, 400, "INVALID_REQUEST", Some("routing"));
         }
     }
     for (body, what) in bad.iter().filter(|(_, what)| !what.contains("model")) {
@@ -220,7 +220,7 @@ async fn bodies_that_cannot_be_understood() {
             continue;
         }
         let request = Request::post_raw(&Wire::GeminiEvents.target("m", true), body.clone()).key(&key.key);
-        assert_refused(&gateway.send(&request).await, Wire::GeminiEvents, 400, "INVALID_REQUEST", None);
+        assert_refused(&gateway.send(&request).await, Wire::GeminiEvents, 400, "INVALID_REQUEST", Some("routing"));
     }
     // OpenAI's shape names the field that is wrong.
     let refused = gateway.send(&Request::post("/v1/chat/completions", &json!({"messages": []})).key(&key.key)).await;
@@ -254,7 +254,7 @@ async fn forms_that_cannot_be_understood() {
             .key(&key.key);
         let refused = gateway.send(&request).await;
         assert!(refused.status == 400, "{what}: {} {}", refused.status, refused.text());
-        assert_refused(&refused, Wire::Chat, 400, "INVALID_REQUEST", None);
+        assert_refused(&refused, Wire::Chat, 400, "INVALID_REQUEST", Some("routing"));
     }
     nothing_came_of_it(&provider, &gateway).await;
     gateway.finish(&[&key]).await;

@@ -84,20 +84,20 @@ const ROWS: [RejectRow; 18] = [
     row(403, "FORBIDDEN", "Not allowed", "auth", ["permission_error", "permission_error", "PERMISSION_DENIED"]),
     row(404, "MODEL_NOT_FOUND", "Model not found", "routing", ["invalid_request_error", "not_found_error", "NOT_FOUND"]),
     row(404, "NOT_FOUND", "Not found", "routing", ["invalid_request_error", "not_found_error", "NOT_FOUND"]),
-    row(400, "INVALID_REQUEST", "Invalid request", "", ["invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"]),
+    row(400, "INVALID_REQUEST", "Invalid request", "routing", ["invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"]),
     row(400, "PRICE_MISSING", "This model has no price", "billing", ["invalid_request_error", "invalid_request_error", "FAILED_PRECONDITION"]),
-    row(413, "REQUEST_TOO_LARGE", "Request too large", "", ["invalid_request_error", "request_too_large", "INVALID_ARGUMENT"]),
+    row(413, "REQUEST_TOO_LARGE", "Request too large", "routing", ["invalid_request_error", "request_too_large", "INVALID_ARGUMENT"]),
     row(429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", "rate_limit", ["rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"]),
     row(503, "UPSTREAM_UNAVAILABLE", "No upstream is available", "routing", ["server_error", "overloaded_error", "UNAVAILABLE"]),
     row(503, "BILLING_UNAVAILABLE", "Billing is unavailable", "billing", ["server_error", "api_error", "UNAVAILABLE"]),
-    row(503, "OVERLOADED", "The gateway has no memory for this request now", "", ["server_error", "overloaded_error", "UNAVAILABLE"]),
+    row(503, "OVERLOADED", "The gateway has no memory for this request now", "routing", ["server_error", "overloaded_error", "UNAVAILABLE"]),
     row(504, "UPSTREAM_TIMEOUT", "The upstream did not answer in time", "", ["server_error", "timeout_error", "DEADLINE_EXCEEDED"]),
     row(409, "IDEMPOTENCY_IN_PROGRESS", "A request with this idempotency key is being served", "billing", ["invalid_request_error", "invalid_request_error", "ABORTED"]),
     row(409, "IDEMPOTENCY_ALREADY_DONE", "A request with this idempotency key has been served", "billing", ["invalid_request_error", "invalid_request_error", "ALREADY_EXISTS"]),
     row(422, "IDEMPOTENCY_MISMATCH", "This idempotency key was used for another request", "billing", ["invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"]),
 ];
 
-/// `by` is empty where nobody refused: the request itself is wrong, or the upstream was too slow.
+/// `by` is `routing` also where a request has no way upstream for what it is; and empty where nobody refused: the upstream was too slow.
 const fn row(
     status: u16,
     code: &'static str,
@@ -164,7 +164,8 @@ mod tests {
         assert_eq!(RejectCode::AuthMissingToken.row().code, "AUTH_MISSING_TOKEN");
         assert_eq!(RejectCode::TokenExpired.row().message, "Token has expired");
         assert_eq!(RejectCode::QuotaInsufficient.row().status, 402);
-        assert_eq!(RejectCode::InvalidRequest.row().rejected_by, None);
+        assert_eq!(RejectCode::UpstreamTimeout.row().rejected_by, None);
+        assert_eq!(RejectCode::InvalidRequest.row().rejected_by, Some("routing"));
         assert_eq!(RejectCode::RateLimitExceeded.row().rejected_by, Some("rate_limit"));
         assert_eq!(RejectCode::UpstreamTimeout.row().code, "UPSTREAM_TIMEOUT");
         assert_eq!(RejectCode::IdempotencyMismatch.row().code, "IDEMPOTENCY_MISMATCH");

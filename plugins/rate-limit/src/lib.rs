@@ -10,6 +10,7 @@ mod rules;
 mod window;
 
 use async_trait::async_trait;
+use http::{HeaderName, HeaderValue};
 use meter::{Full, Meter};
 use meters::{Meters, Whose};
 use rules::{Limit, Per, Rule, Unit, own_limits};
@@ -165,10 +166,8 @@ fn refusal(per: Per, full: &Full) -> Reject {
         Unit::Concurrency => String::new(),
         _ => format!(" in {}", duration(limit.window_ms)),
     };
-    let told = |amount: u64| match limit.unit {
-        Unit::SpendUsd => format!("{}.{:09} USD", amount / 1_000_000_000, amount % 1_000_000_000),
-        _ => amount.to_string(),
-    };
+    let currency = if limit.unit == Unit::SpendUsd { " USD" } else { "" };
+    let told = |amount: u64| format!("{}{currency}", limit.unit.told(amount));
     let reached = if fits_ever { "Rate limit reached" } else { "The request is larger than the limit allows" };
     let mut message = format!("{reached} for {} of this {}{window}", limit.unit.name(), per.name());
     if per != Per::Upstream {
@@ -181,5 +180,19 @@ fn refusal(per: Per, full: &Full) -> Reject {
     let mut reject = Reject::new(RejectCode::RateLimitExceeded).message(message);
     reject.retry_after_s = Some(wait_ms.div_ceil(1000).max(1));
     reject.headers = allowances.fields();
+    if per != Per::Upstream {
+        let remaining = limit.max.saturating_sub(used);
+        reject.headers.extend(own_fields(limit, remaining, wait_ms));
+    }
     reject
+}
+
+/// The fields that tell a limit for which OpenAI has none.
+fn own_fields(limit: Limit, remaining: u64, wait_ms: u64) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let unit = limit.unit;
+    let told = [("limit", unit.told(limit.max)), ("remaining", unit.told(remaining)), ("reset", duration(wait_ms))];
+    told.into_iter().filter_map(move |(what, value)| {
+        let name = format!("x-ratelimit-{what}-{}", unit.field()?);
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    })
 }

@@ -44,6 +44,23 @@ impl Unit {
         }
     }
 
+    /// The end of the names of the fields by which a refusal tells it; none: every answer tells it, as OpenAI's do.
+    pub(crate) fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Concurrency => Some("concurrency"),
+            Self::SpendUsd => Some("spend-usd"),
+            Self::Requests | Self::Tokens | Self::InputTokens | Self::OutputTokens => None,
+        }
+    }
+
+    /// So much of it, as it is told.
+    pub(crate) fn told(self, amount: u64) -> String {
+        match self {
+            Self::SpendUsd => format!("{}.{:09}", amount / NANOS_A_USD, amount % NANOS_A_USD),
+            _ => amount.to_string(),
+        }
+    }
+
     /// How a refusal names it.
     pub(crate) fn name(self) -> &'static str {
         match self {
