@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Replaces a file's content so that a reader sees all of it or nothing, also after a crash. A link stays a link, and
-/// permissions and owner stay.
+/// permissions and owner stay. A folder that is missing is made.
 pub(crate) fn write_atomically(file: &Path, text: &str) -> io::Result<()> {
     let target = match fs::canonicalize(file) {
         Ok(target) => target,
@@ -21,6 +21,7 @@ pub(crate) fn write_atomically(file: &Path, text: &str) -> io::Result<()> {
         // What is written may be meant for few: nobody else sees it before it has the old one's permissions.
         let mode = if old.is_some() { 0o600 } else { 0o666 };
         let _ = fs::remove_file(&beside);
+        fs::create_dir_all(folder)?;
         let mut new = File::options().write(true).create_new(true).mode(mode).open(&beside)?;
         new.write_all(text.as_bytes())?;
         if let Some(old) = old {

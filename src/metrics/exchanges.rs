@@ -7,6 +7,8 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Result};
 use std::sync::{Arc, OnceLock};
 use tollgate_plugin_api::{Metered, UsageSource};
 
+/// More lines than this are not remembered: a configuration that is made by a program, and reloaded, may have new names each time.
+const LINES_MAX: usize = 16_384;
 const NAMES: [&str; 2] = ["gen_ai_provider_name", "gen_ai_request_model"];
 /// Token counts, from the GenAI semantic conventions: powers of four.
 const TOKEN_BUCKETS: [f64; 14] = [
@@ -201,7 +203,12 @@ impl Exchanges {
         if let Some(line) = self.lines.read().get(&key) {
             return line.clone();
         }
-        self.lines.write().entry(key).or_default().clone()
+        let mut lines = self.lines.write();
+        if lines.len() >= LINES_MAX {
+            // They are found again.
+            lines.clear();
+        }
+        lines.entry(key).or_default().clone()
     }
 }
 

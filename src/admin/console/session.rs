@@ -6,6 +6,7 @@ use super::people::BudgetJson;
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::{Desk, Remote, password};
+use crate::config::Upstream;
 use crate::proxy::{steady_ms, unix_ms};
 use crate::store::{Act, Person, PersonListing, SecretDigest};
 use axum::extract::{FromRequestParts, State};
@@ -16,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -225,7 +227,12 @@ async fn show(State(desk): State<Arc<Desk>>, caller: Caller) -> Result<Json<Sess
     let id = caller.person.id;
     let listing = desk.ask(move |store| store.people().person(id)).await?.ok_or_else(unauthenticated)?;
     let config = desk.shared.snapshot.load().config.clone();
-    let demo = config.upstreams.iter().any(|upstream| upstream.name.starts_with("demo-"));
+    // Of its own making, on this machine.
+    let is_simulated = |upstream: &Upstream| {
+        let host = upstream.base_url.host().unwrap_or_default();
+        upstream.name.starts_with("demo-") && host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    };
+    let demo = !config.upstreams.is_empty() && config.upstreams.iter().all(is_simulated);
     let features = Features { reload: config.file.is_some(), demo };
     Ok(Json(SessionJson { person: SelfJson::of(listing), version: env!("CARGO_PKG_VERSION"), features }))
 }

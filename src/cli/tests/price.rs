@@ -21,6 +21,14 @@ fn a_price_is_set_in_a_new_file_and_changed_in_place() {
 }
 
 #[test]
+fn the_folder_of_a_new_price_file_is_made() {
+    let place = Place::new();
+    place.write("tollgate.toml", &format!("[pricing]\nfile = \"prices/of/mine.toml\"\n{CONFIG}"));
+    place.ok("price set m --input 1 --output 2");
+    assert!(place.read("prices/of/mine.toml").contains("\"m\""));
+}
+
+#[test]
 fn a_link_stays_a_link_and_permissions_stay() {
     let place = Place::new();
     std::fs::create_dir(place.path("real")).unwrap();
