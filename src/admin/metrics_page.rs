@@ -28,7 +28,7 @@ impl MetricsPage {
             return (StatusCode::METHOD_NOT_ALLOWED, CONTENT_TYPE, b"these pages can only be read\n".to_vec());
         }
         if let Some(health) = self.shared.health_page(path) {
-            return (health.status, "application/json", health.body);
+            return (health.status, "application/json", health.body.into());
         }
         if path != "/metrics" {
             return (StatusCode::NOT_FOUND, CONTENT_TYPE, b"the metrics are at /metrics\n".to_vec());

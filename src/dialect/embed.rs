@@ -144,7 +144,7 @@ pub fn translate_request(client: &Endpoint, body: &str, model: &str) -> Result<(
     };
     let shape = Shape { answer: client.answer, base64: wanted.base64 };
     let body = without_nulls(written).to_string().into();
-    Ok((Translated { body, left_out: wanted.left_out, has_media: false }, shape))
+    Ok((Translated { body, left_out: wanted.left_out, has_media: false, repeated: Bytes::new() }, shape))
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, Reject> {

@@ -1,5 +1,6 @@
 //! Stage 1: which endpoint, who calls, with which model, at what price at worst; takes the hold.
 
+use super::aside::reading;
 use super::console::{self, Pieces};
 use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
 use super::memory::Share;
@@ -89,7 +90,8 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let target = target?;
     sound::check_nominations(&session.req_header().headers)?;
     if target.endpoint.answer == Answer::ModelList {
-        note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false, &[]);
+        note_asked(exchange, &target, target.model_in_path.as_deref().unwrap_or_default(), false, &Bytes::new())
+            .await?;
         return models::list(exchange, &target, &key.key()).map(Admission::Reply);
     }
     let (body, room) = match target.endpoint.request {
@@ -103,8 +105,8 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     let headers = &session.req_header().headers;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let facts = body::facts(&target, content_type, &body).await;
-    let facts = facts.map_err(|refusal| body::packed(headers, &body).unwrap_or(refusal))?;
-    note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body);
+    let (facts, prompt) = facts.map_err(|refusal| body::packed(headers, &body).unwrap_or(refusal))?;
+    note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body).await?;
     let row = key.key();
     let models = find_model(exchange, &row, asked_model(&target, &facts))?;
     if target.endpoint.counts_tokens() && models.for_endpoint(target.endpoint).is_none() {
@@ -114,11 +116,11 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         return Ok(Admission::Reply(reply));
     }
     let route = find_route(models, &target, &facts)?;
-    if let Some(reply) = idempotency::claim(exchange, session.req_header(), &target, &row, &body)? {
+    if let Some(reply) = idempotency::claim(exchange, session.req_header(), &target, &row, &body).await? {
         return Ok(Admission::Reply(reply));
     }
     let admitted = admit_model(exchange, route, target, facts, (key, row), body).await?;
-    Ok(Admission::Forward(Box::new(Admitted { room, ..admitted })))
+    Ok(Admission::Forward(Box::new(Admitted { room, prompt, ..admitted })))
 }
 
 fn dialect_of(request: &RequestHeader) -> DialectId {
@@ -126,12 +128,26 @@ fn dialect_of(request: &RequestHeader) -> DialectId {
 }
 
 /// For plugins that want to know.
-fn note_asked(exchange: &mut Exchange, target: &Target, model: &str, stream: bool, body: &[u8]) {
-    if exchange.bill.is_some() {
-        let wanted = exchange.snapshot.plugins.content && !body.is_empty();
-        let input = wanted.then(|| content::input(target.endpoint, body));
-        exchange.asked = Some(Asked { endpoint: target.endpoint.name, model: shown(model), stream, input });
+async fn note_asked(
+    exchange: &mut Exchange,
+    target: &Target,
+    model: &str,
+    stream: bool,
+    body: &Bytes,
+) -> Result<(), Reject> {
+    if exchange.bill.is_none() {
+        return Ok(());
     }
+    let endpoint = target.endpoint;
+    let input = match exchange.snapshot.plugins.content && !body.is_empty() {
+        true => {
+            let body = body.clone();
+            Some(reading(body.len(), move || content::input(endpoint, &body)).await?)
+        }
+        false => None,
+    };
+    exchange.asked = Some(Asked { endpoint: endpoint.name, model: shown(model), stream, input });
+    Ok(())
 }
 
 /// Who calls, or the answer that a plugin gave.
@@ -230,8 +246,17 @@ async fn admit_model(
             Err(error) => return Err(refusal(error)),
         }
     };
-    let prompt = Prompt::Body(body.clone());
-    Ok(Admitted { target, facts, route, body, room: None, prompt, hold: Some(hold), leases, limited })
+    Ok(Admitted {
+        target,
+        facts,
+        route,
+        body,
+        room: None,
+        prompt: Prompt::default(),
+        hold: Some(hold),
+        leases,
+        limited,
+    })
 }
 
 fn refusal(error: HoldError) -> Reject {

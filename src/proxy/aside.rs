@@ -11,6 +11,21 @@ use tollgate_plugin_api::{Reject, RejectCode};
 static PLACES: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))));
 
+/// So many bytes are read at once, in a millisecond or two; more, aside.
+pub(super) const AT_ONCE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Does what reads so many bytes: at once, or [`aside`].
+///
+/// # Errors
+/// As there.
+pub(super) async fn reading<T, W>(bytes: usize, work: W) -> Result<T, Reject>
+where
+    T: Send + 'static,
+    W: FnOnce() -> T + Send + 'static,
+{
+    if bytes <= AT_ONCE_BYTES_MAX { Ok(work()) } else { aside(|| Ok(work())).await }
+}
+
 /// Does it on a thread of its own, in its turn.
 ///
 /// # Errors

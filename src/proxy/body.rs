@@ -1,9 +1,12 @@
 //! Reads a request's body, whole, whatever its framing: content-length, chunked, `Expect: 100-continue`, HTTP/2 with or
 //! without a length.
 
-use super::aside::aside;
+use super::aside::{AT_ONCE_BYTES_MAX, aside};
+use super::downstream::CLIENT_WRITE_TIMEOUT;
+use super::exchange::Prompt;
 use super::memory::{Memory, Room, Share};
 use super::patience;
+use super::timer::within;
 use crate::dialect::endpoint::Target;
 use crate::dialect::request::{self, RequestFacts};
 use bytes::{Bytes, BytesMut};
@@ -17,8 +20,6 @@ use tollgate_plugin_api::{Reject, RejectCode};
 
 /// Characters of a client's `content-encoding` that a message shows.
 const CODING_CHARS_MAX: usize = 100;
-/// So much is understood at once, in some milliseconds; more, aside.
-const AT_ONCE_BYTES_MAX: usize = 1024 * 1024;
 /// Reserved ahead for a body of unknown or large length; more is taken as it comes.
 const RESERVE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -40,16 +41,26 @@ pub(super) async fn read(
     body
 }
 
-/// What a body says, and what is wrong with it: see [`request::read_request`].
+/// What a body says, and what is wrong with it: see [`request::read_request`]. With it, the prompt: of a large one what an estimate
+/// needs, for to look for that later would take as long again.
 ///
 /// # Errors
 /// As there; `UPSTREAM_UNAVAILABLE` when the process ends meanwhile.
-pub(super) async fn facts(target: &Target, content_type: Option<&str>, body: &Bytes) -> Result<RequestFacts, Reject> {
+pub(super) async fn facts(
+    target: &Target,
+    content_type: Option<&str>,
+    body: &Bytes,
+) -> Result<(RequestFacts, Prompt), Reject> {
+    let prompt = Prompt::Body(body.clone());
     if body.len() <= AT_ONCE_BYTES_MAX {
-        return request::read_request(target.endpoint, target, content_type, body);
+        return Ok((request::read_request(target.endpoint, target, content_type, body)?, prompt));
     }
     let (target, content_type, body) = (target.clone(), content_type.map(str::to_owned), body.clone());
-    aside(move || request::read_request(target.endpoint, &target, content_type.as_deref(), &body)).await
+    aside(move || {
+        let facts = request::read_request(target.endpoint, &target, content_type.as_deref(), &body)?;
+        Ok((facts, prompt.shrunk(target.endpoint)))
+    })
+    .await
 }
 
 /// Why a body that cannot be read is no text: it is packed, and its head says how. Bodies are read here, and taken unpacked.
@@ -85,7 +96,8 @@ async fn read_whole(
     let unfinished = || Reject::new(RejectCode::InvalidRequest).message("The request body ended early");
     // HTTP/1.0 knows no interim answers.
     if headers.contains_key(EXPECT) && session.req_header().version != Version::HTTP_10 {
-        session.write_continue_response().await.map_err(|_| unfinished())?;
+        let told = within(CLIENT_WRITE_TIMEOUT, pin!(session.write_continue_response())).await;
+        told.map_err(|_| unfinished())?.map_err(|_| unfinished())?;
     }
     let mut body: Option<BytesMut> = None;
     let mut first: Option<Bytes> = None;

@@ -80,6 +80,8 @@ pub(super) struct Control {
     gate: Mutex<Option<Gate>>,
     /// What the held head must say instead.
     pub(super) refused: Option<Refused>,
+    /// The attempt's request goes to its upstream. Before, there is nothing to read on for.
+    pub(super) is_asked: bool,
     /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
     pub(super) settled: bool,
     /// The client got bytes of the answer.
@@ -106,6 +108,7 @@ impl Control {
             committed: false,
             gate: Mutex::new(None),
             refused: None,
+            is_asked: false,
             settled: false,
             delivered: false,
             gone: None,
@@ -117,6 +120,7 @@ impl Control {
     pub(super) fn begin_attempt(&mut self, limit: Duration, now: Instant) {
         *self.gate.get_mut() = None;
         self.refused = None;
+        self.is_asked = false;
         self.released = false;
         self.stream_idle = None;
         self.deadline = now + limit;
@@ -212,7 +216,7 @@ impl Control {
         if self.gone.is_some() {
             return true;
         }
-        let drain = self.drain.filter(|_| !self.settled);
+        let drain = self.drain.filter(|_| self.is_asked && !self.settled);
         let place = drain.and_then(|limits| Some((limits, self.drains.start(self.drains_max)?)));
         match place {
             Some((limits, place)) => {

@@ -45,7 +45,7 @@ pub(super) async fn count(
     headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
     headers.push((ESTIMATED, HeaderValue::from_static("tokenizer")));
     let body = answer::token_count(exchange.dialect, tokens);
-    Ok(Reply { status: StatusCode::OK, headers, body: body.to_vec() })
+    Ok(Reply { status: StatusCode::OK, headers, body })
 }
 
 async fn tokens(endpoint: &'static Endpoint, model: &str, facts: &RequestFacts, body: Bytes) -> Result<u64, Reject> {

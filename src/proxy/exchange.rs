@@ -7,6 +7,7 @@ use super::memory::Room;
 use super::packing::Unpacker;
 use super::shared::Shared;
 use super::trail::Noted;
+use super::tries::Tries;
 use super::veil::Veil;
 use super::{Door, route, settle};
 use crate::balance::{CandidateBreakers, Pick, Tried};
@@ -118,10 +119,17 @@ impl Admitted {
 
 /// The prompt, as far as an estimate needs it.
 pub(super) enum Prompt {
-    /// The body itself: before the first byte, and for short ones.
+    /// The body itself: before the first byte, unless it is large, and for short ones.
     Body(Bytes),
     /// The beginning of its text, and how many bytes of text there are.
     Sample(String, u64),
+}
+
+impl Default for Prompt {
+    /// Of nothing.
+    fn default() -> Self {
+        Self::Sample(String::new(), 0)
+    }
 }
 
 impl Prompt {
@@ -136,11 +144,14 @@ impl Prompt {
         }
     }
 
-    /// Keeps no more than an estimate needs.
-    pub(super) fn shrink(&mut self, endpoint: &Endpoint) {
-        if matches!(self, Self::Body(body) if body.len() > Self::SAMPLE_BYTES_MAX) {
-            let (text, bytes) = self.text(endpoint);
-            *self = Self::Sample(text, bytes);
+    /// No more of it than an estimate needs.
+    pub(super) fn shrunk(self, endpoint: &Endpoint) -> Self {
+        match &self {
+            Self::Body(body) if body.len() > Self::SAMPLE_BYTES_MAX => {
+                let (text, bytes) = self.text(endpoint);
+                Self::Sample(text, bytes)
+            }
+            _ => self,
         }
     }
 }
@@ -154,8 +165,6 @@ pub(super) struct Attempts {
     pub(super) next: Option<Next>,
     /// Why a candidate could not be used that would have been tried.
     pub(super) refused: Option<Reject>,
-    /// A pooled connection turned out dead once; that attempt was not counted.
-    pub(super) stale_connection: bool,
     /// The last attempt that ended without an HTTP answer ended by a time-out.
     pub(super) timed_out: bool,
     /// What there is to say of the choice.
@@ -186,6 +195,8 @@ pub(super) struct Chosen {
     pub(super) leases: Leases,
     /// The request in the candidate's dialect, where it is not the client's.
     pub(super) lane: Option<Box<Lane>>,
+    /// What the attempt has behind it, if it is not new.
+    pub(super) tries: Option<Tries>,
 }
 
 /// One attempt at one upstream.
@@ -202,7 +213,7 @@ pub(super) struct Attempt {
     pub(super) body: Bytes,
     /// We asked for the usage chunk, not the client: it is taken out again.
     pub(super) takes_out_usage_chunk: bool,
-    pub(super) started: Instant,
+    pub(super) tries: Tries,
     /// The breakers have been told how it ended.
     pub(super) judged: bool,
     /// Boxed: a kilobyte that is not moved along with an exchange that has none yet.

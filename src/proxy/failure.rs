@@ -14,16 +14,17 @@ use http::header::TRANSFER_ENCODING;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType};
 use std::net::SocketAddr;
-use std::time::Duration;
 use tollgate_plugin_api::{Reject, RejectCode};
 
-/// A pooled connection that is dead says so at once; later, the upstream may have worked on the request already.
-const STALE_WITHIN: Duration = Duration::from_secs(1);
-
-/// The connection to an upstream failed: the next candidate's turn.
+/// The connection to an upstream failed: another address of its host, or the next candidate's turn.
 pub(super) fn while_connecting(address: SocketAddr, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
-    if exchange.attempt.as_ref().is_some_and(|attempt| attempt.upstream.addresses.mark_bad(address)) {
-        // Another address of the same host: the same candidate again, not counted.
+    let Some(attempt) = exchange.attempt.as_mut().filter(|_| *error.esource() == ErrorSource::Upstream) else {
+        return while_proxying(exchange, error, false);
+    };
+    let has_another = attempt.upstream.addresses.mark_bad(address);
+    if has_another && attempt.tries.another_address() && *error.etype() != UPSTREAM_SILENT {
+        let (name, said) = (&attempt.upstream.name, said(&error, &attempt.upstream.secret_fragments));
+        tracing::warn!("upstream {name}: {said}; another address of its host is tried");
         again(exchange);
         error.set_retry(true);
         return error;
@@ -36,15 +37,18 @@ pub(super) fn while_connecting(address: SocketAddr, exchange: &mut Exchange, mut
 /// The exchange with an upstream failed: the next candidate's turn, if nothing went out yet.
 pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
     if *error.esource() != ErrorSource::Upstream {
+        if *error.etype() == ErrorType::InternalError {
+            // Nobody's fault but ours.
+            let why = exchange.attempt.as_ref().map(|attempt| said(&error, &attempt.upstream.secret_fragments));
+            tracing::error!("request {}: {}", exchange.request_id_text(), why.unwrap_or_default());
+        }
         error.set_retry(false);
         return error;
     }
-    let untouched = exchange.control.untouched();
-    let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
-    let soon = exchange.attempt.as_ref().is_some_and(|attempt| attempt.started.elapsed() < STALE_WITHIN);
-    if reused && soon && untouched && !answered && is_stale(&error) && !exchange.attempts.stale_connection {
-        // A pooled connection that the upstream had closed meanwhile: the same candidate again, not counted.
-        exchange.attempts.stale_connection = true;
+    let may_be_stale = reused && exchange.control.untouched() && is_stale(&error);
+    let attempt = exchange.attempt.as_mut().filter(|attempt| may_be_stale && attempt.answer.is_none());
+    if attempt.is_some_and(|attempt| attempt.tries.another_connection()) {
+        // The upstream had closed it meanwhile.
         again(exchange);
         error.set_retry(true);
         return error;
@@ -54,11 +58,12 @@ pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reu
     error
 }
 
-/// The same candidate once more, as if the attempt had not been.
+/// The same attempt once more, not counted again.
 fn again(exchange: &mut Exchange) {
     exchange.attempts.count -= 1;
     exchange.attempts.next = exchange.attempt.take().map(|attempt| {
-        let chosen = Chosen { pick: attempt.pick, leases: attempt.leases, lane: attempt.lane };
+        let tries = Some(attempt.tries);
+        let chosen = Chosen { pick: attempt.pick, leases: attempt.leases, lane: attempt.lane, tries };
         Next::Chosen(Box::new(chosen))
     });
 }

@@ -66,7 +66,7 @@ pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
     let routing = &exchange.snapshot.routing;
     let limit = if framing == Framing::Sse { routing.first_token_timeout } else { routing.response_timeout };
     let Some(attempt) = exchange.attempt.as_mut() else { return };
-    exchange.control.due_by(tokio::time::Instant::from(attempt.started) + limit);
+    exchange.control.due_by(tokio::time::Instant::from(attempt.tries.started) + limit);
     let Some(answer) = attempt.answer.as_mut() else { return };
     if answer.error.take().is_some() {
         exchange.control.begin_hold(tokio::time::Instant::now());

@@ -83,7 +83,8 @@ pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(Re
 /// It cannot be signed.
 pub(super) fn signed(mut head: RequestHead, upstream: &Upstream, body: &[u8]) -> Result<RequestHead> {
     if let Some(signer) = &upstream.signer {
-        signer.sign(&mut head, body, SystemTime::now())?;
+        // No request of this upstream's can be: another one's turn.
+        signer.sign(&mut head, body, SystemTime::now()).map_err(Error::into_up)?;
     }
     Ok(head)
 }

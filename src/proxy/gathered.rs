@@ -38,9 +38,11 @@ pub(super) struct Gathered {
     sent: usize,
 }
 
-/// What a connection is told by who writes to it.
+/// What a connection is told by who writes to it, and what it tells.
 #[derive(Debug, Default)]
 struct Told {
+    /// Something has come.
+    has_heard: AtomicBool,
     gathers: AtomicBool,
     has_fields: AtomicBool,
     /// Lines of the head that is written next.
@@ -54,6 +56,22 @@ pub(super) struct Gathering(Arc<Told>);
 /// As long as it lives, the head that is written takes these lines along.
 #[must_use = "dropping it takes them away"]
 pub(super) struct Fields<'g>(&'g Told);
+
+/// Tells whether anything comes on a connection, while somebody else reads it.
+pub(super) struct Hearing(Arc<Told>);
+
+impl Hearing {
+    /// Listens from now on, if this session's connection tells.
+    pub(super) fn of(session: &ServerSession) -> Option<Self> {
+        let gathered = session.stream()?.as_any().downcast_ref::<Gathered>()?;
+        gathered.told.has_heard.store(false, Ordering::Relaxed);
+        Some(Self(gathered.told.clone()))
+    }
+
+    pub(super) fn has_heard(&self) -> bool {
+        self.0.has_heard.load(Ordering::Relaxed)
+    }
+}
 
 impl Gathering {
     /// Begins to gather, if this session's connection can.
@@ -196,7 +214,13 @@ impl AsyncWrite for Gathered {
 
 impl AsyncRead for Gathered {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_read(context, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.inner).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            this.told.has_heard.store(true, Ordering::Relaxed);
+        }
+        read
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn answer_head(
             || head.version == http::Version::HTTP_2,
         checkpoint: Checkpoint { taken: false, at: now.into_std(), delivered_bytes: 0 },
     }));
-    let started = tokio::time::Instant::from(attempt.started);
+    let started = tokio::time::Instant::from(attempt.tries.started);
     let takes_out = attempt.takes_out_usage_chunk;
     let streams = attempt.answer.as_ref().is_some_and(|answer| answer.streams());
     let changes = Changes {

@@ -5,6 +5,7 @@
 //! guesses) what another one used would be given the other's answer. Each key of ours has a namespace of its own instead,
 //! here and there.
 
+use super::aside::reading;
 use super::exchange::Exchange;
 use crate::dialect::endpoint::Target;
 use crate::ledger::{Claim, ClaimTag, Claiming, KeptAnswer};
@@ -29,19 +30,20 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 ///
 /// # Errors
 /// The key is taken, or its answer cannot be given again.
-pub(super) fn claim(
+pub(super) async fn claim(
     exchange: &mut Exchange,
     request: &RequestHeader,
     target: &Target,
     key: &Key,
-    body: &[u8],
+    body: &Bytes,
 ) -> Result<Option<Reply>, Reject> {
     if request.method != Method::POST || target.endpoint.counts_tokens() {
         return Ok(None);
     }
     let said = FIELDS.iter().find_map(|field| request.headers.get(field)).filter(|value| !value.is_empty());
     let Some(said) = said else { return Ok(None) };
-    let tag = ClaimTag { key: digest([&key.id.to_be_bytes(), said.as_bytes()]), request: asked(request, body) };
+    let of_key = digest([&key.id.to_be_bytes(), said.as_bytes()]);
+    let tag = ClaimTag { key: of_key, request: asked(request, body).await? };
     match exchange.shared.ledger.claims().claim(tag, exchange.request_id, exchange.started_at_ms) {
         Claiming::Taken(claim) => {
             exchange.keeping = Some(Box::new(Keeping::new(claim)));
@@ -58,10 +60,11 @@ pub(super) fn claim(
 }
 
 /// All that the request asks for. (A credential in the query is none of it: it may have been rotated.)
-fn asked(request: &RequestHeader, body: &[u8]) -> [u8; 16] {
+async fn asked(request: &RequestHeader, body: &Bytes) -> Result<[u8; 16], Reject> {
     let query = request.uri.query().unwrap_or_default();
     let query = query.split('&').filter(|pair| !pair.starts_with("key=")).collect::<Vec<_>>().join("&");
-    digest([request.uri.path().as_bytes(), query.as_bytes(), body])
+    let (path, body) = (request.uri.path().to_owned(), body.clone());
+    reading(body.len(), move || digest([path.as_bytes(), query.as_bytes(), &body])).await
 }
 
 /// Half of SHA-256 over the parts and their lengths.
@@ -95,7 +98,7 @@ fn replay(request_id: Uuid, answer: &KeptAnswer) -> Reply {
     let mut headers: Vec<_> = content_type.into_iter().map(|value| (header::CONTENT_TYPE, value)).collect();
     headers.extend(HeaderValue::from_str(&request_id.to_string()).ok().map(|value| (REPLAYED, value)));
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    Reply { status, headers, body: answer.body.to_vec() }
+    Reply { status, headers, body: answer.body.clone() }
 }
 
 /// A request's idempotency key, and its answer as it passes. With this the exchange lets go of the key.

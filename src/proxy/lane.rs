@@ -52,6 +52,8 @@ pub(super) struct Lane {
     stream: bool,
     /// As [`LEFT_OUT`] names it.
     left_out: Option<HeaderValue>,
+    /// What the client's dialect repeats of a request in its answer.
+    repeated: Bytes,
     answer: AnswerLane,
 }
 
@@ -122,7 +124,7 @@ impl Translating {
 impl Lane {
     fn new(target: Target, translated: Translated, answer: AnswerLane, stream: bool) -> Box<Self> {
         let left_out = left_out(&translated.left_out);
-        Box::new(Self { target, body: translated.body, stream, left_out, answer })
+        Box::new(Self { target, body: translated.body, stream, left_out, repeated: translated.repeated, answer })
     }
 
     /// Whether the answer must be translated.
@@ -191,7 +193,7 @@ pub(super) fn asked(exchange: &Exchange, admitted: &Admitted, attempt: &Attempt)
         request_id: exchange.request_id_text(),
         started_s: exchange.started_at_ms.div_euclid(1000),
         model: attempt.upstream_model.to_string(),
-        body: admitted.body.clone(),
+        body: attempt.lane.as_ref().map(|lane| lane.repeated.clone()).unwrap_or_default(),
     })
 }
 

@@ -44,6 +44,7 @@ mod sound;
 mod timer;
 mod trail;
 mod trial;
+mod tries;
 mod uncounted;
 mod upstream;
 mod user;

@@ -25,5 +25,5 @@ pub(super) fn list(exchange: &Exchange, target: &Target, key: &Key) -> Result<Re
         }
     };
     let json = HeaderValue::from_static("application/json");
-    Ok(Reply { status: StatusCode::OK, headers: vec![(header::CONTENT_TYPE, json)], body: body.to_vec() })
+    Ok(Reply { status: StatusCode::OK, headers: vec![(header::CONTENT_TYPE, json)], body })
 }

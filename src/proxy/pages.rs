@@ -105,5 +105,5 @@ pub(super) fn json_reply(status: StatusCode, body: &serde_json::Value) -> Reply 
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    Reply { status, headers, body: format!("{body}\n").into_bytes() }
+    Reply { status, headers, body: format!("{body}\n").into() }
 }

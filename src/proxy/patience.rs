@@ -1,8 +1,9 @@
 //! How long a client may take over what it has begun: whoever says nothing, or a byte now and then, holds no connection.
 
+use super::gathered::Hearing;
 use super::timer::within;
+use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::{SocketDigest, Stream};
 use pingora::{Error, ErrorType, Result};
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -15,8 +16,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 const IDLE_MAX: Duration = Duration::from_secs(620);
 /// A head that has begun is whole within one to two of these.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
-/// What the kernel's clock for a connection is behind ours at most.
-const CLOCK_SLACK: Duration = Duration::from_millis(100);
 /// A body may come as slowly as it likes for this long, and then at [`BODY_BYTES_PER_S_MIN`] on the whole.
 const BODY_GRACE: Duration = Duration::from_secs(60);
 const BODY_BYTES_PER_S_MIN: u64 = 1024;
@@ -46,7 +45,7 @@ pub(super) async fn begins_as_http2(stream: &mut Stream) -> Option<bool> {
 /// # Errors
 /// It is not in order, or takes too long.
 pub(super) async fn head(session: &mut ServerSession) -> Result<bool> {
-    let socket = session.digest().and_then(|digest| digest.socket_digest.clone());
+    let hearing = Hearing::of(session);
     let mut reading = pin!(session.read_request());
     if let Poll::Ready(read) = futures::poll!(&mut reading) {
         return read;
@@ -57,16 +56,10 @@ pub(super) async fn head(session: &mut ServerSession) -> Result<bool> {
         match pingora::time::timeout(HEAD_TIME_MAX, reading.as_mut()).await {
             Ok(read) => return read,
             Err(_) if begun => return Error::e_explain(ErrorType::ReadTimedout, "a head that does not end"),
-            Err(_) => begun = has_heard(socket.as_deref(), since),
+            Err(_) => begun = hearing.as_ref().is_some_and(Hearing::has_heard),
         }
     }
     Ok(false)
-}
-
-/// Whether the client has sent anything since then. Asked of the kernel, since whoever waits for a head keeps what came of it.
-fn has_heard(socket: Option<&SocketDigest>, since: Instant) -> bool {
-    let silent_ms = socket.and_then(SocketDigest::tcp_info).map(|tcp| tcp.tcpi_last_data_recv);
-    silent_ms.is_some_and(|ms| Duration::from_millis(ms.into()) + CLOCK_SLACK < since.elapsed())
 }
 
 /// Waits for the next piece of a body that began to be read at `since`, and of which so many bytes are there; `None`: it takes

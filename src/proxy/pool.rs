@@ -6,6 +6,7 @@ use super::peer::POOLED_IDLE_MAX;
 use super::timer::Timer;
 use crate::config::HttpVersion;
 use crate::quick::QuickMap;
+use crate::snapshot::Upstream;
 use parking_lot::Mutex;
 use pingora::protocols::Stream;
 use std::net::SocketAddr;
@@ -20,10 +21,16 @@ const PARTS: usize = 64;
 /// Where a connection goes, and whose it is: two accounts never share one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
-    pub(super) account: u64,
+    account: u64,
     pub(super) address: SocketAddr,
     /// What was offered. Another choice is for new connections, and these are not used any more.
-    pub(super) http_version: HttpVersion,
+    http_version: HttpVersion,
+}
+
+impl Place {
+    pub(super) fn of(upstream: &Upstream, address: SocketAddr) -> Self {
+        Self { account: upstream.group_key, address, http_version: upstream.http_version }
+    }
 }
 
 /// A thread that has borrowed so often has a use for a connection of its own. To make one takes long, and a thread that has

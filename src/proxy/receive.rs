@@ -248,7 +248,7 @@ fn told(passed: Bytes, refusal: Option<&Refusal<'_>>, exchange: &mut Exchange) -
 fn token_passed(exchange: &mut Exchange) {
     let elapsed = exchange.started.elapsed();
     let Some(attempt) = exchange.attempt.as_mut() else { return };
-    let since_attempt = attempt.started.elapsed();
+    let since_attempt = attempt.tries.started.elapsed();
     let Some(answer) = attempt.answer.as_mut() else { return };
     answer.first_token = Some(elapsed);
     answer.first_token_after = Some(since_attempt);
@@ -291,7 +291,7 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
 pub(super) fn free_bodies(exchange: &mut Exchange) {
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
     if !admitted.body.is_empty() {
-        admitted.prompt.shrink(admitted.target.endpoint);
+        admitted.prompt = std::mem::take(&mut admitted.prompt).shrunk(admitted.target.endpoint);
         admitted.body = Bytes::new();
         admitted.room = None;
         attempt.body = Bytes::new();
@@ -346,14 +346,11 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     if is_found_late && exchange.control.untouched() && route::has_next(exchange) {
         return Err(failed_attempt());
     }
-    if failure.is_none() {
-        let untouched = exchange.control.untouched();
-        if untouched && route::has_next(exchange) {
+    if failure.is_none() && exchange.control.untouched() && !has_begun(exchange) {
+        if route::has_next(exchange) {
             return Err(failed_attempt());
         }
-        if untouched {
-            return Error::e_explain(ANSWER_CUT, "the answer ended in its middle").map_err(Error::into_up);
-        }
+        return Error::e_explain(ANSWER_CUT, "the answer ended in its middle").map_err(Error::into_up);
     }
     let passed = told(passed, refusal.as_ref(), exchange);
     settle_with_gate(exchange, End::Broken)?;
@@ -371,6 +368,12 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         &answer.tail,
     );
     Ok(joined(passed, last))
+}
+
+/// A stream's first token is here. It is the client's, be it that the end has come in the same piece.
+fn has_begun(exchange: &Exchange) -> bool {
+    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
+    answer.is_some_and(|answer| answer.first_token.is_some() && answer.goes_out_in_events())
 }
 
 /// Settles now; the bytes of this batch wait for the journal.

@@ -1,13 +1,16 @@
 //! Answers of our own: refusals, in the caller's dialect, and the few things the gateway serves itself.
 
+use super::downstream::CLIENT_WRITE_TIMEOUT;
 use super::exchange::Exchange;
+use super::timer::within;
 use super::trail;
 use crate::dialect::{DialectId, answer};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::{Error, ErrorType, Result};
+use std::pin::pin;
 use std::time::Duration;
 use tollgate_plugin_api::{Reject, Reply};
 
@@ -39,7 +42,7 @@ pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange,
     }
     headers.extend(reject.headers);
     let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    respond(session, exchange, Reply { status, headers, body: body.to_vec() }).await
+    respond(session, exchange, Reply { status, headers, body }).await
 }
 
 /// Sends a whole answer of our own.
@@ -71,13 +74,24 @@ pub(super) async fn respond(session: &mut ServerSession, exchange: &mut Exchange
     if unread {
         session.set_keepalive(None);
     }
-    session.write_response_header(Box::new(head)).await?;
-    let body = if bodiless { Bytes::new() } else { Bytes::from(reply.body) };
-    session.write_response_body(body, true).await?;
+    let body = if bodiless { Bytes::new() } else { reply.body };
+    write(session, head, body).await?;
     if unread {
         linger(session).await;
     }
     Ok(())
+}
+
+/// Writes an answer to a client that may not read.
+async fn write(session: &mut ServerSession, head: ResponseHeader, body: Bytes) -> Result<()> {
+    let writing = pin!(async {
+        session.write_response_header(Box::new(head)).await?;
+        session.write_response_body(body, true).await
+    });
+    match within(CLIENT_WRITE_TIMEOUT, writing).await {
+        Ok(written) => written,
+        Err(_) => Error::e_explain(ErrorType::WriteTimedout, "the client does not read"),
+    }
 }
 
 /// Reads on and drops what the client still sends.
@@ -93,4 +107,22 @@ pub(super) async fn linger(session: &mut ServerSession) {
     };
     // Running out of time means that the client keeps sending: its loss.
     let _ = tokio::time::timeout(LINGER_TIME_MAX, read).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_its_client_does_not_read_has_an_end() {
+        let (mut client, ours) = tokio::io::duplex(256);
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut session = ServerSession::new_http1(Box::new(ours));
+        assert!(session.read_request().await.unwrap());
+        let head = ResponseHeader::build(200, None).unwrap();
+        let writing = write(&mut session, head, Bytes::from(vec![0; 1024]));
+        let written = tokio::time::timeout(10 * CLIENT_WRITE_TIMEOUT, writing).await.expect("an end");
+        assert_eq!(*written.unwrap_err().etype(), ErrorType::WriteTimedout);
+    }
 }

@@ -6,10 +6,13 @@ use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::upstream::Conversation;
 use super::{count, failure, forward, head, receive, route};
+use crate::snapshot::Upstream;
 use bytes::Bytes;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource, ErrorType, Result};
+use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 
 /// Answers an admitted request.
 ///
@@ -33,9 +36,7 @@ pub(super) async fn relay(session: &mut ServerSession, exchange: &mut Exchange) 
 async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange) -> Result<()> {
     let (upstream, address) = route::route(exchange).await?;
     let shared = exchange.shared.clone();
-    let timeout = exchange.snapshot.routing.connect_timeout;
-    let fresh = exchange.attempts.stale_connection;
-    let (mut conversation, reused) = match shared.connections.connect(&upstream, address, timeout, fresh).await {
+    let (mut conversation, reused) = match connection(downstream, exchange, &upstream, address).await {
         Ok(connected) => connected,
         Err(error) => return Err(failure::while_connecting(address, exchange, error)),
     };
@@ -57,6 +58,24 @@ async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange) -> Re
     }
 }
 
+/// A connection for the attempt, and whether it was used before. Where a pooled one turned out dead, others may be, too: then no
+/// other that has idled.
+async fn connection(
+    downstream: &mut Downstream<'_>,
+    exchange: &mut Exchange,
+    upstream: &Arc<Upstream>,
+    address: SocketAddr,
+) -> Result<(Conversation, bool)> {
+    let connections = exchange.shared.connections.clone();
+    let timeout = exchange.snapshot.routing.connect_timeout;
+    let found_stale = exchange.attempt.as_ref().is_some_and(|attempt| attempt.tries.found_stale);
+    let idle = if found_stale { None } else { connections.idle(upstream, address, timeout) };
+    match idle {
+        Some(conversation) => Ok((conversation, true)),
+        None => downstream.until(pin!(connections.connect(upstream, address, timeout)), exchange).await,
+    }
+}
+
 /// How an answer that went out whole ended on the wire.
 enum End {
     /// As HTTP has it.
@@ -71,6 +90,7 @@ async fn converse(
     conversation: &mut Conversation,
 ) -> Result<End> {
     let (head, body) = forward::request(downstream.request(), exchange)?;
+    exchange.control.is_asked = true;
     let head = downstream.until(pin!(conversation.ask(head, body)), exchange).await?;
     let head = head::answer_head(head, downstream.request(), exchange)?;
     downstream.head(head, head::allowances(exchange));

@@ -3,6 +3,7 @@
 use super::admit;
 use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, Next, now_ms, unix_ms};
 use super::lane::{Lane, Writing};
+use super::tries::Tries;
 use super::{peer, trail};
 use crate::balance::{Concerns, Failure, Pick};
 use crate::dialect::request;
@@ -96,7 +97,7 @@ fn writing(exchange: &Exchange, pick: &Pick) -> Result<Option<Writing>, Reject> 
 
 /// The candidate, if it has a place within its limits and the request can be written for it.
 fn chosen(exchange: &mut Exchange, pick: Pick, written: Result<Option<Box<Lane>>, Reject>) -> Option<Chosen> {
-    match written.and_then(|lane| Ok(Chosen { leases: lease(exchange, &pick)?, lane, pick })) {
+    match written.and_then(|lane| Ok(Chosen { leases: lease(exchange, &pick)?, lane, pick, tries: None })) {
         Ok(chosen) => Some(chosen),
         Err(refused) => {
             release(exchange, &pick);
@@ -165,7 +166,7 @@ pub(super) fn spliced(admitted: &Admitted, upstream_model: &str, upstream: &Upst
     request::splice(&admitted.facts, &admitted.body, renamed, asks_for_usage(admitted, upstream))
 }
 
-fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
+fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane, tries }: Chosen) {
     exchange.attempts.count += 1;
     if let Some(before) = &mut exchange.attempt {
         // It was sent, and nothing came of it.
@@ -185,8 +186,8 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
     };
     let routing = &exchange.snapshot.routing;
     let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };
-    let started = std::time::Instant::now();
-    exchange.control.begin_attempt(limit, started.into());
+    let tries = tries.unwrap_or_else(Tries::begin);
+    exchange.control.begin_attempt(limit, tries.started.into());
     exchange.attempt = Some(Attempt {
         upstream_model: candidate.upstream_model.clone(),
         breakers: candidate.breakers.clone(),
@@ -197,7 +198,7 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane }: Chosen) {
         body,
         takes_out_usage_chunk: asks_for_usage && !lane.as_ref().is_some_and(|lane| lane.translates_answer()),
         lane,
-        started,
+        tries,
         judged: false,
         answer: None,
     });
@@ -249,7 +250,7 @@ pub(super) fn judge_success(exchange: &mut Exchange) {
 /// How fast the attempt was: to its first token where it streams, else to its end.
 fn elapsed_ms(attempt: &Attempt) -> u64 {
     let to_first_token = attempt.answer.as_ref().and_then(|answer| answer.first_token_after);
-    let elapsed = to_first_token.unwrap_or_else(|| attempt.started.elapsed());
+    let elapsed = to_first_token.unwrap_or_else(|| attempt.tries.started.elapsed());
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -89,8 +89,8 @@ fn attempt_of(started: Instant, attempt: &Attempt, outcome: &str) -> TrailAttemp
     TrailAttempt {
         upstream: attempt.upstream.name.to_string(),
         upstream_model: attempt.upstream_model.to_string(),
-        started_ms: ms(attempt.started.saturating_duration_since(started)),
-        duration_ms: ms(attempt.started.elapsed()),
+        started_ms: ms(attempt.tries.started.saturating_duration_since(started)),
+        duration_ms: ms(attempt.tries.started.elapsed()),
         outcome: outcome.to_owned(),
         status: attempt.answer.as_ref().map(|answer| answer.status),
         error: None,

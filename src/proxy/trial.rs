@@ -88,7 +88,7 @@ async fn ask(
     let timeout = snapshot.routing.connect_timeout;
     let address = peer::address(upstream, timeout).await?;
     let connections = Arc::new(Connections::new());
-    let (mut conversation, _) = connections.connect(upstream, address, timeout, true).await?;
+    let (mut conversation, _) = connections.connect(upstream, address, timeout).await?;
     let head = conversation.ask(head, body).await?;
     while !conversation.is_over() && answer.len() < ANSWER_BYTES_MAX {
         match conversation.piece().await? {

@@ -48,7 +48,7 @@ pub(super) fn uncounted(
         unreported,
         model: admitted.route.model.clone(),
         endpoint,
-        prompt: std::mem::replace(&mut admitted.prompt, Prompt::Sample(String::new(), 0)),
+        prompt: std::mem::take(&mut admitted.prompt),
         delivered: delivered.sample().into_owned(),
         delivered_bytes: delivered.total_bytes(),
         is_spoken: endpoint.answer == AnswerKind::Speech && answer.scanner.token_seen(),

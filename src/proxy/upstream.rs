@@ -37,46 +37,42 @@ impl Connections {
         Self { connector: Connector::new(Some(ConnectorOptions::new(HTTP2_POOL_SIZE))), pool: Pool::default() }
     }
 
-    /// A connection to an upstream, and whether it was used before. `fresh`: none that has idled, for others of them may be as
-    /// dead as the one that was tried.
-    ///
-    /// # Errors
-    /// What Pingora says of connecting, as the upstream's.
-    pub(super) async fn connect(
+    /// A connection of HTTP/1.1 to an upstream that idles.
+    pub(super) fn idle(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
         address: SocketAddr,
         timeout: Duration,
-        fresh: bool,
-    ) -> Result<(Conversation, bool)> {
-        let place = Place { account: upstream.group_key, address, http_version: upstream.http_version };
-        let begun = |wire, timer, home| Conversation {
-            wire,
-            place,
-            home,
-            tls: upstream.tls,
-            timer,
-            unsent: None,
-            failed: None,
-        };
-        let pooled = if fresh { None } else { self.pool.take(place) };
-        if let Some((Pooled { http1, timer, home }, borrows_often)) = pooled {
-            if borrows_often {
-                self.make_beforehand(upstream, place, timeout);
-            }
-            return Ok((begun(Wire::Http1(http1), timer, home), true));
+    ) -> Option<Conversation> {
+        let place = Place::of(upstream, address);
+        let (Pooled { http1, timer, home }, borrows_often) = self.pool.take(place)?;
+        if borrows_often {
+            self.make_beforehand(upstream, place, timeout);
         }
+        Some(Conversation { timer, home, ..Conversation::begin(Wire::Http1(http1), place, upstream) })
+    }
+
+    /// A new connection to an upstream, or one of HTTP/2 that can take one more request; and whether it is one that was there.
+    ///
+    /// # Errors
+    /// What Pingora says of connecting, as the upstream's.
+    pub(super) async fn connect(
+        &self,
+        upstream: &Upstream,
+        address: SocketAddr,
+        timeout: Duration,
+    ) -> Result<(Conversation, bool)> {
+        let place = Place::of(upstream, address);
         let peer = Box::new(peer::peer(upstream, address, timeout));
         // Seldom, and large.
         let connecting = Box::pin(self.connector.get_http_session(&*peer));
         let (session, reused) = connecting.await.map_err(|error| explained(error.into_up(), upstream.http_version))?;
-        match session {
-            HttpSession::H1(http1) => {
-                Ok((begun(Wire::Http1(Http1::new(http1.into_inner())), None, Home::here()), reused))
-            }
-            HttpSession::H2(http2) => Ok((begun(Wire::Http2(Box::new(http2), peer), None, Home::here()), reused)),
-            HttpSession::Custom(()) => Error::e_explain(ErrorType::InternalError, "no such protocol"),
-        }
+        let wire = match session {
+            HttpSession::H1(http1) => Wire::Http1(Http1::new(http1.into_inner())),
+            HttpSession::H2(http2) => Wire::Http2(Box::new(http2), peer),
+            HttpSession::Custom(()) => return Error::e_explain(ErrorType::InternalError, "no such protocol"),
+        };
+        Ok((Conversation::begin(wire, place, upstream), reused))
     }
 
     /// Makes a connection for later exchanges on this thread; none waits for it.
@@ -166,6 +162,10 @@ enum Wire {
 }
 
 impl Conversation {
+    fn begin(wire: Wire, place: Place, upstream: &Upstream) -> Self {
+        Self { wire, place, home: Home::here(), tls: upstream.tls, timer: None, unsent: None, failed: None }
+    }
+
     /// Sends the request and reads the head of its answer. The exchange's deadlines are the caller's business.
     ///
     /// # Errors

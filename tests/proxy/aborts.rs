@@ -5,7 +5,7 @@ use crate::calls::{COST, INPUT, OUTPUT, TOKENS, Wire, assert_record, number, pla
 use crate::support::answers::{chat_pieces, chat_token};
 use crate::support::client::{Answer as Got, Client, Ended::Whole, Request};
 use crate::support::gateway::{Gateway, Key, Setup};
-use crate::support::provider::{Ended, Provider};
+use crate::support::provider::{Ended, FullQueue, Provider};
 use crate::support::script::{Answer, Break, Steps};
 use crate::support::{PATIENCE, h2c, until};
 use bytes::Bytes;
@@ -103,6 +103,30 @@ async fn a_client_that_leaves_before_it_got_anything_is_billed_what_was_used() {
         assert!(next.received().is_empty());
         gateway.finish(&[&key]).await;
     }
+}
+
+#[tokio::test]
+async fn for_a_client_that_leaves_before_there_is_a_connection_nothing_is_sent() {
+    let (full, next) = (FullQueue::new().await, Provider::always(Wire::Chat.whole("x")).await);
+    let setup = Setup::new([
+        Wire::Chat.upstream_at("full", full.address),
+        Wire::Chat.upstream("next", &next).with("priority = 1"),
+    ])
+    // Longer than anything is waited for here.
+    .set("routing.connect_timeout_ms", "600000")
+    .set("routing.response_timeout_ms", "600000");
+    let (gateway, key) = serving(&setup).await;
+    let client = Client::connect(gateway.address).await.expect("the gateway listens");
+    let request = plain_chat(false).key(&key.key);
+    let waiting = tokio::spawn(async move { client.open(&request).await });
+    while gateway.metric("tollgate_requests_in_flight", &[]).await < 1.0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    waiting.abort();
+    let record = gateway.wait_record().await;
+    assert_record(&record, json!({"outcome": "client_aborted", "status": 499, "cost_nanos": 0, "attempts": 1}));
+    assert!(next.received().is_empty());
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]
@@ -289,13 +313,19 @@ async fn many_clients_that_leave_at_random_moments_leave_one_record_each() {
         assert!(started.elapsed() < PATIENCE, "exchanges that never end");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let sent = provider.received().len();
-    let records = gateway.wait_records(sent).await;
+    let attempts = gateway.metric("tollgate_attempts_total", &[]).await;
+    let records = gateway.wait_records(attempts as usize).await;
     let ok = records.iter().filter(|record| record["outcome"] == "ok").count();
     assert!(ok >= whole, "{ok} ok of {whole} that came whole");
-    for record in &records {
+    // Who left before there was a connection has sent nothing.
+    let (billed, free): (Vec<_>, Vec<_>) = records.iter().partition(|record| number(record, "cost_nanos") > 0);
+    assert_eq!(billed.len(), provider.received().len(), "{records:?}");
+    for record in billed {
         assert!(["ok", "client_aborted"].contains(&record["outcome"].as_str().unwrap_or_default()), "{record}");
         assert_eq!(record["cost_nanos"], COST, "all of them were read to the end: {record}");
+    }
+    for record in free {
+        assert_record(record, json!({"outcome": "client_aborted", "usage_source": "none", "status": 499}));
     }
     gateway.finish(&[&key]).await;
 }

@@ -86,6 +86,22 @@ async fn a_stream_that_dies_ends_with_an_error_event_in_the_callers_dialect() {
 }
 
 #[tokio::test]
+async fn a_stream_that_came_in_one_piece_and_lacks_its_end_is_one_that_died() {
+    for wire in Wire::ALL {
+        let sent = Bytes::from(begun(wire).0.concat());
+        let provider = Provider::always(wire.stream_of(vec![sent.clone()]).delimited(Delimited::Length)).await;
+        let next = Provider::always(wire.stream(&["a"])).await;
+        let setup = Setup::new([wire.upstream("u", &provider), wire.upstream("next", &next).with("priority = 1")]);
+        let (gateway, key) = serving(&setup).await;
+        let answer = gateway.send(&wire.request(true).key(&key.key)).await;
+        assert_broken_off(wire, &answer, &sent);
+        assert!(next.received().is_empty(), "the first token was there");
+        assert_billed_as_broken(&gateway.wait_record().await);
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_falls_silent_ends_after_the_idle_time() {
     for wire in [Wire::Chat, Wire::Messages, Wire::GeminiArray] {
         let (pieces, length) = begun(wire);

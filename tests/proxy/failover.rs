@@ -99,6 +99,8 @@ const WAYS: &[Way] = &[
     way("cut-close", DOCUMENT, "connect", false, |wire, _| wire.whole("x").delimited(Delimited::Close).cut(60, Break::Fin)),
     way("cut-stall", DOCUMENT, "timeout", false, |wire, _| wire.whole("x").cut(60, Break::Stall)),
     way("error-body", DOCUMENT, "", false, |_, _| error(200, "server_error", "The server had an error")),
+    way("error-of-their-own", BOTH, "", false, |_, _| Answer::json(200, &json!({"code": 1113, "msg": "Insufficient balance", "success": false}))),
+    way("nothing", BOTH, "", false, |_, _| Answer::json(200, &json!({"choices": null, "content": [], "output": [], "usage": null}))),
     way("401", BOTH, "key_dead", true, |_, _| error(401, "invalid_api_key", "Incorrect API key provided")),
     way("403", BOTH, "key_dead", true, |_, _| error(403, "forbidden", "no")),
     way("400-key", BOTH, "key_dead", true, |_, _| Answer::json(400, &json!({"error": {"code": 400,
@@ -276,6 +278,26 @@ async fn an_error_inside_a_200_that_nobody_can_take_over_is_passed_on() {
         assert_eq!(answer.text(), String::from_utf8_lossy(&error_event(wire).body()), "{wire:?}");
         let record = gateway.wait_record().await;
         assert_record(&record, json!({"outcome": "upstream_error", "status": 200, "attempts": 1}));
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_document_in_which_nothing_is_answered_is_passed_on_and_costs_nothing() {
+    let text = r#"{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#;
+    for wire in Wire::ALL {
+        let (_provider, gateway, key) = one(wire, move |_, _| Answer::new(200, "application/json", text)).await;
+        for stream in [false, true] {
+            let answer = gateway.send(&wire.request(stream).key(&key.key)).await;
+            // A stream of Gemini's is documents, of which this would be the first.
+            let status = if stream && matches!(wire, Wire::GeminiEvents | Wire::GeminiArray) { 503 } else { 200 };
+            assert_eq!((answer.status, answer.ended), (status, Ended::Whole), "{wire:?} {stream}");
+            assert!(status == 503 || answer.text() == text, "{wire:?} {stream}: {}", answer.text());
+            assert_record(
+                &gateway.record_of(&answer).await,
+                json!({"outcome": "upstream_error", "status": status, "cost_nanos": 0, "usage_source": "none", "input_tokens": 0}),
+            );
+        }
         gateway.finish(&[&key]).await;
     }
 }

@@ -4,14 +4,12 @@
 use crate::calls::{COST, Wire, number, plain_chat, serving};
 use crate::support::client::{self, Request};
 use crate::support::gateway::{Gateway, PRICES, Setup, free_address};
-use crate::support::provider::Provider;
+use crate::support::provider::{FullQueue, Provider};
 use crate::support::{is_installed, until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use tokio::net::TcpSocket;
 
 /// For each table, its keys, each with a test of this binary that fails when the key has no effect.
 #[rustfmt::skip]
@@ -427,21 +425,10 @@ async fn ledger_durability_power_syncs_the_journal_before_the_answer() {
 
 #[tokio::test]
 async fn routing_connect_timeout_ms_ends_a_connection_that_never_stands() {
-    // A listener that accepts nobody, with its queue full: further connections wait for ever.
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
-    let listener = socket.listen(1).expect("it listens");
-    let full = listener.local_addr().expect("an address");
-    let mut queued = Vec::new();
-    while let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_millis(300), tokio::net::TcpStream::connect(full)).await
-    {
-        queued.push(stream);
-        assert!(queued.len() < 100, "this system queues without an end");
-    }
+    let full = FullQueue::new().await;
     let provider = Provider::always(Wire::Chat.whole("x")).await;
     let setup = Setup::new([
-        Wire::Chat.upstream_at("full", full).models(r#"["m", "alone"]"#),
+        Wire::Chat.upstream_at("full", full.address).models(r#"["m", "alone"]"#),
         Wire::Chat.upstream("next", &provider).with("priority = 1"),
     ])
     .set("routing.connect_timeout_ms", "300")

@@ -68,7 +68,7 @@ async fn upstream_test_makes_a_real_call_to_each_and_says_what_happened() {
         &json!({"type": "error", "error": {"type": "x", "message": format!("bad key {PROVIDER_KEY}")}}),
     ))
     .await;
-    let gemini = Provider::always(Answer::json(200, &json!({"candidates": []}))).await;
+    let gemini = Provider::always(Answer::json(200, &json!({"candidates": [{"finishReason": "STOP"}]}))).await;
     let nobody = free_address();
     let setup = Setup::new([
         Wire::Chat.upstream("well", &well).models(r#"[{ name = "m", upstream_model = "m-1" }, "other"]"#),

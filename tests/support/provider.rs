@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 /// Bytes of a request body that are kept; longer ones are known by length and hash.
 const KEPT_BYTES_MAX: usize = 1 << 20;
@@ -131,6 +132,27 @@ impl ClosedPort {
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         // Bound, so that nobody else gets it, but not listening.
         Self { address: socket.local_addr().expect("an address"), _socket: socket }
+    }
+}
+
+/// A listener that accepts nobody, with its queue full: further connections wait for ever.
+pub(crate) struct FullQueue {
+    pub(crate) address: SocketAddr,
+    _queued: (TcpListener, Vec<TcpStream>),
+}
+
+impl FullQueue {
+    pub(crate) async fn new() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let listener = socket.listen(1).expect("it listens");
+        let address = listener.local_addr().expect("an address");
+        let mut queued = Vec::new();
+        while let Ok(Ok(stream)) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            queued.push(stream);
+            assert!(queued.len() < 100, "this system queues without an end");
+        }
+        Self { address, _queued: (listener, queued) }
     }
 }
 

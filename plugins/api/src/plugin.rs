@@ -1,6 +1,7 @@
 //! The plugin trait and what its hooks are given.
 
 use crate::{Clock, CredentialDigest, Key, KeyHandle, KeyRing, Lease, Loss, Losses, Memory, Metered, Mistakes, Reject};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,7 +15,7 @@ pub struct Reply {
     /// Response headers; content-length is added by the gateway.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The whole body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// What happens to the request after a hook.

@@ -151,7 +151,7 @@ fn answered(body: &serde_json::Value) -> Reply {
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    Reply { status: StatusCode::OK, headers, body: format!("{body}\n").into_bytes() }
+    Reply { status: StatusCode::OK, headers, body: format!("{body}\n").into() }
 }
 
 fn rfc3339(ms: i64) -> String {

@@ -96,7 +96,7 @@ impl Plugin for Cors {
                 headers.push((ACCESS_CONTROL_ALLOW_HEADERS, asked.clone()));
             }
         }
-        Ok(Flow::Respond(Reply { status: StatusCode::NO_CONTENT, headers, body: Vec::new() }))
+        Ok(Flow::Respond(Reply { status: StatusCode::NO_CONTENT, headers, body: Default::default() }))
     }
 
     fn response_filter(&self, request_headers: &HeaderMap, _status: StatusCode, headers: &mut HeaderMap) {

@@ -32,6 +32,7 @@ pub(super) static WIRE: Wire = Wire {
     write_request: request_writer::write_request,
     answer_reader: || Box::new(answer_reader::Reader::default()),
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
+    repeats: None,
 };
 
 /// Stop reasons, and what they mean. Of several with one meaning the first is the one that is written.

@@ -38,6 +38,7 @@ pub(super) static WIRE: Wire = Wire {
     write_request: request_writer::write_request,
     answer_reader: || Box::new(answer_reader::Reader::default()),
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
+    repeats: None,
 };
 
 /// What stands in a signature's place where the model did not make one: Gemini 3 refuses a call in the current turn without

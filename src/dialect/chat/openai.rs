@@ -34,6 +34,7 @@ pub(super) static WIRE: Wire = Wire {
     write_request: request_writer::write,
     answer_reader: || Box::<answer_reader::Reader>::default(),
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
+    repeats: None,
 };
 
 /// Between texts that are parts of their own elsewhere, and one text here.

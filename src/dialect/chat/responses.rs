@@ -28,6 +28,7 @@ pub(super) static WIRE: Wire = Wire {
     write_request: request_writer::write,
     answer_reader: answer_reader::new,
     answer_writer: Some(answer_writer::new),
+    repeats: Some(echo::needed),
 };
 
 /// Before a signature that is not of the reasoning item which carries it, but of what stands next to it.

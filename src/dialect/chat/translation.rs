@@ -31,7 +31,7 @@ pub struct Asked {
     pub started_s: i64,
     /// The model as the upstream knows it, for answers that do not name theirs.
     pub model: String,
-    /// The client's request, for answers that repeat parts of it (Responses). Writers read it once, and do not keep it.
+    /// [`Translated::repeated`]. Writers read it once, and do not keep it.
     pub body: Bytes,
 }
 
@@ -65,6 +65,8 @@ pub struct Translated {
     pub left_out: Vec<String>,
     /// Something of the conversation is no text.
     pub has_media: bool,
+    /// What the client's dialect repeats of a request in its answer, as a request that says nothing else.
+    pub repeated: Bytes,
 }
 
 /// Writes a client's request for an upstream of another dialect.
@@ -93,7 +95,8 @@ pub fn translate_request(
         .map_err(|refusal| fields::refused(refusal.field, client, target, Some(&refusal.what)))?;
     unused.into_iter().for_each(|field| fields::push(&mut left_out, field, client));
     let (left_out, has_media) = (hints::distinct(left_out), request.has_media());
-    Ok(Translated { body: written.into(), left_out, has_media })
+    let repeated = from.repeats.map(|repeats| repeats(body)).unwrap_or_default();
+    Ok(Translated { body: written.into(), left_out, has_media, repeated: repeated.into() })
 }
 
 /// An answer on its way from an upstream's dialect into the client's.

@@ -145,6 +145,8 @@ pub struct Wire {
     pub answer_reader: fn() -> Box<dyn AnswerReader>,
     /// An answer to a client.
     pub answer_writer: Option<MakeWriter>,
+    /// What of a client's request its answer writer needs; none: nothing.
+    pub repeats: Option<fn(&str) -> Vec<u8>>,
 }
 
 /// Every wire format.

@@ -101,7 +101,7 @@ impl Writing {
             Kind::Unsigned(target) => {
                 let unsigned = chat::without_foreign_thoughts(endpoint.dialect, &model, text);
                 Ok(unsigned.map(|(body, left_out)| {
-                    let changed = Translated { body: body.into(), left_out, has_media: false };
+                    let changed = Translated { body: body.into(), left_out, has_media: false, repeated: Bytes::new() };
                     Lane::new(target, changed, AnswerLane::Passes, stream)
                 }))
             }

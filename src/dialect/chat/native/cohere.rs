@@ -22,6 +22,7 @@ pub(super) static WIRE: Wire = Wire {
     write_request,
     answer_reader: answer_reader::reader,
     answer_writer: None,
+    repeats: None,
 };
 
 fn write_request(

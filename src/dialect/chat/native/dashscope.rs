@@ -23,6 +23,7 @@ pub(super) static WIRE: Wire = Wire {
     write_request,
     answer_reader: answer_reader::reader,
     answer_writer: None,
+    repeats: None,
 };
 
 /// What a schema is called where the client gave it no name.

@@ -28,6 +28,20 @@ const REPEATED: [(&str, &str); 17] = [
 const REASONING: [(&str, &str); 2] = [("effort", "null"), ("summary", "null")];
 const TEXT: [(&str, &str); 2] = [("format", "{\"type\":\"text\"}"), ("verbosity", "\"medium\"")];
 
+/// What of a request [`Echo::of`] needs, as a request that says nothing else: much less than all, as a rule.
+pub(super) fn needed(request: &str) -> Vec<u8> {
+    let request = Object::read(request, "").unwrap_or_else(|_| Object(Vec::new()));
+    let mut out = Vec::new();
+    write::object(&mut out, |members| {
+        for name in REPEATED.iter().map(|(name, _)| *name).chain(["reasoning", "text"]) {
+            if let Some(value) = request.get(name) {
+                members.written(name, value.get());
+            }
+        }
+    });
+    out
+}
+
 /// What a response repeats.
 #[derive(Debug)]
 pub(super) struct Echo {

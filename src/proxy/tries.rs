@@ -1,0 +1,52 @@
+//! An attempt may be begun again: at another address of its host, or with another connection instead of a dead one. It counts as
+//! one attempt, and has its time once.
+
+use std::time::{Duration, Instant};
+
+/// So many addresses of a host are tried in one attempt. (A host may have addresses of a family that this machine has no way to.)
+const ADDRESSES_MAX: u32 = 3;
+
+/// A pooled connection that is dead says so at once; later, the upstream may have worked on the request already.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What an attempt has behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tries {
+    pub(super) started: Instant,
+    /// Addresses that gave no connection.
+    addresses_failed: u32,
+    /// A pooled connection turned out dead: others may be, too, and are not tried.
+    pub(super) found_stale: bool,
+}
+
+impl Tries {
+    pub(super) fn begin() -> Self {
+        Self { started: Instant::now(), addresses_failed: 0, found_stale: false }
+    }
+
+    /// An address gave no connection. True: another one may be tried, if there is one.
+    pub(super) fn another_address(&mut self) -> bool {
+        self.addresses_failed += 1;
+        self.addresses_failed < ADDRESSES_MAX
+    }
+
+    /// A pooled connection was dead, by the looks of it. True: that may be, and a new one is to be tried.
+    pub(super) fn another_connection(&mut self) -> bool {
+        let is_first = !std::mem::replace(&mut self.found_stale, true);
+        is_first && self.started.elapsed() < STALE_WITHIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_addresses_are_tried_and_one_connection_for_a_dead_one() {
+        let mut tries = Tries::begin();
+        assert_eq!([(); 4].map(|()| tries.another_address()), [true, true, false, false]);
+        assert_eq!([(); 2].map(|()| tries.another_connection()), [true, false]);
+        let long_ago = Instant::now().checked_sub(STALE_WITHIN).expect("a machine that runs for a second");
+        assert!(!Tries { started: long_ago, ..Tries::begin() }.another_connection(), "it may have been worked on");
+    }
+}
