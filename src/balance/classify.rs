@@ -106,15 +106,11 @@ impl ErrorObject {
         let inner = root.get("error").and_then(Value::as_object);
         let object = inner.unwrap_or(root);
         let details = details(object);
-        let mut codes: Vec<String> = Vec::new();
+        let mut codes: Vec<String> = wording::implied(object).map(str::to_owned).collect();
         codes.extend(details.clone().filter_map(|detail| word(detail.get("reason"))));
         codes.extend(["code", "error_type", "type", "status"].iter().filter_map(|name| word(object.get(*name))));
         if inner.is_some() {
             codes.extend(["code", "type"].iter().filter_map(|name| word(root.get(*name))));
-        }
-        // OpenRouter: why its moderation refused.
-        if object.get("metadata").and_then(|metadata| metadata.get("reasons")).is_some_and(Value::is_array) {
-            codes.insert(0, "moderation_blocked".into());
         }
         Some(Self {
             codes,

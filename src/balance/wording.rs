@@ -1,5 +1,7 @@
 //! The words by which vendors say what is wrong, where the HTTP status does not.
 
+use serde_json::{Map, Value};
+
 /// What a word means: a [`Failure`](super::Failure) that an answer can spell out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Means {
@@ -142,6 +144,31 @@ static CODES: &[Code] = &[
     code("throttling.allocationquota", Where::Anywhere, Means::RateLimited),
 ];
 
+/// A member of an error object that says by being there what a code would.
+struct Member {
+    /// The names that lead to it.
+    path: &'static [&'static str],
+    /// What it must be.
+    is: fn(&Value) -> bool,
+    /// One of [`CODES`].
+    code: &'static str,
+}
+
+/// Of errors whose codes do not say it; what these stand for comes before the codes.
+static MEMBERS: &[Member] = &[
+    // OpenRouter, whose code is the status: why its moderation refused (openrouter.ai/docs/errors, "Moderation Errors").
+    Member { path: &["metadata", "reasons"], is: Value::is_array, code: "moderation_blocked" },
+];
+
+/// The codes that an error object's members stand for.
+pub(super) fn implied(error: &Map<String, Value>) -> impl Iterator<Item = &'static str> {
+    let find = |path: &[&str]| {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(error.get(*first)?, |value, name| value.get(*name))
+    };
+    MEMBERS.iter().filter(move |member| find(member.path).is_some_and(member.is)).map(|member| member.code)
+}
+
 struct Phrase {
     statuses: &'static [u16],
     /// How the message begins, in lower case.
@@ -216,7 +243,7 @@ pub(super) fn means(status: u16, codes: &[String], message: &str) -> Option<Mean
 
 #[cfg(test)]
 mod tests {
-    use super::{CODES, PHRASES};
+    use super::{CODES, MEMBERS, PHRASES};
     use std::collections::HashSet;
 
     #[test]
@@ -224,6 +251,7 @@ mod tests {
         let codes: HashSet<_> = CODES.iter().map(|row| row.code).collect();
         assert_eq!(codes.len(), CODES.len(), "a code twice");
         assert!(CODES.iter().all(|row| row.code == row.code.to_ascii_lowercase()));
+        assert!(MEMBERS.iter().all(|member| !member.path.is_empty() && codes.contains(member.code)));
         for phrase in PHRASES {
             assert!(!phrase.begins.is_empty() && phrase.begins == phrase.begins.to_ascii_lowercase());
             assert!(phrase.contains == phrase.contains.to_ascii_lowercase());

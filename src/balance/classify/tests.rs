@@ -280,6 +280,18 @@ fn what_vendors_say() {
             r#"{"error":{"code":403,"message":"flagged","metadata":{"reasons":["violence"],"flagged_input":"…"}}}"#,
             Failure::Client,
         ),
+        (
+            "OpenRouter, moderation beside another code",
+            403,
+            r#"{"error":{"code":"insufficient_credits","message":"flagged","metadata":{"reasons":[]}}}"#,
+            Failure::Client,
+        ),
+        (
+            "OpenRouter, another's refusal",
+            403,
+            r#"{"error":{"code":403,"message":"no","metadata":{"provider_name":"x","raw":{"reasons":["violence"]}}}}"#,
+            Failure::KeyDead,
+        ),
         ("Mistral, key", 401, r#"{"detail":"Invalid API Key"}"#, Failure::KeyDead),
         (
             "Mistral, model",
