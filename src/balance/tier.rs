@@ -7,6 +7,7 @@
 //! whoever finds a bit wrong corrects it, and one block is asked anew in a millisecond at most.
 
 mod memory;
+mod shortlist;
 #[cfg(test)]
 mod tests;
 
@@ -19,13 +20,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+pub use self::shortlist::Shortlist;
+
 /// Draws before the memory is used.
 const DRAWS: usize = 6;
-/// The most candidates that a scoring strategy compares.
-const SHORTLIST_MAX: usize = 32;
-/// Of a tier with more candidates than that, as many available ones are compared, drawn in at most so many draws.
-const SAMPLED: usize = 8;
-const SAMPLE_DRAWS: usize = 12;
 
 /// One upstream as it can serve one model.
 #[derive(Clone, Debug)]
@@ -79,39 +77,6 @@ pub struct Tier {
     /// Turns taken so far.
     cursor: AtomicU64,
     memory: Memory,
-}
-
-/// Candidates picked out to be compared, without allocation.
-#[derive(Clone, Debug)]
-pub struct Shortlist {
-    items: [u32; SHORTLIST_MAX],
-    len: usize,
-}
-
-impl Shortlist {
-    /// Indices into [`Tier::candidates`].
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.items[..self.len].iter().map(|index| *index as usize)
-    }
-
-    /// Drops those that do not pass.
-    pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
-        let mut kept = 0;
-        for at in 0..self.len {
-            if keep(self.items[at] as usize) {
-                self.items[kept] = self.items[at];
-                kept += 1;
-            }
-        }
-        self.len = kept;
-    }
-
-    fn push(&mut self, index: usize) {
-        if self.len < SHORTLIST_MAX && !self.iter().any(|present| present == index) {
-            self.items[self.len] = index as u32;
-            self.len += 1;
-        }
-    }
 }
 
 impl Tier {
@@ -178,46 +143,6 @@ impl Tier {
         let start = self.candidates.partition_point(|candidate| candidate.cost_rank < rank);
         let end = self.candidates.partition_point(|candidate| candidate.cost_rank <= rank);
         Some(start..end)
-    }
-
-    /// Available candidates to compare: all of a tier of up to 32, some of a larger one, drawn by weight.
-    pub fn shortlist(&self, view: &View<'_>, draws: &mut Draws) -> Shortlist {
-        let mut list = Shortlist { items: [0; SHORTLIST_MAX], len: 0 };
-        let all = 0..self.candidates.len();
-        if all.len() <= SHORTLIST_MAX {
-            all.filter(|index| self.is_free(*index, view)).for_each(|index| list.push(index));
-            return list;
-        }
-        for _ in 0..SAMPLE_DRAWS {
-            match self.sample(&all, draws) {
-                Some(index) if list.len < SAMPLED && self.is_free(index, view) => list.push(index),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        if list.len == 0
-            && let Some(index) = self.draw(view, draws)
-        {
-            list.push(index);
-        }
-        list
-    }
-
-    /// One of a shortlist at random, by weight (evenly if all weigh nothing).
-    pub fn draw_from(&self, list: &Shortlist, draws: &mut Draws) -> Option<usize> {
-        let weight = |index: usize| u64::from(self.candidates[index].weight);
-        let total: u64 = list.iter().map(weight).sum();
-        if total == 0 {
-            return list.iter().nth(draws.below(list.len as u64) as usize);
-        }
-        let mut point = draws.below(total);
-        list.iter().find(|index| match point.checked_sub(weight(*index)) {
-            Some(rest) => {
-                point = rest;
-                false
-            }
-            None => true,
-        })
     }
 
     /// Whether a candidate is untried and its breakers let it through.
