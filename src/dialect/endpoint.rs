@@ -57,14 +57,14 @@ pub struct Endpoint {
     /// POST, or GET (which HEAD is taken for too).
     post: bool,
     /// The path below the version; for a POST of Gemini's, what stands behind the model's colon. A last segment `{id}`
-    /// takes all that follows. Of operations that upstreams alone have, the whole path.
+    /// takes all that follows.
     path: &'static str,
 }
 
 impl Endpoint {
     /// Whether it is a conversation, which every dialect has an operation for: what is translated.
     pub fn is_chat(&self) -> bool {
-        CHATS.contains(&(self.dialect, self.name)) || self.path == STREAM_ACTION
+        upstream::row(self.dialect).has_chat(self.name)
     }
 
     /// The dialects of upstreams that it can be translated for, its own aside.
@@ -131,7 +131,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     get(Anthropic, "models", "models", Nowhere),
     get(Anthropic, "model", "models/{id}", Path),
     post(Gemini, "generate_content", "generateContent", Answer::GenerateContent, Json, Path),
-    post(Gemini, "stream_generate_content", STREAM_ACTION, Answer::GenerateContent, Json, Path),
+    post(Gemini, "stream_generate_content", "streamGenerateContent", Answer::GenerateContent, Json, Path),
     post(Gemini, "count_tokens", "countTokens", Answer::CountGeminiTokens, Json, Path),
     post(Gemini, "embed_content", "embedContent", Answer::EmbedContent, Json, Path),
     post(Gemini, "batch_embed_contents", "batchEmbedContents", Answer::BatchEmbedContents, Json, Path),
@@ -139,17 +139,10 @@ pub static ENDPOINTS: &[Endpoint] = &[
     get(Gemini, "model", "models/{id}", Path),
 ];
 
-const STREAM_ACTION: &str = "streamGenerateContent";
-/// The version that goes upstream when the client's path has none.
-const GEMINI_VERSION: &str = "v1beta";
 /// Gemini's collections of models; a name in the second keeps its collection, in the first it does not.
 const GEMINI_COLLECTIONS: [&str; 2] = ["models", "tunedModels"];
 /// The most characters of a client's path that an error message repeats.
 const SHOWN_CHARS_MAX: usize = 200;
-
-/// Each dialect's operation for a conversation.
-const CHATS: [(DialectId, &str); 4] =
-    [(OpenAi, "chat"), (OpenAiResponses, "responses"), (Anthropic, "messages"), (Gemini, "generate_content")];
 
 /// What a request's method, path and query mean.
 #[derive(Clone, Debug)]
@@ -158,7 +151,7 @@ pub struct Target {
     pub endpoint: &'static Endpoint,
     /// The model that the path names, decoded; Gemini's without `models/`.
     pub model_in_path: Option<String>,
-    /// True: the path asks for a stream (Gemini's `streamGenerateContent`).
+    /// True: the path asks for a stream (Gemini's `streamGenerateContent`, Bedrock's `converse-stream`).
     pub streams_by_path: bool,
     /// The path relative to what one gives the vendor's own SDK as its base URL. Gemini's has `{model}` where the model's
     /// resource name (`models/x`) goes.
@@ -209,10 +202,8 @@ pub(super) fn model_name(resource: &str) -> &str {
 pub fn embeddings_target(dialect: DialectId) -> Target {
     let wanted = if dialect == Gemini { Answer::BatchEmbedContents } else { Answer::Embeddings };
     let endpoint = ENDPOINTS.iter().find(|row| row.answer == wanted).unwrap_or(&ENDPOINTS[0]);
-    let upstream_path = match dialect {
-        Gemini => format!("/{GEMINI_VERSION}/{{model}}:{}", endpoint.path),
-        _ => format!("/{}", endpoint.path),
-    };
+    let upstream = upstream::row(endpoint.dialect);
+    let upstream_path = upstream.path(upstream.version(None), endpoint);
     Target { endpoint, model_in_path: None, streams_by_path: false, upstream_path, query: None }
 }
 
@@ -260,16 +251,15 @@ fn read_target(method: &Method, path: &str, query: Option<&str>, headers: &Heade
     }
     let endpoint = matched.endpoint;
     let query = path::query_for_upstream(query, post)?;
-    let upstream_path = match endpoint.dialect {
-        Gemini if post => format!("/{}/{{model}}:{}", decoded.version.unwrap_or(GEMINI_VERSION), endpoint.path),
-        Gemini => format!("/{}/{}", decoded.version.unwrap_or(GEMINI_VERSION), decoded.encoded_rest()),
-        Anthropic => format!("/v1/{}", decoded.encoded_rest()),
-        _ => format!("/{}", decoded.encoded_rest()),
-    };
+    let upstream = upstream::row(endpoint.dialect);
+    let version = upstream.version(decoded.version);
+    // The end of a GET's path may be a name.
+    let upstream_path =
+        if post { upstream.path(version, endpoint) } else { format!("{version}/{}", decoded.encoded_rest()) };
     Ok(Target {
         endpoint,
         model_in_path: matched.model.clone(),
-        streams_by_path: endpoint.dialect == Gemini && endpoint.path == STREAM_ACTION,
+        streams_by_path: upstream.streams_by(endpoint.name),
         upstream_path,
         query,
     })

@@ -27,9 +27,9 @@ struct Prefix {
 #[rustfmt::skip]
 static PREFIXES: &[Prefix] = &[
     Prefix { segment: "api", version: None, dialects: &[] },
-    Prefix { segment: "v1", version: Some("v1"), dialects: &[] },
-    Prefix { segment: "v1beta", version: Some("v1beta"), dialects: GEMINI },
-    Prefix { segment: "v1alpha", version: Some("v1alpha"), dialects: GEMINI },
+    Prefix { segment: "v1", version: Some("/v1"), dialects: &[] },
+    Prefix { segment: "v1beta", version: Some("/v1beta"), dialects: GEMINI },
+    Prefix { segment: "v1alpha", version: Some("/v1alpha"), dialects: GEMINI },
     Prefix { segment: "openai", version: None, dialects: OPENAI },
     Prefix { segment: "anthropic", version: None, dialects: ANTHROPIC },
     Prefix { segment: "gemini", version: None, dialects: GEMINI },
@@ -50,11 +50,6 @@ const CREDENTIALS: [&str; 10] = [
 ];
 /// Google's system parameters that take the usage out of an answer or wrap it in something else.
 const HIDES_USAGE: [&str; 2] = ["fields", "callback"];
-
-/// Whether a segment of a base URL is a version as Gemini's and Vertex's have them.
-pub(super) fn is_gemini_version(segment: &str) -> bool {
-    matches!(segment, "v1" | "v1beta" | "v1alpha" | "v1beta1")
-}
 
 /// A path without its prefix.
 pub(super) struct Decoded {

@@ -39,7 +39,8 @@ fn write_request(
     let tools = offered(&request.tools, options.tool_choice.as_ref().filter(|choice| **choice != ToolChoice::None));
     leave_out_strict(&tools, unused);
     let choice = tool_choice(options, &tools)?;
-    let form = if is_multimodal(manner.model, request.has_media()) { Form::Parts } else { Form::Text };
+    let form =
+        if is_multimodal(DialectId::DashScope, manner.model, request.has_media()) { Form::Parts } else { Form::Text };
     let mut out = Vec::new();
     object(&mut out, |body| {
         body.member("model", manner.model);
