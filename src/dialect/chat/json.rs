@@ -74,6 +74,16 @@ impl Text<'_> {
     }
 }
 
+/// A text that is there and says something.
+pub(super) fn filled(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+    text.map(|text| text.0).filter(|text| !text.is_empty())
+}
+
+/// A text's content; of anything else its JSON.
+pub(super) fn text_or_json(value: &RawValue) -> Cow<'_, str> {
+    serde_json::from_str::<Text<'_>>(value.get()).map_or(Cow::Borrowed(value.get()), |text| text.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ mod dashscope;
 mod ollama;
 #[cfg(test)]
 mod tests;
+mod told;
 mod turns;
 
 use super::fields::Field;

@@ -1,14 +1,14 @@
 //! A chat completion of any vendor's, whole or in chunks.
 
 use super::call_reader::Calls;
-use super::chunk::{AudioChunk, CallChunk, ChoiceChunk, Chunk, Delta, Loose, PartChunk, PlainChunk, text_or_json};
+use super::chunk::{AudioChunk, CallChunk, ChoiceChunk, Chunk, Delta, Loose, PartChunk, PlainChunk};
 use super::reasoning_details::{Detail, made};
 use super::{BETWEEN_BLOCKS, finish_reason};
 use crate::dialect::DialectId;
 use crate::dialect::chat::data_url::data_url;
 use crate::dialect::chat::error::Refusal;
 use crate::dialect::chat::event::{Annotation, Begin, Event, FinishReason, ReasoningKind, Sink};
-use crate::dialect::chat::json::{Json, Text};
+use crate::dialect::chat::json::{Json, Text, text_or_json};
 use crate::dialect::chat::wire::{AnswerReader, Unreadable};
 use serde::Deserialize;
 use serde_json::value::RawValue;

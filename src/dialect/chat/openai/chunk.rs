@@ -1,7 +1,7 @@
 //! What vendors write into an answer, or a chunk of one. What is of another type than expected is as good as absent.
 
 use super::reasoning_details::Detail;
-use crate::dialect::chat::json::Text;
+use crate::dialect::chat::json::{self, Text, text_or_json};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -28,7 +28,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Loose<T> {
 impl<'a> Loose<Text<'a>> {
     /// The text, unless it is empty.
     pub(super) fn filled(&mut self) -> Option<Cow<'a, str>> {
-        self.0.take().map(|text| text.0).filter(|text| !text.is_empty())
+        json::filled(self.0.take())
     }
 }
 
@@ -222,11 +222,6 @@ impl<'a> FunctionChunk<'a> {
     pub(super) fn arguments(&self) -> Cow<'a, str> {
         self.arguments.map_or(Cow::Borrowed(""), text_or_json)
     }
-}
-
-/// A text's content; of anything else its JSON.
-pub(super) fn text_or_json(value: &RawValue) -> Cow<'_, str> {
-    serde_json::from_str::<Text<'_>>(value.get()).map_or(Cow::Borrowed(value.get()), |text| text.0)
 }
 
 /// A part of content in an array, or a picture.

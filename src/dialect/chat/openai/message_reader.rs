@@ -1,10 +1,10 @@
 //! A conversation, message by message.
 
-use super::chunk::{Extra, Loose, text_or_json};
+use super::chunk::{Extra, Loose};
 use super::part_reader;
 use super::reasoning_details::{Detail, shown};
 use crate::dialect::chat::event::ReasoningKind;
-use crate::dialect::chat::json::Text;
+use crate::dialect::chat::json::{Text, text_or_json};
 use crate::dialect::chat::members::{Object, invalid, read as typed, untranslatable};
 use crate::dialect::chat::request::{ChatRequest, Message, Part, Role, ToolCall, ToolResult};
 use crate::dialect::chat::signature::Signature;

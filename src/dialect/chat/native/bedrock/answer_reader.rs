@@ -3,7 +3,8 @@
 use super::blocks::REDACTED;
 use crate::dialect::DialectId;
 use crate::dialect::chat::event::{Annotation, Begin, Event, FinishReason, ReasoningKind, Sink};
-use crate::dialect::chat::json::Text;
+use crate::dialect::chat::json::{Text, text_or_json};
+use crate::dialect::chat::native::told::{self, Calls};
 use crate::dialect::chat::signature::Signature;
 use crate::dialect::chat::wire::{AnswerReader, Unreadable};
 use serde::Deserialize;
@@ -19,8 +20,8 @@ pub(super) fn reader() -> Box<dyn AnswerReader> {
 
 #[derive(Default)]
 struct Reader {
-    /// For each call that has begun, the index of its block.
-    calls: Vec<u64>,
+    /// By the index of their block.
+    calls: Calls,
     /// The thoughts that are running, with what has come of their signature.
     thinking: Option<String>,
     /// The format of the image that is coming.
@@ -245,10 +246,8 @@ impl Reader {
     }
 
     fn tell(&mut self, text: Option<Text<'_>>, sink: &mut dyn Sink) {
-        if let Some(Text(text)) = text.filter(|text| !text.as_str().is_empty()) {
-            self.chars += text.chars().count() as u64;
-            sink.event(Event::Text { choice: 0, text, logprobs: None });
-        }
+        self.chars += text.as_ref().map_or(0, |text| text.as_str().chars().count()) as u64;
+        told::tell(0, text, None, sink);
     }
 
     fn cite(&mut self, citation: Citation<'_>, sink: &mut dyn Sink) {
@@ -279,23 +278,15 @@ impl Reader {
         if call.kind.as_ref().is_some_and(|kind| kind.as_str() == "server_tool_use") {
             return;
         }
-        let number = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-        self.calls.push(index);
+        let number = self.calls.begin(index);
         let id = call.tool_use_id.map_or_else(|| format!("tooluse_{number}").into(), |id| id.0);
         let name = call.name.unwrap_or_default().0;
         sink.event(Event::ToolCall { choice: 0, call: number, id, name, signature: None });
     }
 
     fn argue(&mut self, index: u64, input: Option<&RawValue>, sink: &mut dyn Sink) {
-        let call = self.calls.iter().rposition(|own| *own == index).and_then(|place| u32::try_from(place).ok());
-        let (Some(call), Some(input)) = (call, input) else { return };
-        let json = match serde_json::from_str::<Text<'_>>(input.get()) {
-            Ok(Text(piece)) => piece,
-            Err(_) => Cow::Borrowed(input.get()),
-        };
-        if !json.is_empty() {
-            sink.event(Event::Arguments { choice: 0, call, json });
-        }
+        let (Some(call), Some(input)) = (self.calls.find(index), input) else { return };
+        told::argue(0, call, Some(Text(text_or_json(input))), sink);
     }
 
     fn think(&mut self, reasoning: Reasoning<'_>, sink: &mut dyn Sink) {

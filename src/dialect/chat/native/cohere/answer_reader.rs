@@ -1,8 +1,9 @@
 //! Reads Cohere's events, and its whole answers.
 
 use crate::dialect::chat::Refusal;
-use crate::dialect::chat::event::{Annotation, Begin, Event, FinishReason, ReasoningKind, Sink};
+use crate::dialect::chat::event::{Annotation, Begin, Event, FinishReason, Sink};
 use crate::dialect::chat::json::Text;
+use crate::dialect::chat::native::told::{Calls, Function, argue, tell, think};
 use crate::dialect::chat::wire::{AnswerReader, Unreadable};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -15,10 +16,9 @@ pub(super) fn reader() -> Box<dyn AnswerReader> {
     Box::new(Reader::default())
 }
 
-/// For each call that has begun, the index by which its pieces come.
 #[derive(Default)]
 struct Reader {
-    calls: Vec<u64>,
+    calls: Calls,
 }
 
 #[derive(Deserialize)]
@@ -78,13 +78,6 @@ struct Call<'a> {
     function: Option<Function<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-struct Function<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    arguments: Option<Text<'a>>,
-}
-
 #[derive(Deserialize)]
 struct Citation<'a> {
     start: Option<u64>,
@@ -139,7 +132,7 @@ impl AnswerReader for Reader {
                 if let Some(content) = OneOf::one(piece.content) {
                     say(content, sink);
                 }
-                tell(piece.tool_plan, sink);
+                tell(0, piece.tool_plan, None, sink);
             }
             "tool-call-start" => {
                 if let Some(call) = delta.message.and_then(|piece| OneOf::one(piece.tool_calls)) {
@@ -148,7 +141,9 @@ impl AnswerReader for Reader {
             }
             "tool-call-delta" => {
                 let call = delta.message.and_then(|piece| OneOf::one(piece.tool_calls));
-                self.argue(index, call.and_then(|call| call.function?.arguments), sink);
+                if let Some(number) = self.calls.find(index) {
+                    argue(0, number, call.and_then(|call| call.function?.arguments), sink);
+                }
             }
             "citation-start" => {
                 if let Some(citation) = delta.message.and_then(|piece| OneOf::one(piece.citations)) {
@@ -171,7 +166,7 @@ impl AnswerReader for Reader {
         let whole: Whole<'_> = serde_json::from_str(json)?;
         begin(whole.id, sink);
         if let Some(message) = whole.message {
-            tell(message.tool_plan, sink);
+            tell(0, message.tool_plan, None, sink);
             message.content.into_iter().flatten().for_each(|content| say(content, sink));
             message.citations.into_iter().flatten().for_each(|citation| cite(citation, sink));
             for (index, call) in (0..).zip(message.tool_calls.into_iter().flatten()) {
@@ -185,21 +180,12 @@ impl AnswerReader for Reader {
 
 impl Reader {
     fn call(&mut self, index: u64, call: Call<'_>, sink: &mut dyn Sink) {
-        let number = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
-        self.calls.push(index);
+        let number = self.calls.begin(index);
         let function = call.function.unwrap_or_default();
         let id = call.id.map_or_else(|| format!("call_{number}").into(), |id| id.0);
         let name = function.name.unwrap_or_default().0;
         sink.event(Event::ToolCall { choice: 0, call: number, id, name, signature: None });
-        self.argue(index, function.arguments, sink);
-    }
-
-    fn argue(&mut self, index: u64, piece: Option<Text<'_>>, sink: &mut dyn Sink) {
-        let call = self.calls.iter().rposition(|own| *own == index).and_then(|place| u32::try_from(place).ok());
-        let piece = piece.filter(|text| !text.as_str().is_empty());
-        if let (Some(call), Some(Text(json))) = (call, piece) {
-            sink.event(Event::Arguments { choice: 0, call, json });
-        }
+        argue(0, number, function.arguments, sink);
     }
 }
 
@@ -208,16 +194,8 @@ fn begin(id: Option<Text<'_>>, sink: &mut dyn Sink) {
 }
 
 fn say(content: Content<'_>, sink: &mut dyn Sink) {
-    if let Some(Text(text)) = content.thinking.filter(|text| !text.as_str().is_empty()) {
-        sink.event(Event::Reasoning { choice: 0, text, kind: ReasoningKind::Full });
-    }
-    tell(content.text, sink);
-}
-
-fn tell(text: Option<Text<'_>>, sink: &mut dyn Sink) {
-    if let Some(Text(text)) = text.filter(|text| !text.as_str().is_empty()) {
-        sink.event(Event::Text { choice: 0, text, logprobs: None });
-    }
+    think(0, content.thinking, sink);
+    tell(0, content.text, None, sink);
 }
 
 /// What has neither title nor address (a tool's result) nobody could show.

@@ -1,8 +1,9 @@
 //! Reads DashScope's events and whole answers: the same object, of which events bring increments.
 
 use crate::dialect::chat::Refusal;
-use crate::dialect::chat::event::{Begin, Event, FinishReason, ReasoningKind, Sink};
-use crate::dialect::chat::json::{Json, Text};
+use crate::dialect::chat::event::{Begin, Event, FinishReason, Sink};
+use crate::dialect::chat::json::{Json, Text, filled};
+use crate::dialect::chat::native::told::{Calls, Function, argue, tell, think};
 use crate::dialect::chat::wire::{AnswerReader, Unreadable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,8 +25,7 @@ struct Reader {
 /// How far one choice has come.
 #[derive(Default)]
 struct Progress {
-    /// For each call that has begun, the index by which its pieces come.
-    calls: Vec<u64>,
+    calls: Calls,
     finished: bool,
 }
 
@@ -90,13 +90,6 @@ struct Call<'a> {
     function: Option<Function<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-struct Function<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
-    arguments: Option<Text<'a>>,
-}
-
 impl AnswerReader for Reader {
     fn event(&mut self, name: &str, json: &str, sink: &mut dyn Sink) -> Result<(), Unreadable> {
         if name == "error" {
@@ -137,9 +130,7 @@ impl Reader {
     fn choice(&mut self, index: usize, choice: Choice<'_>, sink: &mut dyn Sink) {
         let (Some(number), true) = (u32::try_from(index).ok(), index < CHOICES_MAX) else { return };
         if let Some(message) = choice.message {
-            if let Some(Text(text)) = message.reasoning_content.filter(|text| !text.as_str().is_empty()) {
-                sink.event(Event::Reasoning { choice: number, text, kind: ReasoningKind::Full });
-            }
+            think(number, message.reasoning_content, sink);
             let logprobs = choice.logprobs.and_then(|logprobs| logprobs.content).map(Json::raw);
             match message.content {
                 Some(Content::Text(text)) => tell(number, Some(text), logprobs, sink),
@@ -170,19 +161,18 @@ impl Reader {
     fn call(&mut self, choice: u32, place: u64, call: Call<'_>, sink: &mut dyn Sink) {
         let Some(progress) = self.progress(choice as usize) else { return };
         let index = call.index.unwrap_or(place);
-        let known = progress.calls.iter().position(|own| *own == index);
-        let number = u32::try_from(known.unwrap_or(progress.calls.len())).unwrap_or(u32::MAX);
         let function = call.function.unwrap_or_default();
-        if known.is_none() {
-            progress.calls.push(index);
-            let id = call.id.map(|id| id.0).filter(|id| !id.is_empty());
-            let id = id.unwrap_or_else(|| Cow::Owned(format!("call_{choice}_{number}")));
-            let name = function.name.unwrap_or_default().0;
-            sink.event(Event::ToolCall { choice, call: number, id, name, signature: None });
-        }
-        if let Some(Text(json)) = function.arguments.filter(|text| !text.as_str().is_empty()) {
-            sink.event(Event::Arguments { choice, call: number, json });
-        }
+        let number = match progress.calls.find(index) {
+            Some(known) => known,
+            None => {
+                let number = progress.calls.begin(index);
+                let id = filled(call.id).unwrap_or_else(|| Cow::Owned(format!("call_{choice}_{number}")));
+                let name = function.name.unwrap_or_default().0;
+                sink.event(Event::ToolCall { choice, call: number, id, name, signature: None });
+                number
+            }
+        };
+        argue(choice, number, function.arguments, sink);
     }
 
     /// `"null"` is DashScope's word for not yet.
@@ -193,7 +183,7 @@ impl Reader {
             return;
         }
         let reason = match &*word {
-            "stop" if !progress.calls.is_empty() => FinishReason::ToolCalls,
+            "stop" if progress.calls.any() => FinishReason::ToolCalls,
             "stop" => FinishReason::Stop,
             "tool_calls" => FinishReason::ToolCalls,
             "length" => FinishReason::Length,
@@ -201,12 +191,6 @@ impl Reader {
             _ => FinishReason::Other(word),
         };
         sink.event(Event::Finish { choice: u32::try_from(choice).unwrap_or(u32::MAX), reason });
-    }
-}
-
-fn tell(choice: u32, text: Option<Text<'_>>, logprobs: Option<Json<'_>>, sink: &mut dyn Sink) {
-    if let Some(Text(text)) = text.filter(|text| !text.as_str().is_empty()) {
-        sink.event(Event::Text { choice, text, logprobs });
     }
 }
 

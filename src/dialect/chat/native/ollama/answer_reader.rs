@@ -1,8 +1,9 @@
 //! Reads Ollama's lines; a whole answer is the last one, with everything in it.
 
 use crate::dialect::chat::Refusal;
-use crate::dialect::chat::event::{Begin, Event, FinishReason, ReasoningKind, Sink};
-use crate::dialect::chat::json::{Json, Text};
+use crate::dialect::chat::event::{Begin, Event, FinishReason, Sink};
+use crate::dialect::chat::json::{Json, Text, filled, text_or_json};
+use crate::dialect::chat::native::told::{tell, think};
 use crate::dialect::chat::wire::{AnswerReader, Unreadable};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -89,18 +90,15 @@ impl Reader {
     }
 
     fn message(&mut self, message: Message<'_>, made: &str, logprobs: Option<&RawValue>, sink: &mut dyn Sink) {
-        if let Some(Text(text)) = message.thinking.filter(|text| !text.as_str().is_empty()) {
-            sink.event(Event::Reasoning { choice: 0, text, kind: ReasoningKind::Full });
-        }
-        if let Some(Text(text)) = message.content.filter(|text| !text.as_str().is_empty()) {
-            sink.event(Event::Text { choice: 0, text, logprobs: logprobs.map(Json::raw) });
-        }
+        think(0, message.thinking, sink);
+        tell(0, message.content, logprobs.map(Json::raw), sink);
         for call in message.tool_calls.into_iter().flatten() {
             let (number, name) = (self.calls, call.function.name.0);
             self.calls += 1;
-            let id = call.id.map(|id| id.0).filter(|id| !id.is_empty()).unwrap_or_else(|| id_of(made, number));
+            let id = filled(call.id).unwrap_or_else(|| id_of(made, number));
             sink.event(Event::ToolCall { choice: 0, call: number, id, name, signature: None });
-            let json = call.function.arguments.map_or(Cow::Borrowed("{}"), |raw| written(raw));
+            // An object; some models' templates make a text of it.
+            let json = call.function.arguments.map_or(Cow::Borrowed("{}"), text_or_json);
             sink.event(Event::Arguments { choice: 0, call: number, json });
         }
     }
@@ -110,14 +108,6 @@ impl Reader {
 fn id_of(made: &str, number: u32) -> Cow<'static, str> {
     let digits: String = made.chars().filter(char::is_ascii_digit).collect();
     format!("call_{digits}_{number}").into()
-}
-
-/// Arguments are an object; some models' templates make a text of it.
-fn written(raw: &RawValue) -> Cow<'_, str> {
-    match serde_json::from_str::<Text<'_>>(raw.get()) {
-        Ok(Text(text)) => text,
-        Err(_) => Cow::Borrowed(raw.get()),
-    }
 }
 
 fn finish_reason(word: Option<Cow<'_, str>>, has_calls: bool) -> FinishReason<'_> {
