@@ -7,7 +7,7 @@ use crate::plan::{PRICES, Plan};
 use crate::provider::Provider;
 use crate::support::client::Request;
 use crate::support::gateway::{Gateway, Key, Setup};
-use crate::support::{PATIENCE, is_installed};
+use crate::support::{PATIENCE, is_installed, skipped};
 use crate::wire::Wire;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -121,7 +121,7 @@ impl Stage {
 struct Injected(Child);
 
 impl Injected {
-    /// `None`: this system lets nobody look into another process.
+    /// `None`: this system lets nobody look into another process; CI's must.
     async fn into(gateway: &Gateway, calls: &str, error: &str, files: &[&str]) -> Option<Self> {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={calls}"));
@@ -138,7 +138,7 @@ impl Injected {
                 return Some(strace);
             }
             if strace.0.try_wait().expect("a child").is_some() || started.elapsed() > PATIENCE {
-                eprintln!("skipped: strace may not attach to a process here");
+                skipped("strace may not attach to a process here");
                 return None;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
