@@ -2,12 +2,12 @@
 
 use crate::stage::{Stage, chat};
 use crate::support::client::{Client, Request};
-use crate::support::h2c;
 use crate::support::provider::Ended;
 use crate::support::script::Answer;
+use crate::support::{PATIENCE, h2c};
 use bytes::Bytes;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -131,6 +131,8 @@ const PIECES: usize = 1600;
 const UNDER_WAY_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// What a stream that nobody reads may cost the process.
 const UNREAD_KIB_EACH_MAX: u64 = 1024;
+/// A source stands still that has sent nothing at so many looks, one after the other.
+const STILL_LOOKS: usize = 10;
 
 fn endless() -> Answer {
     let text = "a".repeat(PIECE_BYTES - 200);
@@ -138,6 +140,22 @@ fn endless() -> Answer {
         "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
     );
     Answer::stream(std::iter::repeat_n(Bytes::from(event), PIECES))
+}
+
+/// Waits until nothing more is taken of any stream, though everybody has had a turn; how much was, of each.
+async fn stand_still(stage: &Stage) -> Vec<usize> {
+    let (started, mut sent, mut looks) = (Instant::now(), Vec::new(), 0);
+    while looks < STILL_LOOKS {
+        assert!(started.elapsed() < PATIENCE, "they go on and on: {sent:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        // However busy the machine is: the gateway runs, and so does the source, which is in this process.
+        let answer = stage.gateway.send(&Request::get("/v1/models").key(&stage.key.key)).await;
+        assert_eq!(answer.status, 200, "others are served");
+        let sent_by_now: Vec<usize> = stage.provider.received().iter().map(|request| request.sent()).collect();
+        looks = if sent_by_now == sent { looks + 1 } else { 0 };
+        sent = sent_by_now;
+    }
+    sent
 }
 
 #[tokio::test]
@@ -158,12 +176,13 @@ async fn a_stream_that_nobody_reads_is_held_back_at_its_source() {
         opened.push(exchange);
         opened_http2.push(h2c::open(stage.gateway.address, &request).await);
     }
-    // Long enough for the source to fill what there is to be filled: it could send all of it in a moment.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // What there is to be filled is full: before that, what is held would be little, whoever held it.
+    let sent = stand_still(&stage).await;
+    eprintln!("taken of each of {} streams: {} KiB at most", sent.len(), sent.iter().max().unwrap_or(&0) / 1024);
+    assert_eq!(sent.len(), 2 * clients);
+    assert!(sent.iter().all(|sent| *sent > PIECE_BYTES), "some have hardly begun: {sent:?}");
     let count = 2 * clients as u64;
     stage.assert_grown("streams that nobody reads", before_kib, count * UNREAD_KIB_EACH_MAX / 1024 + 32);
-    let answer = stage.gateway.send(&Request::get("/v1/models").key(&stage.key.key)).await;
-    assert_eq!(answer.status, 200, "others are served");
     opened.into_iter().for_each(|exchange| drop(exchange.close()));
     drop(opened_http2);
     for number in 0..2 * clients {

@@ -123,21 +123,24 @@ async fn a_stream_that_falls_silent_ends_after_the_idle_time() {
 #[tokio::test]
 async fn a_slow_first_token_is_not_held_to_the_idle_time() {
     // Before the first token counts its own time-out, far longer than the time between pieces.
+    let pieces = Wire::Chat.pieces(&["a"]);
+    assert_eq!(Wire::Chat.pieces_to_first_token(), 2, "the first piece has none");
     let (answer, steps) = stepped(Wire::Chat.stream(&["a"]));
     let provider = Provider::always(answer).await;
     let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
         .set("routing.idle_timeout_ms", "300")
-        .set("routing.first_token_timeout_ms", "600000");
+        .set("routing.first_token_timeout_ms", "600000")
+        .set("routing.first_token_hold_ms", "0");
     let (gateway, key) = serving(&setup).await;
-    let waiting = tokio::spawn({
-        let (address, request) = (gateway.address, Wire::Chat.request(true).key(&key.key));
-        async move { crate::support::client::send(address, &request).await }
-    });
     steps.go(1);
+    let mut exchange = gateway.open(&Wire::Chat.request(true).key(&key.key)).await;
+    // The gateway has the head and what comes before a token: it has passed them on.
+    exchange.until(&pieces[0]).await;
     tokio::time::sleep(std::time::Duration::from_millis(900)).await;
     steps.go_on();
-    let answer = waiting.await.expect("no panic");
-    assert_eq!((answer.status, answer.body()), (200, Wire::Chat.pieces(&["a"]).concat()));
+    let (answer, _) = exchange.rest().await;
+    assert_eq!((answer.status, answer.ended), (200, Ended::Whole));
+    assert_eq!(answer.text(), String::from_utf8_lossy(&pieces.concat()));
     gateway.finish(&[&key]).await;
 }
 

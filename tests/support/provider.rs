@@ -6,6 +6,7 @@ use super::{sha256, until};
 use bytes::{Bytes, BytesMut};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -43,9 +44,16 @@ pub(crate) struct Received {
     /// The connection it came on: two requests on one have the same number.
     pub(crate) connection: usize,
     pub(crate) ended: Ended,
+    /// See [`Received::sent`].
+    sent: Arc<AtomicUsize>,
 }
 
 impl Received {
+    /// Bytes of the answer's body that have gone out by now.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent.load(Ordering::Acquire)
+    }
+
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         field(&self.fields, name)
     }
@@ -180,6 +188,7 @@ impl Connection {
                 framing,
                 connection: self.number,
                 ended: Ended::Running,
+                sent: Arc::default(),
             };
             let number = {
                 let mut all = self.received.lock().expect("no test panics with the lock");
@@ -195,7 +204,7 @@ impl Connection {
                     (self.script)(number, &request)
                 }
             };
-            let (ended, goes_on) = give(&answer, &mut reader, &mut sink).await;
+            let (ended, goes_on) = give(&answer, &mut reader, &mut sink, &request.sent).await;
             self.received.lock().expect("no test panics with the lock")[number].ended = ended;
             if !goes_on {
                 if answer.breaks() == Some(Break::Rst) {
@@ -230,10 +239,14 @@ impl Connection {
 }
 
 /// Gives an answer while watching whether the other side leaves. True: the connection can take another request.
-async fn give(answer: &Answer, reader: &mut Reader<OwnedReadHalf>, sink: &mut OwnedWriteHalf) -> (Ended, bool) {
-    let sent = Mutex::new(0);
+async fn give(
+    answer: &Answer,
+    reader: &mut Reader<OwnedReadHalf>,
+    sink: &mut OwnedWriteHalf,
+    sent: &AtomicUsize,
+) -> (Ended, bool) {
     let sending = async {
-        let written = send(answer, sink, &sent).await;
+        let written = send(answer, sink, sent).await;
         match (written, answer.breaks()) {
             (Err(_), _) => false,
             (Ok(()), Some(Break::Stall)) => std::future::pending().await,
@@ -252,12 +265,11 @@ async fn give(answer: &Answer, reader: &mut Reader<OwnedReadHalf>, sink: &mut Ow
         whole = sending => whole,
         () = leaving => false,
     };
-    let sent = *sent.lock().expect("no test panics with the lock");
-    let ended = if whole { Ended::Answered } else { Ended::PeerLeft(sent) };
+    let ended = if whole { Ended::Answered } else { Ended::PeerLeft(sent.load(Ordering::Acquire)) };
     (ended, whole && !answer.early && answer.breaks().is_none() && answer.delimited != Delimited::Close)
 }
 
-async fn send(answer: &Answer, sink: &mut OwnedWriteHalf, sent: &Mutex<usize>) -> io::Result<()> {
+async fn send(answer: &Answer, sink: &mut OwnedWriteHalf, sent: &AtomicUsize) -> io::Result<()> {
     let pause = |ms| async move {
         if ms > 0 {
             tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -274,7 +286,7 @@ async fn send(answer: &Answer, sink: &mut OwnedWriteHalf, sent: &Mutex<usize>) -
         pause(if index == 0 { first_ms } else { next_ms }).await;
         step(answer).await;
         sink.write_all(&if chunked { chunk(&piece) } else { piece.clone() }).await?;
-        *sent.lock().expect("no test panics with the lock") += piece.len();
+        sent.fetch_add(piece.len(), Ordering::AcqRel);
     }
     step(answer).await;
     if chunked && answer.cut.is_none() {
