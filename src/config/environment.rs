@@ -2,8 +2,10 @@
 
 use super::base_url::parse_base_url;
 use super::error::Positions;
-use super::sections;
-use super::shape::{Breaker, Config, Console, HttpVersion, Model, Routing, Server, Upstream};
+use super::shape::{
+    Breaker, Config, Console, GROUP_DEFAULT, HttpVersion, Ledger, Model, PRIORITY_DEFAULT, Pricing, Routing, Server,
+    Store, Upstream, WEIGHT_DEFAULT,
+};
 use super::upstreams::read_key;
 use crate::price::Multiplier;
 use crate::provider;
@@ -21,7 +23,6 @@ impl Config {
     /// What `serve` uses without a file: one upstream, named as its provider, for each provider whose environment variable
     /// holds a key, with the provider's default models; everything else as by default, paths from the working directory.
     pub fn from_environment(env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let (store, ledger, pricing) = sections::default_paths();
         let key = |variable: &str| env(variable).and_then(|key| read_key(&key).ok());
         let upstreams = provider::from_environment(|variable| key(variable).is_some())
             .into_iter()
@@ -34,9 +35,9 @@ impl Config {
                     base_url: parse_base_url(provider.base_url.as_deref()?).ok()?,
                     http_version: HttpVersion::default(),
                     models: provider.default_models.iter().map(model).collect(),
-                    weight: 1,
-                    priority: 0,
-                    groups: vec!["default".into()],
+                    weight: WEIGHT_DEFAULT,
+                    priority: PRIORITY_DEFAULT,
+                    groups: vec![GROUP_DEFAULT.into()],
                     headers: Vec::new(),
                     price_provider: None,
                     price_multiplier: Multiplier::ONE,
@@ -46,9 +47,9 @@ impl Config {
         Self {
             file: None,
             server: Server::default(),
-            store,
-            ledger,
-            pricing,
+            store: Store::default(),
+            ledger: Ledger::default(),
+            pricing: Pricing::default(),
             routing: Routing::default(),
             breaker: Breaker::default(),
             console: Console::default(),

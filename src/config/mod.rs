@@ -32,8 +32,8 @@ pub(crate) use reseal::{reseal, upstream_names};
 pub(crate) use seal::{MasterKeys, SECRET_BYTES_MAX as SEALED_SECRET_BYTES_MAX};
 pub use secret::SharedSecret;
 pub use shape::{
-    Breaker, Config, Console, HttpVersion, Ledger, Model, OnClientDisconnect, Pricing, Routing, Server, Store,
-    StoreUrl, Tls, UnknownModel, Upstream,
+    Breaker, Config, Console, GROUP_DEFAULT, HttpVersion, Ledger, Model, OnClientDisconnect, PRIORITY_DEFAULT, Pricing,
+    Routing, Server, Store, StoreUrl, Tls, UnknownModel, Upstream, WEIGHT_DEFAULT,
 };
 pub use tollgate_plugin_api::Network;
 pub(crate) use unpriced::listed;

@@ -53,8 +53,8 @@ impl<'a> Reader<'a> {
     }
 
     /// A path of the file system, from the config file's folder.
-    pub(super) fn path(&self, text: &str) -> PathBuf {
-        self.folder.join(text)
+    pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(path)
     }
 
     /// A string value with its variables replaced.
@@ -163,8 +163,8 @@ impl<'a> Section<'a> {
     }
 
     /// A path of the file system.
-    pub(super) fn file_path(&self, key: &str, default: &str) -> PathBuf {
-        self.reader.path(self.text(key).as_deref().unwrap_or(default))
+    pub(super) fn file_path(&self, key: &str, default: &Path) -> PathBuf {
+        self.text(key).map_or_else(|| self.reader.path(default), |text| self.reader.path(text))
     }
 
     /// A whole number within limits. `unit` is said in the message: `milliseconds`.

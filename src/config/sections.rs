@@ -20,13 +20,6 @@ const PIB: u64 = 1 << 50;
 /// With less nothing can be served.
 const MEMORY_BYTES_MIN: u64 = 16 << 20;
 
-/// Where the store is when the file does not say.
-pub(super) const STORE_DEFAULT: &str = "data/tollgate.db";
-/// Where the journal is when the file does not say.
-pub(super) const JOURNAL_DEFAULT: &str = "data/journal";
-/// Where the prices are when the file does not say.
-pub(super) const PRICING_DEFAULT: &str = "pricing.toml";
-
 /// `[server]`
 pub(super) fn server(top: &Section<'_>) -> Server {
     let section = top.section("server");
@@ -114,20 +107,16 @@ fn tls(server: &Section<'_>) -> Option<Tls> {
 /// `[store]`
 pub(super) fn store(top: &Section<'_>) -> Store {
     let section = top.section("store");
-    let default = || StoreUrl::Sqlite(section.reader.path(STORE_DEFAULT));
-    let url = section.text("url").map(|url| match store_path(&url) {
-        Ok(path) => StoreUrl::Sqlite(section.reader.path(path)),
-        Err(message) => {
-            section.wrong("url", format!("{message}, expected `sqlite:PATH`, as in `sqlite:{STORE_DEFAULT}`"));
-            default()
-        }
-    });
-    let url = url.unwrap_or_else(default);
-    let StoreUrl::Sqlite(path) = &url;
+    let StoreUrl::Sqlite(default) = Store::default().url;
+    let wrong = |message| {
+        section.wrong("url", format!("{message}, expected `sqlite:PATH`, as in `sqlite:{}`", default.display()));
+    };
+    let path = section.text("url").and_then(|url| store_path(&url).map(PathBuf::from).map_err(wrong).ok());
+    let path = section.reader.path(path.unwrap_or(default));
     if path.is_dir() {
         section.wrong("url", format!("{} is a folder, expected a file", path.display()));
     }
-    Store { url }
+    Store { url: StoreUrl::Sqlite(path) }
 }
 
 fn store_path(url: &str) -> Result<&str, String> {
@@ -151,18 +140,20 @@ fn store_path(url: &str) -> Result<&str, String> {
 /// `[ledger]`
 pub(super) fn ledger(top: &Section<'_>) -> Ledger {
     let section = top.section("ledger");
-    let journal_dir = section.file_path("journal_dir", JOURNAL_DEFAULT);
+    let default = Ledger::default();
+    let journal_dir = section.file_path("journal_dir", &default.journal_dir);
     if journal_dir.exists() && !journal_dir.is_dir() {
         section.wrong("journal_dir", format!("{} is a file, expected a folder", journal_dir.display()));
     }
     let words = [("process", Durability::Process), ("power", Durability::Power)];
-    Ledger { journal_dir, durability: section.choice("durability", &words, Durability::Process) }
+    Ledger { journal_dir, durability: section.choice("durability", &words, default.durability) }
 }
 
 /// `[pricing]`
 pub(super) fn pricing(top: &Section<'_>) -> Pricing {
     let section = top.section("pricing");
-    let file = section.file_path("file", PRICING_DEFAULT);
+    let default = Pricing::default();
+    let file = section.file_path("file", &default.file);
     if file.is_dir() {
         section.wrong("file", format!("{} is a folder, expected a file", file.display()));
     }
@@ -171,7 +162,7 @@ pub(super) fn pricing(top: &Section<'_>) -> Pricing {
         ("reject", UnknownModel::Reject),
         ("allow", UnknownModel::Allow),
     ];
-    Pricing { file, unknown_model: section.choice("unknown_model", &words, UnknownModel::RejectIfQuota) }
+    Pricing { file, unknown_model: section.choice("unknown_model", &words, default.unknown_model) }
 }
 
 /// `[routing]`
@@ -241,7 +232,7 @@ pub(super) fn plugins(top: &Section<'_>, known: &[&str]) -> BTreeMap<String, tom
                 let mut table = top.reader.free_table(&path, table);
                 for (_, key) in crate::plugins::PATHS.iter().filter(|(plugin, _)| *plugin == name) {
                     if let Some(toml::Value::String(text)) = table.get_mut(*key) {
-                        *text = top.reader.path(text).to_string_lossy().into_owned();
+                        *text = top.reader.path(&*text).to_string_lossy().into_owned();
                     }
                 }
                 tables.insert(name.to_string(), table);
@@ -250,13 +241,4 @@ pub(super) fn plugins(top: &Section<'_>, known: &[&str]) -> BTreeMap<String, tom
         }
     }
     tables
-}
-
-/// The paths that hold without a file.
-pub(super) fn default_paths() -> (Store, Ledger, Pricing) {
-    (
-        Store { url: StoreUrl::Sqlite(PathBuf::from(STORE_DEFAULT)) },
-        Ledger { journal_dir: PathBuf::from(JOURNAL_DEFAULT), durability: Durability::Process },
-        Pricing { file: PathBuf::from(PRICING_DEFAULT), unknown_model: UnknownModel::RejectIfQuota },
-    )
 }

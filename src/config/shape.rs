@@ -1,5 +1,5 @@
-//! What `tollgate.toml` can say, checked and with every default filled in. Addresses, networks, URLs and paths are already
-//! parsed, `${VAR}` is replaced, relative paths are joined to the config file's folder.
+//! What `tollgate.toml` can say, checked and with every default filled in; the defaults stand here, too. Addresses, networks,
+//! URLs and paths are already parsed, `${VAR}` is replaced, relative paths are joined to the config file's folder.
 
 use super::error::{ConfigError, Positions};
 use super::secret::SharedSecret;
@@ -204,6 +204,13 @@ pub struct Console {
     pub session_hours: u32,
 }
 
+/// `upstream.weight`, where the file does not say: upstreams without it share evenly.
+pub const WEIGHT_DEFAULT: u32 = 1;
+/// `upstream.priority`, where the file does not say: the first tier.
+pub const PRIORITY_DEFAULT: u32 = 0;
+/// `upstream.groups`, where the file does not say: the group that keys have, too, unless they are made for another.
+pub const GROUP_DEFAULT: &str = "default";
+
 /// `[[upstream]]`
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -220,16 +227,16 @@ pub struct Upstream {
     pub http_version: HttpVersion,
     /// What it serves; at least one.
     pub models: Vec<Model>,
-    /// Its share among the upstreams of its tier.
+    /// Its share among the upstreams of its tier; without it [`WEIGHT_DEFAULT`].
     pub weight: u32,
-    /// Its tier; 0 is tried first.
+    /// Its tier, the lowest is tried first; without it [`PRIORITY_DEFAULT`].
     pub priority: u32,
-    /// The groups it belongs to; at least one.
+    /// The groups it belongs to; at least one. Without it [`GROUP_DEFAULT`] alone.
     pub groups: Vec<String>,
-    /// Sent upstream as they are. Values are marked sensitive, so that `Debug` does not show them.
+    /// Sent upstream as they are; without it none. Values are marked sensitive, so that `Debug` does not show them.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Whose rows of the price book hold here, instead of the provider's: a reseller's, a region's. The book has a row with
-    /// that `provider`, which need not be one of `providers.toml`.
+    /// that `provider`, which need not be one of `providers.toml`. Without it the provider's.
     pub price_provider: Option<String>,
     /// What a cost here is multiplied by, before it is rounded, and a hold likewise: `0.85` is a discount of 15 %. At most
     /// four decimals and 1000; default 1; 0: everything here is free.
@@ -264,7 +271,7 @@ impl HttpVersion {
 pub struct Model {
     /// What clients ask for.
     pub name: String,
-    /// What the upstream calls it.
+    /// What the upstream calls it; without it the same.
     pub upstream_model: String,
 }
 
@@ -282,6 +289,25 @@ impl Default for Server {
             master_key_file: None,
             tls: None,
         }
+    }
+}
+
+/// These three have paths from the file's folder, or, where there is no file, from the working directory.
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: StoreUrl::Sqlite("data/tollgate.db".into()) }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { journal_dir: "data/journal".into(), durability: Durability::Process }
+    }
+}
+
+impl Default for Pricing {
+    fn default() -> Self {
+        Self { file: "pricing.toml".into(), unknown_model: UnknownModel::RejectIfQuota }
     }
 }
 

@@ -267,7 +267,12 @@ fn without_a_file_every_provider_with_a_key_is_an_upstream() {
     assert_eq!(config.upstreams[0].api_key.as_ref().unwrap().expose_secret(), "g");
     assert_eq!(config.upstreams[1].base_url, "https://api.openai.com/v1");
     assert!(!config.upstreams[1].models.is_empty() && config.file.is_none());
+    let upstream = &config.upstreams[1];
+    assert_eq!((upstream.weight, upstream.priority, &*upstream.groups), (1, 0, &["default".to_owned()][..]));
     assert_eq!(config.store.url, StoreUrl::Sqlite("data/tollgate.db".into()));
+    let (ledger, pricing) = (&config.ledger, &config.pricing);
+    assert_eq!((&*ledger.journal_dir, ledger.durability), (Path::new("data/journal"), Durability::Process));
+    assert_eq!((&*pricing.file, pricing.unknown_model), (Path::new("pricing.toml"), UnknownModel::RejectIfQuota));
     assert_eq!(config.error("upstream[0].name", "x").to_string(), "environment: upstream[0].name: x");
 }
 

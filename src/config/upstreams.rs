@@ -3,7 +3,7 @@
 use super::base_url::{base_url, http_version};
 use super::reader::{Section, kind};
 use super::seal::{self, MasterKeys};
-use super::shape::{Model, Server, Upstream};
+use super::shape::{GROUP_DEFAULT, Model, PRIORITY_DEFAULT, Server, Upstream, WEIGHT_DEFAULT};
 use crate::dialect::request::MODEL_BYTES_MAX;
 use crate::price::Multiplier;
 use crate::provider::{AuthScheme, Provider, providers};
@@ -86,8 +86,8 @@ fn upstream(
     let base_url = base_url(section, provider);
     let http_version = http_version(section, base_url.as_ref());
     let models = models(section);
-    let weight = section.number("weight", 0..=WEIGHT_MAX.into(), 1u32);
-    let priority = section.number("priority", 0..=PRIORITY_MAX, 0u32);
+    let weight = section.number("weight", 0..=WEIGHT_MAX.into(), WEIGHT_DEFAULT);
+    let priority = section.number("priority", 0..=PRIORITY_MAX, PRIORITY_DEFAULT);
     let groups = groups(section);
     let headers = headers(section, provider.filter(|_| api_key.is_some()));
     let price_provider = section.text("price_provider");
@@ -299,7 +299,7 @@ fn groups(section: &Section<'_>) -> Vec<String> {
             _ => Err(format!("cannot be a group, expected 1 to {NAME_BYTES_MAX} bytes without spaces and commas")),
         }
     });
-    let Some(groups) = read else { return vec!["default".into()] };
+    let Some(groups) = read else { return vec![GROUP_DEFAULT.into()] };
     if groups.is_empty() {
         section.wrong("groups", "is empty: no key could use this upstream, expected at least one group");
     }

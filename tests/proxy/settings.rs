@@ -262,6 +262,25 @@ fn every_key_has_a_test_that_fails_without_it() {
     let plugins = found.remove("plugins").expect("there are plugins");
     assert!(plugins.iter().all(|name| found.contains_key(&format!("plugins.{name}"))), "{plugins:?}: {found:?}");
     assert_all_tested(&found, TESTS, &sources("tests/proxy"));
+    assert_all_described(&found);
+}
+
+/// Each key stands where README says that all do: a plugin's in README's own example, in its table; others in the shape.
+fn assert_all_described(found: &BTreeMap<String, Vec<String>>) {
+    let read = |file| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect(file);
+    let (readme, shape) = (read("README.md"), read("src/config/shape.rs"));
+    let examples: Vec<&str> = readme.split("\n[").map(|example| example.trim_start_matches('[')).collect();
+    for (table, keys) in found {
+        let example = examples.iter().find(|example| example.starts_with(table)).copied().unwrap_or_default();
+        let words = example.split(|c: char| !c.is_alphanumeric() && c != '_');
+        for key in keys {
+            let is_described = match table.starts_with("plugins.") {
+                true => words.clone().any(|word| word == key),
+                false => shape.contains(&format!("    pub {key}: ")),
+            };
+            assert!(is_described, "{table}.{key}");
+        }
+    }
 }
 
 #[test]
