@@ -66,7 +66,7 @@ pub(crate) fn placed(tier: u32) -> (u32, bool) {
 /// Candidates of one priority. The order is by cost rank.
 #[derive(Debug)]
 pub struct Tier {
-    /// 0 is tried first. Of a route: what [`place`] made of an upstream's.
+    /// 0 is tried first. Of a route: what `place` made of an upstream's.
     pub priority: u32,
     /// Never empty.
     pub candidates: Vec<Candidate>,

@@ -105,7 +105,7 @@ pub struct Moment {
     pub sequence: i64,
 }
 
-/// What [`Store::balances_since`] tells.
+/// What [`Store::balances_since`](super::Store::balances_since) tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BalanceRow {
     /// A key that changed, with what it has spent; one that is deleted, too.
