@@ -114,7 +114,8 @@ async fn for_a_client_that_leaves_before_there_is_a_connection_nothing_is_sent()
     ])
     // Longer than anything is waited for here.
     .set("routing.connect_timeout_ms", "600000")
-    .set("routing.response_timeout_ms", "600000");
+    .set("routing.response_timeout_ms", "600000")
+    .set("routing.drain_ms_max", "600000");
     let (gateway, key) = serving(&setup).await;
     let client = Client::connect(gateway.address).await.expect("the gateway listens");
     let request = plain_chat(false).key(&key.key);
