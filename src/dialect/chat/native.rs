@@ -12,7 +12,7 @@ mod turns;
 
 use super::fields::Field;
 use super::json::Json;
-use super::request::{Media, Source, Tool, ToolCall, ToolChoice};
+use super::request::{Effort, Media, Reasoning, Source, Tool, ToolCall, ToolChoice};
 use super::wire::{Inexpressible, Wire};
 use super::write::Members;
 use std::borrow::Cow;
@@ -68,6 +68,17 @@ fn offered<'r, 'a>(tools: &'r [Tool<'a>], choice: Option<&ToolChoice<'_>>) -> Ve
         _ => return tools.iter().collect(),
     };
     tools.iter().filter(|tool| named.contains(&*tool.name)).collect()
+}
+
+/// The thinking that is asked for, where it is on or off, and has a budget or none; high efforts have none. Outer `None`: nothing is
+/// said. A budget of 0: none is wanted.
+fn thinking_budget(reasoning: Reasoning) -> Option<Option<u64>> {
+    let budget = reasoning.budget_tokens.or_else(|| match reasoning.effort {
+        Some(effort) if effort < Effort::High => Some(effort.budget_tokens()),
+        _ => None,
+    });
+    let is_said = budget.is_some() || reasoning.effort.is_some() || reasoning.visible == Some(true);
+    is_said.then_some(budget)
 }
 
 /// A medium's address: its own, or one that has its bytes in it. `None`: it has neither.

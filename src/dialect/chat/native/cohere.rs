@@ -8,11 +8,11 @@ mod tests;
 
 use super::super::fields::Field;
 use super::super::members::write_plain;
-use super::super::request::{ChatRequest, Effort, Format, MediaKind, Reasoning, Tool, ToolChoice};
+use super::super::request::{ChatRequest, Format, MediaKind, Reasoning, Tool, ToolChoice};
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
-use super::{function_tools, leave_out_strict, offered, url};
+use super::{function_tools, leave_out_strict, offered, thinking_budget, url};
 use crate::dialect::DialectId;
 use crate::dialect::chat::gemini::described;
 
@@ -173,15 +173,8 @@ fn write_tools(body: &mut Members<'_>, tools: &[&Tool<'_>], choice: Option<&Tool
     }
 }
 
-/// Thinking has a budget or none; high efforts have none.
 fn write_thinking(body: &mut Members<'_>, reasoning: Reasoning) {
-    let budget = reasoning.budget_tokens.or_else(|| match reasoning.effort {
-        Some(effort) if effort < Effort::High => Some(effort.budget_tokens()),
-        _ => None,
-    });
-    if budget.is_none() && reasoning.effort.is_none() && reasoning.visible != Some(true) {
-        return;
-    }
+    let Some(budget) = thinking_budget(reasoning) else { return };
     body.object("thinking", |thinking| {
         thinking.member("type", if budget == Some(0) { "disabled" } else { "enabled" });
         thinking.some("token_budget", budget.filter(|tokens| *tokens > 0).as_ref());

@@ -9,11 +9,11 @@ mod tests;
 
 use super::super::fields::Field;
 use super::super::members::write_plain;
-use super::super::request::{ChatRequest, Effort, Format, MediaKind, Options, Tool, ToolChoice};
+use super::super::request::{ChatRequest, Format, MediaKind, Options, Tool, ToolChoice};
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, joined, turns};
-use super::{function_tools, leave_out_strict, offered, url};
+use super::{function_tools, leave_out_strict, offered, thinking_budget, url};
 use crate::dialect::DialectId;
 use crate::dialect::endpoint::is_multimodal;
 
@@ -222,16 +222,8 @@ fn write_format(parameters: &mut Members<'_>, format: Option<&Format<'_>>) {
     }
 }
 
-/// On or off, with a budget; high efforts have none.
 fn write_thinking(parameters: &mut Members<'_>, options: &Options<'_>) {
-    let Some(reasoning) = options.reasoning else { return };
-    let budget = reasoning.budget_tokens.or_else(|| match reasoning.effort {
-        Some(effort) if effort < Effort::High => Some(effort.budget_tokens()),
-        _ => None,
-    });
-    if budget.is_none() && reasoning.effort.is_none() && reasoning.visible != Some(true) {
-        return;
-    }
+    let Some(budget) = options.reasoning.and_then(thinking_budget) else { return };
     parameters.member("enable_thinking", &(budget != Some(0)));
     parameters.some("thinking_budget", budget.filter(|tokens| *tokens > 0).as_ref());
 }
