@@ -7,9 +7,9 @@ use crate::calls::{
 use crate::support::answers::{chat_pieces, data, event};
 use crate::support::client::{self, Ended, Request};
 use crate::support::gateway::{PROVIDER_KEY, Setup, Upstream};
-use crate::support::provider::{ClosedPort, Provider, Received};
+use crate::support::provider::{ClosedPort, FullQueue, Provider, Received};
 use crate::support::script::{Answer, Break, Delimited};
-use crate::support::until;
+use crate::support::{PATIENCE, until};
 use crate::tls;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -384,6 +384,24 @@ async fn a_pooled_connection_that_the_provider_closed_costs_no_attempt() {
         }
         gateway.finish(&[&key]).await;
     }
+}
+
+#[tokio::test]
+async fn an_attempt_has_its_time_also_while_there_is_no_connection() {
+    let (full, next) = (FullQueue::new().await, Provider::always(Wire::Chat.whole("x")).await);
+    let setup = Setup::new([
+        Wire::Chat.upstream_at("full", full.address),
+        Wire::Chat.upstream("next", &next).with("priority = 1"),
+    ])
+    // Longer than anything is waited for here.
+    .set("routing.connect_timeout_ms", "600000")
+    .set("routing.response_timeout_ms", "500");
+    let (gateway, key) = serving(&setup).await;
+    let answer = tokio::time::timeout(PATIENCE, gateway.send(&plain_chat(false).key(&key.key))).await;
+    let answer = answer.expect("it is given up");
+    assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("2")), "{}", answer.text());
+    assert_eq!(gateway.metric("tollgate_attempts_total", &["upstream=\"full\"", "result=\"timeout\""]).await, 1.0);
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! What one event, or one document, says.
 
 use memchr::memmem::Finder;
-use serde::Deserialize;
 use std::sync::LazyLock;
 
 use super::cohere;
-use super::count::{Count, Object, Tier};
+use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
+use super::image_tool::ImageTool;
 use super::places::Slot;
 use super::report::Report;
 use super::searches::Searches;
@@ -92,24 +92,6 @@ impl Sink<Slot> for TextMeter {
         self.any = true;
         self.delivered.push_plain(piece);
     }
-}
-
-/// Images made by a tool of OpenAI's Responses; counted beside the answer's usage. (Shared recordings `openai/responses`; the details
-/// are those of the Images API, platform.openai.com/docs/api-reference/images.)
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ImageTool {
-    pub(super) input_tokens: Count,
-    pub(super) output_tokens: Count,
-    pub(super) input_tokens_details: Object<ImageDetails>,
-    pub(super) output_tokens_details: Object<ImageDetails>,
-}
-
-/// What of a tool's tokens is images.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ImageDetails {
-    pub(super) image_tokens: Count,
 }
 
 /// The facts of one event.

@@ -16,6 +16,7 @@ mod error_event;
 mod events;
 mod facts;
 mod gemini;
+mod image_tool;
 mod ollama;
 mod openai;
 mod places;

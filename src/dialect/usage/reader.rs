@@ -1,11 +1,12 @@
 //! Reads events, or the one document, and keeps what they come to.
 
-use tollgate_plugin_api::{ExtraUsage, Metered, Usage, UsageSource};
+use tollgate_plugin_api::{Metered, Usage, UsageSource};
 
 use super::alike::Alike;
 use super::count::Tier;
 use super::error_event::ErrorEvent;
-use super::facts::{Facts, ImageTool, Kind};
+use super::facts::{Facts, Kind};
+use super::image_tool::ImageTool;
 use super::places::{Slot, places, places_in_delta};
 use super::report::Report;
 use super::rules::UsageRules;
@@ -383,25 +384,5 @@ impl Said {
                 self.report = Some(report);
             }
         }
-    }
-}
-
-impl ImageTool {
-    fn extra(self, model: Option<String>) -> Option<ExtraUsage> {
-        let usage = Usage {
-            input_tokens: self.input_tokens.get().unwrap_or(0),
-            output_tokens: self.output_tokens.get().unwrap_or(0),
-            ..Usage::default()
-        };
-        // What is made there is images, but for what is said to be another thing.
-        let (input, output) = (self.input_tokens_details.0.image_tokens, self.output_tokens_details.0.image_tokens);
-        (usage != Usage::default()).then(|| ExtraUsage {
-            kind: "image_generation".to_owned(),
-            model,
-            usage,
-            input_image_tokens: input.get().unwrap_or(0).min(usage.input_tokens),
-            output_image_tokens: output.get().unwrap_or(usage.output_tokens).min(usage.output_tokens),
-            ..ExtraUsage::default()
-        })
     }
 }

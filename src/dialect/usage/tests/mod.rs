@@ -3,6 +3,7 @@
 mod anthropic;
 mod counts;
 mod ends;
+mod errors;
 mod recordings;
 mod searches;
 mod sides;
