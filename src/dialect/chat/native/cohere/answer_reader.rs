@@ -19,6 +19,8 @@ pub(super) fn reader() -> Box<dyn AnswerReader> {
 #[derive(Default)]
 struct Reader {
     calls: Calls,
+    /// Nothing can follow: the answer's end has come, or an error.
+    is_over: bool,
 }
 
 #[derive(Deserialize)]
@@ -119,7 +121,7 @@ struct Message<'a> {
 
 impl AnswerReader for Reader {
     fn event(&mut self, _: &str, json: &str, sink: &mut dyn Sink) -> Result<(), Unreadable> {
-        if json.trim_ascii() == "[DONE]" {
+        if self.is_over || json.trim_ascii() == "[DONE]" {
             return Ok(());
         }
         let streamed: Streamed<'_> = serde_json::from_str(json)?;
@@ -151,12 +153,16 @@ impl AnswerReader for Reader {
                 }
             }
             "message-end" => {
+                self.is_over = true;
                 let failed = finish(delta.finish_reason, delta.error, sink);
                 if !failed {
                     sink.event(Event::End(None));
                 }
             }
-            "" => sink.event(Event::Error(Refusal::read(None, json.as_bytes()))),
+            "" => {
+                self.is_over = true;
+                sink.event(Event::Error(Refusal::read(None, json.as_bytes())));
+            }
             _ => {}
         }
         Ok(())
