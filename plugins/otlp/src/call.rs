@@ -1,10 +1,13 @@
 //! One call to the collector, and what it says of it: OTLP over HTTP as protobuf (opentelemetry.io/docs/specs/otlp).
 
+use crate::addresses::Addresses;
 use crate::export::Target;
 use crate::protobuf::{Message, key};
 use prost::Message as _;
 use std::io::Read;
 use std::time::Duration;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::DefaultConnector;
 
 /// Buffers of a call, made and emptied for each: the answer is short, and a call goes out in pieces of this size.
 const ANSWER_BUFFER_BYTES: usize = 8 * 1024;
@@ -48,6 +51,8 @@ struct PartialSuccess {
 pub(crate) struct Caller {
     target: Target,
     agent: ureq::Agent,
+    /// The agent's.
+    addresses: Addresses,
 }
 
 impl Caller {
@@ -61,7 +66,9 @@ impl Caller {
             .max_redirects_will_error(false)
             .input_buffer_size(ANSWER_BUFFER_BYTES)
             .output_buffer_size(CALL_BUFFER_BYTES);
-        Self { target, agent: config.build().into() }
+        let addresses = Addresses::of(DefaultResolver::default());
+        let agent = ureq::Agent::with_parts(config.build(), DefaultConnector::default(), addresses.clone());
+        Self { target, agent, addresses }
     }
 
     /// Sends spans, each a member of its scope's list.
@@ -76,7 +83,10 @@ impl Caller {
         let request = request.header("content-length", head.len() + spans.len());
         match request.send(ureq::SendBody::from_reader(&mut body)) {
             Ok(response) => answered(response),
-            Err(error) => Outcome::Again { why: error.to_string(), after: None },
+            Err(error) => {
+                self.addresses.forget();
+                Outcome::Again { why: error.to_string(), after: None }
+            }
         }
     }
 }
@@ -145,6 +155,33 @@ fn head(service_name: &str, spans_bytes: usize) -> Vec<u8> {
 mod tests {
     use super::*;
     use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    #[test]
+    fn where_the_collector_is_stays_known_until_it_cannot_be_reached() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        let timeout = Duration::from_secs(60);
+        let caller = Caller::new(Target { url, headers: Vec::new(), timeout, service_name: "t".to_owned() });
+        let collector = std::thread::spawn(move || {
+            let mut connection = BufReader::new(listener.accept().unwrap().0);
+            let (mut line, mut body_bytes) = (String::new(), 0);
+            while connection.read_line(&mut line).unwrap() > 2 {
+                let length = line.strip_prefix("content-length: ");
+                body_bytes = length.map_or(body_bytes, |length| length.trim().parse().unwrap());
+                line.clear();
+            }
+            connection.read_exact(&mut vec![0; body_bytes]).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            connection.get_mut().write_all(answer).unwrap();
+        });
+        assert_eq!(caller.call(b""), Outcome::Taken);
+        assert!(caller.addresses.are_known());
+        collector.join().unwrap();
+        assert!(matches!(caller.call(b""), Outcome::Again { .. }), "nobody listens any more");
+        assert!(!caller.addresses.are_known());
+    }
 
     fn answer(rejected_spans: i64, error_message: &str) -> Vec<u8> {
         let partial = ExportTracePartialSuccess { rejected_spans, error_message: error_message.to_owned() };

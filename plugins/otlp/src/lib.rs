@@ -1,6 +1,7 @@
 //! Traces: a span for each request, to an OpenTelemetry collector, with the GenAI semantic conventions' names and, unless that is
 //! asked for, without a word of prompt or answer. A caller's trace goes on, and the upstream is told of ours.
 
+mod addresses;
 mod call;
 mod context;
 mod export;
