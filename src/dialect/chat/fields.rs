@@ -204,6 +204,9 @@ pub fn check(request: &ChatRequest<'_>, client: DialectId, target: DialectId) ->
     if types.into_iter().any(|mime_type| !is_mime_type(mime_type)) {
         return Err(invalid(said(Field::Messages, client).unwrap_or("messages"), "a medium's type is no MIME type"));
     }
+    if request.tools.is_empty() && request.options.tool_choice.is_some() {
+        return Err(refused(Field::ToolChoice, client, target, Some("a call without tools")));
+    }
     for field in request.options.set() {
         if name(field, target).is_some() {
             continue;

@@ -3,7 +3,7 @@
 use super::fields::{self, Field, FieldSet};
 use super::json::Json;
 use super::openai::models;
-use super::request::{ChatRequest, Effort, Options};
+use super::request::{ChatRequest, Effort, Options, ToolChoice};
 use super::wire::Manner;
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
@@ -17,6 +17,16 @@ const NAME_CHARS_MAX: usize = 64;
 /// Whether only letters, digits, `_` and `-` are taken everywhere (DeepSeek refuses others in names of users).
 const NAMES: [(Field, bool); 3] =
     [(Field::User, true), (Field::SafetyIdentifier, true), (Field::PromptCacheKey, false)];
+
+/// Takes off what is said of tools where there are none: it changes nothing, and providers refuse it (Google: "Function calling
+/// config is set without function_declarations"; OpenAI: "'tool_choice' is only allowed when 'tools' are specified"). That one
+/// must be called stays, and is refused.
+pub(super) fn leave_tools_unsaid(request: &mut ChatRequest<'_>) {
+    if request.tools.is_empty() {
+        request.options.parallel_tool_calls = None;
+        request.options.tool_choice.take_if(|choice| matches!(choice, ToolChoice::Auto | ToolChoice::None));
+    }
+}
 
 /// Takes off what this vendor refuses; the names of that are added to `left_out`.
 pub(super) fn leave_out(options: &mut Options<'_>, refused: FieldSet, client: DialectId, left_out: &mut Vec<String>) {
@@ -144,6 +154,34 @@ mod tests {
         let mut left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
         left_out.sort_unstable();
         assert_eq!(left_out, ["metadata", "parallel_tool_calls", "prompt_cache_key", "reasoning_effort", "user"]);
+    }
+
+    #[test]
+    fn without_tools_nothing_is_said_of_them_and_none_must_be_called() {
+        let compaction = |choice: &str| {
+            format!(r#"{{"input":"Hi","tools":[],"tool_choice":{choice},"parallel_tool_calls":false,"store":false}}"#)
+        };
+        let targets = || DialectId::ALL.into_iter().chain(DialectId::UPSTREAM_ONLY);
+        for choice in [r#""auto""#, r#""none""#] {
+            for target in targets().filter(|target| *target != OpenAiResponses) {
+                let (sent, left_out) = written(OpenAiResponses, target, &compaction(choice), ChatRules::default());
+                let sent = sent.to_string();
+                let said = ["tool", "functionCalling"].map(|word| sent.contains(word));
+                assert_eq!((said, left_out), ([false; 2], Vec::new()), "{target}: {sent}");
+            }
+            let body = format!(r#"{{"tool_choice":{choice},"parallel_tool_calls":true,{ASKS}}}"#);
+            let (sent, _) = written(OpenAi, OpenAiResponses, &body, ChatRules::default());
+            assert!(!sent.to_string().contains("tool"), "{sent}");
+        }
+        for choice in [r#""required""#, r#"{"type":"function","name":"f"}"#] {
+            for target in targets().filter(|target| *target != OpenAiResponses) {
+                let rules = ChatRules::default();
+                let manner = Manner { model: "m", output_tokens_default: 1, asks_for_usage: false, rules };
+                let refusal = translate_request(OpenAiResponses, target, &compaction(choice), false, &manner);
+                let refusal = refusal.expect_err("there is nothing to call");
+                assert_eq!(refusal.param.as_deref(), Some("tool_choice"), "{target}");
+            }
+        }
     }
 
     #[test]

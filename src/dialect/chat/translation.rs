@@ -86,6 +86,7 @@ pub fn translate_request(
     let read = from.read_request.ok_or_else(not_translated)?;
     let mut request = read(body)?;
     request.stream = stream;
+    hints::leave_tools_unsaid(&mut request);
     let mut left_out = fields::check(&request, client, target)?;
     hints::leave_out(&mut request.options, manner.rules.refuses, client, &mut left_out);
     hints::fit_reasoning(&mut request.options, manner, target, client, &mut left_out);

@@ -208,8 +208,6 @@ struct Choice<'r> {
 fn tool_choice<'r>(options: &'r Options<'_>, tools: &[&Tool<'_>]) -> Result<Option<Choice<'r>>, Inexpressible> {
     let one_at_a_time = options.parallel_tool_calls == Some(false);
     let (kind, name) = match &options.tool_choice {
-        // Without tools there is nothing to choose, and Anthropic wants no choice.
-        None | Some(ToolChoice::Auto | ToolChoice::None) if tools.is_empty() => return Ok(None),
         Some(_) if tools.is_empty() => return Err(Inexpressible::new(Field::ToolChoice, "a call without tools")),
         None if !one_at_a_time => return Ok(None),
         None | Some(ToolChoice::Auto) => ("auto", None),
