@@ -34,32 +34,29 @@ pub(in crate::dialect::chat) enum Sampling {
 pub(in crate::dialect::chat) struct Model {
     pub(in crate::dialect::chat) thinking: Thinking,
     pub(in crate::dialect::chat) sampling: Sampling,
+    /// It knows the effort `xhigh`; otherwise there is none between `high` and `max`.
+    pub(in crate::dialect::chat) extra_high: bool,
 }
 
 /// By the last version of each generation, ascending. What is newer is of the newest generation: it thinks by an effort, and is
 /// not sampled.
 #[rustfmt::skip]
-const GENERATIONS: [((u32, u32), Thinking, Sampling); 4] = [
-    ((3, 6), Thinking::Never,  Sampling::Both),
-    ((4, 0), Thinking::Budget, Sampling::Both),
-    ((4, 5), Thinking::Budget, Sampling::One),
-    ((4, 6), Thinking::Either, Sampling::One),
+const GENERATIONS: [((u32, u32), Model); 4] = [
+    ((3, 6), Model { thinking: Thinking::Never,  sampling: Sampling::Both, extra_high: false }),
+    ((4, 0), Model { thinking: Thinking::Budget, sampling: Sampling::Both, extra_high: false }),
+    ((4, 5), Model { thinking: Thinking::Budget, sampling: Sampling::One,  extra_high: false }),
+    ((4, 6), Model { thinking: Thinking::Either, sampling: Sampling::One,  extra_high: false }),
 ];
-const NEWEST: (Thinking, Sampling) = (Thinking::Effort, Sampling::Neither);
-const NOT_CLAUDE: (Thinking, Sampling) = (Thinking::Either, Sampling::Both);
+const NEWEST: Model = Model { thinking: Thinking::Effort, sampling: Sampling::Neither, extra_high: true };
+const NOT_CLAUDE: Model = Model { thinking: Thinking::Either, sampling: Sampling::Both, extra_high: true };
 /// What is longer is a date.
 const VERSION_DIGITS_MAX: usize = 2;
 
 /// The generation of a model.
 pub(in crate::dialect::chat) fn model(name: &str) -> Model {
-    let generation = |version| GENERATIONS.iter().find(|(last, ..)| version <= *last);
-    let (thinking, sampling) = match name.split_once("claude") {
-        None => NOT_CLAUDE,
-        Some((_, rest)) => {
-            version(rest).and_then(generation).map_or(NEWEST, |(_, thinking, sampling)| (*thinking, *sampling))
-        }
-    };
-    Model { thinking, sampling }
+    let Some((_, rest)) = name.split_once("claude") else { return NOT_CLAUDE };
+    let generation = |version| GENERATIONS.iter().find(|(last, _)| version <= *last);
+    version(rest).and_then(generation).map_or(NEWEST, |(_, model)| *model)
 }
 
 /// The first number of a name, and what follows it directly: `-sonnet-4-5-20250929-v1:0`, `-4.5-sonnet`, `-opus-4@20250514`,

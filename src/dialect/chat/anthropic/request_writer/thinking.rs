@@ -93,7 +93,7 @@ pub(in crate::dialect::chat) fn plan(
     if asked.must_call {
         mode = Mode::Unsaid;
     }
-    let effort = effort.filter(|_| knows_effort).map(word);
+    let effort = effort.filter(|_| knows_effort).map(|effort| word(effort, model));
     if mode == Mode::Unsaid {
         unused.push(Field::Reasoning);
         return Plan { effort, ..nothing };
@@ -109,7 +109,10 @@ fn with_budget(budget: u64, asked: &Asked) -> Mode {
     if fits < asked.limit && !asked.began_without { Mode::Enabled(fits) } else { Mode::Unsaid }
 }
 
-/// Anthropic has no effort below `low`.
-fn word(effort: Effort) -> &'static str {
-    effort.max(Effort::Low).as_str()
+/// The nearest that there is: Anthropic has no effort below `low`, and `xhigh` only since 4.7.
+fn word(effort: Effort, model: Model) -> &'static str {
+    match effort.max(Effort::Low) {
+        Effort::ExtraHigh if !model.extra_high => Effort::High.as_str(),
+        effort => effort.as_str(),
+    }
 }

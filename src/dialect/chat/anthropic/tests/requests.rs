@@ -171,11 +171,15 @@ fn thinking_is_said_as_the_models_generation_takes_it() {
     let effort = |word: &str| json!({"effort": word});
     let null = Value::Null;
     let (old, both, new) = ("claude-haiku-4-5", "claude-opus-4-6", "claude-opus-4-8");
-    let (low, none) = (Some(Effort::Minimal), Some(Effort::None));
+    let (low, none, extra_high) = (Some(Effort::Minimal), Some(Effort::None), Some(Effort::ExtraHigh));
     #[rustfmt::skip]
     let cases = [
         (new, reasoning(low, None), 9000, &adaptive, effort("low")),
         (new, reasoning(None, Some(20_000)), 9000, &adaptive, effort("high")),
+        (new, reasoning(extra_high, None), 9000, &adaptive, effort("xhigh")),
+        (both, reasoning(extra_high, None), 9000, &adaptive, effort("high")),
+        (both, reasoning(Some(Effort::Max), None), 9000, &adaptive, effort("max")),
+        ("kimi-k3", reasoning(extra_high, None), 9000, &adaptive, effort("xhigh")),
         (both, reasoning(None, Some(2000)), 9000, &enabled(2000), null.clone()),
         (both, reasoning(None, Some(20_000)), 9000, &enabled(4500), null.clone()),
         (both, reasoning(None, Some(1)), 9000, &enabled(1024), null.clone()),
