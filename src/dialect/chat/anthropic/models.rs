@@ -3,7 +3,12 @@
 //! The table has the generations before the newest, so it need not grow: a model that is in none is of the newest, and what
 //! is not Claude at all (other vendors have endpoints of this dialect) is sent what was asked for.
 //!
-//! docs.anthropic.com: extended thinking, adaptive thinking, effort, and the migration guides of 4.1 and 4.7.
+//! platform.claude.com: extended thinking, adaptive thinking, effort, and the migration guides of 4.1, 4.7, Opus 5 and 5.5,
+//! Sonnet 5.5, Haiku 5.5, Fable 5 and 5.1. Mythos is Fable for approved customers.
+
+use super::super::fields::Field;
+use super::super::request::ToolChoice;
+use super::super::wire::Inexpressible;
 
 /// How a model can be told how much to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +21,19 @@ pub(in crate::dialect::chat) enum Thinking {
     Either,
     /// By an effort.
     Effort,
+}
+
+/// How a model is told not to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dialect::chat) enum Off {
+    /// By no word about thinking: it does none unless asked. (Amazon refuses `disabled` of Opus 4.7.)
+    Unsaid,
+    /// `thinking.type` is `disabled`.
+    Disabled,
+    /// `thinking.type` is `between_tools`: what it notes between calls of tools is all that it thinks.
+    BetweenTools,
+    /// It cannot but think; the least is the effort `low`.
+    Never,
 }
 
 /// What of `temperature` and `top_p` a model takes.
@@ -36,27 +54,69 @@ pub(in crate::dialect::chat) struct Model {
     pub(in crate::dialect::chat) sampling: Sampling,
     /// It knows the effort `xhigh`; otherwise there is none between `high` and `max`.
     pub(in crate::dialect::chat) extra_high: bool,
+    pub(in crate::dialect::chat) off: Off,
+    /// `tool_choice` may be `any` or `tool`.
+    forced_calls: bool,
 }
 
-/// By the last version of each generation, ascending. What is newer is of the newest generation: it thinks by an effort, and is
-/// not sampled.
+impl Model {
+    /// Whether it takes the choice of tools.
+    ///
+    /// # Errors
+    /// It answers 400 where a tool must be called.
+    pub(in crate::dialect::chat) fn check_choice(self, choice: Option<&ToolChoice<'_>>) -> Result<(), Inexpressible> {
+        let must_call = matches!(choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+        if must_call && !self.forced_calls {
+            return Err(Inexpressible::new(Field::ToolChoice, "a call that this model must make"));
+        }
+        Ok(())
+    }
+}
+
+/// By the last version of each generation, ascending. What is newer is one of [`SINCE_5`].
 #[rustfmt::skip]
-const GENERATIONS: [((u32, u32), Model); 4] = [
-    ((3, 6), Model { thinking: Thinking::Never,  sampling: Sampling::Both, extra_high: false }),
-    ((4, 0), Model { thinking: Thinking::Budget, sampling: Sampling::Both, extra_high: false }),
-    ((4, 5), Model { thinking: Thinking::Budget, sampling: Sampling::One,  extra_high: false }),
-    ((4, 6), Model { thinking: Thinking::Either, sampling: Sampling::One,  extra_high: false }),
+const GENERATIONS: [((u32, u32), Model); 5] = [
+    ((3, 6), Model { thinking: Thinking::Never,  sampling: Sampling::Both,    off: Off::Unsaid,   extra_high: false, forced_calls: true }),
+    ((4, 0), Model { thinking: Thinking::Budget, sampling: Sampling::Both,    off: Off::Disabled, extra_high: false, forced_calls: true }),
+    ((4, 5), Model { thinking: Thinking::Budget, sampling: Sampling::One,     off: Off::Disabled, extra_high: false, forced_calls: true }),
+    ((4, 6), Model { thinking: Thinking::Either, sampling: Sampling::One,     off: Off::Disabled, extra_high: false, forced_calls: true }),
+    ((4, 8), Model { off: Off::Unsaid, forced_calls: true, ..NEWEST }),
 ];
-const NEWEST: Model = Model { thinking: Thinking::Effort, sampling: Sampling::Neither, extra_high: true };
-const NOT_CLAUDE: Model = Model { thinking: Thinking::Either, sampling: Sampling::Both, extra_high: true };
+/// By a part of the name and the version. Any other is of the newest generation: it thinks always, by an effort, is not
+/// sampled, and calls what it will.
+#[rustfmt::skip]
+const SINCE_5: [(&str, (u32, u32), Model); 6] = [
+    ("opus",   (5, 0), Model { off: Off::Disabled, forced_calls: true, ..NEWEST }),
+    ("sonnet", (5, 0), Model { off: Off::Disabled, forced_calls: true, ..NEWEST }),
+    ("fable",  (5, 0), Model { forced_calls: true, ..NEWEST }),
+    ("mythos", (5, 0), Model { forced_calls: true, ..NEWEST }),
+    ("sonnet", (5, 5), Model { off: Off::BetweenTools, ..NEWEST }),
+    ("haiku",  (5, 5), Model { off: Off::Disabled, forced_calls: true, ..NEWEST }),
+];
+const NEWEST: Model = Model {
+    thinking: Thinking::Effort,
+    sampling: Sampling::Neither,
+    off: Off::Never,
+    extra_high: true,
+    forced_calls: false,
+};
+const NOT_CLAUDE: Model = Model {
+    thinking: Thinking::Either,
+    sampling: Sampling::Both,
+    off: Off::Disabled,
+    extra_high: true,
+    forced_calls: true,
+};
 /// What is longer is a date.
 const VERSION_DIGITS_MAX: usize = 2;
 
 /// The generation of a model.
 pub(in crate::dialect::chat) fn model(name: &str) -> Model {
     let Some((_, rest)) = name.split_once("claude") else { return NOT_CLAUDE };
-    let generation = |version| GENERATIONS.iter().find(|(last, _)| version <= *last);
-    version(rest).and_then(generation).map_or(NEWEST, |(_, model)| *model)
+    let Some(version) = version(rest) else { return NEWEST };
+    let generation = GENERATIONS.iter().find(|(last, _)| version <= *last).map(|(_, model)| *model);
+    let is_it = |(part, own, _): &&(&str, (u32, u32), Model)| *own == version && rest.contains(part);
+    generation.or_else(|| SINCE_5.iter().find(is_it).map(|(.., model)| *model)).unwrap_or(NEWEST)
 }
 
 /// The first number of a name, and what follows it directly: `-sonnet-4-5-20250929-v1:0`, `-4.5-sonnet`, `-opus-4@20250514`,

@@ -43,6 +43,7 @@ pub(super) fn write_request(
     let model = models::model(manner.model);
     let tools = offered(request)?;
     let format = enforced_format(options)?;
+    model.check_choice(options.tool_choice.as_ref())?;
     let choice = tool_choice(options, &tools)?;
     if options.stop.iter().any(|stop| stop.trim().is_empty()) {
         return Err(Inexpressible::new(Field::Stop, "a stop sequence of white space alone"));

@@ -3,7 +3,7 @@
 use super::super::super::fields::Field;
 use super::super::super::request::{Effort, Reasoning};
 use super::super::super::write::Members;
-use super::super::models::{Model, Thinking};
+use super::super::models::{Model, Off, Thinking};
 
 /// Anthropic's smallest budget.
 const BUDGET_TOKENS_MIN: u64 = 1024;
@@ -23,6 +23,7 @@ pub(in crate::dialect::chat) struct Asked {
 enum Mode {
     Unsaid,
     Disabled,
+    BetweenTools,
     Adaptive,
     Enabled(u64),
 }
@@ -39,13 +40,14 @@ pub(in crate::dialect::chat) struct Plan {
 impl Plan {
     /// The model may think.
     pub(in crate::dialect::chat) fn thinks(&self) -> bool {
-        matches!(self.mode, Mode::Adaptive | Mode::Enabled(_))
+        matches!(self.mode, Mode::BetweenTools | Mode::Adaptive | Mode::Enabled(_))
     }
 
     pub(in crate::dialect::chat) fn write_thinking(&self, body: &mut Members<'_>) {
         let (word, budget) = match self.mode {
             Mode::Unsaid => return,
             Mode::Disabled => ("disabled", None),
+            Mode::BetweenTools => ("between_tools", None),
             Mode::Adaptive => ("adaptive", None),
             Mode::Enabled(budget) => ("enabled", Some(budget)),
         };
@@ -67,8 +69,12 @@ pub(in crate::dialect::chat) fn plan(
     let nothing = Plan { mode: Mode::Unsaid, display: None, effort: None };
     let Some(reasoning) = reasoning else { return nothing };
     if reasoning.effort == Some(Effort::None) || reasoning.budget_tokens == Some(0) {
-        let mode = if model.thinking == Thinking::Never { Mode::Unsaid } else { Mode::Disabled };
-        return Plan { mode, ..nothing };
+        return match model.off {
+            Off::Unsaid => nothing,
+            Off::Disabled => Plan { mode: Mode::Disabled, ..nothing },
+            Off::BetweenTools => Plan { mode: Mode::BetweenTools, ..nothing },
+            Off::Never => Plan { effort: Some(word(Effort::Low, model)), ..nothing },
+        };
     }
     let knows_effort = matches!(model.thinking, Thinking::Either | Thinking::Effort);
     let effort = reasoning.effort.or_else(|| {

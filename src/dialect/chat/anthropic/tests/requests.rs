@@ -199,6 +199,54 @@ fn thinking_is_said_as_the_models_generation_takes_it() {
 }
 
 #[test]
+fn a_model_is_told_not_to_think_as_it_takes_it() {
+    let (disabled, null) = (json!({"type": "disabled"}), Value::Null);
+    for (model, mode, config) in [
+        ("claude-3-5-haiku-latest", &null, &null),
+        ("claude-sonnet-4-6", &disabled, &null),
+        ("claude-opus-4-8", &null, &null),
+        ("claude-opus-5", &disabled, &null),
+        ("claude-sonnet-5", &disabled, &null),
+        ("claude-haiku-5-5", &disabled, &null),
+        ("kimi-k3", &disabled, &null),
+        ("claude-sonnet-5-5", &json!({"type": "between_tools"}), &null),
+        ("claude-opus-5-5", &null, &json!({"effort": "low"})),
+        ("claude-fable-5", &null, &json!({"effort": "low"})),
+        ("anthropic/claude-fable-5.1", &null, &json!({"effort": "low"})),
+    ] {
+        for off in [reasoning(Some(Effort::None), None), reasoning(None, Some(0))] {
+            assert_eq!(thinking(model, off, 9000), (json!([mode, config, null, null, null]), vec![]), "{model}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_must_be_made_is_refused_where_the_model_refuses_it() {
+    for (model, is_taken) in [
+        ("claude-opus-4-8", true),
+        ("claude-opus-5", true),
+        ("claude-fable-5", true),
+        ("claude-haiku-5-5", true),
+        ("kimi-k3", true),
+        ("claude-opus-5-5", false),
+        ("us.anthropic.claude-sonnet-5-5", false),
+        ("claude-fable-5-1", false),
+    ] {
+        for choice in [ToolChoice::Required, ToolChoice::Named(vec!["f".into()])] {
+            let request = with(Options { tool_choice: Some(choice), ..Options::default() });
+            let refused = written(&request, model).err().map(|refusal| refusal.field);
+            assert_eq!(refused, (!is_taken).then_some(Field::ToolChoice), "{model}");
+        }
+        for choice in [ToolChoice::Auto, ToolChoice::None] {
+            assert!(
+                written(&with(Options { tool_choice: Some(choice), ..Options::default() }), model).is_ok(),
+                "{model}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_budget_yields_where_the_turn_that_goes_on_began_without_thoughts() {
     let going_on = |first: Option<Part<'static>>, model: &str| {
         let parts = first.into_iter().chain([call("a", "{}")]).collect();

@@ -61,7 +61,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Self, Inexpressible> {
         let family = family(manner.model);
         if family == Family::Claude {
-            return Ok(Self::of_claude(request, manner, unused));
+            return Self::of_claude(request, manner, unused);
         }
         let value = |field| request.options.plain(field).cloned();
         let mut members = Vec::new();
@@ -93,9 +93,14 @@ impl<'a> Plan<'a> {
     }
 
     /// As Anthropic's own API has it: what Claude refuses together is decided there.
-    fn of_claude(request: &ChatRequest<'a>, manner: &Manner<'_>, unused: &mut Vec<Field>) -> Self {
+    fn of_claude(
+        request: &ChatRequest<'a>,
+        manner: &Manner<'_>,
+        unused: &mut Vec<Field>,
+    ) -> Result<Self, Inexpressible> {
         let options = &request.options;
         let model = models::model(manner.model);
+        model.check_choice(options.tool_choice.as_ref())?;
         let limit = options.plain(Field::OutputTokens).cloned();
         let tokens = limit.as_ref().and_then(|limit| limit.as_str().parse().ok());
         let asked = thinking::Asked {
@@ -115,7 +120,8 @@ impl<'a> Plan<'a> {
         });
         // A budget is only below a limit: the one it was fitted to is said.
         let limit = limit.or_else(|| plan.thinks().then(|| Json::of(&manner.output_tokens_default)));
-        Self { limit, temperature, top_p, additional: inside(&members), effort: plan.effort, thinks: plan.thinks() }
+        let (effort, thinks) = (plan.effort, plan.thinks());
+        Ok(Self { limit, temperature, top_p, additional: inside(&members), effort, thinks })
     }
 
     pub(super) fn thinks(&self) -> bool {

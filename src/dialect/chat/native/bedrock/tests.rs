@@ -114,6 +114,19 @@ fn each_vendors_models_are_told_to_think_in_their_own_words() {
 }
 
 #[test]
+fn claude_is_told_not_to_think_and_what_to_call_as_in_messages() {
+    let off = |model: &str| {
+        let mut body = of(model, &effort(Effort::None)).0;
+        (body["additionalModelRequestFields"].take(), body["outputConfig"].take())
+    };
+    assert_eq!(off("us.anthropic.claude-opus-5-5"), (json!(null), json!({"effort":"low"})));
+    assert_eq!(off("anthropic.claude-sonnet-5-5"), (json!({"thinking":{"type":"between_tools"}}), json!(null)));
+    let refusal = written(Bedrock, &choosing(ToolChoice::Required), "anthropic.claude-opus-5-5").unwrap_err();
+    assert_eq!(refusal.field, Field::ToolChoice);
+    assert!(written(Bedrock, &choosing(ToolChoice::Required), CLAUDE).is_ok());
+}
+
+#[test]
 fn the_most_likely_tokens_are_a_matter_of_the_vendor() {
     let mut request = said("Hi");
     request.options.plain = vec![(Field::TopK, Json::of(&5))];
