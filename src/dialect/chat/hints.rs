@@ -1,6 +1,6 @@
 //! What of a request's hints goes to one upstream, and in which form: vendors refuse whole requests for what changes no answer.
 
-use super::fields::{self, Field, FieldSet};
+use super::fields::{self, Field, FieldSet, Otherwise};
 use super::json::Json;
 use super::openai::models;
 use super::request::{ChatRequest, Effort, Options, ToolChoice};
@@ -9,6 +9,7 @@ use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt::Write;
+use tollgate_plugin_api::Reject;
 
 /// OpenAI takes no longer names of users and of caches; a digest of SHA-256 in hexadecimal digits is just as long.
 const NAME_CHARS_MAX: usize = 64;
@@ -17,6 +18,19 @@ const NAME_CHARS_MAX: usize = 64;
 /// Whether only letters, digits, `_` and `-` are taken everywhere (DeepSeek refuses others in names of users).
 const NAMES: [(Field, bool); 3] =
     [(Field::User, true), (Field::SafetyIdentifier, true), (Field::PromptCacheKey, false)];
+
+/// What OpenAI's models refuse while they think, but for these values: how the next token is drawn, which is left out, and what
+/// an answer would not be the same without. (The guide to reasoning; the API reference of `stop`; Azure's page of reasoning
+/// models.)
+const NOT_WHILE_THINKING: [(Field, Otherwise, &[&str]); 7] = [
+    (Field::Temperature, Otherwise::LeftOut, &["1"]),
+    (Field::TopP, Otherwise::LeftOut, &["1"]),
+    (Field::FrequencyPenalty, Otherwise::LeftOut, &[]),
+    (Field::PresencePenalty, Otherwise::LeftOut, &[]),
+    (Field::Stop, Otherwise::Refused, &[]),
+    (Field::Logprobs, Otherwise::Refused, &[]),
+    (Field::LogitBias, Otherwise::Refused, &[]),
+];
 
 /// Takes off what is said of tools where there are none: it changes nothing, and providers refuse it (Google: "Function calling
 /// config is set without function_declarations"; OpenAI: "'tool_choice' is only allowed when 'tools' are specified"). That one
@@ -56,6 +70,34 @@ pub(super) fn fit_reasoning(
     if options.reasoning.is_none() && wants_some {
         fields::push(left_out, Field::Reasoning, client);
     }
+}
+
+/// Takes off what OpenAI's models refuse while they think; [`fit_reasoning`] comes first. The names of that are added to
+/// `left_out`, unless it is so anyway.
+///
+/// # Errors
+/// `INVALID_REQUEST`, naming the field that may not be left out.
+pub(super) fn fit_sampling(
+    options: &mut Options<'_>,
+    manner: &Manner<'_>,
+    target: DialectId,
+    client: DialectId,
+    left_out: &mut Vec<String>,
+) -> Result<(), Reject> {
+    if !manner.rules.openai_models || !models::thinks(manner.model, options.reasoning) {
+        return Ok(());
+    }
+    let set: Vec<Field> = options.set().collect();
+    for (field, otherwise, usual) in NOT_WHILE_THINKING.into_iter().filter(|(field, ..)| set.contains(field)) {
+        if otherwise == Otherwise::Refused {
+            return Err(fields::refused(field, client, target, Some("what this model refuses while it thinks")));
+        }
+        if options.plain(field).is_some_and(|value| !fields::is_one_of(usual, value.as_str())) {
+            fields::push(left_out, field, client);
+        }
+        options.plain.retain(|(own, _)| *own != field);
+    }
+    Ok(())
 }
 
 /// Gives names a form that the target takes: Claude Code's `user_id` is a JSON text of 150 characters.

@@ -90,6 +90,7 @@ pub fn translate_request(
     let mut left_out = fields::check(&request, client, target)?;
     hints::leave_out(&mut request.options, manner.rules.refuses, client, &mut left_out);
     hints::fit_reasoning(&mut request.options, manner, target, client, &mut left_out);
+    hints::fit_sampling(&mut request.options, manner, target, client, &mut left_out)?;
     hints::shorten_names(&mut request, target);
     let mut unused = Vec::new();
     let written = (to.write_request)(&request, manner, &mut unused)

@@ -1,10 +1,12 @@
 //! How hard OpenAI's models can be told to think. They refuse a whole request for an effort that is not one of theirs
-//! (`unsupported_value`), and those that do not think refuse any.
+//! (`unsupported_value`), those that do not think refuse any, and those that do refuse to be sampled meanwhile
+//! (`unsupported_parameter`).
 //!
 //! The table need not grow: a model that is in none of its families is sent what was asked for.
 //!
-//! developers.openai.com: the guide to reasoning, the pages of the models; what these leave open, as the API's own refusals
-//! have it ("Supported values are: …").
+//! developers.openai.com: the guide to reasoning, that to the latest model ("When reasoning effort is not `none`, remove
+//! `temperature`, `top_p`, and `top_logprobs`"), the pages of the models; what these leave open, as the API's own refusals have
+//! it ("Supported values are: …").
 
 use crate::dialect::DialectId;
 use crate::dialect::chat::request::{Effort, Reasoning};
@@ -17,10 +19,12 @@ enum Takes {
     Nothing,
     /// An effort between these; they cannot but think.
     Always(Effort, Effort),
-    /// The same, or `none`.
+    /// The same, or `none`; without a word they think.
     OrNone(Effort, Effort),
+    /// The same, or `none`, which is what they do without a word.
+    IfAsked(Effort, Effort),
 }
-use Takes::{Always, Nothing, OrNone};
+use Takes::{Always, IfAsked, Nothing, OrNone};
 
 /// By how a model's name begins, and what it has behind that; the first that fits. (Of `-chat` some take `medium`, which is
 /// theirs anyway.)
@@ -34,10 +38,10 @@ const FAMILIES: [(&str, &str, Takes); 36] = [
     ("codex-mini", "", Always(Low, High)),
     ("gpt-5", "-pro", Always(High, High)), ("gpt-5", "-codex", Always(Low, High)), ("gpt-5", "", Always(Minimal, High)),
     ("gpt-5.1", "-codex-max", Always(Low, ExtraHigh)), ("gpt-5.1", "-codex", Always(Low, High)),
-    ("gpt-5.1", "", OrNone(Low, High)),
+    ("gpt-5.1", "", IfAsked(Low, High)),
     ("gpt-5.2", "-pro", Always(Medium, ExtraHigh)), ("gpt-5.2", "-codex", Always(Low, ExtraHigh)),
-    ("gpt-5.2", "", OrNone(Low, ExtraHigh)), ("gpt-5.3", "-codex", Always(Low, ExtraHigh)),
-    ("gpt-5.4", "-pro", Always(Medium, ExtraHigh)), ("gpt-5.4", "", OrNone(Low, ExtraHigh)),
+    ("gpt-5.2", "", IfAsked(Low, ExtraHigh)), ("gpt-5.3", "-codex", Always(Low, ExtraHigh)),
+    ("gpt-5.4", "-pro", Always(Medium, ExtraHigh)), ("gpt-5.4", "", IfAsked(Low, ExtraHigh)),
     ("gpt-5.5", "-pro", Always(Medium, ExtraHigh)), ("gpt-5.5", "", OrNone(Low, ExtraHigh)),
     ("gpt-5.6", "", OrNone(Low, Max)), ("gpt-6", "-astra", Always(Low, Max)), ("gpt-6", "", OrNone(Low, Max)),
     ("gpt-6.1", "-sol", Always(Low, Max)),
@@ -51,13 +55,24 @@ pub(in crate::dialect::chat) fn fitted(model: &str, target: DialectId, asked: Re
         None => return Some(asked),
         Some(Nothing) => return None,
         Some(Always(least, most)) => (least, most, false),
-        Some(OrNone(least, most)) => (least, most, true),
+        Some(OrNone(least, most) | IfAsked(least, most)) => (least, most, true),
     };
     // Chat completions refuse `max` of every model, Responses do not.
     let most = if target == DialectId::OpenAi { most.min(ExtraHigh) } else { most };
     let effort =
         asked.wanted().map(|effort| if off && effort == Effort::None { effort } else { effort.clamp(least, most) });
     Some(Reasoning { effort, ..asked })
+}
+
+/// Whether this model thinks, where it is told this.
+pub(in crate::dialect::chat) fn thinks(model: &str, told: Option<Reasoning>) -> bool {
+    let effort = told.and_then(|told| told.wanted());
+    match takes(model) {
+        None | Some(Nothing) => false,
+        Some(Always(..)) => true,
+        Some(OrNone(..)) => effort != Some(Effort::None),
+        Some(IfAsked(..)) => effort.is_some_and(|effort| effort != Effort::None),
+    }
 }
 
 fn takes(model: &str) -> Option<Takes> {
@@ -208,6 +223,71 @@ mod tests {
         assert_eq!(told(Anthropic, OpenAi, "gpt-5-pro", &budget).0, json!({"reasoning_effort": "high"}));
         let off = request(Anthropic, json!({"thinking": {"type": "disabled"}}));
         assert_eq!(told(Anthropic, OpenAi, "o3", &off).0, json!({"reasoning_effort": "low"}));
+    }
+
+    #[test]
+    fn a_model_that_thinks_is_not_sampled() {
+        let asks = |members: Value| {
+            let mut body = request(OpenAi, json!({"temperature": 0.2, "top_p": 0.95, "presence_penalty": 1}));
+            body.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+            body
+        };
+        let none = json!({"reasoning_effort": "none"});
+        let rules = || ChatRules { openai_models: true, ..ChatRules::default() };
+        for (model, members, is_sampled) in [
+            ("gpt-4o", json!({}), true),
+            ("gpt-5-chat-latest", json!({}), true),
+            ("our-deployment", json!({"reasoning_effort": "high"}), true),
+            ("gpt-5-mini", json!({}), false),
+            ("o3", json!({}), false),
+            ("gpt-5.2-codex", json!({}), false),
+            ("gpt-5.1", json!({}), true),
+            ("gpt-5.1", none.clone(), true),
+            ("gpt-5.1", json!({"reasoning_effort": "low"}), false),
+            ("gpt-5.4-mini", json!({}), true),
+            ("gpt-5.6-sol", json!({}), false),
+            ("gpt-6-luna", none, true),
+        ] {
+            let manner = Manner { model, output_tokens_default: 1, asks_for_usage: false, rules: rules() };
+            let body = asks(members).to_string();
+            let names = ["temperature", "top_p", "presence_penalty"];
+            let chat = translate_request(OpenAi, OpenAi, &body, false, &manner).expect("it can be");
+            let written: Value = serde_json::from_slice(&chat.body).expect("JSON");
+            assert!(names.iter().all(|name| written.get(*name).is_some() == is_sampled), "{model}: {written}");
+            assert_eq!(chat.left_out, if is_sampled { vec![] } else { names.map(str::to_owned).to_vec() }, "{model}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_samples_every_request_reaches_a_model_that_thinks() {
+        // As Gemini CLI has them.
+        let sampling = json!({"temperature": 1, "topP": 0.95, "topK": 64});
+        let body = request(Gemini, json!({"generationConfig": sampling})).to_string();
+        for target in [OpenAi, OpenAiResponses] {
+            let rules = ChatRules { openai_models: true, ..ChatRules::default() };
+            let manner = Manner { model: "gpt-5", output_tokens_default: 1, asks_for_usage: false, rules };
+            let translated = translate_request(Gemini, target, &body, false, &manner).expect("it can be");
+            let written: Value = serde_json::from_slice(&translated.body).expect("JSON");
+            assert_eq!((written.get("temperature"), written.get("top_p")), (None, None), "{target}");
+            // 1 is what it is anyway.
+            assert_eq!(translated.left_out, ["generationConfig.topP"], "{target}");
+        }
+    }
+
+    #[test]
+    fn what_a_model_that_thinks_cannot_answer_is_refused() {
+        for (field, value) in
+            [("stop", json!(["END"])), ("logprobs", json!(true)), ("logit_bias", json!({"50256": -100}))]
+        {
+            let refused = |model: &str| {
+                let rules = ChatRules { openai_models: true, ..ChatRules::default() };
+                let manner = Manner { model, output_tokens_default: 1, asks_for_usage: false, rules };
+                let body = request(OpenAi, json!({field: value})).to_string();
+                translate_request(OpenAi, OpenAi, &body, false, &manner).err().and_then(|refusal| refusal.param)
+            };
+            assert_eq!(refused("gpt-5").as_deref(), Some(field));
+            assert_eq!((refused("gpt-4o"), refused("gpt-5.1")), (None, None), "{field}");
+        }
     }
 
     #[test]

@@ -17,7 +17,8 @@ dialect take. A client's column and an upstream's are a pair: what has a name in
 name for is **refused** with 400, naming the client's field, or **left out** where that changes no answer's meaning, and then
 named in the answer's `x-tollgate-left-out`. What a vendor refuses of hints that its dialect has (`refuses` in `providers.toml`) is
 left out likewise, and so is what a model is known not to take of thinking; an effort that it lacks becomes the nearest that it has.
-A field that no row names is refused.
+So are temperature, `top_p` and penalties where OpenAI's and Anthropic's models are known not to take them; what else OpenAI's
+refuse while they think (`stop`, `logprobs`, `logit_bias`) is refused here. A field that no row names is refused.
 Names in italics are read from clients of vendors who have them, and never written. Values behind *but for*
 change nothing where there is no such thing, and are passed over there.
 
