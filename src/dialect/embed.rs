@@ -15,8 +15,9 @@ use serde_json::{Number, Value, json};
 use std::borrow::Cow;
 use tollgate_plugin_api::{Reject, RejectCode};
 
-/// The most texts of one request; OpenAI takes 2,048.
-const TEXTS_MAX: usize = 2_048;
+/// The most texts of one request to a dialect's upstreams. OpenAI's reference has its own; Google answers 400 to more: "at most
+/// 100 requests can be in one batch".
+const TEXTS_MAX: [(DialectId, usize); 2] = [(DialectId::OpenAi, 2_048), (DialectId::Gemini, 100)];
 
 /// The dialect that these embeddings can be translated into; `None`: there is none.
 pub const fn counterpart(dialect: DialectId) -> Option<DialectId> {
@@ -133,9 +134,14 @@ pub fn translate_request(client: &Endpoint, body: &str, model: &str) -> Result<(
         Answer::BatchEmbedContents => gemini_wanted(read::<GeminiBatch<'_>>(body)?.requests)?,
         _ => gemini_wanted(vec![read::<GeminiRequest<'_>>(body)?])?,
     };
-    if wanted.texts.is_empty() || wanted.texts.len() > TEXTS_MAX {
-        let what = format!("The request has {} texts to embed, expected 1 to {TEXTS_MAX}", wanted.texts.len());
-        return Err(Reject::new(RejectCode::InvalidRequest).message(what));
+    let target = TEXTS_MAX.iter().find(|(dialect, _)| *dialect != client.dialect);
+    if let Some((target, most)) = target.filter(|(_, most)| !(1..=*most).contains(&wanted.texts.len())) {
+        let field = if client.dialect == DialectId::OpenAi { "input" } else { "requests" };
+        let texts = wanted.texts.len();
+        let what = format!(
+            "`{field}`: {texts} texts to embed; the provider of this model, which speaks {target}, takes 1 to {most}"
+        );
+        return Err(Reject::new(RejectCode::InvalidRequest).message(what).param(field));
     }
     let written = if client.dialect == DialectId::OpenAi {
         gemini_request(&wanted, model)
@@ -400,6 +406,24 @@ mod tests {
             assert!(refusal.message.as_deref().is_some_and(|message| message.starts_with(expected)), "{refusal:?}");
         }
         assert!(translate_answer("{}", Shape { answer: Answer::Embeddings, base64: false }, "m", 1).is_err());
+    }
+
+    #[test]
+    fn no_more_texts_are_sent_than_the_provider_takes() {
+        let refused = |name: &str, body: &str| translate_request(endpoint(name), body, "m").err();
+        for (name, most) in [("embeddings", 100), ("batch_embed_contents", 2_048)] {
+            let body = |texts: usize| match name {
+                "embeddings" => json!({"input": vec!["a"; texts]}).to_string(),
+                _ => json!({"requests": vec![json!({"content": {"parts": [{"text": "a"}]}}); texts]}).to_string(),
+            };
+            assert!(refused(name, &body(most)).is_none(), "{name}");
+            for texts in [0, most + 1] {
+                let refusal = refused(name, &body(texts)).expect("it cannot be sent");
+                let field = if name == "embeddings" { "input" } else { "requests" };
+                assert_eq!((refusal.code, refusal.param.as_deref()), (RejectCode::InvalidRequest, Some(field)));
+                assert!(refusal.message.is_some_and(|message| message.contains(&format!("1 to {most}"))), "{name}");
+            }
+        }
     }
 
     #[test]
