@@ -4,7 +4,8 @@
 use crate::balance::{Failure, Observed, Pick, Plan, Strategy, UpstreamBreakers};
 use crate::config::{Config, HttpVersion, Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::answer::ListedModel;
-use crate::dialect::endpoint::Endpoint;
+use crate::dialect::chat::ChatRules;
+use crate::dialect::endpoint::{Endpoint, is_vertex};
 use crate::dialect::{Answer, DialectId};
 use crate::price::{Price, PriceBook};
 use crate::provider::Provider;
@@ -145,6 +146,14 @@ pub struct Upstream {
     pub addresses: Arc<Addresses>,
     /// Keeps its pooled connections apart from other accounts'.
     pub group_key: u64,
+}
+
+impl Upstream {
+    /// What its requests are to be like: as the vendor has them, at this base URL.
+    pub fn chat_rules(&self) -> ChatRules {
+        let rules = self.provider.chat;
+        ChatRules { anonymous_calls: rules.anonymous_calls || is_vertex(&self.base_path), ..rules }
+    }
 }
 
 /// A failure of an upstream, for who asks what is wrong with it.

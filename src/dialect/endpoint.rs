@@ -14,7 +14,7 @@ use path::Decoded;
 use std::sync::LazyLock;
 use tollgate_plugin_api::{Reject, RejectCode};
 
-pub use upstream::{chat_target, is_multimodal, stream_field};
+pub use upstream::{chat_target, is_multimodal, is_vertex, stream_field};
 
 /// How the request's body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

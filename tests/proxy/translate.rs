@@ -550,3 +550,21 @@ async fn what_a_vendor_refuses_is_left_out_and_said() {
     assert_eq!(provider.only().json().get("user"), None);
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn calls_have_no_ids_at_vertexs_base_urls() {
+    let provider = Provider::always(Wire::GeminiEvents.whole("Hello there.")).await;
+    for (base, has_id) in [("/v1/publishers/google", false), ("/v1beta", true)] {
+        let upstream = Upstream::new("u", "gemini", provider.url(base));
+        let (gateway, key) = serving(&Setup::new([upstream])).await;
+        let call = json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"},
+            {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c1", "content": "r"}]});
+        let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+        assert_eq!(answer.status, 200);
+        let sent = provider.received().pop().expect("a request").json();
+        assert_eq!(sent["contents"][1]["parts"][0]["functionCall"].get("id").is_some(), has_id, "{sent}");
+        assert_eq!(sent["contents"][2]["parts"][0]["functionResponse"].get("id").is_some(), has_id, "{sent}");
+        gateway.finish(&[&key]).await;
+    }
+}

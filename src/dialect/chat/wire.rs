@@ -66,6 +66,8 @@ pub struct ChatRules {
     pub random_seed: bool,
     /// The models are OpenAI's own: what each takes of thinking is known from its name, and it is asked for no more.
     pub openai_models: bool,
+    /// Calls of functions and their results have no `id`: Vertex AI's version of Gemini's API refuses it ("Unknown name \"id\"").
+    pub anonymous_calls: bool,
     /// Hints that the vendor refuses a request for, by OpenAI's names: they are left out, and the answer says so.
     pub refuses: FieldSet,
 }

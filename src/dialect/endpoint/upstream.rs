@@ -168,6 +168,11 @@ impl Upstream {
     }
 }
 
+/// Whether a base URL's path is one of Vertex AI's, where Gemini's models are a publisher's, in a project or in none.
+pub fn is_vertex(base_path: &str) -> bool {
+    base_path.split('/').any(|segment| matches!(segment, "projects" | "publishers"))
+}
+
 /// Whether a dialect's multimodal operation serves this request; the other one takes text alone.
 pub fn is_multimodal(dialect: DialectId, model: &str, has_media: bool) -> bool {
     row(dialect).multimodal(model, has_media).is_some()
@@ -267,6 +272,13 @@ mod tests {
         let fields = DialectId::ALL.into_iter().chain(DialectId::UPSTREAM_ONLY).filter_map(stream_field);
         let fields: Vec<_> = fields.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
         assert_eq!(fields, ["x-dashscope-sse: enable"]);
+    }
+
+    #[test]
+    fn vertex_is_known_by_its_paths() {
+        assert!(is_vertex("/v1/projects/p/locations/global/publishers/google"));
+        assert!(is_vertex("/v1beta1/publishers/google"));
+        assert!(!is_vertex("") && !is_vertex("/v1beta") && !is_vertex("/my-projects/v1"));
     }
 
     #[test]

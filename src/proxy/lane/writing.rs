@@ -69,7 +69,7 @@ impl Writing {
                 dialect,
                 output_tokens_default: output_tokens.unwrap_or(exchange.snapshot.routing.output_tokens_default),
                 asks_for_usage: stream && upstream.provider.stream_usage == StreamUsage::OptIn,
-                rules: upstream.provider.chat,
+                rules: upstream.chat_rules(),
             }
         } else {
             Kind::Embeddings(dialect)

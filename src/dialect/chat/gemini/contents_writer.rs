@@ -5,7 +5,8 @@ use crate::dialect::DialectId;
 use crate::dialect::chat::fields::Field;
 use crate::dialect::chat::write::Members;
 use crate::dialect::chat::{
-    ChatRequest, Inexpressible, Json, Media, MediaKind, Message, Part, Role, Signature, Source, ToolCall, ToolResult,
+    ChatRequest, Inexpressible, Json, Manner, Media, MediaKind, Message, Part, Role, Signature, Source, ToolCall,
+    ToolResult,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ pub(super) struct Contents<'r> {
     placeholders: bool,
     /// Media of results stand beside them: models before Gemini 3 take none inside.
     media_beside: bool,
+    /// Calls and results have their ids; where not, they belong together by their order.
+    with_ids: bool,
     /// For each id the last call so far that has it: its place among all calls, and its name.
     calls: HashMap<&'r str, (usize, &'r str)>,
     calls_count: usize,
@@ -55,13 +58,14 @@ impl<'r> Contents<'r> {
     ///
     /// # Errors
     /// Something in it has no place.
-    pub(super) fn of(request: &'r ChatRequest<'r>, model: &str) -> Result<Self, Inexpressible> {
-        let before_3 = thinking::is_before_3(model);
+    pub(super) fn of(request: &'r ChatRequest<'r>, manner: &Manner<'_>) -> Result<Self, Inexpressible> {
+        let before_3 = thinking::is_before_3(manner.model);
         let mut contents = Self {
             instructions: Vec::new(),
             turns: Vec::new(),
             placeholders: !before_3,
             media_beside: before_3,
+            with_ids: !manner.rules.anonymous_calls,
             calls: HashMap::new(),
             calls_count: 0,
             unused: Vec::new(),
@@ -223,7 +227,7 @@ impl<'r> Contents<'r> {
                     content.array("parts", |parts| {
                         let mut is_first_call = self.placeholders && place >= current;
                         for part in &turn.parts {
-                            part.write(is_first_call, self.media_beside, parts);
+                            part.write(is_first_call, self, parts);
                             is_first_call &= !matches!(part, Written::Call { .. });
                         }
                     });
@@ -250,7 +254,8 @@ impl Written<'_> {
         }
     }
 
-    fn write(&self, is_first_call: bool, media_beside: bool, parts: &mut Members<'_>) {
+    fn write(&self, is_first_call: bool, contents: &Contents<'_>, parts: &mut Members<'_>) {
+        let Contents { media_beside, with_ids, .. } = *contents;
         match self {
             Self::Text(text, signature) => parts.object_element(|part| {
                 part.member("text", *text);
@@ -264,7 +269,7 @@ impl Written<'_> {
             Self::Media(blob) => parts.object_element(|part| blob.write(part)),
             Self::Call { call, signature } => parts.object_element(|part| {
                 part.object("functionCall", |function| {
-                    function.member("id", &call.id);
+                    function.some("id", with_ids.then_some(&*call.id));
                     function.member("name", &call.name);
                     arguments(call).iter().for_each(|arguments| function.raw("args", arguments));
                 });
@@ -273,7 +278,7 @@ impl Written<'_> {
             Self::Result { result, name, text, media, .. } => {
                 parts.object_element(|part| {
                     part.object("functionResponse", |response| {
-                        response.member("id", &result.id);
+                        response.some("id", with_ids.then_some(&*result.id));
                         response.member("name", *name);
                         self::response(text, result.is_error, response);
                         if !media_beside && !media.is_empty() {

@@ -19,7 +19,7 @@ pub(super) fn write_request(
     manner: &Manner<'_>,
     unused: &mut Vec<Field>,
 ) -> Result<Vec<u8>, Inexpressible> {
-    let contents = Contents::of(request, manner.model)?;
+    let contents = Contents::of(request, manner)?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |body| {
         contents.write(body);

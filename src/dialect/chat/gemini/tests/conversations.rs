@@ -2,7 +2,8 @@ use super::{again, read_well, write};
 use crate::dialect::DialectId;
 use crate::dialect::chat::fields::Field;
 use crate::dialect::chat::{
-    ChatRequest, Media, MediaKind, Message, Part, ReasoningKind, Role, Signature, Source, ToolCall, ToolResult,
+    ChatRequest, ChatRules, Manner, Media, MediaKind, Message, Part, ReasoningKind, Role, Signature, Source, ToolCall,
+    ToolResult, translate_request,
 };
 use serde_json::{Value, json};
 
@@ -97,6 +98,27 @@ fn googles_placeholder_is_no_signature_and_is_put_where_one_is_missing() {
         again(&body("")),
         serde_json::from_str::<Value>(&body(placed).replace("{\"parts\"", "{\"role\":\"user\",\"parts\"")).unwrap()
     );
+}
+
+#[test]
+fn where_ids_are_refused_calls_and_results_stand_in_one_order() {
+    let body = r#"{"input":[{"role":"user","content":"q"},
+        {"type":"function_call","call_id":"1","name":"f","arguments":"{}"},
+        {"type":"function_call","call_id":"2","name":"g","arguments":"{}"},
+        {"type":"function_call_output","call_id":"2","output":"of g"},
+        {"type":"function_call_output","call_id":"1","output":"of f"}]}"#;
+    let written = |anonymous_calls: bool| -> Value {
+        let rules = ChatRules { anonymous_calls, ..ChatRules::default() };
+        let manner = Manner { model: "gemini-2.5-flash", output_tokens_default: 1, asks_for_usage: false, rules };
+        let translated = translate_request(DialectId::OpenAiResponses, DialectId::Gemini, body, false, &manner);
+        serde_json::from_slice(&translated.expect("it can be").body).expect("JSON")
+    };
+    let call = |name: &str| json!({"functionCall": {"name": name, "args": {}}});
+    let result = |name: &str, text: &str| json!({"functionResponse": {"name": name, "response": {"result": text}}});
+    let anonymous = written(true);
+    assert_eq!(anonymous["contents"][1]["parts"], json!([call("f"), call("g")]));
+    assert_eq!(anonymous["contents"][2]["parts"], json!([result("f", "of f"), result("g", "of g")]));
+    assert_eq!(written(false)["contents"][1]["parts"][0]["functionCall"]["id"], "1");
 }
 
 #[test]
