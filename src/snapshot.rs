@@ -151,7 +151,7 @@ pub struct Upstream {
 impl Upstream {
     /// What its requests are to be like: as the vendor has them, at this base URL.
     pub fn chat_rules(&self) -> ChatRules {
-        let rules = self.provider.chat;
+        let rules = self.provider.chat.clone();
         ChatRules { anonymous_calls: rules.anonymous_calls || is_vertex(&self.base_path), ..rules }
     }
 }

@@ -13,6 +13,7 @@
 mod answer;
 mod anthropic;
 mod data_url;
+mod efforts;
 mod error;
 mod event;
 pub mod fields;
@@ -34,6 +35,7 @@ mod wire;
 mod write;
 
 pub use answer::{Answer, Block, Choice};
+pub use efforts::Efforts;
 pub use error::Refusal;
 pub use event::{Annotation, Begin, Event, FinishReason, ReasoningKind, Sink};
 pub use foreign::without_foreign_thoughts;

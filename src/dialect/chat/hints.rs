@@ -4,7 +4,7 @@ use super::fields::{self, Field, FieldSet, Otherwise};
 use super::json::Json;
 use super::openai::models;
 use super::request::{ChatRequest, Effort, Options, ToolChoice};
-use super::wire::Manner;
+use super::wire::{ChatRules, Manner};
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -54,8 +54,8 @@ pub(super) fn leave_out(options: &mut Options<'_>, refused: FieldSet, client: Di
     }
 }
 
-/// Asks OpenAI's models for such thinking as they take; where one takes none and some was asked for, that is added to
-/// `left_out`.
+/// Asks models of which it is known for such thinking as they take; where one takes none and some was asked for, that is added
+/// to `left_out`.
 pub(super) fn fit_reasoning(
     options: &mut Options<'_>,
     manner: &Manner<'_>,
@@ -63,8 +63,12 @@ pub(super) fn fit_reasoning(
     client: DialectId,
     left_out: &mut Vec<String>,
 ) {
-    let Some(asked) = options.reasoning.filter(|_| manner.rules.openai_models) else { return };
-    options.reasoning = models::fitted(manner.model, target, asked);
+    let Some(asked) = options.reasoning else { return };
+    options.reasoning = match &manner.rules {
+        ChatRules { openai_models: true, .. } => models::fitted(manner.model, target, asked),
+        ChatRules { efforts, .. } if !efforts.is_empty() => efforts.fitted(manner.model, asked),
+        _ => return,
+    };
     // Where there are no thoughts, nothing is lost of a wish for none.
     let wants_some = asked.wanted().map_or(asked.visible == Some(true), |effort| effort != Effort::None);
     if options.reasoning.is_none() && wants_some {
@@ -147,7 +151,7 @@ fn without_indices(name: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::chat::{ChatRules, translate_request};
+    use crate::dialect::chat::translate_request;
     use serde_json::Value;
 
     const ASKS: &str = r#""messages":[{"role":"user","content":"Hi"}]"#;

@@ -1,6 +1,7 @@
 //! What a wire format is to translation: one reader and one writer of requests and of answers.
 
 use super::answer::Answer;
+use super::efforts::Efforts;
 use super::event::{Event, Sink};
 use super::fields::{Field, FieldSet};
 use super::request::ChatRequest;
@@ -49,7 +50,7 @@ impl Inexpressible {
 }
 
 /// What OpenAI-compatible vendors do differently in requests; the `chat` table of a provider row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChatRules {
     /// The output limit is `max_completion_tokens` (OpenAI's newer name, the only one its reasoning models take); elsewhere
@@ -66,6 +67,8 @@ pub struct ChatRules {
     pub random_seed: bool,
     /// The models are OpenAI's own: what each takes of thinking is known from its name, and it is asked for no more.
     pub openai_models: bool,
+    /// Which efforts the vendor's models take, by how their names begin; a model that is not listed is asked for none.
+    pub efforts: Efforts,
     /// Calls of functions and their results have no `id`: Vertex AI's version of Gemini's API refuses it ("Unknown name \"id\"").
     pub anonymous_calls: bool,
     /// Hints that the vendor refuses a request for, by OpenAI's names: they are left out, and the answer says so.

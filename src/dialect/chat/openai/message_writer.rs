@@ -36,7 +36,7 @@ enum Piece<'r> {
 pub(super) fn write(
     list: &mut Members<'_>,
     request: &ChatRequest<'_>,
-    rules: ChatRules,
+    rules: &ChatRules,
     unused: &mut Vec<Field>,
 ) -> Result<(), Inexpressible> {
     let marked = |message: &Message<'_>| message.parts.iter().any(|part| matches!(part, Part::CacheMark(_)));
@@ -195,7 +195,7 @@ fn audio_format(mime_type: &str) -> &str {
     }
 }
 
-fn assistant(list: &mut Members<'_>, message: &Message<'_>, rules: ChatRules) -> Result<(), Inexpressible> {
+fn assistant(list: &mut Members<'_>, message: &Message<'_>, rules: &ChatRules) -> Result<(), Inexpressible> {
     let (mut text, mut refusal, mut thoughts) = (None::<String>, None::<String>, None::<String>);
     let (mut calls, mut signed_text) = (Vec::new(), None);
     for part in &message.parts {
@@ -251,7 +251,7 @@ fn assistant(list: &mut Members<'_>, message: &Message<'_>, rules: ChatRules) ->
 }
 
 /// Thoughts that this vendor is not sent.
-fn is_forgotten(part: &Part<'_>, rules: ChatRules) -> bool {
+fn is_forgotten(part: &Part<'_>, rules: &ChatRules) -> bool {
     let Part::Reasoning { text, signature, .. } = part else { return false };
     own(signature.as_ref()).is_none() && (text.is_empty() || !rules.takes_reasoning)
 }

@@ -28,7 +28,7 @@ pub(super) fn write(
     let (mut out, mut outcome) = (Vec::new(), Ok(()));
     write::object(&mut out, |members| {
         members.member("model", manner.model);
-        members.array("messages", |list| outcome = message_writer::write(list, request, manner.rules, unused));
+        members.array("messages", |list| outcome = message_writer::write(list, request, &manner.rules, unused));
         if request.stream {
             members.member("stream", &true);
             if manner.asks_for_usage {

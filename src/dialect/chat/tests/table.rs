@@ -16,7 +16,8 @@ Written by `UPDATE_GOLDEN=1 cargo test chat::tests::table` from `src/dialect/cha
 dialect take. A client's column and an upstream's are a pair: what has a name in both is carried over; what the upstream has no
 name for is **refused** with 400, naming the client's field, or **left out** where that changes no answer's meaning, and then
 named in the answer's `x-tollgate-left-out`. What a vendor refuses of hints that its dialect has (`refuses` in `providers.toml`) is
-left out likewise, and so is what a model is known not to take of thinking; an effort that it lacks becomes the nearest that it has.
+left out likewise, and so is what a model is known not to take of thinking (OpenAI's, Anthropic's and Google's by tables of
+theirs, others' by `efforts` in `providers.toml`); an effort that it lacks becomes the nearest that it has.
 So are temperature, `top_p` and penalties where OpenAI's and Anthropic's models are known not to take them; what else OpenAI's
 refuse while they think (`stop`, `logprobs`, `logit_bias`) is refused here. A field that no row names is refused.
 Names in italics are read from clients of vendors who have them, and never written. Values behind *but for*

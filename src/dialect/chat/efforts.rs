@@ -1,0 +1,112 @@
+//! Which efforts a vendor's models take: a table of its row, by how the names of models begin.
+
+use super::request::{Effort, Reasoning};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the models of one vendor take. A vendor whose table is empty is asked for what the client asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Efforts(Arc<[(String, Vec<Effort>)]>);
+
+impl Efforts {
+    /// Whether nothing is known of this vendor's models.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What a model is to be told: the nearest that it takes. `None`: nothing, for it takes no such thing, or none but `none`,
+    /// and thinks as hard as it does anyway.
+    pub(super) fn fitted(&self, model: &str, asked: Reasoning) -> Option<Reasoning> {
+        let (_, taken) = self.0.iter().filter(|(beginning, _)| model.starts_with(&**beginning)).next_back()?;
+        let Some(wanted) = asked.wanted() else { return Some(asked) };
+        let is_fit = |effort: &&Effort| wanted == Effort::None || **effort != Effort::None;
+        let taken = || taken.iter().copied().filter(|effort| is_fit(&effort));
+        let nearest = taken().filter(|effort| *effort <= wanted).max().or_else(|| taken().min());
+        Some(Reasoning { effort: Some(nearest?), ..asked })
+    }
+}
+
+impl<'de> Deserialize<'de> for Efforts {
+    /// `{ "beginning of names" = ["none", "high"] }`; of two beginnings that fit, the longer one counts.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let rows = BTreeMap::<String, Vec<String>>::deserialize(from)?.into_iter().map(|(beginning, words)| {
+            let effort =
+                |word: String| Effort::parse(&word).ok_or_else(|| D::Error::custom(format!("`{word}` is no effort")));
+            Ok((beginning, words.into_iter().map(effort).collect::<Result<_, _>>()?))
+        });
+        Ok(Self(rows.collect::<Result<Vec<_>, _>>()?.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::DialectId::{Anthropic, OpenAi, OpenAiResponses};
+    use crate::dialect::chat::{Manner, translate_request};
+    use crate::provider::providers;
+    use serde_json::{Value, json};
+
+    /// What a vendor's model is told of this, and what the client hears of it.
+    fn told(vendor: &str, model: &str, word: &str) -> (Value, Vec<String>) {
+        let rules = providers()[vendor].chat.clone();
+        let manner = Manner { model, output_tokens_default: 1, asks_for_usage: false, rules };
+        let body = json!({"input": "Hi", "reasoning": {"effort": word}}).to_string();
+        let translated = translate_request(OpenAiResponses, OpenAi, &body, false, &manner).expect("it can be");
+        let written: Value = serde_json::from_slice(&translated.body).expect("JSON");
+        (written.get("reasoning_effort").cloned().unwrap_or_default(), translated.left_out)
+    }
+
+    #[test]
+    fn a_model_gets_the_nearest_effort_that_its_vendors_row_lists() {
+        for (vendor, model, asked, expected) in [
+            ("groq", "openai/gpt-oss-120b", "none", "low"),
+            ("groq", "openai/gpt-oss-20b", "medium", "medium"),
+            ("groq", "openai/gpt-oss-120b", "max", "high"),
+            ("groq", "qwen/qwen3-32b", "none", "none"),
+            ("mistral", "mistral-small-latest", "medium", "high"),
+            ("mistral", "mistral-medium-3-5", "none", "none"),
+            ("xai", "grok-4.7", "minimal", "minimal"),
+        ] {
+            assert_eq!(told(vendor, model, asked), (json!(expected), vec![]), "{vendor} {model} {asked}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_takes_none_is_told_nothing() {
+        for (vendor, model) in [
+            ("groq", "llama-3.3-70b-versatile"),
+            ("groq", "qwen/qwen3-32b"),
+            ("mistral", "mistral-large-latest"),
+            ("mistral", "codestral-latest"),
+            ("mistral", "mistral-small-2506"),
+        ] {
+            let (said, left_out) = told(vendor, model, "high");
+            assert_eq!((said, left_out), (Value::Null, vec!["reasoning".to_owned()]), "{vendor} {model}");
+        }
+        // It does not think anyway: nothing is lost.
+        assert_eq!(told("mistral", "mistral-large-latest", "none"), (Value::Null, vec![]));
+    }
+
+    #[test]
+    fn a_budget_is_an_effort_where_only_these_are_taken() {
+        let rules = providers()["mistral"].chat.clone();
+        let manner = Manner { model: "mistral-small-latest", output_tokens_default: 1, asks_for_usage: false, rules };
+        let body = json!({"max_tokens": 40_000, "thinking": {"type": "enabled", "budget_tokens": 2_000},
+            "messages": [{"role": "user", "content": "Hi"}]});
+        let translated = translate_request(Anthropic, OpenAi, &body.to_string(), false, &manner).expect("it can be");
+        let written: Value = serde_json::from_slice(&translated.body).expect("JSON");
+        assert_eq!(written["reasoning_effort"], "high");
+    }
+
+    #[test]
+    fn words_that_are_no_efforts_are_refused_and_the_longer_beginning_counts() {
+        let read = |text: &str| serde_json::from_str::<Efforts>(text);
+        assert!(read(r#"{"m":["default"]}"#).is_err());
+        let efforts = read(r#"{"m":["low"],"m-1":["high"]}"#).expect("efforts");
+        let asked = Reasoning { effort: Some(Effort::Medium), ..Reasoning::default() };
+        let told = |model| efforts.fitted(model, asked).and_then(|told| told.effort);
+        assert_eq!((told("m-2"), told("m-1b"), told("n")), (Some(Effort::Low), Some(Effort::High), None));
+    }
+}
