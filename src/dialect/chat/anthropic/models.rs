@@ -3,7 +3,7 @@
 //! The table has the generations before the newest, so it need not grow: a model that is in none is of the newest, and what
 //! is not Claude at all (other vendors have endpoints of this dialect) is sent what was asked for.
 //!
-//! platform.claude.com: extended thinking, adaptive thinking, effort, and the migration guides of 4.1, 4.7, Opus 5 and 5.5,
+//! platform.claude.com: thinking, extended, adaptive and preserved, effort, and the migration guides of 4.1, 4.7, Opus 5 and 5.5,
 //! Sonnet 5.5, Haiku 5.5, Fable 5 and 5.1. Mythos is Fable for approved customers.
 
 use super::super::fields::Field;
@@ -55,6 +55,9 @@ pub(in crate::dialect::chat) struct Model {
     /// It knows the effort `xhigh`; otherwise there is none between `high` and `max`.
     pub(in crate::dialect::chat) extra_high: bool,
     pub(in crate::dialect::chat) off: Off,
+    /// Its thoughts are refused where anything before them has changed: tools, instructions, messages. It takes instructions
+    /// in their place among the messages, so that these need not change.
+    pub(in crate::dialect::chat) binds_thoughts: bool,
     /// `tool_choice` may be `any` or `tool`.
     forced_calls: bool,
 }
@@ -76,37 +79,40 @@ impl Model {
 /// By the last version of each generation, ascending. What is newer is one of [`SINCE_5`].
 #[rustfmt::skip]
 const GENERATIONS: [((u32, u32), Model); 5] = [
-    ((3, 6), Model { thinking: Thinking::Never,  sampling: Sampling::Both,    off: Off::Unsaid,   extra_high: false, forced_calls: true }),
-    ((4, 0), Model { thinking: Thinking::Budget, sampling: Sampling::Both,    off: Off::Disabled, extra_high: false, forced_calls: true }),
-    ((4, 5), Model { thinking: Thinking::Budget, sampling: Sampling::One,     off: Off::Disabled, extra_high: false, forced_calls: true }),
-    ((4, 6), Model { thinking: Thinking::Either, sampling: Sampling::One,     off: Off::Disabled, extra_high: false, forced_calls: true }),
-    ((4, 8), Model { off: Off::Unsaid, forced_calls: true, ..NEWEST }),
+    ((3, 6), Model { thinking: Thinking::Never, off: Off::Unsaid, ..OLDER }),
+    ((4, 0), OLDER),
+    ((4, 5), Model { sampling: Sampling::One, ..OLDER }),
+    ((4, 6), Model { thinking: Thinking::Either, sampling: Sampling::One, ..OLDER }),
+    ((4, 8), Model { off: Off::Unsaid, ..NEWER }),
 ];
 /// By a part of the name and the version. Any other is of the newest generation: it thinks always, by an effort, is not
 /// sampled, and calls what it will.
-#[rustfmt::skip]
 const SINCE_5: [(&str, (u32, u32), Model); 6] = [
-    ("opus",   (5, 0), Model { off: Off::Disabled, forced_calls: true, ..NEWEST }),
-    ("sonnet", (5, 0), Model { off: Off::Disabled, forced_calls: true, ..NEWEST }),
-    ("fable",  (5, 0), Model { forced_calls: true, ..NEWEST }),
-    ("mythos", (5, 0), Model { forced_calls: true, ..NEWEST }),
+    ("opus", (5, 0), Model { off: Off::Disabled, ..NEWER }),
+    ("sonnet", (5, 0), Model { off: Off::Disabled, ..NEWER }),
+    ("fable", (5, 0), NEWER),
+    ("mythos", (5, 0), NEWER),
     ("sonnet", (5, 5), Model { off: Off::BetweenTools, ..NEWEST }),
-    ("haiku",  (5, 5), Model { off: Off::Disabled, forced_calls: true, ..NEWEST }),
+    ("haiku", (5, 5), Model { off: Off::Disabled, forced_calls: true, ..NEWEST }),
 ];
 const NEWEST: Model = Model {
     thinking: Thinking::Effort,
     sampling: Sampling::Neither,
-    off: Off::Never,
     extra_high: true,
+    off: Off::Never,
+    binds_thoughts: true,
     forced_calls: false,
 };
-const NOT_CLAUDE: Model = Model {
-    thinking: Thinking::Either,
+const NEWER: Model = Model { binds_thoughts: false, forced_calls: true, ..NEWEST };
+const OLDER: Model = Model {
+    thinking: Thinking::Budget,
     sampling: Sampling::Both,
+    extra_high: false,
     off: Off::Disabled,
-    extra_high: true,
+    binds_thoughts: false,
     forced_calls: true,
 };
+const NOT_CLAUDE: Model = Model { thinking: Thinking::Either, extra_high: true, ..OLDER };
 /// What is longer is a date.
 const VERSION_DIGITS_MAX: usize = 2;
 

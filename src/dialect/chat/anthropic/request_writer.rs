@@ -23,7 +23,7 @@ use super::{models, schema};
 use crate::dialect::DialectId;
 use sampling::Sampled;
 use std::collections::HashSet;
-use turns::{Block, Turn};
+use turns::{Block, Side, Turn};
 
 /// The longest name of a tool.
 const NAME_CHARS_MAX: usize = 128;
@@ -48,8 +48,12 @@ pub(super) fn write_request(
     if options.stop.iter().any(|stop| stop.trim().is_empty()) {
         return Err(Inexpressible::new(Field::Stop, "a stop sequence of white space alone"));
     }
-    let mut conversation = turns::conversation(request, unused)?;
+    let mut conversation = turns::conversation(request, model.binds_thoughts, unused)?;
     let limit = options.plain(Field::OutputTokens).cloned().unwrap_or_else(|| Json::of(&manner.output_tokens_default));
+    // The thoughts are of a conversation with all of the tools.
+    if model.binds_thoughts && tools.len() < request.tools.len() && conversation.has_thoughts() {
+        return Err(Inexpressible::new(Field::ToolChoice, "a choice among several tools behind thoughts"));
+    }
     let asked = thinking::Asked {
         limit: limit.as_str().parse().unwrap_or(manner.output_tokens_default),
         must_call: matches!(choice, Some(Choice { kind: "any" | "tool", .. })),
@@ -138,7 +142,12 @@ fn write_system(body: &mut Members<'_>, system: &[Block<'_>]) {
 }
 
 fn write_turn(message: &mut Members<'_>, turn: &Turn<'_>) {
-    message.member("role", if turn.by_model { "assistant" } else { "user" });
+    let role = match turn.side {
+        Side::User => "user",
+        Side::Model => "assistant",
+        Side::Operator => "system",
+    };
+    message.member("role", role);
     write_content(message, "content", &turn.blocks);
 }
 

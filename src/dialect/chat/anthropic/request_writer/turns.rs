@@ -1,5 +1,8 @@
 //! The conversation as Anthropic wants it: instructions apart, turns of user and model in alternation, results of tools
 //! first in theirs, nothing empty, every call with an id of its own.
+//!
+//! Where thoughts are bound to what was before them, instructions that came later stay where they came, behind the user's turn
+//! (platform.claude.com, "Change tools or instructions without failing the prefix check").
 
 use super::super::super::fields::Field;
 use super::super::super::json::Json;
@@ -61,9 +64,18 @@ impl<'r> Block<'r> {
     }
 }
 
+/// Who says something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    User,
+    Model,
+    /// Who runs all this, in the middle of it.
+    Operator,
+}
+
 /// What one side says before the other.
 pub(super) struct Turn<'r> {
-    pub(super) by_model: bool,
+    pub(super) side: Side,
     pub(super) blocks: Vec<Block<'r>>,
 }
 
@@ -71,17 +83,20 @@ pub(super) struct Turn<'r> {
 pub(super) struct Conversation<'r> {
     pub(super) system: Vec<Block<'r>>,
     pub(super) turns: Vec<Turn<'r>>,
+    /// Instructions that wait for the end of the user's turn.
+    later: Vec<Block<'r>>,
 }
 
-/// Sorts the messages.
+/// Sorts the messages. `in_place`: instructions behind the first turn stay there.
 ///
 /// # Errors
 /// A part that Messages does not take.
 pub(super) fn conversation<'r>(
     request: &'r ChatRequest<'_>,
+    in_place: bool,
     unused: &mut Vec<Field>,
 ) -> Result<Conversation<'r>, Inexpressible> {
-    let mut conversation = Conversation { system: Vec::new(), turns: Vec::new() };
+    let mut conversation = Conversation { system: Vec::new(), turns: Vec::new(), later: Vec::new() };
     let mut sorting = Sorting { ids: CallIds::new(fitting, usize::MAX), unused };
     let mut before_is_system = false;
     for message in &request.messages {
@@ -89,10 +104,10 @@ pub(super) fn conversation<'r>(
         sorting.unused.extend(message.name.is_some().then_some(Field::ParticipantName));
         for part in &message.parts {
             if let Part::CacheMark(mark) = part {
-                let before = if before_is_system {
-                    Some(&mut conversation.system)
-                } else {
-                    conversation.turns.last_mut().map(|turn| &mut turn.blocks)
+                let before = match conversation.later.is_empty() {
+                    _ if !before_is_system => conversation.turns.last_mut().map(|turn| &mut turn.blocks),
+                    true => Some(&mut conversation.system),
+                    false => Some(&mut conversation.later),
                 };
                 let candidates = before.into_iter().flatten().chain(&mut blocks);
                 sorting.mark_last(candidates, mark);
@@ -100,17 +115,20 @@ pub(super) fn conversation<'r>(
                 blocks.extend(sorting.block(message, part)?);
             }
         }
-        let is_system = matches!(message.role, Role::System | Role::Developer);
-        before_is_system = is_system;
-        if is_system {
-            conversation.system.extend(blocks);
-        } else {
-            conversation.extend(message.role == Role::Assistant, blocks);
+        before_is_system = matches!(message.role, Role::System | Role::Developer);
+        match message.role {
+            Role::System | Role::Developer if in_place && !conversation.turns.is_empty() => {
+                conversation.later.extend(blocks);
+            }
+            Role::System | Role::Developer => conversation.system.extend(blocks),
+            Role::User => conversation.extend(Side::User, blocks),
+            Role::Assistant => conversation.extend(Side::Model, blocks),
         }
     }
+    conversation.instruct();
     if conversation.turns.is_empty() {
         let blocks = std::mem::take(&mut conversation.system);
-        conversation.extend(false, blocks);
+        conversation.extend(Side::User, blocks);
     }
     if conversation.turns.is_empty() {
         return Err(Inexpressible::new(Field::Messages, "a conversation without content"));
@@ -123,28 +141,43 @@ pub(super) fn conversation<'r>(
 }
 
 impl<'r> Conversation<'r> {
-    fn extend(&mut self, by_model: bool, blocks: Vec<Block<'r>>) {
+    fn extend(&mut self, side: Side, blocks: Vec<Block<'r>>) {
+        if side == Side::Model && !blocks.is_empty() {
+            self.instruct();
+        }
         match self.turns.last_mut() {
             _ if blocks.is_empty() => {}
-            Some(turn) if turn.by_model == by_model => turn.blocks.extend(blocks),
-            _ => self.turns.push(Turn { by_model, blocks }),
+            Some(turn) if turn.side == side => turn.blocks.extend(blocks),
+            _ => self.turns.push(Turn { side, blocks }),
         }
+    }
+
+    /// Instructions are taken behind a turn of the user's alone; behind the model's they are one.
+    fn instruct(&mut self) {
+        let blocks = std::mem::take(&mut self.later);
+        let follows_user = self.turns.last().is_some_and(|turn| turn.side == Side::User);
+        self.extend(if follows_user { Side::Operator } else { Side::User }, blocks);
     }
 
     /// The model goes on with calls that it made without (what is left of) thoughts.
     pub(super) fn calls_began_without_thoughts(&self) -> bool {
-        let is_own = |turn: &&Turn<'_>| !turn.by_model && !turn.blocks.iter().any(Block::is_result);
+        let is_own = |turn: &&Turn<'_>| turn.side == Side::User && !turn.blocks.iter().any(Block::is_result);
         let start = self.turns.iter().rposition(|turn| is_own(&turn)).unwrap_or(0);
-        let mut going_on = self.turns[start..].iter().filter(|turn| turn.by_model);
+        let mut going_on = self.turns[start..].iter().filter(|turn| turn.side == Side::Model);
         let began = going_on.clone().next().and_then(|turn| turn.blocks.first());
         let calls = going_on.any(|turn| turn.blocks.iter().any(|block| matches!(block, Block::Call { .. })));
         calls && !began.is_some_and(Block::is_thought)
     }
 
+    /// Whether it holds thoughts of the model's.
+    pub(super) fn has_thoughts(&self) -> bool {
+        self.turns.iter().any(|turn| turn.blocks.iter().any(Block::is_thought))
+    }
+
     /// What Anthropic refuses at the very end: the model's words with white space behind, and its thoughts where it
     /// is not to think.
     pub(super) fn end_for(&mut self, thinks: bool) {
-        let Some(last) = self.turns.last_mut().filter(|turn| turn.by_model) else { return };
+        let Some(last) = self.turns.last_mut().filter(|turn| turn.side == Side::Model) else { return };
         if !thinks {
             last.blocks.retain(|block| !block.is_thought());
         }

@@ -247,6 +247,56 @@ fn a_call_that_must_be_made_is_refused_where_the_model_refuses_it() {
 }
 
 #[test]
+fn instructions_stay_in_their_place_where_thoughts_are_bound_to_what_was_before_them() {
+    let own = Some(Signature::new(DialectId::Anthropic, "sig"));
+    let conversation = request(vec![
+        text(Role::System, "a"),
+        text(Role::Developer, "b"),
+        text(Role::User, "Hi"),
+        text(Role::Developer, "c"),
+        text(Role::User, "Ho"),
+        message(Role::Assistant, vec![thought("hm", own), call("1", "{}")]),
+        message(Role::User, vec![result("1", vec![], false)]),
+        text(Role::System, "d"),
+        text(Role::Assistant, "Done"),
+        text(Role::Developer, "e"),
+    ]);
+    let said = |model: &str| {
+        let body = written(&conversation, model).unwrap().0;
+        let messages = body["messages"].as_array().unwrap().iter();
+        let roles: Vec<String> = messages.map(|message| message["role"].as_str().unwrap().to_owned()).collect();
+        (body["system"].clone(), roles.join(" "), body["messages"].clone())
+    };
+    let texts = |texts: &[&str]| Value::from_iter(texts.iter().map(|text| json!({"type": "text", "text": text})));
+    for model in ["claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-fable-5-1"] {
+        let (system, roles, messages) = said(model);
+        // Behind the model's own turn there is no place for them but the user's.
+        assert_eq!(roles, "user system assistant user system assistant user", "{model}");
+        assert_eq!((system, &messages[0]["content"]), (texts(&["a", "b"]), &texts(&["Hi", "Ho"])));
+        assert_eq!((&messages[1]["content"], &messages[4]["content"]), (&json!("c"), &json!("d")));
+        assert_eq!(messages[6]["content"], "e");
+    }
+    let (system, roles, _) = said("claude-opus-5");
+    assert_eq!((system, &*roles), (texts(&["a", "b", "c", "d", "e"]), "user assistant user assistant"));
+}
+
+#[test]
+fn tools_are_not_chosen_from_behind_thoughts_that_are_bound_to_them() {
+    let own = Some(Signature::new(DialectId::Anthropic, "sig"));
+    let history = |first: Part<'static>| {
+        let assistant = message(Role::Assistant, vec![first, Part::text("Yes")]);
+        let options =
+            Options { tool_choice: Some(ToolChoice::Named(vec!["a".into(), "b".into()])), ..Options::default() };
+        let messages = vec![text(Role::User, "Hi"), assistant, text(Role::User, "Ho")];
+        ChatRequest { messages, tools: vec![tool("a"), tool("b"), tool("c")], options, ..ChatRequest::default() }
+    };
+    let refused = |first, model| written(&history(first), model).err().map(|refusal| refusal.field);
+    assert_eq!(refused(thought("hm", own.clone()), "claude-haiku-5-5"), Some(Field::ToolChoice));
+    assert_eq!(refused(Part::text("hm"), "claude-haiku-5-5"), None);
+    assert_eq!(refused(thought("hm", own), "claude-haiku-4-5"), None);
+}
+
+#[test]
 fn a_budget_yields_where_the_turn_that_goes_on_began_without_thoughts() {
     let going_on = |first: Option<Part<'static>>, model: &str| {
         let parts = first.into_iter().chain([call("a", "{}")]).collect();
