@@ -217,7 +217,7 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
         let native = route(model, &natives, upstreams, prices);
         let with_translated = |target: Target| {
             let foreign = offers.iter().filter(|offer| {
-                !provider(offer).speaks(dialect) && provider(offer).translated_into(target.endpoint).is_some()
+                !provider(offer).speaks(dialect) && provider(offer).translations(target.endpoint).next().is_some()
             });
             let foreign: Vec<(u32, &Offer)> = foreign.map(|offer| (place(offer.priority, true), offer)).collect();
             if foreign.is_empty() {

@@ -45,7 +45,7 @@ pub use request::{
     ToolChoice, ToolResult,
 };
 pub use signature::{Signature, may_hold_foreign_signature};
-pub use translation::{Asked, Translated, Translation, error_body, translate_request};
+pub use translation::{Asked, Translated, Translation, error_body, translate_for, translate_request};
 pub use wire::{
     AnswerReader, AnswerWriter, ChatRules, Inexpressible, MakeWriter, Manner, ReadRequest, ReasoningForm, Unreadable,
     Wire, WriteRequest, wire,

@@ -57,9 +57,9 @@ impl Provider {
         self.dialects.contains(&dialect)
     }
 
-    /// The dialect in which it gets requests for an operation of a dialect that it does not speak; `None`: it gets none.
-    pub fn translated_into(&self, endpoint: &Endpoint) -> Option<DialectId> {
-        self.dialects.iter().copied().find(|dialect| endpoint.translates_into(*dialect))
+    /// The dialects in which it can get requests for an operation of a dialect that it does not speak, the preferred one first.
+    pub fn translations(&self, endpoint: &Endpoint) -> impl Iterator<Item = DialectId> {
+        self.dialects.iter().copied().filter(|dialect| endpoint.translates_into(*dialect))
     }
 
     /// The names of the environment variable that may hold its key, the usual one first.

@@ -41,4 +41,5 @@ mod translate;
 mod translate_errors;
 mod upgrade;
 mod user;
+mod vendors;
 mod wallets;

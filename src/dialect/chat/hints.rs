@@ -3,7 +3,7 @@
 use super::fields::{self, Field, FieldSet, Otherwise};
 use super::json::Json;
 use super::openai::models;
-use super::request::{ChatRequest, Effort, Options, ToolChoice};
+use super::request::{ChatRequest, Effort, Options, Reasoning, ToolChoice};
 use super::wire::{ChatRules, Manner};
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
@@ -69,11 +69,47 @@ pub(super) fn fit_reasoning(
         ChatRules { efforts, .. } if !efforts.is_empty() => efforts.fitted(manner.model, asked),
         _ => return,
     };
-    // Where there are no thoughts, nothing is lost of a wish for none.
-    let wants_some = asked.wanted().map_or(asked.visible == Some(true), |effort| effort != Effort::None);
-    if options.reasoning.is_none() && wants_some {
+    if options.reasoning.is_none() && wants_some(&asked) {
         fields::push(left_out, Field::Reasoning, client);
     }
+}
+
+/// Where there are no thoughts, nothing is lost of a wish for none.
+fn wants_some(asked: &Reasoning) -> bool {
+    asked.wanted().map_or(asked.visible == Some(true), |effort| effort != Effort::None)
+}
+
+/// Whether all of a request can be said by Responses alone: OpenAI's newer models take no tools in chat completions while they
+/// think.
+pub(super) fn needs_responses(request: &ChatRequest<'_>, manner: &Manner<'_>) -> bool {
+    let told = request.options.reasoning;
+    let told = told.and_then(|asked| models::fitted(manner.model, OpenAiResponses, asked));
+    manner.rules.openai_models && !request.tools.is_empty() && models::needs_responses(manner.model, told)
+}
+
+/// Where tools go to chat completions nevertheless, the model is told not to think; what was asked for is added to `left_out`.
+/// [`fit_reasoning`] comes first.
+///
+/// # Errors
+/// `INVALID_REQUEST`, naming the tools: it cannot but think.
+pub(super) fn fit_tools(
+    request: &mut ChatRequest<'_>,
+    manner: &Manner<'_>,
+    target: DialectId,
+    client: DialectId,
+    left_out: &mut Vec<String>,
+) -> Result<(), Reject> {
+    if target != OpenAi || !needs_responses(request, manner) {
+        return Ok(());
+    }
+    if !models::can_rest(manner.model) {
+        return Err(fields::refused(Field::Tools, client, target, Some("tools of a model that always thinks")));
+    }
+    if request.options.reasoning.as_ref().is_some_and(wants_some) {
+        fields::push(left_out, Field::Reasoning, client);
+    }
+    request.options.reasoning = Some(Reasoning { effort: Some(Effort::None), ..Reasoning::default() });
+    Ok(())
 }
 
 /// Takes off what OpenAI's models refuse while they think; [`fit_reasoning`] comes first. The names of that are added to

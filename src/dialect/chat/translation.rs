@@ -7,6 +7,7 @@ use super::fields;
 use super::frames::{Frame, Frames};
 use super::halves::Halves;
 use super::hints;
+use super::request::ChatRequest;
 use super::wire::{AnswerReader, AnswerWriter, Manner, Unreadable, wire};
 use crate::dialect::{DialectId, Framing};
 use bytes::Bytes;
@@ -80,16 +81,59 @@ pub fn translate_request(
     stream: bool,
     manner: &Manner<'_>,
 ) -> Result<Translated, Reject> {
-    let not_translated =
-        || Reject::new(RejectCode::InvalidRequest).message(format!("{client} is not spoken by {target}"));
-    let (from, to) = (wire(client).ok_or_else(not_translated)?, wire(target).ok_or_else(not_translated)?);
-    let read = from.read_request.ok_or_else(not_translated)?;
-    let mut request = read(body)?;
-    request.stream = stream;
-    hints::leave_tools_unsaid(&mut request);
+    translate_for(client, &[target], body, stream, manner).map(|(_, translated)| translated)
+}
+
+/// The same for an upstream that speaks several, the preferred one first; and the one it was. Another one is taken where it alone
+/// can say everything.
+///
+/// # Errors
+/// As [`translate_request`].
+pub fn translate_for(
+    client: DialectId,
+    targets: &[DialectId],
+    body: &str,
+    stream: bool,
+    manner: &Manner<'_>,
+) -> Result<(DialectId, Translated), Reject> {
+    let target = *targets.first().ok_or_else(|| not_translated(client, "this provider"))?;
+    let read = || {
+        let read = wire(client).and_then(|from| from.read_request);
+        let mut request = read.ok_or_else(|| not_translated(client, target.as_str()))?(body)?;
+        request.stream = stream;
+        hints::leave_tools_unsaid(&mut request);
+        Ok::<_, Reject>(request)
+    };
+    let request = read()?;
+    let other = targets.iter().copied().find(|other| *other == DialectId::OpenAiResponses);
+    if let Some(other) = other.filter(|_| target == DialectId::OpenAi && hints::needs_responses(&request, manner)) {
+        return match written(request, client, other, body, manner) {
+            Ok(translated) => Ok((other, translated)),
+            Err(refusal) => {
+                let translated = written(read()?, client, target, body, manner);
+                translated.map(|translated| (target, translated)).map_err(|_| refusal)
+            }
+        };
+    }
+    written(request, client, target, body, manner).map(|translated| (target, translated))
+}
+
+fn not_translated(client: DialectId, target: &str) -> Reject {
+    Reject::new(RejectCode::InvalidRequest).message(format!("{client} is not spoken by {target}"))
+}
+
+fn written(
+    mut request: ChatRequest<'_>,
+    client: DialectId,
+    target: DialectId,
+    body: &str,
+    manner: &Manner<'_>,
+) -> Result<Translated, Reject> {
+    let to = wire(target).ok_or_else(|| not_translated(client, target.as_str()))?;
     let mut left_out = fields::check(&request, client, target)?;
     hints::leave_out(&mut request.options, manner.rules.refuses, client, &mut left_out);
     hints::fit_reasoning(&mut request.options, manner, target, client, &mut left_out);
+    hints::fit_tools(&mut request, manner, target, client, &mut left_out)?;
     hints::fit_sampling(&mut request.options, manner, target, client, &mut left_out)?;
     hints::shorten_names(&mut request, target);
     let mut unused = Vec::new();
@@ -97,7 +141,8 @@ pub fn translate_request(
         .map_err(|refusal| fields::refused(refusal.field, client, target, Some(&refusal.what)))?;
     unused.into_iter().for_each(|field| fields::push(&mut left_out, field, client));
     let (left_out, has_media) = (hints::distinct(left_out), request.has_media());
-    let repeated = from.repeats.map(|repeats| repeats(body)).unwrap_or_default();
+    let repeats = wire(client).and_then(|from| from.repeats);
+    let repeated = repeats.map(|repeats| repeats(body)).unwrap_or_default();
     Ok(Translated { body: written.into(), left_out, has_media, repeated: repeated.into() })
 }
 

@@ -31,8 +31,8 @@ pub(in crate::proxy) struct Writing {
 
 /// What is written.
 enum Kind {
-    /// A conversation in another dialect.
-    Chat { dialect: DialectId, output_tokens_default: u64, asks_for_usage: bool, rules: ChatRules },
+    /// A conversation in another dialect, of which the first is preferred.
+    Chat { dialects: Vec<DialectId>, output_tokens_default: u64, asks_for_usage: bool, rules: ChatRules },
     /// Texts to embed, in another dialect.
     Embeddings(DialectId),
     /// A conversation without what other dialects' upstreams left in it. Its body is what the upstream would get.
@@ -56,7 +56,8 @@ impl Writing {
             let body = route::spliced(admitted, &model, upstream);
             return Ok(Some(Self { endpoint, body, stream, model, kind: Kind::Unsigned(admitted.target.clone()) }));
         }
-        let Some(dialect) = upstream.provider.translated_into(endpoint) else { return Ok(None) };
+        let dialects: Vec<DialectId> = upstream.provider.translations(endpoint).collect();
+        let Some(dialect) = dialects.first().copied() else { return Ok(None) };
         if admitted.facts.values > TRANSLATED_VALUES_MAX {
             return Err(Reject::new(RejectCode::InvalidRequest).message(format!(
                 "The request has {} values; no more than {TRANSLATED_VALUES_MAX} can be translated for this model's provider",
@@ -66,7 +67,7 @@ impl Writing {
         let kind = if endpoint.is_chat() {
             let output_tokens = admitted.route.price(pick).and_then(|price| price.output_tokens_max);
             Kind::Chat {
-                dialect,
+                dialects,
                 output_tokens_default: output_tokens.unwrap_or(exchange.snapshot.routing.output_tokens_default),
                 asks_for_usage: stream && upstream.provider.stream_usage == StreamUsage::OptIn,
                 rules: upstream.chat_rules(),
@@ -86,9 +87,9 @@ impl Writing {
         // Admission has found it to be UTF-8.
         let text = std::str::from_utf8(&body).unwrap_or_default();
         match kind {
-            Kind::Chat { dialect, output_tokens_default, asks_for_usage, rules } => {
+            Kind::Chat { dialects, output_tokens_default, asks_for_usage, rules } => {
                 let manner = Manner { model: &model, output_tokens_default, asks_for_usage, rules };
-                let translated = chat::translate_request(endpoint.dialect, dialect, text, stream, &manner)?;
+                let (dialect, translated) = chat::translate_for(endpoint.dialect, &dialects, text, stream, &manner)?;
                 let target = endpoint::chat_target(dialect, stream, &model, translated.has_media);
                 Ok(Some(Lane::new(target, translated, AnswerLane::Chat, stream)))
             }
@@ -126,7 +127,7 @@ mod tests {
         let text = "word ".repeat(text_bytes / 5);
         let body = format!(r#"{{"model":"m","max_tokens":5,"messages":[{{"role":"user","content":"{text}"}}]}}"#);
         let kind = Kind::Chat {
-            dialect: DialectId::OpenAi,
+            dialects: vec![DialectId::OpenAi],
             output_tokens_default: 1,
             asks_for_usage: false,
             rules: ChatRules::default(),

@@ -29,7 +29,7 @@ use Takes::{Always, IfAsked, Nothing, OrNone};
 /// By how a model's name begins, and what it has behind that; the first that fits. (Of `-chat` some take `medium`, which is
 /// theirs anyway.)
 #[rustfmt::skip]
-const FAMILIES: [(&str, &str, Takes); 36] = [
+const FAMILIES: [(&str, &str, Takes); 37] = [
     ("gpt-", "-chat", Nothing), ("chatgpt-", "", Nothing), ("gpt-audio", "", Nothing), ("gpt-5", "-search", Nothing),
     ("gpt-3.5", "", Nothing), ("gpt-35", "", Nothing), ("gpt-4", "", Nothing), ("gpt-4o", "", Nothing),
     ("gpt-4.1", "", Nothing), ("gpt-4.5", "", Nothing), ("o1", "-mini", Nothing), ("o1", "-preview", Nothing),
@@ -44,8 +44,11 @@ const FAMILIES: [(&str, &str, Takes); 36] = [
     ("gpt-5.4", "-pro", Always(Medium, ExtraHigh)), ("gpt-5.4", "", IfAsked(Low, ExtraHigh)),
     ("gpt-5.5", "-pro", Always(Medium, ExtraHigh)), ("gpt-5.5", "", OrNone(Low, ExtraHigh)),
     ("gpt-5.6", "", OrNone(Low, Max)), ("gpt-6", "-astra", Always(Low, Max)), ("gpt-6", "", OrNone(Low, Max)),
-    ("gpt-6.1", "-sol", Always(Low, Max)),
+    ("gpt-6.1", "-sol", Always(Low, Max)), ("gpt-6.1", "", OrNone(Low, Max)),
 ];
+/// Of these, by how their names begin, chat completions take no tools while they think ("Function tools with reasoning_effort
+/// are not supported … To use function tools, use /v1/responses or set reasoning_effort to 'none'").
+const TOOLS_ELSEWHERE: [&str; 5] = ["gpt-5.4", "gpt-5.5", "gpt-5.6", "gpt-6", "gpt-6.1"];
 /// Before the name of a model that somebody has trained further.
 const FINE_TUNED: &str = "ft:";
 
@@ -64,6 +67,16 @@ pub(in crate::dialect::chat) fn fitted(model: &str, target: DialectId, asked: Re
     Some(Reasoning { effort, ..asked })
 }
 
+/// Whether only Responses take tools for this model, where it is told this.
+pub(in crate::dialect::chat) fn needs_responses(model: &str, told: Option<Reasoning>) -> bool {
+    family(model).is_some_and(|(beginning, ..)| TOOLS_ELSEWHERE.contains(&beginning)) && thinks(model, told)
+}
+
+/// Whether this model can be told not to think.
+pub(in crate::dialect::chat) fn can_rest(model: &str) -> bool {
+    matches!(takes(model), Some(OrNone(..) | IfAsked(..)))
+}
+
 /// Whether this model thinks, where it is told this.
 pub(in crate::dialect::chat) fn thinks(model: &str, told: Option<Reasoning>) -> bool {
     let effort = told.and_then(|told| told.wanted());
@@ -76,14 +89,18 @@ pub(in crate::dialect::chat) fn thinks(model: &str, told: Option<Reasoning>) -> 
 }
 
 fn takes(model: &str) -> Option<Takes> {
+    family(model).map(|(.., takes)| takes)
+}
+
+fn family(model: &str) -> Option<(&'static str, &'static str, Takes)> {
     let name = model.strip_prefix(FINE_TUNED).unwrap_or(model);
-    let family = FAMILIES.iter().find(|(beginning, part, _)| {
+    let is_of = |(beginning, part, _): &(&str, &str, Takes)| {
         let rest = name.strip_prefix(beginning).filter(|rest| beginning.ends_with('-') || is_end(rest));
         rest.is_some_and(|rest| {
             rest.match_indices(part).any(|(at, _)| is_end(&rest[at + part.len()..]) || part.is_empty())
         })
-    });
-    family.map(|(.., takes)| *takes)
+    };
+    FAMILIES.into_iter().find(is_of)
 }
 
 /// Whether a word ends before this: `gpt-5.1` is no `gpt-5`, and a deployment `gpt-5-prod` no `gpt-5-pro`.

@@ -1,5 +1,6 @@
 //! What the dialect's pieces do, by themselves and with each other.
 
+mod elsewhere;
 mod reading;
 mod requests;
 mod round_trip;

@@ -1,0 +1,35 @@
+//! What vendors want otherwise than others who speak their dialect.
+
+use crate::calls::{INPUT, OUTPUT, TOKENS, Wire, serving, wants_stream};
+use crate::support::client::Request;
+use crate::support::gateway::{Setup, Upstream};
+use crate::support::provider::Provider;
+use crate::translate::{text_of, usage_of};
+use serde_json::json;
+
+#[tokio::test]
+async fn openais_newer_models_are_asked_for_tools_and_thoughts_by_responses() {
+    let provider = Provider::start(|_, request| Wire::Responses.answer(wants_stream(request))).await;
+    let models = r#"[{ name = "m", upstream_model = "gpt-5.5" }]"#;
+    let openai = Upstream::new("u", "openai", provider.url("/v1")).models(models);
+    let (gateway, key) = serving(&Setup::new([openai])).await;
+    for (index, stream) in [false, true].into_iter().enumerate() {
+        let body = json!({"model": "m", "max_tokens": 32_000, "stream": stream,
+            "thinking": {"type": "enabled", "budget_tokens": 31_999},
+            "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+            "messages": [{"role": "user", "content": "Say something."}]});
+        let answer = gateway.send(&Request::post("/v1/messages", &body).key(&key.key)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-left-out")), (200, None), "{}", answer.text());
+        assert_eq!(answer.field("x-tollgate-translated"), Some("openai-responses"));
+        let expected = if stream { TOKENS.concat() } else { "Hello there.".to_owned() };
+        assert_eq!(text_of(Wire::Messages, &answer.text(), stream), expected);
+        assert_eq!(usage_of(Wire::Messages, &answer.text(), stream), (INPUT, OUTPUT));
+        let sent = &provider.received()[index];
+        assert_eq!(sent.target, "/v1/responses");
+        assert_eq!(
+            (&sent.json()["reasoning"]["effort"], &sent.json()["tools"][0]["name"]),
+            (&json!("high"), &json!("f"))
+        );
+    }
+    gateway.finish(&[&key]).await;
+}
