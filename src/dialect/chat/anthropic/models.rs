@@ -112,6 +112,9 @@ const OLDER: Model = Model {
     binds_thoughts: false,
     forced_calls: true,
 };
+/// An alias without a version: what it can be told in a way that all newer ones take, it is; whether it must call a tool, it says
+/// itself.
+const UNKNOWN: Model = Model { forced_calls: true, ..NEWEST };
 const NOT_CLAUDE: Model = Model { thinking: Thinking::Either, extra_high: true, ..OLDER };
 /// What is longer is a date.
 const VERSION_DIGITS_MAX: usize = 2;
@@ -119,7 +122,7 @@ const VERSION_DIGITS_MAX: usize = 2;
 /// The generation of a model.
 pub(in crate::dialect::chat) fn model(name: &str) -> Model {
     let Some((_, rest)) = name.split_once("claude") else { return NOT_CLAUDE };
-    let Some(version) = version(rest) else { return NEWEST };
+    let Some(version) = version(rest) else { return UNKNOWN };
     let generation = GENERATIONS.iter().find(|(last, _)| version <= *last).map(|(_, model)| *model);
     let is_it = |(part, own, _): &&(&str, (u32, u32), Model)| *own == version && rest.contains(part);
     generation.or_else(|| SINCE_5.iter().find(is_it).map(|(.., model)| *model)).unwrap_or(NEWEST)
@@ -165,5 +168,16 @@ mod tests {
         assert_eq!(of("anthropic/claude-4.5-sonnet-20250929"), (Thinking::Budget, Sampling::One));
         assert_eq!(of("anthropic.claude-v2:1"), (Thinking::Never, Sampling::Both));
         assert_eq!(of("claude-sonnet-latest"), (Thinking::Effort, Sampling::Neither));
+    }
+
+    #[test]
+    fn a_call_that_must_be_made_is_refused_for_models_that_are_known_to_refuse_it() {
+        let takes = |name| model(name).check_choice(Some(&ToolChoice::Required)).is_ok();
+        for name in ["claude-opus-4-8", "claude-opus-5", "claude-haiku-5-5", "claude-sonnet-latest", "kimi-k3"] {
+            assert!(takes(name), "{name}");
+        }
+        for name in ["claude-opus-5-5", "claude-fable-5-1", "claude-sonnet-9"] {
+            assert!(!takes(name), "{name}");
+        }
     }
 }
