@@ -213,3 +213,31 @@ fn a_journal_that_cannot_be_finished_keeps_its_own_holds_and_nobody_elses() {
     assert!(third.ledger.shutdown(LIMIT));
     place.assert_clean();
 }
+
+/// What is refused over there, since there is a quota that this one did not know of, asks again at once, by the same id.
+#[test]
+fn a_request_that_is_held_again_is_open_when_the_store_has_both_at_once() {
+    let place = Place::with_key(Some(100));
+    let running = place.open();
+    let opening = Opening { request_id: Uuid::now_v7(), model: "m".into(), ..Opening::default() };
+    let hold = |amount_nanos| running.ledger.hold(&running.entry(), amount_nanos, opening.clone()).unwrap();
+    let refused = hold(10);
+    running.settle_down();
+    // The end of the first hold, and the second, are in the journal alone, and come into the store by recovery.
+    let aside = place.folder.path().join("aside.db");
+    std::fs::rename(place.database(), &aside).unwrap();
+    refused.void();
+    let mut granted = hold(20);
+    granted.sent();
+    granted.progress(Progress { cost_nanos: 5, attempts: 1, ..Progress::default() });
+    until(|| running.ledger.lag().queued_records == 0);
+    std::mem::forget(granted);
+    assert!(!running.ledger.shutdown(Duration::ZERO));
+    drop(running);
+    std::fs::rename(&aside, place.database()).unwrap();
+    let next = place.open();
+    assert_eq!(next.ledger.recovered().interrupted, 1);
+    assert_eq!(balance(&next), (5, 0));
+    assert!(next.ledger.shutdown(LIMIT));
+    place.assert_clean();
+}

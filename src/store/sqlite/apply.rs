@@ -145,6 +145,11 @@ fn add_trails(transaction: &Transaction<'_>, trails: &[(Uuid, String)]) -> Resul
 
 fn change_open_holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<()> {
     let writer_id = batch.writer_id.as_bytes();
+    // First: a request whose hold of an earlier stretch was voided may be held again in this one.
+    let mut close = transaction.prepare_cached("DELETE FROM open_hold WHERE request_id = ?")?;
+    for request_id in &batch.closed {
+        close.execute([request_id.as_bytes()])?;
+    }
     let mut open = transaction.prepare_cached(
         "INSERT INTO open_hold (request_id, writer_id, key_id, held_nanos, opening, progress) \
          VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
@@ -157,10 +162,6 @@ fn change_open_holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<()>
     let mut advance = transaction.prepare_cached("UPDATE open_hold SET progress = ? WHERE request_id = ?")?;
     for (request_id, progress) in &batch.progressed {
         advance.execute(params![json(progress), request_id.as_bytes()])?;
-    }
-    let mut close = transaction.prepare_cached("DELETE FROM open_hold WHERE request_id = ?")?;
-    for request_id in &batch.closed {
-        close.execute([request_id.as_bytes()])?;
     }
     Ok(())
 }

@@ -99,6 +99,11 @@ fn open_holds_come_and_go_with_their_writer() {
     assert_eq!(store.open_holds(other, 10).unwrap(), [hold(20, 100)]);
     assert_eq!(store.open_holds(other, 0).unwrap(), []);
     assert_eq!(store.writers().unwrap()[0].position, position);
+    // Voided, and held again.
+    let (closed, opened) = (vec![Uuid::from_u128(10)], vec![hold(10, 7)]);
+    let again = Batch { writer_id: one, position, closed, opened, ..Batch::default() };
+    store.apply(&again).unwrap();
+    assert_eq!(store.open_holds(one, 10).unwrap(), [hold(10, 7)]);
     store.writer_close(one).unwrap();
     assert_eq!(store.writers().unwrap().len(), 1);
 }
