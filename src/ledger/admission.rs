@@ -223,7 +223,7 @@ impl Ledger {
         opening.bound();
         let ask = Ask { request_id: opening.request_id, key_id: opening.key_id, amount_nanos };
         // Our own account decides nothing any more.
-        let booking = Booking::inherit(entry, entry.owner(), amount_nanos.unwrap_or(0));
+        let booking = Booking::inherit(Some(Arc::clone(entry)), entry.owner(), amount_nanos.unwrap_or(0));
         opening.user = booking.user().cloned();
         let hold = Hold::new(&self.journal, booking, opening, None);
         hold.journaled().await.map_err(|_| HoldError::BillingUnavailable)?;

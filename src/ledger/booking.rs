@@ -35,8 +35,8 @@ impl Owner {
 /// See the module. It ends with [`Booking::settle`] or [`Booking::void`].
 #[derive(Debug)]
 pub(super) struct Booking {
-    entry: Arc<KeyEntry>,
-    grant: Grant,
+    /// `None`: the key is deleted. Nothing can be spent of it any more, but what it has begun is its user's expense.
+    own: Option<(Arc<KeyEntry>, Grant)>,
     above: Option<(Arc<Owner>, Grant)>,
 }
 
@@ -51,17 +51,20 @@ impl Booking {
                 (grant, Some((owner, above)))
             }
         };
-        Ok(Self { entry, grant, above })
+        Ok(Self { own: Some((entry, grant)), above })
     }
 
     /// Books what was decided on elsewhere, whatever the quotas say.
-    pub(super) fn inherit(entry: &Arc<KeyEntry>, owner: Option<Arc<Owner>>, amount_nanos: i64) -> Self {
-        let grant = entry.account.inherit(amount_nanos);
-        let above = owner.map(|owner| {
-            let above = owner.account.inherit(amount_nanos);
-            (owner, above)
+    pub(super) fn inherit(entry: Option<Arc<KeyEntry>>, owner: Option<Arc<Owner>>, amount_nanos: i64) -> Self {
+        let own = entry.map(|entry| {
+            let grant = entry.account.inherit(amount_nanos);
+            (entry, grant)
         });
-        Self { entry: Arc::clone(entry), grant, above }
+        let above = owner.map(|owner| {
+            let grant = owner.account.inherit(amount_nanos);
+            (owner, grant)
+        });
+        Self { own, above }
     }
 
     /// Who is billed besides the key.
@@ -71,27 +74,27 @@ impl Booking {
 
     /// What is held, in nano-USD; 0: neither key nor user has a quota.
     pub(super) fn nanos(&self) -> i64 {
-        self.above.as_ref().map_or(0, |(_, grant)| grant.nanos).max(self.grant.nanos)
+        self.booked().map(|(_, grant)| grant.nanos).max().unwrap_or(0)
     }
 
     /// Whether key or user has a quota.
     pub(super) fn is_limited(&self) -> bool {
-        self.grant.limited || self.above.as_ref().is_some_and(|(_, grant)| grant.limited)
+        self.booked().any(|(_, grant)| grant.limited)
     }
 
     /// Turns it into an expense. To be called once, instead of [`Booking::void`].
     pub(super) fn settle(&self, cost_nanos: i64) {
-        self.entry.account.settle(self.grant, cost_nanos);
-        if let Some((owner, grant)) = &self.above {
-            owner.account.settle(*grant, cost_nanos);
-        }
+        self.booked().for_each(|(account, grant)| account.settle(grant, cost_nanos));
     }
 
     /// Gives it back. To be called once, instead of [`Booking::settle`].
     pub(super) fn void(&self) {
-        self.entry.account.void(self.grant);
-        if let Some((owner, grant)) = &self.above {
-            owner.account.void(*grant);
-        }
+        self.booked().for_each(|(account, grant)| account.void(grant));
+    }
+
+    fn booked(&self) -> impl Iterator<Item = (&Account, Grant)> {
+        let own = self.own.as_ref().map(|(entry, grant)| (&entry.account, *grant));
+        let above = self.above.as_ref().map(|(owner, grant)| (&owner.account, *grant));
+        own.into_iter().chain(above)
     }
 }

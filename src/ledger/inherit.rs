@@ -67,11 +67,8 @@ impl Inheritance {
         })?;
         let mut holds = HashMap::new();
         for OpenHold { opening, held_nanos, .. } in open {
-            // Of a deleted key nothing can be spent any more.
-            if let Some(entry) = keys.get(opening.key_id) {
-                let owner = opening.user.as_deref().map(|user| keys.owner(user));
-                holds.insert(opening.request_id, Booking::inherit(&entry, owner, held_nanos));
-            }
+            let owner = opening.user.as_deref().map(|user| keys.owner(user));
+            holds.insert(opening.request_id, Booking::inherit(keys.get(opening.key_id), owner, held_nanos));
         }
         let left = Mutex::new(Left { writers, holds, ..Left::default() });
         Ok(Self { journal_dir, store, claims, left, changed: Condvar::new() })

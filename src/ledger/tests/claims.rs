@@ -106,6 +106,23 @@ fn what_runs_in_the_process_before_is_taken_in_the_next_until_it_ends_there() {
     place.assert_clean();
 }
 
+/// Nobody comes with the idempotency keys of a deleted key any more; they end all the same.
+#[test]
+fn what_a_deleted_key_has_taken_in_the_process_before_ends_there_too() {
+    let place = Place::with_key(None);
+    let old = place.open();
+    let holds = begin(&old);
+    old.store.key_delete(1, 0).unwrap();
+    give_up(&old);
+    let new = place.open();
+    assert_eq!(all_stand(&new), RUNNING);
+    drop(holds);
+    until(|| new.ledger.inheritance.open_holds() == 0 && new.rows().len() == 6);
+    assert_eq!(all_stand(&new), ENDED);
+    assert!(old.ledger.shutdown(LIMIT) && new.ledger.shutdown(LIMIT));
+    place.assert_clean();
+}
+
 #[test]
 fn a_key_that_was_free_again_is_the_later_requests_and_old_ones_are_forgotten() {
     let place = Place::with_key(None);

@@ -79,6 +79,32 @@ fn what_is_open_at_a_hand_over_is_held_for_the_user_too() {
 }
 
 #[test]
+fn what_a_deleted_key_has_open_at_a_hand_over_is_held_for_its_user() {
+    let place = place();
+    let old = place.open();
+    let (settled, voided, nobodys) = (hold(&old, 1, 0).unwrap(), hold(&old, 1, 0).unwrap(), hold(&old, 3, 0).unwrap());
+    old.keys.owner("u").account.set_quota(Some(100));
+    let held = hold(&old, 1, 30).unwrap();
+    for id in [1, 3] {
+        old.store.key_delete(id, 0).unwrap();
+    }
+    give_up(&old);
+    let new = place.open();
+    assert!(new.keys.get(1).is_none());
+    new.keys.owner("u").account.set_quota(Some(100));
+    assert_eq!((balance(&new), new.ledger.lag().inherited_holds), ((0, 30), 4));
+    assert_eq!(hold(&new, 2, 71).unwrap_err(), HoldError::QuotaInsufficient);
+    settle(held, 25);
+    settle(settled, 4);
+    settle(nobodys, 1_000);
+    voided.void();
+    until(|| new.ledger.lag().inherited_holds == 0);
+    assert_eq!(balance(&new), (29, 0));
+    drop((old, new));
+    place.assert_clean();
+}
+
+#[test]
 fn a_key_that_goes_to_somebody_else_takes_nothing_along() {
     let place = place();
     let running = place.open();
