@@ -150,7 +150,7 @@ impl Hold {
         record.user.clone_from(&self.opening.user);
         record.held_nanos = self.booking.nanos();
         record.bound();
-        record.overshoot = self.booking.is_limited() && record.cost_nanos > record.held_nanos;
+        record.overshoot = record.exceeds_hold(self.booking.is_limited());
         self.booking.settle(record.cost_nanos);
         if let Some(claim) = &self.claim {
             claim.settled(served(record.cost_nanos, record.outcome, record.status));

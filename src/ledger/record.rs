@@ -192,7 +192,14 @@ impl LedgerRecord {
             let nothing = record.metered.usage == Usage::default() && record.cost_nanos == 0;
             record.metered.source = if nothing { UsageSource::None } else { UsageSource::Estimated };
         }
+        // Where there is a quota, something is held, but for what is free.
+        record.overshoot = record.exceeds_hold(held_nanos > 0);
         record
+    }
+
+    /// Whether it costs more than was held for it; `is_limited`: there was a quota.
+    pub(super) fn exceeds_hold(&self, is_limited: bool) -> bool {
+        is_limited && self.cost_nanos > self.held_nanos
     }
 
     /// Brings every field into its limits, so that any record can be journaled and stored.

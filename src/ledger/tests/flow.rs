@@ -82,6 +82,35 @@ fn a_cost_above_the_hold_is_billed_flagged_and_blocks_the_key() {
     assert!(running.rows()[0].overshoot);
 }
 
+/// The same of one that ends without being settled, by itself or by the next start.
+#[test]
+fn a_cost_above_the_hold_is_flagged_also_where_the_last_progress_is_what_is_billed() {
+    let overshot = |quota_nanos, is_killed| {
+        let place = Place::with_key(quota_nanos);
+        let running = place.open();
+        for cost_nanos in [10, 11] {
+            let mut hold = running.hold(10);
+            hold.sent();
+            hold.progress(Progress { cost_nanos, ..Progress::default() });
+            match is_killed {
+                true => std::mem::forget(hold),
+                false => drop(hold),
+            }
+        }
+        running.settle_down();
+        let deadline = if is_killed { Duration::ZERO } else { Duration::from_secs(30) };
+        assert_eq!(running.ledger.shutdown(deadline), !is_killed);
+        drop(running);
+        let mut rows = place.open().rows();
+        rows.sort_by_key(|row| row.cost_nanos);
+        rows.iter().map(|row| (row.cost_nanos, row.overshoot)).collect::<Vec<_>>()
+    };
+    for is_killed in [false, true] {
+        assert_eq!(overshot(Some(100), is_killed), [(10, false), (11, true)], "killed: {is_killed}");
+        assert_eq!(overshot(None, is_killed), [(10, false), (11, false)], "killed: {is_killed}");
+    }
+}
+
 #[test]
 fn an_unlimited_key_holds_nothing_and_never_overshoots() {
     let place = Place::with_key(None);
