@@ -3,8 +3,9 @@
 //! what the store has of them: with `durability = "power"`, the store is synced once for each file and not for each batch.
 
 use super::batch::{EVENTS_MAX, Gather};
+use super::claim_age::ClaimAge;
 use super::segment::{self, Damage, HEADER_BYTES, Scan, Step};
-use super::state::{State, Written};
+use super::state::{State, Written, steady_ms};
 use super::wire::{self, RECORD_BYTES_MAX};
 use crate::keyring::Keys;
 use crate::store::{Batch, Position, Store};
@@ -44,6 +45,7 @@ pub(super) struct Applier {
     position: Position,
     file: Option<(u64, File)>,
     flushed_at: Instant,
+    claim_age: ClaimAge,
     touched: HashMap<i64, i64>,
     touched_at: Instant,
     /// True: the segment at `position` was found damaged, and stays on the disk.
@@ -68,6 +70,7 @@ impl Applier {
             position: START,
             file: None,
             flushed_at: now,
+            claim_age: ClaimAge::new(steady_ms()),
             touched: HashMap::new(),
             touched_at: now,
             damaged: false,
@@ -199,7 +202,9 @@ impl Applier {
     fn commit(&mut self, gather: Gather, position: Position) -> bool {
         let events = gather.events() as u64;
         self.state.set_applied_stays(false);
-        if !self.write(&Batch { may_be_lost: true, ..gather.finish(self.writer_id, position) }) {
+        let batch = gather.finish(self.writer_id, position);
+        let claims_before_ms = self.claim_age.before_ms(&batch.claims, steady_ms());
+        if !self.write(&Batch { may_be_lost: true, claims_before_ms, ..batch }) {
             return false;
         }
         let bytes = position.offset - self.position.offset;

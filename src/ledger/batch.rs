@@ -86,6 +86,7 @@ impl Gather {
             closed: self.closed,
             settled: self.settled,
             claims: self.claims,
+            claims_before_ms: None,
             trails: self.trails,
             may_be_lost: false,
         }

@@ -5,6 +5,7 @@
 //! a key together with the hold, and the store beside the rows, so the end of a process changes nothing; answers are kept
 //! in memory alone.
 
+use super::state::steady_ms;
 use crate::store::{Stands, Store, StoreError, StoredClaim};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// A key that is done is remembered for this long.
-pub(crate) const CLAIM_AGE_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
+pub(super) const CLAIM_AGE_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// What is remembered at most. Keys that are taken come besides: the ledger's slots bound them.
 const LIMITS: Limits = Limits { done_max: 100_000, kept_bytes_max: 64 << 20, answer_bytes_max: 1 << 20 };
@@ -83,7 +84,8 @@ struct Table {
 struct Entry {
     request: Digest,
     request_id: Uuid,
-    started_at_ms: i64,
+    /// By [`steady_ms`].
+    taken_at_ms: i64,
     state: State,
 }
 
@@ -99,7 +101,8 @@ impl Default for Claims {
 }
 
 impl Claims {
-    /// Remembers what the store does.
+    /// Remembers what the store does. How old that is, only the machine's clock can tell, which shows `now_ms`; from here on it
+    /// ages as time passes.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -114,7 +117,8 @@ impl Claims {
                 Stands::Served => true,
             };
             let state = if is_done { State::Done(None) } else { State::Running };
-            table.entries.insert(tag.key, Entry { request: tag.request, request_id, started_at_ms, state });
+            let taken_at_ms = steady_ms() - now_ms.saturating_sub(started_at_ms).clamp(0, CLAIM_AGE_MAX_MS);
+            table.entries.insert(tag.key, Entry { request: tag.request, request_id, taken_at_ms, state });
             if is_done {
                 table.done.push_back((tag.key, request_id));
             } else {
@@ -125,9 +129,13 @@ impl Claims {
     }
 
     /// Takes a key for a request, if it is free.
-    pub fn claim(self: &Arc<Self>, tag: ClaimTag, request_id: Uuid, now_ms: i64) -> Claiming {
+    pub fn claim(self: &Arc<Self>, tag: ClaimTag, request_id: Uuid) -> Claiming {
+        self.claim_at(steady_ms(), tag, request_id)
+    }
+
+    pub(super) fn claim_at(self: &Arc<Self>, steady_ms: i64, tag: ClaimTag, request_id: Uuid) -> Claiming {
         let mut table = self.table.lock();
-        table.forget(|entry| entry.started_at_ms < now_ms.saturating_sub(CLAIM_AGE_MAX_MS));
+        table.forget(|entry| entry.taken_at_ms < steady_ms - CLAIM_AGE_MAX_MS);
         match table.entries.get(&tag.key) {
             Some(entry) if entry.request != tag.request => return Claiming::Mismatch,
             Some(Entry { state: State::Running, .. }) => return Claiming::Running,
@@ -136,7 +144,7 @@ impl Claims {
             }
             None => {}
         }
-        let entry = Entry { request: tag.request, request_id, started_at_ms: now_ms, state: State::Running };
+        let entry = Entry { request: tag.request, request_id, taken_at_ms: steady_ms, state: State::Running };
         table.entries.insert(tag.key, entry);
         Claiming::Taken(Arc::new(Claim { claims: Arc::clone(self), tag, request_id, course: Mutex::default() }))
     }
@@ -283,7 +291,7 @@ mod tests {
     }
 
     fn take(claims: &Arc<Claims>, key: u8, now_ms: i64) -> Arc<Claim> {
-        match claims.claim(tag(key), id(key), now_ms) {
+        match claims.claim_at(now_ms, tag(key), id(key)) {
             Claiming::Taken(claim) => claim,
             _ => panic!("{key} is not free"),
         }
@@ -302,7 +310,7 @@ mod tests {
 
     /// What one gets who comes again.
     fn stands(claims: &Arc<Claims>, key: u8) -> &'static str {
-        match claims.claim(tag(key), Uuid::max(), 0) {
+        match claims.claim_at(0, tag(key), Uuid::max()) {
             Claiming::Taken(_) => "free",
             Claiming::Running => "runs",
             Claiming::Done(request_id, answer) => {
@@ -330,9 +338,9 @@ mod tests {
             assert_eq!(stands(&claims, 1), then);
         }
         let asked = ClaimTag { request: [8; 16], ..tag(1) };
-        assert!(matches!(claims.claim(asked, id(9), 0), Claiming::Mismatch));
+        assert!(matches!(claims.claim_at(0, asked, id(9)), Claiming::Mismatch));
         let running = take(&claims, 2, 0);
-        assert!(matches!(claims.claim(ClaimTag { request: [8; 16], ..tag(2) }, id(9), 0), Claiming::Mismatch));
+        assert!(matches!(claims.claim_at(0, ClaimTag { request: [8; 16], ..tag(2) }, id(9)), Claiming::Mismatch));
         drop(running);
     }
 
@@ -386,9 +394,9 @@ mod tests {
         let claims = claims(10, 100, 100);
         serve(&claims, 1, 10);
         let running = take(&claims, 2, 0);
-        assert!(matches!(claims.claim(tag(1), id(3), LATER - 1), Claiming::Done(..)));
-        assert!(matches!(claims.claim(tag(1), id(3), LATER), Claiming::Taken(_)));
-        assert!(matches!(claims.claim(tag(2), id(3), LATER), Claiming::Running));
+        assert!(matches!(claims.claim_at(LATER - 1, tag(1), id(3)), Claiming::Done(..)));
+        assert!(matches!(claims.claim_at(LATER, tag(1), id(3)), Claiming::Taken(_)));
+        assert!(matches!(claims.claim_at(LATER, tag(2), id(3)), Claiming::Running));
         assert_eq!(kept_bytes(&claims), 0);
         drop(running);
     }

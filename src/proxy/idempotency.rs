@@ -44,7 +44,7 @@ pub(super) async fn claim(
     let Some(said) = said else { return Ok(None) };
     let of_key = digest([&key.id.to_be_bytes(), said.as_bytes()]);
     let tag = ClaimTag { key: of_key, request: asked(request, body).await? };
-    match exchange.shared.ledger.claims().claim(tag, exchange.request_id, exchange.started_at_ms) {
+    match exchange.shared.ledger.claims().claim(tag, exchange.request_id) {
         Claiming::Taken(claim) => {
             exchange.keeping = Some(Box::new(Keeping::new(claim)));
             Ok(None)

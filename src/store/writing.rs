@@ -55,6 +55,8 @@ pub struct Batch {
     pub settled: Vec<LedgerRecord>,
     /// Idempotency keys that were taken in this stretch, in the order of the journal.
     pub claims: Vec<TakenClaim>,
+    /// Those of requests that arrived before this Unix time in milliseconds are old, and deleted.
+    pub claims_before_ms: Option<i64>,
     /// What routing decided for requests, as JSON.
     pub trails: Vec<(Uuid, String)>,
     /// A loss of power may take it, whatever the store's durability is: the journal has it until a batch comes that must stay.

@@ -146,3 +146,31 @@ async fn a_clock_that_is_set_a_year_on_or_back_keeps_nobody_out() {
     assert_eq!(stage.provider.received().len(), records.len());
     stage.gateway.finish(&[&stage.key, &stage.other, &stage.expiring]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_key_is_one_charge_whatever_the_clock_has_shown_meanwhile() {
+    let _alone = crate::alone().await;
+    if !is_installed("faketime") {
+        return;
+    }
+    let mut stage = Stage::set().await;
+    let once = |name: &str| {
+        let request = Request::post("/v1/chat/completions", &Wire::Chat.body("x", false, Some(20)));
+        request.key(&stage.other.key).field("idempotency-key", name)
+    };
+    let (first, second) = (once("first"), once("second"));
+    let served = stage.gateway.send(&first).await;
+    assert_eq!(served.status, 200, "{}", served.text());
+    stage.set_clock("+25h");
+    assert_eq!(stage.gateway.send(&second).await.status, 200);
+    stage.set_clock("+0");
+    let again = stage.gateway.send(&first).await;
+    assert!(again.field("x-tollgate-replayed").is_some(), "{}", again.text());
+    assert_eq!((again.status, again.text()), (200, served.text()));
+    quiet(&stage.gateway).await;
+    stage.gateway.kill().await;
+    stage.gateway.serve().await;
+    assert_eq!(stage.gateway.send(&first).await.error_code(), "IDEMPOTENCY_ALREADY_DONE");
+    assert_eq!(stage.provider.received().len(), 2);
+    stage.gateway.finish(&[&stage.key, &stage.other, &stage.expiring]).await;
+}

@@ -2,11 +2,12 @@
 
 use super::hand_over::{LIMIT, give_up};
 use super::*;
-use crate::ledger::state::now_ms;
+use crate::ledger::claims::CLAIM_AGE_MAX_MS;
+use crate::ledger::state::{now_ms, steady_ms};
 
 /// What one finds who comes with a key.
 fn stands(running: &Running, key: u8) -> &'static str {
-    match running.ledger.claims().claim(tag(key), Uuid::now_v7(), now_ms()) {
+    match running.ledger.claims().claim(tag(key), Uuid::now_v7()) {
         Claiming::Taken(_) => "free",
         Claiming::Running => "runs",
         Claiming::Done(..) => "done",
@@ -21,7 +22,7 @@ fn tag(key: u8) -> ClaimTag {
 /// A request with this idempotency key.
 fn claimed(running: &Running, key: u8) -> Hold {
     let request_id = Uuid::now_v7();
-    let Claiming::Taken(claim) = running.ledger.claims().claim(tag(key), request_id, now_ms()) else {
+    let Claiming::Taken(claim) = running.ledger.claims().claim(tag(key), request_id) else {
         panic!("{key} is not free");
     };
     let opening = Opening { request_id, started_at_ms: now_ms(), ..Opening::default() };
@@ -136,9 +137,30 @@ fn a_key_that_was_free_again_is_the_later_requests_and_old_ones_are_forgotten() 
     running.settle_down();
     let all = || running.store.claims_since(0, 10).unwrap();
     assert_eq!(all().iter().map(|claim| claim.stands).collect::<Vec<_>>(), [Stands::Served]);
-    let ahead =
-        TakenClaim { tag: tag(2), request_id: Uuid::nil(), started_at_ms: now_ms() + CLAIM_AGE_MAX_MS + 60_000 };
+    let started_at_ms = now_ms() + CLAIM_AGE_MAX_MS + 60_000;
+    let ahead = TakenClaim { tag: tag(2), request_id: Uuid::nil(), started_at_ms };
     running.store.apply(&Batch { claims: vec![ahead], ..Batch::default() }).unwrap();
+    assert_eq!(all().iter().map(|claim| claim.stands).collect::<Vec<_>>(), [Stands::Nowhere, Stands::Served]);
+    running.store.apply(&Batch { claims_before_ms: Some(started_at_ms), ..Batch::default() }).unwrap();
     assert_eq!(all().iter().map(|claim| claim.stands).collect::<Vec<_>>(), [Stands::Nowhere]);
     assert!(running.ledger.shutdown(LIMIT));
+}
+
+/// The clock was put back since.
+#[test]
+fn a_key_that_was_taken_at_a_later_date_is_remembered_for_a_day_as_any_other() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let (request_id, started_at_ms) = (Uuid::now_v7(), now_ms() + 30 * CLAIM_AGE_MAX_MS);
+    let claims = vec![TakenClaim { tag: tag(1), request_id, started_at_ms }];
+    let settled = vec![LedgerRecord { request_id, started_at_ms, key_id: 1, status: 200, ..LedgerRecord::default() }];
+    running.store.apply(&Batch { claims, settled, ..Batch::default() }).unwrap();
+    assert!(running.ledger.shutdown(LIMIT));
+    drop(running);
+    let next = place.open();
+    assert_eq!(stands(&next, 1), "done");
+    let claim = |steady_ms| next.ledger.claims().claim_at(steady_ms, tag(1), Uuid::now_v7());
+    assert!(matches!(claim(steady_ms() + CLAIM_AGE_MAX_MS / 2), Claiming::Done(..)));
+    assert!(matches!(claim(steady_ms() + CLAIM_AGE_MAX_MS + 1), Claiming::Taken(_)));
+    assert!(next.ledger.shutdown(LIMIT));
 }

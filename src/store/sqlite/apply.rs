@@ -25,7 +25,7 @@ fn insert(rows: usize) -> String {
 pub(super) fn apply(transaction: &Transaction<'_>, batch: &Batch) -> Result<Applied> {
     let applied = add_rows(transaction, batch)?;
     change_open_holds(transaction, batch)?;
-    claims::add(transaction, &batch.claims)?;
+    claims::change(transaction, batch)?;
     add_trails(transaction, &batch.trails)?;
     let Position { segment, offset, sequence } = batch.position;
     transaction

@@ -1,23 +1,22 @@
 //! Idempotency keys: which request each was taken for last.
 
 use super::row;
-use crate::ledger::{CLAIM_AGE_MAX_MS, ClaimTag, Outcome, served};
-use crate::store::{Result, Stands, StoredClaim, TakenClaim};
+use crate::ledger::{ClaimTag, Outcome, served};
+use crate::store::{Batch, Result, Stands, StoredClaim, TakenClaim};
 use rusqlite::{Connection, Row, Transaction, params};
 use uuid::Uuid;
 
-/// Notes what was taken, and forgets what is old.
-pub(super) fn add(transaction: &Transaction<'_>, claims: &[TakenClaim]) -> Result<()> {
-    let Some(latest_ms) = claims.iter().map(|claim| claim.started_at_ms).max() else { return Ok(()) };
+/// Notes what was taken, and deletes what is old.
+pub(super) fn change(transaction: &Transaction<'_>, batch: &Batch) -> Result<()> {
     let mut add = transaction.prepare_cached(
         "INSERT OR REPLACE INTO claim (digest, request_digest, request_id, started_at_ms) VALUES (?, ?, ?, ?)",
     )?;
-    for TakenClaim { tag, request_id, started_at_ms } in claims {
+    for TakenClaim { tag, request_id, started_at_ms } in &batch.claims {
         add.execute(params![tag.key, tag.request, request_id.as_bytes(), started_at_ms])?;
     }
-    transaction
-        .prepare_cached("DELETE FROM claim WHERE started_at_ms < ?")?
-        .execute([latest_ms.saturating_sub(CLAIM_AGE_MAX_MS)])?;
+    if let Some(before_ms) = batch.claims_before_ms {
+        transaction.prepare_cached("DELETE FROM claim WHERE started_at_ms < ?")?.execute([before_ms])?;
+    }
     Ok(())
 }
 
