@@ -309,7 +309,8 @@ impl Ledger {
         }
         let lag = self.lag();
         let is_whole = lag.open_holds == 0 && lag.queued_records == 0 && lag.unapplied_records == 0;
-        is_whole && state.applied_stays() && self.leave().is_ok()
+        // A settlement in its middle is no open hold any more and no record yet, but its slot is still out.
+        is_whole && state.is_idle() && state.applied_stays() && self.leave().is_ok()
     }
 
     /// Removes what only a next start would need.

@@ -270,6 +270,26 @@ fn what_outlives_the_shutdown_is_settled_by_the_next_start() {
 }
 
 #[test]
+fn a_shutdown_in_the_middle_of_a_settlement_leaves_it_to_the_next_start() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    let mut hold = running.hold(0);
+    hold.sent();
+    running.settle_down();
+    // As it is between the end of the hold and its record, and where the applier has just left a segment.
+    let state = &running.ledger.journal.state;
+    state.open_holds.fetch_sub(1, Ordering::Relaxed);
+    state.set_applied_stays(true);
+    assert!(!running.ledger.shutdown(Duration::ZERO));
+    std::mem::forget(hold);
+    drop(running);
+    let again = place.open();
+    assert_eq!(again.ledger.recovered().interrupted, 1);
+    assert!(again.ledger.shutdown(Duration::from_secs(30)));
+    place.assert_clean();
+}
+
+#[test]
 fn uses_of_keys_and_changes_to_them_go_both_ways() {
     let place = Place::with_key(Some(10));
     let running = place.open();
