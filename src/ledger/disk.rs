@@ -58,10 +58,11 @@ impl DiskFile for File {
 #[cfg(test)]
 pub(super) mod faulty {
     use super::{Disk, DiskFile, FileSystem};
-    use parking_lot::Mutex;
+    use parking_lot::{Mutex, MutexGuard};
     use std::io;
     use std::path::Path;
     use std::sync::Arc;
+    use std::time::Duration;
 
     /// Which calls fail, counted over all files.
     #[derive(Debug, Default)]
@@ -74,6 +75,8 @@ pub(super) mod faulty {
         pub(in crate::ledger) torn_percent: usize,
         /// What the error is; 0: EIO.
         pub(in crate::ledger) errno: i32,
+        /// No call comes back as long as this is so.
+        pub(in crate::ledger) hangs: bool,
     }
 
     /// The file system, some of whose calls fail.
@@ -84,6 +87,9 @@ pub(super) mod faulty {
         fn call(&self) -> Result<(), (io::Error, usize)> {
             let mut faults = self.0.lock();
             faults.calls += 1;
+            while faults.hangs {
+                MutexGuard::unlocked(&mut faults, || std::thread::sleep(Duration::from_millis(1)));
+            }
             if !faults.fail.contains(&faults.calls) {
                 return Ok(());
             }

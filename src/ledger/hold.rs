@@ -83,6 +83,12 @@ impl Hold {
         !self.ticket.is_written() && is_known()
     }
 
+    /// Whether the hold is in a write to the journal that does not come back, or behind one. What becomes of it, only who waits
+    /// for it learns. To be asked behind [`Hold::has_failed`].
+    pub fn is_stalled(&self) -> bool {
+        !self.ticket.is_written() && self.journal.is_stalled()
+    }
+
     /// The request now goes towards an upstream: from here on it leaves a record, whatever happens.
     pub fn sent(&mut self) {
         self.sent = true;

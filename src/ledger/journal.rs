@@ -53,7 +53,7 @@ pub(super) struct Journal {
     bell: Arc<Bell>,
     /// Waiters may write themselves.
     shares_turns: bool,
-    /// How long [`Journal::find_out`] waits for another's turn.
+    /// How long [`Journal::find_out`] waits for another's turn; a write that takes longer has stalled.
     patience: Duration,
     /// Shared with the threads.
     pub(super) state: Arc<State>,
@@ -111,15 +111,21 @@ impl Journal {
     /// Writes what waits, unless something was written a moment ago: then it is known whether that can be done. Where another
     /// has the turn, its outcome is what is to be known, or it came too early for what waits.
     pub(super) fn find_out(&self) {
-        let (written_at_ms, now_ms) = (self.state.written_at_ms.load(Ordering::Acquire), steady_ms());
-        if !self.shares_turns || now_ms.saturating_sub(written_at_ms) <= KNOWN_FOR_MS {
+        let written_at_ms = self.state.written_at_ms.load(Ordering::Acquire);
+        if !self.shares_turns || steady_ms().saturating_sub(written_at_ms) <= KNOWN_FOR_MS {
             return;
         }
-        let writing_since_ms = self.state.writing_since_ms.load(Ordering::Acquire);
-        let is_slow = writing_since_ms != 0 && now_ms - writing_since_ms > self.patience.as_millis() as i64;
-        let patience = if is_slow { Duration::ZERO } else { self.patience };
+        let patience = if self.is_stalled() { Duration::ZERO } else { self.patience };
         if let Some(mut writer) = self.writer.try_lock_for(patience) {
             writer.take_turn();
+        }
+    }
+
+    /// A write has been under way for longer than anybody waits for another's turn.
+    pub(super) fn is_stalled(&self) -> bool {
+        match self.state.writing_since_ms.load(Ordering::Acquire) {
+            0 => false,
+            since_ms => steady_ms().saturating_sub(since_ms) >= self.patience.as_millis() as i64,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::gate::Gate;
 use super::head::Refused;
+use super::settle::End;
 use crate::config::OnClientDisconnect;
 use crate::snapshot::Routing;
 use parking_lot::Mutex;
@@ -82,6 +83,8 @@ pub(super) struct Control {
     pub(super) refused: Option<Refused>,
     /// The attempt's request goes to its upstream. Before, there is nothing to read on for.
     pub(super) is_asked: bool,
+    /// The answer has come to this end, and is settled when its hold is journaled.
+    pub(super) unsettled: Option<End>,
     /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
     pub(super) settled: bool,
     /// The client got bytes of the answer.
@@ -109,6 +112,7 @@ impl Control {
             gate: Mutex::new(None),
             refused: None,
             is_asked: false,
+            unsettled: None,
             settled: false,
             delivered: false,
             gone: None,

@@ -83,18 +83,12 @@ async fn count_instead(
     let Some(admitted) = &exchange.admitted else { return Ok(None) };
     let counting = tokens(admitted.target.endpoint, &admitted.route.model, &admitted.facts, admitted.body.clone());
     let Ok(tokens) = counting.await else { return Ok(None) };
-    settle::check_hold(exchange)?;
     judge_failure(exchange, Failure::ModelMissing);
     if let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) {
         answer.status = StatusCode::OK.as_u16();
         answer.ended = true;
     }
-    let gate = settle::settle(exchange, End::Refused(theirs));
-    exchange.control.release();
-    exchange.control.settled = true;
-    if let Some(gate) = gate {
-        exchange.control.gate(gate);
-    }
+    settle::settle_with_gate(exchange, End::Refused(theirs))?;
     let body = answer::token_count(exchange.dialect, tokens);
     if let Some(head) = downstream.held_head() {
         tell(head, body.len())?;

@@ -157,8 +157,12 @@ impl<'s> Downstream<'s> {
         {
             exchange.control.gate(gate);
         }
-        if let Some(gate) = exchange.control.take_gate() {
-            self.pass(gate, &mut exchange.control).await?;
+        loop {
+            if let Some(gate) = exchange.control.take_gate() {
+                self.pass(gate, &mut exchange.control).await?;
+            }
+            let Some(end) = exchange.control.unsettled.take() else { break };
+            settle::settle_now(exchange, end);
         }
         if !std::mem::replace(&mut exchange.control.committed, true) {
             receive::free_bodies(exchange);

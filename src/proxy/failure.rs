@@ -132,7 +132,9 @@ pub(super) async fn at_last(session: &mut ServerSession, error: &Error, exchange
         return break_off(session, exchange).await && is_chunked(session);
     }
     let refusal = refusal(error, exchange);
-    if let Some(gate) = settle::settle(exchange, End::NoAnswer(refusal.code)) {
+    let gate = settle::settle(exchange, End::NoAnswer(refusal.code));
+    // Who is refused because of the journal has waited for it.
+    if let Some(gate) = gate.filter(|_| refusal.code != RejectCode::BillingUnavailable) {
         // Whether the journal took it is the journal's to keep trying; the client gets its refusal.
         let _ = gate.pass().await;
     }

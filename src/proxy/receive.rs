@@ -110,7 +110,7 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
         let refusal = lane::refusal(status, retry_after.as_deref(), &passed);
         passed = BytesMut::from(refuse(exchange, &refusal));
     }
-    settle_with_gate(exchange, End::Refused(status))?;
+    settle::settle_with_gate(exchange, End::Refused(status))?;
     Ok(passed.freeze())
 }
 
@@ -267,7 +267,7 @@ fn settle_at_terminal_event(exchange: &mut Exchange) -> Result<()> {
     }
     if answer.scanner.has_terminal() && answer.scanner.error_event().is_none() {
         judge_success(exchange);
-        settle_with_gate(exchange, End::Whole)?;
+        settle::settle_with_gate(exchange, End::Whole)?;
     } else if answer.first_token.is_some() {
         settle::progress(exchange);
     }
@@ -338,7 +338,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     let failure = error_event.or_else(|| refusal.as_ref().map(meaning_of));
     if whole && failure.is_none() {
         judge_success(exchange);
-        settle_with_gate(exchange, End::Whole)?;
+        settle::settle_with_gate(exchange, End::Whole)?;
         return Ok(passed);
     }
     judge_failure(exchange, failure.unwrap_or(Failure::Connect));
@@ -353,7 +353,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         return Error::e_explain(ANSWER_CUT, "the answer ended in its middle").map_err(Error::into_up);
     }
     let passed = told(passed, refusal.as_ref(), exchange);
-    settle_with_gate(exchange, End::Broken)?;
+    settle::settle_with_gate(exchange, End::Broken)?;
     if failure.is_some() {
         return Ok(passed);
     }
@@ -374,21 +374,4 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
 fn has_begun(exchange: &Exchange) -> bool {
     let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
     answer.is_some_and(|answer| answer.first_token.is_some() && answer.goes_out_in_events())
-}
-
-/// Settles now; the bytes of this batch wait for the journal.
-///
-/// # Errors
-/// The journal has failed, and nothing is out: this answer will not be given, so it must not be billed as if it were.
-fn settle_with_gate(exchange: &mut Exchange, end: End) -> Result<()> {
-    if !exchange.control.committed {
-        settle::check_hold(exchange)?;
-    }
-    let gate = settle::settle(exchange, end);
-    exchange.control.release();
-    exchange.control.settled = true;
-    if let Some(gate) = gate {
-        exchange.control.gate(gate);
-    }
-    Ok(())
 }

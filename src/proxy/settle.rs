@@ -97,6 +97,33 @@ pub(super) fn settle(exchange: &mut Exchange, end: End) -> Option<Gate> {
     }))
 }
 
+/// Settles; the bytes of this batch wait for the journal. Where nothing is out and the hold is in a write that has stalled, nobody
+/// knows yet whether they will be given, so only when the hold is journaled it is settled.
+///
+/// # Errors
+/// The journal has failed, and nothing is out: this answer will not be given, so it must not be billed as if it were.
+pub(super) fn settle_with_gate(exchange: &mut Exchange, end: End) -> pingora::Result<()> {
+    exchange.control.release();
+    if !exchange.control.committed {
+        check_hold(exchange)?;
+        if hold(exchange).is_some_and(Hold::is_stalled) {
+            exchange.control.unsettled = Some(end);
+            return Ok(());
+        }
+    }
+    settle_now(exchange, end);
+    Ok(())
+}
+
+/// Settles; what goes out next waits for the journal.
+pub(super) fn settle_now(exchange: &mut Exchange, end: End) {
+    let gate = settle(exchange, end);
+    exchange.control.settled = true;
+    if let Some(gate) = gate {
+        exchange.control.gate(gate);
+    }
+}
+
 /// The end of an exchange that was dropped in its middle: no runtime may be there, so lengths stand in for a tokenizer.
 pub(super) fn abandoned(exchange: &mut Exchange) -> End {
     let end = match exchange.shared.is_stopping() {
@@ -115,17 +142,20 @@ pub(super) fn abandoned(exchange: &mut Exchange) -> End {
 
 /// The first byte waits until the hold is in the journal; `None`: it is.
 pub(super) fn hold_gate(exchange: &Exchange) -> Option<Gate> {
-    let hold = exchange.admitted.as_ref()?.hold.as_ref()?;
+    let hold = hold(exchange)?;
     (!hold.is_journaled()).then(|| Gate::record(hold.journaled(), Need::Must))
+}
+
+fn hold(exchange: &Exchange) -> Option<&Hold> {
+    exchange.admitted.as_ref()?.hold.as_ref()
 }
 
 /// Whether the journal may still take the hold.
 ///
 /// # Errors
 /// `BILLING_UNAVAILABLE`: it could not.
-pub(super) fn check_hold(exchange: &Exchange) -> pingora::Result<()> {
-    let hold = exchange.admitted.as_ref().and_then(|admitted| admitted.hold.as_ref());
-    if hold.is_some_and(Hold::has_failed) {
+fn check_hold(exchange: &Exchange) -> pingora::Result<()> {
+    if hold(exchange).is_some_and(Hold::has_failed) {
         return Error::e_explain(BILLING_UNAVAILABLE, "the journal takes no records");
     }
     Ok(())

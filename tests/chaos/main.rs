@@ -21,6 +21,7 @@ mod prices;
 mod provider;
 mod reloads;
 mod soak;
+mod stalls;
 mod store_faults;
 mod streams;
 mod tally;

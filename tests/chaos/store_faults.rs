@@ -117,15 +117,15 @@ impl Stage {
     }
 }
 
-/// Makes system calls of a process fail, as long as it lives.
-struct Injected(Child);
+/// Makes system calls of a process fail, or not come back, as long as it lives.
+pub(crate) struct Injected(Child);
 
 impl Injected {
     /// `None`: this system lets nobody look into another process. The runner of our workflow is told to.
-    async fn into(gateway: &Gateway, calls: &str, error: &str, files: &[&str]) -> Option<Self> {
+    pub(crate) async fn into(gateway: &Gateway, calls: &str, fault: &str, files: &[&str]) -> Option<Self> {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={calls}"));
-        command.arg("-e").arg(format!("inject={calls}:error={error}")).arg("-p").arg(gateway.pid().to_string());
+        command.arg("-e").arg(format!("inject={calls}:{fault}")).arg("-p").arg(gateway.pid().to_string());
         for file in files {
             command.arg("-P").arg(gateway.path(file));
         }
@@ -172,7 +172,8 @@ async fn a_store_that_is_locked_read_only_or_failing_stops_nobody() {
     drop(database);
     if is_installed("strace") {
         for error in ["EROFS", "EIO", "ENOSPC"] {
-            let injected = Injected::into(&stage.gateway, "pwrite64,fdatasync,fsync", error, &DATABASE).await;
+            let fault = format!("error={error}");
+            let injected = Injected::into(&stage.gateway, "pwrite64,fdatasync,fsync", &fault, &DATABASE).await;
             if injected.is_some() {
                 stage.send(requests() / 2).await;
                 let lag = stage.gateway.metric("tollgate_applier_lag_bytes", &[]).await;
@@ -198,7 +199,8 @@ async fn a_journal_that_fails_under_load_refuses_and_recovers_by_itself() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         // Of the journal and of the store: a disk.
-        let Some(injected) = Injected::into(&stage.gateway, "pwrite64,fdatasync", error, &[]).await else { return };
+        let fault = format!("error={error}");
+        let Some(injected) = Injected::into(&stage.gateway, "pwrite64,fdatasync", &fault, &[]).await else { return };
         stage.refused_by_billing().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         drop(injected);

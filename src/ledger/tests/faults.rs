@@ -13,7 +13,7 @@ fn run_through(durability: Durability, first: u64, count: u64, errno: i32, torn_
     let place = Place::with_key(Some(1_000_000));
     let disk = FaultyDisk::default();
     let running = place.open_with(LedgerOptions { durability, ..place.options() }, Arc::new(disk.clone()));
-    *disk.0.lock() = Faults { calls: 0, fail: first..first + count, torn_percent, errno };
+    *disk.0.lock() = Faults { fail: first..first + count, torn_percent, errno, ..Faults::default() };
     let (mut admitted, mut refused) = (0, 0);
     let mut open = Vec::new();
     // On until some requests have been admitted after the fault.
@@ -71,7 +71,7 @@ fn a_failed_journal_refuses_at_once_and_keeps_what_it_promised() {
     let running = place.open_with(place.options(), Arc::new(disk.clone()));
     let (mut one, other) = (running.hold(0), running.hold(0));
     let calls = disk.0.lock().calls;
-    *disk.0.lock() = Faults { calls, fail: 0..u64::MAX, errno: ENOSPC, torn_percent: 10 };
+    *disk.0.lock() = Faults { calls, fail: 0..u64::MAX, errno: ENOSPC, torn_percent: 10, hangs: false };
     one.sent();
     let told = record(&other, 9);
     let settled = other.settle(told);
@@ -123,6 +123,30 @@ fn a_disk_that_has_failed_since_the_last_write_is_found_out_by_who_asks() {
     }
     disk.0.lock().fail = 0..0;
     until(|| running.ledger.healthy());
+}
+
+#[test]
+fn a_write_that_does_not_come_back_is_known_of_every_hold_that_is_not_journaled() {
+    for durability in [Durability::Process, Durability::Power] {
+        let place = Place::with_key(None);
+        let disk = FaultyDisk::default();
+        let running = place.open_with(LedgerOptions { durability, ..place.options() }, Arc::new(disk.clone()));
+        let journaled = running.hold(0);
+        running.settle_down();
+        disk.0.lock().hangs = true;
+        let hold = running.try_hold(0).unwrap();
+        until(|| hold.is_stalled());
+        let behind = running.try_hold(0).unwrap();
+        assert!(behind.is_stalled() && !journaled.is_stalled(), "{durability:?}");
+        assert!(!hold.has_failed() && !behind.has_failed(), "{durability:?}: it may still come");
+        disk.0.lock().hangs = false;
+        for hold in [hold, behind] {
+            wait(hold.journaled()).unwrap();
+            assert!(!hold.is_stalled());
+        }
+        drop(journaled);
+        assert!(running.ledger.shutdown(Duration::from_secs(30)));
+    }
 }
 
 #[test]
