@@ -6,7 +6,7 @@
 
 use super::aside::aside;
 use super::downstream::Downstream;
-use super::exchange::{Exchange, Leases, Prompt};
+use super::exchange::{Exchange, Leases, Prompt, steady_ms};
 use super::head;
 use super::route::{self, judge_failure};
 use super::settle::{self, End};
@@ -39,7 +39,7 @@ pub(super) async fn count(
     mut leases: Leases,
 ) -> Result<Reply, Reject> {
     // Also of a client that does not wait for the answer: the work is done.
-    leases.iter_mut().for_each(|lease| lease.used(Amounts { requests: 1, ..Amounts::default() }));
+    leases.iter_mut().for_each(|lease| lease.used(Amounts { requests: 1, ..Amounts::default() }, steady_ms()));
     let tokens = tokens(target.endpoint, model, facts, body).await?;
     let mut headers = Allowances::of(&leases).fields();
     headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));

@@ -1,7 +1,7 @@
 //! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
 use super::admit;
-use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, Next, now_ms, unix_ms};
+use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, Next, now_ms, steady_ms, unix_ms};
 use super::lane::{Lane, Writing};
 use super::tries::Tries;
 use super::{peer, trail};
@@ -170,7 +170,8 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane, tries }: Chosen) 
     exchange.attempts.count += 1;
     if let Some(before) = &mut exchange.attempt {
         // It was sent, and nothing came of it.
-        before.leases.iter_mut().for_each(|lease| lease.used(Amounts { requests: 1, ..Amounts::default() }));
+        let used = Amounts { requests: 1, ..Amounts::default() };
+        before.leases.iter_mut().for_each(|lease| lease.used(used, steady_ms()));
     }
     let Some(admitted) = exchange.admitted.as_mut() else { return };
     if let Some(hold) = admitted.hold.as_mut() {

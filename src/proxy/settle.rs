@@ -1,7 +1,7 @@
 //! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
 //! journal. Runs once an exchange, from whichever end comes first.
 
-use super::exchange::{Answer, Bill, Exchange, Leases};
+use super::exchange::{Answer, Bill, Exchange, Leases, steady_ms};
 use super::gate::{Gate, Need};
 use super::uncounted::{Uncounted, uncounted};
 use super::{route, trail};
@@ -280,7 +280,10 @@ impl Settlement {
             output_tokens: usage.output_tokens,
             cost_nanos: u64::try_from(self.record.cost_nanos).unwrap_or(0),
         };
-        self.leases.iter_mut().for_each(|lease| lease.used(used));
+        if !self.leases.is_empty() {
+            let now_ms = steady_ms();
+            self.leases.iter_mut().for_each(|lease| lease.used(used, now_ms));
+        }
         // Before the last bytes go out: whoever has the answer finds what is left.
         self.leases.clear();
         self.record.metered = self.metered;

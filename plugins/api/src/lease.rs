@@ -16,10 +16,19 @@ pub struct Amounts {
     pub cost_nanos: u64,
 }
 
+/// Amounts, and the time from which they count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dated {
+    /// What it is.
+    pub amounts: Amounts,
+    /// By [`Clock::steady_ms`](crate::Clock::steady_ms).
+    pub at_ms: i64,
+}
+
 /// Something that has limits: a key, a user, an upstream.
 pub trait Lessor: Send + Sync {
-    /// A lease has ended that was given at `at_ms`: it stood for `taken`, and `used` is what came of it.
-    fn end(&self, at_ms: i64, taken: &Amounts, used: &Amounts);
+    /// A lease has ended: it stood for `taken` from when it was given, and `used` is what came of it, as of when that was known.
+    fn end(&self, taken: &Dated, used: &Dated);
 }
 
 /// One limit as the caller sees it.
@@ -152,9 +161,8 @@ pub const LESSORS_MAX: usize = 2;
 #[must_use = "dropping a lease ends it"]
 pub struct Lease {
     lessors: [Option<Arc<dyn Lessor>>; LESSORS_MAX],
-    at_ms: i64,
-    taken: Amounts,
-    used: Amounts,
+    taken: Dated,
+    used: Dated,
     /// What the answer tells the caller.
     pub allowances: Allowances,
 }
@@ -167,19 +175,20 @@ impl Lease {
         taken: Amounts,
         allowances: Allowances,
     ) -> Self {
-        Self { lessors, at_ms, taken, used: Amounts::default(), allowances }
+        let used = Dated { amounts: Amounts::default(), at_ms };
+        Self { lessors, taken: Dated { amounts: taken, at_ms }, used, allowances }
     }
 
-    /// What the request came to in the end.
-    pub fn used(&mut self, used: Amounts) {
-        self.used = used;
+    /// What the request came to in the end, which is now, at `at_ms`.
+    pub fn used(&mut self, amounts: Amounts, at_ms: i64) {
+        self.used = Dated { amounts, at_ms };
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         for lessor in self.lessors.iter().flatten() {
-            lessor.end(self.at_ms, &self.taken, &self.used);
+            lessor.end(&self.taken, &self.used);
         }
     }
 }

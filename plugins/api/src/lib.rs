@@ -23,7 +23,7 @@ pub use address::AddressText;
 pub use credential::credential;
 pub use json::JsonText;
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
-pub use lease::{Allowance, Allowances, Amounts, LESSORS_MAX, Lease, Lessor, duration};
+pub use lease::{Allowance, Allowances, Amounts, Dated, LESSORS_MAX, Lease, Lessor, duration};
 pub use losses::{Loss, Losses};
 pub use memory::Memory;
 pub use mistakes::{Mistake, Mistakes, join};

@@ -3,7 +3,7 @@
 use crate::rules::{Limit, RULES_MAX, Unit};
 use crate::window::Window;
 use parking_lot::{Mutex, MutexGuard};
-use tollgate_plugin_api::{Allowance, Allowances, Amounts, Lessor};
+use tollgate_plugin_api::{Allowance, Allowances, Amounts, Dated, Lessor};
 
 /// Windows of one meter: as many as there are rules and limits of a key's own, all in use at once. Limits that are taken away
 /// leave theirs behind; the oldest give way.
@@ -133,13 +133,16 @@ impl Taken {
 
 impl Lessor for Meter {
     /// What came of a request takes the place of what was asked for. What it came to be above that counts from now.
-    fn end(&self, at_ms: i64, taken: &Amounts, used: &Amounts) {
+    fn end(&self, taken: &Dated, used: &Dated) {
+        let (taken_at_ms, now_ms) = (taken.at_ms, used.at_ms);
         let mut all = self.0.lock();
         all.running = all.running.saturating_sub(1);
-        for counted in all.windows.iter_mut().filter(|counted| counted.since_ms <= at_ms) {
-            let (taken, used) = (counted.unit.of(taken), counted.unit.of(used));
+        for counted in all.windows.iter_mut().filter(|counted| counted.since_ms <= taken_at_ms) {
+            let (taken, used) = (counted.unit.of(&taken.amounts), counted.unit.of(&used.amounts));
+            // An answer may take longer than the window, and nobody need have asked for room meanwhile.
+            counted.window.advance(now_ms);
             if used < taken {
-                counted.window.give_back(at_ms, taken - used);
+                counted.window.give_back(taken_at_ms, taken - used);
             } else {
                 counted.window.add(used - taken);
             }

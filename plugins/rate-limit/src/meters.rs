@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::rules::{Limit, Unit};
     use std::sync::atomic::{AtomicU64, Ordering};
-    use tollgate_plugin_api::{Amounts, Lessor};
+    use tollgate_plugin_api::{Amounts, Dated, Lessor};
 
     const LIMIT: Limit = Limit { unit: Unit::Requests, max: 5, window_ms: 60_000 };
     const ONE: Amounts = Amounts { requests: 1, input_tokens: 0, output_tokens: 0, cost_nanos: 0 };
@@ -128,7 +128,8 @@ mod tests {
             now_ms += 1_000;
             let meter = meters.of(Whose::Key(id), now_ms);
             assert!(take(&meter, now_ms));
-            meter.end(now_ms, &ONE, &ONE);
+            let one = Dated { amounts: ONE, at_ms: now_ms };
+            meter.end(&one, &one);
         }
         assert!(meters.keys.len() < 200, "{}", meters.keys.len());
         assert_eq!(meters.keys.len() + meters.users.len(), meters.known.lock().len());

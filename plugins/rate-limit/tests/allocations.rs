@@ -43,26 +43,26 @@ fn key() -> Key {
 }
 
 /// As the gateway asks for one request.
-fn request(plugin: &dyn Plugin, key: &Key) {
+fn request(plugin: &dyn Plugin, key: &Key, clock: &Ticking) {
     let intent = Intent { key, input_tokens: 900, output_tokens: 100, cost_nanos_max: &|| 20_000 };
     let of_caller = plugin.admission_filter(&intent).unwrap_or_else(|reject| panic!("{:?}", reject.code));
     let of_upstream = plugin.upstream_filter("u", &intent).unwrap_or_else(|reject| panic!("{:?}", reject.code));
     let used = Amounts { requests: 1, input_tokens: 850, output_tokens: 130, cost_nanos: 15_000 };
     for lease in [of_caller, of_upstream] {
         let mut lease = lease.expect("there are limits");
-        lease.used(used);
+        lease.used(used, clock.steady_ms());
     }
 }
 
 #[test]
 fn a_check_and_a_lease_allocate_nothing() {
     let clock = Arc::new(Ticking(AtomicI64::new(1_700_000_000_000)));
-    let ports = Ports { clock, ..Ports::to_nothing() };
+    let ports = Ports { clock: clock.clone(), ..Ports::to_nothing() };
     let plugin = (tollgate_rate_limit::PLUGIN.build)(RULES.parse().unwrap(), &ports).unwrap();
     let key = key();
     // The first makes the meters and their windows.
-    let first = allocation_counter::measure(|| request(&*plugin, &key));
+    let first = allocation_counter::measure(|| request(&*plugin, &key, &clock));
     assert!(first.count_total > 0, "allocations are counted here");
-    let then = allocation_counter::measure(|| (0..10_000).for_each(|_| request(&*plugin, &key)));
+    let then = allocation_counter::measure(|| (0..10_000).for_each(|_| request(&*plugin, &key, &clock)));
     assert_eq!(then.count_total, 0, "{then:?}");
 }
