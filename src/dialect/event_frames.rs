@@ -81,6 +81,11 @@ impl EventFrames {
         self.open.is_empty() && !self.broken
     }
 
+    /// So much has come of a frame that is not complete; behind a broken one nothing is.
+    pub(super) fn open_bytes(&self) -> usize {
+        if self.broken { usize::MAX } else { self.open.len() }
+    }
+
     /// More bytes; `take` gets the frames that became whole.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::downstream::UPSTREAM_SILENT;
 use super::exchange::{Chosen, Exchange, Next};
 use super::mask::{Fragments, mask};
-use super::receive::{ANSWER_CUT, ATTEMPT_FAILED};
+use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
@@ -159,7 +159,8 @@ fn refusal(error: &Error, exchange: &Exchange) -> Reject {
 async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool {
     if exchange.settled {
         // The terminal event is out already: the answer is whole, only the body's end is missing.
-        let ended = session.write_response_body(Bytes::new(), true).await;
+        let rest = exchange.attempt.as_mut().map(receive::rest).unwrap_or_default();
+        let ended = session.write_response_body(rest, true).await;
         return ended.inspect_err(|error| tracing::debug!("end not sent: {error}")).is_ok();
     }
     if let Some(gate) = settle::settle(exchange, End::Broken) {
@@ -168,18 +169,14 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool
     exchange.keeping = None;
     let request_id = exchange.request_id_text();
     let dialect = exchange.dialect;
-    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return false };
-    if answer.ended || !answer.goes_out_in_events() {
+    let Some(attempt) = exchange.attempt.as_mut() else { return false };
+    if attempt.answer.as_ref().is_none_or(|answer| answer.ended) {
         return false;
     }
+    let held = receive::rest(attempt);
+    let Some(answer) = attempt.answer.as_mut() else { return false };
     answer.ended = true;
-    let held = if answer.translation.is_some() {
-        std::mem::take(&mut answer.unsent)
-    } else {
-        let held = answer.scanner.finish();
-        answer.tail.push(&held);
-        held
-    };
+    let goes_out_in_events = answer.goes_out_in_events();
     let event = answer::stream_error_event(
         dialect,
         answer.client_framing,
@@ -189,6 +186,10 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool
         &answer.tail,
     );
     if !held.is_empty() && session.write_response_body(held, false).await.is_err() {
+        return false;
+    }
+    // Where nothing can be said, the missing end says it.
+    if !goes_out_in_events {
         return false;
     }
     let ended = session.write_response_body(event, true).await;

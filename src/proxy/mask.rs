@@ -5,7 +5,13 @@ use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
 
 /// Shorter parts are not masked: they tell nothing, and occur by chance.
-const FRAGMENT_BYTES: usize = 8;
+pub(super) const FRAGMENT_BYTES: usize = 8;
+/// So many bytes are looked at to know that no part stands around them …
+const PROBE_BYTES: usize = 4;
+/// … every so many bytes: a part that stands anywhere has such bytes.
+const PROBE_EVERY: usize = FRAGMENT_BYTES - PROBE_BYTES + 1;
+/// The words of a table of what these bytes may be; a power of two.
+const PROBE_WORDS: usize = 32;
 
 /// What a client chose is cut off here, in characters.
 const CLIENT_CHARS_MAX: usize = 512;
@@ -19,6 +25,8 @@ const SECRET_CHARS_MIN: usize = 12;
 #[derive(Clone, Default)]
 pub struct Fragments {
     parts: Vec<[u8; FRAGMENT_BYTES]>,
+    /// A bit for whatever four bytes a part has, by their hash.
+    probes: [u64; PROBE_WORDS],
     /// The length of the shortest secret; zero: there is none.
     secret_bytes_min: usize,
 }
@@ -29,11 +37,55 @@ impl Fragments {
         let secrets: Vec<&[u8]> =
             secrets.into_iter().map(str::as_bytes).filter(|secret| secret.len() >= FRAGMENT_BYTES).collect();
         let windows = secrets.iter().flat_map(|secret| secret.windows(FRAGMENT_BYTES));
-        let mut parts: Vec<_> = windows.filter_map(|window| window.try_into().ok()).collect();
+        let mut parts: Vec<[u8; FRAGMENT_BYTES]> = windows.filter_map(|window| window.try_into().ok()).collect();
         parts.sort_unstable();
         parts.dedup();
-        Self { parts, secret_bytes_min: secrets.iter().map(|secret| secret.len()).min().unwrap_or(0) }
+        let mut probes = [0; PROBE_WORDS];
+        for probe in parts.iter().flat_map(|part| part.windows(PROBE_BYTES)) {
+            let (word, bit) = place(probe);
+            probes[word] |= bit;
+        }
+        Self { parts, probes, secret_bytes_min: secrets.iter().map(|secret| secret.len()).min().unwrap_or(0) }
     }
+
+    /// Where the first part begins that stands in this text.
+    pub(super) fn first_in(&self, text: &[u8]) -> Option<usize> {
+        let probed = (PROBE_EVERY - 1..).step_by(PROBE_EVERY);
+        probed.map_while(|at| Some((at, text.get(at..at + PROBE_BYTES)?))).find_map(|(at, probe)| {
+            let mut around = at + 1 - PROBE_EVERY..=at;
+            self.may_have(probe).then(|| around.find(|start| self.has(&text[*start..])))?
+        })
+    }
+
+    /// How many bytes at the end of this text may be the beginning of a part, if at least so many are.
+    pub(super) fn begun_in(&self, text: &[u8], bytes_min: usize) -> usize {
+        let bytes_max = text.len().min(FRAGMENT_BYTES - 1);
+        let last = text.last_chunk::<PROBE_BYTES>().filter(|_| bytes_min >= PROBE_BYTES);
+        if last.is_some_and(|probe| !self.may_have(probe)) {
+            return 0;
+        }
+        let begins = |begun: &[u8]| {
+            let next = self.parts.partition_point(|part| part.as_slice() < begun);
+            self.parts.get(next).is_some_and(|part| part.starts_with(begun))
+        };
+        (bytes_min..=bytes_max).rev().find(|bytes| begins(&text[text.len() - bytes..])).unwrap_or(0)
+    }
+
+    fn has(&self, text: &[u8]) -> bool {
+        text.first_chunk().is_some_and(|window| self.parts.binary_search(window).is_ok())
+    }
+
+    fn may_have(&self, probe: &[u8]) -> bool {
+        let (word, bit) = place(probe);
+        self.probes[word] & bit != 0
+    }
+}
+
+/// Where in the table the bit of these four bytes is.
+fn place(probe: &[u8]) -> (usize, u64) {
+    let bytes = probe.first_chunk::<PROBE_BYTES>().copied().unwrap_or_default();
+    let hash = (u64::from(u32::from_le_bytes(bytes)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize;
+    (hash / 64 % PROBE_WORDS, 1 << (hash % 64))
 }
 
 /// Replaces every part of the secret by asterisks; the length stays.
@@ -43,8 +95,8 @@ pub(super) fn mask(text: &mut [u8], fragments: &Fragments) {
     }
     let mut masked_to = 0;
     let mut found = Vec::new();
-    for (at, window) in text.windows(FRAGMENT_BYTES).enumerate() {
-        if fragments.parts.binary_search_by(|part| part.as_slice().cmp(window)).is_ok() {
+    for at in fragments.first_in(text).unwrap_or(text.len())..text.len() {
+        if fragments.has(&text[at..]) {
             found.push(at.max(masked_to)..at + FRAGMENT_BYTES);
             masked_to = at + FRAGMENT_BYTES;
         }
@@ -104,6 +156,7 @@ pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::{CLIENT_CHARS_MAX, Fragments, harmless, mask};
+    use proptest::prelude::*;
 
     fn masked(text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
@@ -124,6 +177,20 @@ mod tests {
         let mut bytes = b"some text".to_vec();
         mask(&mut bytes, &Fragments::of([""]));
         assert_eq!(bytes, b"some text");
+    }
+
+    proptest! {
+        /// Against the plain definition, in texts of few characters, so that parts and their beginnings are frequent.
+        #[test]
+        fn parts_and_their_beginnings_are_found(secret in "[ab]{7,12}", text in "[abc]{0,40}", bytes_min in 1_usize..8) {
+            let fragments = Fragments::of([secret.as_str()]);
+            let parts: Vec<&[u8]> = secret.as_bytes().windows(8).collect();
+            let first = text.as_bytes().windows(8).position(|window| parts.contains(&window));
+            prop_assert_eq!(fragments.first_in(text.as_bytes()), first);
+            let begins = |bytes: usize| parts.iter().any(|part| text.as_bytes().ends_with(&part[..bytes]));
+            let begun = (bytes_min..8).rev().find(|bytes| begins(*bytes)).unwrap_or(0);
+            prop_assert_eq!(fragments.begun_in(text.as_bytes(), bytes_min), begun);
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Stage 4 (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::exchange::{Answer, Exchange, now_ms, wall_ms};
+use super::exchange::{Answer, Attempt, Exchange, now_ms, wall_ms};
 use super::head::{Refused, is_translated};
 use super::lane::Translating;
+use super::mask::{self, Fragments};
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
-use super::{form, lane, mask};
+use super::{form, lane};
 use crate::balance::{Failure, classify, classify_event};
 use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
@@ -67,7 +68,8 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
 fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
     let Some(attempt) = exchange.attempt.as_mut() else { return Ok(piece) };
     let is_translated = is_translated(attempt);
-    let Some(error) = attempt.answer.as_mut().and_then(|answer| answer.error.as_mut()) else { return Ok(piece) };
+    let Some(answer) = attempt.answer.as_deref_mut() else { return Ok(piece) };
+    let Some(error) = answer.error.as_mut() else { return Ok(piece) };
     let is_told_anew = is_translated || error.is_unreadable;
     error.body.extend_from_slice(&piece);
     if end {
@@ -81,15 +83,14 @@ fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes
         error.body.truncate(ERROR_BODY_BYTES_MAX);
         return Ok(Bytes::new());
     }
-    let mut passed = error.body.split();
-    mask::mask(&mut passed, &attempt.upstream.secret_fragments);
-    Ok(passed.freeze())
+    let passed = error.body.split().freeze();
+    Ok(answer.veil.push(passed, usize::MAX, true, &attempt.upstream.secret_fragments))
 }
 
 /// An error answer is complete: the next candidate's turn, or the client gets it as it is.
 fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
     let Some(attempt) = exchange.attempt.as_mut() else { return Ok(Bytes::new()) };
-    let Some(answer) = attempt.answer.as_mut() else { return Ok(Bytes::new()) };
+    let Some(answer) = attempt.answer.as_deref_mut() else { return Ok(Bytes::new()) };
     answer.ended = true;
     let status = answer.status;
     let Some(error) = answer.error.as_mut() else { return Ok(Bytes::new()) };
@@ -99,19 +100,19 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
     } else {
         classify(status, error.retry_after.as_deref(), &error.body, wall_ms())
     };
-    let (mut passed, retry_after) = (error.body.split(), error.retry_after.take());
+    let (passed, retry_after) = (error.body.split().freeze(), error.retry_after.take());
     let is_unreadable = error.is_unreadable;
-    mask::mask(&mut passed, &attempt.upstream.secret_fragments);
+    let mut passed = answer.veil.push(passed, 0, true, &attempt.upstream.secret_fragments);
     judge_failure(exchange, failure);
     if failure.tries_next() && route::has_next(exchange) {
         return Err(failed_attempt());
     }
     if is_unreadable || exchange.attempt.as_ref().is_some_and(is_translated) {
         let refusal = lane::refusal(status, retry_after.as_deref(), &passed);
-        passed = BytesMut::from(refuse(exchange, &refusal));
+        passed = refuse(exchange, &refusal);
     }
     settle::settle_with_gate(exchange, End::Refused(status))?;
-    Ok(passed.freeze())
+    Ok(passed)
 }
 
 /// The client gets an error of its own dialect, with the status that it has there. What there is of the head is held still.
@@ -144,10 +145,8 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if end {
         passed = joined(passed, answer.scanner.finish());
     }
-    if answer.translation.is_none() && answer.streams() {
-        let is_whole = end || answer.scanner.at_event_boundary();
-        let has_error = answer.scanner.error_event().is_some();
-        passed = answer.veil.push(passed, has_error, is_whole, &attempt.upstream.secret_fragments);
+    if answer.translation.is_none() {
+        passed = veiled(answer, passed, end, &attempt.upstream.secret_fragments);
     }
     let seen = seen(answer, &passed);
     if let Some(translation) = &mut answer.translation {
@@ -156,7 +155,8 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
             Err(unreadable) => return unreadable_answer(exchange, Bytes::new(), &unreadable),
         }
     }
-    let has_failed = answer.translation.as_ref().is_some_and(|translation| translation.refusal().is_some());
+    let refused = answer.translation.as_ref().map(|translation| translation.refusal().is_some());
+    let has_failed = refused.is_some_and(|refused| refused || answer.scanner.error_event().is_some());
     if answer.goes_out_in_events() {
         answer.tail.push(&passed);
     }
@@ -172,7 +172,6 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
                 return Err(failed_attempt());
             }
             // The last attempt's answer goes to the client as it is, but for our key.
-            passed = masked(passed, exchange);
             if !is_told_at_its_end(exchange) {
                 exchange.control.release();
             }
@@ -183,6 +182,25 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     }
     settle_at_terminal_event(exchange)?;
     Ok(passed)
+}
+
+/// What of this, the next of an answer that passes as it is, goes on now; `last`: and all that waits.
+fn veiled(answer: &mut Answer, next: Bytes, last: bool, secrets: &Fragments) -> Bytes {
+    let (open, has_error) = (answer.scanner.open_bytes(), answer.scanner.error_event().is_some());
+    let passed = answer.veil.push(next, open, has_error, secrets);
+    if last { joined(passed, answer.veil.rest(secrets)) } else { passed }
+}
+
+/// What had come of an answer that breaks off, or ends behind its terminal event, and had not gone on.
+pub(super) fn rest(attempt: &mut Attempt) -> Bytes {
+    let Some(answer) = &mut attempt.answer else { return Bytes::new() };
+    if answer.translation.is_some() {
+        return std::mem::take(&mut answer.unsent);
+    }
+    let held = answer.scanner.finish();
+    let rest = veiled(answer, held, true, &attempt.upstream.secret_fragments);
+    answer.tail.push(&rest);
+    rest
 }
 
 /// The upstream's answer is not what its dialect says: it failed. What went out already ends as that of one that broke off.

@@ -109,7 +109,8 @@ async fn converse(
             Ok(None) => (Bytes::new(), true),
             // The answer is whole: only the body's end is missing.
             Err(error) if exchange.settled && *error.esource() == ErrorSource::Upstream => {
-                downstream.piece(Bytes::new(), true, exchange).await?;
+                let rest = exchange.attempt.as_mut().map(receive::rest).unwrap_or_default();
+                downstream.piece(rest, true, exchange).await?;
                 return Ok(End::Cut);
             }
             Err(error) => return Err(error),

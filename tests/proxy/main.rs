@@ -41,5 +41,6 @@ mod translate;
 mod translate_errors;
 mod upgrade;
 mod user;
+mod veiled;
 mod vendors;
 mod wallets;

@@ -71,6 +71,8 @@ struct Stream {
     events: Events,
     /// The running line is a comment.
     in_comment: bool,
+    /// So much has come of the event that is not complete.
+    open: usize,
     /// The body has ended, and what went on to the client ended within an event.
     ended_inside: bool,
     take_out: Option<TakeOut>,
@@ -190,6 +192,17 @@ impl Scanner {
         }
     }
 
+    /// How many of the bytes that went on, the last ones, are of an event (a value, a document) that is not complete: 0 between two.
+    /// It may have begun in an earlier piece. Nobody knows the end of frames that are broken.
+    pub fn open_bytes(&self) -> usize {
+        match &self.source {
+            Source::Sse(stream) => stream.open_bytes(),
+            Source::Values(values) => values.open_bytes(),
+            Source::Frames(frames) => frames.open_bytes(),
+            Source::Opaque { .. } => 0,
+        }
+    }
+
     /// What the upstream reported, in the last of its reports; `None` when there is none, or it is not believed.
     pub fn metered(&self) -> Option<Metered> {
         self.reader.metered()
@@ -228,10 +241,11 @@ impl Scanner {
 impl Stream {
     fn push(&mut self, piece: Bytes, reader: &mut Reader) -> Bytes {
         let mut cut = self.take_out.as_mut().map(|take_out| take_out.begin(piece.clone(), &self.lines));
-        let mut at = 0;
+        let (mut at, mut boundary) = (0, None);
         loop {
             if let Some(bytes) = self.block_alike(&piece[at..], reader) {
                 at += bytes;
+                boundary = Some(at);
                 if let (Some(cut), Some(take_out)) = (&mut cut, &mut self.take_out) {
                     take_out.block(cut, Block { is_usage_chunk: false }, at, &self.lines);
                 }
@@ -245,6 +259,9 @@ impl Stream {
             let comment_ended = self.in_comment && line.ended;
             let blank_follows = line.ended && matches!(piece.get(end), Some(b'\n' | b'\r'));
             let block = self.events.line(line, blank_follows, reader);
+            if block.is_some() || (comment_ended && self.events.at_boundary()) {
+                boundary = Some(end);
+            }
             if let (Some(cut), Some(take_out)) = (&mut cut, &mut self.take_out) {
                 match block {
                     Some(block) => take_out.block(cut, block, end, &self.lines),
@@ -253,6 +270,11 @@ impl Stream {
                 }
             }
         }
+        self.open = match boundary {
+            _ if self.at_boundary() => 0,
+            Some(at) => piece.len() - at,
+            None => self.open + piece.len(),
+        };
         match (cut, &mut self.take_out) {
             (Some(cut), Some(take_out)) => take_out.end(cut, &self.lines, &self.events, reader),
             _ => piece,
@@ -272,6 +294,12 @@ impl Stream {
 
     fn at_boundary(&self) -> bool {
         self.events.at_boundary() && self.lines.at_line_start()
+    }
+
+    /// What is held back is all that has come of its event.
+    fn open_bytes(&self) -> usize {
+        let holds = self.take_out.as_ref().is_some_and(TakeOut::holds);
+        if holds { 0 } else { self.open }
     }
 
     fn finish(&mut self, reader: &mut Reader) -> Bytes {

@@ -38,6 +38,11 @@ pub(super) struct Cut {
 }
 
 impl TakeOut {
+    /// The beginning of a block waits.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// Begins a piece. `lines`: as they stood before it.
     pub(super) fn begin(&mut self, piece: Bytes, lines: &Lines) -> Cut {
         let belongs_to_last = usize::from(lines.swallows_lf() && piece.first() == Some(&b'\n'));

@@ -11,6 +11,8 @@ pub(super) struct Values {
     /// The values may stand in an array.
     in_array: bool,
     state: State,
+    /// So much has come of the running value.
+    open: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +30,12 @@ enum State {
 impl Values {
     /// One document. `may_be_array`: it may also be an array of them (Google answers so when it is asked to stream).
     pub(super) fn document(may_be_array: bool) -> Self {
-        Self { single: true, in_array: may_be_array, state: State::Start }
+        Self { single: true, in_array: may_be_array, state: State::Start, open: 0 }
     }
 
     /// A run of values.
     pub(super) fn run() -> Self {
-        Self { single: false, in_array: true, state: State::Start }
+        Self { single: false, in_array: true, state: State::Start, open: 0 }
     }
 
     /// The body is a run of values.
@@ -51,9 +53,16 @@ impl Values {
         self.state != State::Inside
     }
 
+    /// So much has come of a value that is not complete.
+    pub(super) fn open_bytes(&self) -> usize {
+        if self.at_boundary() { 0 } else { self.open }
+    }
+
     /// The next piece of the body.
     pub(super) fn push(&mut self, piece: &[u8], reader: &mut Reader) {
         let mut at = 0;
+        // What is of the value that runs already.
+        self.open += piece.len();
         while at < piece.len() && self.state != State::End {
             if self.state == State::Inside {
                 at += reader.feed_value(&piece[at..]);
@@ -78,6 +87,7 @@ impl Values {
                 _ => {
                     reader.begin();
                     self.state = State::Inside;
+                    self.open = piece.len() - at;
                 }
             }
         }

@@ -35,6 +35,14 @@ fn scanned(answer: (DialectId, Answer), framing: Framing, takes_out: bool, piece
     for piece in pieces {
         passed.extend_from_slice(&scanner.push(piece));
     }
+    let open = scanner.open_bytes();
+    assert!(takes_out || (open == 0) == scanner.at_event_boundary(), "{framing:?}: {open}");
+    let complete = Bytes::copy_from_slice(&passed[..passed.len().saturating_sub(open)]);
+    let mut before = Scanner::new(answer.1, answer.0, framing, UsageRules::default(), false);
+    let _ = before.push(complete);
+    // A number ends where the next value begins: before that, it may go on.
+    let may_be_number = !matches!(framing, Framing::Sse | Framing::EventStream);
+    assert!(may_be_number || before.at_event_boundary(), "{framing:?}: no event begins {open} from the end");
     let (token, boundary) = (scanner.token_seen(), takes_out || scanner.at_event_boundary());
     passed.extend_from_slice(&scanner.finish());
     let ends = (scanner.is_whole(), scanner.has_terminal(), scanner.is_final(), scanner.at_event_boundary());
