@@ -8,7 +8,6 @@ use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
 use crate::balance::Failure;
-use crate::dialect::answer;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
 use pingora::protocols::http::ServerSession;
@@ -87,7 +86,10 @@ fn fail(exchange: &mut Exchange, error: &Error) {
     if let Some(attempt) = &exchange.attempt {
         tracing::warn!("upstream {}: {}", attempt.upstream.name, said(error, &attempt.upstream.secret_fragments));
     }
-    judge_failure(exchange, if timed_out { Failure::Timeout } else { Failure::Connect });
+    let silent = if timed_out { Failure::Timeout } else { Failure::Connect };
+    // An upstream that has said what is wrong need not end its answer well.
+    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
+    judge_failure(exchange, answer.and_then(|answer| receive::failure_told(answer)).unwrap_or(silent));
 }
 
 /// So much is said of why something failed: an upstream has a word in it (a certificate's names, HTTP/2's last words).
@@ -154,8 +156,8 @@ fn refusal(error: &Error, exchange: &Exchange) -> Reject {
     exchange.upstream_refusal()
 }
 
-/// Part of a stream is out and its upstream died: an error event in the caller's dialect, then a clean end. True: the end
-/// is out.
+/// Part of a stream is out and its upstream died: an error event in the caller's dialect, unless the upstream's own is out, then a
+/// clean end. True: the end is out.
 async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool {
     if exchange.settled {
         // The terminal event is out already: the answer is whole, only the body's end is missing.
@@ -170,21 +172,19 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool
     let request_id = exchange.request_id_text();
     let dialect = exchange.dialect;
     let Some(attempt) = exchange.attempt.as_mut() else { return false };
-    if attempt.answer.as_ref().is_none_or(|answer| answer.ended) {
-        return false;
-    }
+    let Some(answer) = attempt.answer.as_ref().filter(|answer| !answer.ended) else { return false };
+    let is_told = match &answer.translation {
+        Some(translation) => translation.refusal().is_some(),
+        None => answer.scanner.error_event().is_some(),
+    };
     let held = receive::rest(attempt);
     let Some(answer) = attempt.answer.as_mut() else { return false };
     answer.ended = true;
     let goes_out_in_events = answer.goes_out_in_events();
-    let event = answer::stream_error_event(
-        dialect,
-        answer.client_framing,
-        "The upstream broke off its answer",
-        "UPSTREAM_BROKE_OFF",
-        &request_id,
-        &answer.tail,
-    );
+    let event = match is_told {
+        true => Bytes::new(),
+        false => receive::broke_off(dialect, answer, &request_id),
+    };
     if !held.is_empty() && session.write_response_body(held, false).await.is_err() {
         return false;
     }

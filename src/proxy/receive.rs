@@ -11,7 +11,7 @@ use super::{form, lane};
 use crate::balance::{Failure, classify, classify_event};
 use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
-use crate::dialect::{Framing, answer};
+use crate::dialect::{DialectId, Framing, answer};
 use bytes::{Bytes, BytesMut};
 use pingora::{Error, ErrorType, Result};
 
@@ -325,6 +325,13 @@ fn meaning(event: &ErrorEvent) -> Failure {
     classify_event(&codes, event.status, &event.message)
 }
 
+/// What an answer itself says of what is wrong with its upstream, if it has said so.
+pub(super) fn failure_told(answer: &Answer) -> Option<Failure> {
+    let event = answer.scanner.error_event().map(meaning);
+    // What the reader of the dialect finds, the scanner may have passed over: it looks for what is billed.
+    event.or_else(|| answer.translation.as_ref()?.refusal().map(meaning_of))
+}
+
 /// The same, as its dialect's reader found it.
 fn meaning_of(refusal: &Refusal<'_>) -> Failure {
     let codes: Vec<&str> = refusal.code.as_deref().into_iter().collect();
@@ -337,7 +344,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     answer.ended = true;
     let framing = answer.framing;
     let whole = answer.scanner.is_whole() || (framing == Framing::JsonDocument && answer.delimited);
-    let error_event = answer.scanner.error_event().map(meaning);
+    let has_error_event = answer.scanner.error_event().is_some();
     let passed = match &mut answer.translation {
         None => passed,
         Some(translation) => match translation.finish(whole, || answer.scanner.metered()) {
@@ -350,17 +357,16 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
             Err(unreadable) => return unreadable_answer(exchange, passed, &unreadable),
         },
     };
-    // What the reader of the dialect finds, the scanner may have passed over: it looks for what is billed.
-    let translation = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()?.translation.as_ref());
-    let refusal = translation.and_then(Translating::refusal).cloned();
-    let failure = error_event.or_else(|| refusal.as_ref().map(meaning_of));
+    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_deref());
+    let refusal = answer.and_then(|answer| answer.translation.as_ref()?.refusal().cloned());
+    let failure = answer.and_then(failure_told);
     if whole && failure.is_none() {
         judge_success(exchange);
         settle::settle_with_gate(exchange, End::Whole)?;
         return Ok(passed);
     }
     judge_failure(exchange, failure.unwrap_or(Failure::Connect));
-    let is_found_late = error_event.is_none() && failure.is_some_and(Failure::tries_next);
+    let is_found_late = !has_error_event && failure.is_some_and(Failure::tries_next);
     if is_found_late && exchange.control.untouched() && route::has_next(exchange) {
         return Err(failed_attempt());
     }
@@ -376,16 +382,20 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         return Ok(passed);
     }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(passed) };
-    let request_id = exchange.request_id_text();
-    let last = answer::stream_error_event(
-        exchange.dialect,
+    let last = broke_off(exchange.dialect, answer, &exchange.request_id_text());
+    Ok(joined(passed, last))
+}
+
+/// The error event that ends a stream whose upstream broke it off.
+pub(super) fn broke_off(dialect: DialectId, answer: &Answer, request_id: &str) -> Bytes {
+    answer::stream_error_event(
+        dialect,
         answer.client_framing,
         "The upstream broke off its answer",
         "UPSTREAM_BROKE_OFF",
-        &request_id,
+        request_id,
         &answer.tail,
-    );
-    Ok(joined(passed, last))
+    )
 }
 
 /// A stream's first token is here. It is the client's, be it that the end has come in the same piece.

@@ -222,6 +222,33 @@ async fn an_error_event_of_the_provider_in_mid_stream_passes_as_it_is_and_is_not
 }
 
 #[tokio::test]
+async fn an_error_event_of_the_provider_is_its_last_word_however_its_connection_ends() {
+    for wire in Wire::ALL {
+        let (mut pieces, _) = begun(wire);
+        let separator = if wire == Wire::GeminiArray { ",\r\n" } else { "" };
+        pieces.push([separator.as_bytes(), &overloaded(wire)].concat().into());
+        let (sent, steps) = (pieces.concat(), Steps::new());
+        let stream = wire.stream_of([&pieces[..], &["x".into()]].concat()).stepped(&steps);
+        let ways = [Break::Fin, Break::Rst].map(|how| stream.clone().cut(sent.len(), how));
+        let (_provider, gateway, key) = one(wire, move |before, _| ways[before % 2].clone()).await;
+        for _ in 0..2 {
+            steps.go(pieces.len());
+            let mut exchange = gateway.open(&wire.request(true).key(&key.key)).await;
+            exchange.until_bytes(sent.len()).await;
+            steps.go(1);
+            let (answer, _) = exchange.rest().await;
+            let text = String::from_utf8_lossy(&sent);
+            assert_eq!((answer.ended, &*answer.text()), (Ended::Whole, &*text), "{wire:?}");
+            let record = gateway.record_of(&answer).await;
+            assert_record(&record, json!({"outcome": "upstream_error", "error_code": "UPSTREAM_ERROR_EVENT"}));
+        }
+        let judged = async |result| gateway.metric("tollgate_attempts_total", &["u", result]).await;
+        assert_eq!((judged("connect").await, judged("").await), (0.0, 2.0), "{wire:?}: by what it said");
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
 async fn http2_clients_see_the_same_end() {
     for wire in [Wire::Chat, Wire::Messages] {
         let (pieces, length) = begun(wire);
