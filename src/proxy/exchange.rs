@@ -163,12 +163,33 @@ pub(super) struct Attempts {
     pub(super) tried: Tried,
     /// Taken ahead, to know whether there is another candidate.
     pub(super) next: Option<Next>,
-    /// Why a candidate could not be used that would have been tried.
+    /// Why a candidate could not be used that would have been tried; rather what passes than what does not.
     pub(super) refused: Option<Reject>,
     /// The last attempt that ended without an HTTP answer ended by a time-out.
     pub(super) timed_out: bool,
     /// What there is to say of the choice.
     pub(super) noted: Noted,
+}
+
+impl Attempts {
+    /// A candidate could not be used.
+    pub(super) fn refuse(&mut self, refused: Reject) {
+        if passes(&refused) || !self.refused.as_ref().is_some_and(passes) {
+            self.refused = Some(refused);
+        }
+    }
+
+    /// Why none could be tried, if it was for that. Where one only has to be waited for, what others cannot be asked says nothing.
+    fn refusal(&self) -> Option<&Reject> {
+        let is_for_good = !self.noted.passed_for_breakers();
+        self.refused.as_ref().filter(|refused| self.count == 0 && (is_for_good || passes(refused)))
+    }
+}
+
+/// Whether the same may be asked again later.
+fn passes(refused: &Reject) -> bool {
+    let status = refused.code.row().status;
+    status == 429 || status >= 500
 }
 
 /// A candidate for the next attempt. It has its breakers' leave, which is given back if it is not tried.
@@ -348,8 +369,8 @@ impl Exchange {
         if self.attempts.timed_out {
             return RejectCode::UpstreamTimeout.into();
         }
-        if let Some(refused) = self.attempts.refused.clone().filter(|_| self.attempts.count == 0) {
-            return refused;
+        if let Some(refused) = self.attempts.refusal() {
+            return refused.clone();
         }
         let wait_ms = self.admitted.as_ref().map_or(0, |admitted| admitted.route.plan.retry_after_ms(now_ms()));
         Reject::new(RejectCode::UpstreamUnavailable).retry_after_s(wait_ms.div_ceil(1000).max(1))

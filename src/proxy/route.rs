@@ -102,7 +102,7 @@ fn chosen(exchange: &mut Exchange, pick: Pick, written: Result<Option<Box<Lane>>
         Err(refused) => {
             release(exchange, &pick);
             trail::note_refused(exchange, &pick, &refused);
-            exchange.attempts.refused = Some(refused);
+            exchange.attempts.refuse(refused);
             None
         }
     }

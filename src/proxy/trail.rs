@@ -18,6 +18,9 @@ const CANDIDATES_MAX: usize = 32;
 /// Longest header.
 const HEADER_BYTES_MAX: usize = 4096;
 
+/// The code of a candidate whose breakers let nothing through.
+const BREAKER: &str = "breaker";
+
 /// What was noted of an exchange.
 #[derive(Default)]
 pub(super) struct Noted {
@@ -28,6 +31,11 @@ pub(super) struct Noted {
 }
 
 impl Noted {
+    /// Whether a candidate was passed over for its breakers.
+    pub(super) fn passed_for_breakers(&self) -> bool {
+        self.passed.iter().any(|(_, code, _)| *code == BREAKER)
+    }
+
     fn pass(&mut self, place: (u32, u32), code: &'static str, why: String) {
         if self.passed.len() < CANDIDATES_MAX && !self.passed.iter().any(|(noted, ..)| *noted == place) {
             self.passed.push((place, code, why));
@@ -56,7 +64,7 @@ pub(super) fn note_unavailable(exchange: &mut Exchange, chosen: Option<&Pick>) {
             continue;
         }
         let why = unavailable(candidate, *now_ms);
-        exchange.attempts.noted.pass(place, "breaker", why);
+        exchange.attempts.noted.pass(place, BREAKER, why);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::calls::{TOKENS, Wire, number, serving, wants_stream};
 use crate::support::answers::{data, event};
+use crate::support::client::Request;
 use crate::support::gateway::{PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -154,6 +155,28 @@ async fn when_to_come_again_is_told_as_each_client_looks_for_it() {
         assert_eq!((answer.status, answer.field("retry-after")), (429, Some("7")), "{field}");
         let details = json!([{"@type": RETRY_INFO, "retryDelay": "7s"}]);
         assert_eq!(answer.json()["error"]["details"], details, "{field}");
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_one_cannot_be_told_and_the_other_could_later_is_to_be_asked_again() {
+    let dead = Provider::always(Answer::json(401, &json!({"error": {"message": "no such key"}}))).await;
+    let well = Provider::always(Wire::Chat.whole("Hello there.")).await;
+    let messages = Provider::always(Wire::Messages.whole("Hello there.")).await;
+    let rule = r#"[{ per = "upstream", limit = "requests", max = 1, names = ["chat"], window_ms = 3600000 }]"#;
+    let mut untellable = Wire::Chat.body("m", false);
+    untellable["logit_bias"] = json!({"1": 2});
+    // What keeps the one away that can be told: its breaker; its limit.
+    for (provider, status, code) in [(&dead, 503, "UPSTREAM_UNAVAILABLE"), (&well, 429, "RATE_LIMIT_EXCEEDED")] {
+        let upstreams = [upstream(Wire::Chat, "chat", provider), upstream(Wire::Messages, "messages", &messages)];
+        let setup = Setup::new(upstreams).set("plugins.rate-limit.rules", rule);
+        let (gateway, key) = serving(&setup).await;
+        let ask = async |body: &Value| gateway.send(&Request::post("/v1/chat/completions", body).key(&key.key)).await;
+        assert_eq!(ask(&Wire::Chat.body("m", false)).await.status, 200);
+        let refused = ask(&untellable).await;
+        assert_eq!((refused.status, &*refused.error_code()), (status, code), "{}", refused.text());
+        assert!(refused.field("retry-after").is_some(), "{:?}", refused.fields);
         gateway.finish(&[&key]).await;
     }
 }
