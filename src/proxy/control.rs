@@ -160,6 +160,11 @@ impl Control {
         }
     }
 
+    /// A client took so long to take what it got: that is not the upstream's time, where it has one for the whole answer.
+    pub(super) fn waited_for_client(&mut self, waited: Duration) {
+        self.deadline += waited;
+    }
+
     /// The next bytes wait for this, and for what they waited for already.
     pub(super) fn gate(&mut self, gate: Gate) {
         match self.gate.get_mut() {
@@ -176,7 +181,7 @@ impl Control {
     /// So many bytes of body have been passed on, or swallowed. False: a drain has had its share.
     pub(super) fn passed(&mut self, bytes: usize) -> bool {
         if bytes > 0 {
-            // The time that a slow client took is not the upstream's.
+            // Nor is the time that the journal took.
             self.heard();
         }
         match self.gone.as_mut() {

@@ -240,8 +240,18 @@ impl<'s> Downstream<'s> {
 
     /// Writes to the client. After the time-out fired nothing may be written any more: the write was cut in its middle.
     async fn write(&mut self, head: Option<Head>, body: Bytes, end: bool, control: &mut Control) -> Result<()> {
-        let session = &mut *self.session;
-        let written = within(CLIENT_WRITE_TIMEOUT, pin!(write_together(session, head, body, end))).await;
+        let written = {
+            let mut writing = pin!(write_together(&mut *self.session, head, body, end));
+            match futures::poll!(&mut writing) {
+                Poll::Ready(written) => Ok(written),
+                Poll::Pending => {
+                    let since = Instant::now();
+                    let written = within(CLIENT_WRITE_TIMEOUT, writing).await;
+                    control.waited_for_client(since.elapsed());
+                    written
+                }
+            }
+        };
         match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => self.left(error.into_down(), control),

@@ -32,6 +32,7 @@ mod refusals;
 mod reloads;
 mod secrets;
 mod settings;
+mod slow;
 mod start;
 mod tls;
 mod tokens;
