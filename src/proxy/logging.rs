@@ -77,7 +77,8 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
     // What is settled ended as its record says.
     let cut_off = cut_off.filter(|_| bill.is_none());
     let billed = || bill.and_then(|bill| bill.error_code.as_deref());
-    let written = session.response_written().map(|head| head.status.as_u16());
+    // An interim answer is none: Pingora notes its own `100 Continue` as one.
+    let written = session.response_written().map(|head| head.status).filter(|status| !status.is_informational());
     let output = delivered(exchange);
     let content =
         asked.and_then(|asked| asked.input.as_deref()).map(|input| Content { input, output: output.as_deref() });
@@ -85,7 +86,7 @@ fn tell_plugins(session: &ServerSession, exchange: &Exchange, cut_off: Option<&'
         request_id,
         request_number: exchange.request_id.as_u128(),
         key: key.as_ref().map(|key| &***key),
-        status: written.or(bill.map(|bill| bill.status)).unwrap_or(CLIENT_CLOSED),
+        status: written.map(|status| status.as_u16()).or(bill.map(|bill| bill.status)).unwrap_or(CLIENT_CLOSED),
         metered: bill.map_or(&none, |bill| &bill.metered),
         cost_nanos: bill.map_or(0, |bill| bill.cost_nanos),
         started_at_ms: exchange.started_at_ms,

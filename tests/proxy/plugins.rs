@@ -1,7 +1,7 @@
 //! Plugins in the whole gateway: from where one may call, and the access log.
 
-use crate::calls::{COST, TOKENS, Wire, plain_chat, serving, serving_keys, wants_stream};
-use crate::support::client::{Answer as Got, Request};
+use crate::calls::{COST, TOKENS, Wire, plain_chat, serving, serving_keys, stepped, wants_stream};
+use crate::support::client::{Answer as Got, Body, Client, Request};
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::{Answer, Break};
@@ -67,6 +67,28 @@ fn assert_line(line: &Value, expected: Value) {
     for (field, value) in expected.as_object().expect("an object") {
         assert_eq!(&line[field], value, "{field}: {line}");
     }
+}
+
+#[tokio::test]
+async fn an_interim_answer_is_none_for_the_access_log() {
+    let (answer, _steps) = stepped(Wire::Chat.whole("x"));
+    let provider = Provider::always(answer).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
+        .set("routing.on_client_disconnect", "\"abort\"")
+        .set("plugins.access-log.output", "\"file\"")
+        .set("plugins.access-log.path", "\"access.log\"");
+    let (gateway, key) = serving(&setup).await;
+    let body = Wire::Chat.body("m", false).to_string();
+    let request = plain_chat(false).key(&key.key).body(Body::Expect(body.into()));
+    let client = Client::connect(gateway.address).await.expect("the gateway listens");
+    let waiting = tokio::spawn(async move { client.open(&request).await });
+    until("the request upstream", || (provider.received().len() == 1).then_some(())).await;
+    waiting.abort();
+    let found = || lines(&gateway, "access.log").into_iter().find(|line| line["method"] == "POST");
+    let line = until("its line", found).await;
+    assert_line(&line, json!({"status": 499, "outcome": "client_aborted", "error_code": "CLIENT_CLOSED"}));
+    assert_eq!(gateway.wait_record().await["status"], 499);
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]
