@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 /// Fields of the client's request that stay here: credentials, what belongs to its connection with us, what tells who
 /// it is, and what we say ourselves. Everything else goes along: vendors read many fields of their own.
-const NOT_FORWARDED: [&str; 30] = [
+const NOT_FORWARDED: [&str; 34] = [
     "authorization",
     "x-api-key",
     "x-goog-api-key",
@@ -39,15 +39,32 @@ const NOT_FORWARDED: [&str; 30] = [
     "via",
     "x-real-ip",
     "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "fastly-client-ip",
     "ocp-apim-subscription-key",
     "origin",
     "referer",
     "x-request-id",
     "range",
 ];
-/// Everything that begins so is of some proxy in front of us, of a browser, or ours.
-const NOT_FORWARDED_PREFIXES: [&str; 8] =
-    ["cf-", "sec-", "x-tollgate-", "x-amzn-", "x-envoy-", "proxy-", "x-forwarded-", "x-auth-request-"];
+/// Everything that begins so is of some proxy in front of us (many say there who has signed in, and with what token), of a browser,
+/// or ours.
+const NOT_FORWARDED_PREFIXES: [&str; 12] = [
+    "cf-",
+    "sec-",
+    "x-tollgate-",
+    "x-amzn-",
+    "x-envoy-",
+    "proxy-",
+    "x-forwarded-",
+    "x-auth-request-",
+    "x-goog-iap-",
+    "x-goog-authenticated-user-",
+    "x-ms-token-",
+    "x-ms-client-principal",
+];
 
 /// What goes upstream: our own head, made of what of the client's may go along, and the body.
 ///
@@ -149,6 +166,8 @@ mod tests {
             "tracestate",
             "idempotency-key",
             "x-idempotency-key",
+            "x-ms-client-request-id",
+            "x-goog-api-client",
         ] {
             assert!(!is_dropped(name), "{name}");
         }

@@ -181,6 +181,35 @@ async fn host_path_length_and_encoding_are_our_own_whatever_the_client_says() {
 }
 
 #[tokio::test]
+async fn what_a_proxy_in_front_says_of_who_calls_stays_here() {
+    let (provider, gateway, key) = one(Wire::Chat, |_, _| Wire::Chat.whole("x")).await;
+    // oauth2-proxy, Amazon's load balancer, Cloudflare Access; Google's IAP; Azure's Easy Auth; Fastly and others.
+    let names = [
+        "x-auth-request-access-token",
+        "x-forwarded-access-token",
+        "x-amzn-oidc-accesstoken",
+        "cf-access-jwt-assertion",
+        "x-goog-iap-jwt-assertion",
+        "x-goog-authenticated-user-email",
+        "x-goog-authenticated-user-id",
+        "x-ms-token-aad-access-token",
+        "x-ms-token-google-id-token",
+        "x-ms-client-principal",
+        "x-ms-client-principal-name",
+        "true-client-ip",
+        "fastly-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+    ];
+    let request = names.iter().fold(plain_chat(false).key(&key.key), |request, name| request.field(name, CANARY));
+    let answer = gateway.send(&request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_no_credential(&provider.only(), &key.key);
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn fields_that_connection_names_end_here_but_none_of_ours_can_be_named_away() {
     let (provider, gateway, key) = one(Wire::Chat, |_, _| Wire::Chat.whole("x")).await;
     let naming = |names: &str| {
