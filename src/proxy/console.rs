@@ -10,12 +10,12 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use tollgate_plugin_api::{Network, Reject, RejectCode, RequestHead};
+use tollgate_plugin_api::{Network, Reject, RejectCode, Reply, RequestHead};
 
 /// Everything that the console is.
 const PREFIX: &str = "/console";
@@ -57,16 +57,7 @@ pub(super) async fn answer(session: &mut ServerSession, exchange: &Exchange) -> 
     let request = session.req_header();
     let is_here = exchange.door != Door::Clients && is_console(request.uri.path());
     let console = exchange.shared.console(&exchange.snapshot).filter(|_| is_here).ok_or(RejectCode::NotFound)?;
-    let mut head = RequestHead {
-        method: &request.method,
-        path: request.uri.path(),
-        query: request.uri.query(),
-        headers: &request.headers,
-        client: exchange.client,
-        key: None,
-    };
-    // Those that say who may connect at all ask for no body.
-    if let Filtered::Answered(reply) = admit::filter(&exchange.snapshot.plugins.console, &mut head).await? {
+    if let Some(reply) = kept_out(exchange, request).await? {
         return Ok(Admission::Reply(reply));
     }
     let is_secure = is_secure(session, &exchange.snapshot.trusted_proxies);
@@ -78,6 +69,29 @@ pub(super) async fn answer(session: &mut ServerSession, exchange: &Exchange) -> 
     let (body, _room) = read.map_or_else(|refusal| (Err(refusal), None), |(body, room)| (Ok(body), Some(room)));
     let request = ConsoleRequest { head: parts, body, client: exchange.client, is_secure };
     Ok(Admission::Console(console.answer(request).await))
+}
+
+/// The answer to somebody who may not connect, where a plugin gives one.
+///
+/// # Errors
+/// It refuses.
+pub(super) async fn kept_out(
+    exchange: &Exchange,
+    request: &RequestHeader,
+) -> std::result::Result<Option<Reply>, Reject> {
+    let mut head = RequestHead {
+        method: &request.method,
+        path: request.uri.path(),
+        query: request.uri.query(),
+        headers: &request.headers,
+        client: exchange.client,
+        key: None,
+    };
+    // Those that say who may connect at all ask for no body.
+    match admit::filter(&exchange.snapshot.plugins.console, &mut head).await? {
+        Filtered::Answered(reply) => Ok(Some(reply)),
+        Filtered::Passed | Filtered::Taken(..) => Ok(None),
+    }
 }
 
 /// Whether the browser speaks HTTPS, to us or to a proxy that is believed.

@@ -1,6 +1,7 @@
 //! The pages of the clients' port that need no key: health, for load balancers and orchestrators, and the reload, which
 //! has a secret of its own.
 
+use super::console;
 use super::exchange::{Exchange, now_ms};
 use super::shared::Shared;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -57,6 +58,10 @@ const RELOAD_PATH: &str = "/console/internal/reload";
 pub(super) async fn page(exchange: &Exchange, request: &RequestHeader) -> Result<Option<Reply>, Reject> {
     let (method, path) = (&request.method, request.uri.path());
     if path == RELOAD_PATH {
+        // Its secret is nobody's to guess who may not even connect.
+        if let Some(reply) = console::kept_out(exchange, request).await? {
+            return Ok(Some(reply));
+        }
         return reload(exchange, method, &request.headers).await.map(Some);
     }
     let reads = *method == Method::GET || *method == Method::HEAD;

@@ -20,6 +20,7 @@ async fn plugins_ip_allow_lets_in_only_the_named_networks_before_anybody_is_auth
     let (provider, setup) = working().await;
     let setup = setup
         .set("server.trusted_proxies", "[\"127.0.0.0/8\"]")
+        .set("server.reload_secret", "\"reload-canary-0123456789\"")
         .set("plugins.ip-allow.networks", "[\"10.0.0.0/8\", \"2001:db8::/32\"]");
     let (gateway, key) = serving(&setup).await;
     let from = |client: &str| plain_chat(false).key(&key.key).field("x-forwarded-for", client);
@@ -39,6 +40,15 @@ async fn plugins_ip_allow_lets_in_only_the_named_networks_before_anybody_is_auth
     assert_eq!((gemini.status, &gemini.json()["error"]["status"]), (403, &json!("PERMISSION_DENIED")));
     for page in ["/v1/health", "/health/liveliness", "/health/readiness"] {
         assert_eq!(gateway.send(&Request::get(page)).await.status, 200, "{page}: a load balancer may be anywhere");
+    }
+    for (client, secret, status) in [
+        ("11.1.2.3", "junk", 403),
+        ("11.1.2.3", "reload-canary-0123456789", 403),
+        ("10.1.2.3", "junk", 401),
+        ("10.1.2.3", "reload-canary-0123456789", 200),
+    ] {
+        let reload = Request::post("/console/internal/reload", &json!({})).field("x-forwarded-for", client);
+        assert_eq!(gateway.send(&reload.key(secret)).await.status, status, "{client}: {secret}");
     }
     gateway.finish(&[&key]).await;
     let gateway = Gateway::prepare(&setup.set("plugins.ip-allow.networks", "[\"10.0.0.0/33\"]"));
