@@ -136,7 +136,7 @@ impl Http {
             }
             Err(error) => tracing::debug!("no request: {error}"),
         }
-        session.shutdown().await;
+        let _ = within(CLIENT_WRITE_TIMEOUT, pin!(session.shutdown())).await;
         Head::None
     }
 
@@ -183,9 +183,14 @@ impl Http {
             return None;
         }
         let settings = HttpPersistentSettings::for_session(&session);
-        let reusable = session.finish().await.ok().flatten();
+        let reusable = finished(pin!(session.finish())).await;
         reusable.map(|stream| ReusedHttpStream::from_reusable_stream(stream, settings))
     }
+}
+
+/// The connection, if it can be used again. Under TLS even its end is written, and waits for a client that does not read.
+async fn finished<T>(finishing: Pin<&mut impl Future<Output = Result<Option<T>>>>) -> Option<T> {
+    within(CLIENT_WRITE_TIMEOUT, finishing).await.ok()?.ok().flatten()
 }
 
 /// What a connection is served by, once a request.
@@ -239,5 +244,29 @@ impl ProxyHttp for Gateway {
     /// What goes wrong is logged where it is judged, once.
     fn suppress_error_log(&self, _session: &Session, (): &(), _error: &Error) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use futures::FutureExt;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_an_answer_that_its_client_does_not_read_is_not_waited_for_for_ever() {
+        let (mut client, ours) = tokio::io::duplex(256);
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut session = ServerSession::new_http1(Box::new(ours));
+        assert!(session.read_request().await.unwrap());
+        let mut head = ResponseHeader::build(200, None).unwrap();
+        head.insert_header(header::TRANSFER_ENCODING, "chunked").unwrap();
+        session.write_response_header(Box::new(head)).await.unwrap();
+        let written = session.write_response_body(Bytes::from(vec![0; 1024]), false).now_or_never();
+        assert!(written.is_none(), "there is no room for it");
+        let finishing = pin!(session.finish());
+        let finished = tokio::time::timeout(10 * CLIENT_WRITE_TIMEOUT, finished(finishing)).await;
+        assert!(finished.expect("an end").is_none());
     }
 }
