@@ -19,7 +19,7 @@ impl Efforts {
     /// What a model is to be told: the nearest that it takes. `None`: nothing, for it takes no such thing, or none but `none`,
     /// and thinks as hard as it does anyway.
     pub(super) fn fitted(&self, model: &str, asked: Reasoning) -> Option<Reasoning> {
-        let (_, taken) = self.0.iter().filter(|(beginning, _)| model.starts_with(&**beginning)).next_back()?;
+        let (_, taken) = self.0.iter().rfind(|(beginning, _)| model.starts_with(&**beginning))?;
         let Some(wanted) = asked.wanted() else { return Some(asked) };
         let is_fit = |effort: &&Effort| wanted == Effort::None || **effort != Effort::None;
         let taken = || taken.iter().copied().filter(|effort| is_fit(&effort));
