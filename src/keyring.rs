@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use tollgate_plugin_api::{CredentialDigest, KeyHandle, KeyRing};
+use tollgate_plugin_api::{CredentialDigest, Key, KeyHandle, KeyRing};
 use uuid::Uuid;
 
 /// Hashes a digest by taking eight bytes of it. A digest is uniform already, and clients cannot put entries into the
@@ -177,6 +177,8 @@ impl Keys {
             if let Some((digest, entry)) = by_id.remove(&id) {
                 by_digest.remove(&digest);
                 self.note_name(id, Some(&entry.key.load().name), None);
+                // Requests have it whose bodies are still arriving.
+                entry.key.store(Arc::new(Key { enabled: false, ..row.key }));
             }
             return;
         };

@@ -62,6 +62,16 @@ impl KeyEntry {
             || self.owner.load().as_ref().is_some_and(|owner| has_quota(&owner.account))
     }
 
+    /// Whether a request may be admitted on it at that Unix time in milliseconds.
+    ///
+    /// # Errors
+    /// As [`Key::check`] says, or `FORBIDDEN`: its user is disabled.
+    pub fn accepts(&self, now_ms: i64) -> Result<(), RejectCode> {
+        self.row().check(now_ms)?;
+        let is_disabled = self.owner.load().as_ref().is_some_and(|owner| !owner.is_enabled());
+        if is_disabled { Err(RejectCode::Forbidden) } else { Ok(()) }
+    }
+
     /// Notes that the key was used. One store, but for the first use since the last [`Keys::take_touched`](super::Keys::take_touched).
     pub fn touch(&self, now_ms: i64) {
         self.accessed_at_ms.store(now_ms, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 use super::*;
 use secrecy::ExposeSecret;
-use tollgate_plugin_api::Key;
+use tollgate_plugin_api::RejectCode;
 
 fn key(id: i64) -> Key {
     Key {
@@ -52,6 +52,7 @@ fn a_change_keeps_the_balance_and_rotation_ends_the_old_credential() {
     entry.account.void(grant);
     keys.apply_change(row(1, None));
     assert!(keys.find(&[2; 32]).is_none() && keys.get(1).is_none() && keys.is_empty());
+    assert_eq!(entry.accepts(0), Err(RejectCode::AuthInvalidToken), "of a request that found it before");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::booking::Booking;
 use super::claims::Claim;
 use super::hold::Hold;
 use super::record::Opening;
-use super::state::HOLD_SLOTS;
+use super::state::{HOLD_SLOTS, now_ms};
 use super::{HoldError, Ledger};
 use crate::keyring::KeyEntry;
 use serde::{Deserialize, Serialize};
@@ -124,14 +124,18 @@ impl Admission {
     }
 }
 
-/// Books the most that a request can cost; `None`: nobody has asked that, for there was no quota.
+/// Books the most that a request can cost on a key that is accepted now, however long ago the request has found it. `None`:
+/// nobody has asked what it can cost, for there was no quota.
 fn take(entry: &Arc<KeyEntry>, amount_nanos: Option<i64>) -> Result<Booking, HoldError> {
     let booking = Booking::take(entry, amount_nanos.unwrap_or(0)).map_err(|_| HoldError::QuotaInsufficient)?;
-    if amount_nanos.is_none() && booking.is_limited() {
-        booking.void();
-        return Err(HoldError::QuotaSet);
-    }
-    Ok(booking)
+    // Behind the booking: nobody slips through who is disabled first and has no limit any more then.
+    let refusal = match entry.accepts(now_ms()) {
+        Err(code) => HoldError::Refused(code),
+        Ok(()) if amount_nanos.is_none() && booking.is_limited() => HoldError::QuotaSet,
+        Ok(()) => return Ok(booking),
+    };
+    booking.void();
+    Err(refusal)
 }
 
 impl Ledger {
@@ -244,13 +248,12 @@ impl Ledger {
     pub fn grant(&self, ask: Ask) -> Granting {
         // Not while these balances go on to yet another process.
         let Some(_entering) = self.admission.enter() else { return Granting::Unavailable };
-        let accepts =
-            |entry: &Arc<KeyEntry>| entry.key().enabled && entry.owner().is_none_or(|owner| owner.is_enabled());
-        let Some(entry) = self.keys.get(ask.key_id).filter(accepts) else { return Granting::Unavailable };
+        let Some(entry) = self.keys.get(ask.key_id) else { return Granting::Unavailable };
         let booking = match take(&entry, ask.amount_nanos) {
             Ok(booking) => booking,
             Err(HoldError::QuotaSet) => return Granting::QuotaSet,
-            Err(_) => return Granting::Insufficient,
+            Err(HoldError::QuotaInsufficient) => return Granting::Insufficient,
+            Err(_) => return Granting::Unavailable,
         };
         match self.inheritance.add(ask.request_id, booking) {
             Ok(()) => Granting::Granted,

@@ -54,6 +54,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tollgate_plugin_api::RejectCode;
 use uuid::Uuid;
 
 pub use admission::{Ask, Granting, Successor};
@@ -124,6 +125,8 @@ pub enum HoldError {
     QuotaSet,
     /// The key's balance does not cover it: 402.
     QuotaInsufficient,
+    /// The key is not accepted, or not any more: see [`KeyEntry::accepts`](crate::keyring::KeyEntry::accepts).
+    Refused(RejectCode),
     /// The journal is full, cannot be written, or is being closed: 503.
     BillingUnavailable,
     /// It has an idempotency key, and another process knows by now what became of that.

@@ -2,7 +2,7 @@
 
 use super::aside::reading;
 use super::console::{self, Pieces};
-use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt};
+use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt, unix_ms};
 use super::memory::Share;
 use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound, user};
 use crate::config::UnknownModel;
@@ -81,9 +81,8 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         Called::By(key) => key,
         Called::Answered(reply) => return Ok(Admission::Reply(reply)),
     };
-    if key.owner().is_some_and(|owner| !owner.is_enabled()) {
-        return Err(Reject::new(RejectCode::Forbidden).message("The user of this key is disabled"));
-    }
+    // And once more with the hold: a body may take long to arrive.
+    key.accepts(unix_ms()).map_err(not_accepted)?;
     if user::is_asked_for(session.req_header()) {
         return Ok(Admission::Reply(user::page(&key)));
     }
@@ -262,8 +261,17 @@ async fn admit_model(
 fn refusal(error: HoldError) -> Reject {
     match error {
         HoldError::QuotaSet | HoldError::QuotaInsufficient => Reject::new(RejectCode::QuotaInsufficient),
+        HoldError::Refused(code) => not_accepted(code),
         HoldError::ClaimedElsewhere => idempotency::in_progress(),
         HoldError::BillingUnavailable => Reject::new(RejectCode::BillingUnavailable).retry_after_s(1),
+    }
+}
+
+/// Why [`KeyEntry::accepts`] refuses.
+fn not_accepted(code: RejectCode) -> Reject {
+    match code {
+        RejectCode::Forbidden => Reject::new(code).message("The user of this key is disabled"),
+        _ => code.into(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::stage::{Stage, chat, number};
 use crate::support::PATIENCE;
-use crate::support::client::Request;
+use crate::support::client::{Body, Client, Request};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -108,10 +108,18 @@ async fn a_budget_bounds_them_too_and_goes_on_through_a_restart() {
 async fn the_keys_of_somebody_who_is_disabled_are_not_served() {
     let mut two = Two::start(json!({"name": "ann", "role": "user"})).await;
     let path = format!("/users/{}", two.person);
+    let Body::Length(body) = chat(&two.keys[1]).body else { panic!("a body with a length") };
+    let announced = chat(&two.keys[1]).body(Body::Expect(body.clone()));
+    let client = Client::connect(two.stage.gateway.address).await.expect("the gateway listens");
+    let mut arriving = client.announce(&announced).await;
     two.stage.admin.patch(&path, &json!({"enabled": false})).await.ok();
     two.until(&two.keys[0], "/v1/models", 403).await;
     let answer = two.stage.gateway.send(&chat(&two.keys[1])).await;
     assert_eq!((answer.status, &*answer.error_code()), (403, "FORBIDDEN"));
+    // Nor a request that came before, and whose body comes only now.
+    arriving.write(&body).await.expect("a connection");
+    let answer = arriving.receive().await;
+    assert_eq!((answer.status, &*answer.error_code()), (403, "FORBIDDEN"), "{}", answer.text());
     two.stage.gateway.stop().await;
     two.stage.gateway.serve().await;
     assert_eq!(two.stage.gateway.send(&chat(&two.keys[0])).await.status, 403);

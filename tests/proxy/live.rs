@@ -4,11 +4,12 @@
 use crate::calls::{
     COST, INPUT, OUTPUT, TOKENS, Wire, assert_record, number, plain_chat, serving, serving_keys, stepped,
 };
-use crate::support::client::Answer as Got;
+use crate::support::client::{Answer as Got, Body, Client};
 use crate::support::gateway::{Gateway, PRICES, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use crate::support::{PATIENCE, until};
+use bytes::Bytes;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -58,6 +59,32 @@ async fn keys_are_disabled_enabled_rotated_and_deleted_beside_the_server() {
     let late = gateway.key("late", &[]).await;
     assert_eq!(gateway.send(&plain_chat(false).key(&late.key)).await.status, 200, "a new key, made beside the server");
     gateway.finish(&[&key, &late]).await;
+}
+
+/// Found in force with the head, and not any more when the body is there.
+#[tokio::test]
+async fn a_key_that_ends_while_a_body_arrives_is_not_served() {
+    let (provider, setup) = one().await;
+    let names = ["disabled", "deleted", "expired"];
+    let (gateway, keys) = serving_keys(&setup, names.map(|name| (name, &[] as &[&str]))).await;
+    let ends: [(&[&str], _); 3] = [
+        (&["key", "disable", "disabled", "--json"], "AUTH_INVALID_TOKEN"),
+        (&["key", "delete", "deleted", "--json"], "AUTH_INVALID_TOKEN"),
+        (&["key", "set", "expired", "--expires", "2020-01-01", "--json"], "TOKEN_EXPIRED"),
+    ];
+    for (key, (end, wanted)) in keys.iter().zip(ends) {
+        let body = Bytes::from(Wire::Chat.body("m", false).to_string());
+        let request = Wire::Chat.request(false).key(&key.key).body(Body::Expect(body.clone()));
+        let mut client = Client::connect(gateway.address).await.expect("the gateway listens").announce(&request).await;
+        gateway.run_json(end);
+        comes_into_force(&gateway, &key.key, |answer| code(answer) == wanted).await;
+        let sent = provider.received().len();
+        client.write(&body).await.expect("a connection");
+        let answer = client.receive().await;
+        assert_eq!((answer.status, &*code(&answer)), (401, wanted), "{end:?}");
+        assert_eq!(provider.received().len(), sent, "{end:?}");
+    }
+    gateway.finish(&keys.each_ref()).await;
 }
 
 #[tokio::test]

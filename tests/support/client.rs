@@ -256,6 +256,17 @@ impl Client {
         Exchange { client: self, answer, framing, started }
     }
 
+    /// Sends the head of a request, and waits until the other side asks for the body, which is then to be written.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub(crate) async fn announce(mut self, request: &Request) -> Self {
+        self.write(request.head().as_bytes()).await.expect("a connection");
+        let told = tokio::time::timeout(PATIENCE, interim_or_final(&mut self.reader)).await.expect("an answer in time");
+        assert_eq!(told.map(|(status, _)| status), Some(100));
+        self
+    }
+
     /// Reads the whole answer to a request that was written by hand.
     pub(crate) async fn receive(self) -> Answer {
         self.answered().await.rest().await.0

@@ -154,4 +154,7 @@ fn a_quota_that_the_one_before_knew_nothing_of_holds() {
     assert_eq!(balance(&running), (0, 0), "nothing is booked");
     owner.set_enabled(false);
     assert_eq!(grant(Some(60)), Granting::Unavailable);
+    // Nor here, however long ago the request has found the key.
+    assert_eq!(hold(&running, 1, 60).unwrap_err(), HoldError::Refused(RejectCode::Forbidden));
+    assert_eq!(balance(&running), (0, 0), "nothing is booked");
 }
