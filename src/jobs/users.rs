@@ -4,9 +4,7 @@
 use crate::keyring::Keys;
 use crate::ledger::{Owner, period_ms};
 use crate::store::{Budget, BudgetPeriod, Limits, PersonLimits, StoreError};
-use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// What is known of users' limits.
 #[derive(Debug, Default)]
@@ -15,8 +13,6 @@ pub struct Users {
     version: Option<i64>,
     /// Unix time in milliseconds at which the next period begins.
     next_ms: Option<i64>,
-    /// Who has limits.
-    limited: HashSet<Arc<str>>,
     /// Not all of them could be put in force.
     is_failing: bool,
 }
@@ -37,11 +33,11 @@ impl Users {
             return Ok(());
         }
         let is_first = self.version.is_none();
-        let (mut next_ms, mut limited, mut failed) = (None::<i64>, HashSet::new(), None);
+        let (mut next_ms, mut failed) = (None::<i64>, None);
         for limits in store.person_limits()? {
             let owner = keys.owner(&limits.name);
-            limited.insert(owner.name.clone());
-            owner.set_enabled(limits.enabled);
+            // Who is no longer enabled is so before, and who is enabled again behind what limits them.
+            owner.set_enabled(limits.enabled && owner.is_enabled());
             let span = limits.budget.as_ref().map(|budget| (budget, span_of(budget, now_ms)));
             let budget = match &span {
                 None => Ok(None),
@@ -57,13 +53,8 @@ impl Users {
                 // Others' are to be put in force all the same.
                 Err(error) => failed = Some(error),
             }
+            owner.set_enabled(limits.enabled);
         }
-        for name in self.limited.difference(&limited) {
-            let owner = keys.owner(name);
-            owner.account.set_quota(None);
-            owner.set_enabled(true);
-        }
-        self.limited = limited;
         if let Some(error) = failed {
             return Err(error);
         }

@@ -36,7 +36,7 @@ pub trait Limits: Send + Sync {
     /// The store.
     fn limits_version(&self) -> Result<i64>;
 
-    /// Everybody's, of those who are deleted none.
+    /// Everybody's. Who was deleted stays among them, not enabled: nobody else ever gets the name.
     ///
     /// # Errors
     /// The store.

@@ -2,6 +2,8 @@ use super::*;
 use crate::ledger::Durability;
 use crate::store::{Act, NewKey, NewPerson, Period, PersonChange, Role, Store, StoreErrorKind};
 use jiff::Timestamp;
+use std::sync::Arc;
+use tollgate_plugin_api::RejectCode;
 
 fn ms(text: &str) -> i64 {
     text.parse::<Timestamp>().unwrap().as_millisecond()
@@ -103,6 +105,21 @@ fn changes_of_a_quota_are_in_force_at_the_next_look() {
     place.change(&PersonChange { enabled: Some(true), ..PersonChange::default() });
     look();
     assert!(place.keys.owner("u").is_enabled());
+}
+
+/// The keys go in the same transaction, and may be looked at before or later.
+#[test]
+fn the_keys_of_somebody_who_is_deleted_are_not_accepted() {
+    let place = Place::new(Some(100), None);
+    let (entry, mut users) = (place.keys.get(1).unwrap(), Users::default());
+    users.look(place.store.limits(), &place.keys, 0).unwrap();
+    assert_eq!(entry.accepts(0), Ok(()));
+    place.store.people().person_delete(&place.act, place.id).unwrap();
+    for mut users in [users, Users::default()] {
+        users.look(place.store.limits(), &place.keys, 0).unwrap();
+        assert_eq!(entry.accepts(0), Err(RejectCode::Forbidden));
+        assert_eq!(place.quota(), Some(100));
+    }
 }
 
 #[test]

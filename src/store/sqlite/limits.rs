@@ -21,7 +21,7 @@ impl Limits for SqliteStore {
                 "SELECT person.id, person.name, person.enabled, person.quota_nanos, budget.amount_nanos, budget.period, \
                  budget.time_zone, budget_period.start_ms, budget_period.base_nanos FROM person \
                  LEFT JOIN budget ON budget.person_id = person.id \
-                 LEFT JOIN budget_period ON budget_period.person_id = person.id WHERE person.deleted_at_ms IS NULL",
+                 LEFT JOIN budget_period ON budget_period.person_id = person.id",
             )?;
             let limits = statement.query_map([], limits_of)?;
             Ok(limits.collect::<rusqlite::Result<_>>()?)
