@@ -11,8 +11,8 @@ use std::ops::Range;
 pub struct Users {
     /// Of the store; `None`: nothing was read yet.
     version: Option<i64>,
-    /// Unix time in milliseconds at which the next period begins.
-    next_ms: Option<i64>,
+    /// The time that all periods in force have in common, in Unix milliseconds: before it and behind it, one of them is another.
+    now: Range<i64>,
     /// Not all of them could be put in force.
     is_failing: bool,
 }
@@ -28,12 +28,11 @@ impl Users {
     /// The store; of those with whom it failed, what was in force stays so.
     pub fn look(&mut self, store: &dyn Limits, keys: &Keys, now_ms: i64) -> Result<(), StoreError> {
         let version = store.limits_version()?;
-        let is_due = self.next_ms.is_some_and(|next_ms| next_ms <= now_ms);
-        if self.version == Some(version) && !is_due {
+        if self.version == Some(version) && self.now.contains(&now_ms) {
             return Ok(());
         }
         let is_first = self.version.is_none();
-        let (mut next_ms, mut failed) = (None::<i64>, None);
+        let (mut now, mut failed) = (i64::MIN..i64::MAX, None);
         for limits in store.person_limits()? {
             let owner = keys.owner(&limits.name);
             // Who is no longer enabled is so before, and who is enabled again behind what limits them.
@@ -42,7 +41,7 @@ impl Users {
             let budget = match &span {
                 None => Ok(None),
                 Some((budget, span)) => {
-                    next_ms = Some(next_ms.map_or(span.end, |next_ms| next_ms.min(span.end)));
+                    now = now.start.max(span.start)..now.end.min(span.end);
                     let base_nanos = base_of(store, &owner, &limits, span, (now_ms, is_first));
                     base_nanos.map(|base_nanos| Some(base_nanos.saturating_add(budget.amount_nanos)))
                 }
@@ -58,7 +57,7 @@ impl Users {
         if let Some(error) = failed {
             return Err(error);
         }
-        (self.version, self.next_ms) = (Some(version), next_ms);
+        (self.version, self.now) = (Some(version), now);
         Ok(())
     }
 

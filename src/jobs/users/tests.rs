@@ -160,6 +160,29 @@ fn a_period_goes_on_through_a_restart() {
     drop(place.folder);
 }
 
+/// What was spent in the period that it is then is in the rows.
+#[test]
+fn periods_follow_a_clock_that_is_set_in_either_direction() {
+    let place = Place::new(None, Some(budget(100, Period::Daily, "UTC")));
+    let mut users = Users::default();
+    let mut look = |now: &str, spent_nanos: i64| {
+        let store = Odd { inner: place.store.limits(), is_full: false, spent_nanos };
+        users.look(&store, &place.keys, ms(now)).unwrap();
+        place.quota()
+    };
+    assert_eq!(look("2026-03-01T10:00:00Z", 0), Some(100));
+    place.spend(60);
+    assert_eq!(look("2027-03-01T10:00:00Z", 0), Some(160), "a year on");
+    place.spend(5);
+    assert_eq!(look("2026-03-01T10:00:02Z", 65), Some(100), "put right");
+    assert_eq!(look("2026-03-01T23:59:59Z", 65), Some(100));
+    assert_eq!(look("2026-03-02T00:00:00Z", 0), Some(165), "midnight");
+    place.spend(7);
+    assert_eq!(look("2025-03-02T10:00:00Z", 0), Some(172), "a year back");
+    assert_eq!(look("2026-03-02T10:00:00Z", 7), Some(165), "put right");
+    assert_eq!(look("2026-03-03T00:00:00Z", 0), Some(172), "midnight");
+}
+
 /// A store in which periods may not begin, and whose rows of this period come to so much.
 struct Odd<'s> {
     inner: &'s dyn Limits,
