@@ -5,10 +5,10 @@ mod reload;
 mod users;
 
 pub use reload::{Seen, Sources};
-pub use users::Users;
+pub use users::{Now, Users};
 
 use crate::config::Config;
-use crate::proxy::{ReloadRequest, Shared, unix_ms};
+use crate::proxy::{ReloadRequest, Shared};
 use crate::store::Store;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -65,8 +65,8 @@ impl BackgroundService for Jobs {
         let reload = self.reload.clone();
         let heard = self.hangup.lock().take();
         let mut hangup = heard.or_else(|| signal(SignalKind::hangup()).ok());
-        // It may wait for what takes lines and spans; the next look does not wait for it.
-        let mut closing: Option<JoinHandle<()>> = None;
+        // The one may wait for what takes lines and spans, the other one for the store's lock.
+        let (mut closing, mut writing) = (Beside::default(), Beside::default());
         let mut requests = self.reload_requests.lock().take();
         let mut looks = 0_u32;
         loop {
@@ -82,10 +82,10 @@ impl BackgroundService for Jobs {
                 _ = shutdown.changed() => return,
             };
             looks = looks.wrapping_add(1);
-            if closing.as_ref().is_none_or(JoinHandle::is_finished) {
-                let shared = self.shared.clone();
-                closing = Some(tokio::task::spawn_blocking(move || shared.close_superseded()));
-            }
+            let shared = self.shared.clone();
+            closing.run(move || shared.close_superseded());
+            let (store, shared, users) = (self.store.clone(), self.shared.clone(), self.users.clone());
+            writing.run(move || write_periods(&*store, &shared, &users));
             let (store, shared) = (self.store.clone(), self.shared.clone());
             let (users, editions) = (self.users.clone(), self.editions.clone());
             let keys = tokio::task::spawn_blocking(move || {
@@ -111,6 +111,19 @@ impl BackgroundService for Jobs {
             for error in [keys.await.err(), files.await.err()].into_iter().flatten() {
                 tracing::error!("background work failed: {error}");
             }
+        }
+    }
+}
+
+/// Work that no look waits for.
+#[derive(Default)]
+struct Beside(Option<JoinHandle<()>>);
+
+impl Beside {
+    /// Begins it, unless it still runs.
+    fn run(&mut self, work: impl FnOnce() + Send + 'static) {
+        if self.0.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.0 = Some(tokio::task::spawn_blocking(work));
         }
     }
 }
@@ -148,12 +161,31 @@ fn poll_users(store: &dyn Store, shared: &Shared, users: &mut Users) {
     if !shared.ledger.has_balances() {
         return;
     }
-    let looked = users.look(store.limits(), &shared.keys, unix_ms());
+    let looked = users.look(store.limits(), &shared.keys, Now::of(&shared.ledger));
     let is_news = users.note_failing(looked.is_err());
     match looked {
         // Asked again four times a second: once is enough to say it.
         Err(error) if is_news => tracing::warn!("users' limits are not all in force: {error}"),
         Ok(()) if is_news => tracing::warn!("users' limits are in force again"),
+        _ => {}
+    }
+}
+
+fn write_periods(store: &dyn Store, shared: &Shared, users: &Mutex<Users>) {
+    if !shared.ledger.has_balances() {
+        return;
+    }
+    let periods = users.lock().unwritten();
+    if periods.is_empty() {
+        return;
+    }
+    // Without the users: the next look is not to wait for it.
+    let written = store.limits().begin_periods(&periods);
+    let is_news = users.lock().note_written(&periods, written.is_ok());
+    match written {
+        // Tried again at once: once is enough to say it.
+        Err(error) if is_news => tracing::warn!("periods of budgets have begun and are not in the store: {error}"),
+        Ok(()) if is_news => tracing::warn!("the store has all periods of budgets"),
         _ => {}
     }
 }

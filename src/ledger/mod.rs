@@ -287,6 +287,16 @@ impl Ledger {
         }
     }
 
+    /// How many records were handed to the journal since the ledger was opened.
+    pub fn sent_records(&self) -> u64 {
+        self.journal.state.sent_records.load(Ordering::Acquire)
+    }
+
+    /// How many of them the store has.
+    pub fn applied_records(&self) -> u64 {
+        self.journal.state.applied_records.load(Ordering::Acquire)
+    }
+
     /// Refuses new requests, waits until the open ones have ended and everything is in the store, and stops. What is
     /// not finished when `deadline` is over is finished by the next start. True: nothing is left for it.
     pub fn shutdown(&self, deadline: Duration) -> bool {

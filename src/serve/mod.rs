@@ -13,7 +13,7 @@ pub use succession::is_to_take_over;
 
 use crate::admin::{self, FirstAdmin, MetricsPage};
 use crate::config::{self, Config, StoreUrl};
-use crate::jobs::{Jobs, Seen, Sources, Users};
+use crate::jobs::{Jobs, Now, Seen, Sources, Users};
 use crate::keyring::Keys;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
@@ -204,7 +204,7 @@ impl Prepared {
             LedgerOptions { durability: config.ledger.durability, ..LedgerOptions::new(&config.ledger.journal_dir) };
         let ledger = Ledger::open(options, store.clone(), keys.clone()).map_err(|error| error.to_string())?;
         // Before the first request.
-        Users::default().look(store.limits(), &keys, crate::proxy::unix_ms()).map_err(|error| error.to_string())?;
+        Users::default().look(store.limits(), &keys, Now::of(&ledger)).map_err(|error| error.to_string())?;
         let shared = Shared::new(snapshot, keys, ledger, metrics);
         let console = admin::console(shared.clone(), store.clone(), default_prices);
         shared.set_console(console.map_err(|error| format!("the console: {error}"))?);

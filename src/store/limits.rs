@@ -1,6 +1,7 @@
 //! What limits people's spending, for the process that has their balances.
 
 use super::{Budget, Result};
+use std::ops::Range;
 
 /// What somebody may spend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +43,15 @@ pub trait Limits: Send + Sync {
     /// The store.
     fn person_limits(&self) -> Result<Vec<PersonLimits>>;
 
-    /// What requests of a user's keys cost that arrived at this Unix time in milliseconds or later, in nano-USD.
+    /// What the requests of each of these users' keys cost that arrived outside of a span of Unix time in milliseconds, in nano-USD.
     ///
     /// # Errors
     /// The store.
-    fn user_spent_since(&self, user: &str, since_ms: i64) -> Result<i64>;
+    fn spent_outside(&self, spans: &[(&str, Range<i64>)]) -> Result<Vec<i64>>;
 
-    /// Notes that a period has begun.
+    /// Notes that these people's periods have begun: all of them, or none.
     ///
     /// # Errors
     /// The store.
-    fn begin_period(&self, person_id: i64, period: BudgetPeriod) -> Result<()>;
+    fn begin_periods(&self, periods: &[(i64, BudgetPeriod)]) -> Result<()>;
 }

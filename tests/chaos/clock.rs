@@ -4,6 +4,7 @@ use crate::join::quiet;
 use crate::plan::PRICES;
 use crate::support::answers;
 use crate::support::client::{Ended, Request};
+use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, Key, Setup, Upstream};
 use crate::support::provider::Provider;
 use crate::support::script::{Answer, Steps};
@@ -18,6 +19,7 @@ const CLOCK: &str = "clock";
 /// A rule's window, and longer than any exchange here takes.
 const WINDOW_MS: u64 = 3_000;
 const DURATION_MS_MAX: u64 = 60_000;
+const DAY_S: i64 = 86_400;
 
 struct Stage {
     provider: Provider,
@@ -173,4 +175,33 @@ async fn an_idempotency_key_is_one_charge_whatever_the_clock_has_shown_meanwhile
     assert_eq!(stage.gateway.send(&first).await.error_code(), "IDEMPOTENCY_ALREADY_DONE");
     assert_eq!(stage.provider.received().len(), 2);
     stage.gateway.finish(&[&stage.key, &stage.other, &stage.expiring]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_begins_and_budgets_with_it_while_nothing_can_be_written_to_the_store() {
+    let _alone = crate::alone().await;
+    if !is_installed("faketime") {
+        return;
+    }
+    let stage = Stage::set().await;
+    let admin = Visitor::admin(&stage.gateway).await;
+    // Some calls' worth.
+    let budget = json!({"amount_nanos": 40_000, "period": "daily", "time_zone": "UTC"});
+    admin.post("/users", &json!({"name": "ann", "role": "user", "budget": budget})).await.ok();
+    let made = admin.post("/keys", &json!({"name": "a", "user": "ann"})).await.ok();
+    let id = made["key"]["id"].as_i64().expect("an id");
+    let key = Key { id, name: "a".to_owned(), key: made["secret"].as_str().expect("a secret").to_owned() };
+    stage.until_status(&key, 200, "a new key").await;
+    stage.until_status(&key, 402, "the budget is used up").await;
+    let database = rusqlite::Connection::open(stage.gateway.path("data/tollgate.db")).expect("the store");
+    database.execute_batch("BEGIN EXCLUSIVE").expect("a lock");
+    let today_s = jiff::Timestamp::now().as_second().rem_euclid(DAY_S);
+    stage.set_clock(&format!("{:+}", DAY_S - today_s - 3));
+    stage.until_status(&key, 200, "it is another day").await;
+    stage.until_status(&key, 402, "that one's is used up").await;
+    database.execute_batch("ROLLBACK").expect("unlocked");
+    stage.set_clock(&format!("{:+}", 2 * DAY_S));
+    stage.until_status(&key, 200, "and another one").await;
+    quiet(&stage.gateway).await;
+    stage.gateway.finish(&[&stage.key, &key]).await;
 }

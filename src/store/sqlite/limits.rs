@@ -3,7 +3,8 @@
 use super::SqliteStore;
 use super::person::budget_of;
 use crate::store::{BudgetPeriod, Limits, PersonLimits, Result};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::ops::Range;
 
 impl Limits for SqliteStore {
     fn limits_version(&self) -> Result<i64> {
@@ -28,29 +29,42 @@ impl Limits for SqliteStore {
         })
     }
 
-    fn user_spent_since(&self, user: &str, since_ms: i64) -> Result<i64> {
+    fn spent_outside(&self, spans: &[(&str, Range<i64>)]) -> Result<Vec<i64>> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT cost_nanos FROM ledger WHERE started_at_ms >= ? AND user = ?")?;
-            let mut costs = statement.query(params![since_ms, user])?;
-            let mut spent_nanos = 0_i64;
-            while let Some(row) = costs.next()? {
-                spent_nanos = spent_nanos.saturating_add(row.get(0)?);
-            }
-            Ok(spent_nanos)
+            // One transaction: all that was spent, and what of it within the span, are of the same rows.
+            let transaction = connection.transaction()?;
+            let mut all = transaction.prepare_cached("SELECT spent_nanos FROM user_account WHERE user = ?")?;
+            let outside = |(user, span): &(&str, Range<i64>)| -> Result<i64> {
+                let spent_nanos: Option<i64> = all.query_row([user], |row| row.get(0)).optional()?;
+                Ok(spent_nanos.unwrap_or(0).saturating_sub(spent_within(&transaction, user, span)?))
+            };
+            spans.iter().map(outside).collect()
         })
     }
 
-    fn begin_period(&self, person_id: i64, BudgetPeriod { start_ms, base_nanos }: BudgetPeriod) -> Result<()> {
+    fn begin_periods(&self, periods: &[(i64, BudgetPeriod)]) -> Result<()> {
         self.write(|transaction| {
-            transaction.execute(
+            let mut begin = transaction.prepare_cached(
                 "INSERT INTO budget_period (person_id, start_ms, base_nanos) VALUES (?, ?, ?) \
                  ON CONFLICT (person_id) DO UPDATE SET start_ms = excluded.start_ms, base_nanos = excluded.base_nanos",
-                params![person_id, start_ms, base_nanos],
             )?;
+            for (person_id, BudgetPeriod { start_ms, base_nanos }) in periods {
+                begin.execute(params![person_id, start_ms, base_nanos])?;
+            }
             Ok(())
         })
     }
+}
+
+fn spent_within(connection: &Connection, user: &str, span: &Range<i64>) -> Result<i64> {
+    let sql = "SELECT cost_nanos FROM ledger WHERE started_at_ms >= ? AND started_at_ms < ? AND user = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut costs = statement.query(params![span.start, span.end, user])?;
+    let mut spent_nanos = 0_i64;
+    while let Some(row) = costs.next()? {
+        spent_nanos = spent_nanos.saturating_add(row.get(0)?);
+    }
+    Ok(spent_nanos)
 }
 
 fn limits_of(row: &Row<'_>) -> rusqlite::Result<PersonLimits> {
