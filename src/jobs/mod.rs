@@ -65,8 +65,8 @@ impl BackgroundService for Jobs {
         let reload = self.reload.clone();
         let heard = self.hangup.lock().take();
         let mut hangup = heard.or_else(|| signal(SignalKind::hangup()).ok());
-        // The one may wait for what takes lines and spans, the other one for the store's lock.
-        let (mut closing, mut writing) = (Beside::default(), Beside::default());
+        // The first may wait for what takes lines and spans, the others for the store's lock.
+        let [mut closing, mut writing, mut noting] = [const { Beside(None) }; 3];
         let mut requests = self.reload_requests.lock().take();
         let mut looks = 0_u32;
         loop {
@@ -86,8 +86,14 @@ impl BackgroundService for Jobs {
             closing.run(move || shared.close_superseded());
             let (store, shared, users) = (self.store.clone(), self.shared.clone(), self.users.clone());
             writing.run(move || write_periods(&*store, &shared, &users));
-            let (store, shared) = (self.store.clone(), self.shared.clone());
-            let (users, editions) = (self.users.clone(), self.editions.clone());
+            let is_tidying = looks.is_multiple_of(LOOKS_TO_TIDY);
+            let (store, shared, editions) = (self.store.clone(), self.shared.clone(), self.editions.clone());
+            noting.run(move || {
+                if shared.ledger.has_balances() {
+                    editions.lock().look(&*store, &shared, is_tidying);
+                }
+            });
+            let (store, shared, users) = (self.store.clone(), self.shared.clone(), self.users.clone());
             let keys = tokio::task::spawn_blocking(move || {
                 // Before the keys, so that none is in force before what its user may spend; and behind them, for users who came
                 // with theirs in between.
@@ -95,10 +101,6 @@ impl BackgroundService for Jobs {
                 poll_keys(&*store, &shared);
                 poll_users(&*store, &shared, &mut users.lock());
                 poll_admins(&*store, &shared);
-                let is_tidying = looks.is_multiple_of(LOOKS_TO_TIDY);
-                if shared.ledger.has_balances() {
-                    editions.lock().look(&*store, &shared, is_tidying);
-                }
                 if is_tidying {
                     shared.sweep_connections();
                 }
@@ -116,7 +118,6 @@ impl BackgroundService for Jobs {
 }
 
 /// Work that no look waits for.
-#[derive(Default)]
 struct Beside(Option<JoinHandle<()>>);
 
 impl Beside {

@@ -44,6 +44,7 @@ pub trait Limits: Send + Sync {
     fn person_limits(&self) -> Result<Vec<PersonLimits>>;
 
     /// What the requests of each of these users' keys cost that arrived outside of a span of Unix time in milliseconds, in nano-USD.
+    /// However long the span is, it takes little time.
     ///
     /// # Errors
     /// The store.

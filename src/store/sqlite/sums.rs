@@ -11,6 +11,7 @@ use crate::store::{
 };
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use std::ops::Range;
 
 /// Rows that an overview looks at one by one; where there are more, it begins with the hour.
 const ROWS_MAX: i64 = 40_000;
@@ -322,6 +323,17 @@ fn add(sum: &mut impl Sum, row: &Row<'_>, column: usize) -> Result<()> {
     let bytes = row.get_ref(column)?.as_blob().unwrap_or_default();
     let unreadable = || StoreError::new(StoreErrorKind::Damaged, "database: sums of the ledger cannot be read");
     sum.add_encoded(bytes).ok_or_else(unreadable)
+}
+
+/// What a user's requests within a span cost, in nano-USD, as far as that is kept; and the times whose rows are not in it.
+pub(super) fn kept_cost(connection: &Connection, user: &str, span: &Range<i64>) -> Result<(i64, Vec<(i64, i64)>)> {
+    let Parts { kept, rows } = Parts::cut(span.start, span.end, &[DAY, HOUR]);
+    let mut groups = Groups::<Counts>::default();
+    // By model: those are found by the user's name.
+    gather(connection, By::Named(UsageBy::Model), Some(user), &Parts { kept, rows: Vec::new() }, &mut groups)?;
+    let mut counts = Counts::default();
+    groups.sums.iter().for_each(|sum| counts.add(sum));
+    Ok((counts.cost_nanos_i64(), rows))
 }
 
 fn start_of(at_ms: i64, unit: i64) -> i64 {

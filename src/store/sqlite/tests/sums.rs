@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::sqlite::rollup::{DAY, HOUR, MINUTE};
 use crate::store::{OverviewRange, UsageBy, UsageSum};
+use std::ops::Range;
 
 /// 2026-01-31T12:34:56Z
 const NOW_MS: i64 = 1_769_862_896_000;
@@ -190,4 +191,49 @@ fn a_users_balance_that_was_changed_is_found() {
     let problems = problems(&place, &store);
     let [problem] = &problems[..] else { panic!("{problems:?}") };
     assert!(problem.starts_with("balance: user user-1 has 6 nano-USD spent"), "{problem}");
+}
+
+/// What `spent_outside` is to say: what these rows cost a user outside of a span.
+fn outside(rows: &[LedgerRecord], user: &str, span: &Range<i64>) -> i64 {
+    let is_outside = |row: &&LedgerRecord| row.user.as_deref() == Some(user) && !span.contains(&row.started_at_ms);
+    rows.iter().filter(is_outside).map(|row| row.cost_nanos).sum()
+}
+
+#[test]
+fn what_users_spent_outside_of_a_span_is_that_of_the_rows() {
+    let (_place, store, rows) = written(600);
+    let day = NOW_MS - NOW_MS.rem_euclid(DAY);
+    let mut asked = vec![("nobody", 0..NOW_MS), ("user-1", i64::MIN..i64::MAX)];
+    for user in ["user-1", "user-2"] {
+        // Midnight in London, Shanghai and Kathmandu; a month there; a time that is over.
+        for east_ms in [0, 8 * HOUR, 5 * HOUR + 45 * MINUTE] {
+            asked.push((user, day - east_ms..day - east_ms + DAY));
+            asked.push((user, day - 30 * DAY - east_ms..day + DAY - east_ms));
+            asked.push((user, day - 9 * DAY - east_ms..day - 8 * DAY - east_ms));
+        }
+    }
+    let wanted: Vec<i64> = asked.iter().map(|(user, span)| outside(&rows, user, span)).collect();
+    assert_eq!(store.spent_outside(&asked).unwrap(), wanted);
+}
+
+/// Of a month, for each of many people, that would take too long.
+#[test]
+fn rows_are_looked_at_where_there_are_no_sums_for_them_alone() {
+    let (place, store, mut rows) = written(600);
+    let day = NOW_MS - NOW_MS.rem_euclid(DAY);
+    let asked = [("user-1", day - 10 * DAY - 30 * MINUTE..day + DAY - 30 * MINUTE)];
+    let change = |sql: &str| Connection::open(place.path()).unwrap().execute_batch(sql).unwrap();
+    // Each row is another one now; the sums, which are of hours, are not.
+    change("UPDATE ledger SET cost_nanos = cost_nanos + 1000000");
+    let is_edge = |row: &LedgerRecord| (asked[0].1.start..asked[0].1.start + 30 * MINUTE).contains(&row.started_at_ms);
+    let edges = rows.iter().filter(|row| row.user.as_deref() == Some("user-1") && is_edge(row)).count() as i64;
+    let before = outside(&rows, "user-1", &asked[0].1);
+    assert_eq!(store.spent_outside(&asked).unwrap(), [before - edges * 1_000_000]);
+    // What is kept cannot be read: then they all are.
+    change("UPDATE rollup SET tally = x'00' WHERE scope = '=user-1' AND span = 86400000");
+    rows.retain(|row| row.user.as_deref() == Some("user-1"));
+    let all: i64 = rows.iter().map(|row| row.cost_nanos).sum();
+    rows.iter_mut().for_each(|row| row.cost_nanos += 1_000_000);
+    let within: i64 = rows.iter().filter(|row| asked[0].1.contains(&row.started_at_ms)).map(|row| row.cost_nanos).sum();
+    assert_eq!(store.spent_outside(&asked).unwrap(), [all - within]);
 }
