@@ -62,6 +62,16 @@ pub(super) fn check_quota(quota_nanos: Option<i64>) -> Result<()> {
     }
 }
 
+/// Whose name this was is gone: keys that say it would never be accepted.
+fn check_user(transaction: &Transaction<'_>, user: Option<&str>) -> Result<()> {
+    let sql = "SELECT 1 FROM person WHERE name = ? AND deleted_at_ms IS NOT NULL";
+    let Some(user) = user else { return Ok(()) };
+    if transaction.prepare_cached(sql)?.exists([user])? {
+        return Err(invalid(format!("user {user:?}: was deleted, and nobody gets the name again; expected another")));
+    }
+    Ok(())
+}
+
 /// The limits of [`NewKey`].
 pub(super) fn check_new(new: &NewKey) -> Result<()> {
     check_name(&new.name)?;
@@ -95,6 +105,7 @@ pub(super) fn create(
     digest: &CredentialDigest,
     now_ms: i64,
 ) -> Result<KeyRow> {
+    check_user(transaction, new.user.as_deref())?;
     let sql = format!(
         "INSERT INTO key (name, user, group_name, models, enabled, expires_at_ms, quota_nanos, rpm, tpm, concurrency, \
          digest, created_at_ms, version) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, {NEXT_VERSION})"
@@ -133,6 +144,7 @@ pub(super) fn change(transaction: &Transaction<'_>, id: i64, change: &KeyChange)
         ("tpm", tpm.map(|limit| count(limit).into())),
         ("concurrency", concurrency.map(|limit| count(limit).into())),
     ];
+    check_user(transaction, change.user.as_ref().and_then(Option::as_deref))?;
     let mut sql = format!("UPDATE key SET version = {NEXT_VERSION}");
     let mut values = Vec::new();
     for (column, value) in fields {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::{Act, NewPerson, People, Role};
 
 fn changes(store: &SqliteStore, version: i64) -> (Vec<KeyRow>, i64) {
     let mut rows = Vec::new();
@@ -90,6 +91,36 @@ fn what_cannot_be_accepted_is_said() {
         assert_eq!(store.key_change(1, &change).unwrap_err().kind, StoreErrorKind::Invalid);
     }
     assert_eq!(changes(&store, 0).1, 1, "nothing was changed");
+}
+
+#[test]
+fn nobody_gets_a_key_of_somebody_who_was_deleted() {
+    let place = Place::new();
+    let store = place.open();
+    let act = Act { at_ms: 0, actor: "test".into() };
+    let person = |name: &str, role| NewPerson {
+        name: name.to_owned(),
+        role,
+        enabled: true,
+        password_hash: Some("hash".to_owned()),
+        quota_nanos: None,
+        budget: None,
+    };
+    // Somebody has to be left.
+    store.person_create(&act, &person("root", Role::Admin)).unwrap();
+    let ann = store.person_create(&act, &person("ann", Role::User)).unwrap().person;
+    let of_ann = || NewKey { user: Some("ann".into()), ..new_key("a") };
+    let key = store.key_create(&of_ann(), &[1; 32], 0).unwrap().key;
+    store.key_change(key.id, &KeyChange { user: Some(None), ..KeyChange::default() }).unwrap();
+    store.person_delete(&act, ann.id).unwrap();
+    let to_ann = KeyChange { user: Some(Some("ann".into())), ..KeyChange::default() };
+    let refused =
+        [store.key_create(&NewKey { name: "b".into(), ..of_ann() }, &[2; 32], 0), store.key_change(key.id, &to_ann)];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind, StoreErrorKind::Invalid);
+        assert!(error.message.contains("\"ann\": was deleted"), "{error}");
+    }
 }
 
 #[test]
