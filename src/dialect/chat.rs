@@ -30,6 +30,7 @@ mod openai;
 mod request;
 mod responses;
 mod signature;
+mod translated;
 mod translation;
 mod wire;
 mod write;
@@ -45,7 +46,8 @@ pub use request::{
     ToolChoice, ToolResult,
 };
 pub use signature::{Signature, may_hold_foreign_signature};
-pub use translation::{Asked, Translated, Translation, error_body, translate_for, translate_request};
+pub use translated::{Translated, translate_for, translate_request};
+pub use translation::{Asked, Translation, error_body};
 pub use wire::{
     AnswerReader, AnswerWriter, ChatRules, Inexpressible, MakeWriter, Manner, ReadRequest, ReasoningForm, Unreadable,
     Wire, WriteRequest, wire,
