@@ -21,14 +21,14 @@ async fn a_client_that_reads_slowly_takes_none_of_its_upstreams_time() {
     answer.pieces = vec![document.slice(..LONG_BYTES), document.slice(LONG_BYTES..)];
     let (answer, steps) = stepped(answer);
     let provider = Provider::always(answer).await;
-    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).set("routing.response_timeout_ms", "3000");
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).set("routing.response_timeout_ms", "12000");
     let (gateway, key) = serving(&setup).await;
     steps.go(1);
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a small buffer");
     let client = Client::over(socket.connect(gateway.address).await.expect("the gateway listens"));
     let mut exchange = client.open(&Wire::Chat.request(false).key(&key.key)).await;
-    tokio::time::sleep(Duration::from_millis(4_000)).await;
+    tokio::time::sleep(Duration::from_millis(13_000)).await;
     let mut got = 0;
     while got < LONG_BYTES {
         got += exchange.piece().await.expect("all that had come").len();
