@@ -30,6 +30,7 @@ fn plan(keep_one_in: u32) -> Plan {
             upstream,
             upstream_model: Arc::from("gpt-4o"),
             weight: 1 + upstream % 100,
+            is_translated: false,
             cost_rank: upstream % 1_000,
             breakers: CandidateBreakers::new(breaker, Arc::default()),
             observed: Arc::default(),

@@ -35,5 +35,4 @@ pub use observed::Observed;
 pub use plan::{Pick, Plan, TRIED_MAX, Tried};
 pub use retry_after::{RETRY_AFTER_MS_MAX, parse_retry_after, retry_after_header};
 pub use strategy::{STRATEGIES, Strategy, strategy};
-pub use tier::{Candidate, Shortlist, Tier, View};
-pub(crate) use tier::{place, placed};
+pub use tier::{Candidate, Rank, Shortlist, Tier, View};

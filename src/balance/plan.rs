@@ -3,7 +3,7 @@
 use super::breakers::Permits;
 use super::draws::Draws;
 use super::strategy::Strategy;
-use super::tier::{Candidate, Tier, View};
+use super::tier::{Candidate, Rank, Tier, View};
 
 /// The most attempts that one request can remember, and so can make.
 pub const TRIED_MAX: usize = 16;
@@ -17,7 +17,7 @@ const WAIT_MS: u64 = 1_000;
 /// The candidates of one (group, model), in tiers.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Ascending by priority; none is empty.
+    /// Ascending by rank; none is empty.
     pub tiers: Vec<Tier>,
 }
 
@@ -76,18 +76,19 @@ impl Tried {
 }
 
 impl Plan {
-    /// Sorts candidates into tiers by their priority.
+    /// Sorts candidates, each with its upstream's priority, into tiers.
     pub fn new(candidates: impl IntoIterator<Item = (u32, Candidate)>) -> Self {
-        let mut candidates: Vec<(u32, Candidate)> = candidates.into_iter().collect();
-        candidates.sort_by_key(|(priority, _)| *priority);
-        let mut tiers: Vec<(u32, Vec<Candidate>)> = Vec::new();
-        for (priority, candidate) in candidates {
+        let ranked = candidates.into_iter().map(|(priority, candidate)| (Rank::of(priority, &candidate), candidate));
+        let mut candidates: Vec<(Rank, Candidate)> = ranked.collect();
+        candidates.sort_by_key(|(rank, _)| *rank);
+        let mut tiers: Vec<(Rank, Vec<Candidate>)> = Vec::new();
+        for (rank, candidate) in candidates {
             match tiers.last_mut() {
-                Some((last, members)) if *last == priority => members.push(candidate),
-                _ => tiers.push((priority, vec![candidate])),
+                Some((last, members)) if *last == rank => members.push(candidate),
+                _ => tiers.push((rank, vec![candidate])),
             }
         }
-        Self { tiers: tiers.into_iter().map(|(priority, members)| Tier::new(priority, members)).collect() }
+        Self { tiers: tiers.into_iter().map(|(rank, members)| Tier::new(rank, members)).collect() }
     }
 
     /// No candidate at all.

@@ -1,4 +1,4 @@
-//! In turn, whatever the weights.
+//! In turn, whatever the weights (but those of 0, which no strategy sees beside others).
 
 use super::strategy::Strategy;
 use super::tier::{Tier, View};

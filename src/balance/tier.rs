@@ -1,4 +1,4 @@
-//! The candidates of one priority, and how one of them is found fast although some are unavailable.
+//! The candidates of one rank, and how one of them is found fast although some are unavailable.
 //!
 //! What counts is each candidate's breakers, asked when it is about to be chosen. A tier of up to 64 candidates asks all of
 //! them every time. A larger one draws a few at random and takes the first that is available, which is nearly always the
@@ -32,8 +32,10 @@ pub struct Candidate {
     pub upstream: u32,
     /// The model's name there.
     pub upstream_model: Arc<str>,
-    /// Its share of the requests, relative to the others of its tier.
+    /// Its share of the requests, relative to the others of its tier. 0: it is in another one, behind them.
     pub weight: u32,
+    /// It gets the request in another dialect than the client's.
+    pub is_translated: bool,
     /// Its place by price among the plan's candidates, cheapest first; equal numbers: equally dear (or unknown).
     pub cost_rank: u32,
     /// Whether it is let through; they live longer than a configuration.
@@ -53,21 +55,29 @@ pub struct View<'a> {
     pub now_ms: u64,
 }
 
-/// A tier's priority: within that of its upstreams, what passes unchanged comes before what is translated.
-pub(crate) fn place(priority: u32, is_translated: bool) -> u32 {
-    2 * priority + u32::from(is_translated)
+/// What a tier's candidates have in common. The least is tried first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// That of their upstreams.
+    pub priority: u32,
+    /// Their weight is 0: an operator wants requests to go there only if they can go nowhere else, whatever the strategy.
+    pub is_last: bool,
+    /// They get the request in another dialect than the client's.
+    pub is_translated: bool,
 }
 
-/// What [`place`] was made of.
-pub(crate) fn placed(tier: u32) -> (u32, bool) {
-    (tier / 2, tier % 2 == 1)
+impl Rank {
+    /// Of a candidate whose upstream has this priority.
+    pub(super) fn of(priority: u32, candidate: &Candidate) -> Self {
+        Self { priority, is_last: candidate.weight == 0, is_translated: candidate.is_translated }
+    }
 }
 
-/// Candidates of one priority. The order is by cost rank.
+/// Candidates of one rank. The order is by cost rank.
 #[derive(Debug)]
 pub struct Tier {
-    /// 0 is tried first. Of a route: what `place` made of an upstream's.
-    pub priority: u32,
+    /// Its place among the others.
+    pub rank: Rank,
     /// Never empty.
     pub candidates: Vec<Candidate>,
     /// Where each candidate's share of the weights ends.
@@ -80,7 +90,7 @@ pub struct Tier {
 }
 
 impl Tier {
-    pub(super) fn new(priority: u32, mut candidates: Vec<Candidate>) -> Self {
+    pub(super) fn new(rank: Rank, mut candidates: Vec<Candidate>) -> Self {
         candidates.sort_by_key(|candidate| candidate.cost_rank);
         let mut end = 0u64;
         let ends = candidates.iter().map(|candidate| {
@@ -89,7 +99,7 @@ impl Tier {
         });
         let ends = ends.collect();
         Self {
-            priority,
+            rank,
             ends,
             even: candidates.windows(2).all(|pair| pair[0].weight == pair[1].weight),
             cursor: AtomicU64::new(0),
@@ -103,7 +113,7 @@ impl Tier {
         self.even
     }
 
-    /// An available candidate at random, by weight. One of weight 0 only when no other is available.
+    /// An available candidate at random, by weight.
     pub fn draw(&self, view: &View<'_>, draws: &mut Draws) -> Option<usize> {
         self.draw_in(0..self.candidates.len(), view, draws)
     }

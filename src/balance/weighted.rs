@@ -5,7 +5,7 @@ use super::strategy::Strategy;
 use super::tier::{Tier, View};
 
 /// Each available candidate gets its weight's share of what the available ones weigh together. Equal weights are better
-/// served in turn, so they are. A weight of 0 beside others means: only when none of those is available.
+/// served in turn, so they are.
 pub(super) struct Weighted;
 
 impl Strategy for Weighted {

@@ -2,7 +2,7 @@
 
 use super::pricing::Prices;
 use super::{Config, ConfigError};
-use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers, place};
+use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::{self, Target};
 use crate::dialect::{DialectId, embed};
@@ -213,13 +213,13 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
     for dialect in DialectId::ALL {
         let provider = |offer: &Offer| upstreams.0[offer.upstream as usize].provider;
         let natives = offers.iter().filter(|offer| provider(offer).speaks(dialect));
-        let natives: Vec<(u32, &Offer)> = natives.map(|offer| (place(offer.priority, false), offer)).collect();
+        let natives: Vec<(bool, &Offer)> = natives.map(|offer| (false, offer)).collect();
         let native = route(model, &natives, upstreams, prices);
         let with_translated = |target: Target| {
             let foreign = offers.iter().filter(|offer| {
                 !provider(offer).speaks(dialect) && provider(offer).translations(target.endpoint).next().is_some()
             });
-            let foreign: Vec<(u32, &Offer)> = foreign.map(|offer| (place(offer.priority, true), offer)).collect();
+            let foreign: Vec<(bool, &Offer)> = foreign.map(|offer| (true, offer)).collect();
             if foreign.is_empty() {
                 return native.clone();
             }
@@ -235,10 +235,10 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
     routes
 }
 
-/// The route over these offers, each with its tier: a lower number is tried first.
+/// The route over these offers, each with whether it takes a translation.
 fn route(
     model: &Arc<str>,
-    offers: &[(u32, &Offer)],
+    offers: &[(bool, &Offer)],
     (upstreams, rows): Upstreams<'_>,
     prices: &Prices<'_>,
 ) -> Option<Arc<Route>> {
@@ -247,17 +247,18 @@ fn route(
     }
     let price_of = |upstream: u32, upstream_model: &str| prices.at(&rows[upstream as usize], upstream_model, model);
     let ranks = cost_ranks(offers.iter().map(|(_, offer)| price_of(offer.upstream, &offer.upstream_model)));
-    let candidates = offers.iter().zip(ranks).map(|((tier, offer), cost_rank)| {
+    let candidates = offers.iter().zip(ranks).map(|((is_translated, offer), cost_rank)| {
         let upstream = &upstreams[offer.upstream as usize];
         let candidate = Candidate {
             upstream: offer.upstream,
             upstream_model: offer.upstream_model.clone(),
             weight: offer.weight,
+            is_translated: *is_translated,
             cost_rank,
             breakers: upstream.breakers.of(&offer.upstream_model),
             observed: upstream.observed.clone(),
         };
-        (*tier, candidate)
+        (offer.priority, candidate)
     });
     let plan = Plan::new(candidates);
     let in_tier = |tier: &Tier| {

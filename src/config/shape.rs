@@ -227,7 +227,8 @@ pub struct Upstream {
     pub http_version: HttpVersion,
     /// What it serves; at least one.
     pub models: Vec<Model>,
-    /// Its share among the upstreams of its tier; without it [`WEIGHT_DEFAULT`].
+    /// Its share among the upstreams of its priority; without it [`WEIGHT_DEFAULT`]. 0: nothing goes there, whatever the strategy, as
+    /// long as another one of its priority is available.
     pub weight: u32,
     /// Its tier, the lowest is tried first; without it [`PRIORITY_DEFAULT`].
     pub priority: u32,

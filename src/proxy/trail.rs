@@ -3,7 +3,7 @@
 //! look at its candidates' breakers.
 
 use super::exchange::{Attempt, Exchange, now_ms};
-use crate::balance::{BreakerState, Candidate, Pick, Plan, placed};
+use crate::balance::{BreakerState, Candidate, Pick, Plan, Rank};
 use crate::ledger::{Trail, TrailAttempt, TrailCandidate};
 use crate::snapshot::Snapshot;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -132,13 +132,14 @@ fn trail(exchange: &Exchange, outcome: &str, error: Option<&str>) -> Trail {
     told
 }
 
-/// Why a candidate of this tier was not looked at.
-fn later(tier: u32) -> String {
-    match placed(tier) {
-        (priority, false) => format!("its priority {priority} is tried when nothing before it is available"),
-        (priority, true) => {
-            format!("it needs a translation: at priority {priority}, what needs none is tried before it")
+/// Why a candidate of this rank was not looked at, in a word and in more.
+fn later(Rank { priority, is_last, is_translated }: Rank) -> (&'static str, String) {
+    match (is_last, is_translated) {
+        (true, _) => ("weight", format!("its weight is 0: at priority {priority}, all others are tried before it")),
+        (false, true) => {
+            ("priority", format!("it needs a translation: at priority {priority}, what needs none is tried before it"))
         }
+        (false, false) => ("priority", format!("its priority {priority} is tried when nothing before it is available")),
     }
 }
 
@@ -155,7 +156,7 @@ fn candidates(
         let (code, why) = match (attempt, passed) {
             (Some(nth), _) => ("taken", format!("attempt {}", nth + 1)),
             (None, Some((_, code, why))) => (*code, why.clone()),
-            (None, None) if place.0 > last_tier => ("priority", later(plan.tiers[place.0 as usize].priority)),
+            (None, None) if place.0 > last_tier => later(plan.tiers[place.0 as usize].rank),
             (None, None) => {
                 let total: u64 = plan.tiers[place.0 as usize].candidates.iter().map(|one| u64::from(one.weight)).sum();
                 ("weight", format!("another one was chosen; its weight is {} of {total}", candidate.weight))

@@ -10,6 +10,7 @@ fn candidate(upstream: u32, weight: u32) -> Candidate {
         upstream,
         upstream_model: Arc::from("m"),
         weight,
+        is_translated: false,
         cost_rank: 0,
         breakers: UpstreamBreakers::new(["m"].into_iter(), policy, None).of("m"),
         observed: Arc::default(),
@@ -29,7 +30,7 @@ fn weighted() -> &'static dyn Strategy {
 fn failover_exhausts_a_tier_before_the_next() {
     // Priorities out of order, with gaps.
     let plan = plan(&[(7, 1), (0, 80), (0, 20), (3, 5), (3, 5)]);
-    assert_eq!(plan.tiers.iter().map(|tier| tier.priority).collect::<Vec<_>>(), [0, 3, 7]);
+    assert_eq!(plan.tiers.iter().map(|tier| tier.rank.priority).collect::<Vec<_>>(), [0, 3, 7]);
     assert_eq!(plan.candidates().count(), 5);
     for strategy in STRATEGIES {
         for seed in 0..50 {

@@ -13,6 +13,7 @@ fn plan(rows: &[Row<'_>]) -> Plan {
             upstream,
             upstream_model: Arc::from("m"),
             weight: *weight,
+            is_translated: false,
             cost_rank: *cost_rank,
             breakers: UpstreamBreakers::new(["m"].into_iter(), policy, None).of("m"),
             observed: Arc::default(),
@@ -53,6 +54,18 @@ fn weighted_goes_by_weight_or_in_turn() {
     for weight in [0, 1, 50] {
         let in_turn = hits(&plan(&[(weight, 0, &[][..]); 4]), "weighted");
         assert!(in_turn.values().all(|hits| *hits == 500), "{in_turn:?}");
+    }
+}
+
+#[test]
+fn whatever_the_strategy_a_weight_of_0_comes_after_all_others_and_before_a_later_priority() {
+    for name in STRATEGIES.map(super::Strategy::name) {
+        // The first would be the cheapest, and is measured last.
+        let plan = plan(&[(0, 0, &[]), (3, 1, &[90]), (1, 1, &[90]), (0, 0, &[])]);
+        assert_eq!(hits(&plan, name).keys().collect::<Vec<_>>(), [&1, &2], "{name}");
+        open(&plan, 1);
+        open(&plan, 2);
+        assert_eq!(hits(&plan, name).keys().collect::<Vec<_>>(), [&0, &3], "{name}");
     }
 }
 

@@ -143,6 +143,7 @@ mod tests {
                 upstream,
                 upstream_model: Arc::from("m"),
                 weight: *weight,
+                is_translated: false,
                 cost_rank: 0,
                 breakers: CandidateBreakers::new(Arc::default(), Arc::default()),
                 observed: Arc::default(),

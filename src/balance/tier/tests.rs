@@ -1,6 +1,6 @@
 use super::memory::{ASK_ALL_EVERY_MS, BLOCK};
 use super::*;
-use crate::balance::{BreakerPolicy, Failure, Plan, Tried, UpstreamBreakers};
+use crate::balance::{BreakerPolicy, Failure, Rank, Tried, UpstreamBreakers};
 use proptest::prelude::*;
 
 /// Breakers of these tests stay open for good once told to.
@@ -21,6 +21,7 @@ fn candidate(weight: u32) -> Candidate {
         upstream: 0,
         upstream_model: Arc::from("m"),
         weight,
+        is_translated: false,
         cost_rank: 0,
         breakers: UpstreamBreakers::new(["m"].into_iter(), policy, None).of("m"),
         observed: Arc::default(),
@@ -28,7 +29,7 @@ fn candidate(weight: u32) -> Candidate {
 }
 
 fn tier(weights: impl IntoIterator<Item = u32>) -> Tier {
-    Tier::new(0, weights.into_iter().map(candidate).collect())
+    Tier::new(Rank { priority: 0, is_last: false, is_translated: false }, weights.into_iter().map(candidate).collect())
 }
 
 fn view(tried: &Tried) -> View<'_> {
@@ -211,8 +212,7 @@ proptest! {
         taken in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         seed: u64,
     ) {
-        let plan = Plan::new(weights.iter().map(|weight| (0, candidate(*weight))));
-        let tier = &plan.tiers[0];
+        let tier = &tier(weights.iter().copied());
         let mut tried = Tried::default();
         for at in taken {
             let index = at.index(weights.len()) as u32;
