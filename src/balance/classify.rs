@@ -23,7 +23,10 @@ pub fn classify(status: u16, retry_after: Option<&str>, body: &[u8], unix_now_ms
     let means = error.as_ref().and_then(|error| wording::means(status, &error.codes, &error.message));
     let failure = match means {
         Some(means) => means.failure(),
-        None => by_status(status, is_page(body)),
+        None => by_status(
+            status,
+            Body { is_page: is_page(body), has_error: error.is_some_and(|error| error.says_something()) },
+        ),
     };
     timed(failure, status, retry_after_ms)
 }
@@ -36,7 +39,7 @@ pub fn classify_event(codes: &[&str], status: Option<u16>, message: &str) -> Fai
         status.or_else(|| codes.iter().find_map(|code| code.parse().ok())).filter(|status| (400..600).contains(status));
     let failure = match wording::means(named.unwrap_or(200), &codes, message) {
         Some(means) => means.failure(),
-        None => named.map_or(Failure::ErrorEvent, |status| by_status(status, false)),
+        None => named.map_or(Failure::ErrorEvent, |status| by_status(status, Body { is_page: false, has_error: true })),
     };
     timed(failure, named.unwrap_or(200), None)
 }
@@ -54,15 +57,25 @@ fn timed(failure: Failure, status: u16, retry_after_ms: Option<u64>) -> Failure 
     }
 }
 
-/// `page`: the body is a web page, so a proxy or a wrong base URL answered, not the vendor's API.
-fn by_status(status: u16, page: bool) -> Failure {
+/// What an answer's body is, where its words say nothing that is known.
+struct Body {
+    /// A web page: a proxy or a wrong base URL answered, not the vendor's API.
+    is_page: bool,
+    /// It gives a reason.
+    has_error: bool,
+}
+
+fn by_status(status: u16, Body { is_page, has_error }: Body) -> Failure {
     match status {
-        200..=299 if page => Failure::ServerError,
+        200..=299 if is_page => Failure::ServerError,
         200..=299 => Failure::ErrorEvent,
-        400 | 403 if page => Failure::ServerError,
-        413 if page => Failure::ModelMissing,
+        400 | 403 if is_page => Failure::ServerError,
+        413 if is_page => Failure::ModelMissing,
+        // A front end forbids what stands in one request, too; and a reason that is not known may be the request's.
+        403 => Failure::Denied,
+        401 if has_error => Failure::Denied,
         // 498: Cohere, invalid token.
-        401 | 403 | 498 => Failure::KeyDead,
+        401 | 498 => Failure::KeyDead,
         402 => Failure::QuotaExhausted,
         404 | 405 | 410 | 501 => Failure::ModelMissing,
         // 522, 524: Cloudflare could not reach the vendor in time.
@@ -117,6 +130,12 @@ impl ErrorObject {
             message: message(root, object).unwrap_or_default().to_string(),
             retry_delay_ms: details.filter_map(|detail| detail.get("retryDelay")?.as_str()).find_map(retry_delay_ms),
         })
+    }
+}
+
+impl ErrorObject {
+    fn says_something(&self) -> bool {
+        !self.message.is_empty() || !self.codes.is_empty()
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Failure {
     Timeout,
     /// Our key is refused there: unknown, expired, blocked, not allowed from here.
     KeyDead,
+    /// We may not do this there, for a reason that is not known: it may be the key, or what was asked.
+    Denied,
     /// Our account there has no money or no quota left.
     QuotaExhausted,
     /// Asked to come back later.
@@ -85,7 +87,7 @@ const NEUTRAL: FailureRow =
 /// A rate limit without a time is over soon, as a rule; with a time, the breaker takes exactly that. It is the model's: OpenAI
 /// (platform.openai.com/docs/guides/rate-limits), Anthropic (docs.anthropic.com/en/api/rate-limits) and Gemini
 /// (ai.google.dev/gemini-api/docs/rate-limits) count each by itself; where one counts all together, each model finds out.
-static ROWS: [FailureRow; 10] = [
+static ROWS: [FailureRow; 11] = [
     FailureRow { name: "connect", ..COUNTED },
     FailureRow { name: "timeout", ..COUNTED },
     FailureRow { name: "key_dead", ..FOR_SOMEBODY },
@@ -102,6 +104,8 @@ static ROWS: [FailureRow; 10] = [
     FailureRow { name: "model_missing", ..NEUTRAL },
     FailureRow { name: "client", tries_next: false, ..NEUTRAL },
     FailureRow { name: "overloaded", cooldown_ms: Some(SECOND_MS), cooldown_ms_max: MINUTE_MS, ..AT_ONCE },
+    // A key without the scope for speech serves chats all the same: what one client asks for takes nothing from the others.
+    FailureRow { name: "denied", concerns: Concerns::Model, needs_somebody: true, ..COUNTED },
 ];
 
 impl FailureRow {
@@ -144,6 +148,7 @@ impl Failure {
             Self::ModelMissing => 7,
             Self::Client => 8,
             Self::Overloaded { .. } => 9,
+            Self::Denied => 10,
         }
     }
 
@@ -158,7 +163,7 @@ mod tests {
     use super::{Failure, ROWS};
     use std::collections::HashSet;
 
-    const ALL: [Failure; 10] = [
+    const ALL: [Failure; 11] = [
         Failure::Connect,
         Failure::Timeout,
         Failure::KeyDead,
@@ -169,6 +174,7 @@ mod tests {
         Failure::ModelMissing,
         Failure::Client,
         Failure::Overloaded { retry_after_ms: 1 },
+        Failure::Denied,
     ];
 
     #[test]

@@ -73,6 +73,13 @@ static CODES: &[Code] = &[
     code("invalidapikey", Where::Anywhere, Means::KeyDead),
     code("authentication_error", Where::Anywhere, Means::KeyDead),
     code("invalid_authentication_error", Where::Anywhere, Means::KeyDead),
+    code("unauthenticated", Where::Account, Means::KeyDead),
+    code("unauthorized", Where::Account, Means::KeyDead),
+    // Amazon: a key that is unknown, one that is over, a signature that is wrong
+    // (docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html).
+    code("unrecognizedclientexception", Where::Account, Means::KeyDead),
+    code("expiredtokenexception", Where::Account, Means::KeyDead),
+    code("invalidsignatureexception", Where::Account, Means::KeyDead),
     code("account_deactivated", Where::Anywhere, Means::KeyDead),
     code("unsupported_country_region_territory", Where::Anywhere, Means::KeyDead),
     // Google's ErrorInfo reasons.
@@ -125,6 +132,8 @@ static CODES: &[Code] = &[
     code("deploymentnotfound", Where::Anywhere, Means::ModelMissing),
     code("not_found_error", Where::Anywhere, Means::ModelMissing),
     code("resource_not_found_error", Where::Anywhere, Means::ModelMissing),
+    // OpenAI: a restricted key that may not do this, and other things.
+    code("missing_scope", Where::Anywhere, Means::ModelMissing),
     // Anthropic: the key may not use this resource.
     code("permission_error", Where::Forbidden, Means::ModelMissing),
     // Zhipu, SiliconFlow: no such model.
@@ -196,7 +205,31 @@ static PHRASES: &[Phrase] = &[
     },
     Phrase { statuses: &[403, 429], begins: "your team ", contains: "credits", means: Means::QuotaExhausted },
     // xAI, as 400.
-    Phrase { statuses: &[400], begins: "incorrect api key provided", contains: "", means: Means::KeyDead },
+    Phrase { statuses: &[400, 401], begins: "incorrect api key provided", contains: "", means: Means::KeyDead },
+    // OpenAI, as invalid_request_error: a restricted key that may not do this, and other things.
+    Phrase {
+        statuses: &[401, 403],
+        begins: "you have insufficient permissions for this operation",
+        contains: "",
+        means: Means::ModelMissing,
+    },
+    // Vendors who give a key that they do not know no code, or the status as one: Mistral, Cohere, SiliconFlow, Voyage, Azure,
+    // OpenRouter.
+    Phrase { statuses: &[401], begins: "unauthorized", contains: "", means: Means::KeyDead },
+    Phrase { statuses: &[401], begins: "invalid api", contains: "", means: Means::KeyDead },
+    Phrase { statuses: &[401], begins: "invalid token", contains: "", means: Means::KeyDead },
+    Phrase { statuses: &[401], begins: "invalid authentication", contains: "", means: Means::KeyDead },
+    Phrase { statuses: &[401], begins: "provided api key is invalid", contains: "", means: Means::KeyDead },
+    Phrase {
+        statuses: &[401],
+        begins: "access denied due to invalid subscription key",
+        contains: "",
+        means: Means::KeyDead,
+    },
+    Phrase { statuses: &[401], begins: "no auth credentials", contains: "", means: Means::KeyDead },
+    Phrase { statuses: &[401], begins: "user not found", contains: "", means: Means::KeyDead },
+    // Gemini, whose code is the status.
+    Phrase { statuses: &[403], begins: "your api key was reported as leaked", contains: "", means: Means::KeyDead },
     // xAI: content policy, as 403.
     Phrase { statuses: &[403], begins: "content violates usage guidelines", contains: "", means: Means::Client },
     // Gemini: a file of somebody else.

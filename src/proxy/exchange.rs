@@ -269,6 +269,8 @@ pub(super) struct Answer {
     pub(super) first_token_after: Option<Duration>,
     /// Its end is told apart from a broken connection by HTTP itself.
     pub(super) delimited: bool,
+    /// It turned out to be an error while the client was there.
+    pub(super) is_error_told: bool,
     /// The body ended, whole or not.
     pub(super) ended: bool,
     pub(super) checkpoint: Checkpoint,
@@ -296,8 +298,9 @@ pub(super) struct ErrorAnswer {
     pub(super) body: BytesMut,
     /// As the head says it.
     pub(super) retry_after: Option<String>,
-    /// It is in a coding that nobody here reads: the client gets an error of ours instead.
-    pub(super) is_unreadable: bool,
+    /// The client gets an error of ours instead: it is in a coding that nobody here reads, a redirect (which its client would follow,
+    /// with our key and past all of this), or a page.
+    pub(super) is_told_anew: bool,
     /// It is called a web page, and nothing else is wrong with it.
     pub(super) is_page: bool,
 }

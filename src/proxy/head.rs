@@ -23,7 +23,7 @@ const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
 /// What the upstream says to the holder of its account, about its own address, or for this one connection, not to our client.
-const NOT_PASSED_ON: [&str; 19] = [
+const NOT_PASSED_ON: [&str; 22] = [
     "keep-alive",
     "proxy-connection",
     "proxy-authenticate",
@@ -33,6 +33,9 @@ const NOT_PASSED_ON: [&str; 19] = [
     "upgrade",
     "set-cookie",
     "alt-svc",
+    "location",
+    "content-location",
+    "refresh",
     "strict-transport-security",
     "access-control-allow-origin",
     "access-control-allow-credentials",
@@ -46,10 +49,8 @@ const NOT_PASSED_ON: [&str; 19] = [
 ];
 
 /// What belongs to the upstream's own bytes, where the client gets others.
-pub(super) const OF_THE_BYTES: [HeaderName; 6] = [
+pub(super) const OF_THE_BYTES: [HeaderName; 4] = [
     header::CONTENT_ENCODING,
-    header::CONTENT_LOCATION,
-    header::LOCATION,
     header::ETAG,
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("content-md5"),
@@ -77,7 +78,7 @@ pub(super) fn answer_head(
     let packing = Packing::of(&head.headers);
     let is_packed = !matches!(packing, Packing::Plain);
     let error = error_answer(&head, kind, endpoint.answer, &packing);
-    let (failed, is_page) = (error.is_some(), error.as_ref().is_some_and(|error| error.is_page));
+    let (failed, is_told_anew) = (error.is_some(), error.as_ref().is_some_and(|error| error.is_told_anew));
     let unpacker = match packing {
         Packing::Known(unpacker) => Some(unpacker),
         Packing::Plain | Packing::Unknown => None,
@@ -103,6 +104,7 @@ pub(super) fn answer_head(
         delimited: head.headers.contains_key(header::CONTENT_LENGTH)
             || head.headers.contains_key(header::TRANSFER_ENCODING)
             || head.version == http::Version::HTTP_2,
+        is_error_told: false,
         checkpoint: Checkpoint { taken: false, at: now.into_std(), delivered_bytes: 0 },
     }));
     let started = tokio::time::Instant::from(attempt.tries.started);
@@ -110,9 +112,9 @@ pub(super) fn answer_head(
     let streams = attempt.answer.as_ref().is_some_and(|answer| answer.streams());
     let changes = Changes {
         asked: asked.as_deref(),
-        bytes: asked.is_some() || is_packed,
+        bytes: asked.is_some() || is_packed || is_told_anew,
         // By its first byte it may be found to be a stream, of which something is taken out.
-        length: ((streams || takes_out) && !failed) || asked.is_some() || is_packed || is_page,
+        length: ((streams || takes_out) && !failed) || asked.is_some() || is_packed || is_told_anew,
     };
     let passed = pass_on(head, request, exchange, failed, &changes)?;
     let routing = &exchange.snapshot.routing;
@@ -138,7 +140,7 @@ fn error_answer(head: &AnswerHead, kind: ContentKind, due: AnswerKind, packing: 
     (has_failed || is_called_page || is_unreadable).then(|| ErrorAnswer {
         body: BytesMut::new(),
         retry_after: retry_after_header(&head.headers),
-        is_unreadable,
+        is_told_anew: is_unreadable || head.status.as_u16() < 400,
         is_page: is_called_page && !has_failed && !is_unreadable,
     })
 }

@@ -70,7 +70,7 @@ fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes
     let is_translated = is_translated(attempt);
     let Some(answer) = attempt.answer.as_deref_mut() else { return Ok(piece) };
     let Some(error) = answer.error.as_mut() else { return Ok(piece) };
-    let is_told_anew = is_translated || error.is_unreadable;
+    let is_told_anew = is_translated || error.is_told_anew;
     error.body.extend_from_slice(&piece);
     if end {
         return error_ended(exchange);
@@ -101,13 +101,13 @@ fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
         classify(status, error.retry_after.as_deref(), &error.body, wall_ms())
     };
     let (passed, retry_after) = (error.body.split().freeze(), error.retry_after.take());
-    let is_unreadable = error.is_unreadable;
+    let is_told_anew = error.is_told_anew;
     let mut passed = answer.veil.push(passed, 0, true, &attempt.upstream.secret_fragments);
     judge_failure(exchange, failure);
     if failure.tries_next() && route::has_next(exchange) {
         return Err(failed_attempt());
     }
-    if is_unreadable || exchange.attempt.as_ref().is_some_and(is_translated) {
+    if is_told_anew || exchange.attempt.as_ref().is_some_and(is_translated) {
         let refusal = lane::refusal(status, retry_after.as_deref(), &passed);
         passed = refuse(exchange, &refusal);
     }
@@ -155,12 +155,13 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
             Err(unreadable) => return unreadable_answer(exchange, Bytes::new(), &unreadable),
         }
     }
-    let refused = answer.translation.as_ref().map(|translation| translation.refusal().is_some());
-    let has_failed = refused.is_some_and(|refused| refused || answer.scanner.error_event().is_some());
+    let is_refusal = answer.translation.as_ref().is_some_and(|translation| translation.refusal().is_some());
+    let has_failed = is_refusal || answer.scanner.error_event().is_some();
+    answer.is_error_told |= has_failed && !exchange.control.client_gone();
     if answer.goes_out_in_events() {
         answer.tail.push(&passed);
     }
-    if has_failed {
+    if has_failed && answer.translation.is_some() {
         passed = masked(passed, exchange);
     }
     match seen {
@@ -342,8 +343,10 @@ fn meaning_of(refusal: &Refusal<'_>) -> Failure {
 fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(passed) };
     answer.ended = true;
-    let framing = answer.framing;
-    let whole = answer.scanner.is_whole() || (framing == Framing::JsonDocument && answer.delimited);
+    // Where HTTP says that all of a document is here, and it is none, nothing is wrong with the connection.
+    let is_no_document = answer.framing == Framing::JsonDocument && answer.delimited;
+    let cut = if is_no_document { Failure::ServerError } else { Failure::Connect };
+    let whole = answer.scanner.is_whole();
     let has_error_event = answer.scanner.error_event().is_some();
     let passed = match &mut answer.translation {
         None => passed,
@@ -365,7 +368,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         settle::settle_with_gate(exchange, End::Whole)?;
         return Ok(passed);
     }
-    judge_failure(exchange, failure.unwrap_or(Failure::Connect));
+    judge_failure(exchange, failure.unwrap_or(cut));
     let is_found_late = !has_error_event && failure.is_some_and(Failure::tries_next);
     if is_found_late && exchange.control.untouched() && route::has_next(exchange) {
         return Err(failed_attempt());

@@ -247,12 +247,15 @@ fn words(end: End, (gone, delivered): (bool, bool), answer: Option<&Answer>) -> 
     let status = if is_over && !delivered { CLIENT_CLOSED } else { sent };
     let refusal = |answer: &Answer| answer.translation.as_ref().is_some_and(|told| told.refusal().is_some());
     let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some() || refusal(answer));
+    let error_event_told = || (Outcome::UpstreamError, status, Some("UPSTREAM_ERROR_EVENT".into()));
     match end {
         End::Panicked | End::Stopped => (Outcome::Interrupted, status, end.cut_off().map(Into::into)),
+        // Many clients leave at an error, as at the end: they have all that there is.
+        End::Aborted | End::Broken if answer.is_some_and(|answer| answer.is_error_told) => error_event_told(),
         End::Aborted => (Outcome::ClientAborted, status, end.cut_off().map(Into::into)),
         _ if gone => (Outcome::ClientAborted, status, End::Aborted.cut_off().map(Into::into)),
         End::Whole => (Outcome::Ok, status, None),
-        End::Broken if error_event => (Outcome::UpstreamError, status, Some("UPSTREAM_ERROR_EVENT".into())),
+        End::Broken if error_event => error_event_told(),
         End::Broken => (Outcome::UpstreamError, status, Some("UPSTREAM_BROKE_OFF".into())),
         // The client may have got another status than the upstream's.
         End::Refused(theirs) => (Outcome::UpstreamError, status, Some(format!("UPSTREAM_STATUS_{theirs}"))),

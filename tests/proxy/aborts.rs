@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Waits until so many answers are read on for clients that left.
-async fn wait_drains(gateway: &Gateway, count: usize) {
+pub(crate) async fn wait_drains(gateway: &Gateway, count: usize) {
     let started = Instant::now();
     while gateway.metric("tollgate_drains_running", &[]).await as usize != count {
         assert!(started.elapsed() < PATIENCE, "never {count} drains:\n{}", gateway.metrics().await);

@@ -7,6 +7,7 @@ use crate::support::gateway::{Gateway, Key, Setup, Upstream};
 use crate::support::provider::{Provider, Received};
 use crate::support::script::Answer;
 use crate::support::until;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// An upstream below a path of its own, so that one provider can tell them apart.
@@ -55,6 +56,24 @@ async fn weights_of_80_and_20_give_80_and_20() {
     assert!(shares["b"].abs_diff(400) < 95, "{shares:?}");
     gateway.wait_records(COUNT).await;
     gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn an_upstream_of_weight_0_serves_where_nothing_else_can_whatever_the_strategy() {
+    let (good, bad) = (
+        Provider::always(Wire::Chat.whole("x")).await,
+        Provider::always(Answer::new(500, "application/json", "{}")).await,
+    );
+    for strategy in ["weighted", "round_robin", "least_latency", "success_rate", "cheapest", "layered"] {
+        for (serves, expected) in [(&good, "used"), (&bad, "out-of-use")] {
+            let setup = Setup::new([named("out-of-use", &good).with("weight = 0"), named("used", serves)])
+                .set("routing.strategy", &format!("\"{strategy}\""));
+            let (gateway, key) = serving(&setup).await;
+            let answers = send_all(&gateway, vec![plain_chat(false).key(&key.key); 20], 1).await;
+            assert!(answers.iter().all(|answer| upstream_of(answer) == expected), "{strategy}: {expected}");
+            gateway.finish(&[&key]).await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -175,6 +194,25 @@ async fn a_rate_limit_keeps_requests_away_for_exactly_its_time() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(shares(&provider)["a"], 2, "nothing went there in between");
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn what_one_may_not_ask_for_keeps_nobody_from_the_other_models_there() {
+    let provider = Provider::start(|_, request| match String::from_utf8_lossy(&request.body).contains("\"barred\"") {
+        true => Answer::json(403, &json!({"error": {"code": 403, "message": "The caller does not have permission"}})),
+        false => Wire::Chat.whole("x"),
+    })
+    .await;
+    let models = r#"[{ name = "m", upstream_model = "open" }, { name = "n", upstream_model = "barred" }]"#;
+    let setup = Setup::new([named("a", &provider).models(models)]).set("breaker.failures_to_open", "3").prices(
+        "[[model]]\nname = \"open\"\ninput = 1\noutput = 1\n[[model]]\nname = \"barred\"\ninput = 1\noutput = 1\n",
+    );
+    let (gateway, key) = serving(&setup).await;
+    let status = async |model: &str| gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await.status;
+    for expected in [403, 403, 403, 503] {
+        assert_eq!((status("n").await, status("m").await), (expected, 200));
+    }
     gateway.finish(&[&key]).await;
 }
 

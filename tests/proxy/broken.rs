@@ -1,6 +1,7 @@
 //! Streams whose upstream dies after the first token: the client gets what came, an error event in its own dialect and a
 //! clean end; the ledger knows that the upstream failed, and what was delivered is not free.
 
+use crate::aborts::wait_drains;
 use crate::calls::{INPUT, Wire, assert_record, number, one, plain_chat, send_each, serving, stepped};
 use crate::support::answers::{chat_pieces, data, event};
 use crate::support::client::{Answer as Got, Client, Ended, Request};
@@ -244,6 +245,35 @@ async fn an_error_event_of_the_provider_is_its_last_word_however_its_connection_
         }
         let judged = async |result| gateway.metric("tollgate_attempts_total", &["u", result]).await;
         assert_eq!((judged("connect").await, judged("").await), (0.0, 2.0), "{wire:?}: by what it said");
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_at_the_providers_error_has_not_aborted_anything() {
+    // As official SDKs do: they raise what it says, and close.
+    for (wire, policy) in Wire::ALL.into_iter().flat_map(|wire| [(wire, "\"drain\""), (wire, "\"abort\"")]) {
+        let (mut pieces, _) = begun(wire);
+        let separator = if wire == Wire::GeminiArray { ",\r\n" } else { "" };
+        pieces.push([separator.as_bytes(), &overloaded(wire)].concat().into());
+        let (sent, steps) = (pieces.concat(), Steps::new());
+        let stream = wire.stream_of([&pieces[..], &["x".into()]].concat()).stepped(&steps);
+        let provider = Provider::always(stream).await;
+        let setup = Setup::new([wire.upstream("u", &provider)]).set("routing.on_client_disconnect", policy);
+        let (gateway, key) = serving(&setup).await;
+        steps.go(pieces.len());
+        let mut exchange = gateway.open(&wire.request(true).key(&key.key)).await;
+        exchange.until_bytes(sent.len()).await;
+        exchange.close();
+        if policy == "\"drain\"" {
+            wait_drains(&gateway, 1).await;
+            steps.go_on();
+        }
+        let record = gateway.wait_record().await;
+        assert_record(
+            &record,
+            json!({"outcome": "upstream_error", "error_code": "UPSTREAM_ERROR_EVENT", "status": 200}),
+        );
         gateway.finish(&[&key]).await;
     }
 }

@@ -102,7 +102,10 @@ const WAYS: &[Way] = &[
     way("error-of-their-own", BOTH, "", false, |_, _| Answer::json(200, &json!({"code": 1113, "msg": "Insufficient balance", "success": false}))),
     way("nothing", BOTH, "", false, |_, _| Answer::json(200, &json!({"choices": null, "content": [], "output": [], "usage": null}))),
     way("401", BOTH, "key_dead", true, |_, _| error(401, "invalid_api_key", "Incorrect API key provided")),
-    way("403", BOTH, "key_dead", true, |_, _| error(403, "forbidden", "no")),
+    way("401-why", BOTH, "denied", false, |_, _| error(401, "no_reason_that_is_known", "no")),
+    way("401-scope", BOTH, "model_missing", false, |_, _| error(401, "missing_scope", "You have insufficient permissions")),
+    way("401-bare", BOTH, "key_dead", true, |_, _| Answer::new(401, "text/plain", "")),
+    way("403", BOTH, "denied", false, |_, _| error(403, "no_reason_that_is_known", "no")),
     way("400-key", BOTH, "key_dead", true, |_, _| Answer::json(400, &json!({"error": {"code": 400,
         "message": "API key not valid.", "status": "INVALID_ARGUMENT",
         "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]}}))),
@@ -115,6 +118,7 @@ const WAYS: &[Way] = &[
     way("503-empty", BOTH, "server_error", false, |_, _| Answer::new(503, "text/plain", "")),
     way("529", BOTH, "server_error", false, |_, _| error(529, "overloaded_error", "Overloaded")),
     way("page", BOTH, "server_error", false, |_, _| Answer::new(200, "text/html; charset=utf-8", PAGE)),
+    way("no-document", DOCUMENT, "server_error", false, |_, _| Answer::new(200, "application/json", "{\"id\":")),
     way("redirect", BOTH, "server_error", false, |_, _| Answer::new(307, "text/plain", "").field("location", "/elsewhere")),
 ];
 
