@@ -100,7 +100,7 @@ impl Plugin for AccessLog {
     }
 
     fn logging(&self, summary: &Summary<'_>) {
-        line::with_line(summary, |line| self.writer.write(line, self.limits));
+        self.writer.write(|line| line::write(line, summary), self.limits);
     }
 
     fn close(&self) {

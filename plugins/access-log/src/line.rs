@@ -4,24 +4,12 @@ use jiff::Timestamp;
 use std::cell::RefCell;
 use tollgate_plugin_api::{JsonText, Summary, json_name};
 
-/// Room for most of them.
-const LINE_BYTES: usize = 1024;
-
-thread_local! {
-    /// Where this thread writes its lines, one after the other.
-    static LINE: RefCell<JsonText> = RefCell::new(JsonText::with_capacity(LINE_BYTES));
+/// Appends the line of one exchange, with its end.
+pub(crate) fn write(line: &mut Vec<u8>, summary: &Summary<'_>) {
+    fields(&mut JsonText::behind(line), summary);
 }
 
-/// Hands out the line of one exchange, with its end.
-pub(crate) fn with_line(summary: &Summary<'_>, take: impl FnOnce(&str)) {
-    LINE.with_borrow_mut(|line| {
-        line.clear();
-        write(line, summary);
-        take(line.as_str());
-    });
-}
-
-fn write(json: &mut JsonText, summary: &Summary<'_>) {
+fn fields(json: &mut JsonText<'_>, summary: &Summary<'_>) {
     /// What is not there is left out. One by one, and not from a table: a name that is known when this is compiled is written
     /// in two or three steps.
     macro_rules! put {

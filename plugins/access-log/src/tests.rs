@@ -165,7 +165,7 @@ fn a_slow_output_holds_nobody_up_and_lost_lines_are_counted() {
     let writer = Writer::to(Box::new(Slow(gate, written.clone())), 10, Ports::to_nothing().losses);
     let limits = Limits { rotate_bytes_max: 1 << 20, files_max: 1 };
     for _ in 0..1000 {
-        writer.write("{}\n", limits);
+        writer.write(|line| line.extend_from_slice(b"{}\n"), limits);
     }
     drop(let_go);
     writer.flush();

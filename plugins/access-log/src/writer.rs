@@ -99,11 +99,11 @@ impl Writer {
         Self { shared: Arc::new(shared), unstarted: Mutex::new(Some(out)), started: OnceLock::new() }
     }
 
-    /// Queues a line, or drops it. Never waits.
-    pub(crate) fn write(&self, line: &str, limits: Limits) {
+    /// Queues a line, which `line` appends, or drops it. Never waits.
+    pub(crate) fn write(&self, line: impl FnOnce(&mut Vec<u8>), limits: Limits) {
         self.started.get_or_init(|| self.start());
         self.shared.set_limits(limits);
-        self.shared.lines.put(line.as_bytes());
+        self.shared.lines.put(line);
     }
 
     /// Waits until what is queued is written, for as long as is reasonable.
@@ -165,7 +165,7 @@ impl Thread {
         while self.shared.lines.take(&mut batch) {
             self.lost += batch.dropped;
             self.say_lost(batch.count == 0);
-            self.put_all(&batch.bytes);
+            batch.pieces().for_each(|lines| self.put_all(lines));
         }
         self.lost += batch.dropped;
         self.say_lost(true);

@@ -1,10 +1,10 @@
 //! JSON as it is written: for texts that are made for every request, so that nothing is built on the way to them.
 
-use std::fmt::Write;
+use std::io::Write;
 
 /// See the module. What is written raw has to make it JSON.
-#[derive(Debug, Default)]
-pub struct JsonText(String);
+#[derive(Debug)]
+pub struct JsonText<'a>(&'a mut Vec<u8>);
 
 /// How a field's name stands in an object, behind another field.
 #[macro_export]
@@ -14,16 +14,16 @@ macro_rules! json_name {
     };
 }
 
-impl JsonText {
-    /// An empty one with room for so many bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self(String::with_capacity(bytes))
+impl<'a> JsonText<'a> {
+    /// What is written stands behind what is there.
+    pub fn behind(bytes: &'a mut Vec<u8>) -> Self {
+        Self(bytes)
     }
 
     /// Text as it is.
     #[inline(always)]
     pub fn raw(&mut self, text: &str) -> &mut Self {
-        self.0.push_str(text);
+        self.0.extend_from_slice(text.as_bytes());
         self
     }
 
@@ -53,22 +53,12 @@ impl JsonText {
         let mut rest = text;
         if some_must_be_escaped(text.as_bytes()) {
             while let Some(at) = rest.bytes().position(must_be_escaped) {
-                // Writing to a string cannot fail.
+                // Writing to memory cannot fail.
                 let _ = write!(self.0, "{}\\u{:04x}", &rest[..at], rest.as_bytes()[at]);
                 rest = &rest[at + 1..];
             }
         }
         self.raw(rest)
-    }
-
-    /// Takes all away that was written; its memory serves again.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// All that was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -102,9 +92,10 @@ mod tests {
     #[test]
     fn whatever_a_string_says_it_is_json() {
         for text in ["", "plain", "\"", "\\", "a\"b\\c\nd\u{1f}e", "\u{2028}é\u{7f}", "\0"] {
-            let mut json = JsonText::with_capacity(8);
+            let mut bytes = Vec::new();
+            let mut json = JsonText::behind(&mut bytes);
             json.raw("[").text(text).raw(",").number(-7_i64).raw("]");
-            let read: serde_json::Value = serde_json::from_str(json.as_str()).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
             assert_eq!(read, serde_json::json!([text, -7]));
         }
     }

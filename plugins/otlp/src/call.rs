@@ -6,6 +6,7 @@ use crate::protobuf::{Message, key};
 use prost::Message as _;
 use std::io::Read;
 use std::time::Duration;
+use tollgate_plugin_api::Batch;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 
@@ -72,15 +73,15 @@ impl Caller {
     }
 
     /// Sends spans, each a member of its scope's list.
-    pub(crate) fn call(&self, spans: &[u8]) -> Outcome {
-        let head = head(&self.target.service_name, spans.len());
+    pub(crate) fn call(&self, spans: &Batch) -> Outcome {
+        let head = head(&self.target.service_name, spans.bytes());
         let mut request = self.agent.post(&self.target.url).header("content-type", "application/x-protobuf");
         for (name, value) in &self.target.headers {
             request = request.header(name, value);
         }
         // The body is sent as it lies, in its parts.
-        let mut body = head.chain(spans);
-        let request = request.header("content-length", head.len() + spans.len());
+        let mut body = head.chain(spans.reader());
+        let request = request.header("content-length", head.len() + spans.bytes());
         match request.send(ureq::SendBody::from_reader(&mut body)) {
             Ok(response) => answered(response),
             Err(error) => {
@@ -131,21 +132,19 @@ mod field {
 
 /// What stands before the spans, which are the last members of all that they stand in.
 fn head(service_name: &str, spans_bytes: usize) -> Vec<u8> {
-    let mut scope = Message::with_capacity(64);
-    scope.message(field::SCOPE, |scope| {
+    let mut scope = Vec::new();
+    Message::behind(&mut scope).message(field::SCOPE, |scope| {
         scope.bytes(field::SCOPE_NAME, b"tollgate");
         scope.bytes(field::SCOPE_VERSION, env!("CARGO_PKG_VERSION").as_bytes());
     });
-    let scope = scope.into_bytes();
-    let mut resource = Message::with_capacity(128);
-    resource.message(field::RESOURCE, |resource| {
+    let mut resource = Vec::new();
+    let mut message = Message::behind(&mut resource);
+    message.message(field::RESOURCE, |resource| {
         resource.text_attribute(field::RESOURCE_ATTRIBUTES, key!("service.name"), service_name);
     });
-    resource.begin(field::SCOPE_SPANS, scope.len() + spans_bytes);
-    let resource = resource.into_bytes();
-    let mut request = Message::with_capacity(256);
-    request.begin(field::RESOURCE_SPANS, resource.len() + scope.len() + spans_bytes);
-    let mut head = request.into_bytes();
+    message.begin(field::SCOPE_SPANS, scope.len() + spans_bytes);
+    let mut head = Vec::new();
+    Message::behind(&mut head).begin(field::RESOURCE_SPANS, resource.len() + scope.len() + spans_bytes);
     head.extend_from_slice(&resource);
     head.extend_from_slice(&scope);
     head
@@ -176,10 +175,10 @@ mod tests {
             let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
             connection.get_mut().write_all(answer).unwrap();
         });
-        assert_eq!(caller.call(b""), Outcome::Taken);
+        assert_eq!(caller.call(&Batch::default()), Outcome::Taken);
         assert!(caller.addresses.are_known());
         collector.join().unwrap();
-        assert!(matches!(caller.call(b""), Outcome::Again { .. }), "nobody listens any more");
+        assert!(matches!(caller.call(&Batch::default()), Outcome::Again { .. }), "nobody listens any more");
         assert!(!caller.addresses.are_known());
     }
 

@@ -54,8 +54,8 @@ impl Exporter {
         Ok(Self(outbox))
     }
 
-    /// Queues a span, as a member of its scope's list.
-    pub(crate) fn send(&self, span: &[u8]) {
+    /// Queues a span, which `span` appends as a member of its scope's list.
+    pub(crate) fn send(&self, span: impl FnOnce(&mut Vec<u8>)) {
         self.0.put(span);
     }
 
@@ -81,7 +81,7 @@ impl Thread {
         let mut batch = Batch::default();
         while self.outbox.take(&mut batch) {
             if batch.count > 0 {
-                self.deliver(&batch.bytes, batch.count);
+                self.deliver(&batch);
             }
             if batch.dropped > 0 {
                 tracing::warn!(dropped = batch.dropped, "spans were dropped: the collector is too slow");
@@ -89,7 +89,8 @@ impl Thread {
         }
     }
 
-    fn deliver(&self, spans: &[u8], count: u64) {
+    fn deliver(&self, spans: &Batch) {
+        let count = spans.count;
         let mut pauses = RETRIES.iter();
         let (lost, why) = loop {
             match self.caller.call(spans) {

@@ -132,7 +132,7 @@ impl Plugin for Otlp {
         }
         let context = Context::of(summary.request_number, summary.headers, self.share);
         if context.sampled {
-            span::with_span(&context, summary, |span| self.exporter.send(span));
+            self.exporter.send(|span| span::write(span, &context, summary));
         }
     }
 

@@ -10,7 +10,7 @@ const LATE_LENGTH_BYTES: usize = 3;
 const LATE_LENGTH_MAX: usize = (1 << (7 * LATE_LENGTH_BYTES)) - 1;
 
 /// The members of a message, as they are written. Numbers of fields are below 16: their tag is one byte.
-pub(crate) struct Message(Vec<u8>);
+pub(crate) struct Message<'a>(&'a mut Vec<u8>);
 
 /// How a field with this number begins.
 const fn tag(field: u8, kind: u8) -> u8 {
@@ -24,26 +24,10 @@ fn varint_bytes(number: u64) -> usize {
     (64 - (number | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-impl Message {
-    /// An empty one with room for so many bytes.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
-    }
-
-    /// Takes all away that was written. Its memory serves again, if that is no more than so many bytes.
-    pub(crate) fn clear(&mut self, kept_bytes_max: usize) {
-        self.0.clear();
-        self.0.shrink_to(kept_bytes_max);
-    }
-
-    /// All that was written.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The same, to be kept.
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.0
+impl<'a> Message<'a> {
+    /// What is written stands behind what is there.
+    pub(crate) fn behind(bytes: &'a mut Vec<u8>) -> Self {
+        Self(bytes)
     }
 
     fn number(&mut self, mut number: u64) {
@@ -191,10 +175,10 @@ mod tests {
     #[test]
     fn numbers_take_as_many_bytes_as_they_say() {
         for number in [0, 1, 127, 128, 300, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
-            let mut message = Message::with_capacity(0);
-            message.number(number);
-            assert_eq!(message.0.len(), varint_bytes(number), "{number}");
-            let read = message.0.iter().rev().fold(0_u64, |read, byte| read << 7 | u64::from(byte & 0x7f));
+            let mut bytes = Vec::new();
+            Message::behind(&mut bytes).number(number);
+            assert_eq!(bytes.len(), varint_bytes(number), "{number}");
+            let read = bytes.iter().rev().fold(0_u64, |read, byte| read << 7 | u64::from(byte & 0x7f));
             assert_eq!(read, number);
         }
     }
@@ -203,10 +187,11 @@ mod tests {
     fn attributes_are_read_as_they_were_written_however_long_they_are() {
         for length in [0, 1, SHORT_BYTES_MAX, SHORT_BYTES_MAX + 1, 127, 128, 300, 20_000] {
             let text = "x".repeat(length);
-            let mut message = Message::with_capacity(0);
+            let mut bytes = Vec::new();
+            let mut message = Message::behind(&mut bytes);
             message.text_attribute(1, key!("a.text"), &text);
             message.number_attribute(1, key!("a.number"), length as u64);
-            let resource = Resource::decode(&*message.into_bytes()).unwrap();
+            let resource = Resource::decode(&*bytes).unwrap();
             let read: Vec<_> = resource.attributes.into_iter().map(|one| (one.key, one.value.unwrap().value)).collect();
             let written = [("a.text", Value::StringValue(text)), ("a.number", Value::IntValue(length as i64))];
             assert_eq!(read, written.map(|(key, value)| (key.to_owned(), Some(value))));
@@ -215,10 +200,11 @@ mod tests {
 
     #[test]
     fn what_is_too_long_for_its_length_is_not_there() {
-        let mut message = Message::with_capacity(0);
+        let mut bytes = Vec::new();
+        let mut message = Message::behind(&mut bytes);
         message.message(1, |inner| inner.bytes(1, &vec![0; LATE_LENGTH_MAX]));
         assert!(message.0.is_empty());
         message.message(1, |inner| inner.varint(1, 5));
-        assert_eq!(message.into_bytes(), [0x0a, 0x82, 0x80, 0x00, 0x08, 0x05]);
+        assert_eq!(bytes, [0x0a, 0x82, 0x80, 0x00, 0x08, 0x05]);
     }
 }

@@ -2,16 +2,11 @@
 
 use crate::context::Context;
 use crate::protobuf::{Message, key};
-use std::cell::RefCell;
 use tollgate_plugin_api::Summary;
 
 /// OTLP's numbers.
 const KIND_SERVER: u64 = 2;
 const STATUS_ERROR: u64 = 2;
-/// Room for most of them.
-const SPAN_BYTES: usize = 1024;
-/// A thread keeps no more memory for its spans than this: one with what was said may be much larger.
-const SPAN_BYTES_KEPT_MAX: usize = 8 * 1024;
 const NANOS_A_MS: u64 = 1_000_000;
 /// Where spans stand in `ScopeSpans`.
 pub(crate) const SPANS: u8 = 2;
@@ -30,21 +25,12 @@ mod field {
     pub(super) const STATUS_CODE: u8 = 3;
 }
 
-thread_local! {
-    /// Where this thread writes its spans, one after the other.
-    static SPAN: RefCell<Message> = RefCell::new(Message::with_capacity(SPAN_BYTES));
+/// Appends the span, as a member of its scope's list.
+pub(crate) fn write(span: &mut Vec<u8>, context: &Context, summary: &Summary<'_>) {
+    Message::behind(span).message(SPANS, |out| fields(out, context, summary));
 }
 
-/// Hands out the span, as a member of its scope's list.
-pub(crate) fn with_span(context: &Context, summary: &Summary<'_>, take: impl FnOnce(&[u8])) {
-    SPAN.with_borrow_mut(|out| {
-        out.clear(SPAN_BYTES_KEPT_MAX);
-        out.message(SPANS, |out| write(out, context, summary));
-        take(out.as_bytes());
-    });
-}
-
-fn write(out: &mut Message, context: &Context, summary: &Summary<'_>) {
+fn fields(out: &mut Message<'_>, context: &Context, summary: &Summary<'_>) {
     let operation = operation(summary.endpoint.unwrap_or("unknown"));
     let start_ms = u64::try_from(summary.started_at_ms).unwrap_or(0);
     let end_ms = start_ms.saturating_add(summary.duration_ms);
@@ -80,7 +66,7 @@ fn operation(endpoint: &str) -> &str {
     }
 }
 
-fn attributes(out: &mut Message, summary: &Summary<'_>) {
+fn attributes(out: &mut Message<'_>, summary: &Summary<'_>) {
     /// One by one, and not from a table: a name that is known when this is compiled is written in two or three steps.
     macro_rules! put {
         ($write:ident, $name:literal, $value:expr) => {
@@ -160,8 +146,9 @@ mod tests {
             rejected_by: None,
             content: None,
         };
-        let mut scope = ScopeSpans::default();
-        with_span(&Context::of(id, &headers, 1 << 32), &summary, |span| scope = ScopeSpans::decode(span).unwrap());
+        let mut span = Vec::new();
+        write(&mut span, &Context::of(id, &headers, 1 << 32), &summary);
+        let scope = ScopeSpans::decode(&*span).unwrap();
         let [span] = &*scope.spans else { panic!("{scope:?}") };
         assert_eq!(span.name, format!("chat {model}"));
         assert_eq!(span.trace_id, u128::to_be_bytes(id));
