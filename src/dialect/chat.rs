@@ -49,8 +49,8 @@ pub use signature::{Signature, may_hold_foreign_signature};
 pub use translated::{Translated, translate_for, translate_request};
 pub use translation::{Asked, Translation, error_body};
 pub use wire::{
-    AnswerReader, AnswerWriter, ChatRules, Inexpressible, MakeWriter, Manner, ReadRequest, ReasoningForm, Unreadable,
-    Wire, WriteRequest, wire,
+    AnswerReader, AnswerWriter, ChatRules, Inexpressible, Lacks, MakeWriter, Manner, ReadRequest, ReasoningForm,
+    Unreadable, Wire, WriteRequest, wire,
 };
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_reader: || Box::new(answer_reader::Reader::default()),
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
     repeats: None,
+    lacks: None,
 };
 
 /// Stop reasons, and what they mean. Of several with one meaning the first is the one that is written.

@@ -39,6 +39,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_reader: || Box::new(answer_reader::Reader::default()),
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
     repeats: None,
+    lacks: None,
 };
 
 /// What stands in a signature's place where the model did not make one: Gemini 3 refuses a call in the current turn without

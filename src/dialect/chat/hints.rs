@@ -1,10 +1,10 @@
 //! What of a request's hints goes to one upstream, and in which form: vendors refuse whole requests for what changes no answer.
 
-use super::fields::{self, Field, FieldSet, Otherwise};
+use super::fields::{self, Field, Otherwise};
 use super::json::Json;
 use super::openai::models;
-use super::request::{ChatRequest, Effort, Options, Reasoning, ToolChoice};
-use super::wire::{ChatRules, Manner};
+use super::request::{ChatRequest, Effort, Reasoning, ToolChoice};
+use super::wire::{ChatRules, Manner, Wire};
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -42,9 +42,68 @@ pub(super) fn leave_tools_unsaid(request: &mut ChatRequest<'_>) {
     }
 }
 
-/// Takes off what this vendor refuses; the names of that are added to `left_out`.
-pub(super) fn leave_out(options: &mut Options<'_>, refused: FieldSet, client: DialectId, left_out: &mut Vec<String>) {
-    options.set().filter(|field| refused.contains(*field)).for_each(|field| fields::push(left_out, field, client));
+/// A request on its way to one upstream.
+struct Fitting<'f, 'r> {
+    request: &'f mut ChatRequest<'r>,
+    manner: &'f Manner<'f>,
+    client: DialectId,
+    /// What it is to be written in.
+    target: &'static Wire,
+    /// What was left out of it, by the client's names.
+    left_out: Vec<String>,
+}
+
+impl Fitting<'_, '_> {
+    fn leave_out(&mut self, field: Field) {
+        fields::push(&mut self.left_out, field, self.client);
+    }
+
+    fn refused(&self, field: Field, what: &str) -> Reject {
+        fields::refused(field, self.client, self.target.dialect, Some(what))
+    }
+}
+
+/// Makes one thing of a request fit.
+///
+/// # Errors
+/// `INVALID_REQUEST`, naming a field that may not be left out.
+type Step = fn(&mut Fitting<'_, '_>) -> Result<(), Reject>;
+
+/// All of them, each on what those before it have left.
+const STEPS: [Step; 5] = [
+    // What a vendor refuses in any case, nothing else is to be decided by.
+    leave_refused_out,
+    // What the model is told of thinking …
+    fit_reasoning,
+    // … decides where its tools are taken, which may cost it its thoughts …
+    fit_tools,
+    // … and only whether it thinks in the end, how it may be sampled.
+    fit_sampling,
+    shorten_names,
+];
+
+/// Fits a request to what vendor and model take; what is left out of it, by the client's names, with what was before.
+///
+/// # Errors
+/// `INVALID_REQUEST`, naming the field that may not be left out.
+pub(super) fn fit(
+    request: &mut ChatRequest<'_>,
+    manner: &Manner<'_>,
+    client: DialectId,
+    target: &'static Wire,
+    left_out: Vec<String>,
+) -> Result<Vec<String>, Reject> {
+    let mut fitting = Fitting { request, manner, client, target, left_out };
+    STEPS.iter().try_for_each(|step| step(&mut fitting))?;
+    Ok(fitting.left_out)
+}
+
+/// Takes off what this vendor refuses.
+fn leave_refused_out(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    let refused = fitting.manner.rules.refuses;
+    let set: Vec<Field> = fitting.request.options.set().filter(|field| refused.contains(*field)).collect();
+    set.into_iter().for_each(|field| fitting.leave_out(field));
+    let options = &mut fitting.request.options;
     options.plain.retain(|(field, _)| !refused.contains(*field));
     if refused.contains(Field::ParallelToolCalls) {
         options.parallel_tool_calls = None;
@@ -52,26 +111,22 @@ pub(super) fn leave_out(options: &mut Options<'_>, refused: FieldSet, client: Di
     if refused.contains(Field::Reasoning) {
         options.reasoning = None;
     }
+    Ok(())
 }
 
-/// Asks models of which it is known for such thinking as they take; where one takes none and some was asked for, that is added
-/// to `left_out`.
-pub(super) fn fit_reasoning(
-    options: &mut Options<'_>,
-    manner: &Manner<'_>,
-    target: DialectId,
-    client: DialectId,
-    left_out: &mut Vec<String>,
-) {
-    let Some(asked) = options.reasoning else { return };
-    options.reasoning = match &manner.rules {
-        ChatRules { openai_models: true, .. } => models::fitted(manner.model, target, asked),
-        ChatRules { efforts, .. } if !efforts.is_empty() => efforts.fitted(manner.model, asked),
-        _ => return,
+/// Asks models of which it is known for such thinking as they take; one that takes none, for none.
+fn fit_reasoning(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    let Some(asked) = fitting.request.options.reasoning else { return Ok(()) };
+    let told = match &fitting.manner.rules {
+        ChatRules { openai_models: true, .. } => models::fitted(fitting.manner.model, fitting.target.dialect, asked),
+        ChatRules { efforts, .. } if !efforts.is_empty() => efforts.fitted(fitting.manner.model, asked),
+        _ => return Ok(()),
     };
-    if options.reasoning.is_none() && wants_some(&asked) {
-        fields::push(left_out, Field::Reasoning, client);
+    fitting.request.options.reasoning = told;
+    if told.is_none() && wants_some(&asked) {
+        fitting.leave_out(Field::Reasoning);
     }
+    Ok(())
 }
 
 /// Where there are no thoughts, nothing is lost of a wish for none.
@@ -79,73 +134,47 @@ fn wants_some(asked: &Reasoning) -> bool {
     asked.wanted().map_or(asked.visible == Some(true), |effort| effort != Effort::None)
 }
 
-/// Whether all of a request can be said by Responses alone: OpenAI's newer models take no tools in chat completions while they
-/// think.
-pub(super) fn needs_responses(request: &ChatRequest<'_>, manner: &Manner<'_>) -> bool {
-    let told = request.options.reasoning;
-    let told = told.and_then(|asked| models::fitted(manner.model, OpenAiResponses, asked));
-    manner.rules.openai_models && !request.tools.is_empty() && models::needs_responses(manner.model, told)
-}
-
-/// Where tools go to chat completions nevertheless, the model is told not to think; what was asked for is added to `left_out`.
-/// [`fit_reasoning`] comes first.
-///
-/// # Errors
-/// `INVALID_REQUEST`, naming the tools: it cannot but think.
-pub(super) fn fit_tools(
-    request: &mut ChatRequest<'_>,
-    manner: &Manner<'_>,
-    target: DialectId,
-    client: DialectId,
-    left_out: &mut Vec<String>,
-) -> Result<(), Reject> {
-    if target != OpenAi || !needs_responses(request, manner) {
+/// Where tools go to a dialect that takes none while the model thinks, it is told not to. One that cannot but think is refused.
+fn fit_tools(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    if !fitting.target.lacks.is_some_and(|lacks| lacks(fitting.request, fitting.manner)) {
         return Ok(());
     }
-    if !models::can_rest(manner.model) {
-        return Err(fields::refused(Field::Tools, client, target, Some("tools of a model that always thinks")));
+    if !models::can_rest(fitting.manner.model) {
+        return Err(fitting.refused(Field::Tools, "tools of a model that always thinks"));
     }
-    if request.options.reasoning.as_ref().is_some_and(wants_some) {
-        fields::push(left_out, Field::Reasoning, client);
+    if fitting.request.options.reasoning.as_ref().is_some_and(wants_some) {
+        fitting.leave_out(Field::Reasoning);
     }
-    request.options.reasoning = Some(Reasoning { effort: Some(Effort::None), ..Reasoning::default() });
+    fitting.request.options.reasoning = Some(Reasoning { effort: Some(Effort::None), ..Reasoning::default() });
     Ok(())
 }
 
-/// Takes off what OpenAI's models refuse while they think; [`fit_reasoning`] comes first. The names of that are added to
-/// `left_out`, unless it is so anyway.
-///
-/// # Errors
-/// `INVALID_REQUEST`, naming the field that may not be left out.
-pub(super) fn fit_sampling(
-    options: &mut Options<'_>,
-    manner: &Manner<'_>,
-    target: DialectId,
-    client: DialectId,
-    left_out: &mut Vec<String>,
-) -> Result<(), Reject> {
-    if !manner.rules.openai_models || !models::thinks(manner.model, options.reasoning) {
+/// Takes off what OpenAI's models refuse while they think; it is named, unless it is so anyway.
+fn fit_sampling(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    let options = &fitting.request.options;
+    if !fitting.manner.rules.openai_models || !models::thinks(fitting.manner.model, options.reasoning) {
         return Ok(());
     }
     let set: Vec<Field> = options.set().collect();
     for (field, otherwise, usual) in NOT_WHILE_THINKING.into_iter().filter(|(field, ..)| set.contains(field)) {
         if otherwise == Otherwise::Refused {
-            return Err(fields::refused(field, client, target, Some("what this model refuses while it thinks")));
+            return Err(fitting.refused(field, "what this model refuses while it thinks"));
         }
-        if options.plain(field).is_some_and(|value| !fields::is_one_of(usual, value.as_str())) {
-            fields::push(left_out, field, client);
+        let value = fitting.request.options.plain(field);
+        if value.is_some_and(|value| !fields::is_one_of(usual, value.as_str())) {
+            fitting.leave_out(field);
         }
-        options.plain.retain(|(own, _)| *own != field);
+        fitting.request.options.plain.retain(|(own, _)| *own != field);
     }
     Ok(())
 }
 
 /// Gives names a form that the target takes: Claude Code's `user_id` is a JSON text of 150 characters.
-pub(super) fn shorten_names(request: &mut ChatRequest<'_>, target: DialectId) {
-    if !matches!(target, OpenAi | OpenAiResponses) {
-        return;
+fn shorten_names(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    if !matches!(fitting.target.dialect, OpenAi | OpenAiResponses) {
+        return Ok(());
     }
-    for (field, value) in &mut request.options.plain {
+    for (field, value) in &mut fitting.request.options.plain {
         let Some((_, is_strict)) = NAMES.iter().find(|(own, _)| own == field) else { continue };
         let Ok(name) = serde_json::from_str::<String>(value.as_str()) else { continue };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
@@ -154,6 +183,7 @@ pub(super) fn shorten_names(request: &mut ChatRequest<'_>, target: DialectId) {
             *value = Json::of(&digest(&name));
         }
     }
+    Ok(())
 }
 
 fn digest(name: &str) -> String {

@@ -35,6 +35,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_reader: || Box::<answer_reader::Reader>::default(),
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
     repeats: None,
+    lacks: Some(models::has_tools_elsewhere),
 };
 
 /// Between texts that are parts of their own elsewhere, and one text here.

@@ -29,6 +29,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_reader: answer_reader::new,
     answer_writer: Some(answer_writer::new),
     repeats: Some(echo::needed),
+    lacks: None,
 };
 
 /// Before a signature that is not of the reasoning item which carries it, but of what stands next to it.

@@ -34,8 +34,8 @@ pub fn translate_request(
     translate_for(client, &[target], body, stream, manner).map(|(_, translated)| translated)
 }
 
-/// The same for an upstream that speaks several, the preferred one first; and the one it was. Another one is taken where it alone
-/// can say everything.
+/// The same for an upstream that speaks several, the preferred one first; and the one it was. Where that has no place for something
+/// of the request, the next that has ([`lacks`](super::Wire::lacks)) is taken, if it can say the rest.
 ///
 /// # Errors
 /// As [`translate_request`].
@@ -46,26 +46,28 @@ pub fn translate_for(
     stream: bool,
     manner: &Manner<'_>,
 ) -> Result<(DialectId, Translated), Reject> {
-    let target = *targets.first().ok_or_else(|| not_translated(client, "this provider"))?;
+    let preferred = *targets.first().ok_or_else(|| not_translated(client, "this provider"))?;
     let read = || {
         let read = wire(client).and_then(|from| from.read_request);
-        let mut request = read.ok_or_else(|| not_translated(client, target.as_str()))?(body)?;
+        let mut request = read.ok_or_else(|| not_translated(client, preferred.as_str()))?(body)?;
         request.stream = stream;
         hints::leave_tools_unsaid(&mut request);
         Ok::<_, Reject>(request)
     };
     let request = read()?;
-    let other = targets.iter().copied().find(|other| *other == DialectId::OpenAiResponses);
-    if let Some(other) = other.filter(|_| target == DialectId::OpenAi && hints::needs_responses(&request, manner)) {
-        return match written(request, client, other, body, manner) {
-            Ok(translated) => Ok((other, translated)),
-            Err(refusal) => {
-                let translated = written(read()?, client, target, body, manner);
-                translated.map(|translated| (target, translated)).map_err(|_| refusal)
-            }
-        };
+    let lacks = |dialect: DialectId| wire(dialect)?.lacks.map(|lacks| lacks(&request, manner));
+    let another = match lacks(preferred) {
+        Some(true) => targets.iter().copied().find(|other| lacks(*other) != Some(true)),
+        _ => None,
+    };
+    let target = another.unwrap_or(preferred);
+    match written(request, client, target, body, manner) {
+        Err(refusal) if another.is_some() => {
+            let translated = written(read()?, client, preferred, body, manner);
+            translated.map(|translated| (preferred, translated)).map_err(|_| refusal)
+        }
+        outcome => outcome.map(|translated| (target, translated)),
     }
-    written(request, client, target, body, manner).map(|translated| (target, translated))
 }
 
 fn not_translated(client: DialectId, target: &str) -> Reject {
@@ -80,12 +82,8 @@ fn written(
     manner: &Manner<'_>,
 ) -> Result<Translated, Reject> {
     let to = wire(target).ok_or_else(|| not_translated(client, target.as_str()))?;
-    let mut left_out = fields::check(&request, client, target)?;
-    hints::leave_out(&mut request.options, manner.rules.refuses, client, &mut left_out);
-    hints::fit_reasoning(&mut request.options, manner, target, client, &mut left_out);
-    hints::fit_tools(&mut request, manner, target, client, &mut left_out)?;
-    hints::fit_sampling(&mut request.options, manner, target, client, &mut left_out)?;
-    hints::shorten_names(&mut request, target);
+    let left_out = fields::check(&request, client, target)?;
+    let mut left_out = hints::fit(&mut request, manner, client, to, left_out)?;
     let mut unused = Vec::new();
     let written = (to.write_request)(&request, manner, &mut unused)
         .map_err(|refusal| fields::refused(refusal.field, client, target, Some(&refusal.what)))?;

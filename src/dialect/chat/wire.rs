@@ -135,6 +135,9 @@ pub type ReadRequest = for<'a> fn(&'a str) -> Result<ChatRequest<'a>, Reject>;
 /// Writes a request's body; what is left out because it is of no use to the target is added to the list.
 pub type WriteRequest = fn(&ChatRequest<'_>, &Manner<'_>, &mut Vec<Field>) -> Result<Vec<u8>, Inexpressible>;
 
+/// Whether a request of one model says something that a dialect has no place for.
+pub type Lacks = fn(&ChatRequest<'_>, &Manner<'_>) -> bool;
+
 /// Makes the writer of one answer.
 pub type MakeWriter = fn(Arc<Asked>) -> Box<dyn AnswerWriter>;
 
@@ -152,6 +155,8 @@ pub struct Wire {
     pub answer_writer: Option<MakeWriter>,
     /// What of a client's request its answer writer needs; none: nothing.
     pub repeats: Option<fn(&str) -> Vec<u8>>,
+    /// What some models can be asked for in another of their vendor's dialects alone; none: nothing.
+    pub lacks: Option<Lacks>,
 }
 
 /// Every wire format.

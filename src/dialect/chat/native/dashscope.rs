@@ -24,6 +24,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_reader: answer_reader::reader,
     answer_writer: None,
     repeats: None,
+    lacks: None,
 };
 
 /// What a schema is called where the client gave it no name.

@@ -21,6 +21,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_reader: answer_reader::reader,
     answer_writer: None,
     repeats: None,
+    lacks: None,
 };
 
 fn write_request(

@@ -9,7 +9,8 @@
 //! it ("Supported values are: …").
 
 use crate::dialect::DialectId;
-use crate::dialect::chat::request::{Effort, Reasoning};
+use crate::dialect::chat::request::{ChatRequest, Effort, Reasoning};
+use crate::dialect::chat::wire::Manner;
 use Effort::{ExtraHigh, High, Low, Max, Medium, Minimal};
 
 /// What a family of models takes.
@@ -67,9 +68,15 @@ pub(in crate::dialect::chat) fn fitted(model: &str, target: DialectId, asked: Re
     Some(Reasoning { effort, ..asked })
 }
 
-/// Whether only Responses take tools for this model, where it is told this.
-pub(in crate::dialect::chat) fn needs_responses(model: &str, told: Option<Reasoning>) -> bool {
-    family(model).is_some_and(|(beginning, ..)| TOOLS_ELSEWHERE.contains(&beginning)) && thinks(model, told)
+/// Whether the tools of a request are taken in Responses alone, where the model is told what was asked for.
+pub(in crate::dialect::chat) fn has_tools_elsewhere(request: &ChatRequest<'_>, manner: &Manner<'_>) -> bool {
+    let is_of = |(beginning, ..): (&str, &str, Takes)| TOOLS_ELSEWHERE.contains(&beginning);
+    let asked = request.options.reasoning;
+    let told = || asked.and_then(|asked| fitted(manner.model, DialectId::OpenAiResponses, asked));
+    manner.rules.openai_models
+        && !request.tools.is_empty()
+        && family(manner.model).is_some_and(is_of)
+        && thinks(manner.model, told())
 }
 
 /// Whether this model can be told not to think.
