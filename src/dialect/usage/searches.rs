@@ -1,6 +1,8 @@
 //! Web searches that a provider ran for an answer and bills by their number.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
@@ -10,12 +12,12 @@ use super::count::Count;
 /// More of them are not believed of one answer.
 const SEARCHES_MAX: usize = 1000;
 
-/// Google bills grounding by the prompt, up to Gemini 2.5, and by the query from Gemini 3 on; a query that is empty is not
-/// billed (ai.google.dev/gemini-api/docs/google-search, "Pricing").
+/// Google bills grounding by the prompt, up to Gemini 2.5, and by the query from Gemini 3 on: "we ignore the empty web search
+/// queries when counting unique queries" (ai.google.dev/gemini-api/docs/google-search, "Pricing").
 static BY_THE_PROMPT: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["gemini-1", "gemini-2"].map(Finder::new));
 
 /// What one event, or the document, says of searches.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Searches {
     /// As the provider counts them.
     pub(super) told: Count,
@@ -23,8 +25,8 @@ pub(super) struct Searches {
     calls: u32,
     /// What such a call did besides searching: to open a page costs nothing more.
     other_actions: u32,
-    /// Queries of Google's.
-    queries: u32,
+    /// Digests of Google's queries, each once, whichever of several answers it was for.
+    queries: BTreeSet<u64>,
     by_the_prompt: bool,
 }
 
@@ -43,8 +45,11 @@ impl Searches {
     /// A list of queries.
     pub(super) fn queries(&mut self, json: &[u8]) {
         let queries: Vec<Cow<'_, str>> = serde_json::from_slice(json).unwrap_or_default();
-        let asked = queries.iter().filter(|query| !query.trim().is_empty()).count().min(SEARCHES_MAX);
-        self.queries = self.queries.saturating_add(asked as u32);
+        for query in queries.iter().filter(|query| !query.trim().is_empty()) {
+            if self.queries.len() < SEARCHES_MAX {
+                self.queries.insert(digest(query));
+            }
+        }
     }
 
     /// The model that answered.
@@ -54,8 +59,15 @@ impl Searches {
 
     /// How many are billed.
     pub(super) fn billed(&self) -> Count {
-        let queries = if self.by_the_prompt { self.queries.min(1) } else { self.queries };
+        let queries = self.queries.len() as u32;
+        let queries = if self.by_the_prompt { queries.min(1) } else { queries };
         let counted = self.calls.saturating_sub(self.other_actions).saturating_add(queries);
         self.told.or(if counted > 0 { Count::Good(counted) } else { Count::Absent })
     }
+}
+
+fn digest(query: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    query.hash(&mut hasher);
+    hasher.finish()
 }

@@ -25,6 +25,13 @@ fn searches_are_counted_where_no_count_of_them_is_told() {
         assert_eq!(searches(&GEMINI_JSON, &event), wanted, "{model}");
         assert_eq!(searches(&GEMINI, &format!("data: {event}\r\n\r\ndata: {event}\r\n\r\n")), wanted, "{model}");
     }
+    // Each query once, whichever answer it was for; an empty one is none.
+    let candidate = |queries: &str| format!(r#"{{"groundingMetadata":{{"webSearchQueries":[{queries}]}}}}"#);
+    let candidates = [candidate(r#""a","a","","b""#), candidate(r#""b","a","c"," ""#)].join(",");
+    let again = format!(
+        r#"{{"candidates":[{candidates}],"usageMetadata":{{"promptTokenCount":1,"candidatesTokenCount":1}},"modelVersion":"gemini-3-pro"}}"#
+    );
+    assert_eq!(searches(&GEMINI_JSON, &again), 3);
     let spoof = r#"{"output":[{"type":"message","content":[{"type":"web_search_call","text":"web_search_call"}]}],"#;
     assert_eq!(searches(&RESPONSES_JSON, &format!("{spoof}{usage}}}")), 0);
 }
