@@ -2,8 +2,8 @@
 //!
 //! Where Anthropic refuses two things together, this one yields, and the answer says so:
 //!
-//! * thinking, where a tool must be called (what was asked for is a call), and where its budget does not fit below
-//!   the output limit (the limit is the client's money);
+//! * thinking, where a tool must be called (what was asked for is a call), where its budget does not fit below
+//!   the output limit (the limit is the client's money), and where the answer is begun without it (a prefill);
 //! * `temperature`, `top_k` and a low `top_p`, where the model thinks; `top_p` beside `temperature`; all three where
 //!   the model takes none of them. A temperature above 1 is 1.
 
@@ -58,6 +58,7 @@ pub(super) fn write_request(
         limit: limit.as_str().parse().unwrap_or(manner.output_tokens_default),
         must_call: matches!(choice, Some(Choice { kind: "any" | "tool", .. })),
         began_without: conversation.calls_began_without_thoughts(),
+        is_prefilled: conversation.is_prefilled_without_thoughts(),
     };
     let plan = thinking::plan(options.reasoning, model, &asked, unused);
     conversation.end_for(plan.thinks());

@@ -20,8 +20,8 @@ left out likewise, and so is what a model is known not to take of thinking (Open
 theirs, others' by `efforts` in `providers.toml`); an effort that it lacks becomes the nearest that it has.
 So are temperature, `top_p` and penalties where OpenAI's and Anthropic's models are known not to take them; what else OpenAI's
 refuse while they think (`stop`, `logprobs`, `logit_bias`) is refused here. Where they take tools and think in Responses alone, that
-is what they are asked by, if it can say the rest and the upstream speaks it; else they do not think. A field that no row names is
-refused.
+is what they are asked by, if it can say the rest and the upstream speaks it; else they do not think. Where Claude's answer is begun
+already (a prefill) and it takes none while it thinks, it does not. A field that no row names is refused.
 Names in italics are read from clients of vendors who have them, and never written. Values behind *but for*
 change nothing where there is no such thing, and are passed over there.
 

@@ -16,6 +16,8 @@ pub(in crate::dialect::chat) struct Asked {
     pub(in crate::dialect::chat) must_call: bool,
     /// The turn that goes on began without thoughts: a budget is refused there.
     pub(in crate::dialect::chat) began_without: bool,
+    /// The answer is begun already, and without thoughts.
+    pub(in crate::dialect::chat) is_prefilled: bool,
 }
 
 /// `thinking.type`.
@@ -86,6 +88,8 @@ pub(in crate::dialect::chat) fn plan(
         Thinking::Never => Mode::Unsaid,
         Thinking::Effort => Mode::Adaptive,
         Thinking::Either => reasoning.budget_tokens.map_or(Mode::Adaptive, |budget| with_budget(budget, asked)),
+        // "Prefilling is only available for non-extended thinking modes." Newer models take none in any case.
+        Thinking::Budget if asked.is_prefilled => Mode::Unsaid,
         Thinking::Budget => {
             let of_effort = reasoning.effort.unwrap_or(Effort::Medium).budget_tokens();
             with_budget(reasoning.budget_tokens.unwrap_or(of_effort), asked)

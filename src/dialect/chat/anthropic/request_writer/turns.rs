@@ -169,6 +169,12 @@ impl<'r> Conversation<'r> {
         calls && !began.is_some_and(Block::is_thought)
     }
 
+    /// It ends with an answer that is to be gone on with, and that did not begin with thoughts.
+    pub(super) fn is_prefilled_without_thoughts(&self) -> bool {
+        let begun = self.turns.last().filter(|turn| turn.side == Side::Model);
+        begun.is_some_and(|turn| !turn.blocks.first().is_some_and(Block::is_thought))
+    }
+
     /// Whether it holds thoughts of the model's.
     pub(super) fn has_thoughts(&self) -> bool {
         self.turns.iter().any(|turn| turn.blocks.iter().any(Block::is_thought))

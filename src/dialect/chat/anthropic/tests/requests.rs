@@ -297,6 +297,31 @@ fn tools_are_not_chosen_from_behind_thoughts_that_are_bound_to_them() {
 }
 
 #[test]
+fn thinking_yields_where_the_answer_is_begun_without_it() {
+    let asks = |last: Message<'static>| ChatRequest {
+        messages: vec![text(Role::User, "Hi"), last],
+        options: Options { plain: vec![(Field::OutputTokens, Json::of(&9000))], ..reasoning(Some(Effort::High), None) },
+        ..ChatRequest::default()
+    };
+    let said = |last, model| {
+        let (body, unused) = written(&asks(last), model).unwrap();
+        (body["thinking"]["type"].clone(), unused)
+    };
+    for model in ["claude-sonnet-4-5", "claude-opus-4-1", "claude-3-7-sonnet-latest"] {
+        assert_eq!(said(text(Role::Assistant, "{"), model), (Value::Null, vec![Field::Reasoning]), "{model}");
+        assert_eq!(said(text(Role::User, "Ho"), model), (json!("enabled"), vec![]), "{model}");
+        // With thoughts, it goes on as it began.
+        let own = Some(Signature::new(DialectId::Anthropic, "s"));
+        let begun = message(Role::Assistant, vec![thought("Hm", own), Part::text("{")]);
+        assert_eq!(said(begun, model), (json!("enabled"), vec![]), "{model}");
+        let foreign = message(Role::Assistant, vec![thought("Hm", None), Part::text("{")]);
+        assert_eq!(said(foreign, model), (Value::Null, vec![Field::Thoughts, Field::Reasoning]), "{model}");
+    }
+    // Nothing is known of others.
+    assert_eq!(said(text(Role::Assistant, "{"), "kimi-k3"), (json!("adaptive"), vec![]));
+}
+
+#[test]
 fn a_budget_yields_where_the_turn_that_goes_on_began_without_thoughts() {
     let going_on = |first: Option<Part<'static>>, model: &str| {
         let parts = first.into_iter().chain([call("a", "{}")]).collect();

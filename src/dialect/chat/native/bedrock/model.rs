@@ -107,6 +107,7 @@ impl<'a> Plan<'a> {
             limit: tokens.unwrap_or(manner.output_tokens_default),
             must_call: matches!(options.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_))),
             began_without: calls_go_on_without_thoughts(request),
+            is_prefilled: answer_goes_on_without_thoughts(request),
         };
         let plan = thinking::plan(options.reasoning, model, &asked, unused);
         let sampled = Sampled::of(options, model.sampling, plan.thinks(), unused);
@@ -202,6 +203,18 @@ fn calls_go_on_without_thoughts(request: &ChatRequest<'_>) -> bool {
         .peekable();
     let began_with_thoughts = matches!(parts.peek(), Some(Part::Reasoning { .. }));
     parts.any(|part| matches!(part, Part::ToolCall(_))) && !began_with_thoughts
+}
+
+/// The conversation ends with an answer of the model's, which it is to go on with, and what it thought before that is not there.
+fn answer_goes_on_without_thoughts(request: &ChatRequest<'_>) -> bool {
+    let turn = request.messages.iter().rev().filter(|message| !matches!(message.role, Role::System | Role::Developer));
+    let answer: Vec<_> = turn.take_while(|message| message.role == Role::Assistant).collect();
+    let mut parts = answer.iter().rev().flat_map(|message| &message.parts).filter(|part| match part {
+        Part::Reasoning { signature, .. } => super::blocks::is_ours(signature.as_ref()),
+        Part::Text { text, .. } => !text.trim().is_empty(),
+        _ => true,
+    });
+    parts.next().is_some_and(|first| !matches!(first, Part::Reasoning { .. }))
 }
 
 /// An object's members, without its braces.

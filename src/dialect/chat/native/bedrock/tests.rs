@@ -334,6 +334,25 @@ fn the_models_last_words_end_without_white_space_and_without_thoughts_that_are_n
 }
 
 #[test]
+fn claude_does_not_think_where_its_answer_is_begun_without_it() {
+    let ours = Part::Reasoning {
+        text: "Hm".into(),
+        kind: ReasoningKind::Full,
+        signature: Some(Signature::new(Bedrock, "c2ln")),
+    };
+    let thinks = |parts: Vec<Part<'static>>| {
+        let mut request = effort(Effort::Low);
+        request.messages.push(message(Role::Assistant, parts));
+        request.messages.push(message(Role::System, vec![Part::text("Be brief.")]));
+        let (body, unused) = of(CLAUDE, &request);
+        (body["additionalModelRequestFields"]["thinking"]["type"] == "enabled", unused)
+    };
+    assert_eq!(thinks(vec![Part::text("{")]), (false, vec![Field::Reasoning]));
+    assert_eq!(thinks(vec![ours, Part::text("{")]), (true, vec![]));
+    assert_eq!(thinks(vec![Part::text(" ")]), (true, vec![]));
+}
+
+#[test]
 fn ids_that_come_again_are_made_different_and_results_follow_them() {
     let mut request = tools();
     let again: Vec<_> = request.messages[1..].to_vec();
