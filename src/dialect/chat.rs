@@ -12,6 +12,7 @@
 
 mod answer;
 mod anthropic;
+mod closed;
 mod data_url;
 mod efforts;
 mod error;

@@ -34,6 +34,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
     repeats: None,
     lacks: None,
+    closed_schemas: false,
 };
 
 /// Stop reasons, and what they mean. Of several with one meaning the first is the one that is written.

@@ -40,6 +40,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
     repeats: None,
     lacks: None,
+    closed_schemas: false,
 };
 
 /// What stands in a signature's place where the model did not make one: Gemini 3 refuses a call in the current turn without

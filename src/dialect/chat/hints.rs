@@ -1,10 +1,11 @@
 //! What of a request's hints goes to one upstream, and in which form: vendors refuse whole requests for what changes no answer.
 
+use super::closed;
 use super::fields::{self, Field, Otherwise};
 use super::json::Json;
 use super::openai::models;
-use super::request::{ChatRequest, Effort, Reasoning, ToolChoice};
-use super::wire::{ChatRules, Manner, Wire};
+use super::request::{ChatRequest, Effort, Format, Reasoning, ToolChoice};
+use super::wire::{ChatRules, Manner, Wire, wire};
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -69,16 +70,15 @@ impl Fitting<'_, '_> {
 /// `INVALID_REQUEST`, naming a field that may not be left out.
 type Step = fn(&mut Fitting<'_, '_>) -> Result<(), Reject>;
 
-/// All of them, each on what those before it have left.
-const STEPS: [Step; 5] = [
-    // What a vendor refuses in any case, nothing else is to be decided by.
+/// All of them, each with what those before it have left.
+const STEPS: [Step; 6] = [
+    // What the vendor is not told decides nothing.
     leave_refused_out,
-    // What the model is told of thinking …
     fit_reasoning,
-    // … decides where its tools are taken, which may cost it its thoughts …
+    // Tools may cost the model its thoughts; one that does not think in the end is sampled.
     fit_tools,
-    // … and only whether it thinks in the end, how it may be sampled.
     fit_sampling,
+    fit_schemas,
     shorten_names,
 ];
 
@@ -165,6 +165,33 @@ fn fit_sampling(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
             fitting.leave_out(field);
         }
         fitting.request.options.plain.retain(|(own, _)| *own != field);
+    }
+    Ok(())
+}
+
+/// Sends schemas that leave something open without a guarantee where that would be refused; what of them was guaranteed is named. A client
+/// whose own dialect has that rule, too, is told of it by the vendor.
+fn fit_schemas(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    let has_rule_itself = wire(fitting.client).is_some_and(|own| own.closed_schemas);
+    if !fitting.target.closed_schemas || has_rule_itself {
+        return Ok(());
+    }
+    let is_open = |schema: Option<&Json<'_>>| !schema.is_some_and(closed::is_closed);
+    let mut open_tools = 0;
+    for tool in fitting.request.tools.iter_mut().filter(|tool| tool.strict == Some(true)) {
+        if is_open(tool.parameters.as_ref()) {
+            tool.strict = None;
+            open_tools += 1;
+        }
+    }
+    if open_tools > 0 {
+        fitting.leave_out(Field::ToolStrict);
+    }
+    if let Some(Format::Schema { schema, strict: strict @ Some(true), .. }) = &mut fitting.request.options.format
+        && is_open(Some(schema))
+    {
+        *strict = None;
+        fitting.leave_out(Field::JsonSchema);
     }
     Ok(())
 }
@@ -266,6 +293,22 @@ mod tests {
         let mut left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
         left_out.sort_unstable();
         assert_eq!(left_out, ["metadata", "parallel_tool_calls", "prompt_cache_key", "reasoning_effort", "user"]);
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_told_to_think_is_sampled() {
+        let body = format!(r#"{{"reasoning_effort":"high","temperature":0.2,{ASKS}}}"#);
+        for (refuses, kept, lost) in
+            [("[]", "reasoning_effort", "temperature"), (r#"["reasoning_effort"]"#, "temperature", "reasoning_effort")]
+        {
+            let rules = format!(r#"{{"openai_models":true,"refuses":{refuses}}}"#);
+            let rules = serde_json::from_str(&rules).expect("rules");
+            let manner = Manner { model: "gpt-5.1", output_tokens_default: 1, asks_for_usage: false, rules };
+            let translated = translate_request(OpenAi, OpenAi, &body, false, &manner).expect("it can be translated");
+            let sent: Value = serde_json::from_slice(&translated.body).expect("JSON");
+            assert_eq!((sent.get(kept).is_some(), sent.get(lost)), (true, None), "{sent}");
+            assert_eq!(translated.left_out, [lost]);
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
     repeats: None,
     lacks: Some(models::has_tools_elsewhere),
+    closed_schemas: true,
 };
 
 /// Between texts that are parts of their own elsewhere, and one text here.

@@ -30,6 +30,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_writer: Some(answer_writer::new),
     repeats: Some(echo::needed),
     lacks: None,
+    closed_schemas: true,
 };
 
 /// Before a signature that is not of the reasoning item which carries it, but of what stands next to it.

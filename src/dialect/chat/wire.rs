@@ -157,6 +157,9 @@ pub struct Wire {
     pub repeats: Option<fn(&str) -> Vec<u8>>,
     /// What some models can be asked for in another of their vendor's dialects alone; none: nothing.
     pub lacks: Option<Lacks>,
+    /// That what a model writes fits its schema is guaranteed of schemas that say everything alone; a request that asks for it of
+    /// another is refused.
+    pub closed_schemas: bool,
 }
 
 /// Every wire format.

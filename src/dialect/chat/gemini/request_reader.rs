@@ -1,7 +1,7 @@
 //! Reads a `GenerateContentRequest`.
 
 use super::contents_reader::Conversation;
-use super::schema::{is_closed, to_json_schema};
+use super::schema::to_json_schema;
 use super::spelling::{list, object, object_of, text, word};
 use crate::dialect::DialectId;
 use crate::dialect::chat::fields::Field;
@@ -130,8 +130,7 @@ fn format<'a>(seen: &mut Seen<'a>) -> Result<Option<Format<'a>>, Reject> {
     match (seen.mime_type.as_deref(), schema) {
         (Some("application/json"), None) => Ok(Some(Format::JsonObject)),
         (Some("application/json"), Some(schema)) => {
-            let strict = is_closed(&schema.value()).then_some(true);
-            Ok(Some(Format::Schema { name: None, description: None, schema, strict }))
+            Ok(Some(Format::Schema { name: None, description: None, schema, strict: Some(true) }))
         }
         (None | Some("" | "text/plain"), None) => Ok(None),
         (None | Some("" | "text/plain"), Some(_)) => {

@@ -4,10 +4,9 @@ use super::spelling::{list, object, text, word};
 use crate::dialect::chat::Json;
 use crate::dialect::chat::members::{Object, invalid};
 use crate::dialect::chat::write::{self, Members};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tollgate_plugin_api::Reject;
 
 /// Schemas are nested this deep at most.
@@ -132,44 +131,9 @@ fn nested(value: &RawValue, path: &str, depth: usize) -> Result<Json<'static>, R
     Json::parse(text.into()).ok_or_else(|| invalid(path, "a schema is expected"))
 }
 
-/// Whether a schema says everything about its values: each object has all its properties and no others. Only such schemas can
-/// be guaranteed by every provider that guarantees any, as Google does; other schemas are asked for without.
-pub(super) fn is_closed(schema: &Value) -> bool {
-    const SAY_NO_MORE: [&str; 7] = ["type", "enum", "const", "description", "title", "required", "$ref"];
-    let Some(members) = schema.as_object() else { return false };
-    let required = members.get("required").and_then(Value::as_array);
-    let required: HashSet<&str> = required.into_iter().flatten().filter_map(Value::as_str).collect();
-    let is_required = |name: &String| required.contains(name.as_str());
-    let is_object = members.get("type").is_some_and(|kind| kind == "object");
-    let names_all = members.contains_key("properties") && members.contains_key("additionalProperties");
-    let all_closed = |schemas: &Value| schemas.as_object().is_some_and(|named| named.values().all(is_closed));
-    (names_all || !is_object)
-        && members.iter().all(|(name, value)| match name.as_str() {
-            "properties" => all_closed(value) && value.as_object().is_some_and(|named| named.keys().all(is_required)),
-            "$defs" => all_closed(value),
-            "additionalProperties" => *value == false,
-            "items" => is_closed(value),
-            "anyOf" => value.as_array().is_some_and(|any| any.iter().all(is_closed)),
-            name => SAY_NO_MORE.contains(&name),
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_closed_schema_says_everything() {
-        let closed = |schema: &str| is_closed(&serde_json::from_str(schema).unwrap());
-        let object = r#"{"type":"object","properties":{"n":{"type":["integer","null"]}},"required":["n"],"additionalProperties":false}"#;
-        assert!(closed(object));
-        assert!(closed(&format!(r#"{{"type":"array","items":{{"anyOf":[{object},{{"type":"null"}}]}}}}"#)));
-        assert!(!closed(&object.replace(r#","additionalProperties":false"#, "")));
-        assert!(!closed(&object.replace(r#"["n"]"#, "[]")));
-        assert!(!closed(&object.replace(r#"["integer","null"]"#, "\"object\"")));
-        assert!(!closed(r#"{"type":"object"}"#));
-        assert!(!closed(r#"{"type":"string","pattern":"a"}"#));
-    }
 
     fn converted(schema: &'static str) -> String {
         let raw: &RawValue = serde_json::from_str(schema).unwrap();
@@ -195,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn very_many_properties_are_ordered_and_required() {
+    fn very_many_properties_are_ordered() {
         const COUNT: usize = 20_000;
         let each = |write: fn(usize) -> String| (0..COUNT).map(write).collect::<Vec<_>>().join(",");
         let (named, order) = (each(|n| format!("\"p{n}\":true")), each(|n| format!("\"p{}\"", COUNT - 1 - n)));
@@ -203,11 +167,6 @@ mod tests {
         let converted = to_json_schema(serde_json::from_str(&text).unwrap(), "p").unwrap().value();
         let first = converted["properties"].as_object().unwrap().keys().next().cloned();
         assert_eq!(first, Some(format!("p{}", COUNT - 1)));
-        let named = each(|n| format!("\"p{n}\":{{\"type\":\"string\"}}"));
-        let text = format!(
-            r#"{{"type":"object","properties":{{{named}}},"required":[{order}],"additionalProperties":false}}"#
-        );
-        assert!(is_closed(&serde_json::from_str(&text).unwrap()));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_writer: None,
     repeats: None,
     lacks: None,
+    closed_schemas: false,
 };
 
 fn write_request(

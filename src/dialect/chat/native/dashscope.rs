@@ -25,6 +25,7 @@ pub(super) static WIRE: Wire = Wire {
     answer_writer: None,
     repeats: None,
     lacks: None,
+    closed_schemas: true,
 };
 
 /// What a schema is called where the client gave it no name.

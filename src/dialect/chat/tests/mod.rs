@@ -11,6 +11,7 @@ mod answers;
 mod fuzzed;
 mod large;
 mod requests;
+mod strict;
 mod table;
 
 use crate::dialect::DialectId;

@@ -21,7 +21,10 @@ theirs, others' by `efforts` in `providers.toml`); an effort that it lacks becom
 So are temperature, `top_p` and penalties where OpenAI's and Anthropic's models are known not to take them; what else OpenAI's
 refuse while they think (`stop`, `logprobs`, `logit_bias`) is refused here. Where they take tools and think in Responses alone, that
 is what they are asked by, if it can say the rest and the upstream speaks it; else they do not think. Where Claude's answer is begun
-already (a prefill) and it takes none while it thinks, it does not. A field that no row names is refused.
+already (a prefill) and it takes none while it thinks, it does not. A schema of Anthropic's or Gemini's clients that leaves something
+open (an object's other members, a property that may be missing, the bounds of a value) goes to OpenAI's dialects and DashScope's
+without being enforced, for they refuse to enforce it: that is what it means if `tools.strict` or the schema's own name stands among
+what was left out. A field that no row names is refused.
 Names in italics are read from clients of vendors who have them, and never written. Values behind *but for*
 change nothing where there is no such thing, and are passed over there.
 
