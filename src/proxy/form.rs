@@ -37,7 +37,7 @@ fn form(exchange: &Exchange, framing: Framing) -> Option<Form> {
     let endpoint = lane::upstream_endpoint(admitted, attempt);
     let asked = is_translated(attempt).then(|| lane::asked(exchange, admitted, attempt));
     let translation = match (&asked, lane) {
-        (Some(asked), Some(lane)) => lane::translating(asked, admitted, lane, framing),
+        (Some(asked), Some(lane)) => lane::translating(asked, lane, framing),
         _ => None,
     };
     let scanner =

@@ -9,7 +9,6 @@ use crate::dialect::chat::{self, Asked, Refusal, Translated, Translation, Unread
 use crate::dialect::embed;
 use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::{DialectId, Framing};
-use crate::estimate;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
@@ -38,8 +37,8 @@ enum AnswerLane {
     Passes,
     /// A conversation's.
     Chat,
-    /// Embeddings, in the shape that the client wants.
-    Embeddings(embed::Shape),
+    /// Embeddings, in the shape that the client wants, of a prompt that was found to have so many tokens.
+    Embeddings { shape: embed::Shape, input_tokens_counted: u64 },
 }
 
 /// A request in the upstream's dialect.
@@ -65,7 +64,7 @@ pub(super) enum Translating {
     /// A conversation's.
     Chat(Box<Translation>),
     /// Embeddings: collected to their end.
-    Embeddings { body: Vec<u8>, shape: embed::Shape, model: String, input_tokens_estimate: u64 },
+    Embeddings { body: Vec<u8>, shape: embed::Shape, model: String, input_tokens_counted: u64 },
 }
 
 impl Translating {
@@ -112,10 +111,11 @@ impl Translating {
         match self {
             Self::Chat(translation) => translation.finish(whole, metered),
             Self::Embeddings { .. } if !whole => Ok(Bytes::new()),
-            Self::Embeddings { body, shape, model, input_tokens_estimate } => {
+            Self::Embeddings { body, shape, model, input_tokens_counted } => {
                 let text = std::str::from_utf8(body).map_err(|_| Unreadable::new("the answer is not UTF-8"))?;
-                let reported = metered().map(|metered| metered.usage.input_tokens).filter(|tokens| *tokens > 0);
-                embed::translate_answer(text, *shape, model, reported.unwrap_or(*input_tokens_estimate))
+                // What is billed, be it reported or counted.
+                let input_tokens = metered().map_or(*input_tokens_counted, |metered| metered.usage.input_tokens);
+                embed::translate_answer(text, *shape, model, input_tokens)
             }
         }
     }
@@ -202,20 +202,10 @@ fn wants_events(query: &str) -> bool {
 }
 
 /// The translation of an answer with this framing.
-pub(super) fn translating(
-    asked: &Arc<Asked>,
-    admitted: &Admitted,
-    lane: &Lane,
-    framing: Framing,
-) -> Option<Translating> {
-    if let AnswerLane::Embeddings(shape) = lane.answer {
-        let input_tokens_estimate = estimate::by_length(admitted.facts.prompt_text_bytes);
-        return Some(Translating::Embeddings {
-            body: Vec::new(),
-            shape,
-            model: asked.model.clone(),
-            input_tokens_estimate,
-        });
+pub(super) fn translating(asked: &Arc<Asked>, lane: &Lane, framing: Framing) -> Option<Translating> {
+    if let AnswerLane::Embeddings { shape, input_tokens_counted } = lane.answer {
+        let (body, model) = (Vec::new(), asked.model.clone());
+        return Some(Translating::Embeddings { body, shape, model, input_tokens_counted });
     }
     Translation::new(asked.clone(), lane.target.endpoint.dialect, framing).map(|chat| Translating::Chat(Box::new(chat)))
 }

@@ -1,13 +1,14 @@
 //! A request that has to be written anew for a candidate: all that this takes, so that it can be done on any thread.
 
 use super::super::aside::aside;
-use super::super::exchange::{Admitted, Exchange};
+use super::super::exchange::{Admitted, Exchange, Prompt};
 use super::super::route;
 use super::{AnswerLane, Lane};
 use crate::balance::Pick;
 use crate::dialect::chat::{self, ChatRules, Manner, Translated};
 use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::{DialectId, embed};
+use crate::estimate;
 use crate::provider::StreamUsage;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -33,8 +34,8 @@ pub(in crate::proxy) struct Writing {
 enum Kind {
     /// A conversation in another dialect, of which the first is preferred.
     Chat { dialects: Vec<DialectId>, output_tokens_default: u64, asks_for_usage: bool, rules: ChatRules },
-    /// Texts to embed, in another dialect.
-    Embeddings(DialectId),
+    /// Texts to embed, in another dialect. Their tokens are counted as this model's: the one that the ledger counts by.
+    Embeddings { dialect: DialectId, counted_as: Arc<str> },
     /// A conversation without what other dialects' upstreams left in it. Its body is what the upstream would get.
     Unsigned(Target),
 }
@@ -73,7 +74,7 @@ impl Writing {
                 rules: upstream.chat_rules(),
             }
         } else {
-            Kind::Embeddings(dialect)
+            Kind::Embeddings { dialect, counted_as: admitted.route.model.clone() }
         };
         Ok(Some(Self { endpoint, body: admitted.body.clone(), stream, model, kind }))
     }
@@ -93,10 +94,14 @@ impl Writing {
                 let target = endpoint::chat_target(dialect, stream, &model, translated.has_media);
                 Ok(Some(Lane::new(target, translated, AnswerLane::Chat, stream)))
             }
-            Kind::Embeddings(dialect) => {
+            Kind::Embeddings { dialect, counted_as } => {
                 let (translated, shape) = embed::translate_request(endpoint, text, &model)?;
                 let target = endpoint::embeddings_target(dialect);
-                Ok(Some(Lane::new(target, translated, AnswerLane::Embeddings(shape), false)))
+                // Told to the client where the upstream reports nothing, so it has to be known before the answer's end.
+                let (prompt, bytes) = Prompt::Body(body.clone()).text(endpoint);
+                let input_tokens_counted = estimate::tokens(&counted_as, &prompt, bytes);
+                let answer = AnswerLane::Embeddings { shape, input_tokens_counted };
+                Ok(Some(Lane::new(target, translated, answer, false)))
             }
             // Their signatures are in places where this upstream would refuse them: they go, with the thoughts that they are of.
             Kind::Unsigned(target) => {
@@ -114,7 +119,9 @@ impl Writing {
     /// # Errors
     /// As [`Writing::write`]; `UPSTREAM_UNAVAILABLE` when the process ends meanwhile.
     pub(in crate::proxy) async fn write_aside(self) -> Result<Option<Box<Lane>>, Reject> {
-        if self.body.len() <= AT_ONCE_BYTES_MAX { self.write() } else { aside(|| self.write()).await }
+        let counts_tokens = matches!(self.kind, Kind::Embeddings { .. });
+        let is_quick = self.body.len() <= AT_ONCE_BYTES_MAX && !counts_tokens;
+        if is_quick { self.write() } else { aside(|| self.write()).await }
     }
 }
 
