@@ -58,6 +58,27 @@ fn name_of(parameter: &Value) -> &str {
     parameter["name"].as_str().expect("a name")
 }
 
+/// So many parameters of different names.
+fn many(count: usize) -> String {
+    (0..count).map(|nth| format!("p{nth}=&")).collect()
+}
+
+#[tokio::test]
+async fn a_name_in_the_path_that_is_no_text_is_nothing_that_there_is() {
+    let stage = Stage::start().await;
+    for (method, path) in [
+        ("GET", "/logs/%FF"),
+        ("PATCH", "/upstreams/%FF"),
+        ("DELETE", "/upstreams/%FF/override"),
+        ("POST", "/upstreams/%FF/test"),
+        ("GET", "/keys/%FF"),
+    ] {
+        let body = (method != "GET").then(|| json!({}));
+        let told = stage.admin.ask(method, path, body.as_ref()).await;
+        assert_eq!((told.status, told.code()), (404, "NOT_FOUND"), "{method} {path}: {}", told.answer.text());
+    }
+}
+
 #[tokio::test]
 async fn what_was_expected_and_given_is_said() {
     let stage = Stage::start().await;
@@ -89,10 +110,15 @@ async fn what_was_expected_and_given_is_said() {
         ("/overview?range=24", "range", "cannot read `24`, expected `1h`, `24h`, `7d` or `30d`, did you mean `24h`?"),
         ("/audit?cursor=-1", "cursor", "cannot read `-1`, expected a whole number from 0 to "),
         ("/audit?page=2", "page", "unknown parameter, expected `cursor` or `limit`"),
+        (&format!("/audit?{long}=2"), &format!("{}…", &long[..64]), "unknown parameter, expected `cursor` or `limit`"),
+        // However many there are, they are not looked at for long.
+        (&format!("/audit?{}", many(32)), "p0", "unknown parameter, expected `cursor` or `limit`"),
+        (&format!("/audit?{}", many(33)), "", "expected at most 32 parameters"),
+        (&format!("/audit?{}", many(8_000)), "", "expected at most 32 parameters"),
     ] {
         let told = stage.admin.get(query).await;
         assert_eq!((told.status, told.code()), (400, "INVALID"), "{query}: {}", told.body);
-        assert_eq!(told.body["error"]["field"], field, "{query}");
+        assert_eq!(told.body["error"]["field"], *field, "{query}");
         let said = told.body["error"]["message"].as_str().expect("a message");
         assert!(said.contains(message), "{query}: {said}");
     }

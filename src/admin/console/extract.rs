@@ -44,6 +44,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// The name in the path; what is not UTF-8 is nothing that there is.
+pub(super) struct Name(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name)).map_err(|_| Refusal::not_found())
+    }
+}
+
 /// A refusal that names the field, also where serde names it only in its sentence.
 fn wrong(path: &str, message: &str) -> Refusal {
     let named = message.split_once(" field `").and_then(|(_, rest)| rest.split_once('`')).map(|(name, _)| name);

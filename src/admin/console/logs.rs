@@ -1,7 +1,7 @@
 //! The log: records by what they are looked for, one by one with where it went and why, and as a file.
 
 use super::access::USER;
-use super::extract::{Limit, rows};
+use super::extract::{Limit, Name, rows};
 use super::query::{Asked, Both, Whole};
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
@@ -13,7 +13,7 @@ use crate::ledger::{LedgerRecord, Outcome};
 use crate::shown::RecordJson;
 use crate::store::{KeyRef, LedgerFilter, RecordCursor, RecordPage};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::on;
 use bytes::Bytes;
@@ -219,7 +219,7 @@ fn listed(page: &RecordPage) -> Json<Value> {
     Json(json!({ "items": items, "next": next }))
 }
 
-async fn show(State(desk): State<Arc<Desk>>, caller: Caller, Path(id): Path<String>) -> Result<Response, Refusal> {
+async fn show(State(desk): State<Arc<Desk>>, caller: Caller, Name(id): Name) -> Result<Response, Refusal> {
     let id = Uuid::parse_str(&id).map_err(|_| Refusal::not_found())?;
     let ask = move |store: &dyn crate::store::Store| Ok((store.ledger_find(id)?, store.trail(id)?));
     let (record, trail) = desk.ask(ask).await?;

@@ -126,9 +126,11 @@ async fn put(
 ) -> Result<Json<Replaced>, Refusal> {
     let _turn = desk.pricing.lock().await;
     let (config, default_prices) = (desk.shared.snapshot.load().config.clone(), desk.default_prices);
-    check(&text, &config)?;
     let (act, store) = (Desk::act(&caller), desk.store.clone());
-    let replaced = move || replace(&*store, &act, &config, default_prices, &version, text);
+    let replaced = move || {
+        check(&text, &config)?;
+        replace(&*store, &act, &config, default_prices, &version, text)
+    };
     let FileJson { text, version, path } = desk.beside(replaced).await??;
     // Whoever watches the file would see it, too; this way it is in force with the answer.
     let errors = match desk.shared.reload().await {
@@ -214,7 +216,8 @@ struct Valid {
 
 async fn validate(State(desk): State<Arc<Desk>>, Sent(Text { text }): Sent<Text>) -> Result<Json<Valid>, Refusal> {
     let config = desk.shared.snapshot.load().config.clone();
-    let book = check(&text, &config)?;
+    // A long text takes long.
+    let book = desk.beside(move || check(&text, &config)).await??;
     Ok(Json(Valid { version: book.version().to_string(), prices: book.iter().count() }))
 }
 

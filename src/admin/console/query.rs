@@ -15,6 +15,8 @@ use tollgate_plugin_api::{did_you_mean, one_of};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+/// Parameters of a query: more than any endpoint has. Each is compared with those before it.
+const PARAMETERS_MAX: usize = 32;
 /// So much of a value is said again, in characters.
 const GIVEN_CHARS_MAX: usize = 64;
 
@@ -78,11 +80,14 @@ impl Given {
     fn of(query: &str) -> Result<Self, Refusal> {
         let mut parameters: Vec<(String, String)> = Vec::new();
         for part in query.split('&').filter(|part| !part.is_empty()) {
+            if parameters.len() == PARAMETERS_MAX {
+                return Err(Refusal::field("", format!("expected at most {PARAMETERS_MAX} parameters")));
+            }
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             let name = decoded(name).ok_or_else(|| Refusal::field("", "a parameter's name is not UTF-8"))?;
-            let value = decoded(value).ok_or_else(|| Refusal::field(&name, "expected UTF-8"))?;
+            let value = decoded(value).ok_or_else(|| Refusal::field(&cut(&name), "expected UTF-8"))?;
             if parameters.iter().any(|(before, _)| *before == name) {
-                return Err(Refusal::field(&name, "expected one value, not several"));
+                return Err(Refusal::field(&cut(&name), "expected one value, not several"));
             }
             parameters.push((name, value));
         }
@@ -93,8 +98,9 @@ impl Given {
         let Some((name, _)) = self.parameters.iter().find(|(name, _)| !self.known.contains(&&**name)) else {
             return Ok(());
         };
-        let (expected, guess) = (one_of(self.known.iter().copied()), did_you_mean(name, self.known.iter().copied()));
-        Err(Refusal::field(&cut(name), format!("unknown parameter, expected {expected}{guess}")))
+        let name = cut(name);
+        let (expected, guess) = (one_of(self.known.iter().copied()), did_you_mean(&name, self.known.iter().copied()));
+        Err(Refusal::field(&name, format!("unknown parameter, expected {expected}{guess}")))
     }
 }
 

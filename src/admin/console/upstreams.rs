@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::access::OPERATOR;
-use super::extract::Sent;
+use super::extract::{Name, Sent};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::Caller;
@@ -14,7 +14,7 @@ use crate::shown::rfc3339;
 use crate::snapshot::{SeenFailure, Snapshot, Upstream};
 use crate::store::Act;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::on;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,7 @@ struct Tested {
 async fn test(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
-    Path(name): Path<String>,
+    Name(name): Name,
     Sent(Test { model }): Sent<Test>,
 ) -> Result<Json<Tested>, Refusal> {
     let snapshot = desk.shared.snapshot.load_full();
@@ -244,7 +244,7 @@ struct UpstreamPatch {
 async fn change(
     State(desk): State<Arc<Desk>>,
     caller: Caller,
-    Path(name): Path<String>,
+    Name(name): Name,
     Sent(UpstreamPatch { weight, others }): Sent<UpstreamPatch>,
 ) -> Result<Json<UpstreamJson>, Refusal> {
     find(&desk.shared.snapshot.load_full(), &name)?;
@@ -265,11 +265,7 @@ async fn change(
     Ok(Json(shown))
 }
 
-async fn end_override(
-    State(desk): State<Arc<Desk>>,
-    caller: Caller,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Refusal> {
+async fn end_override(State(desk): State<Arc<Desk>>, caller: Caller, Name(name): Name) -> Result<StatusCode, Refusal> {
     let weights = desk.ask(|store| store.people().weights()).await?;
     // Also of one that the file does not have any more.
     if !weights.contains_key(&name) {
