@@ -24,6 +24,7 @@ pub struct Metrics {
     rejected: IntCounterVec,
     attempts: IntCounterVec,
     reloads: IntCounterVec,
+    console_passwords: IntCounterVec,
     telemetry_lost: IntCounterVec,
     /// Answers that were given again, to who came with the same idempotency key.
     pub(crate) replayed: IntCounter,
@@ -78,6 +79,11 @@ impl Metrics {
         let metrics = Self::in_registry(&series)?;
         // So that the first one is an increase.
         RejectCode::rows().iter().for_each(|row| drop(metrics.rejected.with_label_values(&[row.code])));
+        for asked_for in ["sign_in", "password_change"] {
+            for result in ["right", "wrong", "too_many"] {
+                drop(metrics.console_passwords.with_label_values(&[asked_for, result]));
+            }
+        }
         ["ok", "refused"].into_iter().for_each(|result| drop(metrics.reloads.with_label_values(&[result])));
         Ok(metrics)
     }
@@ -93,6 +99,11 @@ impl Metrics {
                 &["upstream", "result"],
             )?,
             reloads: series.counter("tollgate_reloads_total", "Configuration reloads.", &["result"])?,
+            console_passwords: series.counter(
+                "tollgate_console_passwords_total",
+                "Passwords given at the console, by what for and what came of it.",
+                &["asked_for", "result"],
+            )?,
             telemetry_lost: series.counter(
                 "tollgate_telemetry_lost_total",
                 "Log lines and spans that found no room in their queue, or were not delivered.",
@@ -158,6 +169,11 @@ impl Metrics {
     /// Counts one reload.
     pub fn reload(&self, result: &str) {
         self.reloads.with_label_values(&[result]).inc();
+    }
+
+    /// Counts one password that was given at the console.
+    pub fn console_password(&self, asked_for: &str, result: &str) {
+        self.console_passwords.with_label_values(&[asked_for, result]).inc();
     }
 
     /// Shows the breakers of these upstreams, and no others.

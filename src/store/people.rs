@@ -292,7 +292,7 @@ pub trait People: Send + Sync {
     ///
     /// # Errors
     /// The store.
-    fn session_end(&self, digest: &SecretDigest) -> Result<()>;
+    fn session_end(&self, act: &Act, digest: &SecretDigest) -> Result<()>;
 
     /// Makes codes of one amount.
     ///

@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attempts;
 mod audit;
 mod changes;
 mod codes;

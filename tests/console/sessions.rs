@@ -107,35 +107,3 @@ async fn whoever_is_disabled_demoted_or_deleted_is_so_at_once() {
     assert_eq!(boss.get("/groups").await.status, 401);
     assert_eq!(Visitor::stranger(stage.gateway.address).begin("boss", "set by an admin").await.status, 401);
 }
-
-#[tokio::test]
-async fn so_many_attempts_fail_by_name_and_by_address_and_then_none_is_made() {
-    let (provider, setup) = setup().await;
-    let setup = setup.set("server.trusted_proxies", "[\"127.0.0.0/8\"]");
-    let stage = Stage::with(provider, &setup).await;
-    let stranger = Visitor::stranger(stage.gateway.address);
-    let attempt = async |name: &str, password: &str, from: &str| {
-        let body = json!({"name": name, "password": password});
-        let request = stranger.request("POST", "/session", Some(&body)).field("x-forwarded-for", from);
-        let told = stranger.send(&request).await;
-        (told.status, told.code().to_owned())
-    };
-    let (no, limited) = ((401, "UNAUTHENTICATED".to_owned()), (429, "TOO_MANY".to_owned()));
-    // By name, from wherever; somebody whom there is not looks the same.
-    for name in ["user", "nobody"] {
-        for nth in 0..10 {
-            assert_eq!(attempt(name, "wrong", &format!("10.0.{}.{nth}", name.len())).await, no);
-        }
-        assert_eq!(attempt(name, PASSWORD, "10.1.0.1").await, limited, "{name}, with the right password, too");
-    }
-    assert_eq!(attempt("operator", PASSWORD, "10.0.4.1").await.0, 200, "others are not concerned");
-    // By address, for whomever.
-    for nth in 0..10 {
-        assert_eq!(attempt(&format!("guess{nth}"), "wrong", "10.2.0.1").await, no);
-    }
-    assert_eq!(attempt("operator", PASSWORD, "10.2.0.1").await, limited);
-    assert_eq!(attempt("operator", PASSWORD, "10.2.0.2").await.0, 200);
-    // Many at once are as many as one after the other.
-    let at_once = futures::future::join_all((0..30).map(|_| attempt("admin", "wrong", "10.3.0.1"))).await;
-    assert_eq!(at_once.iter().filter(|told| **told == no).count(), 10, "{at_once:?}");
-}

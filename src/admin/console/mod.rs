@@ -27,6 +27,7 @@ mod schema;
 mod session;
 mod settings;
 mod times;
+mod trial;
 mod upstreams;
 mod usage;
 
@@ -65,7 +66,7 @@ struct Desk {
     store: Arc<dyn Store>,
     /// Prices that stand in where the pricing file is missing.
     default_prices: &'static str,
-    /// Attempts to sign in.
+    /// Passwords that were given.
     attempts: Attempts,
     /// Leave to hash a password.
     hashing: Semaphore,

@@ -5,9 +5,9 @@ use super::extract::Sent;
 use super::people::BudgetJson;
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
-use super::{Desk, Remote, password};
+use super::{Desk, Remote, password, trial};
 use crate::config::Upstream;
-use crate::proxy::{steady_ms, unix_ms};
+use crate::proxy::unix_ms;
 use crate::store::{Act, Person, PersonListing, SecretDigest};
 use axum::extract::{FromRequestParts, State};
 use axum::routing::on;
@@ -48,7 +48,8 @@ pub(super) const ROUTES: &[Route] = &[
 #[derive(Clone)]
 pub(super) struct Caller {
     pub(super) person: Person,
-    digest: SecretDigest,
+    /// Of their session.
+    pub(super) digest: SecretDigest,
 }
 
 impl Caller {
@@ -160,41 +161,15 @@ async fn begin(
     headers: HeaderMap,
     Sent(SignIn { name, password }): Sent<SignIn>,
 ) -> Result<([(HeaderName, HeaderValue); 1], Json<SignedIn>), Refusal> {
-    let (person, compared) = compare(&desk, remote, name, password.0).await?;
+    let (person, compared) = trial::sign_in(&desk, remote, name, password.0).await?;
     let (digest, cookie) = new_session(remote);
     let act = Act { at_ms: unix_ms(), actor: person.name.clone() };
     let instead_of = shown(&headers);
     let begun = desk
         .ask(move |store| store.people().session_begin(&act, person.id, &compared, &digest, instead_of.as_ref()))
         .await;
-    let listing = begun.map_err(|refusal| if refusal.code() == Code::NotFound { wrong() } else { refusal })?;
+    let listing = begun.map_err(|refusal| if refusal.code() == Code::NotFound { trial::wrong() } else { refusal })?;
     Ok((cookie, Json(SignedIn { person: SelfJson::of(listing) })))
-}
-
-fn wrong() -> Refusal {
-    Refusal::new(Code::Unauthenticated, "no such name with this password")
-}
-
-/// Whose password this is, and what it was compared with. Attempts are counted.
-async fn compare(
-    desk: &Desk,
-    remote: Remote,
-    name: String,
-    password: SecretString,
-) -> Result<(Person, String), Refusal> {
-    if !desk.attempts.begin(&name, remote.address, steady_ms()) {
-        return Err(Refusal::new(Code::TooMany, "too many attempts: wait a quarter of an hour"));
-    }
-    let asked = name.clone();
-    let found = desk.ask(move |store| store.people().password_of(&asked)).await?;
-    let (person, hash) = found.unzip();
-    match (desk.is_password(password, hash.clone()).await?, person, hash) {
-        (true, Some(person), Some(hash)) => {
-            desk.attempts.succeeded(&name, remote.address);
-            Ok((person, hash))
-        }
-        _ => Err(wrong()),
-    }
 }
 
 async fn end(
@@ -202,7 +177,9 @@ async fn end(
     Extension(remote): Extension<Remote>,
     caller: Caller,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1]), Refusal> {
-    desk.ask(move |store| store.people().session_end(&caller.digest)).await?;
+    let (act, name) = (Desk::act(&caller), caller.person.name);
+    desk.ask(move |store| store.people().session_end(&act, &caller.digest)).await?;
+    tracing::info!("console: {name:?} has signed out");
     Ok((StatusCode::NO_CONTENT, cookie("", remote, "; Max-Age=0")))
 }
 
@@ -255,7 +232,7 @@ async fn change_password(
     Sent(PasswordChange { current, new }): Sent<PasswordChange>,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1]), Refusal> {
     password::check("new", secrecy::ExposeSecret::expose_secret(&new.0))?;
-    let compared = compare(&desk, remote, caller.person.name.clone(), current.0).await;
+    let compared = trial::once_more(&desk, &caller, current.0).await;
     let not_it = || Refusal::field("current", "this is not the password");
     let (person, compared) =
         compared.map_err(|refusal| if refusal.code() == Code::Unauthenticated { not_it() } else { refusal })?;

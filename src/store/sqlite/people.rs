@@ -103,8 +103,8 @@ impl People for SqliteStore {
         Ok(Some(person))
     }
 
-    fn session_end(&self, digest: &SecretDigest) -> Result<()> {
-        self.write(|transaction| session::end(transaction, digest))
+    fn session_end(&self, act: &Act, digest: &SecretDigest) -> Result<()> {
+        self.write(|transaction| session::end_by(transaction, act, digest))
     }
 
     fn codes_create(

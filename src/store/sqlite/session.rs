@@ -103,7 +103,15 @@ pub(super) fn touch(transaction: &Transaction<'_>, digest: &SecretDigest, now_ms
 }
 
 /// [`People::session_end`](crate::store::People::session_end).
-pub(super) fn end(transaction: &Transaction<'_>, digest: &SecretDigest) -> Result<()> {
+pub(super) fn end_by(transaction: &Transaction<'_>, act: &Act, digest: &SecretDigest) -> Result<()> {
+    let sql = "SELECT person_id FROM session WHERE digest = ?";
+    let person: Option<i64> = transaction.query_row(sql, [digest], |row| row.get(0)).optional()?;
+    let Some(person) = person else { return Ok(()) };
+    end(transaction, digest)?;
+    audit::add(transaction, act, "session.end", &format!("person {person}"), None, None)
+}
+
+fn end(transaction: &Transaction<'_>, digest: &SecretDigest) -> Result<()> {
     transaction.execute("DELETE FROM session WHERE digest = ?", [digest])?;
     Ok(())
 }
