@@ -21,7 +21,7 @@ pub use keys::{KeyChange, KeyListing, KeyRef, KeyRow, NewKey};
 pub use limits::{BudgetPeriod, Limits, PersonLimits};
 pub use people::{
     Act, AuditRow, Budget, CodeRow, Images, NewPerson, Page, People, Period, Person, PersonChange, PersonListing, Role,
-    SecretDigest,
+    SESSION_AGE_MS_MAX, SecretDigest, Session,
 };
 pub use reading::{
     LedgerFilter, OVERVIEW_TOP_MAX, Overview, OverviewRange, RecordCursor, RecordPage, UsageBy, UsageSum,

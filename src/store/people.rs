@@ -145,6 +145,21 @@ pub struct PersonChange {
 /// SHA-256 of a secret that is shown once: a session's, a code's.
 pub type SecretDigest = [u8; 32];
 
+/// A session ends so long after it began, however it is used (or, if that is longer, when it may have been unused for so long), in
+/// milliseconds: 30 days.
+pub const SESSION_AGE_MS_MAX: i64 = 30 * 24 * 3_600_000;
+
+/// A session that is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Whose.
+    pub person: Person,
+    /// Of its secret.
+    pub digest: SecretDigest,
+    /// That it is used now is to be noted ([`People::sessions_used`]).
+    pub is_use_news: bool,
+}
+
 /// A code as listings show it; the code itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeRow {
@@ -263,7 +278,7 @@ pub trait People: Send + Sync {
     /// The store.
     fn password_of(&self, name: &str) -> Result<Option<(Person, String)>>;
 
-    /// Signs somebody in whose password was compared with this hash; their session `instead_of` ends.
+    /// Signs somebody in whose password was compared with this hash; the sessions `instead_of` end.
     ///
     /// # Errors
     /// They cannot sign in any more, or have another password by now: no such person; otherwise the store.
@@ -273,7 +288,7 @@ pub trait People: Send + Sync {
         id: i64,
         compared: &str,
         digest: &SecretDigest,
-        instead_of: Option<&SecretDigest>,
+        instead_of: &[SecretDigest],
     ) -> Result<PersonListing>;
 
     /// Gives somebody another password, whose old one was compared with this hash. All their sessions end, and this one begins.
@@ -282,11 +297,17 @@ pub trait People: Send + Sync {
     /// As of [`People::session_begin`].
     fn password_change(&self, act: &Act, id: i64, compared: &str, hash: &str, digest: &SecretDigest) -> Result<()>;
 
-    /// Whose session this is, if it was used within `idle_ms_max`; it is used now.
+    /// The first of these sessions that is in force: used within `idle_ms_max`, and begun within that or [`SESSION_AGE_MS_MAX`].
     ///
     /// # Errors
     /// The store.
-    fn session_use(&self, digest: &SecretDigest, now_ms: i64, idle_ms_max: i64) -> Result<Option<Person>>;
+    fn session_find(&self, digests: &[SecretDigest], now_ms: i64, idle_ms_max: i64) -> Result<Option<Session>>;
+
+    /// Notes when sessions were used; those that are not in force any more go.
+    ///
+    /// # Errors
+    /// The store.
+    fn sessions_used(&self, used_at_ms: &[(SecretDigest, i64)], now_ms: i64, idle_ms_max: i64) -> Result<()>;
 
     /// Ends a session.
     ///

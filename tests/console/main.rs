@@ -9,6 +9,7 @@ mod changes;
 mod codes;
 mod imported;
 mod keys;
+mod locked;
 mod logs;
 mod matrix;
 mod people;

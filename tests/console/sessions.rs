@@ -3,6 +3,8 @@
 use crate::stage::{PASSWORD, Stage, person, setup};
 use crate::support::console::{Visitor, first_admin};
 use crate::support::gateway::Gateway;
+use crate::support::until;
+use rusqlite::Connection;
 use serde_json::json;
 
 #[tokio::test]
@@ -60,6 +62,9 @@ async fn the_cookie_is_for_https_alone_where_the_browser_came_by_it() {
         let told = stranger.send(&request).await;
         let cookie = told.answer.field("set-cookie").expect("a cookie");
         assert_eq!(cookie.contains("; Secure"), is_secure, "{trusted} {proto}: {cookie}");
+        // Browsers take one with this prefix from here alone, and for this host alone.
+        assert_eq!(cookie.starts_with("__Host-"), is_secure, "{cookie}");
+        assert!(!is_secure || cookie.contains("; Path=/;"), "{cookie}");
     }
     drop(provider);
 }
@@ -106,4 +111,82 @@ async fn whoever_is_disabled_demoted_or_deleted_is_so_at_once() {
     assert_eq!(stage.admin.delete(&path).await.status, 204);
     assert_eq!(boss.get("/groups").await.status, 401);
     assert_eq!(Visitor::stranger(stage.gateway.address).begin("boss", "set by an admin").await.status, 401);
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Sets the clock of every session: what was used now was used so long ago, and begun.
+fn sessions_are_older(stage: &Stage, used_ms: i64, begun_ms: i64) {
+    let store = Connection::open(stage.gateway.path("data/tollgate.db")).expect("the store");
+    let sql = "UPDATE session SET used_at_ms = used_at_ms - ?, created_at_ms = created_at_ms - ?";
+    store.execute(sql, [used_ms, begun_ms]).expect("sessions");
+}
+
+#[tokio::test]
+async fn a_session_that_was_used_while_the_clock_was_ahead_ends_as_any_other() {
+    let stage = Stage::start().await;
+    // Put right by an hour: whoever is there goes on, from now.
+    sessions_are_older(&stage, -HOUR_MS, -HOUR_MS);
+    assert_eq!(stage.user.get("/session").await.status, 200);
+    until("the use is noted as of now", || {
+        let store = Connection::open(stage.gateway.path("data/tollgate.db")).expect("the store");
+        let sql = "SELECT count(*) FROM session WHERE used_at_ms > created_at_ms - 60000";
+        let ahead: i64 = store.query_row(sql, [], |row| row.get(0)).expect("sessions");
+        (ahead == 2).then_some(())
+    })
+    .await;
+    // As far ahead as it may be unused: nobody knows how long ago it was.
+    sessions_are_older(&stage, -300 * 24 * HOUR_MS, 0);
+    assert_eq!(stage.user.get("/session").await.code(), "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn a_session_ends_30_days_after_the_sign_in_however_it_is_used() {
+    let stage = Stage::start().await;
+    sessions_are_older(&stage, 0, 30 * 24 * HOUR_MS - HOUR_MS);
+    assert_eq!(stage.user.get("/session").await.status, 200);
+    sessions_are_older(&stage, 0, 2 * HOUR_MS);
+    assert_eq!(stage.user.get("/session").await.code(), "UNAUTHENTICATED");
+    let begun = Visitor::sign_in(stage.gateway.address, "user", PASSWORD).await;
+    assert_eq!(begun.get("/session").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_cookie_that_a_neighbour_planted_is_not_taken_for_the_session() {
+    let (provider, setup) = setup().await;
+    let stage = Stage::with(provider, &setup.set("server.trusted_proxies", "[\"127.0.0.0/8\"]")).await;
+    let stranger = Visitor::stranger(stage.gateway.address);
+    let real = stage.user.session.clone().expect("signed in");
+    let other = stage.operator.session.clone().expect("signed in");
+    let whose = async |cookie: &str, proto: &str| {
+        let request = stranger.request("GET", "/session", None).field("cookie", cookie);
+        let told = stranger.send(&request.field("x-forwarded-proto", proto)).await;
+        told.body["person"]["name"].as_str().map(str::to_owned)
+    };
+    let user = Some("user".to_owned());
+    // By HTTP anything may stand beside it.
+    for cookie in [
+        format!("tollgate_session=junk; tollgate_session={real}"),
+        format!("tollgate_session={real}; tollgate_session=junk"),
+        format!("tollgate_session=; tollgate_session={}; a=b; tollgate_session={real}", "0".repeat(64)),
+    ] {
+        assert_eq!(whose(&cookie, "http").await, user, "{cookie}");
+    }
+    let crowd = "tollgate_session=junk; ".repeat(1_000);
+    assert_eq!(
+        whose(&format!("{crowd}tollgate_session={real}"), "http").await,
+        None,
+        "not all of any number are tried"
+    );
+    // By HTTPS it has a name that browsers let nobody else set.
+    let host = |value: &str| format!("__Host-tollgate_session={value}");
+    assert_eq!(whose(&host(&real), "https").await, user);
+    assert_eq!(whose(&format!("tollgate_session={other}; {}", host(&real)), "https").await, user);
+    assert_eq!(whose(&format!("tollgate_session={other}"), "https").await, None);
+    // Who signs in ends every session that the browser shows.
+    let body = json!({"name": "user", "password": PASSWORD});
+    let planted = format!("tollgate_session=junk; tollgate_session={real}; tollgate_session={other}");
+    let request = stranger.request("POST", "/session", Some(&body)).field("cookie", &planted);
+    assert_eq!(stranger.send(&request).await.status, 200);
+    assert_eq!((stage.user.get("/session").await.status, stage.operator.get("/session").await.status), (401, 401));
 }

@@ -1,9 +1,9 @@
 //! The one place that decides whether a request may be answered: which page it comes from, who is signed in, with which role.
 
-use super::Desk;
 use super::access::Access;
 use super::refusal::{Code, Refusal};
 use super::session;
+use super::{Desk, Remote};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -25,9 +25,10 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     if !request.method().is_safe() && !is_same_origin(request.method(), request.uri(), request.headers()) {
         return Err(Refusal::new(Code::Forbidden, "this must be asked for from the console's own page (Origin)"));
     }
+    let remote = request.extensions().get::<Remote>().copied().unwrap_or_default();
     let shows_secret = matches!(gate.access, Access::RoleOrSecret(_)) && shows_secret(&gate.desk, request.headers());
     if let Some(least) = gate.access.role().filter(|_| !shows_secret) {
-        let caller = session::caller(&gate.desk, request.headers()).await?;
+        let caller = session::caller(&gate.desk, remote, request.headers()).await?;
         if caller.person.role < least {
             let message = format!("this is for {}s", least.as_str());
             return Err(Refusal::new(Code::Forbidden, message));

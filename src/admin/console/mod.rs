@@ -30,6 +30,7 @@ mod times;
 mod trial;
 mod upstreams;
 mod usage;
+mod uses;
 
 pub use password::{FirstAdmin, first_admin};
 
@@ -52,6 +53,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 use tollgate_plugin_api::RejectCode;
 use tower::ServiceExt;
+use uses::Uses;
 
 /// Pieces of a body that are made before they go out.
 const PIECES_AHEAD: usize = 1;
@@ -68,6 +70,8 @@ struct Desk {
     default_prices: &'static str,
     /// Passwords that were given.
     attempts: Attempts,
+    /// When sessions were last used, on its way to the store.
+    uses: Arc<Uses>,
     /// Leave to hash a password.
     hashing: Semaphore,
     /// Whoever has it writes the pricing file.
@@ -113,7 +117,7 @@ impl Desk {
 }
 
 /// Where a request comes from: beside it, for those who ask.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Remote {
     /// The client's address; `None`: nobody knows it.
     address: Option<IpAddr>,
@@ -141,6 +145,7 @@ pub fn console(
         store,
         default_prices,
         attempts: Attempts::default(),
+        uses: Arc::default(),
         hashing: Semaphore::new(HASHING_MAX),
         pricing: tokio::sync::Mutex::default(),
         verifying: tokio::sync::Mutex::default(),

@@ -8,7 +8,7 @@ use super::routes::{Route, Verb};
 use super::{Desk, Remote, password, trial};
 use crate::config::Upstream;
 use crate::proxy::unix_ms;
-use crate::store::{Act, Person, PersonListing, SecretDigest};
+use crate::store::{Act, Person, PersonListing, SecretDigest, Session};
 use axum::extract::{FromRequestParts, State};
 use axum::routing::on;
 use axum::{Extension, Json};
@@ -23,6 +23,10 @@ use utoipa::ToSchema;
 
 /// The cookie's name.
 pub(super) const COOKIE: &str = "tollgate_session";
+/// The same where the browser came by HTTPS: it takes one of such a name from this very host alone, for all its paths.
+const COOKIE_BY_HTTPS: &str = "__Host-tollgate_session";
+/// Cookies of that name which are looked at: a neighbour (another port, a sibling's domain) may have planted some.
+const COOKIES_MAX: usize = 32;
 /// Where everybody signs in.
 const PATH: &str = "/api/session";
 
@@ -76,34 +80,51 @@ fn unauthenticated() -> Refusal {
 ///
 /// # Errors
 /// Nobody.
-pub(super) async fn caller(desk: &Desk, headers: &HeaderMap) -> Result<Caller, Refusal> {
-    let digest = shown(headers).ok_or_else(unauthenticated)?;
+pub(super) async fn caller(desk: &Desk, remote: Remote, headers: &HeaderMap) -> Result<Caller, Refusal> {
+    let shown = shown(headers, remote);
+    if shown.is_empty() {
+        return Err(unauthenticated());
+    }
     let idle_ms_max = desk.idle_ms_max();
-    let person = desk.ask(move |store| store.people().session_use(&digest, unix_ms(), idle_ms_max)).await?;
-    person.map(|person| Caller { person, digest }).ok_or_else(unauthenticated)
+    let found = desk.ask(move |store| store.people().session_find(&shown, unix_ms(), idle_ms_max)).await?;
+    let Session { person, digest, is_use_news } = found.ok_or_else(unauthenticated)?;
+    if is_use_news && desk.uses.add(digest) {
+        let (uses, store) = (desk.uses.clone(), desk.store.clone());
+        // Nobody waits for it.
+        desk.backstage.run(move || uses.write(&*store, idle_ms_max));
+    }
+    Ok(Caller { person, digest })
 }
 
-/// The digest of the cookie's value.
-fn shown(headers: &HeaderMap) -> Option<SecretDigest> {
-    let fields = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| digest_of(value))
+fn cookie_name(remote: Remote) -> &'static str {
+    if remote.is_secure { COOKIE_BY_HTTPS } else { COOKIE }
 }
 
-fn digest_of(value: &str) -> SecretDigest {
-    Sha256::digest(value.as_bytes()).into()
+/// The digests of what the cookies of our name say.
+fn shown(headers: &HeaderMap, remote: Remote) -> Vec<SecretDigest> {
+    let pairs =
+        headers.get_all(header::COOKIE).into_iter().flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let ours =
+        pairs.filter_map(|pair| pair.trim_ascii().strip_prefix(cookie_name(remote).as_bytes())?.strip_prefix(b"="));
+    ours.take(COOKIES_MAX).map(digest_of).collect()
+}
+
+fn digest_of(value: &[u8]) -> SecretDigest {
+    Sha256::digest(value).into()
 }
 
 /// A new session: its digest, and the field that gives it to the browser.
 fn new_session(remote: Remote) -> (SecretDigest, [(HeaderName, HeaderValue); 1]) {
     let bits: [u8; 32] = rand::random();
     let value: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-    (digest_of(&value), cookie(&value, remote, ""))
+    (digest_of(value.as_bytes()), cookie(&value, remote, ""))
 }
 
 fn cookie(value: &str, remote: Remote, more: &str) -> [(HeaderName, HeaderValue); 1] {
-    let secure = if remote.is_secure { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/console; HttpOnly; SameSite=Strict{secure}{more}");
+    // (Its name asks for that path.)
+    let (path, secure) = if remote.is_secure { ("/", "; Secure") } else { ("/console", "") };
+    let name = cookie_name(remote);
+    let text = format!("{name}={value}; Path={path}; HttpOnly; SameSite=Strict{secure}{more}");
     // Hex and our own words always make a value.
     [(header::SET_COOKIE, HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("")))]
 }
@@ -164,10 +185,9 @@ async fn begin(
     let (person, compared) = trial::sign_in(&desk, remote, name, password.0).await?;
     let (digest, cookie) = new_session(remote);
     let act = Act { at_ms: unix_ms(), actor: person.name.clone() };
-    let instead_of = shown(&headers);
-    let begun = desk
-        .ask(move |store| store.people().session_begin(&act, person.id, &compared, &digest, instead_of.as_ref()))
-        .await;
+    let instead_of = shown(&headers, remote);
+    let begun =
+        desk.ask(move |store| store.people().session_begin(&act, person.id, &compared, &digest, &instead_of)).await;
     let listing = begun.map_err(|refusal| if refusal.code() == Code::NotFound { trial::wrong() } else { refusal })?;
     Ok((cookie, Json(SignedIn { person: SelfJson::of(listing) })))
 }

@@ -3,7 +3,7 @@
 use super::{SqliteStore, audit, codes, keys, person, session};
 use crate::store::{
     Act, AuditRow, CodeRow, Images, KeyChange, KeyListing, KeyRef, NewKey, NewPerson, Page, People, Person,
-    PersonChange, PersonListing, Result, SecretDigest, StoreError, StoreErrorKind,
+    PersonChange, PersonListing, Result, SecretDigest, Session, StoreError, StoreErrorKind,
 };
 use rusqlite::{Connection, Transaction};
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ impl People for SqliteStore {
         id: i64,
         compared: &str,
         digest: &SecretDigest,
-        instead_of: Option<&SecretDigest>,
+        instead_of: &[SecretDigest],
     ) -> Result<PersonListing> {
         self.write(|transaction| session::begin(transaction, act, id, compared, digest, instead_of))
     }
@@ -91,16 +91,12 @@ impl People for SqliteStore {
         self.write(|transaction| session::password_change(transaction, act, id, compared, hash, digest))
     }
 
-    fn session_use(&self, digest: &SecretDigest, now_ms: i64, idle_ms_max: i64) -> Result<Option<Person>> {
-        let found = self.read(|connection| session::find(connection, digest))?;
-        let Some((person, used_at_ms)) = found else { return Ok(None) };
-        if now_ms.saturating_sub(used_at_ms) > idle_ms_max {
-            return Ok(None);
-        }
-        if session::is_news(used_at_ms, now_ms) {
-            self.write(|transaction| session::touch(transaction, digest, now_ms, idle_ms_max))?;
-        }
-        Ok(Some(person))
+    fn session_find(&self, digests: &[SecretDigest], now_ms: i64, idle_ms_max: i64) -> Result<Option<Session>> {
+        self.read(|connection| session::find(connection, digests, now_ms, idle_ms_max))
+    }
+
+    fn sessions_used(&self, used_at_ms: &[(SecretDigest, i64)], now_ms: i64, idle_ms_max: i64) -> Result<()> {
+        self.write(|transaction| session::used(transaction, used_at_ms, now_ms, idle_ms_max))
     }
 
     fn session_end(&self, act: &Act, digest: &SecretDigest) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Who is signed in.
 
 use super::{audit, person};
-use crate::store::{Act, Person, PersonListing, Result, SecretDigest};
+use crate::store::{Act, Person, PersonListing, Result, SESSION_AGE_MS_MAX, SecretDigest, Session};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// The time of last use is written no more often, in milliseconds: a page asks for many things at once.
@@ -27,7 +27,7 @@ pub(super) fn begin(
     id: i64,
     compared: &str,
     digest: &SecretDigest,
-    instead_of: Option<&SecretDigest>,
+    instead_of: &[SecretDigest],
 ) -> Result<PersonListing> {
     let changed = transaction.execute(
         "UPDATE person SET last_login_at_ms = ?1 \
@@ -37,8 +37,8 @@ pub(super) fn begin(
     if changed == 0 {
         return Err(person::nobody(id));
     }
-    if let Some(instead_of) = instead_of {
-        end(transaction, instead_of)?;
+    for digest in instead_of {
+        end(transaction, digest)?;
     }
     insert(transaction, act, id, digest)?;
     audit::add(transaction, act, "session.begin", &format!("person {id}"), None, None)?;
@@ -79,26 +79,57 @@ pub(super) fn password_change(
     audit::add(transaction, act, "person.password", &format!("person {id}"), None, None)
 }
 
-/// Whose session this is, and when it was last used.
-pub(super) fn find(connection: &Connection, digest: &SecretDigest) -> Result<Option<(Person, i64)>> {
+/// [`People::session_find`](crate::store::People::session_find).
+pub(super) fn find(
+    connection: &Connection,
+    digests: &[SecretDigest],
+    now_ms: i64,
+    idle_ms_max: i64,
+) -> Result<Option<Session>> {
     let sql = format!(
         "SELECT {}, session.used_at_ms FROM session JOIN person ON person.id = session.person_id \
-         WHERE session.digest = ? AND person.enabled = 1 AND person.deleted_at_ms IS NULL",
+         WHERE session.digest = ?1 AND person.enabled = 1 AND person.deleted_at_ms IS NULL \
+         AND abs(?2 - session.used_at_ms) <= ?3 AND abs(?2 - session.created_at_ms) <= ?4",
         person::COLUMNS
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    Ok(statement.query_row([digest], |row| Ok((person::person_of(row)?, row.get(7)?))).optional()?)
+    for digest in digests {
+        let found = statement.query_row(params![digest, now_ms, idle_ms_max, age_ms_max(idle_ms_max)], |row| {
+            Ok(Session { person: person::person_of(row)?, digest: *digest, is_use_news: is_news(row.get(7)?, now_ms) })
+        });
+        if let Some(session) = found.optional()? {
+            return Ok(Some(session));
+        }
+    }
+    Ok(None)
+}
+
+/// How long ago a session may have begun. As with its use, not further ahead either: how long ago that was nobody knows, where the
+/// clock was ahead and was put right since.
+fn age_ms_max(idle_ms_max: i64) -> i64 {
+    SESSION_AGE_MS_MAX.max(idle_ms_max)
 }
 
 /// Whether a use at this time is to be written, of a session that was used at another.
-pub(super) fn is_news(used_at_ms: i64, now_ms: i64) -> bool {
-    now_ms.saturating_sub(used_at_ms) >= USE_STEP_MS
+fn is_news(used_at_ms: i64, now_ms: i64) -> bool {
+    now_ms < used_at_ms || now_ms.saturating_sub(used_at_ms) >= USE_STEP_MS
 }
 
-/// Notes a use; sessions that nobody may use any more go.
-pub(super) fn touch(transaction: &Transaction<'_>, digest: &SecretDigest, now_ms: i64, idle_ms_max: i64) -> Result<()> {
-    transaction.execute("UPDATE session SET used_at_ms = ? WHERE digest = ?", params![now_ms, digest])?;
-    transaction.execute("DELETE FROM session WHERE used_at_ms < ?", [now_ms.saturating_sub(idle_ms_max)])?;
+/// [`People::sessions_used`](crate::store::People::sessions_used).
+pub(super) fn used(
+    transaction: &Transaction<'_>,
+    used_at_ms: &[(SecretDigest, i64)],
+    now_ms: i64,
+    idle_ms_max: i64,
+) -> Result<()> {
+    let mut statement = transaction.prepare_cached("UPDATE session SET used_at_ms = ? WHERE digest = ?")?;
+    for (digest, used_at_ms) in used_at_ms {
+        statement.execute(params![used_at_ms, digest])?;
+    }
+    transaction.execute(
+        "DELETE FROM session WHERE abs(?1 - used_at_ms) > ?2 OR abs(?1 - created_at_ms) > ?3",
+        [now_ms, idle_ms_max, age_ms_max(idle_ms_max)],
+    )?;
     Ok(())
 }
 
