@@ -48,6 +48,7 @@ async fn every_change_has_its_row() {
         ("operator", "upstream.weight", "upstream u"),
         ("operator", "upstream.weight", "upstream u"),
         ("operator", "key.delete", &key),
+        ("operator", "reload.asked", "configuration"),
         ("operator", "reload", "configuration"),
         ("admin", "code.create", "code 1"),
         ("admin", "code.delete", "code 1"),

@@ -1,8 +1,9 @@
 //! A store that cannot be written: what needs only to be read is answered, at once.
 
-use crate::stage::Stage;
+use crate::stage::{Stage, setup};
 use crate::support::PATIENCE;
 use rusqlite::Connection;
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// The store, and everybody's last use so long ago that the next one is to be noted.
@@ -37,4 +38,19 @@ async fn who_is_signed_in_reads_on_while_the_store_is_locked() {
         assert_eq!(stage.admin.get("/session").await.status, 200);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_be_noted_is_not_made() {
+    let (provider, setup) = setup().await;
+    let stage = Stage::with(provider, &setup).await;
+    let database = database(&stage);
+    let reloads = async || stage.gateway.metric("tollgate_reloads_total", &[]).await;
+    let before = reloads().await;
+    database.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+    assert_eq!(stage.operator.post("/reload", &json!({})).await.code(), "UNAVAILABLE");
+    assert_eq!(reloads().await, before);
+    database.execute_batch("ROLLBACK").expect("unlocked");
+    assert_eq!(stage.operator.post("/reload", &json!({})).await.ok()["status"], "reloaded");
+    assert_eq!(reloads().await, before + 1.0);
 }

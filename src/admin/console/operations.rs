@@ -6,6 +6,7 @@ use super::routes::{Route, Verb};
 use super::session::Caller;
 use super::{Desk, settings};
 use crate::ledger;
+use crate::store::Act;
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
@@ -49,6 +50,8 @@ struct ReloadJson {
 }
 
 async fn reload(State(desk): State<Arc<Desk>>, caller: Caller) -> Result<Json<ReloadJson>, Refusal> {
+    // Before: what cannot be noted is not done.
+    note(&desk, Desk::act(&caller), "reload.asked", None).await?;
     let reloaded = desk.shared.reload().await;
     let reloaded = reloaded.ok_or_else(|| Refusal::new(Code::Unavailable, "nothing is read again here, or not now"))?;
     let told = match reloaded {
@@ -58,9 +61,14 @@ async fn reload(State(desk): State<Arc<Desk>>, caller: Caller) -> Result<Json<Re
             ReloadJson { status: "refused", price_version: None, errors }
         }
     };
-    let (act, after) = (Desk::act(&caller), json!({ "status": told.status }).to_string());
-    desk.ask(move |store| store.people().note(&act, "reload", "configuration", None, Some(&after))).await?;
+    // It is done, whether or not that can be noted, too. (The log says why not.)
+    let after = json!({ "status": told.status, "price_version": told.price_version });
+    let _ = note(&desk, Desk::act(&caller), "reload", Some(after.to_string())).await;
     Ok(Json(told))
+}
+
+async fn note(desk: &Desk, act: Act, action: &'static str, after: Option<String>) -> Result<(), Refusal> {
+    desk.ask(move |store| store.people().note(&act, action, "configuration", None, after.as_deref())).await
 }
 
 /// What a verification found.
