@@ -39,6 +39,11 @@ impl Hasher for DigestHasher {
 
 type ByDigest = papaya::HashMap<CredentialDigest, Arc<KeyEntry>, BuildHasherDefault<DigestHasher>>;
 
+/// The name by which others than whoever has its credential may mean a key.
+fn identity(key: &Key) -> Option<&Arc<str>> {
+    key.named_by_operator.then_some(&key.name)
+}
+
 /// Every key that is not deleted. Look-ups take no lock; a change costs the same whether there are ten keys or a
 /// million.
 #[derive(Default)]
@@ -48,7 +53,7 @@ pub struct Keys {
     by_id: RwLock<HashMap<i64, (CredentialDigest, Arc<KeyEntry>)>>,
     /// Users whom keys belong to, or once did.
     owners: RwLock<HashMap<Arc<str>, Arc<Owner>>>,
-    /// Ids by name, from when somebody looks keys up so. Taken after `by_id`, where both are.
+    /// Ids by name, of those that an operator named, from when somebody looks keys up so. Taken after `by_id`, where both are.
     by_name: RwLock<Option<HashMap<Arc<str>, i64>>>,
     touched: Arc<TouchedIds>,
     version: AtomicI64,
@@ -82,29 +87,32 @@ impl Keys {
         Arc::clone(owners.entry(Arc::clone(&name)).or_insert_with(|| Arc::new(Owner::new(name))))
     }
 
-    /// The key with this name; none before [`Keys::index_names`].
+    /// The key that an operator named so; none before [`Keys::index_names`].
     pub fn find_by_name(&self, name: &str) -> Option<Arc<KeyEntry>> {
         let id = *self.by_name.read().as_ref()?.get(name)?;
         // It may have been renamed in between.
-        self.get(id).filter(|entry| *entry.key.load().name == *name)
+        self.get(id).filter(|entry| identity(&entry.key.load()).is_some_and(|identity| **identity == *name))
     }
 
     /// From here on keys are found by name.
     pub fn index_names(&self) {
         let by_id = self.by_id.read();
-        let name = |(id, (_, entry)): (&i64, &(CredentialDigest, Arc<KeyEntry>))| (entry.key.load().name.clone(), *id);
-        self.by_name.write().get_or_insert_with(|| by_id.iter().map(name).collect());
+        let name = |(id, (_, entry)): (&i64, &(CredentialDigest, Arc<KeyEntry>))| {
+            identity(&entry.key.load()).map(|name| (name.clone(), *id))
+        };
+        self.by_name.write().get_or_insert_with(|| by_id.iter().filter_map(name).collect());
     }
 
     /// Notes the name of a key that is new, renamed or deleted.
-    fn note_name(&self, id: i64, before: Option<&str>, now: Option<&Arc<str>>) {
-        if before == now.map(|name| &**name) {
+    fn note_name(&self, id: i64, before: Option<&Key>, now: Option<&Key>) {
+        let (before, now) = (before.and_then(identity), now.and_then(identity));
+        if before == now {
             return;
         }
         if let Some(names) = self.by_name.write().as_mut() {
             // Another key may have it by now: of many changes at once only what came of them is told.
-            if let Some(before) = before.filter(|name| names.get(*name) == Some(&id)) {
-                names.remove(before);
+            if let Some(before) = before.filter(|name| names.get(&***name) == Some(&id)) {
+                names.remove(&**before);
             }
             names.extend(now.map(|name| (name.clone(), id)));
         }
@@ -176,7 +184,7 @@ impl Keys {
         let Some(digest) = row.digest else {
             if let Some((digest, entry)) = by_id.remove(&id) {
                 by_digest.remove(&digest);
-                self.note_name(id, Some(&entry.key.load().name), None);
+                self.note_name(id, Some(&entry.key.load()), None);
                 // Requests have it whose bodies are still arriving.
                 entry.key.store(Arc::new(Key { enabled: false, ..row.key }));
             }
@@ -184,7 +192,7 @@ impl Keys {
         };
         let owner = row.key.user.as_deref().map(|user| self.owner(user));
         let Some((old_digest, entry)) = by_id.get_mut(&id) else {
-            self.note_name(id, None, Some(&row.key.name));
+            self.note_name(id, None, Some(&row.key));
             let entry = Arc::new(KeyEntry::new(row.key, owner, row.spent_nanos, Arc::clone(&self.touched)));
             by_digest.insert(digest, Arc::clone(&entry));
             by_id.insert(id, (digest, entry));
@@ -192,7 +200,7 @@ impl Keys {
         };
         entry.account.set_quota(row.key.quota_nanos);
         entry.owner.store(owner);
-        self.note_name(id, Some(&entry.key.load().name), Some(&row.key.name));
+        self.note_name(id, Some(&entry.key.load()), Some(&row.key));
         entry.key.store(Arc::new(row.key));
         if *old_digest != digest {
             by_digest.insert(digest, Arc::clone(entry));

@@ -8,6 +8,7 @@ pub(crate) fn key(id: i64, digest: [u8; 32]) -> KeyRow {
     let key = Key {
         id,
         name: format!("key-{id}").into(),
+        named_by_operator: true,
         user: None,
         group: "default".into(),
         models: Vec::new(),

@@ -193,6 +193,8 @@ fn make(key: &FoundKey, store: &dyn Store, now_ms: i64) -> Result<Result<(), Str
     }
     let new = NewKey {
         name: key.name.clone(),
+        // Whoever that was over there.
+        named_by_user: true,
         user: key.user.clone(),
         group: key.group.clone(),
         models: key.models.clone(),

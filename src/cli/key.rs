@@ -61,6 +61,7 @@ fn create(arguments: &KeyCreate, config: &Config, store: &dyn Store, terminal: &
     let limit = |limit: Option<Limit>| limit.and_then(|Limit(limit)| limit);
     let new = NewKey {
         name: arguments.name.clone(),
+        named_by_user: false,
         user: arguments.user.clone(),
         group: arguments.group.clone(),
         models: names(&arguments.models)?,

@@ -6,6 +6,7 @@ fn key(id: i64) -> Key {
     Key {
         id,
         name: format!("key-{id}").into(),
+        named_by_operator: true,
         user: None,
         group: "default".into(),
         models: Vec::new(),
@@ -79,6 +80,33 @@ fn names_follow_renames_deletions_and_swaps_in_any_order() {
     assert_eq!((found("a"), found("b"), found("c")), (None, Some(3), Some(2)));
     keys.index_names();
     assert_eq!(found("c"), Some(2));
+}
+
+#[test]
+fn a_name_that_no_operator_gave_finds_no_key() {
+    for indexed_before in [true, false] {
+        let keys = Keys::new();
+        let found = |name: &str| keys.find_by_name(name).map(|entry| entry.key().id);
+        let named = |id: i64, name: &str, named_by_operator: bool| {
+            let mut row = row(id, Some([u8::try_from(id).unwrap(); 32]));
+            (row.key.name, row.key.named_by_operator) = (name.into(), named_by_operator);
+            keys.apply_change(row);
+        };
+        if indexed_before {
+            keys.index_names();
+        }
+        named(1, "a", false);
+        named(2, "b", true);
+        keys.index_names();
+        assert_eq!((found("a"), found("b")), (None, Some(2)));
+        // The same name, by somebody else.
+        named(1, "a", true);
+        named(2, "b", false);
+        assert_eq!((found("a"), found("b")), (Some(1), None));
+        named(2, "c", false);
+        named(3, "b", true);
+        assert_eq!((found("b"), found("c")), (Some(3), None));
+    }
 }
 
 #[test]

@@ -7,6 +7,8 @@ use tollgate_plugin_api::{CredentialDigest, Key};
 pub struct NewKey {
     /// Its name: 1 to 128 bytes without control characters, not a number, unique among the keys that are not deleted.
     pub name: String,
+    /// Nobody more than a user chose the name: no token or wallet finds it so.
+    pub named_by_user: bool,
     /// The person or team it belongs to.
     pub user: Option<String>,
     /// The group whose upstreams it may use.

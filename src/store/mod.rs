@@ -114,7 +114,7 @@ pub trait Store: Send + Sync {
     /// The store.
     fn key_find(&self, which: &KeyRef) -> Result<Option<KeyListing>>;
 
-    /// Changes a key.
+    /// Changes a key. A name that is given here, be it the one that it has, is one that tokens and wallets may mean.
     ///
     /// # Errors
     /// No such key, the new name is taken, a value is not acceptable; otherwise the store.

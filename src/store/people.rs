@@ -363,8 +363,9 @@ pub trait People: Send + Sync {
     /// The same.
     fn key_create_by(&self, act: &Act, new: &NewKey, digest: &CredentialDigest) -> Result<KeyListing>;
 
-    /// [`Store::key_change`](super::Store::key_change), with its audit row. `owner`: only if it is this person's; what else there
-    /// is, is not there for them.
+    /// [`Store::key_change`](super::Store::key_change), with its audit row. `owner`: only if it is this person's, who is a user; what
+    /// else there is, is not there for them. A name that they give it finds it for no token and no wallet; the one that it has
+    /// already changes nothing, whoever gives it.
     ///
     /// # Errors
     /// The same.

@@ -204,7 +204,9 @@ impl Store for SqliteStore {
 
     fn key_change(&self, id: i64, change: &KeyChange) -> Result<KeyRow> {
         keys::check_change(change)?;
-        self.write(|transaction| keys::change(transaction, id, change))
+        // Whoever types a name means it, also if it is the one that there is.
+        let identity = change.name.as_deref().map(Some);
+        self.write(|transaction| keys::change(transaction, id, change, identity))
     }
 
     fn key_rotate(&self, id: i64, digest: &CredentialDigest) -> Result<KeyRow> {

@@ -2,6 +2,7 @@
 
 use crate::calls::{COST, Wire, number, plain_chat, serving_keys};
 use crate::support::client::Request;
+use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, Key, PROVIDER_KEY, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -105,6 +106,47 @@ async fn finish(gateway: Gateway, keys: &[&Key], secrets: &[&str]) {
         assert!(!said.contains(&secret[secret.len() - 16..]), "a secret was printed");
     }
     gateway.finish(keys).await;
+}
+
+#[tokio::test]
+async fn a_token_never_calls_as_a_key_whose_name_a_user_chose() {
+    const PASSWORD: &str = "correct horse battery";
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = setup_of(&provider, "HS256")
+        .set("plugins.auth-jwt.secret", "\"${JWT_SECRET}\"")
+        .environment("JWT_SECRET", SECRET);
+    let (gateway, [own]) = serving_keys(&setup, [("mallorys", &["--user", "mallory"])]).await;
+    let admin = Visitor::admin(&gateway).await;
+    for (name, role) in [("mallory", "user"), ("olga", "operator")] {
+        admin.post("/users", &json!({"name": name, "role": role, "password": PASSWORD})).await.ok();
+    }
+    let mallory = Visitor::sign_in(gateway.address, "mallory", PASSWORD).await;
+    let olga = Visitor::sign_in(gateway.address, "olga", PASSWORD).await;
+    let token = |name: &str| sound(&claims(name, 3600));
+    becomes(&gateway, &token("mallorys"), 200).await;
+    // Made, or renamed: what a user calls a key is what nobody's token means.
+    let made = mallory.post("/keys", &json!({"name": "alice"})).await.ok();
+    let alice = format!("/keys/{}", made["key"]["id"]);
+    becomes(&gateway, made["secret"].as_str().expect("shown"), 200).await;
+    assert_refused(&gateway, &[("made by a user", token("alice"))], "AUTH_INVALID_TOKEN").await;
+    mallory.patch(&format!("/keys/{}", own.id), &json!({"name": "bob"})).await.ok();
+    becomes(&gateway, &token("mallorys"), 401).await;
+    assert_refused(&gateway, &[("renamed by a user", token("bob"))], "AUTH_INVALID_TOKEN").await;
+    // An operator who changes something else has not named it, and a page that sends the name along has not either.
+    let edited = json!({"name": "alice", "rpm": 1000});
+    assert_eq!(olga.patch(&alice, &edited).await.ok()["rpm"], 1000);
+    gateway.key("later", &[]).await;
+    assert_refused(&gateway, &[("edited by an operator", token("alice"))], "AUTH_INVALID_TOKEN").await;
+    // Whoever has named it means it; the user may still change the rest.
+    olga.patch(&alice, &json!({"name": "carol"})).await.ok();
+    becomes(&gateway, &token("carol"), 200).await;
+    mallory.patch(&alice, &json!({"name": "carol", "rpm": 2000})).await.ok();
+    gateway.run_json(&["key", "set", "bob", "--name", "bob", "--json"]);
+    becomes(&gateway, &token("bob"), 200).await;
+    assert_eq!(gateway.send(&Request::get("/v1/user").key(&token("carol"))).await.json()["rpm"], 2000);
+    let by_operator = olga.post("/keys", &json!({"name": "dave", "user": "mallory"})).await.ok();
+    becomes(&gateway, &token("dave"), 200).await;
+    assert_eq!(by_operator["key"]["user"], "mallory");
 }
 
 #[tokio::test]

@@ -11,8 +11,10 @@ pub type CredentialDigest = [u8; 32];
 pub struct Key {
     /// The row's id.
     pub id: i64,
-    /// The operator's name for it.
+    /// What it is called.
     pub name: Arc<str>,
+    /// Somebody more than a user has called it so: only then it is found by its name ([`KeyRing::find_by_name`]).
+    pub named_by_operator: bool,
     /// The person or team it belongs to, if any.
     pub user: Option<Arc<str>>,
     /// The group whose upstreams it may use.
@@ -71,7 +73,8 @@ pub trait KeyRing: Send + Sync {
     /// The key whose credential has this digest.
     fn find(&self, digest: &CredentialDigest) -> Option<Arc<dyn KeyHandle>>;
 
-    /// The key with this name, for callers who show by other means who they are. None before [`KeyRing::index_names`].
+    /// The key with this name, for callers who show by other means who they are; none that is not [`Key::named_by_operator`]: users
+    /// name their own keys, and none of these is what another's token means. None before [`KeyRing::index_names`].
     fn find_by_name(&self, _name: &str) -> Option<Arc<dyn KeyHandle>> {
         None
     }

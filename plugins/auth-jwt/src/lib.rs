@@ -99,7 +99,10 @@ impl Plugin for AuthJwt {
         self.verify(&token)?;
         let now_ms = self.clock.now_ms();
         let name = self.expected.key_name(&token.claims()?, now_ms)?;
-        let handle = self.keys.find_by_name(&name).ok_or_else(|| claims::refusal("it names no key"))?;
+        let handle = self
+            .keys
+            .find_by_name(&name)
+            .ok_or_else(|| claims::refusal("it names no key, or one that no operator has named so"))?;
         handle.check(now_ms)?;
         head.key = Some(handle);
         Ok(Flow::Continue)

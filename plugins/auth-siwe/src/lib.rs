@@ -124,7 +124,10 @@ impl AuthSiwe {
     }
 
     fn key(&self, name: &str, now_ms: i64) -> Result<Arc<dyn KeyHandle>, Reject> {
-        let handle = self.keys.find_by_name(name).ok_or_else(|| invalid("The wallet's key is not there any more"))?;
+        let handle = self
+            .keys
+            .find_by_name(name)
+            .ok_or_else(|| invalid("The wallet's key is not there any more, or its user has renamed it"))?;
         handle.check(now_ms)?;
         Ok(handle)
     }

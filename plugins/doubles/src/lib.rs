@@ -13,6 +13,7 @@ pub fn key(name: &str) -> Key {
     Key {
         id: 7,
         name: name.into(),
+        named_by_operator: true,
         user: None,
         group: "default".into(),
         models: Vec::new(),
@@ -71,7 +72,7 @@ impl KeyRing for Ring {
     }
 
     fn find_by_name(&self, name: &str) -> Option<Arc<dyn KeyHandle>> {
-        self.first(|_, key| *key.name == *name)
+        self.first(|_, key| *key.name == *name && key.named_by_operator)
     }
 }
 

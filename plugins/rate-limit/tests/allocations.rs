@@ -30,6 +30,7 @@ fn key() -> Key {
     Key {
         id: 7,
         name: "alice".into(),
+        named_by_operator: true,
         user: Some("team".into()),
         group: "default".into(),
         models: Vec::new(),

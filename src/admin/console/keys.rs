@@ -167,10 +167,10 @@ async fn create(
     check_group(&desk, &caller, new.group.as_deref()).await?;
     check_count(&desk, &caller).await?;
     let KeyNew { name, user, group, models, quota_nanos, expires_at, rpm, tpm, concurrency } = new;
-    let user = caller.owner().map(str::to_owned).or(user);
+    let (user, named_by_user) = (caller.owner().map(str::to_owned).or(user), caller.owner().is_some());
     let group = group.unwrap_or_else(|| groups::DEFAULT.to_owned());
     let expires_at_ms = expires_at.map(|text| times::parse("expires_at", &text)).transpose()?;
-    let new = NewKey { name, user, group, models, expires_at_ms, quota_nanos, rpm, tpm, concurrency };
+    let new = NewKey { name, named_by_user, user, group, models, expires_at_ms, quota_nanos, rpm, tpm, concurrency };
     let (act, credential) = (Desk::act(&caller), new_credential());
     let digest = credential.digest;
     let listing = desk.ask(move |store| store.people().key_create_by(&act, &new, &digest)).await?;

@@ -14,7 +14,7 @@ const NAME_BYTES_MAX: usize = 128;
 const MODELS_MAX: usize = 1_000;
 
 const KEY_COLUMNS: &str = "key.id, key.name, key.user, key.group_name, key.models, key.enabled, key.expires_at_ms, \
-     key.quota_nanos, key.rpm, key.tpm, key.concurrency, key.created_at_ms";
+     key.quota_nanos, key.rpm, key.tpm, key.concurrency, key.identity IS key.name, key.created_at_ms";
 
 /// The next version of the table; inside a transaction that writes, nobody else takes the same.
 const NEXT_VERSION: &str = "(SELECT coalesce(max(version), 0) + 1 FROM key)";
@@ -108,7 +108,7 @@ pub(super) fn create(
     check_user(transaction, new.user.as_deref())?;
     let sql = format!(
         "INSERT INTO key (name, user, group_name, models, enabled, expires_at_ms, quota_nanos, rpm, tpm, concurrency, \
-         digest, created_at_ms, version) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, {NEXT_VERSION})"
+         digest, created_at_ms, identity, version) VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, {NEXT_VERSION})"
     );
     let models = models_json(&new.models);
     let values = params![
@@ -123,17 +123,25 @@ pub(super) fn create(
         new.concurrency,
         digest,
         now_ms,
+        (!new.named_by_user).then_some(&new.name),
     ];
     transaction.execute(&sql, values).map_err(|error| name_taken(error, &new.name))?;
     row_of(transaction, transaction.last_insert_rowid())
 }
 
-/// [`Store::key_change`](crate::store::Store::key_change).
-pub(super) fn change(transaction: &Transaction<'_>, id: i64, change: &KeyChange) -> Result<KeyRow> {
+/// [`Store::key_change`](crate::store::Store::key_change). `identity`: the name by which others than whoever has its credential may
+/// mean it from now on; `None`: this stays.
+pub(super) fn change(
+    transaction: &Transaction<'_>,
+    id: i64,
+    change: &KeyChange,
+    identity: Option<Option<&str>>,
+) -> Result<KeyRow> {
     let KeyChange { name, user, group, models, enabled, expires_at_ms, quota_nanos, rpm, tpm, concurrency } = change;
     let count = |limit: Option<u64>| limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
-    let fields: [(&str, Option<Value>); 10] = [
+    let fields: [(&str, Option<Value>); 11] = [
         ("name", name.clone().map(Value::from)),
+        ("identity", identity.map(|identity| identity.map(str::to_owned).into())),
         ("user", user.clone().map(Value::from)),
         ("group_name", group.clone().map(Value::from)),
         ("models", models.as_deref().map(|models| models_json(models).into())),
@@ -226,26 +234,27 @@ fn key_of(row: &Row<'_>) -> rusqlite::Result<Key> {
         rpm: row.get(8)?,
         tpm: row.get(9)?,
         concurrency: row.get(10)?,
+        named_by_operator: row.get(11)?,
     })
 }
 
 fn key_row_of(row: &Row<'_>) -> rusqlite::Result<KeyRow> {
     Ok(KeyRow {
         key: key_of(row)?,
-        created_at_ms: row.get(11)?,
-        digest: row.get(12)?,
-        version: row.get(13)?,
-        spent_nanos: row.get(14)?,
+        created_at_ms: row.get(12)?,
+        digest: row.get(13)?,
+        version: row.get(14)?,
+        spent_nanos: row.get(15)?,
     })
 }
 
 pub(super) fn listing_of(row: &Row<'_>) -> rusqlite::Result<KeyListing> {
     Ok(KeyListing {
         key: key_of(row)?,
-        created_at_ms: row.get(11)?,
-        spent_nanos: row.get(12)?,
-        accessed_at_ms: row.get(13)?,
-        held_nanos: row.get(14)?,
+        created_at_ms: row.get(12)?,
+        spent_nanos: row.get(13)?,
+        accessed_at_ms: row.get(14)?,
+        held_nanos: row.get(15)?,
     })
 }
 

@@ -22,10 +22,10 @@ fn change_key(
     (act, action): (&Act, &str),
     id: i64,
     owner: Option<&str>,
-    change: impl FnOnce() -> Result<()>,
+    change: impl FnOnce(&KeyListing) -> Result<()>,
 ) -> Result<Option<KeyListing>> {
     let before = key(transaction, id, owner)?;
-    change()?;
+    change(&before)?;
     let after = keys::find(transaction, &KeyRef::Id(id))?;
     let images = (Some(audit::key_image(&before)), after.as_ref().map(audit::key_image));
     audit::add_json(transaction, act, action, &format!("key {id}"), images)?;
@@ -147,21 +147,26 @@ impl People for SqliteStore {
     fn key_change_by(&self, act: &Act, id: i64, owner: Option<&str>, change: &KeyChange) -> Result<KeyListing> {
         keys::check_change(change)?;
         self.write(|transaction| {
-            let done = || keys::change(transaction, id, change).map(drop);
+            let done = |before: &KeyListing| {
+                // A page sends the name along, too, whatever is changed.
+                let renamed = change.name.as_deref().filter(|name| **name != *before.key.name);
+                let identity = renamed.map(|name| owner.is_none().then_some(name));
+                keys::change(transaction, id, change, identity).map(drop)
+            };
             change_key(transaction, (act, "key.change"), id, owner, done)?.ok_or_else(|| gone(id))
         })
     }
 
     fn key_rotate_by(&self, act: &Act, id: i64, owner: Option<&str>, digest: &CredentialDigest) -> Result<KeyListing> {
         self.write(|transaction| {
-            let done = || keys::rotate(transaction, id, digest).map(drop);
+            let done = |_: &KeyListing| keys::rotate(transaction, id, digest).map(drop);
             change_key(transaction, (act, "key.rotate"), id, owner, done)?.ok_or_else(|| gone(id))
         })
     }
 
     fn key_delete_by(&self, act: &Act, id: i64, owner: Option<&str>) -> Result<()> {
         self.write(|transaction| {
-            let done = || keys::delete(transaction, id, act.at_ms);
+            let done = |_: &KeyListing| keys::delete(transaction, id, act.at_ms);
             change_key(transaction, (act, "key.delete"), id, owner, done).map(drop)
         })
     }

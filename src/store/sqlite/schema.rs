@@ -14,6 +14,7 @@ const MIGRATION_ROWS: &[M<'_>] = &[
     M::up(include_str!("../../../db/sqlite/0005_user_account.sql")),
     M::up(include_str!("../../../db/sqlite/0006_finer.sql")),
     M::up(include_str!("../../../db/sqlite/0007_image_tool.sql")),
+    M::up(include_str!("../../../db/sqlite/0008_identity.sql")),
 ];
 
 /// SQLite's `application_id` of a file of ours; the first migration sets it.

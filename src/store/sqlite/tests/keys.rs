@@ -13,6 +13,7 @@ fn a_key_is_what_it_was_made_as() {
     let store = store.open();
     let new = NewKey {
         name: "team a".into(),
+        named_by_user: false,
         user: Some("ann".into()),
         group: "eu".into(),
         models: vec!["gpt-4o".into(), "fast".into()],
@@ -121,6 +122,85 @@ fn nobody_gets_a_key_of_somebody_who_was_deleted() {
         assert_eq!(error.kind, StoreErrorKind::Invalid);
         assert!(error.message.contains("\"ann\": was deleted"), "{error}");
     }
+}
+
+/// Whether others than whoever has its credential may mean the key by this name.
+fn is_meant(store: &SqliteStore, name: &str) -> bool {
+    store.key_find(&KeyRef::Name(name.into())).unwrap().unwrap().key.named_by_operator
+}
+
+#[test]
+fn a_name_is_as_good_as_whoever_gave_it() {
+    let place = Place::new();
+    let store = place.open();
+    let act = Act { at_ms: 0, actor: "somebody".into() };
+    let of_ann = |name: &str, named_by_user| NewKey { user: Some("ann".into()), named_by_user, ..new_key(name) };
+    store.key_create_by(&act, &of_ann("hers", true), &[1; 32]).unwrap();
+    store.key_create_by(&act, &of_ann("given", false), &[2; 32]).unwrap();
+    store.key_create(&new_key("typed"), &[3; 32], 0).unwrap();
+    assert_eq!(["hers", "given", "typed"].map(|name| is_meant(&store, name)), [false, true, true]);
+    let change = |id, owner, name: &str| {
+        let change = KeyChange { name: Some(name.into()), rpm: Some(Some(5)), ..KeyChange::default() };
+        store.key_change_by(&act, id, owner, &change).unwrap();
+        is_meant(&store, name)
+    };
+    assert!(!change(1, None, "hers"), "it was not named, only changed");
+    assert!(change(1, None, "ours"));
+    assert!(change(1, Some("ann"), "ours"), "the same");
+    assert!(!change(1, Some("ann"), "hers"));
+    assert!(!change(2, Some("ann"), "another"));
+    let typed = KeyChange { name: Some("another".into()), ..KeyChange::default() };
+    assert!(store.key_change(2, &typed).unwrap().key.named_by_operator, "whoever types it means it");
+    let disabled = KeyChange { enabled: Some(false), ..KeyChange::default() };
+    assert!(store.key_change(2, &disabled).unwrap().key.named_by_operator);
+    assert!(!store.key_change(1, &disabled).unwrap().key.named_by_operator);
+    // What a version before makes or renames, while it drains beside this one.
+    let before = Connection::open(place.path()).unwrap();
+    let made = "INSERT INTO key (name, digest, group_name, models, enabled, created_at_ms, version) \
+                VALUES ('old', zeroblob(32), 'default', '[]', 1, 0, 100)";
+    before.execute(made, []).unwrap();
+    before.execute("UPDATE key SET name = 'renamed', version = 101 WHERE name = 'typed'", []).unwrap();
+    assert_eq!(["old", "renamed"].map(|name| is_meant(&store, name)), [false, false]);
+}
+
+#[test]
+fn of_the_names_that_there_were_those_are_good_that_no_user_chose() {
+    let place = Place::new();
+    let mut before = Connection::open(place.path()).unwrap();
+    MIGRATIONS.to_version(&mut before, 7).unwrap();
+    let person = "INSERT INTO person (name, role, enabled, created_at_ms) VALUES (?, ?, 1, 0)";
+    for (name, role) in [("mallory", "user"), ("olga", "operator")] {
+        before.execute(person, [name, role]).unwrap();
+    }
+    let key = "INSERT INTO key (id, name, group_name, models, enabled, created_at_ms, version, digest) \
+               VALUES (?1, ?2, 'default', '[]', 1, 0, ?1, randomblob(32))";
+    let names = ["typed", "users", "operators", "renamed by user", "renamed by operator", "edited", "typed again"];
+    for (id, name) in (1_i64..).zip(names) {
+        before.execute(key, (id, name)).unwrap();
+    }
+    let noted = "INSERT INTO audit (at_ms, actor, action, object, before, after) VALUES (0, ?, ?, 'key ' || ?, ?, ?)";
+    let named = |name: &str| format!("{{\"name\":\"{name}\"}}");
+    for (actor, id, was, is) in [
+        ("mallory", 2, None, "users"),
+        ("olga", 3, None, "operators"),
+        ("olga", 4, None, "x"),
+        ("mallory", 4, Some("x"), "renamed by user"),
+        ("olga", 4, Some("renamed by user"), "renamed by user"),
+        ("mallory", 5, None, "y"),
+        ("olga", 5, Some("y"), "renamed by operator"),
+        ("olga", 6, None, "edited"),
+        ("mallory", 6, Some("edited"), "edited"),
+        ("mallory", 7, None, "z"),
+        // Another key of that name, once.
+        ("mallory", 8, None, "typed"),
+    ] {
+        let action = if was.is_some() { "key.change" } else { "key.create" };
+        before.execute(noted, (actor, action, id, was.map(named), named(is))).unwrap();
+    }
+    drop(before);
+    let store = place.open();
+    let meant = names.map(|name| is_meant(&store, name));
+    assert_eq!(meant, [true, false, true, false, true, true, true], "{names:?}");
 }
 
 #[test]
