@@ -209,8 +209,8 @@ pub trait Store: Send + Sync {
     /// The store.
     fn ledger_rows(&self, filter: &LedgerFilter, each: &mut dyn FnMut(LedgerRecord)) -> Result<()>;
 
-    /// A page of records, those that arrived last first: the first one, or the one behind a cursor. Of the filter's key, a
-    /// number is meant. It takes a bounded time, however many rows there are and however few of them match.
+    /// A page of records, those that arrived last first: the first one, or the one behind a cursor. It
+    /// takes a bounded time, however many rows there are and however few of them match.
     ///
     /// # Errors
     /// The store.

@@ -11,8 +11,8 @@ pub struct LedgerFilter {
     pub since_ms: Option<i64>,
     /// Requests that arrived before this Unix time in milliseconds.
     pub until_ms: Option<i64>,
-    /// Of this key. By name: of the key that has it now, under whatever name its requests came, and of those that had it then,
-    /// deleted ones too.
+    /// Of this key. By name: of every key that has it, or had it when it was deleted, under whatever name its requests came; and
+    /// those that came under it, whatever their key is called since.
     pub key: Option<KeyRef>,
     /// Of this user, as it was on the key at that time.
     pub user: Option<String>,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod called;
 mod claims;
 mod codes;
 mod connection;
@@ -190,7 +191,7 @@ impl Store for SqliteStore {
     fn bring_up_to_date(&self) -> Result<()> {
         let migrated = self.with_connection(|connection| patiently(|| migrate(connection)));
         migrated.map_err(|error| of_path(&self.path, error))?;
-        patiently(|| self.write(rollup::catch_up)).map_err(|error| of_path(&self.path, error))
+        patiently(|| self.write(apply::catch_up)).map_err(|error| of_path(&self.path, error))
     }
 
     fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {

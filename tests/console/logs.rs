@@ -110,6 +110,57 @@ async fn the_log_has_pages_and_a_user_sees_their_own() {
 }
 
 #[tokio::test]
+async fn a_keys_name_means_the_same_records_in_console_file_and_command() {
+    let stage = Stage::start().await;
+    let gateway = &stage.gateway;
+    let mut count = 0;
+    let mut used = async |key: &Key, times: usize| {
+        for _ in 0..times {
+            assert_eq!(gateway.send(&chat(&key.key, "m")).await.status, 200);
+        }
+        count += times;
+        gateway.wait_records(count).await;
+    };
+    let renamed = |key: &Key, name: &str| {
+        gateway.run_json(&["key", "set", &key.id.to_string(), "--name", name, "--json"]);
+    };
+    let deleted = |key: &Key| gateway.run_json(&["key", "delete", &key.id.to_string(), "--json"]);
+    // Renamed and deleted; deleted and made again; renamed, while another one takes the name.
+    let old = gateway.key("old", &[]).await;
+    used(&old, 2).await;
+    renamed(&old, "new");
+    deleted(&old);
+    let team = gateway.key("team", &[]).await;
+    used(&team, 2).await;
+    deleted(&team);
+    let team = gateway.key("team", &[]).await;
+    used(&team, 1).await;
+    let x = gateway.key("x", &[]).await;
+    used(&x, 1).await;
+    renamed(&x, "y");
+    let other = gateway.key("x", &[]).await;
+    used(&other, 2).await;
+    let sums = stage.admin.get("/usage?by=key").await.ok();
+    for (name, meant) in [("old", 2), ("new", 2), ("team", 3), ("x", 3), ("y", 1)] {
+        let listed = stage.admin.get(&format!("/logs?key={name}")).await.ok();
+        let listed = ids(items(&listed));
+        assert_eq!(listed.len(), meant, "{name}");
+        let command = gateway.run_json(&["log", "list", "--key", name, "--json"]);
+        assert_eq!(listed, ids(&command), "{name}");
+        let file = stage.admin.get(&format!("/logs/export?format=jsonl&key={name}")).await.answer.text();
+        let file: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!(listed, ids(&file), "{name}");
+        // What stands beside the name in the sums is among them.
+        for sum in items(&sums).iter().filter(|sum| sum["name"] == name) {
+            let of_key = command.iter().filter(|row| row["key_id"] == sum["key_id"]).count();
+            assert_eq!(sum["requests"], of_key, "{name}");
+            let by_id = stage.admin.get(&format!("/logs?key={}", sum["key_id"])).await.ok();
+            assert_eq!(items(&by_id).len(), of_key, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_log_is_exported_and_no_cell_is_a_formula() {
     let stage = Stage::start().await.used().await;
     let csv = stage.admin.get("/logs/export?format=csv").await;

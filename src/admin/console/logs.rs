@@ -199,18 +199,8 @@ fn is_own(record: &LedgerRecord, caller: &Caller) -> bool {
     caller.owner().is_none_or(|owner| record.user.as_deref() == Some(owner))
 }
 
-/// A page; a key that is named is looked for by its id.
 async fn page(desk: &Desk, filter: LedgerFilter, after: Option<RecordCursor>) -> Result<RecordPage, Refusal> {
-    let ask = move |store: &dyn crate::store::Store| {
-        let mut filter = filter;
-        if let Some(name @ KeyRef::Name(_)) = &filter.key
-            && let Some(found) = store.key_find(name)?
-        {
-            filter.key = Some(KeyRef::Id(found.key.id));
-        }
-        store.ledger_page(&filter, after)
-    };
-    desk.ask(ask).await
+    desk.ask(move |store| store.ledger_page(&filter, after)).await
 }
 
 fn listed(page: &RecordPage) -> Json<Value> {

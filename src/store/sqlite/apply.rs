@@ -1,5 +1,6 @@
 //! What the ledger writes: batches of its journal, and who writes them.
 
+use super::called::{self, Called};
 use super::rollup::{self, Rollup};
 use super::{claims, row};
 use crate::ledger::{LedgerRecord, row_hash};
@@ -40,17 +41,18 @@ fn add_rows<'b>(transaction: &Transaction<'_>, batch: &'b Batch) -> Result<Appli
     if batch.settled.is_empty() {
         return Ok(applied);
     }
-    let of_head = |row: &Row<'_>| Ok((Chain { sequence: row.get(0)?, hash: row.get(1)? }, row.get(2)?));
-    let (mut chain, rolled_up): (Chain, i64) =
-        transaction.prepare_cached("SELECT sequence, hash, rolled_up FROM chain_head")?.query_row([], of_head)?;
-    if rolled_up != chain.sequence {
+    let of_head = |row: &Row<'_>| Ok((Chain { sequence: row.get(0)?, hash: row.get(1)? }, row.get(2)?, row.get(3)?));
+    let head = "SELECT sequence, hash, rolled_up, called FROM chain_head";
+    let (mut chain, rolled_up, called): (Chain, i64, i64) = transaction.prepare_cached(head)?.query_row([], of_head)?;
+    if rolled_up.min(called) != chain.sequence {
         // A gateway of a version before added rows.
-        rollup::catch_up(transaction)?;
+        catch_up(transaction)?;
     }
-    let mut rollup = Rollup::default();
+    let (mut rollup, mut called) = (Rollup::default(), Called::default());
     let mut spent = BTreeMap::<i64, i64>::new();
     let mut spend = |record: &'b LedgerRecord| {
         rollup.add(record);
+        called.add(record);
         let nanos = spent.entry(record.key_id).or_default();
         *nanos = nanos.saturating_add(record.cost_nanos);
     };
@@ -74,11 +76,18 @@ fn add_rows<'b>(transaction: &Transaction<'_>, batch: &'b Batch) -> Result<Appli
     }
     let Chain { sequence, hash } = chain;
     transaction
-        .prepare_cached("UPDATE chain_head SET sequence = ?1, hash = ?2, rolled_up = ?1")?
+        .prepare_cached("UPDATE chain_head SET sequence = ?1, hash = ?2, rolled_up = ?1, called = ?1")?
         .execute(params![sequence, hash])?;
     rollup.write(transaction)?;
+    called.write(transaction)?;
     book(transaction, "account", "key_id", spent)?;
     Ok(applied)
+}
+
+/// Brings what is kept beside the rows up to date, where another version added rows without it.
+pub(super) fn catch_up(transaction: &Transaction<'_>) -> Result<()> {
+    rollup::catch_up(transaction)?;
+    called::catch_up(transaction)
 }
 
 /// Adds expenses to a table of balances.

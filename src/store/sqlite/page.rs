@@ -1,6 +1,7 @@
 //! Pages of records. A page looks at a bounded number of rows: where few of them match, it goes from one stretch of time that
 //! has a match to the next, going by the sums, and after a while it gives what it has and says where to go on.
 
+use super::called::{Meant, meant};
 use super::rollup::{DAY, EVERYBODY, HOUR, MINUTE, bucket};
 use super::row;
 use crate::ledger::{LedgerRecord, Outcome};
@@ -15,7 +16,7 @@ const PAGE_MAX: usize = 1_000;
 const LOOKED_AT_MAX: usize = 20_000;
 /// Rows without a match after which the sums are asked where the next one is.
 const PATIENCE_ROWS: usize = 200;
-/// Keys of one user whose rows are looked for one key at a time; the rows of one with more are looked for among all.
+/// Keys of one user, or of one name, whose rows are looked for one key at a time; those of more are looked for among all.
 const KEYS_MAX: usize = 64;
 
 /// [`Store::ledger_page`](crate::store::Store::ledger_page).
@@ -26,15 +27,22 @@ pub(super) fn page(
 ) -> Result<RecordPage> {
     let transaction = connection.transaction()?;
     let limit = filter.limit.map_or(PAGE_DEFAULT, |limit| usize::try_from(limit).unwrap_or(PAGE_MAX)).min(PAGE_MAX);
-    let mut search = Search { connection: &transaction, filter, limit, looked_at: 0, found: Vec::new() };
+    let keys = match (&filter.key, &filter.user) {
+        (Some(KeyRef::Id(id)), _) => Some(Meant { now: vec![*id], any: vec![*id] }),
+        (Some(KeyRef::Name(name)), _) => Some(meant(&transaction, name)?),
+        (None, _) => None,
+    };
+    let along = match (&keys, &filter.user) {
+        (Some(Meant { any, .. }), _) => (any.len() <= KEYS_MAX).then(|| any.clone()),
+        (None, Some(user)) => keys_of(&transaction, user)?,
+        (None, None) => None,
+    };
+    let mut search = Search { connection: &transaction, filter, keys, limit, looked_at: 0, found: Vec::new() };
     let from = after.unwrap_or(RecordCursor { started_at_ms: i64::MAX, sequence: i64::MAX });
-    let stopped_at = match (&filter.key, &filter.user) {
-        (Some(KeyRef::Id(id)), _) => search.walk(&Along::Key(*id), from)?,
-        (None, Some(user)) => match keys_of(&transaction, user)? {
-            Some(keys) => search.walk_keys(&keys, from)?,
-            None => search.walk_all(from)?,
-        },
-        _ => search.walk_all(from)?,
+    let stopped_at = match along.as_deref() {
+        Some([id]) => search.walk(&Along::Key(*id), from)?,
+        Some(ids) => search.walk_keys(ids, from)?,
+        None => search.walk_all(from)?,
     };
     Ok(RecordPage { records: search.found.into_iter().map(|(_, record)| record).collect(), next: stopped_at })
 }
@@ -49,6 +57,8 @@ enum Along {
 struct Search<'a> {
     connection: &'a Connection,
     filter: &'a LedgerFilter,
+    /// Whose records the filter means; none: anybody's.
+    keys: Option<Meant>,
     limit: usize,
     looked_at: usize,
     found: Vec<(RecordCursor, LedgerRecord)>,
@@ -167,7 +177,7 @@ impl Search<'_> {
             }
             self.looked_at += 1;
             last = RecordCursor { started_at_ms: row.get(2)?, sequence: row.get(0)? };
-            if matches(row, self.filter)? {
+            if matches(row, self.filter, self.keys.as_ref())? {
                 self.found.push((last, row::record_of(row)?));
                 barren = 0;
             } else {
@@ -217,15 +227,17 @@ fn keys_of(connection: &Connection, user: &str) -> Result<Option<Vec<i64>>> {
 }
 
 /// Whether a row is one that the filter means; its times are seen to elsewhere.
-fn matches(row: &Row<'_>, filter: &LedgerFilter) -> rusqlite::Result<bool> {
+fn matches(row: &Row<'_>, filter: &LedgerFilter, keys: Option<&Meant>) -> rusqlite::Result<bool> {
     let is = |column: usize, wanted: Option<&str>| -> rusqlite::Result<bool> {
         let Some(wanted) = wanted else { return Ok(true) };
         Ok(matches!(row.get_ref(column)?, ValueRef::Text(text) if text == wanted.as_bytes()))
     };
-    let key = match &filter.key {
-        Some(KeyRef::Name(name)) => is(4, Some(name))?,
-        Some(KeyRef::Id(id)) => row.get::<_, i64>(3)? == *id,
-        None => true,
+    let key_id: i64 = row.get(3)?;
+    let is_of = |keys: &Meant| keys.now.binary_search(&key_id).is_ok();
+    let key = match (keys, &filter.key) {
+        (Some(keys), Some(KeyRef::Name(name))) => is_of(keys) || is(4, Some(name))?,
+        (Some(keys), _) => is_of(keys),
+        (None, _) => true,
     };
     let status = match filter.status {
         Some(status) => row.get::<_, i64>(13)? == i64::from(status),

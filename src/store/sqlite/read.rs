@@ -1,5 +1,6 @@
 //! What people read of the ledger: rows, sums, and the audit.
 
+use super::called::IS_MEANT;
 use super::rollup::Check;
 use super::{apply, row};
 use crate::ledger::LedgerRecord;
@@ -13,7 +14,6 @@ const INTEGRITY_TOLD_MAX: usize = 100;
 
 /// The condition of a filter, and its values.
 pub(super) fn condition(filter: &LedgerFilter) -> (String, Vec<Value>) {
-    const OF_NAME: &str = "(key_name = ? OR key_id = (SELECT id FROM key WHERE name = ? AND deleted_at_ms IS NULL))";
     let (mut sql, mut values) = ("true".to_owned(), Vec::new());
     match &filter.key {
         None => {}
@@ -21,9 +21,8 @@ pub(super) fn condition(filter: &LedgerFilter) -> (String, Vec<Value>) {
             sql.push_str(" AND key_id = ?");
             values.push(Value::from(*id));
         }
-        // The key that has the name now, whatever it was called then; and those that had it then.
         Some(KeyRef::Name(name)) => {
-            sql = format!("{sql} AND {OF_NAME}");
+            sql = format!("{sql} AND {IS_MEANT}");
             values.extend([Value::from(name.clone()), Value::from(name.clone())]);
         }
     }

@@ -62,7 +62,7 @@ function logs(url, who) {
   const limit = Number(asked.limit ?? 50);
   if (asked.status && !/^\d{3}$/.test(asked.status)) throw invalid("status", "expected a status such as 200");
   const test = (record) =>
-    (!asked.key || record.key_name === asked.key) && (!asked.user || record.user === asked.user) && (!asked.model || record.model === asked.model) && (!asked.upstream || record.upstream === asked.upstream) && (!asked.outcome || record.outcome === asked.outcome) && (!asked.status || record.status === Number(asked.status)) && (!asked.q || record.request_id.startsWith(asked.q)) && (!asked.since || record.started_at >= asked.since) && (!asked.until || record.started_at < asked.until) && (who.role !== "user" || record.user === who.name);
+    (!asked.key || record.key_name === asked.key || String(record.key_id) === asked.key) && (!asked.user || record.user === asked.user) && (!asked.model || record.model === asked.model) && (!asked.upstream || record.upstream === asked.upstream) && (!asked.outcome || record.outcome === asked.outcome) && (!asked.status || record.status === Number(asked.status)) && (!asked.q || record.request_id.startsWith(asked.q)) && (!asked.since || record.started_at >= asked.since) && (!asked.until || record.started_at < asked.until) && (who.role !== "user" || record.user === who.name);
   const found = [];
   let at = start;
   for (; at < own.length + ROWS && found.length < limit && at < start + 50_000; at++) {

@@ -204,6 +204,8 @@ export interface LogDetail {
 
 export interface Top {
   name: string;
+  /** Of keys: several may have had one name. */
+  key_id?: number;
   requests: number;
   cost_nanos: Nanos;
 }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::store::{KeyRef, RecordCursor};
 
+const WRITE_AS_BEFORE: &str = "DELETE FROM key_called; UPDATE chain_head SET called = 0";
+
 /// 3,000 rows, ten to a minute, in no order; some rare.
 fn filled() -> (Place, SqliteStore, Vec<LedgerRecord>) {
     let place = Place::new();
@@ -86,12 +88,117 @@ fn pages_are_the_rows_in_order_without_gaps() {
                 && filter.outcome.is_none_or(|outcome| outcome == row.outcome)
                 && filter.status.is_none_or(|status| status == row.status)
         };
-        let expected: Vec<u128> = rows.iter().filter(meant).map(|row| row.request_id.as_u128()).collect();
+        let expected: Vec<LedgerRecord> = rows.iter().filter(meant).cloned().collect();
         let (found, count) = pages(&store, &filter);
-        let found: Vec<u128> = found.iter().map(|row| row.request_id.as_u128()).collect();
-        assert_eq!(found, expected, "{filter:?}");
+        assert_eq!(ids(&found), ids(&expected), "{filter:?}");
         assert!(count <= pages_max, "{count} pages of {filter:?}");
     }
+}
+
+fn ids(rows: &[LedgerRecord]) -> Vec<u128> {
+    rows.iter().map(|row| row.request_id.as_u128()).collect()
+}
+
+/// Records of keys that were renamed, deleted and made again, two of each at a time, and of one that is in no table: it was
+/// another database's. Told by the hundreds: the time before a change and the one behind it.
+fn renamed() -> (Place, SqliteStore) {
+    let place = Place::new();
+    let store = place.open();
+    let rename = |id: i64, name: &str| {
+        store.key_change(id, &KeyChange { name: Some(name.into()), ..KeyChange::default() }).unwrap();
+    };
+    let make = |nth: u8, name: &str| store.key_create(&new_key(name), &[nth; 32], 0).unwrap();
+    let used = |hundred: u128, keys: &[(i64, &str)]| {
+        let two = |(nth, (key_id, name)): (usize, &(i64, &str))| {
+            [1, 2].map(|half| LedgerRecord {
+                key_name: (*name).into(),
+                started_at_ms: half * 10,
+                ..record(hundred + (nth as u128 + 1) * 10 + half as u128, *key_id, 1)
+            })
+        };
+        store.apply(&settled(keys.iter().enumerate().flat_map(two))).unwrap();
+    };
+    for (nth, name) in [(1, "old"), (2, "team"), (3, "x")] {
+        make(nth, name);
+    }
+    used(100, &[(1, "old"), (2, "team"), (3, "x"), (77, "team")]);
+    rename(1, "new");
+    rename(3, "y");
+    store.key_delete(1, 0).unwrap();
+    store.key_delete(2, 0).unwrap();
+    make(4, "team");
+    make(5, "x");
+    used(200, &[(3, "y"), (4, "team"), (5, "x")]);
+    (place, store)
+}
+
+#[test]
+fn a_name_means_the_same_records_wherever_it_is_asked_for() {
+    let (place, store) = renamed();
+    let told = |store: &SqliteStore, when: &str| {
+        for (name, meant) in [
+            ("old", vec![112, 111]),
+            ("new", vec![112, 111]),
+            ("team", vec![222, 142, 122, 221, 141, 121]),
+            ("x", vec![232, 132, 231, 131]),
+            ("y", vec![212, 132, 211, 131]),
+            ("nobody", vec![]),
+        ] {
+            for limit in [1, 2, 50] {
+                let key = Some(KeyRef::Name(name.into()));
+                let filter = LedgerFilter { key, limit: Some(limit), ..LedgerFilter::default() };
+                assert_eq!(ids(&pages(store, &filter).0), meant, "{when}, pages of {limit}: {name}");
+            }
+            let filter = LedgerFilter { key: Some(KeyRef::Name(name.into())), ..LedgerFilter::default() };
+            assert_eq!(ids(&rows(store, &filter)), meant, "{when}: {name}");
+            let summed: u64 = store.usage_sums(UsageBy::Day, &filter).unwrap().iter().map(|sum| sum.requests).sum();
+            assert_eq!(summed, meant.len() as u64, "{when}: {name}");
+        }
+        // What stands beside a name in the sums is among its records.
+        for sum in store.usage_sums(UsageBy::Key, &LedgerFilter::default()).unwrap() {
+            let by_name = LedgerFilter { key: Some(KeyRef::Name(sum.name.clone())), ..LedgerFilter::default() };
+            let of_key = pages(store, &by_name).0.iter().filter(|row| Some(row.key_id) == sum.key_id).count();
+            assert_eq!(of_key as u64, sum.requests, "{when}: {}", sum.name);
+        }
+    };
+    told(&store, "at once");
+    // A version before adds rows, and knows nothing of their names.
+    rusqlite::Connection::open(place.path()).unwrap().execute_batch(WRITE_AS_BEFORE).unwrap();
+    told(&store, "with rows of a version before");
+    store.apply(&settled([record(999, 99, 1)])).unwrap();
+    let noted = |store: &SqliteStore| -> i64 {
+        let count = "SELECT count(*) FROM key_called";
+        store.read(|connection| Ok(connection.query_row(count, [], |row| row.get(0))?)).unwrap()
+    };
+    assert_eq!(noted(&store), 8, "caught up with by the next batch");
+    told(&store, "and behind them");
+    rusqlite::Connection::open(place.path()).unwrap().execute_batch(WRITE_AS_BEFORE).unwrap();
+    drop(store);
+    let store = place.open();
+    assert_eq!(noted(&store), 8, "and by the next start");
+    told(&store, "after a start");
+}
+
+#[test]
+fn a_name_that_many_keys_had_is_looked_for_among_all() {
+    let place = Place::new();
+    let store = place.open();
+    let mut expected = Vec::new();
+    for nth in 0..70_u8 {
+        let id = store.key_create(&new_key("again"), &[nth; 32], 0).unwrap().key.id;
+        // Others in between.
+        for (key_id, name) in [(id, "again"), (1_000, "other")] {
+            let request = u128::from(nth) * 2 + u128::from(key_id == 1_000);
+            let row =
+                LedgerRecord { key_name: name.into(), started_at_ms: request as i64, ..record(request, key_id, 1) };
+            store.apply(&settled([row])).unwrap();
+        }
+        expected.insert(0, u128::from(nth) * 2);
+        store.key_delete(id, 0).unwrap();
+    }
+    let key = Some(KeyRef::Name("again".into()));
+    let filter = LedgerFilter { key, limit: Some(9), ..LedgerFilter::default() };
+    assert_eq!(ids(&pages(&store, &filter).0), expected);
 }
 
 #[test]

@@ -46,6 +46,7 @@ export const traffic = {
   "logs.more": ["More filters", "更多筛选"],
   "logs.any": ["Any", "任意"],
   "logs.filter.key": ["Key", "密钥"],
+  "logs.keyNumber": ["Key {id}", "密钥 {id}"],
   "logs.filter.user": ["User", "用户"],
   "logs.filter.model": ["Model", "模型"],
   "logs.filter.upstream": ["Upstream", "上游"],

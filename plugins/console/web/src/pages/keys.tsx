@@ -85,7 +85,7 @@ function Rows({ rows, open, reload }: { rows: Key[]; open: (what: Open) => void;
         {rows.map((key) => (
           <tr key={key.id}>
             <td class="cut" title={key.name}>
-              <Link to={withQuery("/logs", { key: key.name })}>{key.name}</Link>
+              <Link to={withQuery("/logs", { key: String(key.id) })}>{key.name}</Link>
               {showUser && <div class="below">{key.user ?? "–"}</div>}
             </td>
             <td class="nowrap">

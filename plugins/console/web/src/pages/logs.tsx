@@ -62,7 +62,7 @@ export function LogsPage() {
         </>
       }
     >
-      <Filters error={listing.error} />
+      <Filters error={listing.error} keyName={/^\d+$/.test(filters["key"] ?? "") ? (listing.rows?.[0]?.key_name ?? null) : null} />
       <List from={listing} empty={<Nothing isFiltered={search !== ""} />}>
         {(rows) => <Rows rows={rows} fresh={fresh} />}
       </List>
@@ -97,8 +97,8 @@ function useLive(isOn: boolean, rows: LogRecord[] | null, reload: () => Promise<
   return fresh;
 }
 
-/** The filters of every day in one row; the others below, open when one of them is set. */
-function Filters({ error }: { error: ApiError | null }) {
+/** The filters of every day in one row; the others below, open when one of them is set. A key that is asked for by its number has its name below. */
+function Filters({ error, keyName }: { error: ApiError | null; keyName: string | null }) {
   const { query } = usePlace();
   const asked = () => Object.fromEntries(TEXT_FILTERS.map((name) => [name, query.get(name) ?? ""]));
   const [texts, setTexts] = useState<Record<string, string>>(asked);
@@ -113,6 +113,7 @@ function Filters({ error }: { error: ApiError | null }) {
       value={texts[name] ?? ""}
       set={(value) => setTexts({ ...texts, [name]: value })}
       error={error?.field === name ? saying(error) : null}
+      hint={name === "key" && keyName !== null ? keyName : undefined}
       input={{ type: "search", onChange: apply, ...(name === "q" ? { "data-search": true } : {}), ...(name === "status" ? { inputMode: "numeric" } : {}) }}
     />
   );

@@ -112,9 +112,11 @@ function TopList({ title, rows, filter, range }: { title: string; rows: Top[]; f
       ) : (
         <ol class="top-list">
           {rows.slice(0, 8).map((row) => (
-            <li key={row.name}>
+            <li key={row.key_id ?? row.name}>
               <i class="top-bar" style={{ width: `${most > 0n ? Number((toBig(row.cost_nanos) * 100n) / most) : 0}%` }} />
-              <Link to={withQuery("/logs", { [filter]: row.name, range })}>{row.name}</Link>
+              <Link to={withQuery("/logs", { [filter]: String(row.key_id ?? row.name), range })} title={row.key_id === undefined ? undefined : t("logs.keyNumber", { id: row.key_id })}>
+                {row.name}
+              </Link>
               <span class="quiet number">{short(row.requests)}</span>
               <Amount nanos={row.cost_nanos} />
             </li>

@@ -57,7 +57,7 @@ function about(record: LogRecord) {
   return [
     [t("request.started"), moment(record.started_at)],
     [t("logs.status"), record.status || "–"],
-    [t("logs.key"), record.key_name ? <Link to={withQuery("/logs", { key: record.key_name })}>{record.key_name}</Link> : "–"],
+    [t("logs.key"), record.key_name ? <Link to={withQuery("/logs", { key: String(record.key_id ?? record.key_name) })}>{record.key_name}</Link> : "–"],
     [t("logs.user"), record.user ?? "–"],
     [t("field.group"), record.group ?? "–"],
     [t("request.endpoint"), `${record.endpoint} · ${record.dialect}${record.stream ? ` · ${t("request.stream")}` : ""}`],

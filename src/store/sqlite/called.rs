@@ -1,0 +1,68 @@
+//! Which records a key's name means: those of every key that has it, or had it when it was deleted, whatever they were called when
+//! they came; and those that came under it, whatever their key is called since.
+
+use crate::ledger::LedgerRecord;
+use crate::store::Result;
+use rusqlite::{Connection, Transaction, params};
+use std::collections::BTreeSet;
+
+/// The condition that a row is meant by a name, which is given twice.
+pub(super) const IS_MEANT: &str = "(key_name = ? OR key_id IN (SELECT id FROM key WHERE name = ?))";
+
+/// The names that a batch's records came under, each with its key.
+#[derive(Default)]
+pub(super) struct Called<'r>(BTreeSet<(i64, &'r str)>);
+
+impl<'r> Called<'r> {
+    /// Notes a record's.
+    pub(super) fn add(&mut self, record: &'r LedgerRecord) {
+        self.0.insert((record.key_id, &record.key_name));
+    }
+
+    /// Adds them to what is noted.
+    pub(super) fn write(self, transaction: &Transaction<'_>) -> Result<()> {
+        let mut add = transaction.prepare_cached("INSERT OR IGNORE INTO key_called (name, key_id) VALUES (?, ?)")?;
+        for (key_id, name) in self.0 {
+            add.execute(params![name, key_id])?;
+        }
+        Ok(())
+    }
+}
+
+/// Notes the names of rows that another version added. Costs nothing where there are none.
+pub(super) fn catch_up(transaction: &Transaction<'_>) -> Result<()> {
+    let is_behind = "SELECT called < sequence FROM chain_head";
+    if transaction.prepare_cached(is_behind)?.query_row([], |row| row.get(0))? {
+        transaction.execute_batch(
+            "INSERT OR IGNORE INTO key_called (name, key_id) SELECT DISTINCT key_name, key_id FROM ledger \
+             WHERE sequence > (SELECT called FROM chain_head); \
+             UPDATE chain_head SET called = sequence",
+        )?;
+    }
+    Ok(())
+}
+
+/// Keys whose records a name means, each in order.
+pub(super) struct Meant {
+    /// Those that have it, or had it when they were deleted: all their records.
+    pub(super) now: Vec<i64>,
+    /// Those, and others that have records which came under it.
+    pub(super) any: Vec<i64>,
+}
+
+/// Whose records this name means.
+pub(super) fn meant(connection: &Connection, name: &str) -> Result<Meant> {
+    let ids = |sql: &str| -> Result<Vec<i64>> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let ids = statement.query_map([name], |row| row.get(0))?;
+        Ok(ids.collect::<rusqlite::Result<_>>()?)
+    };
+    let now = ids("SELECT id FROM key WHERE name = ? ORDER BY id")?;
+    // With the rows whose names nobody has noted yet.
+    let then = ids("SELECT key_id FROM key_called WHERE name = ?1 UNION SELECT key_id FROM ledger \
+         WHERE sequence > (SELECT called FROM chain_head) AND key_name = ?1")?;
+    let mut any = [&*now, &*then].concat();
+    any.sort_unstable();
+    any.dedup();
+    Ok(Meant { now, any })
+}
