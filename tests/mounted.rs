@@ -18,7 +18,7 @@ use tollgate::config::Config;
 use tollgate::keyring::digest_of;
 use tollgate::ledger::LedgerRecord;
 use tollgate::serve::open_store;
-use tollgate::store::{LedgerFilter, NewKey, Store};
+use tollgate::store::{Act, LedgerFilter, NewKey, Store};
 use tollgate_plugin_api::{Flow, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, RejectCode, RequestHead, Summary};
 
 /// A plugin of one's own: `[plugins.team]`, `name = "…"`; refuses whoever does not say it.
@@ -175,12 +175,17 @@ fn configured(folder: &Path, plugins: &str, provider: SocketAddr) -> Config {
     Config::parse(&text, &file, &|_| None).expect("it is sound")
 }
 
+/// Who makes a key, in the audit.
+fn act() -> Act {
+    Act { at_ms: 0, actor: "the program around it".into() }
+}
+
 /// A Pingora server with the gateway in it, in front of that provider; it ends with this process.
 fn mounted(folder: &Path, plugins: &str) -> (SocketAddr, Arc<dyn Store>) {
     let config = configured(folder, plugins, provider());
     let store = open_store(&config).expect("it can be made");
     let new = NewKey { name: "k".into(), group: "default".into(), ..NewKey::default() };
-    store.key_create(&new, &digest_of(CREDENTIAL), 0).expect("it is the first");
+    store.people().key_create_by(&act(), &new, &digest_of(CREDENTIAL)).expect("it is the first");
     let gateway = tollgate::serve::gateway(&config).expect("it opens");
     let (server, address) = server_with(gateway);
     thread::spawn(move || server.run_forever());
@@ -345,7 +350,7 @@ fn plugins_are_closed_when_their_last_request_is_told_of_and_at_the_end() {
     let config = configured(folder.path(), "[plugins.closed]", provider);
     let store = open_store(&config).expect("it can be made");
     let new = NewKey { name: "k".into(), group: "default".into(), ..NewKey::default() };
-    store.key_create(&new, &digest_of(CREDENTIAL), 0).expect("it is the first");
+    store.people().key_create_by(&act(), &new, &digest_of(CREDENTIAL)).expect("it is the first");
     let gateway = tollgate::serve::gateway(&config).expect("it opens");
     let (server, address) = server_with(gateway.clone());
     let (stop, stopped) = oneshot::channel();

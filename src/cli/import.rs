@@ -8,11 +8,14 @@ use crate::config::{Config, upstream_names};
 use crate::import::{self, Flavour, Found, FoundKey, FoundUpstream, Left, Secrets, Tables};
 use crate::price::import::Selection;
 use crate::replace::write_atomically;
-use crate::store::{ForeignDatabase, KeyChange, KeyRef, NewKey, Store, StoreErrorKind};
+use crate::store::{Act, ForeignDatabase, KeyChange, KeyRef, NewKey, Store, StoreErrorKind};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// What the audit says it was.
+const COMMAND: &str = "import";
 
 /// What was taken: its kind, its name, and what became of it.
 pub(super) struct Taken {
@@ -43,7 +46,7 @@ pub(super) fn run(arguments: &ImportArgs, command: &Command, terminal: &mut Term
     }
     found.left.extend(known);
     prices(&mut found, &config, writes, &mut taken, terminal)?;
-    import_people::take(&mut found, &config, writes, &mut taken, terminal.now_ms)?;
+    import_people::take(&mut found, &config, writes, &mut taken, &terminal.act(COMMAND))?;
     keys(&mut found, &config, writes, &mut taken, terminal)?;
     report(arguments, &taken, &found.left, &variables, terminal)
 }
@@ -165,9 +168,10 @@ fn keys(found: &mut Found, config: &Config, writes: bool, taken: &mut Vec<Taken>
         return Ok(());
     }
     let store = if writes { Some(open_store(config)?) } else { None };
+    let act = terminal.act(COMMAND);
     for key in std::mem::take(&mut found.keys) {
         let made = match &store {
-            Some(store) => make(&key, &**store, terminal.now_ms)?,
+            Some(store) => make(&key, &**store, &act)?,
             None => Ok(()),
         };
         match made {
@@ -187,7 +191,7 @@ fn of_key(key: &FoundKey) -> Taken {
 }
 
 /// Makes a key with the credential that its clients have. `Err`: it is not acceptable here.
-fn make(key: &FoundKey, store: &dyn Store, now_ms: i64) -> Result<Result<(), String>, Failure> {
+fn make(key: &FoundKey, store: &dyn Store, act: &Act) -> Result<Result<(), String>, Failure> {
     if store.key_find(&KeyRef::Name(key.name.clone()))?.is_some() {
         return Ok(Err("there is one of that name".into()));
     }
@@ -204,7 +208,7 @@ fn make(key: &FoundKey, store: &dyn Store, now_ms: i64) -> Result<Result<(), Str
         tpm: key.tpm,
         concurrency: key.concurrency,
     };
-    let made = match store.key_create(&new, &key.digest, now_ms) {
+    let made = match store.people().key_create_by(act, &new, &key.digest) {
         Ok(made) => made,
         Err(error) if error.kind == StoreErrorKind::Invalid => return Ok(Err(error.message)),
         // The same credential under another name.
@@ -212,7 +216,8 @@ fn make(key: &FoundKey, store: &dyn Store, now_ms: i64) -> Result<Result<(), Str
         Err(error) => return Err(error.into()),
     };
     if !key.enabled {
-        store.key_change(made.key.id, &KeyChange { enabled: Some(false), ..KeyChange::default() })?;
+        let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
+        store.people().key_change_by(act, made.key.id, None, &change)?;
     }
     Ok(Ok(()))
 }

@@ -8,25 +8,21 @@ use crate::config::Config;
 use crate::import::{Found, FoundCode, FoundPerson};
 use crate::store::{Act, NewPerson, Store, StoreError, StoreErrorKind};
 
-/// Who does this, in the audit.
-const ACTOR: &str = "tollgate import";
-
 /// What became of each: before keys, which name people.
-pub(super) fn take(found: &mut Found, config: &Config, writes: bool, taken: &mut Vec<Taken>, now_ms: i64) -> Outcome {
+pub(super) fn take(found: &mut Found, config: &Config, writes: bool, taken: &mut Vec<Taken>, act: &Act) -> Outcome {
     if found.people.is_empty() && found.codes.is_empty() {
         return Ok(());
     }
     let store = if writes { Some(open_store(config)?) } else { None };
-    let act = Act { at_ms: now_ms, actor: ACTOR.to_owned() };
     for person in std::mem::take(&mut found.people) {
-        let made = store.as_ref().map_or(Ok(()), |store| make_person(&person, &**store, &act));
+        let made = store.as_ref().map_or(Ok(()), |store| make_person(&person, &**store, act));
         match told(made)? {
             Ok(()) => taken.push(Taken { what: "user", name: person.name.clone(), how: of_person(&person) }),
             Err(why) => found.left.push(left("user", &person.name, why)),
         }
     }
     for code in std::mem::take(&mut found.codes) {
-        let made = store.as_ref().map_or(Ok(()), |store| make_code(&code, &**store, &act));
+        let made = store.as_ref().map_or(Ok(()), |store| make_code(&code, &**store, act));
         match told(made)? {
             Ok(()) => {
                 let how = format!("the same code goes on, worth {}", usd(code.amount_nanos));

@@ -13,6 +13,9 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use tollgate_plugin_api::did_you_mean;
 
+/// What the audit says it was.
+const COMMAND: &str = "key";
+
 pub(super) fn run(verb: &KeyVerb, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config = command.places(terminal)?;
     if let KeyVerb::List(listing) = verb {
@@ -72,7 +75,7 @@ fn create(arguments: &KeyCreate, config: &Config, store: &dyn Store, terminal: &
         concurrency: limit(arguments.limits.concurrency),
     };
     let credential = new_credential();
-    let made = store.key_create(&new, &credential.digest, terminal.now_ms)?;
+    let made = store.people().key_create_by(&terminal.act(COMMAND), &new, &credential.digest)?;
     reveal(made.key.id, &made.key.name, &credential, arguments.json, terminal)?;
     let key = made.key;
     let named = Named { group: Some(&key.group), models: &key.models, user: key.user.as_deref() };
@@ -126,8 +129,8 @@ fn set(arguments: &KeySet, config: &Config, store: &dyn Store, terminal: &mut Te
         return Err(Failure::Usage(vec![message.into()]));
     }
     let id = find(store, &arguments.key)?.key.id;
-    store.key_change(id, &change)?;
-    show(&find(store, &id.to_string())?, arguments.json, terminal)?;
+    let listing = store.people().key_change_by(&terminal.act(COMMAND), id, None, &change)?;
+    show(&listing, arguments.json, terminal)?;
     let models = change.models.as_deref().unwrap_or_default();
     let named = Named { group: arguments.group.as_deref(), models, user: arguments.user.as_deref() };
     remark_on_names(&named, config, store, terminal)
@@ -135,10 +138,10 @@ fn set(arguments: &KeySet, config: &Config, store: &dyn Store, terminal: &mut Te
 
 fn enable(named: &KeyNamed, enabled: bool, store: &dyn Store, terminal: &mut Terminal<'_>) -> Outcome {
     let id = find(store, &named.key)?.key.id;
-    store.key_change(id, &KeyChange { enabled: Some(enabled), ..KeyChange::default() })?;
-    let listing = find(store, &id.to_string())?;
+    let change = KeyChange { enabled: Some(enabled), ..KeyChange::default() };
+    let listing = store.people().key_change_by(&terminal.act(COMMAND), id, None, &change)?;
     if named.json {
-        return terminal.json(&KeyJson::of(listing.clone()));
+        return terminal.json(&KeyJson::of(listing));
     }
     let now = if enabled { "accepted" } else { "refused" };
     Ok(writeln!(terminal.out, "Key {} (id {id}) is {now} from now on.", plain(&listing.key.name))?)
@@ -147,14 +150,14 @@ fn enable(named: &KeyNamed, enabled: bool, store: &dyn Store, terminal: &mut Ter
 fn rotate(named: &KeyNamed, store: &dyn Store, terminal: &mut Terminal<'_>) -> Outcome {
     let id = find(store, &named.key)?.key.id;
     let credential = new_credential();
-    let row = store.key_rotate(id, &credential.digest)?;
-    reveal(id, &row.key.name, &credential, named.json, terminal)
+    let listing = store.people().key_rotate_by(&terminal.act(COMMAND), id, None, &credential.digest)?;
+    reveal(id, &listing.key.name, &credential, named.json, terminal)
 }
 
 fn delete(named: &KeyNamed, store: &dyn Store, terminal: &mut Terminal<'_>) -> Outcome {
     let listing = find(store, &named.key)?;
     let id = listing.key.id;
-    store.key_delete(id, terminal.now_ms)?;
+    store.people().key_delete_by(&terminal.act(COMMAND), id, None)?;
     if named.json {
         return terminal.json(&KeyJson::of(listing.clone()));
     }

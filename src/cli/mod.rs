@@ -27,6 +27,7 @@ mod time;
 mod upstream;
 mod upstream_test;
 mod usage;
+mod whose;
 
 pub use terminal::Terminal;
 
@@ -52,6 +53,7 @@ pub fn main() -> u8 {
         err: &mut io::stderr(),
         env: &|name| std::env::var(name).ok(),
         now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+        whose: whose::whose(),
         width: comfy_table::Table::new().width(),
     };
     run(std::env::args_os(), &mut terminal)

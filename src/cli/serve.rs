@@ -12,7 +12,7 @@ use crate::dialect::DialectId;
 use crate::keyring::new_credential;
 use crate::provider::providers;
 use crate::serve::{self, Origin};
-use crate::store::NewKey;
+use crate::store::{Act, NewKey};
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -110,6 +110,10 @@ fn may_be_shown(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with(OWN_TARGETS) || *metadata.level() <= FOREIGN_LOGS_MAX
 }
 
+fn by_itself(at_ms: i64) -> Act {
+    Act { at_ms, actor: Act::GATEWAY.into() }
+}
+
 /// The key of a first start. Made before the server starts, so that it is in force at once; shown when it has started.
 pub(super) enum FirstKey {
     /// Made: its id and secret.
@@ -129,7 +133,7 @@ impl FirstKey {
         }
         let credential = new_credential();
         let new = NewKey { name: FIRST_KEY_NAME.into(), group: "default".into(), ..NewKey::default() };
-        let row = store.key_create(&new, &credential.digest, now_ms)?;
+        let row = store.people().key_create_by(&by_itself(now_ms), &new, &credential.digest)?;
         Ok(Self::Made(row.key.id, credential.secret))
     }
 
@@ -138,7 +142,7 @@ impl FirstKey {
         if let Self::Made(id, _) = self
             && let Ok(store) = open_store(config)
         {
-            let _ = store.key_delete(*id, now_ms);
+            let _ = store.people().key_delete_by(&by_itself(now_ms), *id, None);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where a command reads from and writes to, and how it ends.
 
 use crate::config::ConfigError;
-use crate::store::{StoreError, StoreErrorKind};
+use crate::store::{Act, StoreError, StoreErrorKind};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use std::io::{self, Read, Write};
 
@@ -17,6 +17,8 @@ pub struct Terminal<'a> {
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Unix time in milliseconds.
     pub now_ms: i64,
+    /// Whose process this is, as the audit says it.
+    pub whose: String,
     /// Columns of the terminal; none: output is not for a terminal, and lines may be as long as they are.
     pub width: Option<u16>,
 }
@@ -59,6 +61,11 @@ impl From<Vec<ConfigError>> for Failure {
 }
 
 impl Terminal<'_> {
+    /// What this command does, as the audit has it.
+    pub(super) fn act(&self, command: &str) -> Act {
+        Act::of_command(command, &self.whose, self.now_ms)
+    }
+
     /// One JSON object, on one line.
     pub(super) fn json(&mut self, object: &impl serde::Serialize) -> Outcome {
         let line = serde_json::to_string(object).map_err(|error| Failure::Runtime(error.to_string()))?;

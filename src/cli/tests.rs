@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// 2026-01-31T12:00:00Z
 const NOW_MS: i64 = 1_769_860_800_000;
 
+/// Whose process a command is.
+const WHOSE: &str = "ann, uid 1000";
+
 const CONFIG: &str = r#"
 [store]
 url = "sqlite:state/t.db"
@@ -78,7 +81,9 @@ impl Place {
         width: Option<u16>,
     ) -> Ran {
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut terminal = Terminal { input: &mut input.as_bytes(), out: &mut out, err: &mut err, env, now_ms, width };
+        let whose = WHOSE.into();
+        let (input, out_to, err_to) = (&mut input.as_bytes(), &mut out, &mut err);
+        let mut terminal = Terminal { input, out: out_to, err: err_to, env, now_ms, whose, width };
         let status = run(self.arguments(line), &mut terminal);
         Ran { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
     }
@@ -224,6 +229,7 @@ fn output_that_nobody_reads_is_no_failure() {
                 err: &mut err,
                 env: &env,
                 now_ms: NOW_MS,
+                whose: WHOSE.into(),
                 width: None,
             };
             assert_eq!(run(place.arguments(line), &mut terminal), 0, "{line}");

@@ -1,6 +1,8 @@
 //! What is kept for good: keys, the ledger, balances. The only module that knows SQL; the rest of the gateway knows the
 //! traits [`Store`] and [`People`]. Every method may wait for the disk, so none belongs on a request's path.
 
+#[cfg(test)]
+pub(crate) mod by_test;
 mod foreign;
 mod keys;
 mod limits;
@@ -13,7 +15,6 @@ mod writing;
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
 use std::sync::Arc;
-use tollgate_plugin_api::CredentialDigest;
 use uuid::Uuid;
 
 pub use foreign::ForeignDatabase;
@@ -84,7 +85,7 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything that is kept for good. Several processes may use one store at the same time.
 pub trait Store: Send + Sync {
-    /// What the console keeps here.
+    /// What changes with an audit row: keys too; and what the console keeps.
     fn people(&self) -> &dyn People;
 
     /// What limits people's spending.
@@ -102,35 +103,11 @@ pub trait Store: Send + Sync {
     /// The store; then it is as it was.
     fn bring_up_to_date(&self) -> Result<()>;
 
-    /// Makes a key with this credential.
-    ///
-    /// # Errors
-    /// The name is taken or a value is not acceptable; otherwise the store.
-    fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow>;
-
     /// The key, unless it is deleted.
     ///
     /// # Errors
     /// The store.
     fn key_find(&self, which: &KeyRef) -> Result<Option<KeyListing>>;
-
-    /// Changes a key. A name that is given here, be it the one that it has, is one that tokens and wallets may mean.
-    ///
-    /// # Errors
-    /// No such key, the new name is taken, a value is not acceptable; otherwise the store.
-    fn key_change(&self, id: i64, change: &KeyChange) -> Result<KeyRow>;
-
-    /// Gives a key another credential; the old one is refused from then on.
-    ///
-    /// # Errors
-    /// No such key; otherwise the store.
-    fn key_rotate(&self, id: i64, digest: &CredentialDigest) -> Result<KeyRow>;
-
-    /// Deletes a key. Its rows in the ledger stay, with its name.
-    ///
-    /// # Errors
-    /// No such key; otherwise the store.
-    fn key_delete(&self, id: i64, now_ms: i64) -> Result<()>;
 
     /// Every key that is not deleted, by id.
     ///

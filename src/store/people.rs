@@ -1,5 +1,5 @@
-//! What the console keeps: people and their sessions, codes, weights, and the audit of all that is changed through it. Every change
-//! stands in one transaction with its audit row.
+//! What the console keeps: people and their sessions, codes, weights, and the audit of all that is changed through it and by the
+//! command line, keys too. Every change stands in one transaction with its audit row.
 
 use super::{KeyChange, KeyListing, NewKey, Result};
 use std::collections::BTreeMap;
@@ -113,7 +113,7 @@ pub struct PersonListing {
 /// A person to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPerson {
-    /// 1 to 128 bytes without control characters; nobody had it before.
+    /// 1 to 128 bytes without control characters, not beginning as [`Act::PROGRAM`] does; nobody had it before.
     pub name: String,
     /// [`Person::role`].
     pub role: Role,
@@ -182,13 +182,25 @@ pub struct CodeRow {
 pub struct Act {
     /// Unix time in milliseconds.
     pub at_ms: i64,
-    /// A person's name, or the gateway's own.
+    /// A person's name; or the program's own: [`Act::GATEWAY`], or a command and whose process it was.
     pub actor: String,
 }
 
 impl Act {
+    /// What the program's own names begin with, and no person's.
+    pub const PROGRAM: &str = "tollgate ";
     /// Who does what nobody asked for.
     pub const GATEWAY: &str = "tollgate serve";
+
+    /// What a command does: `tollgate key (ann, uid 1000)`.
+    pub fn of_command(command: &str, whose: &str, at_ms: i64) -> Self {
+        Self { at_ms, actor: format!("{}{command} ({whose})", Self::PROGRAM) }
+    }
+
+    /// Nobody's who is signed in at the console.
+    pub fn is_programs(&self) -> bool {
+        self.actor.starts_with(Self::PROGRAM)
+    }
 }
 
 /// A row of the audit.
@@ -357,30 +369,30 @@ pub trait People: Send + Sync {
     /// The store.
     fn keys_by_group(&self, user: Option<&str>) -> Result<BTreeMap<String, u64>>;
 
-    /// [`Store::key_create`](super::Store::key_create), with its audit row.
+    /// Makes a key with this credential.
     ///
     /// # Errors
-    /// The same.
+    /// The name is taken or a value is not acceptable; otherwise the store.
     fn key_create_by(&self, act: &Act, new: &NewKey, digest: &CredentialDigest) -> Result<KeyListing>;
 
-    /// [`Store::key_change`](super::Store::key_change), with its audit row. `owner`: only if it is this person's, who is a user; what
-    /// else there is, is not there for them. A name that they give it finds it for no token and no wallet; the one that it has
-    /// already changes nothing, whoever gives it.
+    /// Changes a key. `owner`: only if it is this person's, who is a user; what else there is, is not there for them. A name that they
+    /// give it finds it for no token and no wallet; the one that it has already changes nothing, unless a command gives it: who types
+    /// it means it.
     ///
     /// # Errors
-    /// The same.
+    /// No such key, the new name is taken, a value is not acceptable; otherwise the store.
     fn key_change_by(&self, act: &Act, id: i64, owner: Option<&str>, change: &KeyChange) -> Result<KeyListing>;
 
-    /// [`Store::key_rotate`](super::Store::key_rotate), with its audit row.
+    /// Gives a key another credential; the old one is refused from then on.
     ///
     /// # Errors
-    /// The same.
+    /// No such key; otherwise the store.
     fn key_rotate_by(&self, act: &Act, id: i64, owner: Option<&str>, digest: &CredentialDigest) -> Result<KeyListing>;
 
-    /// [`Store::key_delete`](super::Store::key_delete), with its audit row.
+    /// Deletes a key. Its rows in the ledger stay, with its name.
     ///
     /// # Errors
-    /// The same.
+    /// No such key; otherwise the store.
     fn key_delete_by(&self, act: &Act, id: i64, owner: Option<&str>) -> Result<()>;
 
     /// Weights in place of the file's, by upstream.

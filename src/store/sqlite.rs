@@ -21,9 +21,9 @@ mod sums;
 mod tests;
 
 use super::{
-    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, LedgerFilter,
-    Limits, Missing, Moment, NewKey, OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result,
-    Store, StoreError, StoreErrorKind, StoredClaim, UsageBy, UsageSum, Writer,
+    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyListing, KeyRef, KeyRow, LedgerFilter, Limits,
+    Missing, Moment, OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result, Store, StoreError,
+    StoreErrorKind, StoredClaim, UsageBy, UsageSum, Writer,
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
@@ -33,7 +33,6 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use schema::{MIGRATIONS, check, migrate};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use tollgate_plugin_api::CredentialDigest;
 use uuid::Uuid;
 
 /// Connections kept for the next use. A store has few users: the applier, the poll for changed keys, an operator.
@@ -194,28 +193,8 @@ impl Store for SqliteStore {
         patiently(|| self.write(apply::catch_up)).map_err(|error| of_path(&self.path, error))
     }
 
-    fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
-        keys::check_new(new)?;
-        self.write(|transaction| keys::create(transaction, new, digest, now_ms))
-    }
-
     fn key_find(&self, which: &KeyRef) -> Result<Option<KeyListing>> {
         self.read(|connection| keys::find(connection, which))
-    }
-
-    fn key_change(&self, id: i64, change: &KeyChange) -> Result<KeyRow> {
-        keys::check_change(change)?;
-        // Whoever types a name means it, also if it is the one that there is.
-        let identity = change.name.as_deref().map(Some);
-        self.write(|transaction| keys::change(transaction, id, change, identity))
-    }
-
-    fn key_rotate(&self, id: i64, digest: &CredentialDigest) -> Result<KeyRow> {
-        self.write(|transaction| keys::rotate(transaction, id, digest))
-    }
-
-    fn key_delete(&self, id: i64, now_ms: i64) -> Result<()> {
-        self.write(|transaction| keys::delete(transaction, id, now_ms))
     }
 
     fn key_list(&self, each: &mut dyn FnMut(KeyListing)) -> Result<()> {

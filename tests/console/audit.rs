@@ -72,3 +72,30 @@ async fn every_change_has_its_row() {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
 }
+
+#[tokio::test]
+async fn changes_by_the_command_line_have_their_rows_too_and_no_person_can_be_taken_for_it() {
+    let stage = Stage::start().await;
+    let id = stage.gateway.key("of-the-command", &["--quota-usd", "5"]).await.id;
+    stage.gateway.run_json(&["key", "set", "of-the-command", "--quota-usd", "5000", "--json"]);
+    stage.gateway.run_json(&["key", "rotate", "of-the-command", "--json"]);
+    stage.gateway.run_json(&["key", "delete", "of-the-command", "--json"]);
+    let listed = stage.admin.get("/audit?limit=1000").await.ok();
+    let object = json!(format!("key {id}"));
+    let rows: Vec<&Value> = items(&listed).iter().rev().filter(|row| row["object"] == object).collect();
+    let actions: Vec<&str> = rows.iter().filter_map(|row| row["action"].as_str()).collect();
+    assert_eq!(actions, ["key.create", "key.change", "key.rotate", "key.delete"]);
+    let uid = rustix::process::getuid().as_raw();
+    for row in &rows {
+        let actor = row["actor"].as_str().expect("a name");
+        assert!(actor.starts_with("tollgate key (") && actor.ends_with(&format!("uid {uid})")), "{actor}");
+    }
+    let quotas = (&rows[1]["before"]["quota_nanos"], &rows[1]["after"]["quota_nanos"]);
+    assert_eq!(quotas, (&json!(5_000_000_000_i64), &json!(5_000_000_000_000_i64)));
+    assert!(!listed.to_string().contains("sk-tg-"));
+    for name in ["tollgate key (root, uid 0)", "tollgate serve"] {
+        let refused = stage.admin.post("/users", &json!({"name": name, "role": "user"})).await;
+        assert_eq!(refused.code(), "INVALID", "{name}");
+        assert!(refused.body.to_string().contains("is the program itself in the audit"), "{}", refused.body);
+    }
+}

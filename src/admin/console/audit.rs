@@ -16,16 +16,23 @@ use serde_json::Value;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-pub(super) const ROUTES: &[Route] =
-    &[Route::new(Verb::Get, "/api/audit", ADMIN, |verb| on(verb, list), "Every change, the latest first.")
-        .asks::<Part>()
-        .lists::<AuditJson>()];
+pub(super) const ROUTES: &[Route] = &[Route::new(
+    Verb::Get,
+    "/api/audit",
+    ADMIN,
+    |verb| on(verb, list),
+    "Every change, through the console and by the command line, the latest first.",
+)
+.asks::<Part>()
+.lists::<AuditJson>()];
 
 /// A change.
 #[derive(Serialize, ToSchema)]
 struct AuditJson {
     id: i64,
     at: String,
+    /// A person's name; or the program's own, which begin with `tollgate `, as no person's does: `tollgate serve` is the gateway
+    /// itself, what else there is the command line: a command, and whose process it was, as in `tollgate key (ann, uid 1000)`.
     actor: String,
     /// key.create, person.change …
     action: String,

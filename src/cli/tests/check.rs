@@ -1,7 +1,7 @@
 //! `tollgate check` finds what would keep `serve` from starting.
 
 use super::super::run;
-use super::{CONFIG, NOW_MS, Place, Terminal};
+use super::{CONFIG, NOW_MS, Place, Terminal, WHOSE};
 use std::io;
 use std::path::Path;
 
@@ -117,7 +117,8 @@ fn a_providers_key_in_the_environment_that_cannot_be_used_is_named_and_never_sho
     for (command, status, words) in [("check", 0, "there is no upstream"), ("serve", 2, "there is nothing to serve")] {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let (input, out_to, err_to) = (&mut io::empty(), &mut out, &mut err);
-        let mut terminal = Terminal { input, out: out_to, err: err_to, env: &env, now_ms: NOW_MS, width: None };
+        let (now_ms, whose) = (NOW_MS, WHOSE.into());
+        let mut terminal = Terminal { input, out: out_to, err: err_to, env: &env, now_ms, whose, width: None };
         assert_eq!(run(["tollgate", command], &mut terminal), status);
         let said = String::from_utf8([out, err].concat()).unwrap();
         assert!(said.contains(words), "{command}: {said}");

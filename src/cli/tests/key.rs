@@ -1,7 +1,7 @@
 use super::{NOW_MS, Place, keys_of};
 use crate::keyring::digest_of;
 use crate::ledger::Durability;
-use crate::store::{Act, NewPerson, Role, SqliteStore, Store};
+use crate::store::{Act, AuditRow, NewPerson, Page, Role, SqliteStore, Store};
 
 const FIELDS: &[&str] = &[
     "accessed_at",
@@ -186,4 +186,49 @@ fn the_list_fits_a_terminal() {
     place.ok("key delete a-key-with-quite-a-long-name");
     place.ok("key delete c");
     assert!(place.run("key list").err.contains("tollgate key create NAME"));
+}
+
+fn audit(place: &Place) -> Vec<AuditRow> {
+    let store = SqliteStore::open(&place.path("state/t.db"), Durability::Process).unwrap();
+    store.people().audit_rows(Page { after: None, limit: 100 }, None).unwrap()
+}
+
+#[test]
+fn every_change_stands_in_the_audit_with_whose_command_it_was() {
+    let place = Place::new();
+    place.ok("key create a --quota-usd 5");
+    place.ok("key set a --quota-usd 5000");
+    place.ok("key disable a");
+    place.ok("key enable a");
+    place.ok("key rotate a");
+    place.ok("key delete a");
+    // What was refused has changed nothing.
+    assert_ne!(place.run("key set a --quota-usd 1").status, 0);
+    let rows = audit(&place);
+    let told: Vec<(&str, &str)> = rows.iter().rev().map(|row| (&*row.action, &*row.object)).collect();
+    let actions = ["key.create", "key.change", "key.change", "key.change", "key.rotate", "key.delete"];
+    assert_eq!(told, actions.map(|action| (action, "key 1")));
+    assert!(rows.iter().all(|row| (&*row.actor, row.at_ms) == ("tollgate key (ann, uid 1000)", NOW_MS)), "{rows:?}");
+    let raised = &rows[4];
+    let quota = |side: &Option<String>| {
+        let side: serde_json::Value = serde_json::from_str(side.as_deref().unwrap()).unwrap();
+        side["quota_nanos"].as_i64()
+    };
+    assert_eq!((quota(&raised.before), quota(&raised.after)), (Some(5_000_000_000), Some(5_000_000_000_000)));
+}
+
+#[test]
+fn a_change_that_the_audit_cannot_take_is_not_made() {
+    let place = Place::new();
+    place.ok("key create a --quota-usd 5");
+    let database = rusqlite::Connection::open(place.path("state/t.db")).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    database.execute_batch(refuse).unwrap();
+    let before = place.json("key list --json");
+    for line in ["key create b", "key set a --quota-usd 1", "key disable a", "key rotate a", "key delete a"] {
+        let ran = place.run(line);
+        assert!(ran.status == 1 && ran.out.is_empty() && ran.err.contains("no room"), "{line}: {ran:?}");
+    }
+    assert_eq!(place.json("key list --json"), before);
+    assert_eq!(audit(&place).len(), 1);
 }

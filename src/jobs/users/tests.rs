@@ -1,5 +1,6 @@
 use super::*;
 use crate::ledger::{Durability, LedgerRecord};
+use crate::store::by_test::ByTest;
 use crate::store::{Act, Batch, NewKey, NewPerson, Period, PersonChange, Role, Store, StoreErrorKind};
 use jiff::Timestamp;
 use tollgate_plugin_api::RejectCode;

@@ -3,12 +3,11 @@
 use super::*;
 use crate::keyring::Touched;
 use crate::store::{
-    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyChange, KeyListing, KeyRef, KeyRow, Limits,
-    Moment, OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result, StoreErrorKind, StoredClaim,
-    UsageBy, UsageSum,
+    Applied, Audit, BalanceRow, Batch, ClosedHold, EachChainedRow, KeyListing, KeyRef, KeyRow, Limits, Moment,
+    OpenHold, Overview, OverviewRange, People, RecordCursor, RecordPage, Result, StoreErrorKind, StoredClaim, UsageBy,
+    UsageSum,
 };
 use std::sync::atomic::{AtomicBool, AtomicI64};
-use tollgate_plugin_api::CredentialDigest;
 
 /// A store whose writes fail from the n-th on: before they are done, or after. Or those that must stay do.
 struct FailingStore {
@@ -47,20 +46,8 @@ impl Store for FailingStore {
     fn bring_up_to_date(&self) -> Result<()> {
         self.inner.bring_up_to_date()
     }
-    fn key_create(&self, new: &NewKey, digest: &CredentialDigest, now_ms: i64) -> Result<KeyRow> {
-        self.inner.key_create(new, digest, now_ms)
-    }
     fn key_find(&self, which: &KeyRef) -> Result<Option<KeyListing>> {
         self.inner.key_find(which)
-    }
-    fn key_change(&self, id: i64, change: &KeyChange) -> Result<KeyRow> {
-        self.inner.key_change(id, change)
-    }
-    fn key_rotate(&self, id: i64, digest: &CredentialDigest) -> Result<KeyRow> {
-        self.inner.key_rotate(id, digest)
-    }
-    fn key_delete(&self, id: i64, now_ms: i64) -> Result<()> {
-        self.inner.key_delete(id, now_ms)
     }
     fn key_list(&self, each: &mut dyn FnMut(KeyListing)) -> Result<()> {
         self.inner.key_list(each)

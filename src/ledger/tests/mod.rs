@@ -15,6 +15,7 @@ use super::disk::Disk;
 use super::ticket::wait;
 use super::*;
 use crate::keyring::KeyEntry;
+use crate::store::by_test::ByTest;
 use crate::store::{Batch, LedgerFilter, NewKey, Stands, StoreError, TakenClaim};
 use std::io;
 use tempfile::TempDir;

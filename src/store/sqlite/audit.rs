@@ -1,4 +1,4 @@
-//! Who changed what through the console; and the weights of upstreams, which nobody else changes.
+//! Who changed what, through the console and by the command line; and the weights of upstreams, which nobody else changes.
 
 use crate::store::{Act, AuditRow, KeyListing, Page, PersonListing, Result};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};

@@ -98,7 +98,7 @@ pub(super) fn check_change(change: &KeyChange) -> Result<()> {
 
 // === writing ===
 
-/// [`Store::key_create`](crate::store::Store::key_create).
+/// [`People::key_create_by`](crate::store::People::key_create_by), without the row in the audit.
 pub(super) fn create(
     transaction: &Transaction<'_>,
     new: &NewKey,
@@ -129,7 +129,7 @@ pub(super) fn create(
     row_of(transaction, transaction.last_insert_rowid())
 }
 
-/// [`Store::key_change`](crate::store::Store::key_change). `identity`: the name by which others than whoever has its credential may
+/// [`People::key_change_by`](crate::store::People::key_change_by), without the row in the audit. `identity`: the name by which others than whoever has its credential may
 /// mean it from now on; `None`: this stays.
 pub(super) fn change(
     transaction: &Transaction<'_>,
@@ -170,14 +170,14 @@ pub(super) fn change(
     row_of(transaction, id)
 }
 
-/// [`Store::key_rotate`](crate::store::Store::key_rotate).
+/// [`People::key_rotate_by`](crate::store::People::key_rotate_by), without the row in the audit.
 pub(super) fn rotate(transaction: &Transaction<'_>, id: i64, digest: &CredentialDigest) -> Result<KeyRow> {
     let sql = format!("UPDATE key SET digest = ?, version = {NEXT_VERSION} WHERE id = ? AND deleted_at_ms IS NULL");
     found(transaction.execute(&sql, params![digest, id])?, id)?;
     row_of(transaction, id)
 }
 
-/// [`Store::key_delete`](crate::store::Store::key_delete).
+/// [`People::key_delete_by`](crate::store::People::key_delete_by), without the row in the audit.
 pub(super) fn delete(transaction: &Transaction<'_>, id: i64, now_ms: i64) -> Result<()> {
     let sql = format!(
         "UPDATE key SET digest = NULL, enabled = 0, deleted_at_ms = ?, version = {NEXT_VERSION} \

@@ -148,9 +148,9 @@ impl People for SqliteStore {
         keys::check_change(change)?;
         self.write(|transaction| {
             let done = |before: &KeyListing| {
-                // A page sends the name along, too, whatever is changed.
-                let renamed = change.name.as_deref().filter(|name| **name != *before.key.name);
-                let identity = renamed.map(|name| owner.is_none().then_some(name));
+                // A page sends the name along, too, whatever is changed; who types it means it.
+                let is_meant = |name: &&str| act.is_programs() || **name != *before.key.name;
+                let identity = change.name.as_deref().filter(is_meant).map(|name| owner.is_none().then_some(name));
                 keys::change(transaction, id, change, identity).map(drop)
             };
             change_key(transaction, (act, "key.change"), id, owner, done)?.ok_or_else(|| gone(id))

@@ -83,6 +83,11 @@ fn object(id: i64) -> String {
 /// The limits of [`NewPerson`].
 pub(super) fn check_new(new: &NewPerson) -> Result<()> {
     keys::check_word("name", &new.name)?;
+    if new.name.starts_with(Act::PROGRAM) {
+        let message =
+            format!("name {:?}: what begins with `{}` is the program itself in the audit", new.name, Act::PROGRAM);
+        return Err(StoreError::new(StoreErrorKind::Invalid, message));
+    }
     keys::check_quota(new.quota_nanos)?;
     keys::check_quota(new.budget.as_ref().map(|budget| budget.amount_nanos))
 }

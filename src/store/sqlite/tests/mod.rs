@@ -9,7 +9,8 @@ mod sums;
 
 use super::*;
 use crate::ledger::Outcome;
-use crate::store::Position;
+use crate::store::by_test::ByTest;
+use crate::store::{KeyChange, NewKey, Position};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail, UsageSource};

@@ -88,6 +88,8 @@ export const access = {
   "audit.none": ["Nothing was changed yet", "还没有更改"],
   "audit.noneText": ["Whoever changes something is noted here, with what was before and after.", "任何更改都会记录在此，包括更改前后的内容。"],
   "audit.who": ["Who", "操作人"],
+  "audit.gateway": ["the gateway itself", "网关自身"],
+  "audit.commandLine": ["command line", "命令行"],
   "audit.action": ["Action", "操作"],
   "audit.object": ["Object", "对象"],
   "audit.change": ["Change", "变化"],

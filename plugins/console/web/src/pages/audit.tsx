@@ -7,7 +7,7 @@ import { t } from "../i18n";
 import { List, Table } from "../list";
 import { usdExact } from "../money";
 import type { AuditRow } from "../types";
-import { Button, Empty, Page, plain } from "../ui";
+import { Badge, Button, Empty, Page, plain } from "../ui";
 
 export function AuditPage() {
   const listing = usePages<AuditRow>("/audit", {});
@@ -20,7 +20,9 @@ export function AuditPage() {
             {rows.map((row) => (
               <tr key={row.id}>
                 <td class="nowrap">{moment(row.at ?? row.created_at)}</td>
-                <td>{row.actor ?? row.who ?? "–"}</td>
+                <td>
+                  <Actor name={row.actor ?? row.who ?? "–"} />
+                </td>
                 <td class="mono">{row.action}</td>
                 <td>
                   {plain(row.object)} <span class="quiet">{nameOf(row)}</span>
@@ -53,6 +55,20 @@ export function AuditPage() {
         </Dialog>
       )}
     </Page>
+  );
+}
+
+const PROGRAM = "tollgate ";
+const GATEWAY = `${PROGRAM}serve`;
+
+/** A person, or the program itself, whose names no person has: the gateway, or a command and whose process it was. */
+function Actor({ name }: { name: string }) {
+  if (!name.startsWith(PROGRAM)) return <>{name}</>;
+  return (
+    <>
+      <Badge tone="quiet">{t(name === GATEWAY ? "audit.gateway" : "audit.commandLine")}</Badge>
+      {name !== GATEWAY && <div class="below">{name}</div>}
+    </>
   );
 }
 
