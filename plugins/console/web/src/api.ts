@@ -89,35 +89,45 @@ export interface Loaded<T> {
   reload: () => Promise<void>;
 }
 
-/** Loads what a page shows; what is shown stays while it is loaded anew. No path: nothing is asked for. */
+/** What came of asking, and where. */
+export interface Asked<T> {
+  path: string | null;
+  data: T | null;
+  error: ApiError | null;
+  loading: boolean;
+}
+
+/** What is known of a path: what came from another one is not. */
+export function knownOf<T>(path: string | null, asked: Asked<T>): Asked<T> {
+  return asked.path === path ? asked : { path, data: null, error: null, loading: path !== null };
+}
+
+/** Loads what a page shows; what is shown stays while it is loaded anew from the same path. No path: nothing is asked for. */
 export function useLoad<T>(path: string | null): Loaded<T> {
-  const [state, setState] = useState<{ path: string | null; data: T | null; error: ApiError | null; loading: boolean }>({
-    path,
-    data: null,
-    error: null,
-    loading: path !== null,
-  });
+  const [asked, setState] = useState<Asked<T>>({ path, data: null, error: null, loading: path !== null });
   const running = useRef<AbortController | null>(null);
   const reload = useCallback(async () => {
     running.current?.abort();
     if (path === null) return;
     const mine = new AbortController();
     running.current = mine;
-    setState((before) => ({ ...before, loading: true }));
+    setState((before) => ({ ...knownOf(path, before), loading: true }));
     try {
       const data = await call<T>("GET", path, undefined, mine.signal);
       if (!mine.signal.aborted) setState({ path, data, error: null, loading: false });
     } catch (failure) {
       if (mine.signal.aborted) return;
       const error = failure instanceof ApiError ? failure : new ApiError(0, "BROKEN", String(failure), null, []);
-      setState((before) => ({ path, data: before.data, error, loading: false }));
+      setState((before) => ({ path, data: knownOf(path, before).data, error, loading: false }));
     }
   }, [path]);
   useEffect(() => {
     void reload();
     return () => running.current?.abort();
   }, [reload]);
-  return { data: state.data, error: state.error, loading: state.loading, reload };
+  // The path may have changed since, and nothing is known of the new one yet.
+  const { data, error, loading } = knownOf(path, asked);
+  return { data, error, loading, reload };
 }
 
 export interface Listing<T> {

@@ -1,3 +1,4 @@
+import "./api";
 import "./money";
 import "./sources";
 import "./stream";
