@@ -30,7 +30,7 @@ export class Reading {
   whole(field: string, text: string): number | null {
     const plain = text.trim();
     if (plain === "") return null;
-    if (/^\d{1,9}$/.test(plain)) return Number(plain);
+    if (/^\d{1,15}$/.test(plain)) return Number(plain);
     this.wrong[field] = t("number.whole");
     return null;
   }
@@ -39,6 +39,12 @@ export class Reading {
     if (text.trim() === "") this.wrong[field] = t("field.needed");
     return text.trim();
   }
+}
+
+/** What a form sends. What is left as it was is not even read: it cannot keep the rest from being saved. */
+export function readChanged(reads: Record<string, () => unknown>, isChanged: (field: string) => boolean): Record<string, unknown> {
+  const changed = Object.entries(reads).filter(([field]) => isChanged(field));
+  return Object.fromEntries(changed.map(([field, read]) => [field, read()]));
 }
 
 /** "a, b" → ["a","b"]; nothing: all. */

@@ -4,6 +4,8 @@ export type Nanos = number | string | bigint;
 
 export const NANOS_PER_USD = 1_000_000_000n;
 const DECIMALS = 9;
+/** The largest amount that the gateway keeps. */
+const NANOS_MAX = 2n ** 63n - 1n;
 
 export type ParsedUsd = { ok: true; nanos: bigint } | { ok: false; why: "empty" | "format" | "decimals" | "large" };
 
@@ -13,11 +15,10 @@ export function parseUsd(text: string): ParsedUsd {
   if (plain === "") return { ok: false, why: "empty" };
   const parts = /^(\d+)(?:\.(\d+))?$/.exec(plain);
   if (!parts) return { ok: false, why: "format" };
-  const whole = parts[1]!.replace(/^0+(?=\d)/, "");
   const fraction = parts[2] ?? "";
   if (fraction.length > DECIMALS) return { ok: false, why: "decimals" };
-  if (whole.length > 9) return { ok: false, why: "large" };
-  return { ok: true, nanos: BigInt(whole) * NANOS_PER_USD + BigInt(fraction.padEnd(DECIMALS, "0")) };
+  const nanos = BigInt(parts[1]!) * NANOS_PER_USD + BigInt(fraction.padEnd(DECIMALS, "0"));
+  return nanos > NANOS_MAX ? { ok: false, why: "large" } : { ok: true, nanos };
 }
 
 /** What `parseUsd` reads back as the same amount. */

@@ -1,4 +1,5 @@
 import "./api";
+import "./forms";
 import "./money";
 import "./sources";
 import "./stream";

@@ -81,8 +81,8 @@ export const common = {
   "amount.empty": ["An amount is needed, such as 12.50", "请输入金额，例如 12.50"],
   "amount.format": ["Expected an amount such as 12.50", "金额格式应如 12.50"],
   "amount.decimals": ["At most nine decimals", "最多九位小数"],
-  "amount.large": ["Below 1,000,000,000", "须小于 1,000,000,000"],
-  "number.whole": ["Expected a whole number, or nothing", "请输入整数，或留空"],
+  "amount.large": ["At most 9,223,372,036.854775807", "最多 9,223,372,036.854775807"],
+  "number.whole": ["Expected a whole number of at most 15 digits, or nothing", "请输入不超过 15 位的整数，或留空"],
 
   "field.actions": ["Actions", "操作"],
   "field.all": ["all", "全部"],

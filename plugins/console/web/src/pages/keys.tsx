@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { call, items, useLoad, usePages, type Listing } from "../api";
 import { Confirm, FormDialog, Once } from "../dialogs";
 import { ago, fromLocalInput, moment, short, toLocalInput } from "../format";
-import { amountText, names, Reading, useTexts, wholeText } from "../forms";
+import { amountText, names, readChanged, Reading, useTexts, wholeText } from "../forms";
 import { t } from "../i18n";
 import { List, Table } from "../list";
 import { Link, setQuery, usePlace, withQuery } from "../router";
@@ -159,28 +159,28 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
   const models = useLoad<Listing<Model> | Model[]>("/models");
   const submit = () => {
     const read = new Reading();
-    const all: Record<string, unknown> = {
-      name: read.needed("name", texts.name),
-      ...(may("operator") ? { user: texts.user.trim() || null } : {}),
-      group: texts.group.trim(),
-      models: names(texts.models),
-      quota_nanos: read.amount("quota_nanos", texts.quota_nanos),
-      expires_at: fromLocalInput(texts.expires_at),
-      rpm: read.whole("rpm", texts.rpm),
-      tpm: read.whole("tpm", texts.tpm),
-      concurrency: read.whole("concurrency", texts.concurrency),
+    const reads: Record<string, () => unknown> = {
+      name: () => read.needed("name", texts.name),
+      ...(may("operator") ? { user: () => texts.user.trim() || null } : {}),
+      group: () => texts.group.trim(),
+      models: () => names(texts.models),
+      quota_nanos: () => read.amount("quota_nanos", texts.quota_nanos),
+      expires_at: () => fromLocalInput(texts.expires_at),
+      rpm: () => read.whole("rpm", texts.rpm),
+      tpm: () => read.whole("tpm", texts.tpm),
+      concurrency: () => read.whole("concurrency", texts.concurrency),
     };
+    const given = readChanged(reads, (field) => !of || texts[field as keyof typeof texts] !== first[field as keyof typeof first]);
     setWrong(read.wrong);
     if (!read.isGood) return;
     if (!of) {
       // What was left empty is the server's to choose.
-      const body = Object.fromEntries(Object.entries(all).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0)));
+      const body = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && value.length === 0)));
       void run(() => call<Fresh>("POST", "/keys", body), made);
       return;
     }
-    const body = Object.fromEntries(Object.entries(all).filter(([field]) => texts[field as keyof typeof texts] !== first[field as keyof typeof first]));
-    if (Object.keys(body).length === 0) onClose();
-    else void run(() => call("PATCH", `/keys/${of.id}`, body), changed);
+    if (Object.keys(given).length === 0) onClose();
+    else void run(() => call("PATCH", `/keys/${of.id}`, given), changed);
   };
   const field = (name: keyof typeof texts) => ({ name, value: texts[name], set: set(name), error: wrong[name] ?? at(name) });
   return (

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { call, usePages } from "../api";
 import { Confirm, FormDialog, Once } from "../dialogs";
 import { ago, moment } from "../format";
-import { amountText, Reading, useTexts } from "../forms";
+import { amountText, readChanged, Reading, useTexts } from "../forms";
 import { t, type TextKey } from "../i18n";
 import { List, Table } from "../list";
 import { usd } from "../money";
@@ -128,13 +128,21 @@ function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done:
   const { busy, error, run, at } = useAct();
   const submit = () => {
     const read = new Reading();
-    const budget = texts.period === "" ? null : { amount_nanos: read.amountNeeded("budget.amount", texts.amount), period: texts.period, time_zone: texts.time_zone.trim() };
-    const all = { name: read.needed("name", texts.name), role: texts.role, enabled: texts.enabled === "yes", quota_nanos: read.amount("quota_nanos", texts.quota_nanos), budget, password: texts.password };
+    const reads = {
+      name: () => read.needed("name", texts.name),
+      role: () => texts.role,
+      enabled: () => texts.enabled === "yes",
+      quota_nanos: () => read.amount("quota_nanos", texts.quota_nanos),
+      budget: () => (texts.period === "" ? null : { amount_nanos: read.amountNeeded("budget.amount", texts.amount), period: texts.period, time_zone: texts.time_zone.trim() }),
+      password: () => texts.password,
+    };
+    // A name is for good; a budget is one thing in three fields.
+    const isOther = { name: false, role: texts.role !== first.role, enabled: texts.enabled !== first.enabled, quota_nanos: texts.quota_nanos !== first.quota_nanos, budget: ["period", "amount", "time_zone"].some((field) => texts[field as "period"] !== first[field as "period"]), password: texts.password !== "" };
+    const given = readChanged(reads, (field) => (of ? isOther[field as "name"] : field !== "enabled"));
     setWrong(read.wrong);
     if (!read.isGood) return;
-    const isChanged = { name: false, role: texts.role !== first.role, enabled: texts.enabled !== first.enabled, quota_nanos: texts.quota_nanos !== first.quota_nanos, budget: ["period", "amount", "time_zone"].some((field) => texts[field as "period"] !== first[field as "period"]), password: texts.password !== "" };
-    const keep = (field: string, value: unknown) => (of ? isChanged[field as "name"] : field !== "enabled" && value !== null && value !== "");
-    const body = Object.fromEntries(Object.entries(all).filter(([field, value]) => keep(field, value)));
+    // What was left empty is the server's to choose.
+    const body = of ? given : Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== ""));
     if (of && Object.keys(body).length === 0) onClose();
     else void run(() => (of ? call<Made>("PATCH", `/users/${of.id}`, body) : call<Made>("POST", "/users", body)), done);
   };
