@@ -8,7 +8,7 @@ use super::args::{Command, PriceSet, PriceVerb};
 use super::price_file::{default_prices, read_book, read_text};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
-use crate::price::{Price, PriceBook, set_price};
+use crate::price::{Price, PriceBook, further, set_price};
 use crate::replace::write_atomically;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -61,33 +61,11 @@ fn list(json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
             rate("cached_input"),
             rate("output"),
             price.context_tokens.map(|tokens| tokens.to_string()).unwrap_or_default(),
-            further(price, now_ms),
+            further(&price.versions(now_ms)).join(", "),
         ]
     });
     let columns = ["model", "provider", "input $/M", "cached", "output $/M", "context", "and prices of"];
     terminal.table(&columns, &[2, 3, 4, 5], rows)
-}
-
-/// What else the row has prices for, in words: `price show` tells them.
-fn further(price: &Price, now_ms: i64) -> String {
-    let versions = price.versions(now_ms);
-    let Some(version) = versions.iter().find(|version| version.in_force) else { return String::new() };
-    let rates = &version.tokens.usd_per_million;
-    let differs = |class: &str, from: &str| rates.get(class) != rates.get(from);
-    let words = [
-        (differs("cache_write", "input"), "cache writes"),
-        (differs("reasoning", "output"), "reasoning"),
-        (differs("input_audio", "input") || differs("output_audio", "output"), "audio"),
-        (differs("input_image", "input") || differs("output_image", "output"), "images"),
-        (!version.tokens.tiers.is_empty(), "long prompts"),
-        (version.usd_per_request != "0", "requests"),
-        (version.usd_per_thousand_web_searches != "0", "web searches"),
-        (!version.windows.is_empty(), "hours"),
-        (!version.inference_geo.is_empty(), "places"),
-        (versions.len() > 1, "other dates"),
-    ];
-    let words = words.into_iter().filter_map(|(is_there, word)| is_there.then_some(word));
-    words.chain(version.service_tiers.keys().copied()).collect::<Vec<_>>().join(", ")
 }
 
 fn object(price: &Price, now_ms: i64) -> PriceJson<'_> {

@@ -13,6 +13,7 @@ use tollgate_plugin_api::{ServiceTier, Usage, UsageDetail};
 use super::currency::Currency;
 use super::decimal;
 use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, MULTIPLIER_ONE, Sheet};
+use super::tariff::ONCE;
 use super::window::Window;
 use super::worst_case::{Bound, bounds};
 
@@ -306,6 +307,17 @@ impl Price {
             (class.key(), decimal::format(grains.saturating_mul(self.multiplier.into()), 17 + MULTIPLIER_DECIMALS))
         };
         Class::ALL.iter().map(usd).collect()
+    }
+
+    /// What it costs at that time beside tokens, by the keys of the price file: USD for each request, and for a thousand searches.
+    pub fn once_usd(&self, unix_ms: i64) -> [(&'static str, String); 2] {
+        let Tariff { per_request, web_search_per_thousand, .. } = self.tariff_at(unix_ms);
+        let usd = |nanos: u64| {
+            let exact = u128::from(nanos).saturating_mul(self.multiplier.into());
+            decimal::format(exact, PRICE_DECIMALS + MULTIPLIER_DECIMALS)
+        };
+        let [request, searches] = ONCE.map(|(key, _)| key);
+        [(request, usd(*per_request)), (searches, usd(*web_search_per_thousand))]
     }
 
     /// What its prices at that time are written in and the USD that one unit is: `("CNY", "0.1389")`. `None`: USD.

@@ -6,6 +6,7 @@ use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, Rates, Sheet};
 use super::window::{DAYS, Window};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 /// USD per million tokens by class: exact decimals.
 pub type ClassPrices = BTreeMap<&'static str, String>;
@@ -22,7 +23,8 @@ pub const CLASS_KEYS: [&str; CLASSES] = {
 };
 
 /// What is valid from some time on. Every amount is USD, as an exact decimal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PriceOfTime)]
 pub struct Version {
     /// RFC 3339; `None`: from the beginning.
     pub valid_from: Option<String>,
@@ -48,7 +50,7 @@ pub struct Version {
 }
 
 /// Token prices by prompt length.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TokenPrices {
     /// Those of a prompt of ordinary length.
     pub usd_per_million: ClassPrices,
@@ -57,7 +59,7 @@ pub struct TokenPrices {
 }
 
 /// Token prices of prompts above a length.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TierPrices {
     /// That length.
     pub above_prompt_tokens: u64,
@@ -66,7 +68,7 @@ pub struct TierPrices {
 }
 
 /// What a service tier or a window does to token prices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Changed {
     /// Each of them times this.
@@ -79,7 +81,7 @@ pub enum Changed {
 }
 
 /// A part of the day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WindowPrices {
     /// `mon`, `tue` …
     pub days: Vec<&'static str>,
@@ -102,6 +104,27 @@ impl Price {
         let current = self.tariff_at(now_ms);
         self.tariffs().map(|tariff| version(tariff, std::ptr::eq(tariff, current), now_ms)).collect()
     }
+}
+
+/// What else a price has prices for than tokens of plain requests, in words: its versions tell them.
+pub fn further(versions: &[Version]) -> Vec<&'static str> {
+    let Some(version) = versions.iter().find(|version| version.in_force) else { return Vec::new() };
+    let rates = &version.tokens.usd_per_million;
+    let differs = |class: &str, from: &str| rates.get(class) != rates.get(from);
+    let words = [
+        (differs("cache_write", "input"), "cache writes"),
+        (differs("reasoning", "output"), "reasoning"),
+        (differs("input_audio", "input") || differs("output_audio", "output"), "audio"),
+        (differs("input_image", "input") || differs("output_image", "output"), "images"),
+        (!version.tokens.tiers.is_empty(), "long prompts"),
+        (version.usd_per_request != "0", "requests"),
+        (version.usd_per_thousand_web_searches != "0", "web searches"),
+        (!version.windows.is_empty(), "hours"),
+        (!version.inference_geo.is_empty(), "places"),
+        (versions.len() > 1, "other dates"),
+    ];
+    let words = words.into_iter().filter_map(|(is_there, word)| is_there.then_some(word));
+    words.chain(version.service_tiers.keys().copied()).collect()
 }
 
 impl TokenPrices {

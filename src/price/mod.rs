@@ -102,7 +102,7 @@ pub use book::{Cost, PriceBook};
 pub use cost::{Multiplier, Price};
 pub use edit::{PriceEdit, set_price};
 pub use explain::ExplainLine;
-pub use full::{CLASS_KEYS, Changed, ClassPrices, TierPrices, TokenPrices, Version, WindowPrices};
+pub use full::{CLASS_KEYS, Changed, ClassPrices, TierPrices, TokenPrices, Version, WindowPrices, further};
 pub use reader::PriceError;
 
 /// The price book that comes with this crate: the text of `pricing.toml` in its root.

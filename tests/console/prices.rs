@@ -1,8 +1,10 @@
 //! The pricing file: replaced as a whole, with a row in the audit if and only if it was, whatever fails meanwhile; and its history.
 
-use crate::stage::{Stage, items, setup};
+use crate::stage::{Stage, items, setup, upstream_at};
+use crate::support::answers;
 use crate::support::console::Visitor;
-use crate::support::gateway::{Gateway, PRICES};
+use crate::support::gateway::{Gateway, PRICES, Setup};
+use crate::support::provider::Provider;
 use crate::support::{is_installed, until};
 use serde_json::{Value, json};
 use std::fs::Permissions;
@@ -53,6 +55,59 @@ async fn a_price_is_explained_for_where_a_model_has_to_run() {
         let explained = stage.user.post("/prices/explain", &asked).await.ok();
         assert_eq!(explained["cost_nanos"], cost_nanos, "{place}: {explained}");
     }
+}
+
+/// A price for each request and nothing else, and one with all that a row can have.
+const RICH: &str = r#"
+[[model]]
+name = "picture"
+input = 0
+output = 0
+per_request = 0.04
+[[model]]
+name = "m"
+input = 2
+output = 8
+web_search_per_thousand = 10
+batch = 0.5
+inference_geo = { us = 1.1 }
+tiers = [{ above_prompt_tokens = 1000, input = 4 }]
+windows = [{ from = "01:00", to = "02:00", time_zone = "Asia/Shanghai", multiplier = 1 }]
+[[model]]
+name = "m"
+valid_from = 2999-01-01
+input = 3
+output = 9
+"#;
+
+#[tokio::test]
+async fn what_a_request_costs_is_told_with_the_prices_as_the_command_tells_it() {
+    let provider = Provider::always(answers::chat("x", 10, 5)).await;
+    let upstream = upstream_at("u", &provider).models("[\"m\", \"picture\"]").with("price_multiplier = 1.5");
+    let stage = Stage::with(provider, &Setup::new([upstream]).prices(RICH)).await;
+    let prices = stage.user.get("/prices").await.ok();
+    let [picture, m] = items(&prices) else { panic!("{prices}") };
+    assert_eq!((&picture["usd_per_request"], &picture["and_prices_of"]), (&json!("0.04"), &json!(["requests"])));
+    let words = ["long prompts", "web searches", "hours", "places", "other dates", "batch"];
+    assert_eq!((&m["usd_per_thousand_web_searches"], &m["and_prices_of"]), (&json!("10"), &json!(words)));
+    for (price, name) in [(picture, "picture"), (m, "m")] {
+        // In full, to the letter: tiers, hours, places, service tiers, and what is still to come.
+        let shown = stage.gateway.run_json(&["price", "show", name, "--json"]);
+        assert_eq!(price["versions"], shown[0]["versions"], "{name}");
+    }
+    assert_eq!(m["versions"].as_array().map(Vec::len), Some(2), "{m}");
+    // At an upstream everything is multiplied.
+    let models = stage.user.get("/models").await.ok();
+    let model =
+        |name: &str| models.as_array().expect("a list").iter().find(|model| model["name"] == name).expect("one");
+    assert_eq!(model("picture")["prices"][0]["per_request"], "0.06");
+    assert_eq!(model("picture")["and_prices_of"], json!(["requests"]));
+    assert_eq!(
+        (&model("m")["prices"][0]["web_search_per_thousand"], &model("m")["prices"][0]["input"]),
+        (&json!("15"), &json!("3"))
+    );
+    assert_eq!(model("m")["prices"][0].get("per_request"), None, "it costs nothing");
+    assert_eq!(model("m")["and_prices_of"].as_array().map(Vec::len), Some(words.len()));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::prices::rates;
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
+use crate::price::further;
 use crate::proxy::unix_ms;
 use axum::Json;
 use axum::extract::State;
@@ -40,8 +41,11 @@ struct ModelJson {
     name: String,
     /// Those of one's groups that have it.
     groups: BTreeSet<String>,
-    /// What it costs where it may be sent to, each price once: USD per million tokens, by class.
+    /// What it costs where it may be sent to, each price once: USD per million tokens, by class; and, where they cost anything, USD
+    /// for each request (`per_request`) and for a thousand searches that the provider ran (`web_search_per_thousand`).
     prices: BTreeSet<BTreeMap<&'static str, String>>,
+    /// What else there are prices for, in words: long prompts, hours, other dates, service tiers …
+    and_prices_of: BTreeSet<&'static str>,
     context_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
 }
@@ -87,7 +91,9 @@ async fn models(State(desk): State<Arc<Desk>>, caller: Caller) -> Result<Json<Ve
             let shown = models.entry(&model.name).or_default();
             shown.groups.extend(groups.iter().map(|group| (*group).clone()));
             if let Some(price) = upstream.price(&snapshot.prices, model) {
-                shown.prices.insert(rates(&price, unix_ms()));
+                let now_ms = unix_ms();
+                shown.prices.insert(rates(&price, now_ms));
+                shown.and_prices_of.extend(further(&price.versions(now_ms)));
                 shown.context_tokens = shown.context_tokens.or(price.context_tokens);
                 shown.max_output_tokens = shown.max_output_tokens.or(price.output_tokens_max);
             }

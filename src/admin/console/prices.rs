@@ -6,7 +6,7 @@ use super::query::{Asked, Both};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::{Desk, times};
-use crate::price::Price;
+use crate::price::{Price, Version, further};
 use crate::proxy::unix_ms;
 use axum::Json;
 use axum::extract::State;
@@ -40,8 +40,16 @@ struct PricesAsked {
 struct PriceJson {
     model: String,
     provider: Option<String>,
-    /// By class: USD per million tokens, as decimal numbers.
+    /// By class: USD per million tokens, as decimal numbers; of plain requests, now.
     classes: BTreeMap<&'static str, String>,
+    /// USD for each request, now.
+    usd_per_request: String,
+    /// USD for a thousand searches that the provider ran, now.
+    usd_per_thousand_web_searches: String,
+    /// What else there are prices for, in words: long prompts, hours, other dates, service tiers …
+    and_prices_of: Vec<&'static str>,
+    /// All of them, the earliest first, those that are still to come included.
+    versions: Vec<Version>,
     aliases: Vec<String>,
     context_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
@@ -51,10 +59,17 @@ struct PriceJson {
 
 impl PriceJson {
     fn of(price: &Price) -> Self {
+        let now_ms = unix_ms();
+        let [usd_per_request, usd_per_thousand_web_searches] = price.once_usd(now_ms).map(|(_, usd)| usd);
+        let versions = price.versions(now_ms);
         Self {
             model: price.model.to_string(),
             provider: price.provider.as_ref().map(ToString::to_string),
-            classes: rates(price, unix_ms()),
+            classes: price.rates_usd(now_ms).into_iter().collect(),
+            usd_per_request,
+            usd_per_thousand_web_searches,
+            and_prices_of: further(&versions),
+            versions,
             aliases: price.aliases.iter().map(ToString::to_string).collect(),
             context_tokens: price.context_tokens,
             max_output_tokens: price.output_tokens_max,
@@ -63,9 +78,11 @@ impl PriceJson {
     }
 }
 
-/// USD per million tokens, by class.
+/// USD per million tokens by class; and, where they cost anything, for each request and for a thousand searches, by the price
+/// file's keys.
 pub(super) fn rates(price: &Price, at_ms: i64) -> BTreeMap<&'static str, String> {
-    price.rates_usd(at_ms).into_iter().collect()
+    let once = price.once_usd(at_ms).into_iter().filter(|(_, usd)| usd != "0");
+    price.rates_usd(at_ms).into_iter().chain(once).collect()
 }
 
 async fn list(

@@ -97,12 +97,47 @@ export interface Trial {
   body: unknown;
 }
 
+export type ClassPrices = Record<string, string>;
+
+export interface TokenPrices {
+  usd_per_million: ClassPrices;
+  tiers: { above_prompt_tokens: number; usd_per_million: ClassPrices }[];
+}
+
+/** What a service tier or a part of the day does to token prices. */
+export type PriceChange = { multiplier: string } | TokenPrices;
+
+export interface PriceWindow {
+  days: string[];
+  from: string;
+  to: string;
+  time_zone: string;
+  in_force: boolean;
+}
+
+/** What holds from some time on. */
+export interface PriceOfTime extends TokenPrices {
+  valid_from: string | null;
+  in_force: boolean;
+  currency: string | null;
+  usd_per_unit: string | null;
+  usd_per_request: string;
+  usd_per_thousand_web_searches: string;
+  service_tiers: Record<string, PriceChange>;
+  inference_geo: Record<string, string>;
+  windows: (PriceWindow & PriceChange)[];
+}
+
 export interface Price {
   model: string;
   provider: string | null;
-  classes: Record<string, string>;
+  classes: ClassPrices;
+  usd_per_request: string;
+  usd_per_thousand_web_searches: string;
+  /** What else there are prices for, in the API's words. */
+  and_prices_of: string[];
+  versions: PriceOfTime[];
   aliases: string[];
-  valid_from?: string | null;
   owner: string;
 }
 
@@ -249,8 +284,9 @@ export interface Model {
   name?: string;
   id?: string;
   classes?: Record<string, string> | null;
-  /** What it costs at each upstream that has it, each price once. */
-  prices?: Record<string, string>[];
+  /** What it costs at each upstream that has it, each price once; with `per_request` and `web_search_per_thousand` where those cost anything. */
+  prices?: ClassPrices[];
+  and_prices_of?: string[];
   context_tokens?: number | null;
   max_output_tokens?: number | null;
 }

@@ -5,6 +5,7 @@ import { count, short } from "../format";
 import { t } from "../i18n";
 import { Link, withQuery } from "../router";
 import { modelName, type Model } from "../types";
+import { alsoPrices, dollars, once } from "./price_full";
 import { Pager, Table } from "../list";
 import { Empty, Page, Panel, Shown, TextField } from "../ui";
 
@@ -14,13 +15,12 @@ const CLASSES = ["input", "cached_input", "cache_write", "output"] as const;
 /** What a class costs, wherever it is sent to. */
 function costs(model: Model, name: string): string {
   const prices = model.prices ?? (model.classes ? [model.classes] : []);
-  return [...new Set(prices.map((price) => price[name]).filter((price) => price !== undefined))].map(perMillion).join(" / ") || "–";
+  return [...new Set(prices.map((price) => price[name]).filter((price) => price !== undefined))].map(dollars).join(" / ") || "–";
 }
 
-/** "2.5" → "$2.50". */
-export function perMillion(price: string | undefined): string {
-  if (price === undefined) return "–";
-  return `$${price.replace(/^(\d+\.\d)$/, "$10")}`;
+/** What it costs beside tokens, wherever it is sent to. */
+function beside(model: Model): string[] {
+  return [...new Set((model.prices ?? []).flatMap((price) => once(price["per_request"], price["web_search_per_thousand"])))];
 }
 
 export function ModelsPage() {
@@ -39,7 +39,7 @@ export function ModelsPage() {
             if (found.length === 0) return <Empty title={search ? t("models.noneFound") : t("models.none")} text={search ? undefined : t("models.noneText")} />;
             return (
               <>
-                <Table label={t("nav.models")} columns={[t("logs.model"), [t("models.context"), "right"], ...CLASSES.map((name) => [t(`class.${name}`), "right"] as const), ""]}>
+                <Table label={t("nav.models")} columns={[t("logs.model"), [t("models.context"), "right"], ...CLASSES.map((name) => [t(`class.${name}`), "right"] as const), t("prices.others"), ""]}>
                   {found.slice(from, from + ROWS_MAX).map((model) => (
                     <tr key={modelName(model)}>
                       <td>{modelName(model)}</td>
@@ -51,6 +51,10 @@ export function ModelsPage() {
                           {costs(model, name)}
                         </td>
                       ))}
+                      <td class="quiet small-text">
+                        {beside(model).join(" · ") || "–"}
+                        {model.and_prices_of?.length ? <div>{t("prices.also", { what: alsoPrices(model.and_prices_of) })}</div> : null}
+                      </td>
                       <td class="row-actions">
                         <Link class="button plain small" to={withQuery("/playground", { model: modelName(model) })}>
                           {t("models.try")}

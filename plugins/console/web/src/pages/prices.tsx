@@ -1,7 +1,7 @@
 // The price book: search, the file itself, the arithmetic of one call, what it was before.
 import { useState } from "preact/hooks";
 import { call, usePages } from "../api";
-import { fromLocalInput, moment } from "../format";
+import { fromLocalInput } from "../format";
 import { Reading, useTexts } from "../forms";
 import { t, word, type TextKey } from "../i18n";
 import { List, Table } from "../list";
@@ -9,9 +9,9 @@ import { usdExact, type Nanos } from "../money";
 import { setQuery, usePlace } from "../router";
 import { may } from "../session";
 import type { Price, PriceLine } from "../types";
-import { Badge, Button, Empty, ErrorNote, Page, Panel, Segments, TextField, TimeField, useAct } from "../ui";
-import { perMillion } from "./models";
+import { Badge, Button, Empty, ErrorNote, Page, Panel, Segments, SelectField, TextField, TimeField, useAct } from "../ui";
 import { PriceFileEditor } from "./price_file";
+import { alsoPrices, dollars, once, PriceInFull } from "./price_full";
 import { PriceHistory } from "./price_history";
 import { PriceLines } from "./request";
 
@@ -59,50 +59,56 @@ function Search() {
 
 const SHOWN_CLASSES = ["input", "cached_input", "cache_write", "output", "reasoning"];
 
-/** Classes with a price of their own: the others cost what input or output does. */
-function others({ classes }: Price): string {
+/** Classes with a price of their own (the others cost what input or output does), and what there is beside tokens. */
+function others({ classes, usd_per_request, usd_per_thousand_web_searches }: Price): string {
   const usual = (name: string) => (name.startsWith("output") ? [classes["output"]] : [classes["input"], classes["cached_input"]]);
   const own = Object.entries(classes).filter(([name, price]) => !SHOWN_CLASSES.includes(name) && !usual(name).includes(price));
-  return own.map(([name, price]) => `${word("class", name)} ${perMillion(price)}`).join(" · ");
+  return [...own.map(([name, price]) => `${word("class", name)} ${dollars(price)}`), ...once(usd_per_request, usd_per_thousand_web_searches)].join(" · ");
 }
 
 function Found({ rows }: { rows: Price[] }) {
-  const isDated = rows.some((row) => row.valid_from);
+  const [open, setOpen] = useState<Price | null>(null);
   return (
-    <Table
-      label={t("nav.prices")}
-      columns={[t("logs.model"), ...SHOWN_CLASSES.map((name) => [word("class", name), "right"] as const), t("prices.others"), ...(isDated ? [t("prices.from")] : [])]}
-    >
-      {rows.map((row, at) => (
-        <tr key={at}>
-          <td>
-            {row.model} {row.provider && <Badge tone="quiet">{row.provider}</Badge>}
-            {row.aliases?.length > 0 && <div class="quiet small-text">{t("prices.aliases", { names: row.aliases.join(", ") })}</div>}
-          </td>
-          {SHOWN_CLASSES.map((name) => (
-            <td key={name} class="right number">
-              {perMillion(row.classes[name])}
+    <>
+      <Table label={t("nav.prices")} columns={[t("logs.model"), ...SHOWN_CLASSES.map((name) => [word("class", name), "right"] as const), t("prices.others"), ""]}>
+        {rows.map((row, at) => (
+          <tr key={at}>
+            <td>
+              {row.model} {row.provider && <Badge tone="quiet">{row.provider}</Badge>}
+              {row.aliases?.length > 0 && <div class="quiet small-text">{t("prices.aliases", { names: row.aliases.join(", ") })}</div>}
             </td>
-          ))}
-          <td class="quiet small-text">
-            {others(row) || "–"}
-          </td>
-          {isDated && <td class="nowrap quiet">{row.valid_from ? moment(row.valid_from) : "–"}</td>}
-        </tr>
-      ))}
-    </Table>
+            {SHOWN_CLASSES.map((name) => (
+              <td key={name} class="right number">
+                {dollars(row.classes[name])}
+              </td>
+            ))}
+            <td class="quiet small-text">
+              {others(row) || "–"}
+              {row.and_prices_of.length > 0 && <div>{t("prices.also", { what: alsoPrices(row.and_prices_of) })}</div>}
+            </td>
+            <td class="row-actions">
+              <Button small onClick={() => setOpen(row)}>
+                {t("prices.inFull")}
+              </Button>
+            </td>
+          </tr>
+        ))}
+      </Table>
+      {open && <PriceInFull of={open} onClose={() => setOpen(null)} />}
+    </>
   );
 }
 
-const COUNTS = ["input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"] as const;
+const COUNTS = ["input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "web_searches"] as const;
+const TIERS = ["standard", "batch", "flex", "priority"] as const;
 
 function Explain() {
-  const { texts, set, wrong, setWrong } = useTexts({ model: usePlace().query.get("model") ?? "", input_tokens: "1000", cached_input_tokens: "", cache_write_tokens: "", output_tokens: "500", reasoning_tokens: "", at: "" });
+  const { texts, set, wrong, setWrong } = useTexts({ model: usePlace().query.get("model") ?? "", input_tokens: "1000", cached_input_tokens: "", cache_write_tokens: "", output_tokens: "500", reasoning_tokens: "", web_searches: "", tier: "standard", inference_geo: "", provider: "", at: "" });
   const { busy, error, run, at } = useAct();
   const [told, setTold] = useState<{ lines: PriceLine[]; cost_nanos: Nanos } | null>(null);
   const submit = () => {
     const read = new Reading();
-    const body: Record<string, unknown> = { model: read.needed("model", texts.model) };
+    const body: Record<string, unknown> = { model: read.needed("model", texts.model), tier: texts.tier, provider: texts.provider.trim() || null, inference_geo: texts.inference_geo.trim() || null };
     for (const name of COUNTS) body[name] = read.whole(name, texts[name]) ?? 0;
     const moment = fromLocalInput(texts.at);
     if (moment) body["at"] = moment;
@@ -124,9 +130,12 @@ function Explain() {
             {COUNTS.map((name) => (
               <TextField key={name} label={t(`prices.${name}`)} name={name} value={texts[name]} set={set(name)} error={wrong[name] ?? at(name)} input={{ inputMode: "numeric", placeholder: "0" }} />
             ))}
+            <SelectField label={t("prices.tier")} name="tier" value={texts.tier} set={set("tier")} error={at("tier")} choices={TIERS.map((tier) => [tier, t(`tier.${tier}`)] as const)} />
+            <TextField label={t("prices.provider")} name="provider" value={texts.provider} set={set("provider")} error={at("provider")} hint={t("prices.providerHint")} />
+            <TextField label={t("prices.place")} name="inference_geo" value={texts.inference_geo} set={set("inference_geo")} error={at("inference_geo")} hint={t("prices.placeHint")} />
             <TimeField label={t("prices.at")} name="at" error={at("at")} hint={t("prices.atHint")} value={texts.at} set={set("at")} />
           </div>
-          <ErrorNote error={error} fields={["model", "at", ...COUNTS]} />
+          <ErrorNote error={error} fields={["model", "tier", "provider", "inference_geo", "at", ...COUNTS]} />
           <Button type="submit" tone="main" busy={busy}>
             {t("prices.calculate")}
           </Button>
