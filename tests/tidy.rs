@@ -88,6 +88,16 @@ fn names(code: &str, path: &str) -> bool {
 }
 
 #[test]
+fn fields_of_our_own_in_answers_are_named_in_one_place() {
+    // What a page's script may read is made of that list.
+    let is_list = |source: &Source| source.path.ends_with("plugins/api/src/answer_fields.rs");
+    let named = ["HeaderName::from_static(\"x-tollgate-", "HeaderName::from_static(\"x-ratelimit-"];
+    let others = sources().into_iter().filter(|source| !source.is_test() && !is_list(source));
+    let broken = others.filter(|source| named.iter().any(|named| source.code().contains(named)));
+    assert_none(broken.map(|source| source.path.display().to_string()).collect());
+}
+
+#[test]
 fn only_the_store_knows_sql() {
     let mut broken = Vec::new();
     for source in sources() {

@@ -16,13 +16,13 @@ use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::RequestFacts;
 use crate::estimate;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use memchr::memmem;
 use pingora::http::ResponseHeader;
+use tollgate_plugin_api::answer_fields::ESTIMATED;
 use tollgate_plugin_api::{Allowances, Amounts, Reject, Reply};
 
 /// Says that the count is ours, and how it came about.
-const ESTIMATED: HeaderName = HeaderName::from_static("x-tollgate-estimated");
 /// What an image or another medium counts for: about what a page or a picture of usual size has with most models.
 const MEDIUM_TOKENS: u64 = 1_000;
 

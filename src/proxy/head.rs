@@ -18,10 +18,8 @@ use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::{Error, ErrorType, Result};
 use tollgate_plugin_api::Allowances;
+use tollgate_plugin_api::answer_fields::{ATTEMPTS, UPSTREAM, UPSTREAM_REQUEST_ID};
 
-const UPSTREAM: HeaderName = HeaderName::from_static("x-tollgate-upstream");
-const ATTEMPTS: HeaderName = HeaderName::from_static("x-tollgate-attempts");
-const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
 /// What the upstream says to the holder of its account, about its own address, or for this one connection, not to our client.
 const NOT_PASSED_ON: [&str; 22] = [
     "keep-alive",

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tollgate_plugin_api::{Key, Reject, RejectCode, Reply};
+use tollgate_plugin_api::{Key, Reject, RejectCode, Reply, answer_fields};
 use uuid::{Builder, Uuid};
 
 /// The field, as the vendors' SDKs and some vendors' own pages name it.
@@ -22,9 +22,9 @@ const FIELDS: [HeaderName; 2] =
     [HeaderName::from_static("idempotency-key"), HeaderName::from_static("x-idempotency-key")];
 
 /// The request whose answer is given again.
-const REPLAYED: HeaderName = HeaderName::from_static("x-tollgate-replayed");
+const REPLAYED: HeaderName = answer_fields::REPLAYED;
 /// What SDKs go by before they look at the status: a 409 they would try again.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const SHOULD_RETRY: HeaderName = answer_fields::SHOULD_RETRY;
 
 /// Takes the request's idempotency key for it, if it has one and is charged. The answer, if it was served before.
 ///

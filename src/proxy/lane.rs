@@ -12,17 +12,17 @@ use crate::dialect::{DialectId, Framing};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::Arc;
-use tollgate_plugin_api::Metered;
+use tollgate_plugin_api::{Metered, answer_fields};
 pub(super) use writing::Writing;
 
 /// Names what of the request had no counterpart at the upstream and changes nothing that matters.
-const LEFT_OUT: HeaderName = HeaderName::from_static("x-tollgate-left-out");
+const LEFT_OUT: HeaderName = answer_fields::LEFT_OUT;
 /// The most names that it names; how many more there are is said.
 const LEFT_OUT_NAMES_MAX: usize = 32;
 /// The most characters that it has.
 const LEFT_OUT_CHARS_MAX: usize = 2048;
 /// Names the dialect that the upstream speaks, where it is not the client's.
-const TRANSLATED: HeaderName = HeaderName::from_static("x-tollgate-translated");
+const TRANSLATED: HeaderName = answer_fields::TRANSLATED;
 /// What of a client's fields means the same to every provider. The others are vendors' own.
 const FORWARDED: [&str; 6] =
     ["user-agent", "traceparent", "tracestate", "baggage", "idempotency-key", "x-idempotency-key"];

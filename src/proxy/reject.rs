@@ -12,7 +12,7 @@ use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
 use std::pin::pin;
 use std::time::Duration;
-use tollgate_plugin_api::{Reject, Reply};
+use tollgate_plugin_api::{Reject, Reply, answer_fields};
 
 /// What a client may still be sending when it is refused: read and dropped up to here, so that it gets to read the
 /// refusal instead of a reset.
@@ -20,10 +20,10 @@ const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const LINGER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Our own headers.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = answer_fields::REQUEST_ID;
 /// The same as Anthropic calls it: its SDKs know no other place for `request_id`.
-pub(super) const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-const REJECTED_BY: HeaderName = HeaderName::from_static("x-tollgate-rejected-by");
+pub(super) const ANTHROPIC_REQUEST_ID: HeaderName = answer_fields::ANTHROPIC_REQUEST_ID;
+const REJECTED_BY: HeaderName = answer_fields::REJECTED_BY;
 
 /// Refuses the request.
 pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange, reject: Reject) -> Result<()> {

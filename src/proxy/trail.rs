@@ -9,10 +9,10 @@ use crate::snapshot::Snapshot;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::cell::LazyCell;
 use std::time::Instant;
-use tollgate_plugin_api::{KeyHandle, Reject};
+use tollgate_plugin_api::{KeyHandle, Reject, answer_fields};
 
 /// Asks for the decision, and has it.
-pub(super) const EXPLAIN: HeaderName = HeaderName::from_static("x-tollgate-explain");
+pub(super) const EXPLAIN: HeaderName = answer_fields::EXPLAIN;
 /// Candidates whose breakers are looked at, and that are told of.
 const CANDIDATES_MAX: usize = 32;
 /// Longest header.

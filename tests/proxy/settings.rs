@@ -504,6 +504,17 @@ async fn plugins_cors_answers_browsers_of_the_named_origins_alone() {
     assert_eq!((answer.status, answer.field("access-control-allow-origin")), (200, Some("https://app.example")));
     let refused = gateway.send(&from("https://app.example").key("junk")).await;
     assert_eq!((refused.status, refused.field("access-control-allow-origin")), (401, Some("https://app.example")));
+    // Scripts may read whatever fields of our own there are.
+    for answer in [&answer, &refused] {
+        let exposed = answer.field("access-control-expose-headers").expect("a list");
+        let exposed: Vec<&str> = exposed.split(", ").collect();
+        let ours = |name: &str| {
+            name.starts_with("x-tollgate-") || name.starts_with("x-ratelimit-") || name.ends_with("request-id")
+        };
+        let unread: Vec<_> =
+            answer.fields.iter().filter(|(name, _)| ours(name) && !exposed.contains(&&**name)).collect();
+        assert!(unread.is_empty(), "{unread:?}");
+    }
     let evil = gateway.send(&from("https://evil.example").key(&key.key)).await;
     assert_eq!((evil.status, evil.field("access-control-allow-origin")), (200, None));
     assert!(provider.received().iter().all(|request| request.field("origin").is_none()));

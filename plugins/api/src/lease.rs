@@ -107,7 +107,7 @@ impl Allowances {
 type Name = (HeaderName, &'static str);
 
 /// How all of the names begin.
-const PREFIX: &str = "x-ratelimit-";
+pub(crate) const PREFIX: &str = "x-ratelimit-";
 
 macro_rules! name {
     ($name:literal) => {
@@ -228,6 +228,14 @@ mod tests {
             assert!(fields.iter().all(|(name, _)| Allowances::is_told_by(name)));
         }
         assert!(!Allowances::is_told_by(&HeaderName::from_static("x-ratelimit-limit-input-tokens")));
+    }
+
+    #[test]
+    fn every_field_that_tells_a_limit_is_in_the_list_of_answers_fields() {
+        let listed: Vec<String> = crate::answer_fields::answer_fields().collect();
+        for (name, _) in NAMES.iter().flatten() {
+            assert!(listed.contains(&name.to_string()), "{name}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! phases and run in the order of the built-in list (`src/plugins.rs` of the gateway).
 
 mod address;
+pub mod answer_fields;
 mod credential;
 mod json;
 mod key;

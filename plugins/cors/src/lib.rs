@@ -9,17 +9,13 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
+use tollgate_plugin_api::answer_fields::answer_fields;
 use tollgate_plugin_api::{Flow, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, Reply, RequestHead, Settings};
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "cors", always: false, build };
 
 const ALLOWED_METHODS: &str = "GET, POST, OPTIONS";
-/// What a script may read of an answer beside the safelisted fields.
-const EXPOSED_HEADERS: &str = "x-request-id, request-id, x-tollgate-upstream, x-tollgate-attempts, x-tollgate-rejected-by, \
-     retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, \
-     x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
-
 /// `[plugins.cors]`
 const KEYS: &[&str] = &[
     // `https://app.example`: scheme, host and port as a browser sends them; or `*`.
@@ -37,28 +33,49 @@ fn build(table: toml::Table, _ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes
     let max_age_s = settings.number("max_age_seconds", " of seconds", 0..=u64::from(u32::MAX), MAX_AGE_S_DEFAULT);
     mistakes.into_result()?;
     let any = origins.iter().any(|origin| origin == "*");
-    Ok(Arc::new(Cors { origins, any, max_age: HeaderValue::from(max_age_s) }))
+    Ok(Arc::new(Cors { origins, any, max_age: HeaderValue::from(max_age_s), exposed: exposed() }))
 }
 
 const ORIGINS_EXPECTED: &str = "an array of origins, each `https://host`, `https://host:port` or `*`";
 
-/// An origin as RFC 6454 serialises it: `scheme://host[:port]`, nothing behind.
+/// An origin as RFC 6454 serialises it and browsers send it: `scheme://host[:port]`, nothing behind. They are compared letter by
+/// letter, so one that is written in another way would never be met.
 fn checked_origin(origin: &str) -> Result<HeaderValue, String> {
     const WRONG: &str = "is not an origin, expected `https://host`, `https://host:port` or `*`";
     if origin != "*" {
         let uri: http::Uri = origin.parse().map_err(|_| WRONG)?;
-        let bare = uri.scheme_str().zip(uri.authority()).map(|(scheme, authority)| format!("{scheme}://{authority}"));
-        if bare.as_deref() != Some(origin) {
+        let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or(WRONG)?;
+        let port = authority.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        let bare = format!("{scheme}://{}{port}", authority.host());
+        if !bare.eq_ignore_ascii_case(origin) {
             return Err(WRONG.to_owned());
+        }
+        let is_own = OWN_PORTS.contains(&(&scheme.to_ascii_lowercase(), authority.port_u16().unwrap_or_default()));
+        let sent = if is_own { bare.trim_end_matches(&port) } else { &bare }.to_ascii_lowercase();
+        if sent != origin {
+            return Err(format!(
+                "is never sent so: browsers write it in lower case and without the scheme's own port, expected `{sent}`"
+            ));
         }
     }
     HeaderValue::from_str(origin).map_err(|_| WRONG.to_owned())
+}
+
+/// Ports that browsers leave out.
+const OWN_PORTS: [(&str, u16); 2] = [("http", 80), ("https", 443)];
+
+/// What a script may read of an answer beside the safelisted fields.
+fn exposed() -> HeaderValue {
+    let fields = answer_fields().collect::<Vec<_>>().join(", ");
+    // Names of fields always make one.
+    HeaderValue::try_from(fields).unwrap_or(HeaderValue::from_static("x-request-id"))
 }
 
 struct Cors {
     origins: Vec<HeaderValue>,
     any: bool,
     max_age: HeaderValue,
+    exposed: HeaderValue,
 }
 
 impl Cors {
@@ -109,7 +126,7 @@ impl Plugin for Cors {
         }
         if let Some(origin) = self.allowed(request_headers) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());
         }
     }
 }

@@ -61,12 +61,66 @@ fn the_preflights_age_is_the_configured_one() {
 }
 
 #[test]
+fn scripts_may_read_every_field_of_our_own() {
+    let answer = answered(ONE, "https://app.example");
+    let exposed = answer[ACCESS_CONTROL_EXPOSE_HEADERS].to_str().unwrap();
+    let exposed: Vec<&str> = exposed.split(", ").collect();
+    for name in [
+        "x-request-id",
+        "request-id",
+        "retry-after",
+        "x-should-retry",
+        "x-tollgate-attempts",
+        "x-tollgate-estimated",
+        "x-tollgate-explain",
+        "x-tollgate-left-out",
+        "x-tollgate-rejected-by",
+        "x-tollgate-replayed",
+        "x-tollgate-translated",
+        "x-tollgate-upstream",
+        "x-tollgate-upstream-request-id",
+        "x-ratelimit-limit-requests",
+        "x-ratelimit-remaining-tokens",
+        "x-ratelimit-reset-concurrency",
+        "x-ratelimit-limit-spend-usd",
+    ] {
+        assert!(exposed.contains(&name), "{name}: {exposed:?}");
+    }
+    let absent = answered(ONE, "https://evil.example");
+    assert!(!absent.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS));
+}
+
+#[test]
+fn an_origin_that_no_browser_sends_is_refused_with_the_one_that_it_would() {
+    for (written, sent) in [
+        ("https://App.Example", "https://app.example"),
+        ("HTTPS://app.example", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://app.example:80", "http://app.example"),
+        ("https://APP.example:8443", "https://app.example:8443"),
+        ("https://[2001:DB8::1]:443", "https://[2001:db8::1]"),
+    ] {
+        let error = plugin(&format!("allowed_origins = ['{written}']")).err().expect(written).to_string();
+        assert!(error.contains("allowed_origins[0]") && error.contains(&format!("expected `{sent}`")), "{error}");
+        assert!(plugin(&format!("allowed_origins = ['{sent}']")).is_ok(), "{sent}");
+    }
+    for sound in ["http://app.example:443", "https://app.example:80", "http://localhost:3000", "app-extension://abc"] {
+        assert!(plugin(&format!("allowed_origins = ['{sound}']")).is_ok(), "{sound}");
+    }
+}
+
+#[test]
 fn mistakes_in_the_table_are_named() {
     for (table, word) in [
         ("allowed_origin = []", "allowed_origin"),
         ("", "allowed_origins"),
         ("allowed_origins = ['app.example']", "allowed_origins[0]: is not an origin"),
         ("allowed_origins = ['*', 'https://app.example/']", "allowed_origins[1]: is not an origin"),
+        ("allowed_origins = ['https://ann@app.example']", "allowed_origins[0]: is not an origin"),
+        ("allowed_origins = ['https://app.example:']", "allowed_origins[0]: is not an origin"),
+        ("allowed_origins = ['https://app.example:0443']", "allowed_origins[0]: is not an origin"),
+        ("allowed_origins = ['https://app.example?x']", "allowed_origins[0]: is not an origin"),
+        ("allowed_origins = ['null']", "allowed_origins[0]: is not an origin"),
     ] {
         let error = plugin(table).err().expect(table).to_string();
         assert!(error.contains(word), "{error}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tollgate_plugin_api::{Amounts, Key, Mistakes, Settings, did_you_mean, one_of};
+use tollgate_plugin_api::{Amounts, Key, Mistakes, Settings, answer_fields, did_you_mean, one_of};
 use toml::Value;
 
 /// The window of a key's own limits, and of rules that do not say theirs.
@@ -47,8 +47,8 @@ impl Unit {
     /// The end of the names of the fields by which a refusal tells it; none: every answer tells it, as OpenAI's do.
     pub(crate) fn field(self) -> Option<&'static str> {
         match self {
-            Self::Concurrency => Some("concurrency"),
-            Self::SpendUsd => Some("spend-usd"),
+            Self::Concurrency => Some(answer_fields::CONCURRENCY),
+            Self::SpendUsd => Some(answer_fields::SPEND_USD),
             Self::Requests | Self::Tokens | Self::InputTokens | Self::OutputTokens => None,
         }
     }
