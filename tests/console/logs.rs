@@ -2,7 +2,7 @@
 
 use crate::support::PATIENCE;
 use crate::support::answers;
-use crate::support::client::Request;
+use crate::support::client::{Ended, Request};
 use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, Key, PRICES, Setup, Upstream};
 use crate::support::provider::Provider;
@@ -175,6 +175,42 @@ async fn a_log_is_exported_and_no_cell_is_a_formula() {
     assert_eq!(rows[..], items(&stage.ann.get("/logs").await.ok())[..]);
     assert_eq!(stage.ann.get("/logs/export?format=csv&user=admin").await.answer.text().lines().count(), 1);
     assert_eq!(stage.admin.get("/logs/export?format=xml").await.code(), "INVALID");
+}
+
+/// More records than a page has: copies of the first, each a second before the one before.
+fn copied(stage: &Stage, count: usize) -> rusqlite::Connection {
+    let database = rusqlite::Connection::open(stage.gateway.path("data/tollgate.db")).expect("the store");
+    let columns = "SELECT group_concat(name) FROM pragma_table_info('ledger') WHERE name NOT IN ('sequence', 'request_id', 'started_at_ms')";
+    let columns: String = database.query_row(columns, [], |row| row.get(0)).expect("its columns");
+    let sql = format!(
+        "WITH RECURSIVE copy (nth) AS (SELECT 1 UNION ALL SELECT nth + 1 FROM copy WHERE nth < {count}) \
+         INSERT INTO ledger (sequence, request_id, started_at_ms, {columns}) \
+         SELECT 1000 + nth, randomblob(16), started_at_ms - nth * 1000, {columns} FROM copy, ledger WHERE sequence = 1"
+    );
+    assert_eq!(database.execute(&sql, []).expect("rows"), count);
+    database
+}
+
+#[tokio::test]
+async fn an_export_has_every_record_and_one_that_cannot_be_read_to_its_end_breaks_off() {
+    let stage = Stage::start().await.used().await;
+    let database = copied(&stage, 3_500);
+    for (format, head) in [("jsonl", 0), ("csv", 1)] {
+        let told = stage.admin.get(&format!("/logs/export?format={format}")).await;
+        assert_eq!((told.status, told.answer.ended), (200, Ended::Whole), "{format}");
+        let text = told.answer.text();
+        let ids: std::collections::BTreeSet<&str> =
+            text.lines().skip(head).filter_map(|line| line.split(['"', ',']).find(|part| part.len() == 36)).collect();
+        assert_eq!((ids.len(), text.lines().count() - head), (3_506, 3_506), "{format}: each once");
+    }
+    // A row far behind the first pages that cannot be read.
+    database.execute("UPDATE ledger SET outcome = 'unknown' WHERE sequence = 4000", []).expect("a row");
+    for format in ["jsonl", "csv"] {
+        let told = stage.admin.get(&format!("/logs/export?format={format}")).await;
+        let lines = told.answer.text().lines().count();
+        assert!(lines > 1_000 && lines < 3_100, "{lines}");
+        assert_ne!(told.answer.ended, Ended::Whole, "{format}: a program notices");
+    }
 }
 
 #[tokio::test]

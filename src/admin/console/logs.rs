@@ -25,8 +25,6 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Records that one file holds at most.
-const EXPORT_ROWS_MAX: usize = 5_000_000;
 /// Records of an export that are read at once.
 const EXPORT_PAGE: u64 = 1_000;
 
@@ -39,7 +37,8 @@ pub(super) const ROUTES: &[Route] = &[
         "/api/logs/export",
         USER,
         |verb| on(verb, export),
-        "The same records as a file, as CSV or one JSON object a line.",
+        "The same records as a file, as CSV or one JSON object a line: all of them. One that cannot be read to its end breaks off: \
+         the transfer is not completed.",
     )
     .asks::<Both<ExportForm, Wanted>>()
     .gives_raw(&["text/csv", "application/x-ndjson"]),
@@ -229,18 +228,15 @@ async fn export(
         Format::Csv => Bytes::from(csv_head()),
         Format::Jsonl => Bytes::new(),
     };
-    let from = (!wanted.asks_for_others(&caller)).then_some((None, 0));
+    // A page is read when the one before is on its way, so a file may have any number of them. What cannot be read breaks the
+    // transfer off: nobody may take a part for the whole.
+    let from = (!wanted.asks_for_others(&caller)).then_some(None);
     let rows = stream::unfold(from, move |from| {
         let (desk, filter) = (desk.clone(), filter.clone());
         async move {
-            let (after, count) = from?;
-            match page(&desk, filter, after).await {
+            match page(&desk, filter, from?).await {
                 Err(_) => Some((Err("the records cannot be read any more".to_owned()), None)),
-                Ok(RecordPage { records, next }) => {
-                    let count = count + records.len();
-                    let next = next.filter(|_| count < EXPORT_ROWS_MAX).map(|next| (Some(next), count));
-                    Some((Ok(lines(&records, format)), next))
-                }
+                Ok(RecordPage { records, next }) => Some((Ok(lines(&records, format)), next.map(Some))),
             }
         }
     });
