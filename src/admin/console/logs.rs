@@ -104,7 +104,7 @@ struct LogPart {
     #[schema(value_type = Option<String>, format = "uuid")]
     q: Option<RequestId>,
     /// What the page before said comes next.
-    #[schema(value_type = Option<String>, pattern = "^-?[0-9]{1,18}_[0-9]{1,18}$")]
+    #[schema(value_type = Option<String>, pattern = "^-?[0-9]{1,19}_[0-9]{1,19}$")]
     cursor: Option<Cursor>,
     /// Rows at most; 50 if nobody says. A page may have fewer although there is a next one.
     #[schema(inline)]
@@ -313,6 +313,35 @@ mod tests {
         assert_eq!(cell(&Value::Null), "");
         assert_eq!(cell(&json!(-5)), "-5");
         assert_eq!(cell(&json!([])), "[]");
+    }
+
+    /// Whether a text has the form of `^-?[0-9]{1,N}_[0-9]{1,M}$`.
+    fn has_form(pattern: &str, text: &str) -> bool {
+        let digits =
+            |part: &str| part.trim_start_matches('{').trim_end_matches('}').parse::<usize>().expect("a number");
+        let form = pattern.strip_prefix("^-?[0-9]{1,").and_then(|rest| rest.strip_suffix("}$")).expect("the pattern");
+        let (most, least) = form.split_once("}_[0-9]{1,").expect("two numbers");
+        let (at, sequence) = text.split_once('_').expect("a cursor");
+        let fits = |number: &str, most: usize| {
+            (1..=most).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        fits(at.strip_prefix('-').unwrap_or(at), digits(most)) && fits(sequence, digits(least))
+    }
+
+    #[test]
+    fn every_cursor_that_is_given_is_one_by_the_description_and_is_taken() {
+        let schema = serde_json::to_value(<LogPart as utoipa::PartialSchema>::schema()).unwrap_or_default();
+        let pattern = schema["properties"]["cursor"]["pattern"].as_str().expect("a pattern");
+        let sequences = [0, 7, i64::MAX - 1, i64::MAX];
+        for started_at_ms in [i64::MIN, -5, 0, 1_769_860_800_000, i64::MAX] {
+            // A page that stopped where a stretch of time begins gives the last number there is.
+            for next in sequences.map(|sequence| RecordCursor { started_at_ms, sequence }) {
+                let Json(told) = listed(&RecordPage { records: Vec::new(), next: Some(next) });
+                let text = told["next"].as_str().expect("a cursor").to_owned();
+                assert!(has_form(pattern, &text), "{pattern}: {text}");
+                assert_eq!(Cursor::try_from(text), Ok(Cursor(next)));
+            }
+        }
     }
 
     #[test]
