@@ -1,5 +1,5 @@
 -- Under which name records of which key came: the records of a name are found by this and by the keys that have it, without looking at
--- every row. Written with the rows; what another version added without it is caught up with, from chain_head.called on.
+-- every row. Written with the rows; what another version added without it is caught up with by and by, from chain_head.called on.
 CREATE TABLE key_called (
     name   TEXT    NOT NULL,
     key_id INTEGER NOT NULL,

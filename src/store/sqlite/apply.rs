@@ -76,7 +76,10 @@ fn add_rows<'b>(transaction: &Transaction<'_>, batch: &'b Batch) -> Result<Appli
     }
     let Chain { sequence, hash } = chain;
     transaction
-        .prepare_cached("UPDATE chain_head SET sequence = ?1, hash = ?2, rolled_up = ?1, called = ?1")?
+        .prepare_cached(
+            "UPDATE chain_head SET sequence = ?1, hash = ?2, rolled_up = ?1, \
+             called = CASE called WHEN sequence THEN ?1 ELSE called END",
+        )?
         .execute(params![sequence, hash])?;
     rollup.write(transaction)?;
     called.write(transaction)?;
