@@ -7,7 +7,7 @@ use super::{CONFIG_DEFAULT, import_people, open_store, secret};
 use crate::config::{Config, upstream_names};
 use crate::import::{self, Flavour, Found, FoundKey, FoundUpstream, Left, Secrets, Tables};
 use crate::price::import::Selection;
-use crate::replace::write_atomically;
+use crate::replace::{Turn, write_atomically};
 use crate::store::{Act, ForeignDatabase, KeyChange, KeyRef, NewKey, Store, StoreErrorKind};
 use std::fs::File;
 use std::io::Write;
@@ -137,6 +137,7 @@ fn prices(
 ) -> Outcome {
     let Some(published) = found.prices.take() else { return Ok(()) };
     let file = &config.pricing.file;
+    let turn = writes.then(|| Turn::take(file).map_err(|error| unwritten(file, &error))).transpose()?;
     let before = read_text(file)?;
     let text = before.as_deref().unwrap_or_else(|| default_prices(config));
     let today = jiff::Timestamp::from_millisecond(terminal.now_ms).unwrap_or_default().strftime("%F").to_string();
@@ -148,8 +149,8 @@ fn prices(
             return Ok(());
         }
     };
-    if writes && !import.rows.is_empty() {
-        write_atomically(file, &import.text).map_err(|error| unwritten(file, &error))?;
+    if let Some(turn) = turn.filter(|_| !import.rows.is_empty()) {
+        turn.replace(&import.text).map_err(|error| unwritten(file, &error))?;
     }
     taken.extend(import.rows.iter().map(|row| {
         let keys: Vec<String> = row.keys.iter().map(|change| format!("{} {}", change.key, change.new)).collect();

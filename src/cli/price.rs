@@ -5,11 +5,11 @@ mod import;
 mod show;
 
 use super::args::{Command, PriceSet, PriceVerb};
-use super::price_file::{default_prices, read_book, read_text};
+use super::price_file::{default_prices, read_book, read_text, unwritten};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
 use crate::price::{Price, PriceBook, further, set_price};
-use crate::replace::write_atomically;
+use crate::replace::Turn;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tollgate_plugin_api::did_you_mean;
@@ -104,6 +104,7 @@ fn missing(model: &str, book: &PriceBook, config: &Config) -> Failure {
 
 fn set(arguments: &PriceSet, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
     let file = &config.pricing.file;
+    let turn = Turn::take(file).map_err(|error| unwritten(file, &error))?;
     let before = read_text(file)?;
     let text = before.as_deref().unwrap_or_else(|| default_prices(config));
     // A file with a mistake in it is shown with the mistake's place.
@@ -118,8 +119,8 @@ fn set(arguments: &PriceSet, config: &Config, terminal: &mut Terminal<'_>) -> Ou
     let prices: Vec<(&str, &str)> = given.into_iter().filter_map(|(key, usd)| Some((key, usd?.as_str()))).collect();
     let edit = set_price(text, arguments.provider.as_deref(), &arguments.model, arguments.currency.as_deref(), &prices)
         .map_err(|message| Failure::Usage(vec![format!("tollgate: {message}")]))?;
-    write_atomically(file, &edit.text)
-        .map_err(|error| Failure::Runtime(format!("{}: cannot be written: {error}", file.display())))?;
+    turn.replace(&edit.text).map_err(|error| unwritten(file, &error))?;
+    drop(turn);
     let what = match (&before, edit.created) {
         (None, _) => "made with",
         (_, true) => "has a new row for",

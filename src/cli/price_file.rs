@@ -22,6 +22,11 @@ pub(super) fn read_text(file: &Path) -> Result<Option<String>, Failure> {
     }
 }
 
+/// A file could not be replaced.
+pub(super) fn unwritten(file: &Path, error: &io::Error) -> Failure {
+    Failure::Runtime(format!("{}: cannot be written: {error}", file.display()))
+}
+
 /// The price book of the file, or of what stands in for it.
 pub(super) fn read_book(config: &Config) -> Result<PriceBook, Failure> {
     let file = &config.pricing.file;

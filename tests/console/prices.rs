@@ -225,6 +225,32 @@ async fn a_change_that_fails_leaves_neither_a_row_nor_a_file() {
     assert_eq!(versions(&gateway, &admin).await, last, "what changes nothing has no row");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_is_lost_that_the_command_line_makes_at_the_same_time() {
+    let stage = Stage::start().await;
+    for round in 0..12 {
+        let file = stage.admin.get("/prices/file").await.ok();
+        let marked = format!("{}# round {round}\n", file["text"].as_str().expect("a text"));
+        let next = json!({"text": marked, "version": file["version"]});
+        let model = format!("set-{round}");
+        let arguments = ["price", "set", &model, "--input", "7", "--output", "2"];
+        let (set, told) = std::thread::scope(|scope| {
+            let set = scope.spawn(|| stage.gateway.run(&arguments));
+            // Sooner or later than the other one reads the file.
+            std::thread::sleep(std::time::Duration::from_millis(4 * round));
+            let put = stage.admin.put("/prices/file", &next);
+            let told = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(put));
+            (set.join().expect("it ends"), told)
+        });
+        assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+        let text = stage.gateway.read("pricing.toml");
+        assert!(text.contains(&model), "round {round}: the command line's row is gone\n{text}");
+        let is_marked = text.contains(&format!("# round {round}\n"));
+        assert_eq!(is_marked, told.status == 200, "round {round}: {} {}", told.status, told.body);
+        assert!(told.status == 200 || told.code() == "CONFLICT", "{}", told.body);
+    }
+}
+
 #[tokio::test]
 async fn a_version_that_came_by_no_request_is_found() {
     let (_provider, setup) = setup().await;

@@ -9,7 +9,7 @@ use super::routes::{Route, Verb};
 use super::session::Caller;
 use crate::config::Config;
 use crate::price::{PriceBook, PriceError};
-use crate::replace::write_atomically;
+use crate::replace::Turn;
 use crate::revision::{Edition, Line, OBJECT, Revision};
 use crate::serve::price_text;
 use crate::shown::rfc3339;
@@ -156,6 +156,9 @@ fn replace(
     text: String,
 ) -> Result<FileJson, Refusal> {
     let path = &config.pricing.file;
+    let unwritable = |error| Refusal::new(Code::Unavailable, format!("the file cannot be written: {error}"));
+    // Before the transaction, as everybody does who changes the file and notes it.
+    let turn = Turn::take(path).map_err(unwritable)?;
     let (mut refused, mut replaced) = (None, None);
     let mut make = || {
         let before = read(config, default_prices)?;
@@ -169,8 +172,7 @@ fn replace(
         }
         let images = Revision::between(Some(before.edition()), after).images();
         let was_there = path.exists();
-        let unwritable = |error| Refusal::new(Code::Unavailable, format!("the file cannot be written: {error}"));
-        write_atomically(path, &text).map_err(unwritable)?;
+        turn.replace(&text).map_err(unwritable)?;
         replaced = Some((was_there, before.text));
         Ok(Some(images))
     };
@@ -185,7 +187,7 @@ fn replace(
         (Err(_), Some(refusal)) => Err(refusal),
         (Err(error), None) => {
             if let Some((was_there, text)) = replaced {
-                put_back(path, was_there.then_some(&*text));
+                put_back(&turn, path, was_there.then_some(&*text));
             }
             Err(error.into())
         }
@@ -193,8 +195,8 @@ fn replace(
 }
 
 /// Gives the file its text again; `None`: there was none.
-fn put_back(path: &Path, text: Option<&str>) {
-    let undone = text.map_or_else(|| std::fs::remove_file(path), |text| write_atomically(path, text));
+fn put_back(turn: &Turn, path: &Path, text: Option<&str>) {
+    let undone = text.map_or_else(|| std::fs::remove_file(path), |text| turn.replace(text));
     if let Err(error) = undone {
         tracing::error!("{}: replaced without a row in the audit: {error}", path.display());
     }

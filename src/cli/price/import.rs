@@ -1,12 +1,12 @@
 //! `tollgate price import`
 
 use super::super::args::PriceImport;
-use super::super::price_file::{default_prices, read_text};
+use super::super::price_file::{default_prices, read_text, unwritten};
 use super::super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::Config;
 use crate::price::PriceBook;
 use crate::price::import::{self, Import, ImportedRow, Selection, Unread};
-use crate::replace::write_atomically;
+use crate::replace::Turn;
 use std::collections::BTreeMap;
 
 /// Models that are named for one reason.
@@ -14,6 +14,7 @@ const NAMES_MAX: usize = 5;
 
 pub(super) fn import(arguments: &PriceImport, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
     let file = &config.pricing.file;
+    let turn = arguments.write.then(|| Turn::take(file).map_err(|error| unwritten(file, &error))).transpose()?;
     let before = read_text(file)?;
     let text = before.as_deref().unwrap_or_else(|| default_prices(config));
     // A file with a mistake in it is shown with the mistake's place.
@@ -28,11 +29,12 @@ pub(super) fn import(arguments: &PriceImport, config: &Config, terminal: &mut Te
         today: &today,
     };
     let import = import::import(text, &published, &selection).map_err(wrong)?;
-    let writes = arguments.write && !import.rows.is_empty();
-    if writes {
-        write_atomically(file, &import.text)
-            .map_err(|error| Failure::Runtime(format!("{}: cannot be written: {error}", file.display())))?;
+    let turn = turn.filter(|_| !import.rows.is_empty());
+    if let Some(turn) = &turn {
+        turn.replace(&import.text).map_err(|error| unwritten(file, &error))?;
     }
+    let writes = turn.is_some();
+    drop(turn);
     if arguments.json {
         return objects(&import, writes, terminal);
     }

@@ -21,6 +21,22 @@ fn a_price_is_set_in_a_new_file_and_changed_in_place() {
 }
 
 #[test]
+fn prices_that_are_set_at_the_same_time_are_all_there() {
+    let place = Place::new();
+    let models: Vec<String> = (0..12).map(|number| format!("model-{number}")).collect();
+    std::thread::scope(|scope| {
+        for model in &models {
+            let place = &place;
+            scope.spawn(move || place.ok(&format!("price set {model} --input 1 --output 2")));
+        }
+    });
+    let rows = place.json("price list --json");
+    let there: Vec<&str> = rows.iter().filter_map(|row| row["model"].as_str()).collect();
+    let lost: Vec<&String> = models.iter().filter(|model| !there.contains(&model.as_str())).collect();
+    assert!(lost.is_empty() && rows.len() == models.len(), "lost: {lost:?}");
+}
+
+#[test]
 fn the_folder_of_a_new_price_file_is_made() {
     let place = Place::new();
     place.write("tollgate.toml", &format!("[pricing]\nfile = \"prices/of/mine.toml\"\n{CONFIG}"));
