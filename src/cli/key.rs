@@ -4,7 +4,7 @@ use super::args::{Command, KeyCreate, KeyNamed, KeySet, KeyVerb, Limit};
 use super::key_names::{Named, remark_on_names};
 use super::key_text::{HEAD, RIGHT, pairs, row};
 use super::terminal::{Failure, Outcome, Terminal, plain};
-use super::{open_store, open_to_read};
+use super::{open_store, open_to_change, open_to_read};
 use crate::config::Config;
 use crate::keyring::{Credential, new_credential};
 use crate::shown::KeyJson;
@@ -24,7 +24,8 @@ pub(super) fn run(verb: &KeyVerb, command: &Command, terminal: &mut Terminal<'_>
     if let KeyVerb::Create(arguments) = verb {
         return create(arguments, &config, open_store(&config)?.as_ref(), terminal);
     }
-    let Some(store) = open_to_read(&config, terminal)? else {
+    let open = if matches!(verb, KeyVerb::Show(_)) { open_to_read } else { open_to_change };
+    let Some(store) = open(&config, terminal)? else {
         return Err(Failure::Runtime("there are no keys yet".into()));
     };
     let store = store.as_ref();

@@ -32,7 +32,8 @@ mod whose;
 pub use terminal::Terminal;
 
 use crate::config::{Config, StoreUrl};
-use crate::store::{SqliteStore, Store};
+use crate::ledger::{LedgerError, bring_up_to_date};
+use crate::store::{Missing, SqliteStore, Store};
 use args::{Command, Verb};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -43,6 +44,10 @@ use terminal::Failure;
 
 /// The config file that is used when none is named and it is there.
 const CONFIG_DEFAULT: &str = "tollgate.toml";
+
+/// Of a store that this version cannot use yet: what to do.
+const OLDER: &str = "an older tollgate made this database; `tollgate serve` brings it up to date when this version is started, \
+                     after which there is no way back but a backup";
 
 /// Runs the command line of this process; returns its exit status.
 pub fn main() -> u8 {
@@ -127,22 +132,56 @@ impl Command {
     }
 }
 
-/// Opens the store, making it if it is not there yet.
+/// True: there is a store, of whatever version. An empty file is none yet.
+fn is_there(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.len() > 0)
+}
+
+/// Opens the store for a command that changes it, making it if it is not there yet. One that an older version made is brought up to date,
+/// unless a gateway serves from it, which would be that version.
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     let StoreUrl::Sqlite(path) = &config.store.url;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::Runtime(format!("cannot make the folder {}: {error}", folder.display())))?;
     }
-    Ok(Arc::new(SqliteStore::open(path, config.ledger.durability)?))
+    let is_new = !is_there(path);
+    let store = SqliteStore::open_as_it_is(path, config.ledger.durability, Missing::IsMade)?;
+    if is_new || store.is_up_to_date()? {
+        store.bring_up_to_date()?;
+    } else {
+        let older = |error: LedgerError| Failure::Runtime(format!("{}: {OLDER}; {error}", path.display()));
+        bring_up_to_date(&store, &config.ledger.journal_dir).map_err(older)?;
+    }
+    Ok(Arc::new(store))
 }
 
-/// Opens the store for a command that only reads. Not there yet: says so, and why, on standard error.
+/// Opens the store for a command that changes what is there. Not there yet: says so, and why, on standard error.
+fn open_to_change(config: &Config, terminal: &mut Terminal<'_>) -> Result<Option<Arc<dyn Store>>, Failure> {
+    let StoreUrl::Sqlite(path) = &config.store.url;
+    if is_there(path) { open_store(config).map(Some) } else { nothing_there(path, terminal) }
+}
+
+/// Opens the store for a command that only reads: one that an older version made stays as it is. Not there yet: says so, and why, on
+/// standard error.
 fn open_to_read(config: &Config, terminal: &mut Terminal<'_>) -> Result<Option<Arc<dyn Store>>, Failure> {
     let StoreUrl::Sqlite(path) = &config.store.url;
-    if path.exists() {
-        return open_store(config).map(Some);
+    if !is_there(path) {
+        return nothing_there(path, terminal);
     }
+    let store = SqliteStore::open_as_it_is(path, config.ledger.durability, Missing::IsRefused)?;
+    if !store.is_up_to_date()? {
+        return Err(Failure::Runtime(format!(
+            "{}: {OLDER}; until then, the one that made it reads it",
+            path.display()
+        )));
+    }
+    // Its tables are: this adds at most sums of rows that an older version has written since.
+    store.bring_up_to_date()?;
+    Ok(Some(Arc::new(store)))
+}
+
+fn nothing_there(path: &Path, terminal: &mut Terminal<'_>) -> Result<Option<Arc<dyn Store>>, Failure> {
     terminal.remark(&format!(
         "There is no database at {} yet: `tollgate serve` and `tollgate key create NAME` make it. \
          (Another one is named by `-c FILE`.)",

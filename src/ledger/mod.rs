@@ -174,6 +174,24 @@ pub struct Ledger {
     _writer_lock: FolderLock,
 }
 
+/// Brings a store up to date for somebody who does not serve from it: if nobody does, for an older version could not go on with it.
+///
+/// # Errors
+/// Somebody serves, or the store cannot be used.
+pub(crate) fn bring_up_to_date(store: &dyn Store, journal_dir: &Path) -> Result<(), LedgerError> {
+    let in_dir = |error| LedgerError::io(journal_dir, error);
+    let _lock = match folder::lock(journal_dir) {
+        Ok(Locking::Ours(lock)) => Some(lock),
+        Ok(Locking::Taken(process)) => {
+            return Err(LedgerError::FolderInUse { journal_dir: journal_dir.to_owned(), process });
+        }
+        // Nobody has ever served from it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(in_dir(error)),
+    };
+    Ok(store.bring_up_to_date()?)
+}
+
 impl Ledger {
     /// Locks the folder, brings the store up to date, finishes what was left behind there, loads keys and balances into `keys` (on which nothing is
     /// held yet) and starts to write.

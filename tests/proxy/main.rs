@@ -22,6 +22,7 @@ mod limits;
 mod live;
 mod money;
 mod native;
+mod older;
 mod once;
 mod operations;
 mod pages;
