@@ -3,5 +3,5 @@
 mod console;
 mod metrics_page;
 
-pub use console::{FirstAdmin, console, first_admin};
+pub use console::{FirstAdmin, console, first_admin, reset_password};
 pub use metrics_page::MetricsPage;

@@ -58,6 +58,9 @@ pub(super) enum Verb {
     /// Keys: what applications use instead of a provider's key
     #[command(subcommand)]
     Key(KeyVerb),
+    /// People of the console
+    #[command(subcommand)]
+    User(UserVerb),
     /// Upstreams: the provider accounts that are configured
     #[command(subcommand)]
     Upstream(UpstreamVerb),
@@ -208,6 +211,21 @@ pub(super) struct KeySet {
     #[arg(long)]
     pub(super) no_user: bool,
     /// One JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserVerb {
+    /// Give somebody another password, made up and shown this once; the old one and all their sessions end
+    Password(UserPassword),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UserPassword {
+    /// The person's name
+    pub(super) name: String,
+    /// One JSON object: id, name, password
     #[arg(long)]
     pub(super) json: bool,
 }

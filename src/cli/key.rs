@@ -3,7 +3,7 @@
 use super::args::{Command, KeyCreate, KeyNamed, KeySet, KeyVerb, Limit};
 use super::key_names::{Named, remark_on_names};
 use super::key_text::{HEAD, RIGHT, pairs, row};
-use super::terminal::{Failure, Outcome, Terminal, plain};
+use super::terminal::{Failure, Outcome, Terminal, json_line, plain};
 use super::{open_store, open_to_change, open_to_read};
 use crate::config::Config;
 use crate::keyring::{Credential, new_credential};
@@ -92,12 +92,17 @@ fn reveal(id: i64, name: &str, credential: &Credential, json: bool, terminal: &m
         key: &'a str,
     }
     let key = credential.secret.expose_secret();
+    let shown = plain(name);
+    let lost = || {
+        format!(
+            "key {shown} (id {id}) has a secret that nobody saw; `tollgate key rotate {shown}` gives it another one"
+        )
+    };
     if json {
-        return terminal.json(&Revealed { id, name, key });
+        return terminal.reveal(&json_line(&Revealed { id, name, key })?, lost);
     }
-    writeln!(terminal.out, "{key}")?;
-    terminal.out.flush()?;
-    terminal.remark(&format!("This is the secret of key {} (id {id}). It is shown this once.", plain(name)))
+    terminal.reveal(key, lost)?;
+    terminal.remark(&format!("This is the secret of key {shown} (id {id}). It is shown this once."))
 }
 
 fn show(listing: &KeyListing, json: bool, terminal: &mut Terminal<'_>) -> Outcome {

@@ -27,6 +27,7 @@ mod time;
 mod upstream;
 mod upstream_test;
 mod usage;
+mod user;
 mod whose;
 
 pub use terminal::Terminal;
@@ -103,6 +104,7 @@ fn dispatch(command: &Command, terminal: &mut Terminal<'_>) -> terminal::Outcome
         Verb::Import(arguments) => import::run(arguments, command, terminal),
         Verb::Explain(arguments) => explain::run(arguments, command, terminal),
         Verb::Usage(arguments) => usage::run(arguments, command, terminal),
+        Verb::User(args::UserVerb::Password(arguments)) => user::password(arguments, command, terminal),
         Verb::Secret(verb) => secret::run(verb, command, terminal),
         Verb::Ledger(args::LedgerVerb::Verify(listing)) => ledger::verify(listing.json, command, terminal),
     }

@@ -58,8 +58,11 @@ pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Te
     let mut begun = false;
     let ended = serve::run(config.clone(), origin, |shared, admin| {
         begun = true;
-        // A terminal that is gone is no reason not to serve.
-        let _ = tell(&config, &key, admin.as_ref(), terminal.out);
+        // A terminal that is gone is no reason not to serve; but what is shown once is not lost with one output.
+        if let Err(error) = tell(&config, &key, admin.as_ref(), terminal.out) {
+            let _ = writeln!(terminal.err, "Standard output cannot be written ({error}). What it would say:")
+                .and_then(|()| tell(&config, &key, admin.as_ref(), terminal.err));
+        }
         for remark in remarks(&config, &shared.snapshot.load().prices, Some(!shared.keys.is_empty()), terminal.env) {
             let _ = writeln!(terminal.err, "{remark}");
         }

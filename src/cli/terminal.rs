@@ -68,8 +68,14 @@ impl Terminal<'_> {
 
     /// One JSON object, on one line.
     pub(super) fn json(&mut self, object: &impl serde::Serialize) -> Outcome {
-        let line = serde_json::to_string(object).map_err(|error| Failure::Runtime(error.to_string()))?;
-        Ok(writeln!(self.out, "{line}")?)
+        Ok(writeln!(self.out, "{}", json_line(object)?)?)
+    }
+
+    /// A line with a secret that is shown this once. What becomes of it is known when this returns: where it cannot be written, or nobody
+    /// reads the output any more, that is a failure, which says what was done (`lost`).
+    pub(super) fn reveal(&mut self, line: &str, lost: impl FnOnce() -> String) -> Outcome {
+        let written = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        written.map_err(|error| Failure::Runtime(format!("cannot write the output: {error}; {}", lost())))
     }
 
     /// A table that fits the terminal. `right`: the columns with numbers.
@@ -106,6 +112,11 @@ impl Terminal<'_> {
     pub(super) fn remark(&mut self, text: &str) -> Outcome {
         Ok(writeln!(self.err, "{text}")?)
     }
+}
+
+/// An object as one line.
+pub(super) fn json_line(object: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string(object).map_err(|error| Failure::Runtime(error.to_string()))
 }
 
 /// What may stand in a cell: control characters (an escape sequence in a client's model name) are replaced.

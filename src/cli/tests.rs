@@ -7,6 +7,7 @@ mod ledger;
 mod price;
 mod secret;
 mod start;
+mod user;
 
 use super::{Terminal, run};
 use serde_json::Value;
@@ -129,9 +130,10 @@ fn the_command_line_is_consistent() {
 fn help_and_version_go_to_standard_output() {
     let place = Place::new();
     let help = place.ok("--help");
-    for command in
-        ["serve", "demo", "check", "key", "upstream", "price", "log", "usage", "secret", "ledger", "explain", "import"]
-    {
+    for command in [
+        "serve", "demo", "check", "key", "user", "upstream", "price", "log", "usage", "secret", "ledger", "explain",
+        "import",
+    ] {
         assert!(help.contains(&format!("  {command} ")), "{help}");
     }
     assert!(place.ok("--version").starts_with("tollgate "));
@@ -201,6 +203,46 @@ impl Write for Closed {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Runs a command line whose output goes nowhere, in one way or the other: its status, and what it said.
+fn run_unheard(place: &Place, line: &str, out: &mut dyn Write) -> (u8, String) {
+    let mut err = Vec::new();
+    let env = |_: &str| Some("x".to_string());
+    let mut out = io::BufWriter::new(out);
+    let mut terminal =
+        Terminal { input: &mut io::empty(), out: &mut out, err: &mut err, env: &env, now_ms: NOW_MS, width: None };
+    let status = run(place.arguments(line), &mut terminal);
+    (status, String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn a_secret_that_cannot_be_shown_is_a_failure_that_says_the_way_out() {
+    let place = Place::new();
+    user::somebody(&place, "ann", true);
+    place.ok("key create there");
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for (line, way_out) in [
+        ("key create a", "`tollgate key rotate a`"),
+        ("key create b --json", "`tollgate key rotate b`"),
+        ("key rotate there", "`tollgate key rotate there`"),
+        ("key rotate there --json", "`tollgate key rotate there`"),
+        ("user password ann", "`tollgate user password ann`"),
+        ("user password ann --json", "`tollgate user password ann`"),
+    ] {
+        for (round, out) in [&mut Closed(0) as &mut dyn Write, &mut Closed(10), &mut full()].into_iter().enumerate() {
+            let line = if line.starts_with("key create") {
+                line.replace("create ", &format!("create {round}-"))
+            } else {
+                line.into()
+            };
+            let (status, said) = run_unheard(&place, &line, out);
+            let way_out = way_out.replace("rotate a", &format!("rotate {round}-a"));
+            let way_out = way_out.replace("rotate b", &format!("rotate {round}-b"));
+            assert_eq!(status, 1, "{line}: {said}");
+            assert!(said.contains("cannot write the output") && said.contains(&way_out), "{line}: {said}");
+        }
     }
 }
 

@@ -36,6 +36,21 @@ async fn people_are_made_listed_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_lost_password_is_made_anew_on_the_command_line() {
+    let stage = Stage::start().await;
+    let (name, lost) = first_admin(&stage.gateway);
+    let made = stage.gateway.run_json(&["user", "password", &name, "--json"]).remove(0);
+    let password = made["password"].as_str().expect("one");
+    assert_eq!(stage.admin.get("/session").await.status, 401, "sessions end");
+    let mut visitor = Visitor::stranger(stage.gateway.address);
+    assert_eq!(visitor.begin(&name, &lost).await.status, 401, "the old one is none any more");
+    let admin = Visitor::sign_in(stage.gateway.address, &name, password).await;
+    let audit = admin.get("/audit").await.ok();
+    let row = items(&audit).iter().find(|row| row["actor"] == "tollgate user").expect("a row");
+    assert_eq!(row["action"], "person.change", "{row}");
+}
+
+#[tokio::test]
 async fn what_is_not_acceptable_is_refused_and_named() {
     let stage = Stage::start().await;
     for (body, field) in [

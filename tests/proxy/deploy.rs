@@ -162,7 +162,7 @@ fn commands_and_codes_of_the_operations_are_those_there_are() {
             continue;
         };
         let words: Vec<&str> = code[at..].split_whitespace().skip(1).collect();
-        let verbs = ["key", "upstream", "price", "log", "ledger"];
+        let verbs = ["key", "user", "upstream", "price", "log", "ledger", "secret"];
         let count = if words.first().is_some_and(|verb| verbs.contains(verb)) { 2 } else { 1 };
         let is_verb = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase());
         let verb: Vec<&str> = words.iter().take(count).copied().take_while(is_verb).collect();

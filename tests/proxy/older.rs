@@ -65,7 +65,7 @@ async fn a_store_of_an_older_version_stays_as_it_is_while_that_version_may_serve
     let mut older = File::options().create_new(true).write(true).open(&lock).expect("a writable folder");
     older.lock().expect("nobody has it");
     write!(older, "4711").expect("a writable file");
-    for arguments in [&["key", "create", "k"][..], &["key", "set", "k", "--rpm", "1"]] {
+    for arguments in [&["key", "create", "k"][..], &["key", "set", "k", "--rpm", "1"], &["user", "password", "admin"]] {
         let said = refused(&gateway, arguments);
         assert!(said.contains("another tollgate serves") && said.contains("process 4711"), "{said}");
     }

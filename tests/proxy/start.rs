@@ -2,6 +2,7 @@
 
 use crate::calls::{Wire, serving};
 use crate::support::answers::{chat_body, message_body};
+use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, Upstream, free_address};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -34,6 +35,19 @@ async fn the_start_says_what_it_serves_and_what_is_missing() {
     let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
     assert!(!gateway.said().contains("Note:"), "nothing is missing: {}", gateway.said());
     gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn what_is_shown_once_is_on_standard_error_where_standard_output_takes_nothing() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let mut gateway = Gateway::prepare(&Setup::new([Wire::Chat.upstream("u", &provider)]));
+    gateway.first = Some("exec >/dev/full");
+    gateway.serve().await;
+    let text = until("the notes", || Some(gateway.said()).filter(|said| said.contains("no keys yet"))).await;
+    assert!(text.contains("Standard output cannot be written"), "{text}");
+    // With the password that is shown there somebody can sign in.
+    Visitor::admin(&gateway).await;
+    gateway.finish(&[]).await;
 }
 
 #[tokio::test]

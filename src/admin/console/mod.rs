@@ -32,7 +32,7 @@ mod upstreams;
 mod usage;
 mod uses;
 
-pub use password::{FirstAdmin, first_admin};
+pub use password::{FirstAdmin, first_admin, reset_password};
 
 use crate::proxy::{Console, ConsoleRequest, Pieces, Shared, steady_ms, unix_ms};
 use crate::store::{self, Act, Store};

@@ -3,7 +3,7 @@
 use super::Desk;
 use super::refusal::{Code, Refusal};
 use crate::proxy::unix_ms;
-use crate::store::{Act, NewPerson, Role, Store, StoreError, StoreErrorKind};
+use crate::store::{Act, NewPerson, PersonChange, Role, Store, StoreError, StoreErrorKind};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use secrecy::{ExposeSecret, SecretString};
@@ -90,6 +90,25 @@ impl Desk {
     }
 }
 
+/// A password that nobody has chosen, and its hash.
+fn made_up() -> Result<(SecretString, String), StoreError> {
+    let password = new_password();
+    let hash = hash(password.expose_secret())
+        .map_err(|error| StoreError { kind: StoreErrorKind::Unavailable, message: error })?;
+    Ok((password, hash))
+}
+
+/// Gives somebody another password, which is made up; all their sessions end.
+///
+/// # Errors
+/// Nobody has that id; otherwise the store.
+pub fn reset_password(store: &dyn Store, act: &Act, id: i64) -> Result<SecretString, StoreError> {
+    let (password, password_hash) = made_up()?;
+    let change = PersonChange { password_hash: Some(password_hash), ..PersonChange::default() };
+    store.people().person_change(act, id, &change)?;
+    Ok(password)
+}
+
 /// The admin of a first start: name and password.
 pub struct FirstAdmin {
     /// What to sign in with.
@@ -106,9 +125,7 @@ pub fn first_admin(store: &dyn Store) -> Result<Option<FirstAdmin>, StoreError> 
     if store.people().has_password()? {
         return Ok(None);
     }
-    let password = new_password();
-    let password_hash = hash(password.expose_secret())
-        .map_err(|error| StoreError { kind: StoreErrorKind::Unavailable, message: error })?;
+    let (password, password_hash) = made_up()?;
     let act = Act { at_ms: unix_ms(), actor: Act::GATEWAY.into() };
     let (name, role, password_hash) = (FIRST_NAME.to_owned(), Role::Admin, Some(password_hash));
     let new = NewPerson { name, role, enabled: true, password_hash, quota_nanos: None, budget: None };
