@@ -7,7 +7,9 @@ use crate::support::provider::Provider;
 use crate::support::script::Steps;
 use crate::support::{PATIENCE, h2c, tls, until};
 use serde_json::json;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -143,6 +145,62 @@ async fn what_the_old_process_holds_counts_in_the_new_one_and_comes_back() {
     assert_eq!(gateway.wait_records(4).await.len(), 4);
     assert_eq!(gateway.key_row("k")["spent_nanos"], 4 * COST);
     gateway.finish(&[&key]).await;
+}
+
+/// The versions of an installation that is a link to one of them.
+struct Versions<'g>(&'g Gateway);
+
+impl Versions<'_> {
+    fn at(&self, version: &str) -> PathBuf {
+        self.0.path(version).join("tollgate")
+    }
+
+    fn file(&self, version: &str) -> PathBuf {
+        self.at(version).canonicalize().expect("it was installed")
+    }
+
+    fn install(&self, version: &str) {
+        std::fs::create_dir(self.0.path(version)).expect("a writable folder");
+        // By another process: what this one has open to write, while another test starts something, cannot be started.
+        let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_tollgate")).arg(self.at(version)).status();
+        assert!(copied.expect("cp runs").success());
+    }
+
+    fn link(&self, version: &str) {
+        let next = self.0.path("next");
+        symlink(self.0.path(version), &next).expect("a writable folder");
+        std::fs::rename(next, self.0.path("current")).expect("a writable folder");
+    }
+
+    fn runs(&self, process: u32, version: &str) {
+        let executable = std::fs::read_link(format!("/proc/{process}/exe")).expect("a process of ours");
+        assert_eq!(executable, self.file(version));
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_starts_what_the_path_names_by_then() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let mut gateway = Gateway::prepare(&Setup::new([Wire::Chat.upstream("u", &provider)]));
+    let versions = Versions(&gateway);
+    versions.install("v1");
+    versions.install("v2");
+    versions.link("v1");
+    gateway.program = gateway.path("current/tollgate");
+    gateway.serve().await;
+    Versions(&gateway).runs(gateway.pid(), "v1");
+    for version in ["v2", "v1"] {
+        Versions(&gateway).link(version);
+        let before = gateway.logged().len();
+        let old = gateway.upgrade().await;
+        Versions(&gateway).runs(gateway.pid(), version);
+        let said = gateway.logged()[before..].to_owned();
+        let file = Versions(&gateway).file(version);
+        assert!(said.contains(&format!("process {} ({}) is to take over", gateway.pid(), file.display())), "{said}");
+        assert!(said.contains(concat!("this is version ", env!("CARGO_PKG_VERSION"))), "{said}");
+        ended(old).await;
+    }
+    gateway.finish(&[]).await;
 }
 
 /// One more request, as soon as the new quota is in force.

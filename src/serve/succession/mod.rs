@@ -20,6 +20,7 @@
 mod asker;
 mod channel;
 mod container;
+mod executable;
 mod predecessor;
 mod successor;
 
@@ -40,6 +41,9 @@ pub fn is_to_take_over() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
+/// Of this process.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Of the messages here. Another one is refused, so that they can change.
 const PROTOCOL: u32 = 1;
 
@@ -50,6 +54,9 @@ struct Hello {
     /// In the order of the sockets.
     listeners: Vec<SocketAddr>,
     place: Place,
+    /// Of the old process; empty: one that did not say it.
+    #[serde(default)]
+    version: String,
 }
 
 /// Where the money is: what is handed over is only there.

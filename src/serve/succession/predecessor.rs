@@ -1,7 +1,7 @@
 //! The process before this one, as the one that takes over sees it.
 
 use super::channel::{Channel, Silence};
-use super::{FromNew, FromOld, Hello, PROTOCOL, Place, is_to_take_over};
+use super::{FromNew, FromOld, Hello, PROTOCOL, Place, VERSION, is_to_take_over};
 use crate::config::Config;
 use crate::ledger::Ledger;
 use std::fs::File;
@@ -46,6 +46,8 @@ impl Predecessor {
             let spoken = hello.protocol;
             return Err(cannot(&format!("it speaks protocol {spoken}, this one {PROTOCOL}; restart instead")));
         }
+        let before = if hello.version.is_empty() { "one that does not say its own" } else { &hello.version };
+        tracing::info!("this is version {VERSION}; it comes after {before}");
         let sockets = hello.listeners.into_iter().zip(sockets).collect();
         Ok(Some(Self { channel, place: hello.place, sockets, answering: None }))
     }

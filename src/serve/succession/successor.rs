@@ -2,7 +2,7 @@
 
 use super::asker::{Asker, Nobody};
 use super::channel::{Channel, SOCKETS_MAX, Silence};
-use super::{FromNew, FromOld, Hello, PROTOCOL, Place, VARIABLE, container};
+use super::{FromNew, FromOld, Hello, PROTOCOL, Place, VARIABLE, VERSION, container, executable};
 use crate::config::Config;
 use crate::ledger::LedgerError;
 use crate::proxy::Shared;
@@ -44,6 +44,8 @@ pub(in crate::serve) struct Succession {
     /// Why there is no handing over, if so.
     pub(in crate::serve) refused: Option<&'static str>,
     place: Place,
+    /// What a new process is started from; `None`: from this one's own executable.
+    started_by: Option<PathBuf>,
     /// This process is to end instead.
     given_up: AtomicBool,
     /// The other one may admit: there is no way back.
@@ -70,6 +72,7 @@ impl Succession {
             gate: watch::Sender::new(true),
             refused,
             place: Place::of(config),
+            started_by: executable::started_by(),
             given_up: AtomicBool::new(false),
             begun: AtomicBool::new(false),
             lost: Mutex::default(),
@@ -150,7 +153,7 @@ impl Succession {
 
     fn start(&self) -> Result<New, String> {
         let cannot = |error: std::io::Error| format!("a new process cannot be started: {error}");
-        let executable = executable().map_err(cannot)?;
+        let executable = self.started_by.clone().map_or_else(executable::own, Ok).map_err(cannot)?;
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
         let mut command = Command::new(&executable);
         command.args(std::env::args_os().skip(1)).env(VARIABLE, "1").stdin(Stdio::from(OwnedFd::from(theirs)));
@@ -158,7 +161,8 @@ impl Succession {
             command.spawn().map_err(|error| format!("{} cannot be started: {error}", executable.display()))?;
         // Its copy of the other end goes with the command: so that the end of the process is the end of the channel.
         drop(command);
-        tracing::info!("SIGQUIT: process {} ({}) is to take over", process.id(), executable.display());
+        let file = executable.canonicalize().unwrap_or(executable);
+        tracing::info!("SIGQUIT: process {} ({}) is to take over", process.id(), file.display());
         Ok(New { process, channel: Channel::new(ours) })
     }
 
@@ -169,7 +173,7 @@ impl Succession {
             return Err(format!("more than {SOCKETS_MAX} sockets cannot be handed over"));
         }
         let place = Place { store: self.place.store.clone(), journal_dir: self.place.journal_dir.clone() };
-        let hello = Hello { protocol: PROTOCOL, listeners, place };
+        let hello = Hello { protocol: PROTOCOL, listeners, place, version: VERSION.to_owned() };
         let unheard = |error: std::io::Error| format!("the new process cannot be told anything: {error}");
         new.channel.send_with(&hello, &sockets).map_err(unheard)?;
         drop(sockets);
@@ -261,13 +265,6 @@ enum Whose {
     Theirs,
     /// One that came between has them, or nobody.
     NotOurs,
-}
-
-/// The path of the executable, which may have been replaced since this process was started.
-fn executable() -> std::io::Result<PathBuf> {
-    let path = std::env::current_exe()?;
-    let replaced = path.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map(PathBuf::from);
-    Ok(replaced.unwrap_or(path))
 }
 
 fn unready(what: &str, heard: Result<FromNew, Silence>) -> String {
