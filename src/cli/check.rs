@@ -2,10 +2,11 @@
 
 use super::args::Command;
 use super::price_file::read_book;
-use super::remarks::remarks;
+use super::remarks::{remarks, unusable};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::config::{self, Config, StoreUrl};
 use crate::price::PriceBook;
+use crate::provider::providers;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tollgate_plugin_api::Ports;
@@ -13,6 +14,9 @@ use tollgate_plugin_api::Ports;
 pub(super) fn check(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let mut wrong = Vec::new();
     let config = collect(command.config(terminal), &mut wrong)?;
+    if let Some(nothing) = config.as_ref().and_then(|config| nothing_to_serve(config, terminal.env)) {
+        return Err(nothing);
+    }
     // Places and prices are looked at even if something else in the file is wrong.
     let places = match &config {
         Some(config) => Some(config.clone()),
@@ -42,6 +46,23 @@ pub(super) fn validate(config: &Config) -> Result<(), Failure> {
     let book = collect(read_book(config), &mut wrong)?.unwrap_or_default();
     collect(cross_check(config, &book), &mut wrong)?;
     if wrong.is_empty() { Ok(()) } else { Err(Failure::Usage(wrong)) }
+}
+
+/// Why there is nothing to serve, if there is not even a config file.
+pub(super) fn nothing_to_serve(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Option<Failure> {
+    if config.file.is_some() || !config.upstreams.is_empty() {
+        return None;
+    }
+    let ready = providers().values().filter(|row| !row.default_models.is_empty());
+    let mut variables: Vec<&str> = ready.filter_map(|row| row.env.as_deref()).collect();
+    variables.sort_unstable();
+    let mut lines = vec![
+        "tollgate: there is nothing to serve: no config file (tollgate.toml, or -c FILE) and no provider's key.".into(),
+        format!("Set one of {},", variables.join(", ")),
+        "write a tollgate.toml with an [[upstream]], or try `tollgate demo`, which needs no account.".into(),
+    ];
+    lines.extend(unusable(env).into_iter().map(|remark| format!("Note: {remark}")));
+    Some(Failure::Usage(lines))
 }
 
 /// Keeps what is wrong for later, so that all of it comes at once.

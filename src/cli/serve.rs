@@ -1,11 +1,11 @@
 //! `tollgate serve`
 
 use super::args::Command;
-use super::check::validate;
+use super::check::{nothing_to_serve, validate};
 use super::open_store;
 use super::price_file::default_prices;
-use super::remarks::{remarks, unusable};
-use super::terminal::{Failure, Outcome, Terminal};
+use super::remarks::remarks;
+use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::admin::FirstAdmin;
 use crate::config::{Config, Upstream, listed};
 use crate::dialect::DialectId;
@@ -40,9 +40,7 @@ const FIRST_KEY_NAME: &str = "first";
 pub(super) fn serve(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config_file = command.config_file().map(PathBuf::from);
     let config = command.config(terminal)?;
-    if config_file.is_none() && config.upstreams.is_empty() {
-        return Err(nothing_to_serve(terminal.env));
-    }
+    nothing_to_serve(&config, terminal.env).map_or(Ok(()), Err)?;
     let first = config_file.is_none();
     let origin = Origin { config_file, default_prices: default_prices(&config), scratch_folder: None };
     run(config, origin, first, terminal)
@@ -51,7 +49,7 @@ pub(super) fn serve(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
 /// Serves, and shows how to begin once everything is open. `first`: if there is no key yet, one is made.
 pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Terminal<'_>) -> Outcome {
     validate(&config)?;
-    log_to_stderr(terminal.env);
+    log_to_stderr(terminal.env, terminal.err);
     // Whoever takes over leaves the store alone until it may; the process before it has made a key.
     let makes_key = first && !serve::is_to_take_over();
     let key = if makes_key { FirstKey::make(&config, terminal.now_ms)? } else { FirstKey::NotNeeded };
@@ -73,33 +71,37 @@ pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Te
     ended.map_err(Failure::Runtime)
 }
 
-fn nothing_to_serve(env: &dyn Fn(&str) -> Option<String>) -> Failure {
-    let ready = providers().values().filter(|row| !row.default_models.is_empty());
-    let mut variables: Vec<&str> = ready.filter_map(|row| row.env.as_deref()).collect();
-    variables.sort_unstable();
-    let mut lines = vec![
-        "tollgate: there is nothing to serve: no config file (tollgate.toml, or -c FILE) and no provider's key.".into(),
-        format!("Set one of {},", variables.join(", ")),
-        "write a tollgate.toml with an [[upstream]], or try `tollgate demo`, which needs no account.".into(),
-    ];
-    lines.extend(unusable(env).into_iter().map(|remark| format!("Note: {remark}")));
-    Failure::Usage(lines)
+/// Logs of the gateway and of Pingora. A second call changes nothing.
+fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>, err: &mut dyn Write) {
+    let (filter, wrong) = log_filter(env);
+    if let Some(wrong) = wrong {
+        let _ = writeln!(err, "{wrong}");
+    }
+    let _ = logs(filter, io::stderr, io::stderr().is_terminal()).try_init();
 }
 
-/// Logs of the gateway and of Pingora. A second call changes nothing.
-fn log_to_stderr(env: &dyn Fn(&str) -> Option<String>) {
-    let wanted = env(LOG_VARIABLE).or_else(|| env("RUST_LOG")).filter(|wanted| !wanted.is_empty());
-    let _ = logs(wanted.as_deref(), io::stderr, io::stderr().is_terminal()).try_init();
+/// What is to be logged; and what is wrong with what somebody wrote of that, in which case it is the default.
+fn log_filter(env: &dyn Fn(&str) -> Option<String>) -> (EnvFilter, Option<String>) {
+    let default = || EnvFilter::new(LOG_DEFAULT);
+    let written = [LOG_VARIABLE, "RUST_LOG"].into_iter().find_map(|variable| Some((variable, env(variable)?)));
+    let Some((variable, wanted)) = written.filter(|(_, wanted)| !wanted.is_empty()) else { return (default(), None) };
+    match EnvFilter::try_new(&wanted) {
+        Ok(filter) => (filter, None),
+        Err(error) => {
+            let wanted = plain(&wanted);
+            let expected = "expected levels and targets, such as `info` or `warn,tollgate=debug`";
+            (default(), Some(format!("tollgate: {variable}: `{wanted}`: {error}; {expected}; taken: `{LOG_DEFAULT}`")))
+        }
+    }
 }
 
 /// What writes the logs that somebody asked for, as far as they may be shown.
-fn logs<W>(wanted: Option<&str>, writer: W, colours: bool) -> impl Subscriber + Send + Sync + 'static
+fn logs<W>(filter: EnvFilter, writer: W, colours: bool) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok());
     let written = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(LOG_DEFAULT)))
+        .with_env_filter(filter)
         .with_writer(writer)
         .with_ansi(colours)
         // It would panic where standard error cannot be written: a full disk must not end an exchange.
@@ -230,9 +232,10 @@ fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::logs;
+    use super::{LOG_DEFAULT, log_filter, logs};
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
+    use tracing_subscriber::EnvFilter;
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -249,11 +252,28 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_of_what_is_to_be_logged_is_said() {
+        let of = |variable: &'static str, text: &'static str| {
+            log_filter(&move |name: &str| (name == variable).then(|| text.to_owned()))
+        };
+        for (variable, text) in [("TOLLGATE_LOG", "tollgate=debgu,,"), ("RUST_LOG", "x=y=z")] {
+            let (filter, wrong) = of(variable, text);
+            let wrong = wrong.unwrap();
+            assert!(wrong.contains(variable) && wrong.contains(text) && wrong.contains("expected"), "{wrong}");
+            assert_eq!(filter.to_string(), EnvFilter::new(LOG_DEFAULT).to_string());
+        }
+        for (variable, text) in [("TOLLGATE_LOG", "debug"), ("TOLLGATE_LOG", ""), ("ELSE", "!")] {
+            assert_eq!(of(variable, text).1, None, "{variable}={text}");
+        }
+        assert_eq!(of("TOLLGATE_LOG", "tollgate=debug").0.to_string(), "tollgate=debug");
+    }
+
+    #[test]
     fn no_directive_shows_the_wire_logs_of_a_library() {
         for wanted in ["trace", "h2::codec=trace,ureq_proto=trace", "trace,h2::codec::framed_read[{stream}]=trace"] {
             let written = Written::default();
             let writer = written.clone();
-            tracing::subscriber::with_default(logs(Some(wanted), move || writer.clone(), false), || {
+            tracing::subscriber::with_default(logs(EnvFilter::new(wanted), move || writer.clone(), false), || {
                 tracing::trace!(target: "h2::codec", "canary");
                 tracing::trace!(target: "h2::codec::framed_read", "canary");
                 tracing::debug!(target: "ureq_proto::util", "canary");
