@@ -185,7 +185,12 @@ fn key_commands_do_not_need_the_providers_keys() {
     place.ok("key create a --json");
     place.ok("log list");
     place.fails("check", 2, &["environment variable NOT_SET is not set"]);
-    place.fails("upstream list", 2, &["upstream[0].api_key"]);
+    assert_eq!(place.json("upstream list --json")[0]["has_key"], true);
+    // What else is wrong with upstreams is said.
+    place.write("tollgate.toml", &format!("{}\nwieght = 1\n", CONFIG.replace("MAIN_KEY", "NOT_SET")));
+    place.fails("upstream list", 2, &["upstream[0].wieght"]);
+    place.write("tollgate.toml", &CONFIG.replace("api_key", "# api_key"));
+    assert_eq!(place.json("upstream list --json")[0]["has_key"], false);
 }
 
 /// Somebody reads a few bytes and goes: `tollgate key list | head -c 10`.

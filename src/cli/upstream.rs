@@ -2,7 +2,7 @@
 
 use super::args::Command;
 use super::terminal::{Outcome, Terminal, plain};
-use crate::config::{Model, Upstream};
+use crate::config::{Config, Model, Upstream};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -30,9 +30,17 @@ impl<'a> ModelJson<'a> {
 }
 
 pub(super) fn list(json: bool, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
-    let config = command.config(terminal)?;
+    let config = match command.config_file() {
+        Some(file) => Config::load_upstreams(file, terminal.env)?,
+        None => Config::from_environment(terminal.env),
+    };
     if json {
-        return config.upstreams.iter().try_for_each(|upstream| terminal.json(&object(upstream)));
+        // One that is not set where this runs is configured all the same.
+        let has_key = |(index, upstream): (usize, &Upstream)| {
+            upstream.api_key.is_some() || config.has_upstream_key(index, "api_key")
+        };
+        let mut upstreams = config.upstreams.iter().enumerate();
+        return upstreams.try_for_each(|row| terminal.json(&object(row.1, has_key(row))));
     }
     if config.upstreams.is_empty() {
         return terminal.remark(
@@ -44,7 +52,7 @@ pub(super) fn list(json: bool, command: &Command, terminal: &mut Terminal<'_>) -
     terminal.table(&head, &[3, 4], config.upstreams.iter().map(row))
 }
 
-fn object(upstream: &Upstream) -> UpstreamJson<'_> {
+fn object(upstream: &Upstream, has_key: bool) -> UpstreamJson<'_> {
     UpstreamJson {
         name: &upstream.name,
         provider: &upstream.provider,
@@ -53,7 +61,7 @@ fn object(upstream: &Upstream) -> UpstreamJson<'_> {
         weight: upstream.weight,
         priority: upstream.priority,
         groups: &upstream.groups,
-        has_key: upstream.api_key.is_some(),
+        has_key,
     }
 }
 

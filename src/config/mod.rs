@@ -64,11 +64,39 @@ impl Config {
     /// # Errors
     /// What is wrong with those tables, and with the top of the file.
     pub fn load_places(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+        Self::load_part(path, env, |table, field| match table {
+            "upstream" => field.starts_with("price_"),
+            table => ["store", "ledger", "pricing"].contains(&table),
+        })
+    }
+
+    /// Reads a file for a command that lists upstreams, and needs none of their keys: what is wrong with those, or elsewhere, is let
+    /// pass. The result is not fit to serve.
+    ///
+    /// # Errors
+    /// What else is wrong with upstreams, and with the top of the file.
+    pub fn load_upstreams(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+        let is_secret = |field: &str| field == "api_key" || field == "headers" || field.starts_with("headers.");
+        Self::load_part(path, env, |table, field| table == "upstream" && !is_secret(field))
+    }
+
+    /// Whether an upstream's row in the file has this key, whatever is wrong with its value. (The rows of all upstreams are there.)
+    pub(crate) fn has_upstream_key(&self, index: usize, key: &str) -> bool {
+        self.positions.line(&format!("upstream[{index}].{key}")).is_some()
+    }
+
+    /// Reads a file in which some errors do not matter: `matters` is asked with a table's name and the key in it (of an array's table:
+    /// behind the index).
+    fn load_part(
+        path: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+        matters: impl Fn(&str, &str) -> bool,
+    ) -> Result<Self, Vec<ConfigError>> {
         let Parsed { config, mut errors, .. } = Self::parse_all(&text_of(path)?, path, env)?;
         errors.retain(|error| {
             let table = error.key.split(['.', '[']).next().unwrap_or("");
-            let priced = table == "upstream" && error.key.contains("].price_");
-            table == error.key || priced || ["store", "ledger", "pricing"].contains(&table)
+            let field = error.key[table.len()..].trim_start_matches(|c| c != '.').trim_start_matches('.');
+            table == error.key || matters(table, field)
         });
         if errors.is_empty() { Ok(config) } else { Err(errors) }
     }
