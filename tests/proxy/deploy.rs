@@ -114,6 +114,65 @@ fn the_files_can_be_read_by_those_they_are_for() {
     assert_eq!(wrong, None, "a unit is sections of KEY=VALUE");
 }
 
+/// The values of a key in the unit, in their order.
+fn unit_values(key: &str) -> Vec<String> {
+    let unit = deployed("tollgate.service");
+    let values = unit.lines().filter_map(|line| line.split_once('='));
+    values.filter(|(name, _)| *name == key).map(|(_, value)| value.to_owned()).collect()
+}
+
+/// The folders that the unit lets the service write to.
+fn writable_folders() -> Vec<String> {
+    let places = [("StateDirectory", "/var/lib"), ("LogsDirectory", "/var/log")];
+    let folders = places
+        .into_iter()
+        .flat_map(|(key, parent)| unit_values(key).into_iter().map(move |name| format!("{parent}/{name}/")));
+    folders.collect()
+}
+
+#[test]
+fn what_the_service_writes_lies_where_the_unit_lets_it_write() {
+    assert_eq!(unit_values("ProtectSystem"), ["strict"]);
+    let folders = writable_folders();
+    assert_eq!(folders.len(), 2, "{folders:?}");
+    let text = deployed("OPERATIONS.md");
+    let (_, block) = text.split_once("```toml\n").expect("the installation's paths");
+    let block = block.split("```").next().expect("its end");
+    let config: toml::Value = toml::from_str(block).expect("TOML");
+    for (table, key) in [("pricing", "file"), ("store", "url"), ("ledger", "journal_dir")] {
+        let path = config[table][key].as_str().expect("a path").trim_start_matches("sqlite:");
+        assert!(folders.iter().any(|folder| path.starts_with(folder)), "{table}.{key}: {path} is not in {folders:?}");
+        // Also the file that it is replaced by.
+        assert_eq!(config[table].as_table().expect("a table").len(), 1);
+    }
+    let log = config["plugins"]["access-log"]["path"].as_str().expect("a path");
+    assert!(folders.iter().any(|folder| log.starts_with(folder)), "{log}");
+    // What is installed there is the service's own.
+    assert!(text.contains("install -m 0640 -o tollgate -g tollgate pricing.toml /var/lib/tollgate/"), "{text}");
+}
+
+/// Groups of calls that the unit denies, each with those in it that the service makes all the same
+/// (`systemd-analyze syscall-filter GROUP`), and what for.
+const DENIED: [(&str, &[(&str, &str)]); 2] =
+    [("@privileged", &[]), ("@resources", &[("setpriority", "threads of the console step back")])];
+
+#[test]
+fn the_unit_lets_the_service_make_the_calls_that_it_needs() {
+    let filters = unit_values("SystemCallFilter");
+    // The later line holds.
+    let last = |is: &dyn Fn(&str) -> bool| filters.iter().rposition(|filter| is(filter));
+    assert_eq!(filters[0], "@system-service", "what is allowed is listed");
+    let denies = filters.iter().filter_map(|filter| filter.strip_prefix('~')).flat_map(str::split_whitespace);
+    assert_eq!(denies.collect::<Vec<_>>(), DENIED.map(|(group, _)| group));
+    for (group, calls) in DENIED {
+        let denied = last(&|filter| filter.strip_prefix('~').is_some_and(|filter| filter.contains(group)));
+        for (call, what) in calls {
+            let allowed = last(&|filter| filter.split_whitespace().any(|name| name == *call));
+            assert!(allowed > denied, "{call}: {what}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_released_that_has_not_passed_every_test() {
     let workflow = |name: &str| -> serde_yaml::Value {

@@ -2,6 +2,8 @@
 //! than those that serve requests: where both want a processor, a page comes later, and not an answer.
 
 use std::io;
+#[cfg(target_os = "linux")]
+use std::sync::Once;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
@@ -52,11 +54,16 @@ impl Drop for Backstage {
     }
 }
 
-/// On Linux, niceness is a thread's own.
+/// On Linux, niceness is a thread's own. What forbids it forbids it for all of them: it is said once.
 fn step_back() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!("a thread of the console keeps its priority: {error}");
+        static TOLD: Once = Once::new();
+        TOLD.call_once(|| {
+            tracing::warn!(
+                "the console's threads keep the priority of those that serve requests (setpriority): {error}"
+            );
+        });
     }
 }
 
