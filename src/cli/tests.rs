@@ -216,8 +216,15 @@ fn run_unheard(place: &Place, line: &str, out: &mut dyn Write) -> (u8, String) {
     let mut err = Vec::new();
     let env = |_: &str| Some("x".to_string());
     let mut out = io::BufWriter::new(out);
-    let mut terminal =
-        Terminal { input: &mut io::empty(), out: &mut out, err: &mut err, env: &env, now_ms: NOW_MS, width: None };
+    let mut terminal = Terminal {
+        input: &mut io::empty(),
+        out: &mut out,
+        err: &mut err,
+        env: &env,
+        now_ms: NOW_MS,
+        whose: WHOSE.into(),
+        width: None,
+    };
     let status = run(place.arguments(line), &mut terminal);
     (status, String::from_utf8(err).unwrap())
 }

@@ -4,13 +4,13 @@ use super::args::{Command, UserPassword};
 use super::open_to_change;
 use super::terminal::{Failure, Outcome, Terminal, json_line, plain};
 use crate::admin;
-use crate::store::{Act, Page, Person, Store};
+use crate::store::{Page, Person, Store};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tollgate_plugin_api::{did_you_mean, one_of};
 
-/// Who does this, in the audit.
-const ACTOR: &str = "tollgate user";
+/// What the audit says it was.
+const COMMAND: &str = "user";
 
 /// Names that a refusal lists.
 const NAMES_MAX: usize = 12;
@@ -30,7 +30,7 @@ pub(super) fn password(arguments: &UserPassword, command: &Command, terminal: &m
         return Err(Failure::Runtime("there is nobody yet: the first `tollgate serve` makes an admin".into()));
     };
     let person = find(&*store, &arguments.name)?;
-    let act = Act { at_ms: terminal.now_ms, actor: ACTOR.to_owned() };
+    let act = terminal.act(COMMAND);
     let password = admin::reset_password(&*store, &act, person.id)?;
     let (name, password) = (plain(&person.name), password.expose_secret());
     let lost = || format!("{name} has a password that nobody saw; `tollgate user password {name}` makes another one");

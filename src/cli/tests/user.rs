@@ -1,4 +1,4 @@
-use super::{NOW_MS, Place};
+use super::{NOW_MS, Place, WHOSE};
 use crate::ledger::Durability;
 use crate::store::{Act, NewPerson, Page, Role, SqliteStore, Store};
 
@@ -28,7 +28,7 @@ fn a_password_is_made_anew_and_the_audit_says_by_whom() {
     somebody(&place, "ann", true);
     let digest = [7; 32];
     let act = Act { at_ms: NOW_MS, actor: "ann".into() };
-    store(&place).people().session_begin(&act, 2, "of before", &digest, None).unwrap();
+    store(&place).people().session_begin(&act, 2, "of before", &digest, &[]).unwrap();
     let ran = place.run("user password ann");
     let password = ran.out.trim().to_owned();
     assert_eq!((ran.status, password.len()), (0, 32), "{ran:?}");
@@ -37,11 +37,11 @@ fn a_password_is_made_anew_and_the_audit_says_by_whom() {
     let people = people.people();
     let (_, hash) = people.password_of("ann").unwrap().unwrap();
     assert!(hash.starts_with("$argon2id$"), "{hash}");
-    assert_eq!(people.session_use(&digest, NOW_MS, i64::MAX / 2).unwrap(), None, "sessions end");
+    assert_eq!(people.session_find(&[digest], NOW_MS, i64::MAX / 2).unwrap(), None, "sessions end");
     let (_, other) = people.password_of("root").unwrap().unwrap();
     assert_eq!(other, "of before", "nobody else's");
     let row = people.audit_rows(Page { after: None, limit: 1 }, None).unwrap().remove(0);
-    assert_eq!((&*row.actor, &*row.action, row.at_ms), ("tollgate user", "person.change", NOW_MS));
+    assert_eq!((&*row.actor, &*row.action, row.at_ms), (&*format!("tollgate user ({WHOSE})"), "person.change", NOW_MS));
     assert!(!format!("{row:?}").contains(&password));
     let made = &place.json("user password ann --json")[0];
     assert_eq!(super::keys_of(made), ["id", "name", "password"]);
