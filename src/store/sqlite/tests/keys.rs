@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{Act, NewPerson, People, Role};
+use crate::store::{Act, NewPerson, Page, People, Role};
 
 fn changes(store: &SqliteStore, version: i64) -> (Vec<KeyRow>, i64) {
     let mut rows = Vec::new();
@@ -246,6 +246,28 @@ fn every_change_is_seen_once_by_version() {
     let mut listed = Vec::new();
     store.key_list(&mut |listing| listed.push(listing.key.id)).unwrap();
     assert_eq!(listed, [1]);
+}
+
+#[test]
+fn a_change_that_the_audit_cannot_take_is_not_made() {
+    let place = Place::new();
+    let store = place.open();
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    Connection::open(place.path()).unwrap().execute_batch(refuse).unwrap();
+    let before = changes(&store, 0);
+    let rename = KeyChange { name: Some("c".into()), ..KeyChange::default() };
+    for refused in [
+        store.key_create(&new_key("b"), &[2; 32], 0).map(drop),
+        store.key_change(1, &rename).map(drop),
+        store.key_rotate(1, &[3; 32]).map(drop),
+        store.key_delete(1, 0),
+    ] {
+        assert!(refused.unwrap_err().message.contains("no room"));
+    }
+    assert_eq!(changes(&store, 0), before);
+    let told = store.audit_rows(Page { after: None, limit: 9 }, None).unwrap();
+    assert_eq!(told.iter().map(|row| &*row.action).collect::<Vec<_>>(), ["key.create"]);
 }
 
 #[test]
