@@ -99,14 +99,16 @@ fn find(arguments: &ImportArgs, now_ms: i64) -> Result<Found, Failure> {
         redemptions: table("redemptions")?.unwrap_or_default(),
         options: table("options")?.unwrap_or_default(),
     };
-    Ok(import::read_one_api(flavour, &tables, now_ms))
+    import::read_one_api(flavour, &tables, now_ms).map_err(wrong)
 }
 
 fn of_upstream(upstream: &FoundUpstream) -> Taken {
     let place = upstream.base_url.as_deref().unwrap_or("its own base URL");
     let count = upstream.models.len();
+    let there = Some(&upstream.name_there).filter(|there| **there != upstream.name);
+    let there = there.map(|there| format!(" (there: {there})")).unwrap_or_default();
     let how = format!(
-        "{}, {count} models, weight {}, priority {}, {place}",
+        "{}{there}, {count} models, weight {}, priority {}, {place}",
         upstream.provider, upstream.weight, upstream.priority
     );
     Taken { what: "upstream", name: upstream.name.clone(), how }

@@ -1,6 +1,6 @@
-//! LiteLLM: its `config.yaml`, and what its table of keys has.
+//! LiteLLM's `config.yaml`.
 
-use super::{Found, FoundKey, FoundSecret, FoundUpstream, free_name};
+use super::{Found, FoundSecret, FoundUpstream, exact, upstream_name};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -43,6 +43,8 @@ const BEGINNINGS: &[(&str, &str)] = &[
 ];
 /// What is an environment variable's name.
 const ENVIRONMENT: &str = "os.environ/";
+/// What is read of a model's parameters.
+const READ: [&str; 6] = ["model", "custom_llm_provider", "api_base", "base_url", "api_key", "weight"];
 
 #[derive(Deserialize)]
 struct File {
@@ -103,17 +105,17 @@ fn add(
     accounts: &mut BTreeMap<(String, String, String, i64), usize>,
     found: &mut Found,
 ) -> Result<(), String> {
-    let text = |name: &str| model.litellm_params.get(name).and_then(Value::as_str).unwrap_or_default();
-    let whole = text("model");
+    let text = |name: &str| exact::text(&model.litellm_params, name);
+    let whole = text("model")?;
     if whole.is_empty() || model.model_name.is_empty() {
         return Err("it has no model".into());
     }
     if whole.contains('*') || model.model_name.contains('*') {
         return Err("models by pattern have no counterpart: name them one by one".into());
     }
-    let (provider, upstream_model) = provider(whole)?;
-    let base_url = match text("api_base") {
-        "" => text("base_url"),
+    let (provider, upstream_model) = provider(text("custom_llm_provider")?, whole)?;
+    let base_url = match text("api_base")? {
+        "" => text("base_url")?,
         url => url,
     };
     if base_url.is_empty() && matches!(provider, "azure-openai" | "openai-compatible" | "vllm") {
@@ -122,12 +124,14 @@ fn add(
     if base_url.starts_with(ENVIRONMENT) {
         return Err("its api_base is in the environment: set it by hand".into());
     }
-    let secret = text("api_key");
-    let weight = model.litellm_params.get("weight").and_then(Value::as_i64).unwrap_or(1).max(1);
-    for name in ["rpm", "tpm", "input_cost_per_token", "output_cost_per_token"] {
-        if model.litellm_params.contains_key(name) {
-            found.leave("setting", format!("{}: {name}", model.model_name), "it is not taken");
-        }
+    let secret = text("api_key")?;
+    let weight = exact::number(&model.litellm_params, "weight").unwrap_or_else(|why| {
+        found.leave("setting", format!("{}: weight", model.model_name), why);
+        None
+    });
+    let weight = weight.unwrap_or(1).max(1);
+    for name in model.litellm_params.keys().filter(|name| !READ.contains(&name.as_str())) {
+        found.leave("setting", format!("{}: {name}", model.model_name), "it is not taken");
     }
     let account = (provider.to_owned(), base_url.to_owned(), secret.to_owned(), weight);
     let entry = (model.model_name.clone(), upstream_model.to_owned());
@@ -137,10 +141,10 @@ fn add(
         found.upstreams[*at].models.push(entry);
         return Ok(());
     }
-    let name = free_name(provider, |name| found.upstreams.iter().any(|upstream| upstream.name == name));
     accounts.insert(account, found.upstreams.len());
     found.upstreams.push(FoundUpstream {
-        name,
+        name: upstream_name(provider, provider, &found.upstreams),
+        name_there: model.model_name.clone(),
         provider,
         base_url: (!base_url.is_empty()).then(|| whole_base_url(provider, base_url)),
         secret: match secret.strip_prefix(ENVIRONMENT) {
@@ -156,109 +160,18 @@ fn add(
     Ok(())
 }
 
-fn provider(whole: &str) -> Result<(&'static str, &str), String> {
-    let by_word = whole.split_once('/').and_then(|(word, model)| {
-        let found = PROVIDERS.iter().find(|(known, _)| *known == word)?;
-        Some((found.1, model))
-    });
+/// The provider here, and the model's name without its word. `named`: what the configuration says beside the name, or nothing.
+fn provider<'m>(named: &str, whole: &'m str) -> Result<(&'static str, &'m str), String> {
+    let of_word = |word: &str| PROVIDERS.iter().find(|(known, _)| *known == word).map(|(_, provider)| *provider);
+    let unknown = |what: &str| format!("the provider of `{what}` has no counterpart here");
+    if !named.is_empty() {
+        let model = whole.strip_prefix(named).and_then(|rest| rest.strip_prefix('/')).unwrap_or(whole);
+        return Ok((of_word(named).ok_or_else(|| unknown(named))?, model));
+    }
+    let by_word = whole.split_once('/').and_then(|(word, model)| Some((of_word(word)?, model)));
     let by_beginning = || {
         let found = BEGINNINGS.iter().find(|(beginning, _)| whole.starts_with(beginning))?;
         Some((found.1, whole))
     };
-    by_word.or_else(by_beginning).ok_or_else(|| format!("the provider of `{whole}` has no counterpart here"))
-}
-
-/// Reads rows of `LiteLLM_VerificationToken`: one JSON array, or an object a line. Keys stand there as their SHA-256, as they
-/// do here.
-///
-/// # Errors
-/// It is none of both.
-pub(crate) fn keys(text: &str, found: &mut Found) -> Result<(), String> {
-    let rows: Vec<Value> = match serde_json::from_str(text) {
-        Ok(Value::Array(rows)) => rows,
-        Ok(row @ Value::Object(_)) => vec![row],
-        _ => text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(serde_json::from_str)
-            .collect::<Result<_, _>>()
-            .map_err(|error| format!("expected rows of LiteLLM_VerificationToken as JSON: {error}"))?,
-    };
-    for row in &rows {
-        let text = |name: &str| row[name].as_str().unwrap_or_default();
-        let label = if text("key_alias").is_empty() { text("key_name") } else { text("key_alias") };
-        let name = free_name(label, |name| found.keys.iter().any(|key| key.name == name));
-        let Some(digest) = hex_digest(text("token")) else {
-            found.leave("key", name, "its token is no SHA-256");
-            continue;
-        };
-        let count = |name: &str| row[name].as_u64().filter(|count| *count > 0);
-        let models: Vec<String> =
-            row["models"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        let spent_nanos = nanos(&row["spend"]).unwrap_or(0);
-        let quota_nanos = nanos(&row["max_budget"]).map(|budget| budget.saturating_sub(spent_nanos).max(0));
-        let user = [text("user_id"), text("team_id")].into_iter().find(|name| !name.is_empty());
-        found.keys.push(FoundKey {
-            name,
-            digest,
-            user: user.map(str::to_owned),
-            group: "default".to_owned(),
-            models: models.into_iter().filter(|model| !model.starts_with("all-")).collect(),
-            enabled: row["blocked"].as_bool() != Some(true),
-            expires_at_ms: text("expires").parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond),
-            quota_nanos,
-            rpm: count("rpm_limit"),
-            tpm: count("tpm_limit"),
-            concurrency: count("max_parallel_requests"),
-        });
-    }
-    Ok(())
-}
-
-/// An amount in USD, by its digits; what is less than a nano-USD is left out.
-fn nanos(value: &Value) -> Option<i64> {
-    let text = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        _ => return None,
-    };
-    let (text, exponent) = match text.split_once(['e', 'E']) {
-        Some((text, exponent)) => (text.to_owned(), exponent.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    let digits: i128 = format!("{whole}{part}").parse().ok()?;
-    let shift = 9 + exponent - i32::try_from(part.len()).ok()?;
-    let scale = 10_i128.checked_pow(shift.unsigned_abs())?;
-    let nanos = if shift < 0 { digits / scale } else { digits.checked_mul(scale)? };
-    i64::try_from(nanos).ok()
-}
-
-fn hex_digest(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let bytes = Some(text.as_bytes()).filter(|bytes| bytes.len() == 64)?;
-    for (to, pair) in digest.iter_mut().zip(bytes.chunks_exact(2)) {
-        *to = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(digest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_read_by_their_digits() {
-        for (json, expected) in [
-            ("10", Some(10_000_000_000)),
-            ("0.1", Some(100_000_000)),
-            ("1.5e-7", Some(150)),
-            ("\"2.50\"", Some(2_500_000_000)),
-            ("null", None),
-            ("1e-12", Some(0)),
-            ("1e99", None),
-        ] {
-            assert_eq!(nanos(&serde_json::from_str(json).unwrap()), expected, "{json}");
-        }
-    }
+    by_word.or_else(by_beginning).ok_or_else(|| unknown(whole))
 }

@@ -1,12 +1,15 @@
 //! What another gateway has: its upstreams, people, keys and prices, read from its database or its configuration, as far as they have a
 //! counterpart here. Pure: files and databases are read by who calls.
 
+mod exact;
 mod litellm;
+mod litellm_keys;
 mod one_api;
 mod people;
 mod toml;
 
-pub(crate) use litellm::{keys as litellm_keys, read as read_litellm};
+pub(crate) use litellm::read as read_litellm;
+pub(crate) use litellm_keys::keys as litellm_keys;
 pub(crate) use one_api::{Flavour, Tables, read as read_one_api};
 pub(crate) use toml::{Secrets, add_upstreams};
 
@@ -28,7 +31,10 @@ pub(crate) struct Found {
 
 /// A provider account.
 pub(crate) struct FoundUpstream {
+    /// As it can be called here.
     pub(crate) name: String,
+    /// What it is called there.
+    pub(crate) name_there: String,
     pub(crate) provider: &'static str,
     /// None: the provider's own.
     pub(crate) base_url: Option<String>,
@@ -106,6 +112,21 @@ impl Found {
     fn leave(&mut self, what: &'static str, name: impl Into<String>, why: impl Into<String>) {
         self.left.push(Left { what, name: name.into(), why: why.into() });
     }
+}
+
+/// The longest name of an upstream that is made here: a number may stand behind it, and variables are named after it.
+const UPSTREAM_NAME_BYTES_MAX: usize = 48;
+
+/// A name for an upstream that none of these has: what can be kept of the one that is wanted, else its provider's, or that with a
+/// number behind it.
+fn upstream_name(wanted: &str, provider: &str, others: &[FoundUpstream]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    let words = wanted.split(|c: char| !is_plain(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    let plain = words[..words.len().min(UPSTREAM_NAME_BYTES_MAX)].trim_matches('-');
+    let plain = if plain.is_empty() { provider } else { plain };
+    let numbered = (2..).map(|nth: u64| format!("{plain}-{nth}"));
+    let is_taken = |name: &String| others.iter().any(|upstream| upstream.name == *name);
+    std::iter::once(plain.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
 }
 
 /// A name that none of these has: this one, or with a number behind it.

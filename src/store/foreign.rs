@@ -31,7 +31,7 @@ impl ForeignDatabase {
         Connection::open(path).and_then(|made| made.execute_batch(sql)).expect("a database");
     }
 
-    /// The rows of a table by column, in its order; none: there is no such table. Bytes are left out.
+    /// The rows of a table by column, in its order; none: there is no such table.
     ///
     /// # Errors
     /// It cannot be read, or has too many rows.
@@ -52,10 +52,13 @@ impl ForeignDatabase {
             let mut values = BTreeMap::new();
             for (at, column) in columns.iter().enumerate() {
                 let value = match row.get_ref(at)? {
-                    ValueRef::Null | ValueRef::Blob(_) => Value::Null,
+                    ValueRef::Null => Value::Null,
                     ValueRef::Integer(number) => number.into(),
                     ValueRef::Real(number) => number.into(),
-                    ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned().into(),
+                    // What copies databases keeps text as bytes now and then. Bytes that are none stay bytes.
+                    ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                        std::str::from_utf8(bytes).map_or_else(|_| bytes.to_vec().into(), Value::from)
+                    }
                 };
                 values.insert(column.clone(), value);
             }
