@@ -61,6 +61,15 @@ impl Turn {
 /// Replaces a file's content so that a reader sees all of it or nothing, also after a crash. A link stays a link, and
 /// permissions and owner stay. A folder that is missing is made.
 pub(crate) fn write_atomically(file: &Path, text: &str) -> io::Result<()> {
+    replace(file, text, 0o666)
+}
+
+/// The same; a file that was not there is its owner's alone.
+pub(crate) fn write_private_atomically(file: &Path, text: &str) -> io::Result<()> {
+    replace(file, text, 0o600)
+}
+
+fn replace(file: &Path, text: &str, mode_if_new: u32) -> io::Result<()> {
     let target = behind_links(file)?;
     let folder = folder_of(&target);
     let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
@@ -68,7 +77,7 @@ pub(crate) fn write_atomically(file: &Path, text: &str) -> io::Result<()> {
     let written = (|| {
         let old = fs::metadata(&target).ok();
         // What is written may be meant for few: nobody else sees it before it has the old one's permissions.
-        let mode = if old.is_some() { 0o600 } else { 0o666 };
+        let mode = if old.is_some() { 0o600 } else { mode_if_new };
         let _ = fs::remove_file(&beside);
         fs::create_dir_all(folder)?;
         let mut new = File::options().write(true).create_new(true).mode(mode).open(&beside)?;

@@ -4,7 +4,7 @@ use super::args::Command;
 use super::price_file::read_book;
 use super::remarks::{remarks, unusable};
 use super::terminal::{Failure, Outcome, Terminal, plain};
-use crate::config::{self, Config, StoreUrl};
+use crate::config::{self, Config, ConfigError, StoreUrl};
 use crate::price::PriceBook;
 use crate::provider::providers;
 use std::collections::BTreeSet;
@@ -65,6 +65,17 @@ pub(super) fn nothing_to_serve(config: &Config, env: &dyn Fn(&str) -> Option<Str
     Some(Failure::Usage(lines))
 }
 
+/// Everything that `check` finds wrong with a configuration that could be read, and with what it names.
+pub(super) fn errors(config: &Config) -> Vec<ConfigError> {
+    let mut errors = config.place_errors();
+    let book = read_book(config).unwrap_or_else(|failure| {
+        errors.push(config.error("pricing.file", failure.to_string()));
+        PriceBook::default()
+    });
+    errors.extend(cross_errors(config, &book));
+    errors
+}
+
 /// Keeps what is wrong for later, so that all of it comes at once.
 fn collect<T>(result: Result<T, Failure>, wrong: &mut Vec<String>) -> Result<Option<T>, Failure> {
     match result {
@@ -79,10 +90,15 @@ fn collect<T>(result: Result<T, Failure>, wrong: &mut Vec<String>) -> Result<Opt
 
 /// Everything that `serve` would build.
 fn cross_check(config: &Config, book: &PriceBook) -> Result<(), Failure> {
+    let errors = cross_errors(config, book);
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+}
+
+fn cross_errors(config: &Config, book: &PriceBook) -> Vec<ConfigError> {
     let built = config::build(config, Arc::new(book.clone()), &Ports::to_nothing(), None);
     let mut errors = built.err().unwrap_or_default();
     errors.extend(config.certificate_error());
-    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+    errors
 }
 
 /// Where `serve` would put what it writes.

@@ -1,18 +1,16 @@
 //! `tollgate import`: what another gateway has.
 
 use super::args::{Command, ImportArgs, ImportFrom};
+use super::import_upstreams::Plan;
 use super::price_file::{default_prices, read_text};
 use super::terminal::{Failure, Outcome, Terminal, plain};
-use super::{CONFIG_DEFAULT, import_people, open_store, secret};
-use crate::config::{Config, upstream_names};
-use crate::import::{self, Flavour, Found, FoundKey, FoundUpstream, Left, Secrets, Tables};
+use super::{import_people, open_store};
+use crate::config::Config;
+use crate::import::{self, Flavour, Found, FoundKey, Left, Tables};
 use crate::price::import::Selection;
-use crate::replace::{Turn, write_atomically};
+use crate::replace::Turn;
 use crate::store::{Act, ForeignDatabase, KeyChange, KeyRef, NewKey, Store, StoreErrorKind};
-use std::fs::File;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What the audit says it was.
 const COMMAND: &str = "import";
@@ -26,32 +24,21 @@ pub(super) struct Taken {
 
 pub(super) fn run(arguments: &ImportArgs, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config = command.places(terminal)?;
-    let file = command.config_file().map_or_else(|| PathBuf::from(CONFIG_DEFAULT), Path::to_path_buf);
-    let before = read_text(&file)?.unwrap_or_default();
     let mut found = find(arguments, terminal.now_ms)?;
-    let names = upstream_names(&before);
-    let (known, new): (Vec<_>, Vec<_>) = found.upstreams.iter().partition(|upstream| names.contains(&upstream.name));
-    let known: Vec<Left> =
-        known.into_iter().map(|upstream| left("upstream", &upstream.name, "there is one of that name")).collect();
-    let master_keys = if arguments.seal { Some(secret::master_keys(command, terminal)?) } else { None };
-    let seal = |key: &str, name: &str| master_keys.as_ref().and_then(|keys| keys.seal(key, name));
-    let secrets = if arguments.seal { Secrets::Sealed(&seal) } else { Secrets::Environment };
-    let (text, variables) = import::add_upstreams(&before, &new, &secrets)
-        .map_err(|why| Failure::Usage(vec![format!("{}: {why}", file.display())]))?;
-    let mut taken: Vec<Taken> = new.iter().map(|upstream| of_upstream(upstream)).collect();
+    let mut plan = Plan::make(arguments, command, &found.upstreams, terminal)?;
     let writes = !arguments.dry_run;
-    if writes && !new.is_empty() {
-        write_atomically(&file, &text).map_err(|error| unwritten(&file, &error))?;
-        write_variables(arguments, &variables)?;
+    if writes {
+        plan.write()?;
     }
-    found.left.extend(known);
+    let mut taken = std::mem::take(&mut plan.taken);
+    found.left.append(&mut plan.left);
     prices(&mut found, &config, writes, &mut taken, terminal)?;
     import_people::take(&mut found, &config, writes, &mut taken, &terminal.act(COMMAND))?;
     keys(&mut found, &config, writes, &mut taken, terminal)?;
-    report(arguments, &taken, &found.left, &variables, terminal)
+    report(arguments, &taken, &found.left, &plan.variables, terminal)
 }
 
-fn unwritten(file: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn unwritten(file: &Path, error: &std::io::Error) -> Failure {
     Failure::Runtime(format!("{}: cannot be written: {error}", file.display()))
 }
 
@@ -100,33 +87,6 @@ fn find(arguments: &ImportArgs, now_ms: i64) -> Result<Found, Failure> {
         options: table("options")?.unwrap_or_default(),
     };
     import::read_one_api(flavour, &tables, now_ms).map_err(wrong)
-}
-
-fn of_upstream(upstream: &FoundUpstream) -> Taken {
-    let place = upstream.base_url.as_deref().unwrap_or("its own base URL");
-    let count = upstream.models.len();
-    let there = Some(&upstream.name_there).filter(|there| **there != upstream.name);
-    let there = there.map(|there| format!(" (there: {there})")).unwrap_or_default();
-    let how = format!(
-        "{}{there}, {count} models, weight {}, priority {}, {place}",
-        upstream.provider, upstream.weight, upstream.priority
-    );
-    Taken { what: "upstream", name: upstream.name.clone(), how }
-}
-
-/// Keys' values for the environment, in a file that nobody else can read.
-fn write_variables(arguments: &ImportArgs, variables: &[(String, Option<String>)]) -> Outcome {
-    let Some(path) = &arguments.env_file else { return Ok(()) };
-    let write = || -> std::io::Result<()> {
-        let mut file = File::options().append(true).create(true).mode(0o600).open(path)?;
-        for (name, value) in variables {
-            if let Some(value) = value {
-                writeln!(file, "{name}='{}'", value.replace('\'', "'\\''"))?;
-            }
-        }
-        file.sync_all()
-    };
-    write().map_err(|error| unwritten(path, &error))
 }
 
 /// Prices go the way of `price import`.
@@ -205,7 +165,8 @@ fn make(key: &FoundKey, store: &dyn Store, act: &Act) -> Result<Result<(), Strin
         user: key.user.clone(),
         group: key.group.clone(),
         models: key.models.clone(),
-        expires_at_ms: key.expires_at_ms,
+        // One that is to be disabled admits nobody before it is, whatever happens in between.
+        expires_at_ms: if key.enabled { key.expires_at_ms } else { Some(0) },
         quota_nanos: key.quota_nanos,
         rpm: key.rpm,
         tpm: key.tpm,
@@ -219,8 +180,9 @@ fn make(key: &FoundKey, store: &dyn Store, act: &Act) -> Result<Result<(), Strin
         Err(error) => return Err(error.into()),
     };
     if !key.enabled {
-        let change = KeyChange { enabled: Some(false), ..KeyChange::default() };
-        store.people().key_change_by(act, made.key.id, None, &change)?;
+        let expires_at_ms = Some(key.expires_at_ms);
+        let disabled = KeyChange { enabled: Some(false), expires_at_ms, ..KeyChange::default() };
+        store.people().key_change_by(act, made.key.id, None, &disabled)?;
     }
     Ok(Ok(()))
 }
@@ -255,6 +217,7 @@ fn report(
             _ => "; --env-file FILE writes their values, --seal puts them sealed into the config file".to_owned(),
         };
         terminal.remark(&format!("The config file needs in the environment: {}{place}", names.join(" ")))?;
+        terminal.remark("A gateway that runs without them keeps its configuration until it is started with them.")?;
     }
     match arguments.dry_run {
         true => terminal.remark("Nothing is written: it is a dry run."),

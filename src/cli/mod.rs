@@ -10,6 +10,7 @@ mod explain;
 mod health;
 mod import;
 mod import_people;
+mod import_upstreams;
 mod key;
 mod key_names;
 mod key_text;

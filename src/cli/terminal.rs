@@ -3,6 +3,7 @@
 use crate::config::ConfigError;
 use crate::store::{Act, StoreError, StoreErrorKind};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::fmt;
 use std::io::{self, Read, Write};
 
 /// Everything outside that a command touches, so that it can be run without a process.
@@ -32,6 +33,16 @@ pub(super) enum Failure {
     Usage(Vec<String>),
     /// Nobody reads the output any more. No failure.
     Closed,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(message) => out.write_str(message),
+            Self::Usage(lines) => out.write_str(&lines.join("\n")),
+            Self::Closed => out.write_str("nobody reads the output"),
+        }
+    }
 }
 
 pub(super) type Outcome = Result<(), Failure>;

@@ -1,5 +1,7 @@
 //! Errors with a position, and the positions of all keys of a file.
 
+use super::template::NOT_SET;
+use super::upstreams::NO_MASTER_KEY;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -37,6 +39,13 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// Whether nothing is wrong with the file: what it needs is set where it is served, and not here.
+    pub(crate) fn is_of_environment(&self) -> bool {
+        self.message.ends_with(NOT_SET) || self.message.starts_with(NO_MASTER_KEY)
+    }
+}
 
 /// Line and column, both from 1.
 pub(super) type Place = (usize, usize);

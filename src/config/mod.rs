@@ -23,6 +23,7 @@ mod template;
 mod tests;
 mod unpriced;
 mod upstreams;
+mod variables;
 
 pub use crate::ledger::Durability;
 pub use build::build;
@@ -38,6 +39,7 @@ pub use shape::{
 pub use tollgate_plugin_api::Network;
 pub(crate) use unpriced::listed;
 pub(crate) use upstreams::WEIGHT_MAX;
+pub(crate) use variables::variable_uses;
 
 use error::Positions;
 use reader::{MISSING, Reader, Section};
@@ -46,7 +48,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 /// The largest file that is read, in bytes.
-const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+pub(crate) const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 impl Config {
     /// Reads and checks a file. `env` looks up the variables of `${VAR}`.

@@ -1,5 +1,8 @@
 //! `${VAR}` in strings.
 
+/// How the message of a variable that is not set ends.
+pub(super) const NOT_SET: &str = "is not set";
+
 /// Replaces each `${VAR}` by the environment variable's value; `$${` stands for `${` itself, and a `$` before anything
 /// else for itself. What is put in is not looked at again.
 ///
@@ -24,11 +27,23 @@ pub(crate) fn expand(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result
                 "not a variable name between `${` and `}`, expected `${NAME}` with letters, digits and `_`".into()
             );
         }
-        out.push_str(&env(name).ok_or_else(|| format!("environment variable {name} is not set"))?);
+        out.push_str(&env(name).ok_or_else(|| format!("environment variable {name} {NOT_SET}"))?);
         rest = &inner[end + 1..];
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// The variables that a text names.
+pub(super) fn names(text: &str) -> Vec<String> {
+    let names = std::cell::RefCell::new(Vec::new());
+    let note = |name: &str| {
+        names.borrow_mut().push(name.to_owned());
+        Some(String::new())
+    };
+    // What is wrong with it is said where it is read.
+    let _ = expand(text, &note);
+    names.into_inner()
 }
 
 fn is_name(name: &str) -> bool {

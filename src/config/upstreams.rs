@@ -26,6 +26,9 @@ pub(crate) const WEIGHT_MAX: u32 = 1_000_000;
 /// The last tier.
 const PRIORITY_MAX: u64 = 1_000;
 
+/// How the message of a sealed value begins that nothing opens.
+pub(super) const NO_MASTER_KEY: &str = "the value is sealed and there is no master key";
+
 /// Header fields that are the gateway's own to set.
 const HEADERS_RESERVED: &[&str] = &[
     "host",
@@ -183,7 +186,7 @@ impl KeyRing {
         match MasterKeys::find(top.reader.env, server.master_key_file.as_deref()) {
             Ok(Some(keys)) => Self::Here(keys),
             Ok(None) => Self::Absent(format!(
-                "the value is sealed and there is no master key, expected it in {} or in the file of `server.master_key_file`",
+                "{NO_MASTER_KEY}, expected it in {} or in the file of `server.master_key_file`",
                 seal::VARIABLE
             )),
             Err(message) if (top.reader.env)(seal::VARIABLE).is_some() => Self::Absent(message),

@@ -11,7 +11,7 @@ mod toml;
 pub(crate) use litellm::read as read_litellm;
 pub(crate) use litellm_keys::keys as litellm_keys;
 pub(crate) use one_api::{Flavour, Tables, read as read_one_api};
-pub(crate) use toml::{Secrets, add_upstreams};
+pub(crate) use toml::{Secrets, Variables, add_upstreams};
 
 use crate::store::{Role, SecretDigest};
 use secrecy::SecretString;

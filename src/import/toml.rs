@@ -15,7 +15,8 @@ pub(crate) enum Secrets<'s> {
 /// Environment variables that a configuration needs: name and value, where it is known.
 pub(crate) type Variables = Vec<(String, Option<String>)>;
 
-/// The text with these upstreams at its end, and the environment variables that they need: name and value, where it is known.
+/// The text with these upstreams at its end, and the environment variables that they need, each once: name and value, where it is
+/// known. `is_taken`: whether a variable could be another's than the key with this value.
 ///
 /// # Errors
 /// The text cannot be added to, or a key cannot be sealed.
@@ -23,6 +24,7 @@ pub(crate) fn add_upstreams(
     text: &str,
     upstreams: &[&FoundUpstream],
     secrets: &Secrets<'_>,
+    is_taken: &dyn Fn(&str, &str) -> bool,
 ) -> Result<(String, Variables), String> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
     let rows = document.entry("upstream").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
@@ -36,12 +38,16 @@ pub(crate) fn add_upstreams(
             (FoundSecret::Nothing, _) => {}
             (FoundSecret::Environment(name), _) => {
                 row["api_key"] = value(format!("${{{name}}}"));
-                variables.push((name.clone(), None));
+                if !variables.iter().any(|(known, _)| known == name) {
+                    variables.push((name.clone(), None));
+                }
             }
             (FoundSecret::Value(secret), Secrets::Environment) => {
-                let name = variable(&upstream.name, |name| variables.iter().any(|(taken, _)| taken == name));
+                let secret = secret.expose_secret();
+                let is_taken = |name: &str| variables.iter().any(|(known, _)| known == name) || is_taken(name, secret);
+                let name = variable(&upstream.name, is_taken);
                 row["api_key"] = value(format!("${{{name}}}"));
-                variables.push((name, Some(secret.expose_secret().to_owned())));
+                variables.push((name, Some(secret.to_owned())));
             }
             (FoundSecret::Value(secret), Secrets::Sealed(seal)) => {
                 let sealed = seal(secret.expose_secret(), &upstream.name);
@@ -49,17 +55,17 @@ pub(crate) fn add_upstreams(
             }
         }
         if let Some(base_url) = &upstream.base_url {
-            row["base_url"] = value(base_url.replace("${", "$${"));
+            row["base_url"] = value(plain(base_url));
         }
         let mut models = Array::new();
         for (name, upstream_model) in &upstream.models {
             if name == upstream_model {
-                models.push(name);
+                models.push(plain(name));
                 continue;
             }
             let mut model = InlineTable::new();
-            model.insert("name", name.as_str().into());
-            model.insert("upstream_model", upstream_model.as_str().into());
+            model.insert("name", plain(name).into());
+            model.insert("upstream_model", plain(upstream_model).into());
             models.push(model);
         }
         row["models"] = value(models);
@@ -70,11 +76,16 @@ pub(crate) fn add_upstreams(
             row["priority"] = value(i64::from(upstream.priority));
         }
         if upstream.groups != ["default"] {
-            row["groups"] = value(upstream.groups.iter().map(String::as_str).collect::<Array>());
+            row["groups"] = value(upstream.groups.iter().map(|group| plain(group)).collect::<Array>());
         }
         rows.push(row);
     }
     Ok((document.to_string(), variables))
+}
+
+/// A text of others: what looks like a variable in it is none.
+fn plain(text: &str) -> String {
+    text.replace("${", "$${")
 }
 
 /// An environment variable's name for an upstream.
