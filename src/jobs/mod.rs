@@ -1,10 +1,13 @@
 //! What runs beside the requests: keys that the command line changed, files that an operator edited, times of last use.
 
+mod files;
 mod prices;
 mod reload;
 mod users;
+mod writers;
 
-pub use reload::{Seen, Sources};
+pub use files::Seen;
+pub use reload::Sources;
 pub use users::{Now, Users};
 
 use crate::config::Config;
@@ -15,7 +18,7 @@ use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use prices::Editions;
-use reload::Reload;
+use reload::{Asked, Reload};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -107,7 +110,7 @@ impl BackgroundService for Jobs {
             });
             let files = tokio::task::spawn_blocking({
                 let reload = reload.clone();
-                move || reload_if_asked(&mut reload.lock(), asked)
+                move || reload.lock().look(asked)
             });
             // A panic in one look must not end the next ones: a disabled key would stay in force.
             for error in [keys.await.err(), files.await.err()].into_iter().flatten() {
@@ -125,24 +128,6 @@ impl Beside {
     fn run(&mut self, work: impl FnOnce() + Send + 'static) {
         if self.0.as_ref().is_none_or(JoinHandle::is_finished) {
             self.0 = Some(tokio::task::spawn_blocking(work));
-        }
-    }
-}
-
-/// By whom a reload is asked for.
-enum Asked {
-    Nobody,
-    Signal,
-    Request(ReloadRequest),
-}
-
-fn reload_if_asked(reload: &mut Reload, asked: Asked) {
-    match asked {
-        Asked::Nobody => reload.look(),
-        Asked::Signal => drop(reload.reload()),
-        Asked::Request(request) => {
-            // A client that did not wait has its reload all the same.
-            let _ = request.send(reload.reload());
         }
     }
 }

@@ -1,14 +1,22 @@
-//! Reads configuration and prices again when their files change or SIGHUP asks for it. What is wrong changes nothing: the
-//! old snapshot stays in force, and the log says why.
+//! Reads configuration and prices again when their files change or SIGHUP or a request asks for it. What is wrong changes nothing:
+//! the old snapshot stays in force, and the log says why. Files that somebody is still writing wait until they are whole.
 
+use super::files::{Seen, State};
 use crate::config::{self, Config};
-use crate::proxy::{Reloaded, Shared, steady_ms};
+use crate::price::PriceBook;
+use crate::proxy::{ReloadRequest, Reloaded, Shared, steady_ms};
 use crate::serve::{self, LiveCertificate};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 use tollgate_plugin_api::Ports;
+
+/// Looks for which whoever has asked for a reload waits for files to be whole.
+const ASKED_LOOKS_MAX: u32 = 8;
+/// Looks after which it is said that somebody is still writing.
+const WRITING_LOOKS_MAX: u32 = 20;
+/// Every so many looks what was refused is tried again: what it was refused for need not be in the files that are looked at.
+const LOOKS_TO_RETRY: u32 = 20;
 
 /// Where configuration and prices come from.
 pub struct Sources {
@@ -22,57 +30,33 @@ pub struct Sources {
     pub seen: Seen,
 }
 
-/// What tells one state of a file from another. `None`: there is none.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp(Option<(SystemTime, u64, u64)>);
-
-impl Stamp {
-    fn of(path: &Path) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        let file = std::fs::metadata(path).ok();
-        Self(file.and_then(|file| Some((file.modified().ok()?, file.len(), file.ino()))))
-    }
+/// By whom a reload is asked for.
+pub(super) enum Asked {
+    Nobody,
+    Signal,
+    Request(ReloadRequest),
 }
 
-/// The files that a configuration consists of, each as it was before it was read.
-pub struct Seen {
-    /// `None` for its stamp: it has changed since it was read.
-    config_file: Option<(PathBuf, Option<Stamp>)>,
-    named: Vec<(PathBuf, Stamp)>,
+/// Who has asked for a reload, and waits.
+#[derive(Default)]
+struct Waiting {
+    is_asked: bool,
+    requests: Vec<ReloadRequest>,
+    looks: u32,
 }
 
-impl Seen {
-    /// To be made before prices and certificate are read. A configuration file that has changed since it was read itself
-    /// counts as changed.
-    pub fn of(config_file: Option<&Path>, config: &Config) -> Self {
-        let config_file = config_file.map(|path| {
-            let stamp = Stamp::of(path);
-            let is_what_was_read = std::fs::read_to_string(path).is_ok_and(|text| config.is_read_from(&text));
-            (path.to_owned(), is_what_was_read.then_some(stamp))
-        });
-        Self { config_file, named: named_by(config) }
-    }
-
-    /// As the same files are now.
-    fn again(&mut self) {
-        if let Some((path, stamp)) = &mut self.config_file {
-            *stamp = Some(Stamp::of(path));
-        }
-        for (path, stamp) in &mut self.named {
-            *stamp = Stamp::of(path);
-        }
-    }
-
-    fn has_changed(&self) -> bool {
-        self.config_file.as_ref().is_some_and(|(path, stamp)| *stamp != Some(Stamp::of(path)))
-            || self.named.iter().any(|(path, stamp)| *stamp != Stamp::of(path))
-    }
+/// Why nothing is in force that was read.
+enum Unloaded {
+    /// It is wrong: everything that is.
+    Wrong(String),
+    /// Somebody has changed the files meanwhile, or they name others: the next look tells.
+    Moved,
 }
 
-/// The files that a configuration names and that are read with it, as they are now.
-fn named_by(config: &Config) -> Vec<(PathBuf, Stamp)> {
-    let tls = config.server.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
-    tls.chain([&config.pricing.file]).map(|path| (path.clone(), Stamp::of(path))).collect()
+impl From<String> for Unloaded {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
 }
 
 /// Watches the files of one gateway.
@@ -82,6 +66,13 @@ pub(super) struct Reload {
     ports: Ports,
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
+    waiting: Waiting,
+    /// Looks since somebody is writing one of the files.
+    writing_looks: u32,
+    /// Why the last reload was refused, and looks since then.
+    refused: Option<(String, u32)>,
+    /// The prices in force stand in a file.
+    have_prices_a_file: bool,
 }
 
 impl Reload {
@@ -92,17 +83,69 @@ impl Reload {
         shared: Arc<Shared>,
         store: Arc<dyn Store>,
     ) -> Self {
-        Self { config, sources, ports, shared, store }
+        let have_prices_a_file = config.pricing.file.exists();
+        let (waiting, writing_looks, refused) = (Waiting::default(), 0, None);
+        Self { config, sources, ports, shared, store, waiting, writing_looks, refused, have_prices_a_file }
     }
 
-    /// Reloads if a file changed.
-    pub(super) fn look(&mut self) {
-        if self.sources.seen.has_changed() {
-            // The log says what came of it.
-            let _ = self.reload();
-        } else {
-            self.look_at_weights();
+    /// Reloads if a file has changed, or somebody asks or has asked for it, and the files are whole.
+    pub(super) fn look(&mut self, asked: Asked) {
+        match asked {
+            Asked::Nobody => {}
+            Asked::Signal => self.waiting.is_asked = true,
+            Asked::Request(request) => {
+                self.waiting.is_asked = true;
+                self.waiting.requests.push(request);
+            }
         }
+        let is_asked = self.waiting.is_asked;
+        let state = self.sources.seen.look();
+        self.writing_looks = if matches!(state, State::Writing(_)) { self.writing_looks + 1 } else { 0 };
+        match state {
+            State::Settled => self.reload(true),
+            State::AsRead | State::Settling(true) if is_asked => self.reload(true),
+            State::AsRead if self.is_time_to_retry() => self.reload(false),
+            State::AsRead => self.look_at_weights(),
+            State::Settling(_) => {
+                self.look_at_weights();
+                self.wait("the files of the configuration change all the time");
+            }
+            State::Writing(file) => {
+                self.look_at_weights();
+                let why = being_written(&file);
+                if self.writing_looks == WRITING_LOOKS_MAX {
+                    self.refuse(&why);
+                }
+                self.wait(&why);
+            }
+        }
+    }
+
+    /// Whoever has asked waits for a while, and is told then why nothing is read.
+    fn wait(&mut self, why: &str) {
+        self.waiting.looks += u32::from(self.waiting.is_asked);
+        if self.waiting.looks > ASKED_LOOKS_MAX {
+            self.refuse(why);
+            self.answer(&Err(why.to_owned()));
+        }
+    }
+
+    fn answer(&mut self, reloaded: &Reloaded) {
+        for request in std::mem::take(&mut self.waiting).requests {
+            // A client that did not wait has its reload all the same.
+            let _ = request.send(reloaded.clone());
+        }
+    }
+
+    fn refuse(&self, why: &str) {
+        self.shared.metrics.reload("refused");
+        tracing::error!("reload refused, the old configuration stays in force:\n{why}");
+    }
+
+    fn is_time_to_retry(&mut self) -> bool {
+        let Some((_, looks)) = &mut self.refused else { return false };
+        *looks += 1;
+        looks.is_multiple_of(LOOKS_TO_RETRY)
     }
 
     /// Puts weights in force that operators have changed; the configuration is the one that is in force already.
@@ -125,43 +168,49 @@ impl Reload {
         }
     }
 
-    /// Reloads, whatever changed. The version of the price book in force, or everything that is wrong.
-    pub(super) fn reload(&mut self) -> Reloaded {
-        // Before they are read: what changes while they are, is seen at the next look.
-        self.sources.seen.again();
-        match self.load() {
+    /// Reloads, whatever changed. `is_news`: what is refused is said also if it is what was refused before.
+    fn reload(&mut self, is_news: bool) {
+        // Before they are read: what changes while they are, is seen.
+        self.sources.seen.begin();
+        let reloaded = match self.load() {
+            Err(Unloaded::Moved) => {
+                self.sources.seen.is_to_be_read();
+                return self.wait("the files of the configuration change while they are read");
+            }
             Ok(()) => {
                 self.shared.metrics.reload("ok");
                 let version = self.shared.snapshot.load().prices.version().clone();
                 tracing::info!("configuration and prices are in force (price version {version})");
+                self.refused = None;
                 Ok(version)
             }
-            Err(error) => {
-                self.shared.metrics.reload("refused");
-                tracing::error!("reload refused, the old configuration stays in force:\n{error}");
-                Err(error)
+            Err(Unloaded::Wrong(why)) => {
+                let before = self.refused.replace((why.clone(), 0));
+                if is_news || before.is_none_or(|(before, _)| before != why) {
+                    self.refuse(&why);
+                }
+                Err(why)
             }
-        }
+        };
+        self.answer(&reloaded);
     }
 
-    fn load(&mut self) -> Result<(), String> {
-        let mut config = match &self.sources.config_file {
-            Some(path) => {
-                Config::load(path, &|name| std::env::var(name).ok()).map_err(|errors| serve::listed(&errors))?
-            }
-            None => self.config.clone(),
-        };
-        let weights = self.store.people().weights();
-        config.weights = weights.unwrap_or_else(|_| self.shared.snapshot.load().config.weights.clone());
-        // Also of one that is refused: what is wrong may be put right in a file that it alone names.
-        self.sources.seen.named = named_by(&config);
-        let prices = Arc::new(serve::load_prices(&config, self.sources.default_prices)?);
+    fn load(&mut self) -> Result<(), Unloaded> {
+        let read = self.read();
+        if self.sources.seen.has_moved() {
+            return Err(Unloaded::Moved);
+        }
+        let (config, prices, have_prices_a_file) = read?;
         let before = self.shared.snapshot.load();
         let snapshot = config::build(&config, prices.clone(), &self.ports, Some(&before))
             .map_err(|errors| serve::listed(&errors))?;
         // Of what may be refused, the last.
         if let Some(certificate) = &self.sources.certificate {
-            certificate.reload(&config)?;
+            let read = LiveCertificate::read(&config)?;
+            if self.sources.seen.has_moved() {
+                return Err(Unloaded::Moved);
+            }
+            certificate.replace(read);
         }
         drop(before);
         let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
@@ -172,8 +221,33 @@ impl Reload {
         if let Some(remark) = config.price_remark(&prices) {
             tracing::warn!("{remark}");
         }
+        self.have_prices_a_file = have_prices_a_file;
         self.config = config;
         Ok(())
+    }
+
+    /// Configuration and prices, and whether these stand in a file.
+    fn read(&mut self) -> Result<(Config, Arc<PriceBook>, bool), Unloaded> {
+        let mut config = match &self.sources.config_file {
+            Some(path) => {
+                Config::load(path, &|name| std::env::var(name).ok()).map_err(|errors| serve::listed(&errors))?
+            }
+            None => self.config.clone(),
+        };
+        let weights = self.store.people().weights();
+        config.weights = weights.unwrap_or_else(|_| self.shared.snapshot.load().config.weights.clone());
+        // Also of one that is refused: what is wrong may be put right in a file that it alone names.
+        if !self.sources.seen.name(&config) {
+            return Err(Unloaded::Moved);
+        }
+        let text = serve::price_file_text(&config)?;
+        if text.is_none() && self.have_prices_a_file {
+            let file = config.pricing.file.display();
+            let why = format!("{file}: is gone, expected the file (an empty one is a price book without prices)");
+            return Err(Unloaded::Wrong(why));
+        }
+        let prices = serve::price_book(&config, text.as_deref().unwrap_or(self.sources.default_prices))?;
+        Ok((config, Arc::new(prices), text.is_some()))
     }
 
     fn name_what_needs_a_restart(&self, new: &Config) {
@@ -194,4 +268,11 @@ impl Reload {
             }
         }
     }
+}
+
+fn being_written(file: &Path) -> String {
+    let file = file.display();
+    format!(
+        "{file}: is being written, and is read when whoever writes it has closed it (if nobody does: `touch {file}`)"
+    )
 }

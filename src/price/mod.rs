@@ -79,7 +79,8 @@
 //! price. A name may be used once per provider.
 //!
 //! Everything wrong is reported at once, each with its place; unknown keys are errors. `input` and `output` are required so
-//! that neither a forgotten line nor a half-saved file gives anything away. An empty text is a valid book without prices.
+//! that a forgotten line gives nothing away. An empty text is a valid book without prices, and a text that ends too soon may be a
+//! valid book, too: whoever reads a file sees to it that it was written to its end.
 
 #![deny(clippy::float_arithmetic)]
 

@@ -16,19 +16,23 @@ impl LiveCertificate {
     /// # Errors
     /// Which of them cannot be used, and why.
     pub fn load(config: &Config) -> Result<Option<Arc<Self>>, String> {
-        let read = config.certificate().map_err(|error| error.to_string())?;
+        let read = Self::read(config)?;
         Ok(read.map(|certificate| Arc::new(Self(ArcSwap::new(certificate)))))
     }
 
-    /// Reads the files again. Where none are named any more, the certificate stays.
+    /// Reads the files, and changes nothing.
     ///
     /// # Errors
-    /// Which of them cannot be used, and why; the certificate stays as it was.
-    pub fn reload(&self, config: &Config) -> Result<(), String> {
-        if let Some(certificate) = config.certificate().map_err(|error| error.to_string())? {
+    /// Which of them cannot be used, and why.
+    pub(crate) fn read(config: &Config) -> Result<Option<Arc<CertifiedKey>>, String> {
+        config.certificate().map_err(|error| error.to_string())
+    }
+
+    /// From now on this one. Where no files are named any more, the certificate stays.
+    pub(crate) fn replace(&self, read: Option<Arc<CertifiedKey>>) {
+        if let Some(certificate) = read {
             self.0.store(certificate);
         }
-        Ok(())
     }
 }
 

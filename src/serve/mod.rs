@@ -17,7 +17,7 @@ use crate::jobs::{Jobs, Now, Seen, Sources, Users};
 use crate::keyring::Keys;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
-use crate::price::PriceBook;
+use crate::price::{PriceBook, PriceError};
 use crate::proxy::{Door, Gateway, GatewayServer, Shared};
 use crate::snapshot::Snapshot;
 use crate::store::{self, Missing, Store};
@@ -239,23 +239,40 @@ fn store_url(config: &Config) -> String {
 /// # Errors
 /// Everything that is wrong in it, `file:line:col` each.
 pub fn load_prices(config: &Config, default_prices: &str) -> Result<PriceBook, String> {
-    let path = &config.pricing.file;
-    let text =
-        price_text(config, default_prices).map_err(|error| format!("{}: cannot be read: {error}", path.display()))?;
-    PriceBook::parse(&text).map_err(|errors| {
-        let lines = errors.iter().map(|error| {
-            format!("{}:{}:{}: {}: {}", path.display(), error.line, error.column, error.key, error.message)
-        });
-        lines.collect::<Vec<_>>().join("\n")
+    price_book(config, price_file_text(config)?.as_deref().unwrap_or(default_prices))
+}
+
+/// Reads a text as the price book that a configuration names.
+///
+/// # Errors
+/// Everything that is wrong in it, `file:line:col` each.
+pub(crate) fn price_book(config: &Config, text: &str) -> Result<PriceBook, String> {
+    let path = config.pricing.file.display();
+    PriceBook::parse(text).map_err(|errors| {
+        let line =
+            |error: &PriceError| format!("{path}:{}:{}: {}: {}", error.line, error.column, error.key, error.message);
+        errors.iter().map(line).collect::<Vec<_>>().join("\n")
     })
 }
 
-/// The text of the price book that a configuration names; of a missing file, the default one.
-pub(crate) fn price_text(config: &Config, default_prices: &str) -> std::io::Result<String> {
-    match std::fs::read_to_string(&config.pricing.file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(default_prices.to_owned()),
-        read => read,
+/// The text of the price file that a configuration names. `None`: there is no such file.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn price_file_text(config: &Config) -> Result<Option<String>, String> {
+    let path = &config.pricing.file;
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some).map_err(|error| format!("{}: cannot be read: {error}", path.display())),
     }
+}
+
+/// The text of the price book that a configuration names; of a missing file, the default one.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn price_text(config: &Config, default_prices: &str) -> Result<String, String> {
+    Ok(price_file_text(config)?.unwrap_or_else(|| default_prices.to_owned()))
 }
 
 /// Errors one a line.

@@ -75,7 +75,7 @@ impl FileJson {
 
 /// The file's text, or of what stands in for it.
 fn read(config: &Config, default_prices: &str) -> Result<FileJson, Refusal> {
-    let unreadable = |error| Refusal::new(Code::Unavailable, format!("the file cannot be read: {error}"));
+    let unreadable = |why| Refusal::new(Code::Unavailable, why);
     price_text(config, default_prices).map(|text| FileJson::of(text, config)).map_err(unreadable)
 }
 
