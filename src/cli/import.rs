@@ -27,9 +27,7 @@ pub(super) fn run(arguments: &ImportArgs, command: &Command, terminal: &mut Term
     let mut found = find(arguments, terminal.now_ms)?;
     let mut plan = Plan::make(arguments, command, &found.upstreams, terminal)?;
     let writes = !arguments.dry_run;
-    if writes {
-        plan.write()?;
-    }
+    plan.write()?;
     let mut taken = std::mem::take(&mut plan.taken);
     found.left.append(&mut plan.left);
     prices(&mut found, &config, writes, &mut taken, terminal)?;

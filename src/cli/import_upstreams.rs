@@ -10,7 +10,7 @@ use super::{CONFIG_DEFAULT, secret};
 use crate::config::{Config, ConfigError, FILE_BYTES_MAX, upstream_names, variable_uses};
 use crate::import::{self, FoundSecret, FoundUpstream, Left, Secrets, Variables};
 use crate::provider::providers;
-use crate::replace::{write_atomically, write_private_atomically};
+use crate::replace::{Turn, write_private_atomically};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ const UNKNOWN_VALUE: &str = "unknown";
 
 /// What there is to be written, and what came of each upstream.
 pub(super) struct Plan {
+    /// Nobody else changes the file meanwhile. Without it nothing is written.
+    turn: Option<Turn>,
     file: PathBuf,
     /// The config file's new text; none: it stays as it is.
     text: Option<String>,
@@ -38,10 +40,12 @@ impl Plan {
         terminal: &Terminal<'_>,
     ) -> Result<Self, Failure> {
         let file = command.config_file().map_or_else(|| PathBuf::from(CONFIG_DEFAULT), Path::to_path_buf);
+        let turn =
+            (!arguments.dry_run).then(|| Turn::take(&file)).transpose().map_err(|error| unwritten(&file, &error))?;
         let before = read_text(&file)?.unwrap_or_default();
         let env_before = arguments.env_file.as_deref().map(read_text).transpose()?.flatten().unwrap_or_default();
         let mut plan =
-            Self { file, text: None, env_file: None, variables: Vec::new(), taken: Vec::new(), left: Vec::new() };
+            Self { turn, file, text: None, env_file: None, variables: Vec::new(), taken: Vec::new(), left: Vec::new() };
         let names = upstream_names(&before);
         let (known, mut new): (Vec<_>, Vec<_>) = found.iter().partition(|upstream| names.contains(&upstream.name));
         plan.left.extend(known.into_iter().map(|known| left("upstream", &known.name, "there is one of that name")));
@@ -72,12 +76,14 @@ impl Plan {
 
     /// The variables come first: a key that the config file does not name yet is none too many, one that it names and that is
     /// nowhere is lost.
-    pub(super) fn write(&self) -> Outcome {
-        let Some(text) = &self.text else { return Ok(()) };
+    pub(super) fn write(&mut self) -> Outcome {
+        // It ends here: prices, which may be in the same folder, have one of their own.
+        let turn = self.turn.take();
+        let (Some(turn), Some(text)) = (turn, &self.text) else { return Ok(()) };
         if let Some((file, text)) = &self.env_file {
             write_private_atomically(file, text).map_err(|error| unwritten(file, &error))?;
         }
-        write_atomically(&self.file, text).map_err(|error| unwritten(&self.file, &error))
+        turn.replace(text).map_err(|error| unwritten(&self.file, &error))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::args::{Command, SecretVerb};
 use super::terminal::{Failure, Outcome, Terminal};
 use crate::config::{MasterKeys, SEALED_SECRET_BYTES_MAX, reseal, upstream_names};
-use crate::replace::write_atomically;
+use crate::replace::Turn;
 use std::io::Read;
 use tollgate_plugin_api::did_you_mean;
 use zeroize::Zeroizing;
@@ -47,11 +47,12 @@ fn rotate(command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
         return Err(Failure::Usage(vec!["there is no config file, so nothing is sealed".into()]));
     };
     let unreadable = |error| Failure::Usage(vec![format!("{}: cannot be read: {error}", file.display())]);
+    let unwritten = |error| Failure::Runtime(format!("{}: cannot be written: {error}", file.display()));
+    let turn = Turn::take(file).map_err(unwritten)?;
     let text = std::fs::read_to_string(file).map_err(unreadable)?;
     let (resealed, count) = reseal(&text, file, &keys)?;
     if count > 0 {
-        write_atomically(file, &resealed)
-            .map_err(|error| Failure::Runtime(format!("cannot write {}: {error}", file.display())))?;
+        turn.replace(&resealed).map_err(unwritten)?;
     }
     Ok(writeln!(terminal.out, "{count} values in {} are sealed under the first master key", file.display())?)
 }
