@@ -1,16 +1,16 @@
 //! The state of one request and its answer: one field for each stage's result. Stages meet only here.
 
+use super::attempts::Attempts;
 use super::control::Control;
 use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
 use super::memory::Room;
 use super::packing::Unpacker;
 use super::shared::Shared;
-use super::trail::Noted;
 use super::tries::Tries;
 use super::veil::Veil;
 use super::{Door, route, settle};
-use crate::balance::{CandidateBreakers, Pick, Tried};
+use crate::balance::{CandidateBreakers, Pick};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -156,70 +156,6 @@ impl Prompt {
     }
 }
 
-/// What the attempts so far left behind.
-#[derive(Default)]
-pub(super) struct Attempts {
-    pub(super) count: u32,
-    pub(super) tried: Tried,
-    /// Taken ahead, to know whether there is another candidate.
-    pub(super) next: Option<Next>,
-    /// Why a candidate could not be used that would have been tried; rather what passes than what does not.
-    pub(super) refused: Option<Reject>,
-    /// The last attempt that ended without an HTTP answer ended by a time-out.
-    pub(super) timed_out: bool,
-    /// What there is to say of the choice.
-    pub(super) noted: Noted,
-}
-
-impl Attempts {
-    /// A candidate could not be used.
-    pub(super) fn refuse(&mut self, refused: Reject) {
-        if passes(&refused) || !self.refused.as_ref().is_some_and(passes) {
-            self.refused = Some(refused);
-        }
-    }
-
-    /// Why none could be tried, if it was for that. Where one only has to be waited for, what others cannot be asked says nothing.
-    fn refusal(&self) -> Option<&Reject> {
-        let is_for_good = !self.noted.passed_for_breakers();
-        self.refused.as_ref().filter(|refused| self.count == 0 && (is_for_good || passes(refused)))
-    }
-}
-
-/// Whether the same may be asked again later.
-fn passes(refused: &Reject) -> bool {
-    let status = refused.code.row().status;
-    status == 429 || status >= 500
-}
-
-/// A candidate for the next attempt. It has its breakers' leave, which is given back if it is not tried.
-pub(super) enum Next {
-    /// The request is still to be written for it, and may turn out to be nothing that it can be asked.
-    Candidate(Pick),
-    /// It only has to be tried.
-    Chosen(Box<Chosen>),
-}
-
-impl Next {
-    pub(super) fn pick(&self) -> &Pick {
-        match self {
-            Self::Candidate(pick) => pick,
-            Self::Chosen(chosen) => &chosen.pick,
-        }
-    }
-}
-
-/// A candidate that is about to be tried.
-pub(super) struct Chosen {
-    pub(super) pick: Pick,
-    /// What the attempt takes of the upstream's limits.
-    pub(super) leases: Leases,
-    /// The request in the candidate's dialect, where it is not the client's.
-    pub(super) lane: Option<Box<Lane>>,
-    /// What the attempt has behind it, if it is not new.
-    pub(super) tries: Option<Tries>,
-}
-
 /// One attempt at one upstream.
 pub(super) struct Attempt {
     pub(super) pick: Pick,
@@ -259,6 +195,8 @@ pub(super) struct Answer {
     pub(super) tail: Tail,
     /// Nothing of its body has been looked at.
     pub(super) is_unseen: bool,
+    /// It is read as a document, and nobody has called it JSON.
+    pub(super) may_be_bytes: bool,
     /// It comes packed.
     pub(super) unpacker: Option<Box<Unpacker>>,
     /// An error answer, collected to be judged as a whole.

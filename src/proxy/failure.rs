@@ -1,7 +1,8 @@
 //! What happens when something fails: another attempt, a refusal, an error event at the end of a broken stream.
 
+use super::attempts::{Chosen, Next};
 use super::downstream::UPSTREAM_SILENT;
-use super::exchange::{Chosen, Exchange, Next};
+use super::exchange::Exchange;
 use super::mask::{Fragments, mask};
 use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;

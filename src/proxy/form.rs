@@ -54,13 +54,14 @@ pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0xEF | 0xBB | 0xBF);
     let Some(&first) = piece.iter().find(|byte| !blank(byte)) else { return };
     answer.is_unseen = false;
+    let streams = exchange.admitted.as_ref().is_some_and(|admitted| admitted.facts.stream);
     let told = match &answer.error {
+        None if answer.may_be_bytes && !streams => Told::Anything,
         None => Told::Framing(answer.framing),
         // Servers in PHP call everything a page that nobody has called something else.
         Some(error) if error.is_page => Told::Page,
         Some(_) => return,
     };
-    let streams = exchange.admitted.as_ref().is_some_and(|admitted| admitted.facts.stream);
     let Some(framing) = is_really(told, first, streams) else { return };
     let Some(form) = form(exchange, framing) else { return };
     let routing = &exchange.snapshot.routing;
@@ -81,12 +82,16 @@ pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
 enum Told {
     Framing(Framing),
     Page,
+    /// Nothing that says whether it is JSON, where bytes may be due as well.
+    Anything,
 }
 
 /// The framing of an answer that begins so, where it is not the one that was told.
 fn is_really(told: Told, first: u8, streams: bool) -> Option<Framing> {
     use Told::Page;
     match (told, first) {
+        (Told::Anything, b'{' | b'[') => None,
+        (Told::Anything, _) => Some(Framing::Opaque),
         // A comment, or the fields that events have: `data`, `event`, `id`, `retry`. No JSON begins so, and no page.
         (Told::Framing(Framing::JsonDocument | Framing::JsonArray) | Page, b':' | b'd' | b'e' | b'i' | b'r') => {
             Some(Framing::Sse)
@@ -107,13 +112,26 @@ pub(super) enum ContentKind {
     Frames,
     Page,
     Other,
+    /// It is not said.
+    Unsaid,
+}
+
+/// Whether an answer that is read as a document may be something else: an image, sound, a text. Nobody has called it JSON.
+pub(super) fn may_be_bytes(kind: ContentKind, due: AnswerKind) -> bool {
+    let may_be_due = matches!(due, AnswerKind::Speech | AnswerKind::Transcription | AnswerKind::Image);
+    may_be_due && matches!(kind, ContentKind::Other | ContentKind::Unsaid)
 }
 
 fn framing(kind: ContentKind, answer: AnswerKind, stream: bool) -> Framing {
     let bytes_are_due = matches!(answer, AnswerKind::Speech | AnswerKind::Transcription);
     match kind {
-        ContentKind::Json if stream && answer == AnswerKind::GenerateContent => Framing::JsonArray,
-        ContentKind::Json => Framing::JsonDocument,
+        // Sound may begin with any byte.
+        ContentKind::Unsaid if answer == AnswerKind::Speech && !stream => Framing::Opaque,
+        // Servers that do not say what they send nearly always send JSON.
+        ContentKind::Json | ContentKind::Unsaid if stream && answer == AnswerKind::GenerateContent => {
+            Framing::JsonArray
+        }
+        ContentKind::Json | ContentKind::Unsaid => Framing::JsonDocument,
         ContentKind::Events => Framing::Sse,
         ContentKind::Lines => Framing::NdJson,
         ContentKind::Frames => Framing::EventStream,
@@ -134,8 +152,8 @@ pub(super) fn content_kind(content_type: Option<&HeaderValue>) -> ContentKind {
         "application/x-ndjson" | "application/jsonl" | "application/stream+json" => ContentKind::Lines,
         "application/vnd.amazon.eventstream" => ContentKind::Frames,
         "text/html" | "application/xhtml+xml" => ContentKind::Page,
-        // Servers that do not say what they send nearly always send JSON.
-        "application/json" | "" => ContentKind::Json,
+        "application/json" => ContentKind::Json,
+        "" => ContentKind::Unsaid,
         other if other.ends_with("+json") => ContentKind::Json,
         _ => ContentKind::Other,
     }

@@ -10,9 +10,9 @@ use super::trail;
 use super::veil::Veil;
 use crate::balance::retry_after_header;
 use crate::dialect::Answer as AnswerKind;
-use crate::dialect::DialectId;
 use crate::dialect::answer::Tail;
 use crate::dialect::chat::Asked;
+use crate::dialect::{DialectId, Framing};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -93,6 +93,7 @@ pub(super) fn answer_head(
         unsent: Bytes::new(),
         tail: Tail::new(client_framing),
         is_unseen: true,
+        may_be_bytes: framing == Framing::JsonDocument && form::may_be_bytes(kind, endpoint.answer),
         veil: Veil::default(),
         unpacker,
         error,

@@ -4,6 +4,7 @@
 
 mod admit;
 mod aside;
+mod attempts;
 mod body;
 mod console;
 mod content;

@@ -1,7 +1,8 @@
 //! Stage 2: candidates, breaker, strategy, peer. Entered again for every attempt.
 
 use super::admit;
-use super::exchange::{Admitted, Attempt, Chosen, Exchange, Leases, Next, now_ms, steady_ms, unix_ms};
+use super::attempts::{Chosen, Next};
+use super::exchange::{Admitted, Attempt, Exchange, Leases, now_ms, steady_ms, unix_ms};
 use super::lane::{Lane, Writing};
 use super::tries::Tries;
 use super::{peer, trail};

@@ -80,7 +80,9 @@ async fn an_upstream_is_tested_and_shown_as_it_is() {
 
 #[tokio::test]
 async fn a_breaker_says_what_has_opened_it() {
-    let provider = Provider::always(Answer::json(401, &json!({"error": {"message": "no such key"}}))).await;
+    let provider =
+        Provider::always(Answer::json(401, &json!({"error": {"message": "no such key", "code": "invalid_api_key"}})))
+            .await;
     let setup = Setup::new([upstream_at("u", &provider)]);
     let mut gateway = Gateway::prepare(&setup);
     let key = gateway.key("k", &[]).await;

@@ -381,6 +381,39 @@ async fn every_operation_passes_there_and_back() {
 }
 
 #[tokio::test]
+async fn sound_images_and_texts_that_nobody_names_go_on_and_open_no_breaker() {
+    let speech = Request::post("/v1/audio/speech", &json!({"model": "m", "input": "Hello there.", "voice": "alloy"}));
+    let image = Request::post("/v1/images/generations", &json!({"model": "m", "prompt": "a cat"}));
+    let transcription =
+        post_form("/v1/audio/transcriptions", &[("file", &sound()), ("model", b"m"), ("response_format", b"text")]);
+    let unnamed = |body: &[u8]| {
+        let mut answer = Answer::new(200, "", Bytes::copy_from_slice(body));
+        answer.fields.retain(|(name, _)| name != "content-type");
+        answer
+    };
+    for (request, answer) in [
+        (&speech, unnamed(b"ID3\x04 and sound")),
+        (&speech, unnamed(b"{ is a sample of sound, too")),
+        (&image, Answer::new(200, "image/png", Bytes::from_static(b"\x89PNG\r\n\x1a\n"))),
+        (&image, unnamed(b"\x89PNG\r\n\x1a\n")),
+        (&transcription, unnamed("\u{4f60}\u{597d}".as_bytes())),
+        (&transcription, unnamed(b"do come in")),
+    ] {
+        let sent = answer.body();
+        let provider = Provider::always(answer).await;
+        let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).set("breaker.failures_to_open", "1");
+        let (gateway, key) = serving(&setup).await;
+        for _ in 0..2 {
+            let answer = gateway.send(&request.clone().key(&key.key)).await;
+            assert_eq!((answer.status, answer.ended), (200, Ended::Whole), "{}", answer.text());
+            assert_eq!(answer.body(), sent);
+            assert_record(&gateway.record_of(&answer).await, json!({"outcome": "ok"}));
+        }
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_form_keeps_its_bytes_when_the_model_is_renamed() {
     let provider = Provider::always(Answer::json(200, &json!({"text": "Hi."}))).await;
     let upstream = Upstream::new("o", "openai", provider.url("/v1"))

@@ -274,7 +274,7 @@ async fn breakers_outlive_a_reload() {
 #[tokio::test]
 async fn a_reload_has_it_found_out_whether_a_dead_key_is_mended() {
     let provider = Provider::start(|before, _| match before {
-        0 | 1 => Answer::json(401, &json!({"error": {"message": "no such key"}})),
+        0 | 1 => Answer::json(401, &json!({"error": {"message": "no such key", "code": "invalid_api_key"}})),
         _ => Wire::Chat.whole("x"),
     })
     .await;

@@ -62,9 +62,10 @@ pub struct Outbox {
 #[repr(align(128))]
 struct Lane(Mutex<Piece>);
 
-#[derive(Default)]
 struct State {
     full: VecDeque<Piece>,
+    /// When there was nothing in any lane, at last: who put first since has waited no longer.
+    gathering_since: Instant,
     /// Of all pieces that are full.
     entries: u64,
     bytes: usize,
@@ -77,6 +78,19 @@ struct State {
 }
 
 impl State {
+    fn new() -> Self {
+        Self {
+            full: VecDeque::new(),
+            gathering_since: Instant::now(),
+            entries: 0,
+            bytes: 0,
+            spare: Vec::new(),
+            flushes_asked: 0,
+            flushes_due: None,
+            flushes_done: 0,
+        }
+    }
+
     fn push(&mut self, piece: Piece) {
         self.entries += piece.count;
         self.bytes += piece.bytes.len();
@@ -152,7 +166,7 @@ impl Outbox {
             dropped: AtomicU64::default(),
             idle: AtomicBool::default(),
             closed: AtomicBool::default(),
-            state: Mutex::default(),
+            state: Mutex::new(State::new()),
             changed: Condvar::new(),
             flushed: Condvar::new(),
         }
@@ -261,7 +275,6 @@ impl Outbox {
     /// Waits for the next batch, which takes the place of the one that has been dealt with. An empty one says that somebody
     /// waits until all before it is dealt with. False: closed, and all is taken.
     pub fn take(&self, batch: &mut Batch) -> bool {
-        let mut until: Option<Instant> = None;
         let mut state = self.state();
         state.recycle(batch, self.piece_bytes_max());
         if let Some((asked, 0)) = state.flushes_due {
@@ -270,7 +283,8 @@ impl Outbox {
         }
         loop {
             let (is_asked, is_closed) = (state.is_asked(), self.is_closed());
-            let is_late = is_asked || is_closed || until.is_some_and(|until| until <= Instant::now());
+            let left = self.limits.gather.saturating_sub(state.gathering_since.elapsed());
+            let is_late = is_asked || is_closed || left.is_zero();
             if is_late {
                 let asked = state.flushes_asked;
                 state = self.drain(state);
@@ -286,22 +300,17 @@ impl Outbox {
                 batch.dropped = self.dropped.swap(0, Ordering::Relaxed);
                 return batch.count > 0 || is_asked;
             }
-            state = match until {
-                Some(until) if !is_late => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-                _ => {
-                    let state = self.wait_for_first(state);
-                    until = Some(Instant::now() + self.limits.gather);
-                    state
-                }
+            state = if is_late {
+                self.wait_for_first(state)
+            } else {
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
             };
         }
     }
 
     /// Takes what is in the lanes. They are not waited for with the state's lock: who has theirs may wait for it.
-    fn drain<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn drain<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.gathering_since = Instant::now();
         drop(state);
         for lane in &self.lanes {
             let mut piece = lane.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -323,10 +332,17 @@ impl Outbox {
         let is_empty = |lane: &Lane| lane.0.lock().unwrap_or_else(PoisonError::into_inner).count == 0;
         let is_idle = self.lanes.iter().all(is_empty);
         let mut state = self.state();
-        while is_idle && self.idle.load(Ordering::Relaxed) && !state.is_asked() && !self.is_closed() {
+        // A whole piece may have come before that was set.
+        while is_idle
+            && state.full.is_empty()
+            && self.idle.load(Ordering::Relaxed)
+            && !state.is_asked()
+            && !self.is_closed()
+        {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         self.idle.store(false, Ordering::Relaxed);
+        state.gathering_since = Instant::now();
         state
     }
 }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 /// Words that say what a value is; one of them must be there.
 const SAY_WHAT: [&str; 3] = ["type", "anyOf", "$ref"];
 /// Words that close nothing and open nothing.
-const SAY_NO_MORE: [&str; 5] = ["enum", "const", "description", "title", "required"];
+const SAY_NO_MORE: [&str; 6] = ["enum", "const", "description", "title", "required", "$schema"];
 
 /// Whether a schema says everything.
 pub(super) fn is_closed(schema: &Json<'_>) -> bool {
@@ -36,7 +36,7 @@ fn says_everything(schema: &Value) -> bool {
     !holds_anything
         && !leaves_names_open
         && members.iter().all(|(name, value)| match name.as_str() {
-            "properties" | "$defs" => all(value),
+            "properties" | "$defs" | "definitions" => all(value),
             "additionalProperties" => *value == false,
             "items" => says_everything(value),
             "anyOf" => value.as_array().is_some_and(|any| any.iter().all(says_everything)),
@@ -111,8 +111,11 @@ mod tests {
         assert!(!closed(&format!(r#"{{"type":"array","items":{OBJECT}}}"#)));
         assert!(!closed(&format!(r#"{{"anyOf":[{OBJECT},{OBJECT}]}}"#)));
         assert!(!closed(r##"{"$ref":"#/$defs/x","$defs":{"x":{"type":"string"}}}"##));
-        let defined = OBJECT.replacen('{', r##"{"$defs":{"x":{"type":"string"}},"##, 1);
-        assert!(closed(&defined) && !closed(&defined.replace(r#"{"type":"string"}"#, "{}")));
+        // As zod writes them, too: OpenAI's own SDK sends what it makes as it is.
+        for named in [r#""$defs""#, r#""$schema":"http://json-schema.org/draft-07/schema#","definitions""#] {
+            let defined = OBJECT.replacen('{', &format!(r#"{{{named}:{{"x":{{"type":"string"}}}},"#), 1);
+            assert!(closed(&defined) && !closed(&defined.replace(r#"{"type":"string"}"#, "{}")), "{defined}");
+        }
     }
 
     #[test]
