@@ -13,6 +13,7 @@ mod calls;
 mod console;
 mod deploy;
 mod drain;
+mod embeddings;
 mod endpoints;
 mod failover;
 mod forms;
