@@ -8,6 +8,7 @@ use crate::support::gateway::{Gateway, Key, PRICES, Setup, Upstream};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use serde_json::{Value, json};
+use tollgate::balance::Failure;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -316,4 +317,20 @@ async fn an_admins_key_is_told_in_a_header_and_no_other() {
     assert_eq!(told["candidates"].as_array().map(Vec::len), Some(3));
     assert_eq!(header(&asked(&stage.keys[0])).await, None, "another's key");
     assert_eq!(header(&chat(&stage.keys[1].key, "m")).await, None, "nobody asked");
+}
+
+/// By the script that is built and embedded, in which each text is a list: English, Chinese.
+#[test]
+fn the_pages_have_words_for_every_class_of_failures() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins/console/assets");
+    let built = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+    let index = built("index.html");
+    let mut named = index.split('"').filter_map(|part| part.strip_prefix("/console/"));
+    let script = built(named.find(|path| path.starts_with("assets/") && path.ends_with(".js")).expect("a script"));
+    let wordless = |name: &&str| {
+        let texts = script.split_once(&format!("\"outcome.{name}\":[`")).and_then(|(_, rest)| rest.split_once("`]"));
+        let texts: Vec<&str> = texts.map_or(Vec::new(), |(texts, _)| texts.split("`,`").collect());
+        texts.len() != 2 || texts.contains(&"")
+    };
+    assert_eq!(Failure::names().filter(wordless).collect::<Vec<_>>(), [""; 0]);
 }
