@@ -103,6 +103,13 @@ impl Keys {
         self.by_name.write().get_or_insert_with(|| by_id.iter().filter_map(name).collect());
     }
 
+    /// How many keys are not found by name, if somebody looks keys up so. It looks at each, so never on a request's path.
+    pub fn not_found_by_name(&self) -> usize {
+        let by_id = self.by_id.read();
+        let is_nameless = |(_, entry): &&(CredentialDigest, Arc<KeyEntry>)| identity(&entry.key.load()).is_none();
+        self.by_name.read().as_ref().map_or(0, |_| by_id.values().filter(is_nameless).count())
+    }
+
     /// Notes the name of a key that is new, renamed or deleted.
     fn note_name(&self, id: i64, before: Option<&Key>, now: Option<&Key>) {
         let (before, now) = (before.and_then(identity), now.and_then(identity));

@@ -17,6 +17,8 @@ pub(crate) fn rfc3339(ms: i64) -> String {
 pub(crate) struct KeyJson {
     id: i64,
     name: String,
+    /// Whether a token or a wallet finds it by that name: only if somebody more than a user has called it so.
+    found_by_name: bool,
     user: Option<String>,
     group: String,
     /// Empty: all of its group.
@@ -41,6 +43,7 @@ impl KeyJson {
         Self {
             id: key.id,
             name: key.name.to_string(),
+            found_by_name: key.named_by_operator,
             user: key.user.map(|user| user.to_string()),
             group: key.group.to_string(),
             models: key.models,

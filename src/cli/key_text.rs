@@ -34,6 +34,7 @@ pub(super) fn pairs(listing: &KeyListing, now_ms: i64) -> Vec<(&'static str, Str
     vec![
         ("id", key.id.to_string()),
         ("name", plain(&key.name)),
+        ("found by name", found_by_name(listing)),
         ("user", key.user.as_deref().map(plain).unwrap_or_default()),
         ("state", state(listing, now_ms).into()),
         ("group", plain(&key.group)),
@@ -49,6 +50,12 @@ pub(super) fn pairs(listing: &KeyListing, now_ms: i64) -> Vec<(&'static str, Str
         ("last used", listing.accessed_at_ms.map_or_else(|| "never".into(), |ms| short(ms) + " UTC")),
         ("created", short(listing.created_at_ms) + " UTC"),
     ]
+}
+
+/// Whether a token or a wallet finds it so.
+fn found_by_name(listing: &KeyListing) -> String {
+    let word = if listing.key.named_by_operator { "yes" } else { "no: `tollgate key set NAME --name NAME` means it" };
+    word.into()
 }
 
 fn left(quota_nanos: i64, listing: &KeyListing) -> i64 {

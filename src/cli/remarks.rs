@@ -22,6 +22,14 @@ pub(super) fn remarks(config: &Config, book: &PriceBook, has_keys: Option<bool>,
     found.into_iter().flatten().chain(unusable).map(|remark| format!("Note: {remark}")).collect()
 }
 
+/// What the start says of keys that no token and no wallet finds, where these look for keys by name.
+pub(super) fn nameless(keys: usize) -> Option<String> {
+    let what = "keys that no token or wallet finds by name, for no operator named them";
+    let which = "`found_by_name` in `tollgate key list --json`";
+    let how = "`tollgate key set NAME --name NAME` means a name";
+    (keys > 0).then(|| format!("Note: {what}: {keys} ({which}); {how}."))
+}
+
 /// Providers' keys that a start without a config file finds in the environment and cannot use. Never with the value.
 pub(super) fn unusable(env: Env<'_>) -> Vec<String> {
     let found = unusable_keys(env).into_iter();

@@ -4,7 +4,7 @@ use super::args::Command;
 use super::check::{nothing_to_serve, validate};
 use super::open_store;
 use super::price_file::default_prices;
-use super::remarks::remarks;
+use super::remarks::{nameless, remarks};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::admin::FirstAdmin;
 use crate::config::{Config, Upstream, listed};
@@ -61,7 +61,9 @@ pub(super) fn run(config: Config, origin: Origin, first: bool, terminal: &mut Te
             let _ = writeln!(terminal.err, "Standard output cannot be written ({error}). What it would say:")
                 .and_then(|()| tell(&config, &key, admin.as_ref(), terminal.err));
         }
-        for remark in remarks(&config, &shared.snapshot.load().prices, Some(!shared.keys.is_empty()), terminal.env) {
+        let keys = &shared.keys;
+        let missing = remarks(&config, &shared.snapshot.load().prices, Some(!keys.is_empty()), terminal.env);
+        for remark in missing.into_iter().chain(nameless(keys.not_found_by_name())) {
             let _ = writeln!(terminal.err, "{remark}");
         }
     });

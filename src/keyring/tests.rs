@@ -97,8 +97,11 @@ fn a_name_that_no_operator_gave_finds_no_key() {
         }
         named(1, "a", false);
         named(2, "b", true);
+        named(4, "d", false);
+        assert_eq!(keys.not_found_by_name(), if indexed_before { 2 } else { 0 }, "where nobody looks, none is missed");
         keys.index_names();
         assert_eq!((found("a"), found("b")), (None, Some(2)));
+        assert_eq!(keys.not_found_by_name(), 2);
         // The same name, by somebody else.
         named(1, "a", true);
         named(2, "b", false);

@@ -1,6 +1,6 @@
 //! Keys: whose they are, and that they work.
 
-use crate::stage::{Stage, chat, items, number};
+use crate::stage::{Stage, chat, items, number, setup};
 use crate::support::console::Visitor;
 use crate::support::gateway::Gateway;
 use crate::support::{PATIENCE, until};
@@ -155,4 +155,37 @@ async fn a_listing_is_read_part_by_part() {
     }
     let stranger = Visitor::stranger(stage.gateway.address);
     assert_eq!(stranger.get("/keys").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_start_says_how_many_keys_no_token_finds_where_tokens_name_keys() {
+    const REMARK: &str = "keys that no token or wallet finds by name";
+    let (provider, setup) = setup().await;
+    let mut stage = Stage::with(provider, &setup).await;
+    let found_by_name = async |visitor: &Visitor, name: &str| {
+        let made = visitor.post("/keys", &json!({"name": name})).await.ok();
+        made["key"]["found_by_name"].clone()
+    };
+    assert_eq!(found_by_name(&stage.user, "chosen").await, false);
+    assert_eq!(found_by_name(&stage.operator, "given").await, true);
+    let form = stage.user.get("/openapi.json").await.ok()["components"]["schemas"]["KeyJson"].clone();
+    assert_eq!(form["properties"]["found_by_name"]["type"], "boolean", "{form}");
+    let restart = async |stage: &mut Stage| {
+        assert!(stage.gateway.stop().await.success());
+        let said_before = stage.gateway.logged().len();
+        stage.gateway.serve().await;
+        stage.gateway.logged()[said_before..].to_owned()
+    };
+    let said = restart(&mut stage).await;
+    assert!(!said.contains(REMARK), "no token names a key: {said}");
+    let tokens = "[plugins.auth-jwt]\nissuer = \"https://login.example\"\naudience = \"tollgate\"\nalgorithms = [\"HS256\"]\n\
+                  secret = \"a secret of thirty-two bytes or more\"\nkey_claim = \"tollgate_key\"\n";
+    let config = stage.gateway.read("tollgate.toml");
+    stage.gateway.write("tollgate.toml", &format!("{config}{tokens}"));
+    let said = restart(&mut stage).await;
+    assert_eq!(said.matches(REMARK).count(), 1, "{said}");
+    assert!(said.contains("no operator named them: 1 (`found_by_name` in `tollgate key list --json`)"), "{said}");
+    stage.gateway.run_json(&["key", "set", "chosen", "--name", "chosen", "--json"]);
+    let said = restart(&mut stage).await;
+    assert!(!said.contains(REMARK), "{said}");
 }

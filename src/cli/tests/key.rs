@@ -1,7 +1,7 @@
 use super::{NOW_MS, Place, keys_of};
 use crate::keyring::digest_of;
 use crate::ledger::Durability;
-use crate::store::{Act, AuditRow, NewPerson, Page, Role, SqliteStore, Store};
+use crate::store::{Act, AuditRow, NewKey, NewPerson, Page, Role, SqliteStore, Store};
 
 const FIELDS: &[&str] = &[
     "accessed_at",
@@ -9,6 +9,7 @@ const FIELDS: &[&str] = &[
     "created_at",
     "enabled",
     "expires_at",
+    "found_by_name",
     "group",
     "held_nanos",
     "id",
@@ -107,6 +108,36 @@ fn a_key_lives_and_ends() {
     assert!(place.ok("key delete b").contains("records stay"));
     place.fails("key show b", 1, &["there is no key `b`"]);
     assert!(place.ok("key list").is_empty());
+}
+
+#[test]
+fn whether_a_token_finds_a_key_by_its_name_is_shown_and_stands_in_the_audit() {
+    let place = Place::new();
+    place.ok("key create ours");
+    let store = SqliteStore::open(&place.path("state/t.db"), Durability::Process).unwrap();
+    let new = NewKey {
+        name: "theirs".into(),
+        named_by_user: true,
+        user: Some("ann".into()),
+        group: "default".into(),
+        ..NewKey::default()
+    };
+    store.people().key_create_by(&Act { at_ms: NOW_MS, actor: "ann".into() }, &new, &[1; 32]).unwrap();
+    drop(store);
+    let found = || place.json("key list --json").iter().map(|key| key["found_by_name"].clone()).collect::<Vec<_>>();
+    assert_eq!(found(), [true, false]);
+    let line = |name: &str| {
+        let text = place.ok(&format!("key show {name}"));
+        text.lines().find(|line| line.starts_with("found by name")).expect("a line").to_owned()
+    };
+    assert!(line("ours").ends_with("yes"), "{}", line("ours"));
+    assert!(line("theirs").contains("no: `tollgate key set NAME --name NAME`"), "{}", line("theirs"));
+    place.ok("key set theirs --name theirs");
+    assert_eq!(found(), [true, true]);
+    let row = &audit(&place)[0];
+    let side = |side: &Option<String>| serde_json::from_str::<serde_json::Value>(side.as_deref().unwrap()).unwrap();
+    let sides = [side(&row.before), side(&row.after)];
+    assert_eq!(sides.map(|side| side["found_by_name"].clone()), [false, true]);
 }
 
 #[test]

@@ -56,6 +56,7 @@ pub(super) fn key_image(listing: &KeyListing) -> Value {
     let key = &listing.key;
     json!({
         "name": &*key.name,
+        "found_by_name": key.named_by_operator,
         "user": key.user.as_deref(),
         "group": &*key.group,
         "models": key.models,
