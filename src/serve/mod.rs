@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::price::{PriceBook, PriceError};
 use crate::proxy::{Door, Gateway, GatewayServer, Shared};
 use crate::snapshot::Snapshot;
-use crate::store::{self, Missing, Store};
+use crate::store::{self, Act, Missing, Store};
 use accepting::Accepting;
 use pingora::apps::http_app::HttpServer;
 use pingora::listeners::tls::TlsSettings;
@@ -46,6 +46,9 @@ const CLIENT_READ_BUFFER_BYTES: usize = 4096;
 const BLOCKING_THREADS_MAX: usize = 512;
 /// What Pingora waits at most, at shutdown, for tasks that its own runtimes still hold.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 1;
+
+/// Most people whom the start names as called like the program.
+const NAMES_TOLD_MAX: u32 = 20;
 
 /// The time as the machine has it.
 struct SystemClock;
@@ -97,6 +100,7 @@ pub fn run(config: Config, origin: Origin, started: impl FnOnce(&Shared, Option<
     server.add_service(console_service(&config, &shared, certificate.as_ref(), &succession)?);
     // Whoever has the balances by now makes the admin, if there is nobody yet.
     let first_admin = parts.first_admin(&config);
+    parts.warn_of_names();
     let sources = Sources { config_file: origin.config_file, default_prices: origin.default_prices, certificate, seen };
     let jobs = Jobs::new(config.clone(), sources, parts.ports, parts.store, shared.clone()).with_hangup(hangup);
     server.add_service(background_service("jobs", jobs));
@@ -130,6 +134,19 @@ impl Parts {
     fn first_admin(&self, config: &Config) -> Option<FirstAdmin> {
         let made = config.console.enabled.then(|| admin::first_admin(&*self.store))?;
         made.inspect_err(|error| tracing::warn!("there may be nobody who can sign in at the console: {error}")).ok()?
+    }
+
+    /// Of people whom the audit cannot tell from the program.
+    fn warn_of_names(&self) {
+        match self.store.people().persons_named_as_programs(NAMES_TOLD_MAX) {
+            Ok(names) if names.is_empty() => {}
+            Ok(names) => tracing::warn!(
+                "people whose names begin with `{}` look like the program in the audit: {names:?}; nobody gets such \
+                 a name any more: give each an account of another name, and delete this one",
+                Act::PROGRAM
+            ),
+            Err(error) => tracing::warn!("whether the audit can tell people from the program is not known: {error}"),
+        }
     }
 
     fn closing(&self, scratch_folder: Option<PathBuf>) -> shutdown::Closing {

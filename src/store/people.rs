@@ -266,6 +266,13 @@ pub trait People: Send + Sync {
     /// The store.
     fn persons(&self, page: Page) -> Result<Vec<PersonListing>>;
 
+    /// Names of people that begin as the program's own do ([`Act::PROGRAM`]): from before nobody could be called so. The first
+    /// so many, by id, without those that are deleted.
+    ///
+    /// # Errors
+    /// The store.
+    fn persons_named_as_programs(&self, limit: u32) -> Result<Vec<String>>;
+
     /// Changes a person.
     ///
     /// # Errors

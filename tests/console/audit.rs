@@ -1,6 +1,6 @@
 //! Every change has its row, in the order of the changes, without a secret.
 
-use crate::stage::{PASSWORD, Stage, items, number};
+use crate::stage::{PASSWORD, Stage, items, number, person};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -98,4 +98,26 @@ async fn changes_by_the_command_line_have_their_rows_too_and_no_person_can_be_ta
         assert_eq!(refused.code(), "INVALID", "{name}");
         assert!(refused.body.to_string().contains("is the program itself in the audit"), "{}", refused.body);
     }
+}
+
+#[tokio::test]
+async fn who_is_called_like_the_program_from_before_is_named_at_the_start() {
+    const WARNING: &str = "look like the program in the audit";
+    let mut stage = Stage::start().await;
+    for name in ["old", "gone", "tollgate", "Tollgate serve", "x tollgate serve"] {
+        person(&stage.admin, name, "user", None).await;
+    }
+    assert!(!stage.gateway.logged().contains(WARNING));
+    assert!(stage.gateway.stop().await.success());
+    let database = rusqlite::Connection::open(stage.gateway.path("data/tollgate.db")).expect("the store");
+    let renamed = "UPDATE person SET name = 'tollgate ' || name WHERE name IN ('old', 'gone')";
+    assert_eq!(database.execute(renamed, []).expect("people"), 2);
+    let deleted = "UPDATE person SET deleted_at_ms = 1 WHERE name = 'tollgate gone'";
+    assert_eq!(database.execute(deleted, []).expect("people"), 1);
+    drop(database);
+    stage.gateway.serve().await;
+    let said = stage.gateway.logged();
+    let warnings: Vec<&str> = said.lines().filter(|line| line.contains(WARNING)).collect();
+    assert_eq!(warnings.len(), 1, "{said}");
+    assert!(warnings[0].contains("[\"tollgate old\"]"), "{warnings:?}");
 }

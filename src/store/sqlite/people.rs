@@ -59,6 +59,10 @@ impl People for SqliteStore {
         self.read(|connection| person::list(connection, page))
     }
 
+    fn persons_named_as_programs(&self, limit: u32) -> Result<Vec<String>> {
+        self.read(|connection| person::named_as_programs(connection, limit))
+    }
+
     fn person_change(&self, act: &Act, id: i64, change: &PersonChange) -> Result<PersonListing> {
         person::check_change(change)?;
         self.write(|transaction| person::change(transaction, act, id, change))

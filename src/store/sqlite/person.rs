@@ -67,6 +67,15 @@ pub(super) fn list(connection: &Connection, page: Page) -> Result<Vec<PersonList
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// [`People::persons_named_as_programs`](crate::store::People::persons_named_as_programs).
+pub(super) fn named_as_programs(connection: &Connection, limit: u32) -> Result<Vec<String>> {
+    let sql = "SELECT name FROM person WHERE deleted_at_ms IS NULL AND substr(name, 1, length(?1)) = ?1 \
+               ORDER BY id LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params![Act::PROGRAM, limit], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Nobody has that id.
 pub(super) fn nobody(id: i64) -> StoreError {
     StoreError::new(StoreErrorKind::NotFound, format!("there is no person {id}"))
