@@ -174,7 +174,8 @@ pub struct Ledger {
     _writer_lock: FolderLock,
 }
 
-/// Brings a store up to date for somebody who does not serve from it: if nobody does, for an older version could not go on with it.
+/// Brings a store up to date for somebody who does not serve from it: if nobody does, for an older version could not go on with it. Whoever
+/// does may have another folder than this one: the store knows where its writers are.
 ///
 /// # Errors
 /// Somebody serves, or the store cannot be used.
@@ -185,10 +186,11 @@ pub(crate) fn bring_up_to_date(store: &dyn Store, journal_dir: &Path) -> Result<
         Ok(Locking::Taken(process)) => {
             return Err(LedgerError::FolderInUse { journal_dir: journal_dir.to_owned(), process });
         }
-        // Nobody has ever served from it.
+        // Nobody has ever served with it.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(in_dir(error)),
     };
+    recover::refuse_living(&store.writers()?)?;
     Ok(store.bring_up_to_date()?)
 }
 

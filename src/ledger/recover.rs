@@ -76,10 +76,15 @@ pub(super) fn recover_ended(journal_dir: &Path, id: Uuid, store: &dyn Store) -> 
 
 /// Balances are kept in memory, so one store cannot be served twice, not even with two journal folders.
 fn refuse_second_server(journal_dir: &Path, known: &[Writer]) -> Result<(), LedgerError> {
-    for writer in known {
+    refuse_living(known.iter().filter(|writer| Path::new(&writer.journal_dir) != journal_dir))
+}
+
+/// Whoever lives of these serves from the store, or finishes what it had begun there.
+pub(super) fn refuse_living<'w>(writers: impl IntoIterator<Item = &'w Writer>) -> Result<(), LedgerError> {
+    for writer in writers {
         let dir = Path::new(&writer.journal_dir);
         let folder = folder::of_writer(dir, writer.id);
-        if dir != journal_dir && folder::is_taken(&folder).map_err(|error| LedgerError::io(&folder, error))? {
+        if folder::is_taken(&folder).map_err(|error| LedgerError::io(&folder, error))? {
             return Err(LedgerError::StoreInUse { journal_dir: dir.to_owned() });
         }
     }

@@ -91,7 +91,7 @@ pub trait Store: Send + Sync {
     /// What limits people's spending.
     fn limits(&self) -> &dyn Limits;
 
-    /// True: its tables are as this version has them. Nothing else can be read or written before they are.
+    /// True: its tables are as this version has them. Nothing else than its writers can be read or written before they are.
     ///
     /// # Errors
     /// The store.
@@ -147,7 +147,7 @@ pub trait Store: Send + Sync {
     /// The store.
     fn writer_close(&self, id: Uuid) -> Result<()>;
 
-    /// Writers that have not been forgotten.
+    /// Writers that have not been forgotten; also of a store that an older version made, or that is not made yet.
     ///
     /// # Errors
     /// The store.

@@ -70,6 +70,21 @@ async fn a_store_of_an_older_version_stays_as_it_is_while_that_version_may_serve
         assert!(said.contains("another tollgate serves") && said.contains("process 4711"), "{said}");
     }
     drop(older);
+    // Nor while one serves with another folder than their configuration names.
+    let writer = uuid::Uuid::now_v7();
+    let folder = gateway.path("data/journal-of-before").join(writer.to_string());
+    std::fs::create_dir_all(&folder).expect("a writable folder");
+    let elsewhere = File::options().create_new(true).write(true).open(folder.join("lock")).expect("a writable folder");
+    elsewhere.lock().expect("nobody has it");
+    let database = rusqlite::Connection::open(gateway.path(STORE)).expect("the store");
+    let dir = gateway.path("data/journal-of-before").to_string_lossy().into_owned();
+    let register = "INSERT INTO writer (id, journal_dir, segment, byte_offset, sequence) VALUES (?, ?, 1, 0, 0)";
+    database.execute(register, rusqlite::params![writer.as_bytes(), dir]).expect("a row");
+    for arguments in [&["key", "create", "k"][..], &["key", "set", "k", "--rpm", "1"], &["user", "password", "admin"]] {
+        let said = refused(&gateway, arguments);
+        assert!(said.contains("another tollgate serves from this store") && said.contains(&dir), "{said}");
+    }
+    drop((database, elsewhere));
     // Nobody serves any more: then they may.
     let key = gateway.key("k", &[]).await;
     assert!(version(&gateway) > OLDER.len());

@@ -212,6 +212,36 @@ fn who_cannot_serve_does_not_bring_the_store_up_to_date() {
 }
 
 #[test]
+fn a_command_does_not_bring_the_store_up_to_date_beside_a_gateway_with_whatever_folder() {
+    let place = Place::with_key(None);
+    let running = place.open();
+    std::fs::create_dir(place.folder.path().join("other")).unwrap();
+    for dir in ["journal", "other", "nowhere"] {
+        let refused = bring_up_to_date(&*running.store, &place.folder.path().join(dir));
+        let expected = matches!(refused, Err(LedgerError::FolderInUse { .. } | LedgerError::StoreInUse { .. }));
+        assert!(expected, "{dir}: {refused:?}");
+    }
+    // One that was cut off has left its writer behind, and does not live.
+    let writers = running.store.writers().unwrap();
+    drop(running);
+    let store = place.store();
+    store.writer_open(&writers[0]).unwrap();
+    for dir in ["journal", "other", "nowhere"] {
+        bring_up_to_date(&*store, &place.folder.path().join(dir)).unwrap();
+    }
+}
+
+#[test]
+fn a_store_that_is_not_made_yet_has_no_writers() {
+    let place = Place::new();
+    let url = format!("sqlite:{}", place.database().display());
+    let store = crate::store::open_as_it_is(&url, Durability::Process, crate::store::Missing::IsMade).unwrap();
+    assert!(store.writers().unwrap().is_empty());
+    bring_up_to_date(&*store, &place.journal_dir()).unwrap();
+    assert!(store.is_up_to_date().unwrap());
+}
+
+#[test]
 fn who_begins_to_serve_from_the_store_elsewhere_is_no_predecessor() {
     let place = Place::with_key(None);
     let running = place.open();

@@ -203,6 +203,10 @@ pub(super) fn writer_close(transaction: &Transaction<'_>, id: Uuid) -> Result<()
 
 /// [`Store::writers`](crate::store::Store::writers).
 pub(super) fn writers(connection: &Connection) -> Result<Vec<Writer>> {
+    // Every version has had it as it is.
+    if !connection.table_exists(None, "writer")? {
+        return Ok(Vec::new());
+    }
     let mut statement =
         connection.prepare("SELECT id, journal_dir, segment, byte_offset, sequence FROM writer ORDER BY id")?;
     let writers = statement.query_map([], |row| {
