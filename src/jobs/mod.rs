@@ -28,7 +28,8 @@ use tollgate_plugin_api::Ports;
 
 /// How often the store is asked for changed keys, and files for changes: a change is in force within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Every so many looks, times of last use are written, and idle connections are looked at.
+/// Every so many looks, times of last use are written, idle connections are looked at, and a part of what another version added to the
+/// ledger is caught up with.
 const LOOKS_TO_TIDY: u32 = 20;
 
 /// The background work of one gateway.
@@ -94,6 +95,9 @@ impl BackgroundService for Jobs {
             noting.run(move || {
                 if shared.ledger.has_balances() {
                     editions.lock().look(&*store, &shared, is_tidying);
+                    if is_tidying {
+                        catch_up(&*store);
+                    }
                 }
             });
             let (store, shared, users) = (self.store.clone(), self.shared.clone(), self.users.clone());
@@ -173,6 +177,13 @@ fn write_periods(store: &dyn Store, shared: &Shared, users: &Mutex<Users>) {
         Err(error) if is_news => tracing::warn!("periods of budgets have begun and are not in the store: {error}"),
         Ok(()) if is_news => tracing::warn!("the store has all periods of budgets"),
         _ => {}
+    }
+}
+
+fn catch_up(store: &dyn Store) {
+    // Nothing that money or safety hangs on: what is not caught up with is read from the rows.
+    if let Err(error) = store.catch_up() {
+        tracing::debug!("what another version added is not caught up with: {error}");
     }
 }
 

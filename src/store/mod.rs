@@ -103,6 +103,13 @@ pub trait Store: Send + Sync {
     /// The store; then it is as it was.
     fn bring_up_to_date(&self) -> Result<()>;
 
+    /// Brings a part of what is kept beside the ledger's rows up to date, where another version added rows without it. Cheap where
+    /// nothing is left to do.
+    ///
+    /// # Errors
+    /// The store.
+    fn catch_up(&self) -> Result<()>;
+
     /// The key, unless it is deleted.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::calls::Wire;
 use crate::support::gateway::{Gateway, Setup};
 use crate::support::provider::Provider;
+use crate::support::until;
 use std::fs::File;
 use std::io::Write;
 
@@ -90,6 +91,25 @@ async fn a_store_of_an_older_version_stays_as_it_is_while_that_version_may_serve
     assert!(version(&gateway) > OLDER.len());
     assert_eq!(gateway.run_json(&["key", "list", "--json"]).len(), 1);
     gateway.serve().await;
+    gateway.finish(&[&key]).await;
+}
+
+/// What rows came in without their names while a version before wrote is noted, although no request is settled.
+#[tokio::test]
+async fn what_a_version_before_added_is_caught_up_with_without_traffic() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let mut gateway = Gateway::prepare(&Setup::new([Wire::Chat.upstream("u", &provider)]));
+    gateway.serve().await;
+    let key = gateway.key("k", &[]).await;
+    assert_eq!(gateway.send(&Wire::Chat.request(false).key(&key.key)).await.status, 200);
+    gateway.wait_records(1).await;
+    let database = rusqlite::Connection::open(gateway.path(STORE)).expect("the store");
+    database.execute_batch("DELETE FROM key_called; UPDATE chain_head SET called = 0").expect("as before");
+    let noted = || -> (bool, i64) {
+        let row = "SELECT called = sequence, (SELECT count(*) FROM key_called WHERE name = 'k') FROM chain_head";
+        database.query_row(row, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("a row")
+    };
+    until("the names of all rows", || (noted() == (true, 1)).then_some(())).await;
     gateway.finish(&[&key]).await;
 }
 

@@ -46,6 +46,9 @@ impl Store for FailingStore {
     fn bring_up_to_date(&self) -> Result<()> {
         self.inner.bring_up_to_date()
     }
+    fn catch_up(&self) -> Result<()> {
+        self.inner.catch_up()
+    }
     fn key_find(&self, which: &KeyRef) -> Result<Option<KeyListing>> {
         self.inner.key_find(which)
     }

@@ -87,6 +87,12 @@ fn add_rows<'b>(transaction: &Transaction<'_>, batch: &'b Batch) -> Result<Appli
     Ok(applied)
 }
 
+/// True: another version added rows without what is kept beside them, and not all are caught up with.
+pub(super) fn is_behind(connection: &Connection) -> Result<bool> {
+    let behind = "SELECT min(rolled_up, called) <> sequence FROM chain_head";
+    Ok(connection.prepare_cached(behind)?.query_row([], |row| row.get(0))?)
+}
+
 /// Brings what is kept beside the rows up to date, where another version added rows without it.
 pub(super) fn catch_up(transaction: &Transaction<'_>) -> Result<()> {
     rollup::catch_up(transaction)?;

@@ -32,6 +32,9 @@ impl<'r> Called<'r> {
 /// Rows whose names are noted at once where another version added them: a part of a second, in which nobody else can write.
 const CAUGHT_UP_ROWS: i64 = if cfg!(test) { 5 } else { 200_000 };
 
+/// Rows that are looked at, at most, for names that are not noted yet: as many as a page looks at otherwise.
+const UNNOTED_ROWS_MAX: i64 = if cfg!(test) { 5 } else { 20_000 };
+
 /// Notes the names of the first rows that another version added. Costs nothing where there are none.
 pub(super) fn catch_up(transaction: &Transaction<'_>) -> Result<()> {
     let head = "SELECT called, sequence FROM chain_head";
@@ -51,11 +54,12 @@ pub(super) fn catch_up(transaction: &Transaction<'_>) -> Result<()> {
 pub(super) struct Meant {
     /// Those that have it, or had it when they were deleted: all their records.
     pub(super) now: Vec<i64>,
-    /// Those, and others that have records which came under it.
-    pub(super) any: Vec<i64>,
+    /// Those, and others that have records which came under it. None: it is not known yet, so that it takes a look at every record's
+    /// name.
+    pub(super) any: Option<Vec<i64>>,
 }
 
-/// Whose records this name means.
+/// Whose records this name means: a bounded search, however many rows there are whose names nobody has noted yet.
 pub(super) fn meant(connection: &Connection, name: &str) -> Result<Meant> {
     let ids = |sql: &str| -> Result<Vec<i64>> {
         let mut statement = connection.prepare_cached(sql)?;
@@ -63,11 +67,14 @@ pub(super) fn meant(connection: &Connection, name: &str) -> Result<Meant> {
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     };
     let now = ids("SELECT id FROM key WHERE name = ? ORDER BY id")?;
-    // With the rows whose names nobody has noted yet.
+    let unnoted = "SELECT sequence - called FROM chain_head";
+    if connection.prepare_cached(unnoted)?.query_row([], |row| row.get::<_, i64>(0))? > UNNOTED_ROWS_MAX {
+        return Ok(Meant { now, any: None });
+    }
     let then = ids("SELECT key_id FROM key_called WHERE name = ?1 UNION SELECT key_id FROM ledger \
          WHERE sequence > (SELECT called FROM chain_head) AND key_name = ?1")?;
     let mut any = [&*now, &*then].concat();
     any.sort_unstable();
     any.dedup();
-    Ok(Meant { now, any })
+    Ok(Meant { now, any: Some(any) })
 }

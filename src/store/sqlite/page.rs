@@ -28,12 +28,12 @@ pub(super) fn page(
     let transaction = connection.transaction()?;
     let limit = filter.limit.map_or(PAGE_DEFAULT, |limit| usize::try_from(limit).unwrap_or(PAGE_MAX)).min(PAGE_MAX);
     let keys = match (&filter.key, &filter.user) {
-        (Some(KeyRef::Id(id)), _) => Some(Meant { now: vec![*id], any: vec![*id] }),
+        (Some(KeyRef::Id(id)), _) => Some(Meant { now: vec![*id], any: Some(vec![*id]) }),
         (Some(KeyRef::Name(name)), _) => Some(meant(&transaction, name)?),
         (None, _) => None,
     };
     let along = match (&keys, &filter.user) {
-        (Some(Meant { any, .. }), _) => (any.len() <= KEYS_MAX).then(|| any.clone()),
+        (Some(Meant { any, .. }), _) => any.clone().filter(|any| any.len() <= KEYS_MAX),
         (None, Some(user)) => keys_of(&transaction, user)?,
         (None, None) => None,
     };

@@ -183,6 +183,33 @@ fn a_name_means_the_same_records_wherever_it_is_asked_for() {
     let store = place.open();
     assert!(number(&store, "SELECT called FROM chain_head") > 0, "and at each start");
     told(&store, "after a start");
+    // Where nothing is settled, they are caught up with all the same.
+    let mut parts = 0;
+    while number(&store, "SELECT sequence - called FROM chain_head") > 0 {
+        store.catch_up().unwrap();
+        told(&store, "while they are caught up with, and nothing is settled");
+        parts += 1;
+        assert!((1..=9).contains(&parts), "it ends");
+    }
+    assert!(parts > 1, "not all at once");
+    // Where nothing is left to do, nobody is waited for.
+    let mut other = rusqlite::Connection::open(place.path()).unwrap();
+    let _lock = other.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    store.catch_up().unwrap();
+}
+
+/// Whatever another version added: a page does not look for a name among all of it.
+#[test]
+fn what_a_name_means_is_searched_for_within_bounds() {
+    let (place, store) = renamed();
+    let known = |store: &SqliteStore| store.read(|connection| Ok(called::meant(connection, "x")?.any)).unwrap();
+    assert_eq!(known(&store), Some(vec![3, 5]));
+    rusqlite::Connection::open(place.path()).unwrap().execute_batch(WRITE_AS_BEFORE).unwrap();
+    assert_eq!(known(&store), None, "there are too many rows to look at");
+    store.catch_up().unwrap();
+    assert_eq!(known(&store), None, "and still");
+    store.catch_up().unwrap();
+    assert_eq!(known(&store), Some(vec![3, 5]), "few are left");
 }
 
 #[test]
