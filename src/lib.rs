@@ -14,6 +14,7 @@ pub mod keyring;
 pub mod ledger;
 mod machine;
 pub mod metrics;
+mod owner;
 pub mod plugins;
 pub mod price;
 pub mod provider;

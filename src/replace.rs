@@ -1,5 +1,6 @@
 //! Files that are replaced as a whole, by one process at a time.
 
+use crate::owner::{self, folder_of};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
@@ -59,7 +60,7 @@ impl Turn {
 }
 
 /// Replaces a file's content so that a reader sees all of it or nothing, also after a crash. A link stays a link, and
-/// permissions and owner stay. A folder that is missing is made.
+/// permissions and owner stay; a new one is of its folder's owner, where root makes it. A folder that is missing is made.
 pub(crate) fn write_atomically(file: &Path, text: &str) -> io::Result<()> {
     replace(file, text, 0o666)
 }
@@ -86,6 +87,8 @@ fn replace(file: &Path, text: &str, mode_if_new: u32) -> io::Result<()> {
             // Only who may give files away can keep another owner's.
             let _ = fchown(&new, Some(old.uid()), Some(old.gid()));
             new.set_permissions(old.permissions())?;
+        } else {
+            owner::give(&new, folder);
         }
         new.sync_all()?;
         fs::rename(&beside, &target)
@@ -105,8 +108,4 @@ fn behind_links(file: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(file.to_owned()),
         found => found,
     }
-}
-
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

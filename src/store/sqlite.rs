@@ -27,6 +27,7 @@ use super::{
 };
 use crate::keyring::Touched;
 use crate::ledger::{Durability, LedgerRecord};
+use crate::owner;
 use connection::{configure, patiently, synchronize};
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -37,6 +38,9 @@ use uuid::Uuid;
 
 /// Connections kept for the next use. A store has few users: the applier, the poll for changed keys, an operator.
 const IDLE_MAX: usize = 4;
+
+/// Who may read and write a new file, as far as the process's mask lets them: as SQLite has it.
+const FILE_MODE: u32 = 0o644;
 
 /// See the module.
 pub struct SqliteStore {
@@ -75,6 +79,8 @@ impl SqliteStore {
             if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
                 std::fs::create_dir_all(folder).map_err(unavailable)?;
             }
+            // The files beside it get its owner from SQLite.
+            owner::make(path, FILE_MODE);
         }
         // Absolute, so that it is the same file whatever becomes of the working directory.
         let path = &std::path::absolute(path).map_err(unavailable)?;

@@ -127,6 +127,22 @@ fn a_file_that_is_gone_or_replaced_is_not_written() {
 }
 
 #[test]
+fn what_root_makes_for_a_service_is_the_services() {
+    let place = Place::new();
+    let owner = 65_532;
+    if let Err(error) = std::os::unix::fs::chown(place.folder.path(), Some(owner), Some(owner)) {
+        eprintln!("skipped, for this is not root: {error}");
+        return;
+    }
+    let store = place.open();
+    store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
+    for entry in std::fs::read_dir(place.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), owner, "{:?}", entry.file_name());
+    }
+}
+
+#[test]
 fn whoever_is_not_sure_to_serve_leaves_it_as_it_is() {
     let place = Place::new();
     let url = format!("sqlite:{}", place.path().display());
