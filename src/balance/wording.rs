@@ -187,72 +187,46 @@ struct Phrase {
     means: Means,
 }
 
+const fn phrase(statuses: &'static [u16], begins: &'static str, means: Means) -> Phrase {
+    Phrase { statuses, begins, contains: "", means }
+}
+
 /// The beginnings of messages whose codes say nothing or too little. They come before the codes.
 static PHRASES: &[Phrase] = &[
     // Anthropic, as invalid_request_error.
-    Phrase {
-        statuses: &[400, 402, 403],
-        begins: "your credit balance is too low",
-        contains: "",
-        means: Means::QuotaExhausted,
-    },
+    phrase(&[400, 402, 403], "your credit balance is too low", Means::QuotaExhausted),
     // xAI: a team without credits.
-    Phrase {
-        statuses: &[403, 429],
-        begins: "your newly created team",
-        contains: "credits",
-        means: Means::QuotaExhausted,
-    },
-    Phrase { statuses: &[403, 429], begins: "your team ", contains: "credits", means: Means::QuotaExhausted },
+    Phrase { contains: "credits", ..phrase(&[403, 429], "your newly created team", Means::QuotaExhausted) },
+    Phrase { contains: "credits", ..phrase(&[403, 429], "your team ", Means::QuotaExhausted) },
     // xAI, as 400.
-    Phrase { statuses: &[400, 401], begins: "incorrect api key provided", contains: "", means: Means::KeyDead },
+    phrase(&[400, 401], "incorrect api key provided", Means::KeyDead),
     // OpenAI, as invalid_request_error: a restricted key that may not do this, and other things.
-    Phrase {
-        statuses: &[401, 403],
-        begins: "you have insufficient permissions for this operation",
-        contains: "",
-        means: Means::ModelMissing,
-    },
+    phrase(&[401, 403], "you have insufficient permissions for this operation", Means::ModelMissing),
     // Vendors who give a key that they do not know no code, or the status as one: Mistral, Cohere, SiliconFlow, Voyage, Azure,
     // OpenRouter.
-    Phrase { statuses: &[401], begins: "unauthorized", contains: "", means: Means::KeyDead },
-    Phrase { statuses: &[401], begins: "invalid api", contains: "", means: Means::KeyDead },
-    Phrase { statuses: &[401], begins: "invalid token", contains: "", means: Means::KeyDead },
-    Phrase { statuses: &[401], begins: "invalid authentication", contains: "", means: Means::KeyDead },
-    Phrase { statuses: &[401], begins: "provided api key is invalid", contains: "", means: Means::KeyDead },
-    Phrase {
-        statuses: &[401],
-        begins: "access denied due to invalid subscription key",
-        contains: "",
-        means: Means::KeyDead,
-    },
-    Phrase { statuses: &[401], begins: "no auth credentials", contains: "", means: Means::KeyDead },
-    Phrase { statuses: &[401], begins: "user not found", contains: "", means: Means::KeyDead },
+    phrase(&[401], "unauthorized", Means::KeyDead),
+    phrase(&[401], "invalid api", Means::KeyDead),
+    phrase(&[401], "invalid token", Means::KeyDead),
+    phrase(&[401], "invalid authentication", Means::KeyDead),
+    phrase(&[401], "provided api key is invalid", Means::KeyDead),
+    phrase(&[401], "access denied due to invalid subscription key", Means::KeyDead),
+    phrase(&[401], "no auth credentials", Means::KeyDead),
+    phrase(&[401], "user not found", Means::KeyDead),
     // Gemini, whose code is the status.
-    Phrase { statuses: &[403], begins: "your api key was reported as leaked", contains: "", means: Means::KeyDead },
+    phrase(&[403], "your api key was reported as leaked", Means::KeyDead),
     // xAI: content policy, as 403.
-    Phrase { statuses: &[403], begins: "content violates usage guidelines", contains: "", means: Means::Client },
+    phrase(&[403], "content violates usage guidelines", Means::Client),
     // Gemini: a file of somebody else.
-    Phrase {
-        statuses: &[403],
-        begins: "you do not have permission to access the file",
-        contains: "",
-        means: Means::Client,
-    },
+    phrase(&[403], "you do not have permission to access the file", Means::Client),
     // Gemini: a cache that is not there.
-    Phrase { statuses: &[403], begins: "cachedcontent not found", contains: "", means: Means::Client },
+    phrase(&[403], "cachedcontent not found", Means::Client),
     // OpenRouter: this request is dearer than what is left; smaller ones are served.
-    Phrase {
-        statuses: &[402],
-        begins: "this request requires more credits",
-        contains: "max_tokens",
-        means: Means::ModelMissing,
-    },
+    Phrase { contains: "max_tokens", ..phrase(&[402], "this request requires more credits", Means::ModelMissing) },
     // OpenAI: one request above the limit of a whole minute; waiting does not help it, another account may.
-    Phrase { statuses: &[429], begins: "request too large for", contains: "", means: Means::ModelMissing },
+    phrase(&[429], "request too large for", Means::ModelMissing),
     // DeepSeek, as invalid_request_error.
-    Phrase { statuses: &[400], begins: "model not exist", contains: "", means: Means::ModelMissing },
-    Phrase { statuses: &[400], begins: "model not found", contains: "", means: Means::ModelMissing },
+    phrase(&[400], "model not exist", Means::ModelMissing),
+    phrase(&[400], "model not found", Means::ModelMissing),
 ];
 
 /// How much of a message is compared, in bytes.

@@ -11,6 +11,7 @@ mod content;
 mod control;
 mod count;
 mod downstream;
+mod error_answer;
 mod exchange;
 mod failure;
 mod form;

@@ -1,14 +1,13 @@
-//! Stage 4 (its head is in `head`): classify, fail over while nothing went out, scan the usage as the
+//! Stage 4 (its head is in `head`, errors by their head in `error_answer`): fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::exchange::{Answer, Attempt, Exchange, now_ms, wall_ms};
-use super::head::{Refused, is_translated};
+use super::exchange::{Answer, Attempt, Exchange, now_ms};
 use super::lane::Translating;
 use super::mask::{self, Fragments};
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
-use super::{form, lane};
-use crate::balance::{Failure, classify, classify_event};
+use super::{error_answer, form};
+use crate::balance::{Failure, classify_event};
 use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
 use crate::dialect::{DialectId, Framing, answer};
@@ -19,8 +18,6 @@ use pingora::{Error, ErrorType, Result};
 pub(super) const ATTEMPT_FAILED: ErrorType = ErrorType::Custom("AttemptFailed");
 /// The answer ended in its middle; nothing of it went out, and there is no next candidate.
 pub(super) const ANSWER_CUT: ErrorType = ErrorType::Custom("AnswerCut");
-/// Error answers are collected up to here to be judged and masked as a whole.
-const ERROR_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// An answer came without a body: nothing of it can go to the client, unless it says what is wrong by its status.
 ///
@@ -29,7 +26,7 @@ const ERROR_BODY_BYTES_MAX: usize = 1024 * 1024;
 pub(super) fn bodiless(exchange: &mut Exchange) -> Result<Bytes> {
     let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
     if answer.is_some_and(|answer| answer.error.is_some()) {
-        return error_piece(Bytes::new(), true, exchange);
+        return error_answer::piece(Bytes::new(), true, exchange);
     }
     judge_failure(exchange, Failure::ServerError);
     if route::has_next(exchange) {
@@ -60,71 +57,12 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
     match &**answer {
         Answer { ended: true, .. } => Ok(Bytes::new()),
-        Answer { error: Some(_), .. } => error_piece(piece, end, exchange),
+        Answer { error: Some(_), .. } => error_answer::piece(piece, end, exchange),
         _ => piece_of_answer(piece, end, exchange),
     }
 }
 
-fn error_piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
-    let Some(attempt) = exchange.attempt.as_mut() else { return Ok(piece) };
-    let is_translated = is_translated(attempt);
-    let Some(answer) = attempt.answer.as_deref_mut() else { return Ok(piece) };
-    let Some(error) = answer.error.as_mut() else { return Ok(piece) };
-    let is_told_anew = is_translated || error.is_told_anew;
-    error.body.extend_from_slice(&piece);
-    if end {
-        return error_ended(exchange);
-    }
-    if error.body.len() <= ERROR_BODY_BYTES_MAX {
-        return Ok(Bytes::new());
-    }
-    if is_told_anew {
-        // Nobody's error is that long; its beginning says what there is to say.
-        error.body.truncate(ERROR_BODY_BYTES_MAX);
-        return Ok(Bytes::new());
-    }
-    let passed = error.body.split().freeze();
-    Ok(answer.veil.push(passed, usize::MAX, true, &attempt.upstream.secret_fragments))
-}
-
-/// An error answer is complete: the next candidate's turn, or the client gets it as it is.
-fn error_ended(exchange: &mut Exchange) -> Result<Bytes> {
-    let Some(attempt) = exchange.attempt.as_mut() else { return Ok(Bytes::new()) };
-    let Some(answer) = attempt.answer.as_deref_mut() else { return Ok(Bytes::new()) };
-    answer.ended = true;
-    let status = answer.status;
-    let Some(error) = answer.error.as_mut() else { return Ok(Bytes::new()) };
-    let failure = if status < 400 {
-        // A redirect or a page: no provider answers so.
-        Failure::ServerError
-    } else {
-        classify(status, error.retry_after.as_deref(), &error.body, wall_ms())
-    };
-    let (passed, retry_after) = (error.body.split().freeze(), error.retry_after.take());
-    let is_told_anew = error.is_told_anew;
-    let mut passed = answer.veil.push(passed, 0, true, &attempt.upstream.secret_fragments);
-    judge_failure(exchange, failure);
-    if failure.tries_next() && route::has_next(exchange) {
-        return Err(failed_attempt());
-    }
-    if is_told_anew || exchange.attempt.as_ref().is_some_and(is_translated) {
-        let refusal = lane::refusal(status, retry_after.as_deref(), &passed);
-        passed = refuse(exchange, &refusal);
-    }
-    settle::settle_with_gate(exchange, End::Refused(status))?;
-    Ok(passed)
-}
-
-/// The client gets an error of its own dialect, with the status that it has there. What there is of the head is held still.
-fn refuse(exchange: &mut Exchange, refusal: &Refusal<'_>) -> Bytes {
-    exchange.control.refused = Some(Refused { status: refusal.status, retry_after_s: refusal.retry_after_s });
-    if let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) {
-        answer.status = refusal.status;
-    }
-    lane::error_body(exchange, refusal)
-}
-
-fn failed_attempt() -> Box<Error> {
+pub(super) fn failed_attempt() -> Box<Error> {
     Error::explain(ATTEMPT_FAILED, "the next candidate takes over").into_up()
 }
 
@@ -257,7 +195,7 @@ fn is_told_at_its_end(exchange: &Exchange) -> bool {
 fn told(passed: Bytes, refusal: Option<&Refusal<'_>>, exchange: &mut Exchange) -> Bytes {
     let Some(refusal) = refusal else { return passed };
     let passed = match is_told_at_its_end(exchange) && !exchange.control.committed {
-        true => refuse(exchange, refusal),
+        true => error_answer::refuse(exchange, refusal),
         false => passed,
     };
     masked(passed, exchange)
