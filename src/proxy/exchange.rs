@@ -2,6 +2,7 @@
 
 use super::attempts::Attempts;
 use super::control::Control;
+use super::form::Told;
 use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
 use super::memory::Room;
@@ -193,10 +194,8 @@ pub(super) struct Answer {
     pub(super) veil: Veil,
     /// Where what went to the client stops.
     pub(super) tail: Tail,
-    /// Nothing of its body has been looked at.
-    pub(super) is_unseen: bool,
-    /// It is read as a document, and nobody has called it JSON.
-    pub(super) may_be_bytes: bool,
+    /// What it is by its head, until its first byte has been looked at, where that could show it to be something else.
+    pub(super) told: Option<Told>,
     /// It comes packed.
     pub(super) unpacker: Option<Box<Unpacker>>,
     /// An error answer, collected to be judged as a whole.
@@ -239,8 +238,6 @@ pub(super) struct ErrorAnswer {
     /// The client gets an error of ours instead: it is in a coding that nobody here reads, a redirect (which its client would follow,
     /// with our key and past all of this), or a page.
     pub(super) is_told_anew: bool,
-    /// It is called a web page, and nothing else is wrong with it.
-    pub(super) is_page: bool,
 }
 
 /// When progress was last journaled, or could have been.

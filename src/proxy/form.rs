@@ -53,15 +53,8 @@ pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
     // Blanks, or a byte-order mark, come before either.
     let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0xEF | 0xBB | 0xBF);
     let Some(&first) = piece.iter().find(|byte| !blank(byte)) else { return };
-    answer.is_unseen = false;
-    let streams = exchange.admitted.as_ref().is_some_and(|admitted| admitted.facts.stream);
-    let told = match &answer.error {
-        None if answer.may_be_bytes && !streams => Told::Anything,
-        None => Told::Framing(answer.framing),
-        // Servers in PHP call everything a page that nobody has called something else.
-        Some(error) if error.is_page => Told::Page,
-        Some(_) => return,
-    };
+    let Some(told) = answer.told.take() else { return };
+    let streams = streams(exchange);
     let Some(framing) = is_really(told, first, streams) else { return };
     let Some(form) = form(exchange, framing) else { return };
     let routing = &exchange.snapshot.routing;
@@ -79,11 +72,27 @@ pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
 }
 
 /// What an answer is by its head.
-enum Told {
+#[derive(Clone, Copy)]
+pub(super) enum Told {
     Framing(Framing),
+    /// An error, if it is one. Servers in PHP call everything so that nobody has called something else.
     Page,
-    /// Nothing that says whether it is JSON, where bytes may be due as well.
+    /// Nothing that says whether it is JSON, where bytes may be due as well: an image, sound, a text.
     Anything,
+}
+
+/// What an answer is that is no error by its head, and is read so.
+pub(super) fn told(exchange: &Exchange, framing: Framing, kind: ContentKind, due: AnswerKind) -> Told {
+    let may_be_due = matches!(due, AnswerKind::Speech | AnswerKind::Transcription | AnswerKind::Image);
+    let is_called_json = !matches!(kind, ContentKind::Other | ContentKind::Unsaid);
+    if framing == Framing::JsonDocument && may_be_due && !is_called_json && !streams(exchange) {
+        return Told::Anything;
+    }
+    Told::Framing(framing)
+}
+
+fn streams(exchange: &Exchange) -> bool {
+    exchange.admitted.as_ref().is_some_and(|admitted| admitted.facts.stream)
 }
 
 /// The framing of an answer that begins so, where it is not the one that was told.
@@ -114,12 +123,6 @@ pub(super) enum ContentKind {
     Other,
     /// It is not said.
     Unsaid,
-}
-
-/// Whether an answer that is read as a document may be something else: an image, sound, a text. Nobody has called it JSON.
-pub(super) fn may_be_bytes(kind: ContentKind, due: AnswerKind) -> bool {
-    let may_be_due = matches!(due, AnswerKind::Speech | AnswerKind::Transcription | AnswerKind::Image);
-    may_be_due && matches!(kind, ContentKind::Other | ContentKind::Unsaid)
 }
 
 fn framing(kind: ContentKind, answer: AnswerKind, stream: bool) -> Framing {

@@ -1,7 +1,7 @@
 //! The head of an upstream's answer: what kind of answer it is, how long it may take, and what of it the client gets.
 
 use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange};
-use super::form::{self, ContentKind, Form, content_kind};
+use super::form::{self, ContentKind, Form, Told, content_kind};
 use super::http1::{AnswerHead, nominated};
 use super::mask;
 use super::packing::Packing;
@@ -10,9 +10,9 @@ use super::trail;
 use super::veil::Veil;
 use crate::balance::retry_after_header;
 use crate::dialect::Answer as AnswerKind;
+use crate::dialect::DialectId;
 use crate::dialect::answer::Tail;
 use crate::dialect::chat::Asked;
-use crate::dialect::{DialectId, Framing};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -75,7 +75,10 @@ pub(super) fn answer_head(
     let Form { framing, client_framing, scanner, translation, asked } = form;
     let packing = Packing::of(&head.headers);
     let is_packed = !matches!(packing, Packing::Plain);
-    let error = error_answer(&head, kind, endpoint.answer, &packing);
+    let (error, told) = match error_answer(&head, kind, endpoint.answer, &packing) {
+        Some((error, told)) => (Some(error), told),
+        None => (None, Some(form::told(exchange, framing, kind, endpoint.answer))),
+    };
     let (failed, is_told_anew) = (error.is_some(), error.as_ref().is_some_and(|error| error.is_told_anew));
     let unpacker = match packing {
         Packing::Known(unpacker) => Some(unpacker),
@@ -92,8 +95,7 @@ pub(super) fn answer_head(
         translation,
         unsent: Bytes::new(),
         tail: Tail::new(client_framing),
-        is_unseen: true,
-        may_be_bytes: framing == Framing::JsonDocument && form::may_be_bytes(kind, endpoint.answer),
+        told,
         veil: Veil::default(),
         unpacker,
         error,
@@ -131,17 +133,22 @@ pub(super) fn answer_head(
 }
 
 /// What of an answer is an error by its head. A page where an API's answer is due is some proxy's, whatever its status says; what
-/// comes in a coding that nobody here reads cannot be billed.
-fn error_answer(head: &AnswerHead, kind: ContentKind, due: AnswerKind, packing: &Packing) -> Option<ErrorAnswer> {
+/// comes in a coding that nobody here reads cannot be billed. One that is only called a page may turn out to be none.
+fn error_answer(
+    head: &AnswerHead,
+    kind: ContentKind,
+    due: AnswerKind,
+    packing: &Packing,
+) -> Option<(ErrorAnswer, Option<Told>)> {
     let is_unreadable = matches!(packing, Packing::Unknown);
     let is_called_page = kind == ContentKind::Page && due != AnswerKind::Transcription;
     let has_failed = head.status.as_u16() >= 300;
-    (has_failed || is_called_page || is_unreadable).then(|| ErrorAnswer {
+    let error = (has_failed || is_called_page || is_unreadable).then(|| ErrorAnswer {
         body: BytesMut::new(),
         retry_after: retry_after_header(&head.headers),
         is_told_anew: is_unreadable || head.status.as_u16() < 400,
-        is_page: is_called_page && !has_failed && !is_unreadable,
-    })
+    })?;
+    Some((error, (!has_failed && !is_unreadable).then_some(Told::Page)))
 }
 
 /// Whether the client gets the answer in another dialect than the upstream's.

@@ -51,7 +51,7 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
         },
         _ => piece,
     };
-    if answer.is_unseen && !piece.is_empty() {
+    if answer.told.is_some() && !piece.is_empty() {
         form::by_first_byte(&piece, exchange);
     }
     let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
