@@ -9,6 +9,7 @@ pub mod chat;
 pub mod embed;
 pub mod endpoint;
 mod event_frames;
+mod failed;
 mod json;
 pub mod request;
 mod shape;

@@ -45,5 +45,6 @@ mod translate_errors;
 mod upgrade;
 mod user;
 mod veiled;
+mod vendor_errors;
 mod vendors;
 mod wallets;

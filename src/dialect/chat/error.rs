@@ -1,11 +1,14 @@
 //! Errors of providers, from any dialect into any: an HTTP answer's body, or an event in mid-stream.
 
 use crate::dialect::DialectId;
+use crate::dialect::failed;
 use serde_json::Value;
 use std::borrow::Cow;
 
 /// A body that is no known error object is told up to here.
 const SHOWN_CHARS_MAX: usize = 500;
+/// What is said of an answer that failed without a word of why.
+const UNFINISHED: &str = "The provider failed to finish its answer";
 /// What is said of one that is no text.
 const NO_TEXT: &str = "what the provider says is no text";
 /// Google's detail that says when to come again (google/rpc/error_details.proto).
@@ -98,6 +101,12 @@ impl Refusal<'_> {
         let of = |status: u16| KINDS.iter().find(|kind| kind.status == status);
         let general = if self.status >= 500 { 500 } else { 400 };
         of(self.status).or_else(|| of(general)).unwrap_or(&KINDS[0])
+    }
+
+    /// What a provider of this dialect says by a finish reason that is a failure. `None`: it is none.
+    pub fn of_finish(dialect: DialectId, word: &str) -> Option<Refusal<'static>> {
+        let status = failed::status_of_word(dialect, word)?;
+        Some(Refusal { code: Some(word.to_owned().into()), ..Refusal::new(status, format!("{UNFINISHED}: {word}")) })
     }
 
     /// The error object of any dialect: an HTTP answer's body with its status, or an event's data without.

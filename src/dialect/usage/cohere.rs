@@ -4,18 +4,7 @@ use serde::Deserialize;
 use tollgate_plugin_api::Usage;
 
 use super::count::{Count, Object};
-use super::error_event::ErrorEvent;
 use super::reading::{Reading, part_of};
-
-/// Finish reasons that say that the answer failed, and the status that it would have had. An `error` beside them may say more, or
-/// not be there.
-const FAILURES: [(&str, u16); 2] = [("ERROR", 500), ("TIMEOUT", 504)];
-
-/// The failure that a finish reason tells of.
-pub(super) fn failure(word: &[u8]) -> Option<ErrorEvent> {
-    let (word, status) = FAILURES.iter().find(|(failure, _)| failure.as_bytes() == word)?;
-    Some(ErrorEvent { code: Some((*word).to_owned()), status: Some(*status), ..ErrorEvent::default() })
-}
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

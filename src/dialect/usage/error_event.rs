@@ -3,6 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::dialect::failed;
+use crate::dialect::shape::DialectId;
+
 /// A longer message is cut.
 const MESSAGE_BYTES_MAX: usize = 1024;
 
@@ -81,6 +84,13 @@ impl ErrorEvent {
     pub(super) fn of_parts(code: Option<&[u8]>, message: Option<&[u8]>) -> Self {
         let value = |json: Option<&[u8]>| json.and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default();
         Self::of(&Written { code: value(code), message: value(message), ..Written::default() })
+    }
+
+    /// A finish reason that is a failure; `None`: it is none.
+    pub(super) fn of_finish(dialect: DialectId, word: &[u8]) -> Option<Self> {
+        let word = std::str::from_utf8(word).ok()?;
+        let status = failed::status_of_word(dialect, word)?;
+        Some(Self { code: Some(word.to_owned()), status: Some(status), ..Self::default() })
     }
 
     fn of(written: &Written) -> Self {

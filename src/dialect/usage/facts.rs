@@ -3,7 +3,6 @@
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
-use super::cohere;
 use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
 use super::image_tool::ImageTool;
@@ -248,10 +247,11 @@ impl Sink<Slot> for Facts {
             Slot::UsageCounted => self.usage_counted = self.report().or(self.usage_counted.take()),
             Slot::UsageAtStart => self.usage_at_start = self.report().or(self.usage_at_start.take()),
             Slot::Finish => {
-                self.finishes = self.finishes.saturating_add(u32::from(is_finish(&self.capture)));
-                if self.answer == Answer::CohereChat && self.error.is_none() {
-                    self.error = cohere::failure(self.word());
-                }
+                let failure = ErrorEvent::of_finish(self.dialect, self.word());
+                let is_finish = failure.is_none() && is_finish(&self.capture);
+                self.finishes = self.finishes.saturating_add(u32::from(is_finish));
+                // An error that stands beside it says more.
+                self.error = self.error.take().or(failure);
             }
             Slot::ChoiceIndex => {
                 let index: u32 = serde_json::from_slice(&self.capture).unwrap_or(0);
@@ -295,12 +295,9 @@ impl Sink<Slot> for Facts {
 }
 
 /// A reason why generation ended: a word or (Gemini, with enums as integers) a number; not `null`, not the word for it
-/// that DashScope sends until the end, nor Google's zero; nor OpenRouter's for one that did not come to its end.
+/// that DashScope sends until the end, nor Google's zero.
 fn is_finish(json: &[u8]) -> bool {
-    !matches!(
-        json,
-        b"null" | b"\"error\"" | b"\"\"" | b"\"null\"" | b"0" | b"false" | b"\"FINISH_REASON_UNSPECIFIED\"" | b""
-    )
+    !matches!(json, b"null" | b"\"\"" | b"\"null\"" | b"0" | b"false" | b"\"FINISH_REASON_UNSPECIFIED\"" | b"")
 }
 
 /// What an event is for, by its type.

@@ -104,13 +104,21 @@ impl Reader {
             if let Some(error) = said.error {
                 return self.fail(&format!("{{\"error\":{}}}", error.get()), sink);
             }
+            let failure = said.finish_reason.0.as_ref().and_then(|word| failure(&word.0));
             self.choice(said, pages, is_whole, sink);
+            if let Some(refusal) = failure {
+                return self.refuse(refusal, sink);
+            }
         }
     }
 
     fn fail(&mut self, json: &str, sink: &mut dyn Sink) {
+        self.refuse(Refusal::read(None, json.as_bytes()), sink);
+    }
+
+    fn refuse(&mut self, refusal: Refusal<'_>, sink: &mut dyn Sink) {
         if !std::mem::replace(&mut self.is_over, true) {
-            sink.event(Event::Error(Refusal::read(None, json.as_bytes())));
+            sink.event(Event::Error(refusal));
         }
     }
 
@@ -144,7 +152,7 @@ impl Reader {
         if let Some(delta) = delta {
             told.delta(delta, logprobs);
         }
-        let word = said.finish_reason.filled();
+        let word = said.finish_reason.filled().filter(|word| failure(word).is_none());
         if let Some(reason) = word.as_deref().and_then(finish_reason) {
             if let (0, Some(pages)) = (number, pages) {
                 told.pages(pages);
@@ -169,6 +177,11 @@ impl Reader {
         }
         sink.event(Event::End(None));
     }
+}
+
+/// What went wrong, if this word, in the place of a finish reason, is none.
+fn failure(word: &str) -> Option<Refusal<'static>> {
+    Refusal::of_finish(DialectId::OpenAi, word)
 }
 
 /// Unix seconds that say something.

@@ -10,6 +10,7 @@ use super::{
 type Error = (Case, String, Option<&'static str>, Option<u16>, &'static str);
 
 fn chat_errors() -> Vec<Error> {
+    let said = event(r#"{"choices":[{"delta":{"content":"a"},"finish_reason":null}]}"#);
     let named = "event: error\ndata: {\"code\":\"InvalidParameter\",\"message\":\"bad\"}\n\n";
     vec![
         (
@@ -39,6 +40,14 @@ fn chat_errors() -> Vec<Error> {
             "m",
         ),
         (CHAT_JSON, r#"{"error":{"message":"m","code":"rate_limit_exceeded"}}"#.to_owned(), None, Some(429), "m"),
+        (CHAT, said + &event(r#"{"choices":[{"delta":{},"finish_reason":"network_error"}]}"#), None, Some(500), ""),
+        (
+            CHAT_JSON,
+            r#"{"choices":[{"message":{"content":"a"},"finish_reason":"insufficient_system_resource"}]}"#.to_owned(),
+            None,
+            Some(503),
+            "",
+        ),
     ]
 }
 

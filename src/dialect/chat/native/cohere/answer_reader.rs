@@ -1,5 +1,6 @@
 //! Reads Cohere's events, and its whole answers.
 
+use crate::dialect::DialectId;
 use crate::dialect::chat::Refusal;
 use crate::dialect::chat::event::{Annotation, Begin, Event, FinishReason, Sink};
 use crate::dialect::chat::json::Text;
@@ -7,7 +8,6 @@ use crate::dialect::chat::native::told::{Calls, Function, argue, tell, think};
 use crate::dialect::chat::wire::{AnswerReader, Unreadable};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::borrow::Cow;
 
 /// The type of citations of what is told, not of thoughts or plans.
 const OF_TEXT: &str = "TEXT_CONTENT";
@@ -222,14 +222,13 @@ fn cite(citation: Citation<'_>, sink: &mut dyn Sink) {
 /// True: the answer failed.
 fn finish(word: Option<Text<'_>>, error: Option<Text<'_>>, sink: &mut dyn Sink) -> bool {
     let word = word.map(|word| word.0);
-    let status = match word.as_deref() {
-        Some("TIMEOUT") => Some(504),
-        Some("ERROR") => Some(500),
-        _ => error.is_some().then_some(500),
+    let failure = word.as_deref().and_then(|word| Refusal::of_finish(DialectId::Cohere, word));
+    let failure = match error {
+        Some(Text(message)) => Some(Refusal { message, ..failure.unwrap_or_else(|| Refusal::new(500, "")) }),
+        None => failure,
     };
-    if let Some(status) = status {
-        let message = error.map_or(Cow::Borrowed("The provider failed to finish its answer"), |error| error.0);
-        sink.event(Event::Error(Refusal { status, message, code: word, param: None, retry_after_s: None }));
+    if let Some(refusal) = failure {
+        sink.event(Event::Error(refusal));
         return true;
     }
     let reason = match word.as_deref() {

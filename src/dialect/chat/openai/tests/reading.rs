@@ -139,10 +139,7 @@ fn a_vendors_word_for_the_end_keeps_its_meaning() {
     assert_eq!(finish("{}", "\"model_length\"", ""), FinishReason::Length);
     assert_eq!(finish("{}", "\"sensitive\"", ""), FinishReason::ContentFilter);
     assert_eq!(finish("{}", "\"null\"", ""), FinishReason::Stop);
-    assert_eq!(
-        finish("{}", "\"insufficient_system_resource\"", ""),
-        FinishReason::Other("insufficient_system_resource".into())
-    );
+    assert_eq!(finish("{}", "\"a_word_of_tomorrow\"", ""), FinishReason::Other("a_word_of_tomorrow".into()));
 }
 
 #[test]
@@ -158,6 +155,18 @@ fn errors_in_mid_stream_end_it() {
         assert_eq!(got.answer.error.expect("an error").message, "m", "{said}");
     }
     assert!(document(r#"{"error":{"message":"m"}}"#).answer.error.is_some());
+}
+
+#[test]
+fn a_finish_reason_that_is_a_failure_is_an_error_behind_what_was_said() {
+    let choice = r#"{"index":0,"KEY":{"content":"a"},"finish_reason":"network_error"}"#;
+    let chunk = format!("data: {{\"id\":\"x\",\"choices\":[{}]}}\n\n", choice.replace("KEY", "delta"));
+    let whole = format!("{{\"id\":\"x\",\"choices\":[{}]}}", choice.replace("KEY", "message"));
+    for got in [stream(&chunk), document(&whole)] {
+        assert_eq!(got.answer.choices[0].blocks, [words("a")]);
+        let error = got.answer.error.expect("an error");
+        assert_eq!((error.status, error.code.as_deref()), (500, Some("network_error")));
+    }
 }
 
 #[test]
