@@ -90,6 +90,9 @@ static CODES: &[Code] = &[
     code("consumer_suspended", Where::Anywhere, Means::KeyDead),
     code("consumer_invalid", Where::Anywhere, Means::KeyDead),
     code("service_disabled", Where::Anywhere, Means::KeyDead),
+    // MiniMax (platform.minimax.io/docs/api-reference/errorcode): not authorized, no such key.
+    code("1004", Where::Account, Means::KeyDead),
+    code("2049", Where::Account, Means::KeyDead),
     // Zhipu: account inactive, missing, locked.
     code("1110", Where::Account, Means::KeyDead),
     code("1111", Where::Account, Means::KeyDead),
@@ -113,6 +116,8 @@ static CODES: &[Code] = &[
     code("pre_consume_token_quota_failed", Where::Anywhere, Means::QuotaExhausted),
     // SiliconFlow: balance.
     code("30001", Where::Account, Means::QuotaExhausted),
+    // MiniMax: what the plan has for five hours.
+    code("2056", Where::Account, Means::QuotaExhausted),
     // Zhipu: arrears; daily, five-hour and weekly limits; plan over.
     code("1113", Where::Account, Means::QuotaExhausted),
     code("1304", Where::Account, Means::QuotaExhausted),

@@ -1,5 +1,5 @@
 //! How an answer under 200 says, where it has no error object, that it failed: by the word that stands where the reason why it
-//! ended should. Each has the status that such an error would have had.
+//! ended should, or by a code that is not zero. Each has the status that such an error would have had.
 
 use super::shape::DialectId;
 
@@ -17,9 +17,36 @@ const WORDS: [(DialectId, &str, u16); 5] = [
     (DialectId::Cohere, "TIMEOUT", 504),
 ];
 
+/// MiniMax's `base_resp.status_code` (platform.minimax.io/docs/api-reference/errorcode), as far as conversations can have it;
+/// 2061, a model that the account's plan does not have, is answered and not listed there.
+const CODES: [(u64, u16); 17] = [
+    (1000, 500),
+    (1001, 504),
+    (1002, 429),
+    (1004, 401),
+    (1008, 402),
+    (1024, 500),
+    (1026, 400),
+    (1027, 400),
+    (1033, 500),
+    (1039, 429),
+    (1041, 429),
+    (1042, 400),
+    (2013, 400),
+    (2045, 429),
+    (2049, 401),
+    (2056, 429),
+    (2061, 404),
+];
+
 /// The status of a finish reason of this dialect's that is a failure. `None`: it is none.
 pub(super) fn status_of_word(dialect: DialectId, word: &str) -> Option<u16> {
     WORDS.iter().find(|(of, failure, _)| *of == dialect && *failure == word).map(|&(_, _, status)| status)
+}
+
+/// The status of a code of MiniMax's. `None`: it is not known.
+pub(super) fn status_of_code(code: u64) -> Option<u16> {
+    CODES.iter().find(|(known, _)| *known == code).map(|&(_, status)| status)
 }
 
 #[cfg(test)]
@@ -30,7 +57,9 @@ mod tests {
     #[test]
     fn every_failure_is_there_once_and_has_an_errors_status() {
         let words: HashSet<_> = WORDS.iter().map(|(dialect, word, _)| (dialect, word)).collect();
-        assert_eq!(words.len(), WORDS.len());
-        assert!(WORDS.iter().all(|(_, _, status)| (400..600).contains(status)));
+        let codes: HashSet<_> = CODES.iter().map(|(code, _)| code).collect();
+        assert_eq!((words.len(), codes.len()), (WORDS.len(), CODES.len()));
+        let statuses = WORDS.iter().map(|(_, _, status)| status).chain(CODES.iter().map(|(_, status)| status));
+        assert!(statuses.into_iter().all(|status| (400..600).contains(status)) && !codes.contains(&0));
     }
 }

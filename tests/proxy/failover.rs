@@ -288,7 +288,7 @@ async fn an_error_inside_a_200_that_nobody_can_take_over_is_passed_on() {
 
 #[tokio::test]
 async fn a_document_in_which_nothing_is_answered_is_passed_on_and_costs_nothing() {
-    let text = r#"{"base_resp":{"status_code":1008,"status_msg":"insufficient balance"}}"#;
+    let text = r#"{"done":false,"why":"insufficient balance"}"#;
     for wire in Wire::ALL {
         let (_provider, gateway, key) = one(wire, move |_, _| Answer::new(200, "application/json", text)).await;
         for stream in [false, true] {

@@ -82,6 +82,12 @@ impl<'a> Refusal<'a> {
     pub fn new(status: u16, message: impl Into<Cow<'a, str>>) -> Self {
         Self { status, message: message.into(), code: None, param: None, retry_after_s: None }
     }
+
+    /// What MiniMax says by a code beside its answers, and these words.
+    pub fn of_code(code: u64, said: Option<Cow<'a, str>>) -> Self {
+        let status = failed::status_of_code(code).unwrap_or(500);
+        Self { code: Some(code.to_string().into()), ..Self::new(status, said.unwrap_or(UNFINISHED.into())) }
+    }
 }
 
 impl Refusal<'_> {

@@ -132,6 +132,8 @@ pub(super) struct Facts {
     pub(super) output_count: Count,
     /// It is the stream's last event.
     pub(super) last: bool,
+    /// A code by which it says that it failed.
+    pub(super) failed_code: Option<u64>,
 }
 
 impl Facts {
@@ -166,6 +168,7 @@ impl Facts {
             input_count: Count::Absent,
             output_count: Count::Absent,
             last: false,
+            failed_code: None,
         }
     }
 
@@ -178,9 +181,10 @@ impl Facts {
         *self = Self { capture, meter, ..Self::new(self.answer, self.dialect) };
     }
 
+    /// The report that was captured. What only holds the place of one that is to come is none.
     fn report(&self) -> Option<Box<Report>> {
         let report = if self.overflow { Some(Report::Unreadable) } else { Report::parse(self.dialect, &self.capture) };
-        report.map(Box::new)
+        report.filter(|report| !(self.answer.generates() && report.is_placeholder())).map(Box::new)
     }
 
     /// The captured value, a string, without its quotes (none of the words looked for has escapes).
@@ -264,6 +268,12 @@ impl Sink<Slot> for Facts {
                 self.error = ErrorEvent::read(json).or(self.error.take());
             }
             Slot::Code => self.code = Some(self.capture.clone()),
+            Slot::Outcome => {
+                self.failed_code = serde_json::from_slice(&self.capture).ok().filter(|code| *code != 0);
+                if self.failed_code.is_some() {
+                    self.code = Some(self.capture.clone());
+                }
+            }
             Slot::Message => self.message = Some(self.capture.clone()),
             Slot::Object => self.object_is_error = self.word() == b"error",
             Slot::Type => self.kind = self.kind.or(Some(kind_of(self.answer, self.word()))),

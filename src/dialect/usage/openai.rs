@@ -99,6 +99,13 @@ impl OpenAiUsage {
             .any(|&count| count != Count::Absent)
     }
 
+    /// A total of nothing, and no other count: MiniMax has it in every chunk up to the last, which has the counts
+    /// (platform.minimax.io/docs, "Text Generation"), and in its errors.
+    pub(super) fn is_placeholder(&self) -> bool {
+        let others = [self.prompt_tokens, self.input_tokens, self.completion_tokens, self.output_tokens];
+        self.total_tokens == Count::Good(0) && others.iter().all(|&count| count == Count::Absent)
+    }
+
     /// What was generated has a count of its own, or is in one that is of all there was.
     pub(super) fn counts_output(&self) -> bool {
         let is_total_alone = self.prompt_tokens.or(self.input_tokens) == Count::Absent && self.counts_input();

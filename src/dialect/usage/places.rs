@@ -40,6 +40,8 @@ pub(super) enum Slot {
     /// The parts of an error that is not in an object of its own.
     Code,
     Message,
+    /// A code that says by not being zero that the answer failed.
+    Outcome,
     /// OpenAI's `object`: `error` where an error is the whole event.
     Object,
     /// An event's type.
@@ -69,7 +71,7 @@ pub(super) enum Slot {
 
 use Slot::{
     ActionType, ChoiceIndex, Choices, Code, Error, Finish, Generated, ImageTool, InnerType, ItemType, Message, Model,
-    Object, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage, UsageAside,
+    Object, Outcome, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage, UsageAside,
     UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
@@ -85,6 +87,9 @@ const OPENAI_TOP: Rows = &[
     ("code", Code, Capture),
     ("message", Message, Capture),
     ("object", Object, Capture),
+    // MiniMax (platform.minimax.io/docs/api-reference/errorcode), in every answer that is whole or none.
+    ("base_resp.status_code", Outcome, Capture),
+    ("base_resp.status_msg", Message, Capture),
 ];
 
 const CHOICES: Rows = &[

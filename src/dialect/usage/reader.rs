@@ -12,6 +12,7 @@ use super::report::Report;
 use super::rules::UsageRules;
 use super::skim::skim;
 use crate::dialect::event_frames::EventFrame;
+use crate::dialect::failed;
 use crate::dialect::json::Walker;
 use crate::dialect::shape::{Answer, DialectId, Framing};
 use crate::dialect::sse::{LINE_BYTES_MAX, data_at_front};
@@ -269,12 +270,13 @@ impl Reader {
 
     fn error(&mut self, kind: Kind) -> Option<ErrorEvent> {
         let facts = &mut self.facts;
-        let bare = kind == Kind::Error || self.named_error || facts.object_is_error;
+        let bare = kind == Kind::Error || self.named_error || facts.object_is_error || facts.failed_code.is_some();
         let mut error = facts
             .error
             .take()
             .or_else(|| bare.then(|| ErrorEvent::of_parts(facts.code.as_deref(), facts.message.as_deref())))?;
-        error.status = error.status.or(self.stated_status);
+        let by_code = facts.failed_code.and_then(failed::status_of_code);
+        error.status = error.status.or(by_code).or(self.stated_status);
         Some(error)
     }
 

@@ -63,6 +63,11 @@ impl Report {
         }
     }
 
+    /// It counts nothing yet, where something is generated.
+    pub(super) fn is_placeholder(&self) -> bool {
+        matches!(self, Self::OpenAi(usage) if usage.is_placeholder())
+    }
+
     /// A count of what was generated is among its own: it is not merely left for a total to say, or for a later report.
     pub(super) fn counts_output(&self) -> bool {
         match self {

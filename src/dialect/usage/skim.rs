@@ -17,6 +17,8 @@ use crate::dialect::shape::Answer;
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
+/// MiniMax's errors.
+static BASE_RESP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"base_resp\""));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\""));
 static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\""));
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
@@ -73,6 +75,7 @@ fn is_plain_chunk(event: &[u8]) -> bool {
     !USAGE.find_iter(event).any(|at| value_of(&USAGE, at).is_some_and(|value| event[value] == b'{'))
         && !FINISH.find_iter(event).any(|at| value_of(&FINISH, at).is_some_and(|value| event[value] != b'n'))
         && !ERROR.find_iter(event).any(|at| value_of(&ERROR, at).is_none_or(|value| event[value] != b'n'))
+        && !BASE_RESP.find_iter(event).any(|at| value_of(&BASE_RESP, at).is_some_and(|value| event[value] == b'{'))
 }
 
 /// Where the value begins whose key ended before `at`; `None` if it was no key.

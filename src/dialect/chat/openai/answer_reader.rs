@@ -97,6 +97,9 @@ impl Reader {
         if chunk.error.is_some() || chunk.object.filled().as_deref() == Some("error") {
             return self.fail(json, sink);
         }
+        if let Some(refusal) = chunk.base_resp.refusal() {
+            return self.refuse(refusal, sink);
+        }
         let pages = chunk.search_results.or(chunk.citations);
         let choices = chunk.choices.take().unwrap_or_default();
         self.begin(&mut chunk, !choices.is_empty(), sink);

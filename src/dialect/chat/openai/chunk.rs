@@ -1,6 +1,7 @@
 //! What vendors write into an answer, or a chunk of one. What is of another type than expected is as good as absent.
 
 use super::reasoning_details::Detail;
+use crate::dialect::chat::error::Refusal;
 use crate::dialect::chat::json::{self, Text, text_or_json};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -60,6 +61,27 @@ pub(super) struct Chunk<'a> {
     /// The same, with titles and snippets.
     #[serde(borrow, default)]
     pub(super) search_results: Option<&'a RawValue>,
+    /// MiniMax's: whether it failed.
+    #[serde(borrow, default)]
+    pub(super) base_resp: Loose<Outcome<'a>>,
+}
+
+/// A code, and what it means.
+#[derive(Debug, Deserialize)]
+pub(super) struct Outcome<'a> {
+    #[serde(default)]
+    status_code: Loose<u64>,
+    #[serde(borrow, default)]
+    status_msg: Loose<Text<'a>>,
+}
+
+impl<'a> Loose<Outcome<'a>> {
+    /// What went wrong, unless nothing did.
+    pub(super) fn refusal(&mut self) -> Option<Refusal<'a>> {
+        let mut outcome = self.0.take()?;
+        let code = outcome.status_code.0.filter(|code| *code != 0)?;
+        Some(Refusal::of_code(code, outcome.status_msg.filled()))
+    }
 }
 
 /// `null`, or absent; anything else is an error.
@@ -78,6 +100,8 @@ pub(super) struct PlainChunk<'a> {
     citations: Nothing,
     #[serde(default)]
     search_results: Nothing,
+    #[serde(default)]
+    base_resp: Nothing,
 }
 
 /// A plain chunk's choice.

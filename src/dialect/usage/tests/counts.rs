@@ -117,6 +117,22 @@ fn perplexitys_research_has_reasoning_and_citations_of_its_own() {
 }
 
 #[test]
+fn a_total_of_nothing_alone_counts_nothing_that_was_generated() {
+    assert_eq!(CHAT_JSON.counts(&document(r#"{"total_tokens":0,"total_characters":0}"#)), None);
+    let chunk =
+        |usage: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}],\"usage\":{usage}}}\n\n");
+    let nothing = chunk(r#"{"total_tokens":0,"total_characters":0}"#);
+    assert_eq!(CHAT.counts(&nothing), None);
+    let counted = chunk(r#"{"total_tokens":13,"prompt_tokens":10,"completion_tokens":3}"#);
+    assert_eq!(CHAT.counts(&(nothing.clone() + &counted)), Some([10, 0, 0, 3, 0]));
+    assert_eq!(CHAT.counts(&(counted + &nothing)), Some([10, 0, 0, 3, 0]), "what is no report replaces none");
+    // It is no first token either.
+    let role = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}],\"usage\":{\"total_tokens\":0}}\n\n";
+    assert!(!CHAT.whole(role).token_seen());
+    assert_eq!(EMBEDDINGS.counts(r#"{"data":[],"usage":{"total_tokens":0}}"#), Some([0; 5]));
+}
+
+#[test]
 fn embeddings_and_totals_alone() {
     let usage = |usage: &str| EMBEDDINGS.counts(&format!(r#"{{"data":[{{"embedding":[0.1]}}],"usage":{usage}}}"#));
     assert_eq!(usage(r#"{"prompt_tokens":2,"total_tokens":2}"#), Some([2, 0, 0, 0, 0]));

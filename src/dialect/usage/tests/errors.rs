@@ -9,6 +9,13 @@ use super::{
 /// A stream with an error in it, and what is read of that: kind, status, message.
 type Error = (Case, String, Option<&'static str>, Option<u16>, &'static str);
 
+/// As MiniMax says that something is wrong; the total of nothing is no count.
+fn minimax(code: u64) -> String {
+    format!(
+        r#"{{"choices":null,"usage":{{"total_tokens":0,"total_characters":0}},"base_resp":{{"status_code":{code},"status_msg":"m"}}}}"#
+    )
+}
+
 fn chat_errors() -> Vec<Error> {
     let said = event(r#"{"choices":[{"delta":{"content":"a"},"finish_reason":null}]}"#);
     let named = "event: error\ndata: {\"code\":\"InvalidParameter\",\"message\":\"bad\"}\n\n";
@@ -40,6 +47,16 @@ fn chat_errors() -> Vec<Error> {
             "m",
         ),
         (CHAT_JSON, r#"{"error":{"message":"m","code":"rate_limit_exceeded"}}"#.to_owned(), None, Some(429), "m"),
+        (CHAT, event(&minimax(1002)), None, Some(429), "m"),
+        (
+            CHAT,
+            said.clone() + &event(r#"{"choices":null,"base_resp":{"status_code":1002,"status_msg":"m"}}"#),
+            None,
+            Some(429),
+            "m",
+        ),
+        (CHAT_JSON, minimax(2061), None, Some(404), "m"),
+        (CHAT_JSON, minimax(7777), None, None, "m"),
         (CHAT, said + &event(r#"{"choices":[{"delta":{},"finish_reason":"network_error"}]}"#), None, Some(500), ""),
         (
             CHAT_JSON,
@@ -129,7 +146,7 @@ fn a_document_in_which_nothing_is_answered_is_an_error() {
     let void = [
         "{}",
         r#"{"code":1113,"msg":"Insufficient balance","success":false}"#,
-        r#"{"base_resp":{"status_code":1008}}"#,
+        r#"{"base_resp":{"status_code":0}}"#,
         r#"{"object":"","choices":null,"usage":null}"#,
         r#"{"choices":[],"content":[],"output":[],"candidates":[]}"#,
     ];
@@ -139,6 +156,7 @@ fn a_document_in_which_nothing_is_answered_is_an_error() {
             assert_eq!(case.whole(&text[..text.len() - 1]).error_event(), None, "cut off, nobody knows: {text}");
         }
     }
+    assert!(CHAT_JSON.whole(r#"{"choices":null,"usage":{"total_tokens":0}}"#).error_event().is_some());
     let told = CHAT_JSON.whole(r#"{"code":"insufficient_quota","message":"no money"}"#);
     let error = told.error_event().unwrap();
     assert_eq!(
@@ -179,6 +197,11 @@ fn what_is_no_error() {
     for (case, text) in [
         (CHAT, event(r#"{"error":null,"choices":[{"delta":{"content":"error"}}]}"#)),
         (CHAT, event(r#"{"choices":[{"delta":{"content":"x","error":{"message":"x"}}}]}"#)),
+        (
+            CHAT,
+            event(r#"{"choices":[{"delta":{"content":"x"}}],"base_resp":{"status_code":0,"status_msg":"success"}}"#),
+        ),
+        (CHAT, event(r#"{"choices":[{"delta":{"content":"x"},"base_resp":{"status_code":1002}}],"base_resp":null}"#)),
         (CHAT, event(r#"{"choices":[{"delta":{"content":"{\"error\":{\"message\":\"x\"}}"}}]}"#)),
         (RESPONSES, event(r#"{"type":"response.completed","response":{"error":null}}"#)),
         (

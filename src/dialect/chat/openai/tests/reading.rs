@@ -149,7 +149,8 @@ fn errors_in_mid_stream_end_it() {
     let choice =
         "data: {\"id\":\"x\",\"choices\":[{\"index\":0,\"delta\":{},\"error\":{\"code\":502,\"message\":\"m\"}}]}\n\n";
     let vllm = "data: {\"object\":\"error\",\"message\":\"m\",\"code\":400}\n\n";
-    for said in [groq, router, choice, vllm] {
+    let minimax = "data: {\"id\":\"x\",\"choices\":null,\"base_resp\":{\"status_code\":1002,\"status_msg\":\"m\"}}\n\n";
+    for said in [groq, router, choice, vllm, minimax] {
         let got = stream(said);
         assert!(got.is_over);
         assert_eq!(got.answer.error.expect("an error").message, "m", "{said}");
@@ -167,6 +168,8 @@ fn a_finish_reason_that_is_a_failure_is_an_error_behind_what_was_said() {
         let error = got.answer.error.expect("an error");
         assert_eq!((error.status, error.code.as_deref()), (500, Some("network_error")));
     }
+    let fine = r#"{"id":"x","choices":[{"message":{"content":"a"},"finish_reason":"stop"}],"base_resp":{"status_code":0,"status_msg":"success"}}"#;
+    assert!(document(fine).answer.error.is_none());
 }
 
 #[test]
