@@ -57,6 +57,10 @@ fn timed(failure: Failure, status: u16, retry_after_ms: Option<u64>) -> Failure 
     }
 }
 
+/// OpenRouter's codes, whose `code` is the status: in `metadata`, the most telling one first
+/// (openrouter.ai/docs/api_reference/limits).
+const METADATA: [&str; 3] = ["reason", "error_type", "limit_source"];
+
 /// What an answer's body is, where its words say nothing that is known.
 struct Body {
     /// A web page: a proxy or a wrong base URL answered, not the vendor's API.
@@ -121,6 +125,8 @@ impl ErrorObject {
         let details = details(object);
         let mut codes: Vec<String> = wording::implied(object).map(str::to_owned).collect();
         codes.extend(details.clone().filter_map(|detail| word(detail.get("reason"))));
+        let metadata = object.get("metadata").and_then(Value::as_object);
+        codes.extend(METADATA.iter().filter_map(|name| word(metadata?.get(*name))));
         codes.extend(["code", "error_type", "type", "status"].iter().filter_map(|name| word(object.get(*name))));
         if inner.is_some() {
             codes.extend(["code", "type"].iter().filter_map(|name| word(root.get(*name))));

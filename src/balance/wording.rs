@@ -106,6 +106,10 @@ static CODES: &[Code] = &[
     code("billing_disabled", Where::Anywhere, Means::QuotaExhausted),
     code("insufficient_balance", Where::Anywhere, Means::QuotaExhausted),
     code("insufficient_credits", Where::Anywhere, Means::QuotaExhausted),
+    // OpenRouter: what this key may spend (openrouter.ai/docs/api_reference/limits).
+    code("openrouter_key_limit", Where::Anywhere, Means::QuotaExhausted),
+    code("openrouter_guardrail_budget", Where::Anywhere, Means::QuotaExhausted),
+    code("openrouter_workspace_budget", Where::Anywhere, Means::QuotaExhausted),
     // Moonshot.
     code("exceeded_current_quota_error", Where::Anywhere, Means::QuotaExhausted),
     // DashScope.
@@ -141,6 +145,8 @@ static CODES: &[Code] = &[
     code("missing_scope", Where::Anywhere, Means::ModelMissing),
     // Anthropic: the key may not use this resource.
     code("permission_error", Where::Forbidden, Means::ModelMissing),
+    // OpenRouter, as 402: one request that is dearer than all that may run at once; smaller ones are served.
+    code("weight_exceeds_budget", Where::Anywhere, Means::ModelMissing),
     // Zhipu, SiliconFlow: no such model.
     code("1211", Where::Refused, Means::ModelMissing),
     code("20012", Where::Refused, Means::ModelMissing),
@@ -156,6 +162,9 @@ static CODES: &[Code] = &[
     code("throttling", Where::Anywhere, Means::RateLimited),
     code("throttling.ratequota", Where::Anywhere, Means::RateLimited),
     code("throttling.allocationquota", Where::Anywhere, Means::RateLimited),
+    // OpenRouter, as 402 with a time: what is running may cost all that there is; it is over when that has ended.
+    code("in_flight_budget_exhausted", Where::Anywhere, Means::RateLimited),
+    code("openrouter_in_flight_budget", Where::Anywhere, Means::RateLimited),
 ];
 
 /// A member of an error object that says by being there what a code would.

@@ -52,6 +52,26 @@ async fn assert_judged(row: &str, cases: Vec<Case>) {
     }
 }
 
+#[tokio::test]
+async fn openrouter_says_beside_a_status_what_it_is_for() {
+    let error = |status: u16, metadata: Value| {
+        Answer::json(status, &json!({"error": {"code": status, "message": "no", "metadata": metadata}}))
+    };
+    let in_flight = json!({"reason": "in_flight_budget_exhausted", "limit_source": "openrouter_in_flight_budget", "remedy_hint": "x"});
+    let too_dear = json!({"reason": "weight_exceeds_budget", "limit_source": "openrouter_credits"});
+    assert_judged(
+        "openrouter",
+        vec![
+            case(error(402, in_flight).field("retry-after", "2"), "rate_limited", true),
+            case(error(402, too_dear), "model_missing", true),
+            case(error(402, json!({"limit_source": "openrouter_key_limit"})), "quota_exhausted", false),
+            case(error(403, json!({"limit_source": "openrouter_workspace_budget"})), "quota_exhausted", false),
+            case(error(402, json!({})), "quota_exhausted", false),
+        ],
+    )
+    .await;
+}
+
 /// MiniMax's usage in every chunk but the last, and in its errors.
 fn nothing_yet() -> Value {
     json!({"total_tokens": 0, "total_characters": 0})
