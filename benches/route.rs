@@ -4,10 +4,12 @@
 mod keys;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use http::{HeaderMap, HeaderValue, header};
 use std::hint::black_box;
 use std::sync::Arc;
 use tollgate::balance::{
-    Breaker, BreakerPolicy, Candidate, CandidateBreakers, Draws, Failure, Plan, STRATEGIES, Tried, classify, strategy,
+    Borrowed, Breaker, BreakerPolicy, Candidate, CandidateBreakers, Draws, ErrorHead, Failure, Plan, STRATEGIES, Tried,
+    classify, strategy,
 };
 use tollgate::keyring::{Keys, digest_of};
 
@@ -125,8 +127,11 @@ fn look_up_and_choose(criterion: &mut Criterion) {
 
 fn judge(criterion: &mut Criterion) {
     let body = br#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
-    criterion
-        .bench_function("classify an error", |bench| bench.iter(|| classify(429, Some("20"), black_box(body), NOW_MS)));
+    let head = ErrorHead::read(&HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("20"))]));
+    let borrowed = Borrowed::new();
+    criterion.bench_function("classify an error", |bench| {
+        bench.iter(|| classify(429, &head, black_box(body), &borrowed, NOW_MS));
+    });
     let breaker = Breaker::default();
     criterion.bench_function("breaker, acquire and succeed", |bench| {
         bench.iter(|| {

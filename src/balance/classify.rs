@@ -2,25 +2,34 @@
 //! report an empty account as 400, 402, 403 or 429. Only codes, and messages by their beginnings, are believed: a message
 //! may quote the client's own text, which must never open a breaker.
 
+use super::error_head::ErrorHead;
 use super::failure::Failure;
 use super::retry_after::{parse_retry_after, retry_delay_ms};
 use super::wording::{self, Means};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A longer body is judged by its status alone, in bytes.
 pub const ERROR_BODY_BYTES_MAX: usize = 64 * 1024;
 /// The most entries of an error's `details` that are looked at.
 const DETAILS_MAX: usize = 16;
 
-/// What an answer other than a success means. `retry_after` is the header's value, as
-/// [`retry_after_header`](super::retry_after_header) finds it; `unix_now_ms` is the wall clock, for dates in it. For a success status the body is
-/// one that no model gives: an error object or a web page.
-pub fn classify(status: u16, retry_after: Option<&str>, body: &[u8], unix_now_ms: u64) -> Failure {
-    let error = ErrorObject::read(body);
-    let retry_after_ms = retry_after
+/// Codes that one vendor has borrowed for something else, in lower case, each with the one whose meaning it has there.
+pub type Borrowed = BTreeMap<String, String>;
+
+/// What an answer other than a success means. `unix_now_ms` is the wall clock, for dates in its head. For a success status the
+/// body is one that no model gives: an error object or a web page.
+pub fn classify(status: u16, head: &ErrorHead, body: &[u8], borrowed: &Borrowed, unix_now_ms: u64) -> Failure {
+    let mut error = ErrorObject::read(body);
+    if let Some(code) = &head.code {
+        error.get_or_insert_default().codes.insert(0, code.clone());
+    }
+    let retry_after_ms = head
+        .retry_after
+        .as_deref()
         .and_then(|value| parse_retry_after(value, unix_now_ms))
         .or_else(|| error.as_ref().and_then(|error| error.retry_delay_ms));
-    let means = error.as_ref().and_then(|error| wording::means(status, &error.codes, &error.message));
+    let means = error.as_ref().and_then(|error| wording::means(status, &own(&error.codes, borrowed), &error.message));
     let failure = match means {
         Some(means) => means.failure(),
         None => by_status(
@@ -33,15 +42,21 @@ pub fn classify(status: u16, retry_after: Option<&str>, body: &[u8], unix_now_ms
 
 /// What an error event inside a stream means: its codes (`type`, `code`, `status`, any order), the HTTP status it names if
 /// any, and its message.
-pub fn classify_event(codes: &[&str], status: Option<u16>, message: &str) -> Failure {
+pub fn classify_event(codes: &[&str], status: Option<u16>, message: &str, borrowed: &Borrowed) -> Failure {
     let codes: Vec<String> = codes.iter().map(|code| code.to_ascii_lowercase()).collect();
     let named =
         status.or_else(|| codes.iter().find_map(|code| code.parse().ok())).filter(|status| (400..600).contains(status));
+    let codes = own(&codes, borrowed);
     let failure = match wording::means(named.unwrap_or(200), &codes, message) {
         Some(means) => means.failure(),
         None => named.map_or(Failure::ErrorEvent, |status| by_status(status, Body { is_page: false, has_error: true })),
     };
     timed(failure, named.unwrap_or(200), None)
+}
+
+/// The codes with those that are borrowed read as what they stand for.
+fn own(codes: &[String], borrowed: &Borrowed) -> Vec<String> {
+    codes.iter().map(|code| borrowed.get(code).unwrap_or(code).clone()).collect()
 }
 
 /// Puts the time into a rate limit, and tells an upstream that names a time from one that just fails.
@@ -101,6 +116,7 @@ fn is_page(body: &[u8]) -> bool {
 }
 
 /// What the vendors' error objects have in common.
+#[derive(Default)]
 struct ErrorObject {
     /// Codes, types, reasons in lower case; the most telling ones first.
     codes: Vec<String>,

@@ -14,7 +14,7 @@ static HTTP_DATE: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
 
 /// The time that an answer's head names, in the form of a `retry-after` header: `retry-after-ms` (OpenAI, Azure) where it
 /// is there and readable, because it is more exact, else `retry-after` as it is.
-pub fn retry_after_header(headers: &HeaderMap) -> Option<String> {
+pub(super) fn retry_after_header(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let exact = text("retry-after-ms").and_then(decimal_thousandths).map(|thousandths| thousandths / 1000);
     match exact {

@@ -80,6 +80,7 @@ static CODES: &[Code] = &[
     code("unrecognizedclientexception", Where::Account, Means::KeyDead),
     code("expiredtokenexception", Where::Account, Means::KeyDead),
     code("invalidsignatureexception", Where::Account, Means::KeyDead),
+    code("invalidclienttokenid", Where::Account, Means::KeyDead),
     code("account_deactivated", Where::Anywhere, Means::KeyDead),
     code("unsupported_country_region_territory", Where::Anywhere, Means::KeyDead),
     // Google's ErrorInfo reasons.
@@ -154,6 +155,8 @@ static CODES: &[Code] = &[
     code("overloaded_error", Where::Fault, Means::ServerError),
     code("engine_overloaded_error", Where::Fault, Means::ServerError),
     code("service_unavailable", Where::Fault, Means::ServerError),
+    // Amazon, as 424: the model failed.
+    code("modelerrorexception", Where::Anywhere, Means::ServerError),
     // The rate.
     code("rate_limit_exceeded", Where::Anywhere, Means::RateLimited),
     code("rate_limit_error", Where::Anywhere, Means::RateLimited),
@@ -162,6 +165,9 @@ static CODES: &[Code] = &[
     code("throttling", Where::Anywhere, Means::RateLimited),
     code("throttling.ratequota", Where::Anywhere, Means::RateLimited),
     code("throttling.allocationquota", Where::Anywhere, Means::RateLimited),
+    // Amazon, as 400: "You can resubmit your request later"
+    // (docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html).
+    code("servicequotaexceededexception", Where::Anywhere, Means::RateLimited),
     // OpenRouter, as 402 with a time: what is running may cost all that there is; it is over when that has ended.
     code("in_flight_budget_exhausted", Where::Anywhere, Means::RateLimited),
     code("openrouter_in_flight_budget", Where::Anywhere, Means::RateLimited),
@@ -241,6 +247,9 @@ static PHRASES: &[Phrase] = &[
     // DeepSeek, as invalid_request_error.
     phrase(&[400], "model not exist", Means::ModelMissing),
     phrase(&[400], "model not found", Means::ModelMissing),
+    // Amazon, as ValidationException: no such model, or none by this name.
+    phrase(&[400], "the provided model identifier is invalid", Means::ModelMissing),
+    Phrase { contains: "on-demand throughput", ..phrase(&[400], "invocation of model id", Means::ModelMissing) },
 ];
 
 /// How much of a message is compared, in bytes.

@@ -43,6 +43,10 @@ pub struct Provider {
     /// How its usage objects differ from OpenAI's.
     #[serde(default)]
     pub usage: UsageRules,
+    /// Codes of its errors that are others' words for something else, in lower case, each with the code that says what it means
+    /// there.
+    #[serde(default)]
+    pub borrowed_codes: BTreeMap<String, String>,
     /// What of OpenAI's newer request fields it knows, for requests that are translated into OpenAI's dialect.
     #[serde(default)]
     pub chat: ChatRules,

@@ -52,9 +52,9 @@ fn ended(exchange: &mut Exchange) -> Result<Bytes> {
         // A redirect or a page: no provider answers so.
         Failure::ServerError
     } else {
-        classify(status, error.retry_after.as_deref(), &error.body, wall_ms())
+        classify(status, &error.head, &error.body, &attempt.upstream.provider.borrowed_codes, wall_ms())
     };
-    let (passed, retry_after) = (error.body.split().freeze(), error.retry_after.take());
+    let (passed, retry_after) = (error.body.split().freeze(), error.head.retry_after.take());
     let is_told_anew = error.is_told_anew;
     let mut passed = answer.veil.push(passed, 0, true, &attempt.upstream.secret_fragments);
     judge_failure(exchange, failure);

@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::tries::Tries;
 use super::veil::Veil;
 use super::{Door, route, settle};
-use crate::balance::{CandidateBreakers, Pick};
+use crate::balance::{CandidateBreakers, ErrorHead, Pick};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -233,8 +233,7 @@ fn in_events(framing: Framing) -> bool {
 #[derive(Default)]
 pub(super) struct ErrorAnswer {
     pub(super) body: BytesMut,
-    /// As the head says it.
-    pub(super) retry_after: Option<String>,
+    pub(super) head: ErrorHead,
     /// The client gets an error of ours instead: it is in a coding that nobody here reads, a redirect (which its client would follow,
     /// with our key and past all of this), or a page.
     pub(super) is_told_anew: bool,

@@ -89,8 +89,8 @@ fn fail(exchange: &mut Exchange, error: &Error) {
     }
     let silent = if timed_out { Failure::Timeout } else { Failure::Connect };
     // An upstream that has said what is wrong need not end its answer well.
-    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
-    judge_failure(exchange, answer.and_then(|answer| receive::failure_told(answer)).unwrap_or(silent));
+    let told = exchange.attempt.as_ref().and_then(receive::failure_told);
+    judge_failure(exchange, told.unwrap_or(silent));
 }
 
 /// So much is said of why something failed: an upstream has a word in it (a certificate's names, HTTP/2's last words).

@@ -8,7 +8,7 @@ use super::packing::Packing;
 use super::reject::{ANTHROPIC_REQUEST_ID, REQUEST_ID};
 use super::trail;
 use super::veil::Veil;
-use crate::balance::retry_after_header;
+use crate::balance::ErrorHead;
 use crate::dialect::Answer as AnswerKind;
 use crate::dialect::DialectId;
 use crate::dialect::answer::Tail;
@@ -145,7 +145,7 @@ fn error_answer(
     let has_failed = head.status.as_u16() >= 300;
     let error = (has_failed || is_called_page || is_unreadable).then(|| ErrorAnswer {
         body: BytesMut::new(),
-        retry_after: retry_after_header(&head.headers),
+        head: ErrorHead::read(&head.headers),
         is_told_anew: is_unreadable || head.status.as_u16() < 400,
     })?;
     Some((error, (!has_failed && !is_unreadable).then_some(Told::Page)))

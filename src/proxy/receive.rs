@@ -11,6 +11,7 @@ use crate::balance::{Failure, classify_event};
 use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
 use crate::dialect::{DialectId, Framing, answer};
+use crate::provider::Provider;
 use bytes::{Bytes, BytesMut};
 use pingora::{Error, ErrorType, Result};
 
@@ -86,7 +87,7 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if answer.translation.is_none() {
         passed = veiled(answer, passed, end, &attempt.upstream.secret_fragments);
     }
-    let seen = seen(answer, &passed);
+    let seen = seen(answer, &passed, attempt.upstream.provider);
     if let Some(translation) = &mut answer.translation {
         match translation.push(&passed, || answer.scanner.metered()) {
             Ok(translated) => passed = translated,
@@ -167,12 +168,12 @@ fn masked(passed: Bytes, exchange: &Exchange) -> Bytes {
     masked.freeze()
 }
 
-fn seen(answer: &Answer, passed: &Bytes) -> Seen {
+fn seen(answer: &Answer, passed: &Bytes, provider: &Provider) -> Seen {
     if answer.first_token.is_some() {
         return Seen::Nothing;
     }
     match (answer.framing, answer.scanner.error_event()) {
-        (_, Some(event)) => Seen::Error(meaning(event)),
+        (_, Some(event)) => Seen::Error(meaning(event, provider)),
         // A JSON document is held to its end, within the hold's limits: one that dies in the middle can fail over.
         (Framing::JsonDocument, None) => Seen::Nothing,
         (Framing::Opaque, None) if !passed.is_empty() => Seen::FirstToken,
@@ -259,22 +260,23 @@ pub(super) fn free_bodies(exchange: &mut Exchange) {
 }
 
 /// What an error event says of the upstream.
-fn meaning(event: &ErrorEvent) -> Failure {
+fn meaning(event: &ErrorEvent, provider: &Provider) -> Failure {
     let codes: Vec<&str> = [&event.kind, &event.code].into_iter().flatten().map(String::as_str).collect();
-    classify_event(&codes, event.status, &event.message)
+    classify_event(&codes, event.status, &event.message, &provider.borrowed_codes)
 }
 
-/// What an answer itself says of what is wrong with its upstream, if it has said so.
-pub(super) fn failure_told(answer: &Answer) -> Option<Failure> {
-    let event = answer.scanner.error_event().map(meaning);
+/// What an attempt's answer itself says of what is wrong with its upstream, if it has said so.
+pub(super) fn failure_told(attempt: &Attempt) -> Option<Failure> {
+    let (answer, provider) = (attempt.answer.as_deref()?, attempt.upstream.provider);
+    let event = answer.scanner.error_event().map(|event| meaning(event, provider));
     // What the reader of the dialect finds, the scanner may have passed over: it looks for what is billed.
-    event.or_else(|| answer.translation.as_ref()?.refusal().map(meaning_of))
+    event.or_else(|| answer.translation.as_ref()?.refusal().map(|refusal| meaning_of(refusal, provider)))
 }
 
 /// The same, as its dialect's reader found it.
-fn meaning_of(refusal: &Refusal<'_>) -> Failure {
+fn meaning_of(refusal: &Refusal<'_>, provider: &Provider) -> Failure {
     let codes: Vec<&str> = refusal.code.as_deref().into_iter().collect();
-    classify_event(&codes, Some(refusal.status), &refusal.message)
+    classify_event(&codes, Some(refusal.status), &refusal.message, &provider.borrowed_codes)
 }
 
 /// The answer's body ended, cleanly as HTTP sees it.
@@ -300,7 +302,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
     };
     let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_deref());
     let refusal = answer.and_then(|answer| answer.translation.as_ref()?.refusal().cloned());
-    let failure = answer.and_then(failure_told);
+    let failure = exchange.attempt.as_ref().and_then(failure_told);
     if whole && failure.is_none() {
         judge_success(exchange);
         settle::settle_with_gate(exchange, End::Whole)?;

@@ -39,7 +39,8 @@ fn case(answer: Answer, result: &'static str, serves_others: bool) -> Case {
 async fn assert_judged(row: &str, cases: Vec<Case>) {
     for Case { answer, result, serves_others } in cases {
         let what = format!("{row}: {}", String::from_utf8_lossy(&answer.body()));
-        let first = Provider::sequence(vec![answer, Wire::Chat.whole("Hello there.")]).await;
+        let well = if row == "bedrock" { converse("Hello there.") } else { Wire::Chat.whole("Hello there.") };
+        let first = Provider::sequence(vec![answer, well]).await;
         let second = Provider::always(Wire::Chat.whole("Hello there.")).await;
         let (gateway, key) = with_a_second(row, &first, &second).await;
         let answer = gateway.send(&chat("m").key(&key.key)).await;
@@ -50,6 +51,59 @@ async fn assert_judged(row: &str, cases: Vec<Case>) {
         assert_eq!(status, if serves_others { 200 } else { 503 }, "{what}");
         gateway.finish(&[&key]).await;
     }
+}
+
+fn converse(text: &str) -> Answer {
+    let usage = json!({"inputTokens": INPUT, "outputTokens": OUTPUT, "totalTokens": INPUT + OUTPUT});
+    Answer::json(
+        200,
+        &json!({"output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+            "stopReason": "end_turn", "metrics": {"latencyMs": 3}, "usage": usage}),
+    )
+}
+
+#[tokio::test]
+async fn amazon_names_an_error_in_its_head() {
+    let error = |status: u16, name: &str, message: &str| {
+        let address = format!("{name}:http://internal.amazon.com/coral/com.amazon.bedrock/");
+        Answer::json(status, &json!({"message": message})).field("x-amzn-errortype", address)
+    };
+    let on_demand = "Invocation of model ID m with on-demand throughput isn\u{2019}t supported. Retry your request with the ID or ARN of an inference profile that contains this model.";
+    let unknown = "The security token included in the request is invalid.";
+    assert_judged(
+        "bedrock",
+        vec![
+            case(
+                error(400, "ServiceQuotaExceededException", "You can resubmit your request later."),
+                "rate_limited",
+                true,
+            ),
+            case(error(400, "ValidationException", "The provided model identifier is invalid."), "model_missing", true),
+            case(error(400, "ValidationException", on_demand), "model_missing", true),
+            case(error(424, "ModelErrorException", "The model failed."), "server_error", true),
+            case(error(403, "UnrecognizedClientException", unknown), "key_dead", false),
+            case(
+                error(403, "ExpiredTokenException", "The security token included in the request is expired"),
+                "key_dead",
+                false,
+            ),
+            case(error(403, "AccessDeniedException", "You don't have access to the model."), "denied", true),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_code_that_a_vendor_has_borrowed_means_there_what_the_vendor_means_by_it() {
+    let code = "insufficient_quota";
+    let error =
+        json!({"error": {"message": "You exceeded your current quota", "type": code, "param": null, "code": code}});
+    let refused = Answer::json(429, &error);
+    // Under a success, too.
+    let told = || Answer::json(200, &error);
+    assert_judged("qwen", vec![case(refused.clone(), "rate_limited", true), case(told(), "rate_limited", true)]).await;
+    assert_judged("nvidia", vec![case(refused, "quota_exhausted", false), case(told(), "quota_exhausted", false)])
+        .await;
 }
 
 #[tokio::test]

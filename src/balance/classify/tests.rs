@@ -4,7 +4,16 @@ use proptest::prelude::*;
 const LIMITED: Failure = Failure::RateLimited { retry_after_ms: None };
 
 fn judged(status: u16, body: &str) -> Failure {
-    classify(status, None, body.as_bytes(), 0)
+    classify(status, &ErrorHead::default(), body.as_bytes(), &Borrowed::new(), 0)
+}
+
+fn after(status: u16, retry_after: Option<&str>, body: &str) -> Failure {
+    let head = ErrorHead { retry_after: retry_after.map(str::to_owned), ..ErrorHead::default() };
+    classify(status, &head, body.as_bytes(), &Borrowed::new(), 0)
+}
+
+fn event(codes: &[&str], status: Option<u16>, message: &str) -> Failure {
+    classify_event(codes, status, message, &Borrowed::new())
 }
 
 #[test]
@@ -376,7 +385,6 @@ fn a_web_page_is_no_verdict_of_the_vendor() {
 
 #[test]
 fn the_time_to_come_back() {
-    let after = |status, header, body: &str| classify(status, header, body.as_bytes(), 0);
     let limited = |ms| Failure::RateLimited { retry_after_ms: Some(ms) };
     assert_eq!(after(429, Some("7"), ""), limited(7_000));
     assert_eq!(after(429, Some("0.25"), ""), limited(250));
@@ -390,6 +398,35 @@ fn the_time_to_come_back() {
     let body = r#"{"error":{"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"9s"}]}}"#;
     assert_eq!(after(429, Some("7"), body), limited(7_000));
     assert_eq!(after(429, None, body), limited(9_000));
+}
+
+#[test]
+fn a_name_in_the_head_is_the_first_code() {
+    let named = |status, name: &str, body: &str| {
+        let head = ErrorHead { code: Some(name.to_owned()), ..ErrorHead::default() };
+        classify(status, &head, body.as_bytes(), &Borrowed::new(), 0)
+    };
+    let message = r#"{"message":"The security token included in the request is expired"}"#;
+    assert_eq!(
+        (judged(403, message), named(403, "expiredtokenexception", message)),
+        (Failure::Denied, Failure::KeyDead)
+    );
+    assert_eq!(named(400, "servicequotaexceededexception", message), LIMITED);
+    assert_eq!(named(400, "servicequotaexceededexception", "no json"), LIMITED);
+    assert_eq!(named(424, "modelerrorexception", message), Failure::ServerError);
+    assert_eq!(named(400, "validationexception", message), Failure::Client);
+    let missing = r#"{"message":"The provided model identifier is invalid."}"#;
+    assert_eq!(named(400, "validationexception", missing), Failure::ModelMissing);
+}
+
+#[test]
+fn a_borrowed_code_is_read_as_what_it_stands_for() {
+    let borrowed = Borrowed::from([("insufficient_quota".to_owned(), "throttling.allocationquota".to_owned())]);
+    let body = br#"{"error":{"code":"Insufficient_Quota","type":"insufficient_quota","message":"quota"}}"#;
+    assert_eq!(classify(429, &ErrorHead::default(), body, &borrowed, 0), LIMITED);
+    assert_eq!(classify_event(&["Insufficient_Quota"], None, "", &borrowed), LIMITED);
+    let other = br#"{"error":{"code":"arrearage"}}"#;
+    assert_eq!(classify(400, &ErrorHead::default(), other, &borrowed, 0), Failure::QuotaExhausted);
 }
 
 /// A client's text that comes back inside a message must not open a breaker.
@@ -420,30 +457,31 @@ fn a_body_without_end_is_not_parsed() {
 
 #[test]
 fn events() {
-    assert_eq!(classify_event(&["overloaded_error"], None, "Overloaded"), Failure::ServerError);
-    assert_eq!(classify_event(&["server_error"], None, ""), Failure::ErrorEvent);
-    assert_eq!(classify_event(&[], None, ""), Failure::ErrorEvent);
-    assert_eq!(classify_event(&["429"], None, ""), LIMITED);
-    assert_eq!(classify_event(&["UNAVAILABLE"], Some(503), ""), Failure::ServerError);
-    assert_eq!(classify_event(&["RESOURCE_EXHAUSTED"], None, ""), LIMITED);
-    assert_eq!(classify_event(&["insufficient_quota"], None, ""), Failure::QuotaExhausted);
-    assert_eq!(classify_event(&["content_filter"], None, ""), Failure::Client);
-    assert_eq!(classify_event(&["invalid_request_error"], Some(400), ""), Failure::Client);
-    assert_eq!(classify_event(&["1302"], None, ""), Failure::ErrorEvent);
-    assert_eq!(classify_event(&[], Some(200), ""), Failure::ErrorEvent);
+    assert_eq!(event(&["overloaded_error"], None, "Overloaded"), Failure::ServerError);
+    assert_eq!(event(&["server_error"], None, ""), Failure::ErrorEvent);
+    assert_eq!(event(&[], None, ""), Failure::ErrorEvent);
+    assert_eq!(event(&["429"], None, ""), LIMITED);
+    assert_eq!(event(&["UNAVAILABLE"], Some(503), ""), Failure::ServerError);
+    assert_eq!(event(&["RESOURCE_EXHAUSTED"], None, ""), LIMITED);
+    assert_eq!(event(&["insufficient_quota"], None, ""), Failure::QuotaExhausted);
+    assert_eq!(event(&["content_filter"], None, ""), Failure::Client);
+    assert_eq!(event(&["invalid_request_error"], Some(400), ""), Failure::Client);
+    assert_eq!(event(&["1302"], None, ""), Failure::ErrorEvent);
+    assert_eq!(event(&[], Some(200), ""), Failure::ErrorEvent);
 }
 
 proptest! {
     #[test]
     fn nothing_panics(status: u16, body in prop::collection::vec(any::<u8>(), 0..200), header in "\\PC{0,20}", now: u64) {
-        let failure = classify(status, Some(&header), &body, now);
+        let head = ErrorHead { retry_after: Some(header.clone()), code: Some(header) };
+        let failure = classify(status, &head, &body, &Borrowed::new(), now);
         prop_assert!(!failure.name().is_empty());
     }
 
     #[test]
     fn any_json_is_read(status in 200u16..600, code in "\\PC{0,20}", message in "\\PC{0,900}") {
         let body = serde_json::json!({"error": {"code": code, "message": message, "details": [1, {"reason": 2}, null]}});
-        classify(status, None, body.to_string().as_bytes(), 0);
-        classify_event(&[&code], Some(status), &message);
+        judged(status, &body.to_string());
+        event(&[&code], Some(status), &message);
     }
 }
