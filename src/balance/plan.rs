@@ -130,8 +130,18 @@ impl Plan {
     /// How long a client should wait when [`Self::pick`] finds nothing, in milliseconds, at least 1: until the first of the
     /// candidates (of the first 256 of a tier) is let through again.
     pub fn retry_after_ms(&self, now_ms: u64) -> u64 {
+        self.wait_ms(now_ms, |_| true)
+    }
+
+    /// The same where those that would be let through are no use: until the first of the others is.
+    pub fn breakers_wait_ms(&self, now_ms: u64) -> u64 {
+        self.wait_ms(now_ms, |candidate| !candidate.breakers.available(now_ms))
+    }
+
+    fn wait_ms(&self, now_ms: u64, is_waited_for: impl Fn(&Candidate) -> bool) -> u64 {
         let asked = self.tiers.iter().flat_map(|tier| tier.candidates.iter().take(WAITS_MAX));
-        match asked.map(|candidate| candidate.breakers.wait_ms(now_ms)).min() {
+        let waits = asked.filter(|candidate| is_waited_for(candidate)).map(|one| one.breakers.wait_ms(now_ms));
+        match waits.min() {
             None | Some(0) => WAIT_MS,
             Some(wait_ms) => wait_ms,
         }

@@ -14,8 +14,8 @@ pub(super) struct Attempts {
     pub(super) tried: Tried,
     /// Taken ahead, to know whether there is another candidate.
     pub(super) next: Option<Next>,
-    /// Why a candidate could not be used that would have been tried; rather what passes than what does not.
-    pub(super) refused: Option<Reject>,
+    /// Why a candidate could not be used that would have been tried: of several, what passes soonest.
+    refused: Option<Reject>,
     /// The last attempt that ended without an HTTP answer ended by a time-out.
     pub(super) timed_out: bool,
     /// What there is to say of the choice.
@@ -25,22 +25,28 @@ pub(super) struct Attempts {
 impl Attempts {
     /// A candidate could not be used.
     pub(super) fn refuse(&mut self, refused: Reject) {
-        if passes(&refused) || !self.refused.as_ref().is_some_and(passes) {
+        if self.refused.as_ref().is_none_or(|before| passes_after_s(&refused) <= passes_after_s(before)) {
             self.refused = Some(refused);
         }
     }
 
-    /// Why none could be tried, if it was for that. Where one only has to be waited for, what others cannot be asked says nothing.
-    pub(super) fn refusal(&self) -> Option<&Reject> {
-        let is_for_good = !self.noted.passed_for_breakers();
-        self.refused.as_ref().filter(|refused| self.count == 0 && (is_for_good || passes(refused)))
+    /// Why none could be tried, if it was for that. `others_after_s`: so many seconds are to be waited for the first of those that were
+    /// passed over for their breakers; where that is sooner, what others refuse says nothing.
+    pub(super) fn refusal(&self, others_after_s: Option<u64>) -> Option<&Reject> {
+        let is_soonest = |refused: &Reject| match (others_after_s, passes_after_s(refused)) {
+            (None, _) => true,
+            (Some(others_after_s), own) => own <= others_after_s,
+        };
+        self.refused.as_ref().filter(|refused| self.count == 0 && is_soonest(refused))
     }
 }
 
-/// Whether the same may be asked again later.
-fn passes(refused: &Reject) -> bool {
-    let status = refused.code.row().status;
-    status == 429 || status >= 500
+/// After how many seconds the same may be asked again. What does not pass is behind all that does.
+fn passes_after_s(refused: &Reject) -> u64 {
+    match refused.code.row().status {
+        429 | 500.. => refused.retry_after_s.unwrap_or(0),
+        _ => u64::MAX,
+    }
 }
 
 /// A candidate for the next attempt. It has its breakers' leave, which is given back if it is not tried.

@@ -306,11 +306,15 @@ impl Exchange {
         if self.attempts.timed_out {
             return RejectCode::UpstreamTimeout.into();
         }
-        if let Some(refused) = self.attempts.refusal() {
+        let (plan, now_ms) = (self.admitted.as_ref().map(|admitted| &admitted.route.plan), now_ms());
+        let seconds = |wait_ms: u64| wait_ms.div_ceil(1000).max(1);
+        let passed = plan.filter(|_| self.attempts.count == 0 && self.attempts.noted.passed_for_breakers());
+        let passed_wait_ms = passed.map(|plan| plan.breakers_wait_ms(now_ms));
+        if let Some(refused) = self.attempts.refusal(passed_wait_ms.map(seconds)) {
             return refused.clone();
         }
-        let wait_ms = self.admitted.as_ref().map_or(0, |admitted| admitted.route.plan.retry_after_ms(now_ms()));
-        Reject::new(RejectCode::UpstreamUnavailable).retry_after_s(wait_ms.div_ceil(1000).max(1))
+        let wait_ms = passed_wait_ms.or_else(|| Some(plan?.retry_after_ms(now_ms))).unwrap_or(0);
+        Reject::new(RejectCode::UpstreamUnavailable).retry_after_s(seconds(wait_ms))
     }
 }
 

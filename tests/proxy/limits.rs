@@ -4,7 +4,7 @@ use crate::calls::{INPUT, OUTPUT, Wire, plain_chat, serving, serving_keys, stepp
 use crate::support::client::{Answer, Request};
 use crate::support::gateway::{Setup, Upstream};
 use crate::support::h2c;
-use crate::support::provider::Provider;
+use crate::support::provider::{ClosedPort, Provider};
 use std::time::{Duration, Instant};
 
 /// A window that no test outlasts.
@@ -272,6 +272,71 @@ async fn an_upstream_at_its_limit_gives_way_to_the_next_and_is_no_failure() {
     assert_eq!(gateway.wait_records(3).await.len(), 3);
     for upstream in ["first", "second"] {
         assert_eq!(gateway.metric("tollgate_breaker_state", &[upstream]).await, 0.0);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_says_when_the_request_passes_all_limits_that_are_full() {
+    let minute = |per: &str, limit: &str, max: u64| format!("{{ per = \"{per}\", limit = \"{limit}\", max = {max} }}");
+    let hour = |per: &str, limit: &str, max: u64| minute(per, limit, max).replace(" }", &format!(", {HOUR} }}"));
+    // Each answer comes to 5 tokens, and is taken for a hundred.
+    for (rules, longest) in [
+        ([minute("key", "requests", 1), hour("key", "output_tokens", 104)], "for output tokens of this key in 1h0m0s"),
+        ([hour("key", "requests", 1), minute("key", "output_tokens", 104)], "for requests of this key in 1h0m0s"),
+        ([minute("key", "requests", 1), hour("user", "requests", 1)], "for requests of this user in 1h0m0s"),
+        ([hour("key", "requests", 1), minute("user", "requests", 1)], "for requests of this key in 1h0m0s"),
+        (
+            [hour("key", "requests", 1), minute("key", "concurrency", 0)],
+            "is larger than the limit allows for requests at once",
+        ),
+    ] {
+        let (_provider, setup) = chat().await;
+        let setup = setup.set("plugins.rate-limit.rules", &format!("[{}]", rules.join(", ")));
+        let (gateway, [key]) = serving_keys(&setup, [("k", &["--user", "ann"])]).await;
+        let request = plain_chat(false).key(&key.key);
+        gateway.send(&request).await;
+        let refused = gateway.send(&request).await;
+        assert_refused(&refused);
+        assert!(refused.text().contains(longest), "{rules:?}: {}", refused.text());
+        let is_long = longest.contains("1h");
+        assert_eq!((3_500..=3_700).contains(&number(&refused, "retry-after")), is_long, "{:?}", refused.fields);
+    }
+}
+
+#[tokio::test]
+async fn where_no_upstream_has_room_the_first_that_will_have_some_is_waited_for() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let closed = ClosedPort::new();
+    let limited = |upstream: &str, more: &str| {
+        format!("{{ per = \"upstream\", limit = \"requests\", max = 1, names = [\"{upstream}\"]{more} }}")
+    };
+    let long = format!(", {HOUR}");
+    for rules in [[limited("a", ""), limited("b", &long)], [limited("a", &long), limited("b", "")]] {
+        let setup =
+            Setup::new([Wire::Chat.upstream("a", &provider), Wire::Chat.upstream("b", &provider).with("priority = 1")]);
+        let setup = setup.set("plugins.rate-limit.rules", &format!("[{}]", rules.join(", ")));
+        let (gateway, key) = serving(&setup).await;
+        let request = plain_chat(false).key(&key.key);
+        assert_eq!([gateway.send(&request).await.status, gateway.send(&request).await.status], [200, 200]);
+        let refused = gateway.send(&request).await;
+        assert_refused(&refused);
+        assert!((1..=63).contains(&number(&refused, "retry-after")), "{rules:?}: {:?}", refused.fields);
+    }
+    // The other one is down, for less long than the first one has no room, or for longer.
+    for (rule, open_ms, status) in [(limited("a", &long), "60000", 503), (limited("a", ""), "3600000", 429)] {
+        let setup = Setup::new([
+            Wire::Chat.upstream("a", &provider),
+            Wire::Chat.upstream_at("down", closed.address).with("priority = 1"),
+        ])
+        .set("plugins.rate-limit.rules", &format!("[{rule}]"))
+        .set("breaker.failures_to_open", "1")
+        .set("breaker.open_ms", open_ms);
+        let (gateway, key) = serving(&setup).await;
+        let request = plain_chat(false).key(&key.key);
+        assert_eq!([gateway.send(&request).await.status, gateway.send(&request).await.status], [200, 503]);
+        let refused = gateway.send(&request).await;
+        assert_eq!(refused.status, status, "{}", refused.text());
+        assert!((1..=63).contains(&number(&refused, "retry-after")), "{open_ms}: {:?}", refused.fields);
     }
 }
 

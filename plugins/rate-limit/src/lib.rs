@@ -105,11 +105,13 @@ impl Plugin for RateLimit {
             if [&of_key_taken, &of_user_taken].into_iter().flatten().any(|taken| taken.is_retired()) {
                 continue;
             }
-            if let Some(taken) = &mut of_key_taken {
-                taken.check(&of_key, &asked, now_ms).map_err(|full| refusal(Per::Key, &full))?;
+            // Both are asked before either refuses: the request passes when both have room.
+            let key_is_full = of_key_taken.as_mut().and_then(|taken| taken.check(&of_key, &asked, now_ms).err());
+            let user_is_full = of_user_taken.as_mut().and_then(|taken| taken.check(&of_user, &asked, now_ms).err());
+            if let Some(refused) = refusal_of_longer(key_is_full, user_is_full) {
+                return Err(refused);
             }
             if let Some(taken) = &mut of_user_taken {
-                taken.check(&of_user, &asked, now_ms).map_err(|full| refusal(Per::User, &full))?;
                 allowances = taken.take(&of_user, &asked, now_ms);
             }
             if let Some(taken) = &mut of_key_taken {
@@ -156,12 +158,21 @@ fn tighter(one: Allowances, other: Allowances) -> Allowances {
     Allowances { requests: less(one.requests, other.requests), tokens: less(one.tokens, other.tokens) }
 }
 
+/// The refusal by whichever of the two keeps the request away for longer.
+fn refusal_of_longer(key: Option<Box<Full>>, user: Option<Box<Full>>) -> Option<Reject> {
+    match (key, user) {
+        (None, None) => None,
+        (Some(key), Some(user)) if key.or_longer(*user) == *user => Some(refusal(Per::User, &user)),
+        (Some(key), _) => Some(refusal(Per::Key, &key)),
+        (None, Some(user)) => Some(refusal(Per::User, &user)),
+    }
+}
+
 /// The refusal, as the caller reads it.
 fn refusal(per: Per, full: &Full) -> Reject {
     let Full { limit, used, asked, wait_ms, allowances } = *full;
     // The contract has a `retry-after` for every refusal by a limit; of whom asks for more than there ever is, the message tells.
-    let fits_ever = asked <= limit.max;
-    let wait_ms = wait_ms.unwrap_or(if limit.unit == Unit::Concurrency { 1_000 } else { limit.window_ms });
+    let fits_ever = full.fits_ever();
     let window = match limit.unit {
         Unit::Concurrency => String::new(),
         _ => format!(" in {}", duration(limit.window_ms)),

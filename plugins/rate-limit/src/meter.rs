@@ -30,15 +30,31 @@ struct Counted {
     window: Window,
 }
 
+/// A place for one more request comes back nobody knows when: asking again after so long costs little.
+const PLACE_WAIT_MS: u64 = 1_000;
+
 /// There is no room for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full {
     pub(crate) limit: Limit,
     pub(crate) used: u64,
     pub(crate) asked: u64,
-    /// Milliseconds until there is room; `None`: it is more than the limit by itself, or nobody knows.
-    pub(crate) wait_ms: Option<u64>,
+    /// Milliseconds until there is room, as far as anybody knows; of what is more than the limit by itself, the window's.
+    pub(crate) wait_ms: u64,
     pub(crate) allowances: Allowances,
+}
+
+impl Full {
+    /// Whether there can ever be room.
+    pub(crate) fn fits_ever(&self) -> bool {
+        self.asked <= self.limit.max
+    }
+
+    /// Of two limits that are full, the one that keeps the request away for longer: who waits for the other one is refused again.
+    pub(crate) fn or_longer(self, other: Self) -> Self {
+        let keeps = |full: &Self| (!full.fits_ever(), full.wait_ms);
+        if keeps(&other) > keeps(&self) { other } else { self }
+    }
 }
 
 impl Meter {
@@ -67,22 +83,28 @@ impl Taken {
         self.retired
     }
 
-    /// Whether a request of this size fits into all limits; takes nothing.
+    /// Whether a request of this size fits into all limits; takes nothing. If not, of those that are full the one that is for longest.
     pub(crate) fn check(&mut self, limits: &[Limit], asked: &Amounts, now_ms: i64) -> Result<(), Box<Full>> {
+        let mut longest: Option<Full> = None;
         for limit in limits.iter().copied() {
             let (used, asked) = match limit.unit {
                 Unit::Concurrency => (self.running, 1),
                 unit => (self.window(limit, now_ms).total(), unit.of(asked)),
             };
-            if used.checked_add(asked).is_none_or(|sum| sum > limit.max) {
-                let over = used.saturating_add(asked).saturating_sub(limit.max);
-                let waits = limit.unit != Unit::Concurrency && asked <= limit.max;
-                let wait_ms = waits.then(|| self.window(limit, now_ms).until_gone(over, now_ms));
-                let allowances = self.allowances(limits, now_ms);
-                return Err(Box::new(Full { limit, used, asked, wait_ms, allowances }));
+            if used.checked_add(asked).is_some_and(|sum| sum <= limit.max) {
+                continue;
             }
+            let over = used.saturating_add(asked).saturating_sub(limit.max);
+            let wait_ms = match limit.unit {
+                Unit::Concurrency => PLACE_WAIT_MS,
+                _ if asked > limit.max => limit.window_ms,
+                _ => self.window(limit, now_ms).until_gone(over, now_ms),
+            };
+            let full = Full { limit, used, asked, wait_ms, allowances: Allowances::default() };
+            longest = Some(longest.map_or(full, |longest| longest.or_longer(full)));
         }
-        Ok(())
+        let Some(full) = longest else { return Ok(()) };
+        Err(Box::new(Full { allowances: self.allowances(limits, now_ms), ..full }))
     }
 
     /// Takes what was just found to fit. All windows are up to date and there: [`check`](Self::check) has asked for them.
