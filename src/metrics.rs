@@ -11,6 +11,7 @@ pub use process::ProcessFigures;
 use exchanges::Exchanges;
 use parking_lot::Mutex;
 use process::ProcessSeries;
+use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 use series::Series;
 use std::sync::OnceLock;
@@ -198,7 +199,14 @@ impl Metrics {
     /// What the encoder says.
     pub fn text(&self) -> prometheus::Result<Vec<u8>> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        let mut families = self.registry.gather();
+        for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+            // To Prometheus a label without a value is none.
+            let mut labels = metric.take_label();
+            labels.retain(|label| !label.value().is_empty());
+            metric.set_label(labels);
+        }
+        TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
     }
 }
@@ -222,8 +230,10 @@ mod tests {
             provider: "openai",
             model: "m",
             upstream: "u",
-            endpoint: "chat",
+            endpoint: "messages",
+            operation: "chat",
             outcome: "ok",
+            error_type: None,
             metered: &Metered { usage, ..Metered::default() },
             cost_nanos: 15_000_000,
             price_missing: true,
@@ -234,14 +244,16 @@ mod tests {
         metrics.rejected("FORBIDDEN");
         let text = String::from_utf8(metrics.text().unwrap()).unwrap();
         let names = r#"gen_ai_provider_name="openai",gen_ai_request_model="m""#;
+        let conventional = format!(r#"gen_ai_operation_name="chat",{names}"#);
         for line in [
             &format!(r#"tollgate_tokens_total{{{names},gen_ai_token_type="cached_input"}} 40"#),
             &format!(r#"tollgate_cost_nanos_total{{{names},upstream="u"}} 15000000"#),
-            &format!(r#"gen_ai_server_time_to_first_token_seconds_sum{{{names}}} 1"#),
-            &format!(r#"gen_ai_server_time_per_output_token_seconds_sum{{{names}}} 0.1"#),
-            &format!(r#"gen_ai_client_token_usage_sum{{{names},gen_ai_token_type="output"}} 21"#),
+            &format!(r#"gen_ai_server_time_to_first_token_seconds_sum{{{conventional}}} 1"#),
+            &format!(r#"gen_ai_server_time_per_output_token_seconds_sum{{{conventional}}} 0.1"#),
+            &format!(r#"gen_ai_client_operation_duration_seconds_sum{{{conventional}}} 3"#),
+            &format!(r#"gen_ai_client_token_usage_sum{{{conventional},gen_ai_token_type="output"}} 21"#),
             &format!(r#"tollgate_price_missing_total{{{names}}} 1"#),
-            r#"tollgate_requests_total{endpoint="chat",outcome="ok"} 1"#,
+            r#"tollgate_requests_total{endpoint="messages",outcome="ok"} 1"#,
             r#"tollgate_overshoot_total{upstream="u"} 1"#,
             r#"tollgate_rejected_total{code="FORBIDDEN"} 1"#,
         ] {

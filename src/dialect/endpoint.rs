@@ -46,6 +46,8 @@ pub enum ModelPlace {
 pub struct Endpoint {
     /// Its name in ledger records and metrics; with `dialect`, unique.
     pub name: &'static str,
+    /// What OpenTelemetry's GenAI conventions call it (`gen_ai.operation.name`); its name where they have no word.
+    pub conventional_name: &'static str,
     /// Whose operation it is.
     pub dialect: DialectId,
     /// What it answers.
@@ -62,6 +64,10 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    const fn known_as(self, conventional_name: &'static str) -> Self {
+        Self { conventional_name, ..self }
+    }
+
     /// Whether it is a conversation, which every dialect has an operation for: what is translated.
     pub fn is_chat(&self) -> bool {
         upstream::row(self.dialect).has_chat(self.name)
@@ -96,22 +102,24 @@ const fn post(
     request: RequestShape,
     model: ModelPlace,
 ) -> Endpoint {
-    Endpoint { name, dialect, answer, request, model, post: true, path }
+    Endpoint { name, conventional_name: name, dialect, answer, request, model, post: true, path }
 }
 
 const fn get(dialect: DialectId, name: &'static str, path: &'static str, model: ModelPlace) -> Endpoint {
-    Endpoint { name, dialect, answer: Answer::ModelList, request: RequestShape::Empty, model, post: false, path }
+    let (answer, request) = (Answer::ModelList, RequestShape::Empty);
+    Endpoint { name, conventional_name: name, dialect, answer, request, model, post: false, path }
 }
 
 use DialectId::{Anthropic, Gemini, OpenAi, OpenAiResponses};
 use ModelPlace::{Body, BodyOr, Nowhere, Path};
 use RequestShape::{Json, Multipart};
 
-/// Every operation. The defaults of moderations and images are those of OpenAI's API reference.
+/// Every operation. The defaults of moderations and images are those of OpenAI's API reference; what is known by another name is so
+/// in open-telemetry/semantic-conventions-genai, docs/gen-ai/gen-ai-spans.md.
 #[rustfmt::skip]
 pub static ENDPOINTS: &[Endpoint] = &[
     post(OpenAi, "chat", "chat/completions", Answer::Chat, Json, Body),
-    post(OpenAi, "completions", "completions", Answer::Completion, Json, Body),
+    post(OpenAi, "completions", "completions", Answer::Completion, Json, Body).known_as("text_completion"),
     post(OpenAi, "embeddings", "embeddings", Answer::Embeddings, Json, Body),
     post(OpenAi, "images_generations", "images/generations", Answer::Image, Json, BodyOr("dall-e-2")),
     post(OpenAi, "images_edits", "images/edits", Answer::Image, Multipart, BodyOr("dall-e-2")),
@@ -123,18 +131,19 @@ pub static ENDPOINTS: &[Endpoint] = &[
     post(OpenAi, "rerank", "rerank", Answer::Rerank, Json, Body),
     get(OpenAi, "models", "models", Nowhere),
     get(OpenAi, "model", "models/{id}", Path),
-    post(OpenAiResponses, "responses", "responses", Answer::Responses, Json, Body),
+    post(OpenAiResponses, "responses", "responses", Answer::Responses, Json, Body).known_as("chat"),
     post(OpenAiResponses, "responses_compact", "responses/compact", Answer::Responses, Json, Body),
     post(OpenAiResponses, "responses_input_tokens", "responses/input_tokens", Answer::CountTokens, Json, Body),
-    post(Anthropic, "messages", "messages", Answer::Messages, Json, Body),
+    post(Anthropic, "messages", "messages", Answer::Messages, Json, Body).known_as("chat"),
     post(Anthropic, "count_tokens", "messages/count_tokens", Answer::CountTokens, Json, Body),
     get(Anthropic, "models", "models", Nowhere),
     get(Anthropic, "model", "models/{id}", Path),
     post(Gemini, "generate_content", "generateContent", Answer::GenerateContent, Json, Path),
-    post(Gemini, "stream_generate_content", "streamGenerateContent", Answer::GenerateContent, Json, Path),
+    post(Gemini, "stream_generate_content", "streamGenerateContent", Answer::GenerateContent, Json, Path)
+        .known_as("generate_content"),
     post(Gemini, "count_tokens", "countTokens", Answer::CountGeminiTokens, Json, Path),
-    post(Gemini, "embed_content", "embedContent", Answer::EmbedContent, Json, Path),
-    post(Gemini, "batch_embed_contents", "batchEmbedContents", Answer::BatchEmbedContents, Json, Path),
+    post(Gemini, "embed_content", "embedContent", Answer::EmbedContent, Json, Path).known_as("embeddings"),
+    post(Gemini, "batch_embed_contents", "batchEmbedContents", Answer::BatchEmbedContents, Json, Path).known_as("embeddings"),
     get(Gemini, "models", "models", Nowhere),
     get(Gemini, "model", "models/{id}", Path),
 ];

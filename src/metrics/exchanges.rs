@@ -10,6 +10,10 @@ use tollgate_plugin_api::{Metered, UsageSource};
 /// More lines than this are not remembered: a configuration that is made by a program, and reloaded, may have new names each time.
 const LINES_MAX: usize = 16_384;
 const NAMES: [&str; 2] = ["gen_ai_provider_name", "gen_ai_request_model"];
+/// The conventions require it of each of their series.
+const OPERATION: &str = "gen_ai_operation_name";
+/// … and this one of an operation that ended in an error, so that what fails at once makes no answer look fast.
+const ERROR: &str = "error_type";
 /// Token counts, from the GenAI semantic conventions: powers of four.
 const TOKEN_BUCKETS: [f64; 14] = [
     1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0,
@@ -75,7 +79,7 @@ const CLASSES: [TokenClass; 5] = [
 
 /// One finished exchange, as the metrics see it.
 pub struct Observation<'a> {
-    /// Provider row.
+    /// What the conventions call the provider.
     pub provider: &'a str,
     /// The model as configured.
     pub model: &'a str,
@@ -83,8 +87,12 @@ pub struct Observation<'a> {
     pub upstream: &'a str,
     /// Endpoint name.
     pub endpoint: &'a str,
+    /// What the conventions call the operation.
+    pub operation: &'a str,
     /// The ledger's word.
     pub outcome: &'a str,
+    /// What went wrong: the record's code.
+    pub error_type: Option<&'a str>,
     /// What was consumed.
     pub metered: &'a Metered,
     /// What it cost.
@@ -146,23 +154,8 @@ impl Exchanges {
             }
             other => self.usage_source.with_label_values(&[other.as_str()]).inc(),
         }
-        line.operation_seconds
-            .get_or_init(|| {
-                self.conventional.operation_seconds.with_label_values(&[seen.provider, seen.model, seen.endpoint])
-            })
-            .observe(seen.duration_seconds);
+        self.conventional.observe_time(seen, &line);
         let usage = &seen.metered.usage;
-        if let Some(first) = seen.first_token_seconds {
-            line.first_token_seconds
-                .get_or_init(|| self.conventional.first_token_seconds.with_label_values(&names))
-                .observe(first);
-            if usage.output_tokens > 1 {
-                let each = (seen.duration_seconds - first).max(0.0) / (usage.output_tokens - 1) as f64;
-                line.output_token_seconds
-                    .get_or_init(|| self.conventional.output_token_seconds.with_label_values(&names))
-                    .observe(each);
-            }
-        }
         let counts = [
             usage.input_tokens,
             usage.cached_input_tokens,
@@ -177,6 +170,7 @@ impl Exchanges {
             let labels = [seen.provider, seen.model, class.name];
             total.get_or_init(|| self.tokens.with_label_values(&labels)).inc_by(tokens);
             if class.in_conventions {
+                let labels = [seen.provider, seen.model, seen.operation, class.name];
                 answer.get_or_init(|| self.conventional.token_usage.with_label_values(&labels)).observe(tokens as f64);
             }
         }
@@ -219,26 +213,45 @@ impl Conventional {
                 "gen_ai_client_token_usage",
                 "Tokens of one answer.",
                 &TOKEN_BUCKETS,
-                &[NAMES[0], NAMES[1], "gen_ai_token_type"],
+                &[NAMES[0], NAMES[1], OPERATION, "gen_ai_token_type"],
             )?,
             operation_seconds: series.histogram(
                 "gen_ai_client_operation_duration_seconds",
                 "Seconds from the request to the end of the answer.",
                 &OPERATION_BUCKETS,
-                &[NAMES[0], NAMES[1], "gen_ai_operation_name"],
+                &[NAMES[0], NAMES[1], OPERATION, ERROR],
             )?,
             first_token_seconds: series.histogram(
                 "gen_ai_server_time_to_first_token_seconds",
                 "Seconds from the request to the first token of a stream.",
                 &FIRST_TOKEN_BUCKETS,
-                &NAMES,
+                &[NAMES[0], NAMES[1], OPERATION],
             )?,
             output_token_seconds: series.histogram(
                 "gen_ai_server_time_per_output_token_seconds",
                 "Seconds for each output token after the first.",
                 &OUTPUT_TOKEN_BUCKETS,
-                &NAMES,
+                &[NAMES[0], NAMES[1], OPERATION],
             )?,
         })
+    }
+
+    /// How long it took, and its first token, and each of the others.
+    fn observe_time(&self, seen: &Observation<'_>, line: &Line) {
+        let labels = [seen.provider, seen.model, seen.operation];
+        let operation = |error| self.operation_seconds.with_label_values(&[labels[0], labels[1], labels[2], error]);
+        match seen.error_type {
+            None => line.operation_seconds.get_or_init(|| operation("")).observe(seen.duration_seconds),
+            Some(error) => operation(error).observe(seen.duration_seconds),
+        }
+        let Some(first) = seen.first_token_seconds else { return };
+        let first_token = || self.first_token_seconds.with_label_values(&labels);
+        line.first_token_seconds.get_or_init(first_token).observe(first);
+        let output_tokens = seen.metered.usage.output_tokens;
+        if output_tokens > 1 {
+            let each = (seen.duration_seconds - first).max(0.0) / (output_tokens - 1) as f64;
+            let output_token = || self.output_token_seconds.with_label_values(&labels);
+            line.output_token_seconds.get_or_init(output_token).observe(each);
+        }
     }
 }

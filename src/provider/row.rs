@@ -23,6 +23,9 @@ pub struct Provider {
     /// so an upstream must name it.
     #[serde(default)]
     pub base_url: Option<String>,
+    /// What OpenTelemetry's GenAI conventions call the vendor, where that is not the row's name.
+    #[serde(default)]
+    conventional_name: Option<String>,
     /// How the key is shown.
     pub auth: AuthScheme,
     /// True: an upstream may do without a key (servers at home); then no credential is sent.
@@ -56,6 +59,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Its name in metrics and spans: `gen_ai.provider.name`.
+    pub fn conventional_name(&self) -> &str {
+        self.conventional_name.as_deref().unwrap_or(&self.name)
+    }
+
     /// Whether it speaks this wire format itself.
     pub fn speaks(&self, dialect: DialectId) -> bool {
         self.dialects.contains(&dialect)

@@ -45,6 +45,29 @@ fn the_table_has_every_vendor_and_each_knows_its_name() {
     assert!(providers().iter().all(|(name, row)| *name == row.name));
 }
 
+/// Well-known values of `gen_ai.provider.name` that are no row's name: who looks on knows vendors by them, so they must be used
+/// (open-telemetry/semantic-conventions-genai, docs/gen-ai/gen-ai-spans.md).
+#[test]
+fn vendors_are_told_of_by_the_names_that_the_conventions_have_for_them() {
+    let of_rows = providers().values().filter(|row| row.conventional_name() != row.name);
+    let renamed: Vec<(&str, &str)> = of_rows.map(|row| (row.name.as_str(), row.conventional_name())).collect();
+    let expected = [
+        ("azure-openai", "azure.ai.openai"),
+        ("bedrock", "aws.bedrock"),
+        ("cohere-native", "cohere"),
+        ("gemini", "gcp.gemini"),
+        ("gemini-openai", "gcp.gemini"),
+        ("mistral", "mistral_ai"),
+        ("moonshot", "moonshot_ai"),
+        ("openai-responses", "openai"),
+        ("xai", "x_ai"),
+    ];
+    assert_eq!(renamed, expected);
+    for known in ["anthropic", "cohere", "deepseek", "groq", "openai", "perplexity"] {
+        assert_eq!(providers()[known].conventional_name(), known);
+    }
+}
+
 #[test]
 fn every_row_can_be_used() {
     for (name, row) in providers() {

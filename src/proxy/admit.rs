@@ -145,7 +145,7 @@ async fn note_asked(
         }
         false => None,
     };
-    exchange.asked = Some(Asked { endpoint: endpoint.name, model: shown(model), stream, input });
+    exchange.asked = Some(Asked { endpoint, model: shown(model), stream, input });
     Ok(())
 }
 

@@ -85,7 +85,7 @@ pub(super) struct Bill {
 
 /// What a request asks for, whether or not it is admitted.
 pub(super) struct Asked {
-    pub(super) endpoint: &'static str,
+    pub(super) endpoint: &'static Endpoint,
     pub(super) model: String,
     pub(super) stream: bool,
     /// What is said, for plugins that ask for that.

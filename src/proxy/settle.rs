@@ -65,6 +65,8 @@ struct Settlement {
     bill: Option<Arc<SetOnce<Bill>>>,
     leases: Leases,
     record: LedgerRecord,
+    /// What the conventions call the operation.
+    operation: &'static str,
     /// What the scanner found; completed by an estimate.
     metered: Metered,
     estimate: Option<Uncounted>,
@@ -200,7 +202,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     record.duration_ms = duration_ms;
     record.ttft_ms = first_token_ms;
     let mut leases = std::mem::take(&mut admitted.leases);
-    let limited = admitted.limited;
+    let (limited, operation) = (admitted.limited, admitted.target.endpoint.conventional_name);
     if let Some(attempt) = exchange.attempt.as_mut() {
         leases.append(&mut attempt.leases);
     }
@@ -218,6 +220,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
         bill: exchange.bill.clone(),
         leases,
         record,
+        operation,
         metered: Metered { disbelieved, ..metered },
         estimate,
         snapshot: exchange.snapshot.clone(),
@@ -293,11 +296,13 @@ impl Settlement {
         if let Some(upstream) = &self.upstream {
             let record = &self.record;
             self.metrics.observe(&Observation {
-                provider: &upstream.provider.name,
+                provider: upstream.provider.conventional_name(),
                 model: &record.model,
                 upstream: &upstream.name,
                 endpoint: &record.endpoint,
+                operation: self.operation,
                 outcome: record.outcome.as_str(),
+                error_type: record.error_code.as_deref(),
                 metered: &record.metered,
                 cost_nanos: record.cost_nanos,
                 price_missing: record.price_missing,

@@ -16,6 +16,7 @@ mod drain;
 mod embeddings;
 mod endpoints;
 mod failover;
+mod figures;
 mod forms;
 mod headers;
 mod idempotency;

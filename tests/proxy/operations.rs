@@ -342,11 +342,11 @@ async fn health_and_metrics_are_served_beside() {
     gateway.send(&plain_chat(true).key("junk")).await;
     gateway.wait_records(1).await;
     let page = gateway.metrics().await;
-    let names = r#"gen_ai_provider_name="openai",gen_ai_request_model="m""#;
+    let names = r#"gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="m""#;
     for line in [
         format!(r#"gen_ai_client_token_usage_count{{{names},gen_ai_token_type="input"}} 1"#),
         format!(r#"gen_ai_server_time_to_first_token_seconds_count{{{names}}} 1"#),
-        r#"gen_ai_client_operation_duration_seconds_count{gen_ai_operation_name="#.to_owned(),
+        format!(r#"gen_ai_client_operation_duration_seconds_count{{{names}}} 1"#),
         r#"tollgate_requests_total{endpoint="chat",outcome="ok"} 1"#.to_owned(),
         r#"tollgate_attempts_total{result="ok",upstream="u"} 1"#.to_owned(),
         r#"tollgate_rejected_total{code="AUTH_INVALID_TOKEN"} 1"#.to_owned(),

@@ -17,7 +17,7 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
 /// An upstream, a collector, and what a gateway between them is started with.
-async fn stage(script: impl Fn(bool) -> Answer + Send + Sync + 'static) -> (Provider, Provider, Setup) {
+pub(crate) async fn stage(script: impl Fn(bool) -> Answer + Send + Sync + 'static) -> (Provider, Provider, Setup) {
     let provider = Provider::start(move |_, request| script(wants_stream(request))).await;
     let collector = Provider::always(Answer::json(200, &json!({}))).await;
     let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
@@ -35,7 +35,7 @@ pub(crate) fn otlp(call: &Received) -> Value {
 }
 
 /// All spans that have come, when there are so many, in the order of their requests: those of several threads come in any.
-async fn spans(collector: &Provider, count: usize) -> Vec<Value> {
+pub(crate) async fn spans(collector: &Provider, count: usize) -> Vec<Value> {
     until("the spans", || {
         let calls = collector.received();
         assert!(calls.iter().all(|call| call.target == "/otel/v1/traces"), "{:?}", calls[0].target);
@@ -56,7 +56,7 @@ async fn spans(collector: &Provider, count: usize) -> Vec<Value> {
     .await
 }
 
-fn attribute(span: &Value, name: &str) -> Value {
+pub(crate) fn attribute(span: &Value, name: &str) -> Value {
     let all = span["attributes"].as_array().expect("attributes");
     let found = all.iter().find(|attribute| attribute["key"] == name);
     found.map_or(Value::Null, |found| found["value"].as_object().expect("one").values().next().expect("one").clone())

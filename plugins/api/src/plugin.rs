@@ -104,12 +104,16 @@ pub struct Summary<'a> {
     pub dialect: &'a str,
     /// The operation; `None`: refused before it was known.
     pub endpoint: Option<&'a str>,
+    /// What OpenTelemetry's GenAI conventions call the operation (`gen_ai.operation.name`).
+    pub conventional_operation: Option<&'a str>,
     /// The model that was asked for; `None`: none, or refused before it was known.
     pub model: Option<&'a str>,
     /// Whether a stream was asked for; `None`: refused before it was known.
     pub stream: Option<bool>,
     /// The provider's row at the last attempt.
     pub provider: Option<&'a str>,
+    /// What those conventions call the provider (`gen_ai.provider.name`).
+    pub conventional_provider: Option<&'a str>,
     /// The upstream of the last attempt.
     pub upstream: Option<&'a str>,
     /// What that upstream calls the model.

@@ -31,7 +31,7 @@ pub(crate) fn write(span: &mut Vec<u8>, context: &Context, summary: &Summary<'_>
 }
 
 fn fields(out: &mut Message<'_>, context: &Context, summary: &Summary<'_>) {
-    let operation = operation(summary.endpoint.unwrap_or("unknown"));
+    let operation = summary.conventional_operation.unwrap_or("unknown");
     let start_ms = u64::try_from(summary.started_at_ms).unwrap_or(0);
     let end_ms = start_ms.saturating_add(summary.duration_ms);
     let failed = summary.status >= 400 || summary.error_code.is_some();
@@ -55,17 +55,6 @@ fn fields(out: &mut Message<'_>, context: &Context, summary: &Summary<'_>) {
     }
 }
 
-/// The conventions' word for an operation; ours where they have none.
-fn operation(endpoint: &str) -> &str {
-    match endpoint {
-        "chat" | "responses" | "messages" => "chat",
-        "completions" => "text_completion",
-        "embeddings" | "embed_content" | "batch_embed_contents" => "embeddings",
-        "generate_content" | "stream_generate_content" => "generate_content",
-        other => other,
-    }
-}
-
 fn attributes(out: &mut Message<'_>, summary: &Summary<'_>) {
     /// One by one, and not from a table: a name that is known when this is compiled is written in two or three steps.
     macro_rules! put {
@@ -77,13 +66,14 @@ fn attributes(out: &mut Message<'_>, summary: &Summary<'_>) {
     }
     let usage = &summary.metered.usage;
     let some = |count: u64| Some(count).filter(|count| *count > 0);
-    put!(text_attribute, "gen_ai.provider.name", summary.provider);
+    put!(text_attribute, "gen_ai.provider.name", summary.conventional_provider);
     put!(text_attribute, "gen_ai.request.model", summary.model);
-    put!(text_attribute, "gen_ai.response.model", summary.upstream_model);
     put!(text_attribute, "http.request.method", Some(summary.method));
     put!(text_attribute, "url.path", Some(summary.path));
     put!(text_attribute, "error.type", summary.error_code);
     put!(text_attribute, "tollgate.upstream", summary.upstream);
+    // What was asked for there; `gen_ai.response.model` is what an answer says of itself.
+    put!(text_attribute, "tollgate.upstream_model", summary.upstream_model);
     put!(text_attribute, "tollgate.request_id", Some(summary.request_id));
     put!(text_attribute, "tollgate.outcome", summary.outcome);
     put!(text_attribute, "tollgate.key", summary.key.map(|key| &*key.name));
@@ -135,9 +125,11 @@ mod tests {
             path: "/v1/\"x",
             dialect: "openai",
             endpoint: Some("responses"),
+            conventional_operation: Some("chat"),
             model: Some(model),
             stream: None,
             provider: None,
+            conventional_provider: None,
             upstream: None,
             upstream_model: None,
             attempts: 0,

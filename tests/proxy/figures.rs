@@ -1,0 +1,78 @@
+//! What `/metrics` and spans say of the same request.
+
+use crate::calls::{Wire, serving, wants_stream};
+use crate::support::gateway::Setup;
+use crate::support::provider::Provider;
+use crate::support::script::Answer;
+use crate::traces::{attribute, spans};
+use serde_json::{Value, json};
+
+/// A provider that refuses what is asked of `refused`, and has a fault of its own when it is asked for `broken`.
+async fn provider(wire: Wire) -> Provider {
+    Provider::start(move |_, request| {
+        let said = format!("{} {}", request.target, String::from_utf8_lossy(&request.body));
+        let asked = |model: &str| said.contains(model);
+        match () {
+            () if asked("refused") => Answer::json(400, &json!({"error": {"message": "max_tokens is too large"}})),
+            () if asked("broken") => Answer::json(500, &json!({"error": {"message": "oh"}})),
+            () => wire.answer(wants_stream(request)),
+        }
+    })
+    .await
+}
+
+const MODELS: &str = r#"["m", "refused", "broken"]"#;
+
+#[tokio::test]
+async fn metrics_and_spans_name_operation_provider_and_error_alike_and_as_the_conventions_do() {
+    for (wire, operation, provider_name) in [
+        (Wire::Chat, "chat", "openai"),
+        (Wire::Responses, "chat", "openai"),
+        (Wire::Messages, "chat", "anthropic"),
+        (Wire::GeminiEvents, "generate_content", "gcp.gemini"),
+    ] {
+        let upstream = provider(wire).await;
+        let collector = Provider::always(Answer::json(200, &json!({}))).await;
+        let setup = Setup::new([wire.upstream("u", &upstream).models(MODELS)])
+            .set("plugins.otlp.endpoint", &format!("\"{}\"", collector.url("/otel/")))
+            .set("plugins.otlp.service_name", "\"edge\"")
+            .set("breaker.failures_to_open", "100")
+            .set("pricing.unknown_model", "\"allow\"");
+        let (gateway, key) = serving(&setup).await;
+        let asked = [("m", false, None), ("m", true, None), ("broken", false, Some("UPSTREAM_STATUS_500"))];
+        for (model, stream, error) in asked {
+            let answer = gateway.send(&wire.request_for(model, stream).key(&key.key)).await;
+            assert_eq!(answer.status, if error.is_some() { 500 } else { 200 }, "{wire:?} {}", answer.text());
+        }
+        for (span, (model, _, error)) in spans(&collector, asked.len()).await.iter().zip(asked) {
+            for (name, value) in [
+                ("gen_ai.operation.name", json!(operation)),
+                ("gen_ai.provider.name", json!(provider_name)),
+                ("gen_ai.request.model", json!(model)),
+                ("error.type", json!(error)),
+                // What was asked for is not what an answer says that it is of; where there is none, nothing is.
+                ("gen_ai.response.model", Value::Null),
+                ("tollgate.upstream_model", json!(model)),
+            ] {
+                assert_eq!(attribute(span, name), value, "{wire:?}: {name} of {span}");
+            }
+        }
+        let page = gateway.metrics().await;
+        let of = |model: &str| {
+            let operation = format!(r#"gen_ai_operation_name="{operation}""#);
+            format!(r#"{operation},gen_ai_provider_name="{provider_name}",gen_ai_request_model="{model}""#)
+        };
+        let (good, broken) = (of("m"), of("broken"));
+        for line in [
+            format!("gen_ai_client_operation_duration_seconds_count{{{good}}} 2"),
+            format!(r#"gen_ai_client_operation_duration_seconds_count{{error_type="UPSTREAM_STATUS_500",{broken}}} 1"#),
+            format!("gen_ai_server_time_to_first_token_seconds_count{{{good}}} 1"),
+            format!("gen_ai_server_time_per_output_token_seconds_count{{{good}}} 1"),
+            format!(r#"gen_ai_client_token_usage_count{{{good},gen_ai_token_type="output"}} 2"#),
+        ] {
+            assert!(page.contains(&format!("\n{line}\n")), "{wire:?}: {line} is not in\n{page}");
+        }
+        assert!(!page.contains("=\"\""), "a label without a value\n{page}");
+        gateway.finish(&[&key]).await;
+    }
+}
