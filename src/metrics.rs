@@ -233,6 +233,7 @@ mod tests {
             endpoint: "messages",
             operation: "chat",
             outcome: "ok",
+            failed: false,
             error_type: None,
             metered: &Metered { usage, ..Metered::default() },
             cost_nanos: 15_000_000,
@@ -254,6 +255,7 @@ mod tests {
             &format!(r#"gen_ai_client_token_usage_sum{{{conventional},gen_ai_token_type="output"}} 21"#),
             &format!(r#"tollgate_price_missing_total{{{names}}} 1"#),
             r#"tollgate_requests_total{endpoint="messages",outcome="ok"} 1"#,
+            "tollgate_requests_failed_total 0",
             r#"tollgate_overshoot_total{upstream="u"} 1"#,
             r#"tollgate_rejected_total{code="FORBIDDEN"} 1"#,
         ] {

@@ -33,6 +33,7 @@ pub(super) struct Exchanges {
     conventional: Conventional,
     tokens: IntCounterVec,
     requests: IntCounterVec,
+    failed: IntCounter,
     cost_nanos: IntCounterVec,
     price_missing: IntCounterVec,
     usage_source: IntCounterVec,
@@ -91,6 +92,8 @@ pub struct Observation<'a> {
     pub operation: &'a str,
     /// The ledger's word.
     pub outcome: &'a str,
+    /// It failed at its upstream, and not for what was asked.
+    pub failed: bool,
     /// What went wrong: the record's code.
     pub error_type: Option<&'a str>,
     /// What was consumed.
@@ -118,6 +121,13 @@ impl Exchanges {
                 "Requests that were sent towards an upstream, by outcome.",
                 &["endpoint", "outcome"],
             )?,
+            failed: series
+                .counter(
+                    "tollgate_requests_failed_total",
+                    "Requests that failed at their upstreams. What one refuses for what was asked is none.",
+                    &[],
+                )?
+                .with_label_values(&[] as &[&str]),
             cost_nanos: series.counter(
                 "tollgate_cost_nanos_total",
                 "Cost in nano-USD.",
@@ -142,6 +152,9 @@ impl Exchanges {
     pub(super) fn observe(&self, seen: &Observation<'_>) {
         let names = [seen.provider, seen.model];
         let line = self.line(seen);
+        if seen.failed {
+            self.failed.inc();
+        }
         match seen.outcome {
             "ok" => line.ok.get_or_init(|| self.requests.with_label_values(&[seen.endpoint, "ok"])).inc(),
             other => self.requests.with_label_values(&[seen.endpoint, other]).inc(),

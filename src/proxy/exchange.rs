@@ -11,7 +11,7 @@ use super::shared::Shared;
 use super::tries::Tries;
 use super::veil::Veil;
 use super::{Door, route, settle};
-use crate::balance::{CandidateBreakers, ErrorHead, Pick};
+use crate::balance::{CandidateBreakers, ErrorHead, Failure, Pick};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -174,6 +174,8 @@ pub(super) struct Attempt {
     pub(super) tries: Tries,
     /// The breakers have been told how it ended.
     pub(super) judged: bool,
+    /// How it failed, if it was judged so.
+    pub(super) failure: Option<Failure>,
     /// Boxed: a kilobyte that is not moved along with an exchange that has none yet.
     pub(super) answer: Option<Box<Answer>>,
 }

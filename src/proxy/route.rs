@@ -202,6 +202,7 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane, tries }: Chosen) 
         lane,
         tries,
         judged: false,
+        failure: None,
         answer: None,
     });
 }
@@ -212,6 +213,7 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
     if std::mem::replace(&mut attempt.judged, true) {
         return;
     }
+    attempt.failure = Some(failure);
     let upstream = &attempt.upstream;
     // What ended without an answer was told where it was found.
     let concerns = failure.row().concerns;

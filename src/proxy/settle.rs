@@ -5,6 +5,7 @@ use super::exchange::{Answer, Bill, Exchange, Leases, steady_ms};
 use super::gate::{Gate, Need};
 use super::uncounted::{Uncounted, uncounted};
 use super::{route, trail};
+use crate::balance::Failure;
 use crate::estimate;
 use crate::ledger::{Hold, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -67,6 +68,8 @@ struct Settlement {
     record: LedgerRecord,
     /// What the conventions call the operation.
     operation: &'static str,
+    /// The upstream has refused what was asked: every other one would, too.
+    refused_as_asked: bool,
     /// What the scanner found; completed by an estimate.
     metered: Metered,
     estimate: Option<Uncounted>,
@@ -221,6 +224,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
         leases,
         record,
         operation,
+        refused_as_asked: attempt.is_some_and(|attempt| attempt.failure == Some(Failure::Client)),
         metered: Metered { disbelieved, ..metered },
         estimate,
         snapshot: exchange.snapshot.clone(),
@@ -302,6 +306,7 @@ impl Settlement {
                 endpoint: &record.endpoint,
                 operation: self.operation,
                 outcome: record.outcome.as_str(),
+                failed: record.outcome == Outcome::UpstreamError && !self.refused_as_asked,
                 error_type: record.error_code.as_deref(),
                 metered: &record.metered,
                 cost_nanos: record.cost_nanos,

@@ -1,8 +1,8 @@
-//! What `/metrics` and spans say of the same request.
+//! What `/metrics` and spans say of the same request, and of whose fault it was.
 
 use crate::calls::{Wire, serving, wants_stream};
 use crate::support::gateway::Setup;
-use crate::support::provider::Provider;
+use crate::support::provider::{ClosedPort, Provider};
 use crate::support::script::Answer;
 use crate::traces::{attribute, spans};
 use serde_json::{Value, json};
@@ -75,4 +75,31 @@ async fn metrics_and_spans_name_operation_provider_and_error_alike_and_as_the_co
         assert!(!page.contains("=\"\""), "a label without a value\n{page}");
         gateway.finish(&[&key]).await;
     }
+}
+
+#[tokio::test]
+async fn what_an_upstream_refuses_for_what_was_asked_is_no_failure_of_its() {
+    let upstream = provider(Wire::Chat).await;
+    let closed = ClosedPort::new();
+    let setup = Setup::new([
+        Wire::Chat.upstream("u", &upstream).models(MODELS),
+        Wire::Chat.upstream_at("nowhere", closed.address).models(r#"["nowhere"]"#),
+    ])
+    .set("breaker.failures_to_open", "100")
+    .set("pricing.unknown_model", "\"allow\"");
+    let (gateway, key) = serving(&setup).await;
+    assert!(
+        gateway.metrics().await.contains("\ntollgate_requests_failed_total 0\n"),
+        "so that the first is an increase"
+    );
+    let mut failed = 0.0;
+    for (model, status, is_failure) in
+        [("m", 200, false), ("refused", 400, false), ("broken", 500, true), ("nowhere", 503, true)]
+    {
+        assert_eq!(gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await.status, status);
+        failed += f64::from(u8::from(is_failure));
+        assert_eq!(gateway.metric("tollgate_requests_failed_total", &[]).await, failed, "{model}");
+    }
+    assert_eq!(gateway.metric("tollgate_requests_total", &["outcome=\"upstream_error\""]).await, 3.0);
+    gateway.finish(&[&key]).await;
 }
