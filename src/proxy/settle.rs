@@ -282,7 +282,9 @@ impl Settlement {
         let billed = self.metered.source != UsageSource::None;
         let cost = self.snapshot.prices.cost(self.price.as_deref(), &self.metered, self.record.started_at_ms);
         self.record.cost_nanos = if billed { cost.nanos } else { 0 };
-        self.record.price_missing = self.price.is_none() || cost.missing;
+        // Where nothing came that could have had a price, none is missing.
+        let answered = billed || self.record.outcome == Outcome::Ok;
+        self.record.price_missing = answered && (self.price.is_none() || cost.missing);
         let usage = &self.metered.usage;
         let used = Amounts {
             requests: 1,

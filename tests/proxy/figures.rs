@@ -103,3 +103,24 @@ async fn what_an_upstream_refuses_for_what_was_asked_is_no_failure_of_its() {
     assert_eq!(gateway.metric("tollgate_requests_total", &["outcome=\"upstream_error\""]).await, 3.0);
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn a_price_is_missing_where_something_was_answered_and_not_where_nothing_came() {
+    let upstream = Provider::start(|_, request| Wire::Chat.answer(wants_stream(request))).await;
+    let closed = ClosedPort::new();
+    let setup = Setup::new([
+        Wire::Chat.upstream("u", &upstream).models(r#"["unpriced"]"#),
+        Wire::Chat.upstream_at("nowhere", closed.address).models(r#"["unpriced-nowhere"]"#),
+    ])
+    .set("pricing.unknown_model", "\"allow\"");
+    let (gateway, key) = serving(&setup).await;
+    for (model, status, is_missing) in [("unpriced", 200, true), ("unpriced-nowhere", 503, false)] {
+        let answer = gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(gateway.record_of(&answer).await["price_missing"], is_missing, "{model}");
+        let label = format!("gen_ai_request_model=\"{model}\"");
+        let counted = gateway.metric("tollgate_price_missing_total", &[&label]).await;
+        assert_eq!(counted, f64::from(u8::from(is_missing)), "{model}");
+    }
+    gateway.finish(&[&key]).await;
+}
