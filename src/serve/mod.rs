@@ -44,6 +44,9 @@ use tollgate_plugin_api::{Clock, Ports};
 const CLIENT_READ_BUFFER_BYTES: usize = 4096;
 /// Threads that do what takes long (counting tokens, reading the store), of all that answer requests together.
 const BLOCKING_THREADS_MAX: usize = 512;
+/// Pingora drops what runs this much later than the end of its time, at which it is dropped here, and settled as what the end cut off:
+/// by then this process has ended, having closed journal, store and logs.
+const END_SECONDS_MAX: u64 = 30;
 /// What Pingora waits at most, at shutdown, for tasks that its own runtimes still hold.
 const RUNTIME_SHUTDOWN_SECONDS: u64 = 1;
 
@@ -304,7 +307,7 @@ fn server_conf(config: &Config) -> ServerConf {
     };
     ServerConf {
         threads,
-        grace_period_seconds: Some(config.server.shutdown_ms.div_ceil(1000)),
+        grace_period_seconds: Some(config.server.shutdown_ms.div_ceil(1000).saturating_add(END_SECONDS_MAX)),
         graceful_shutdown_timeout_seconds: Some(RUNTIME_SHUTDOWN_SECONDS),
         // A connection stays with the thread that got it, and so does what it allocates: to hand work around costs a tenth of
         // all requests, and threads that have nothing to do for a moment are no gain beside it. What takes long has a thread of
