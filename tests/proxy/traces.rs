@@ -12,6 +12,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use prost::Message as _;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
@@ -233,6 +235,38 @@ async fn a_collector_that_asks_for_patience_is_called_again_and_one_that_refuses
         let bodies: Vec<_> = collector.received().into_iter().map(|call| call.body).collect();
         assert!(bodies.len() == calls && bodies.iter().all(|body| *body == bodies[0]), "{status}: {}", bodies.len());
     }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_collector_to_come_back_outlives_a_reload() {
+    let is_back = Arc::new(AtomicBool::new(false));
+    let asked = is_back.clone();
+    let collector = Provider::start(move |_, _| match asked.load(Ordering::Relaxed) {
+        true => Answer::json(200, &json!({})),
+        false => Answer::json(503, &json!({})).field("retry-after", "2"),
+    })
+    .await;
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)])
+        .set("plugins.otlp.endpoint", &format!("\"{}\"", collector.url("")));
+    let (gateway, key) = serving(&setup).await;
+    let sent = gateway.send(&plain_chat(false).key(&key.key)).await;
+    until("a call", || (!collector.received().is_empty()).then_some(())).await;
+    gateway
+        .write("tollgate.toml", &setup.set("breaker.open_ms", "1234").config(gateway.address, gateway.metrics_address));
+    gateway.reloaded(1).await;
+    // What was in force before is closed by now, as a rule; the collector still refuses.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    is_back.store(true, Ordering::Relaxed);
+    let also_sent = gateway.send(&plain_chat(false).key(&key.key)).await;
+    for answer in [sent, also_sent] {
+        let id = answer.field("x-request-id").expect("an id").as_bytes().to_vec();
+        let tells = |call: &Received| call.body.windows(id.len()).any(|part| part == id);
+        // The one that was refused had it, too.
+        until("its span", || collector.received().last().is_some_and(tells).then_some(())).await;
+    }
+    assert_eq!(gateway.metric("tollgate_telemetry_lost_total", &["plugin=\"otlp\""]).await, 0.0);
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]

@@ -162,7 +162,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
         let timeout = Duration::from_secs(60);
-        let caller = Caller::new(Target { url, headers: Vec::new(), timeout, service_name: "t".to_owned() });
+        let caller =
+            Caller::new(Target { url, headers: Vec::new(), timeout, service_name: "t".to_owned(), captures: false });
         let collector = std::thread::spawn(move || {
             let mut connection = BufReader::new(listener.accept().unwrap().0);
             let (mut line, mut body_bytes) = (String::new(), 0);

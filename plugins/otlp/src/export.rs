@@ -3,7 +3,8 @@
 
 use crate::PLUGIN;
 use crate::call::{Caller, Outcome};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tollgate_plugin_api::{Batch, Losses, Outbox, OutboxLimits};
 
@@ -25,22 +26,87 @@ const RETRIES: [Duration; 3] = [Duration::from_millis(200), Duration::from_secs(
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// Where spans go.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// With `/v1/traces`.
     pub(crate) url: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) timeout: Duration,
     pub(crate) service_name: String,
+    /// Spans have prompts and answers.
+    pub(crate) captures: bool,
+}
+
+/// The exporters there are: one for each target, however often the configuration is reloaded, so that what waits for a collector to
+/// come back waits on.
+#[derive(Default)]
+pub(crate) struct Exporters(Mutex<Vec<(Target, Weak<Exporter>)>>);
+
+impl Exporters {
+    /// The exporter of a target.
+    ///
+    /// # Errors
+    /// Its thread does not start.
+    pub(crate) fn of(&self, target: Target, losses: Arc<dyn Losses>) -> Result<Use, String> {
+        // What is in it is whole at every moment.
+        let mut exporters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        exporters.retain(|(_, exporter)| exporter.strong_count() > 0);
+        let found = exporters.iter().find(|(other, _)| *other == target);
+        if let Some(exporter) = found.and_then(|(_, exporter)| exporter.upgrade()) {
+            return Ok(Use::of(exporter));
+        }
+        let exporter = Arc::new(Exporter::start(target.clone(), losses)?);
+        exporters.push((target, Arc::downgrade(&exporter)));
+        Ok(Use::of(exporter))
+    }
+}
+
+/// An exporter, as one plugin has it.
+pub(crate) struct Use {
+    exporter: Arc<Exporter>,
+    has_ended: AtomicBool,
+}
+
+impl Use {
+    fn of(exporter: Arc<Exporter>) -> Self {
+        exporter.users.fetch_add(1, Ordering::AcqRel);
+        Self { exporter, has_ended: AtomicBool::new(false) }
+    }
+
+    /// Queues a span, which `span` appends as a member of its scope's list.
+    pub(crate) fn send(&self, span: impl FnOnce(&mut Vec<u8>)) {
+        self.exporter.outbox.put(span);
+    }
+
+    /// Nothing is sent by this one any more. If nobody else goes on, waits until what is queued is sent, for as long as is reasonable.
+    pub(crate) fn end(&self) {
+        if self.is_last_to_end() {
+            self.exporter.outbox.flush(FLUSH_WAIT_MAX);
+        }
+    }
+
+    /// Said once.
+    fn is_last_to_end(&self) -> bool {
+        !self.has_ended.swap(true, Ordering::AcqRel) && self.exporter.users.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        self.is_last_to_end();
+    }
 }
 
 /// The near end. Dropped, what is in the outbox is still sent.
-pub(crate) struct Exporter(Arc<Outbox>);
+struct Exporter {
+    outbox: Arc<Outbox>,
+    users: AtomicUsize,
+}
 
 impl Exporter {
-    /// `captures`: spans have prompts and answers.
-    pub(crate) fn start(target: Target, captures: bool, losses: Arc<dyn Losses>) -> Result<Self, String> {
+    fn start(target: Target, losses: Arc<dyn Losses>) -> Result<Self, String> {
         let limits = OutboxLimits {
-            entries_max: if captures { CONTENT_QUEUE_MAX } else { QUEUE_MAX },
+            entries_max: if target.captures { CONTENT_QUEUE_MAX } else { QUEUE_MAX },
             batch_entries_max: BATCH_MAX,
             batch_bytes_max: BATCH_BYTES_MAX,
             gather: FLUSH_EVERY,
@@ -51,23 +117,13 @@ impl Exporter {
             .name("otlp".to_owned())
             .spawn(move || thread.run())
             .map_err(|error| format!("its thread does not start: {error}"))?;
-        Ok(Self(outbox))
-    }
-
-    /// Queues a span, which `span` appends as a member of its scope's list.
-    pub(crate) fn send(&self, span: impl FnOnce(&mut Vec<u8>)) {
-        self.0.put(span);
-    }
-
-    /// Waits until what is queued is sent, for as long as is reasonable.
-    pub(crate) fn flush(&self) {
-        self.0.flush(FLUSH_WAIT_MAX);
+        Ok(Self { outbox, users: AtomicUsize::default() })
     }
 }
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        self.0.close();
+        self.outbox.close();
     }
 }
 

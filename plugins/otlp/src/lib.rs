@@ -10,7 +10,7 @@ mod span;
 
 use async_trait::async_trait;
 use context::{Context, TRACEPARENT, TRACESTATE};
-use export::{Exporter, Target};
+use export::{Exporters, Target, Use};
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +49,8 @@ fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes>
     let timeout_ms = settings.number("timeout_ms", " of milliseconds", 0..=TIMEOUT_MS_MAX, TIMEOUT_MS_DEFAULT);
     let captures = settings.flag("capture_content", false);
     mistakes.into_result()?;
-    let target = Target { url, headers, timeout: Duration::from_millis(timeout_ms.max(1)), service_name };
-    let exporter = Exporter::start(target, captures, ports.losses.clone())?;
+    let target = Target { url, headers, timeout: Duration::from_millis(timeout_ms.max(1)), service_name, captures };
+    let exporter = ports.memory.get::<Exporters>().of(target, ports.losses.clone())?;
     Ok(Arc::new(Otlp { exporter, share, captures }))
 }
 
@@ -97,7 +97,7 @@ fn share(settings: &Settings<'_>) -> u64 {
 }
 
 struct Otlp {
-    exporter: Exporter,
+    exporter: Use,
     share: u64,
     /// What is said, too.
     captures: bool,
@@ -137,6 +137,6 @@ impl Plugin for Otlp {
     }
 
     fn close(&self) {
-        self.exporter.flush();
+        self.exporter.end();
     }
 }
