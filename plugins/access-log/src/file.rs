@@ -19,6 +19,20 @@ pub(crate) struct Limits {
     pub(crate) files_max: u32,
 }
 
+/// Lines that could not be written, or not all of them.
+#[derive(Debug)]
+pub(crate) struct CutShort {
+    /// So much of them is out.
+    pub(crate) written_bytes: usize,
+    pub(crate) error: io::Error,
+}
+
+impl From<io::Error> for CutShort {
+    fn from(error: io::Error) -> Self {
+        Self { written_bytes: 0, error }
+    }
+}
+
 /// See the module.
 pub(crate) struct LogFile {
     path: PathBuf,
@@ -42,8 +56,8 @@ impl LogFile {
     /// Appends whole lines; renames the file first if they would not fit.
     ///
     /// # Errors
-    /// What the file system says; the lines may then be there in part.
-    pub(crate) fn append(&mut self, lines: &[u8], limits: Limits) -> io::Result<()> {
+    /// What the file system says, and how much of the lines is there all the same.
+    pub(crate) fn append(&mut self, lines: &[u8], limits: Limits) -> Result<(), CutShort> {
         self.look()?;
         let fits = |bytes: u64| bytes == 0 || bytes + lines.len() as u64 <= limits.rotate_bytes_max;
         // The second time, where somebody else's new file is full, too.
@@ -52,15 +66,16 @@ impl LogFile {
                 self.make_room(fits, limits.files_max)?;
             }
         }
-        let Some(open) = &mut self.open else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some(open) = &mut self.open else { return Err(io::Error::from(io::ErrorKind::NotFound).into()) };
         if open.torn {
             open.file.write_all(b"\n")?;
             open.torn = false;
         }
-        let written = open.file.write_all(lines);
-        open.torn = written.is_err();
-        open.bytes += lines.len() as u64;
-        written
+        let done = write_all(&mut open.file, lines);
+        let written_bytes = done.as_ref().map_or_else(|cut| cut.written_bytes, |()| lines.len());
+        open.torn = done.is_err() && !lines[..written_bytes].ends_with(b"\n");
+        open.bytes += written_bytes as u64;
+        done
     }
 
     /// Renames the file, unless somebody else has done so by now. Who has the lock of a file may rename it; who finds it taken
@@ -108,6 +123,24 @@ impl LogFile {
         self.open = Some(Open { file, bytes, looked_at: Instant::now(), torn: false });
         Ok(())
     }
+}
+
+/// As [`Write::write_all`], which does not say how far it got.
+pub(crate) fn write_all(out: &mut impl Write, bytes: &[u8]) -> Result<(), CutShort> {
+    let mut written_bytes = 0;
+    while written_bytes < bytes.len() {
+        let error = match out.write(&bytes[written_bytes..]) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(more) => {
+                written_bytes += more;
+                continue;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => error,
+        };
+        return Err(CutShort { written_bytes, error });
+    }
+    Ok(())
 }
 
 /// Whether an open file is the one of this path.

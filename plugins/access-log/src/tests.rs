@@ -152,7 +152,7 @@ fn a_reload_goes_on_with_the_same_file_and_thread() {
 struct Slow(Receiver<()>, Arc<Mutex<String>>);
 
 impl Out for Slow {
-    fn put(&mut self, lines: &[u8], _limits: Limits) -> std::io::Result<()> {
+    fn put(&mut self, lines: &[u8], _limits: Limits) -> Result<(), file::CutShort> {
         // When nobody lets it any more, it goes on.
         let _ = self.0.recv();
         self.1.lock().unwrap().push_str(std::str::from_utf8(lines).unwrap());
@@ -180,6 +180,47 @@ fn a_slow_output_holds_nobody_up_and_lost_lines_are_counted() {
         .sum();
     assert!(kept >= 10, "what had room is there: {text}");
     assert_eq!(kept as u64 + lost, 1000, "{text}");
+}
+
+/// A disk with so much room.
+struct Room(Arc<Mutex<Vec<u8>>>, usize);
+
+impl Out for Room {
+    fn put(&mut self, lines: &[u8], _limits: Limits) -> Result<(), file::CutShort> {
+        let bytes_max = self.1 - self.0.lock().unwrap().len();
+        let mut room = vec![0; bytes_max];
+        let mut left = &mut room[..];
+        let done = file::write_all(&mut left, lines);
+        let used = bytes_max - left.len();
+        self.0.lock().unwrap().extend_from_slice(&room[..used]);
+        done
+    }
+}
+
+#[test]
+fn of_lines_that_are_written_in_part_those_that_are_there_are_not_lost() {
+    for (room, whole) in [(100 * LINE.len(), 100), (99 * LINE.len() + 1, 99), (LINE.len() - 1, 0), (0, 0)] {
+        let (written, losses) = (Arc::default(), Arc::new(Lost::default()));
+        let writer = Writer::to(Box::new(Room(Arc::clone(&written), room)), 1_000, losses.clone());
+        let limits = Limits { rotate_bytes_max: 1 << 20, files_max: 1 };
+        for _ in 0..300 {
+            writer.write(|line| line.extend_from_slice(LINE), limits);
+        }
+        writer.flush();
+        assert_eq!(written.lock().unwrap().len(), room);
+        assert_eq!(losses.0.load(std::sync::atomic::Ordering::Relaxed), 300 - whole, "{room} bytes");
+    }
+}
+
+const LINE: &[u8] = b"{\"a\":1}\n";
+
+#[derive(Default)]
+struct Lost(std::sync::atomic::AtomicU64);
+
+impl tollgate_plugin_api::Losses for Lost {
+    fn lost(&self, _plugin: &'static str, _loss: tollgate_plugin_api::Loss, count: u64) {
+        self.0.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The thread that writes. One for each target, however often the configuration is reloaded: two threads would rename each
 //! other's files.
 
-use crate::file::{Limits, LogFile};
+use crate::file::{CutShort, Limits, LogFile};
 use crate::{PLUGIN, line};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -132,19 +132,19 @@ impl Drop for Writer {
 
 /// Something that lines are written to.
 pub(crate) trait Out: Send {
-    fn put(&mut self, lines: &[u8], limits: Limits) -> io::Result<()>;
+    fn put(&mut self, lines: &[u8], limits: Limits) -> Result<(), CutShort>;
 }
 
 impl Out for io::Stdout {
-    fn put(&mut self, lines: &[u8], _limits: Limits) -> io::Result<()> {
+    fn put(&mut self, lines: &[u8], _limits: Limits) -> Result<(), CutShort> {
         let mut out = self.lock();
         out.write_all(lines)?;
-        out.flush()
+        Ok(out.flush()?)
     }
 }
 
 impl Out for LogFile {
-    fn put(&mut self, lines: &[u8], limits: Limits) -> io::Result<()> {
+    fn put(&mut self, lines: &[u8], limits: Limits) -> Result<(), CutShort> {
         self.append(lines, limits)
     }
 }
@@ -182,7 +182,7 @@ impl Thread {
         let now_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         tracing::warn!(dropped = self.lost, "the access log has lost lines: its output is too slow, or failed");
         let line = line::dropped(self.lost, now_ms);
-        if self.put(line.as_bytes()) {
+        if self.put(line.as_bytes()) == line.len() {
             self.lost = 0;
         }
     }
@@ -192,8 +192,10 @@ impl Thread {
         let bytes_max = usize::try_from(self.shared.limits().rotate_bytes_max).unwrap_or(usize::MAX);
         while !lines.is_empty() {
             let (piece, rest) = lines.split_at(whole_lines(lines, bytes_max));
-            if !self.put(piece) {
-                let count = piece.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let unwritten = &piece[self.put(piece)..];
+            // A line is lost if its end is.
+            let count = unwritten.iter().filter(|byte| **byte == b'\n').count() as u64;
+            if count > 0 {
                 self.lost += count;
                 self.shared.lines.undelivered(count);
             }
@@ -201,16 +203,18 @@ impl Thread {
         }
     }
 
-    /// Whether it could be written.
-    fn put(&mut self, lines: &[u8]) -> bool {
-        let written = self.out.put(lines, self.shared.limits());
-        match &written {
+    /// So many of these bytes could be written.
+    fn put(&mut self, lines: &[u8]) -> usize {
+        let done = self.out.put(lines, self.shared.limits());
+        match &done {
             Ok(()) if self.failing => tracing::warn!("the access log is written again"),
-            Err(error) if !self.failing => tracing::error!("the access log cannot be written: {error}"),
+            Err(CutShort { error, .. }) if !self.failing => {
+                tracing::error!("the access log cannot be written: {error}")
+            }
             _ => {}
         }
-        self.failing = written.is_err();
-        written.is_ok()
+        self.failing = done.is_err();
+        done.map_or_else(|cut| cut.written_bytes, |()| lines.len())
     }
 }
 
