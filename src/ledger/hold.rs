@@ -184,8 +184,8 @@ impl Drop for Hold {
             self.close_void(Notify::Nobody);
             return;
         }
-        let mut record = LedgerRecord::interrupted(&self.opening, self.booking.nanos(), self.last_progress.as_deref());
-        record.duration_ms = u64::try_from(now_ms().saturating_sub(record.started_at_ms)).unwrap_or(0);
+        let (nanos, progress) = (self.booking.nanos(), self.last_progress.as_deref());
+        let mut record = LedgerRecord::interrupted(&self.opening, nanos, progress, Some(now_ms()));
         if std::thread::panicking() {
             record.error_code = Some("INTERNAL_PANIC".to_owned());
         }

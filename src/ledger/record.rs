@@ -144,7 +144,7 @@ pub struct LedgerRecord {
     pub attempts: u32,
     /// Milliseconds from arrival to the first token.
     pub ttft_ms: Option<u64>,
-    /// Milliseconds from arrival to the end; if nobody was there to see that, to the first token.
+    /// Milliseconds from arrival to the end; if nobody was there to see that, to the last that was heard of the process.
     pub duration_ms: u64,
     /// What went wrong, as a code.
     pub error_code: Option<String>,
@@ -176,8 +176,13 @@ impl LedgerRecord {
     }
 
     /// The record of a request of which nothing more is heard: billed by its last progress, or not at all if there is
-    /// none.
-    pub fn interrupted(opening: &Opening, held_nanos: i64, progress: Option<&Progress>) -> Self {
+    /// none. `heard_of_at_ms`: Unix time at which it was still running, as far as is known.
+    pub fn interrupted(
+        opening: &Opening,
+        held_nanos: i64,
+        progress: Option<&Progress>,
+        heard_of_at_ms: Option<i64>,
+    ) -> Self {
         let mut record = Self { held_nanos, outcome: Outcome::Interrupted, ..Self::from_opening(opening) };
         if let Some(progress) = progress {
             record.upstream.clone_from(&progress.upstream);
@@ -188,10 +193,11 @@ impl LedgerRecord {
             record.price_missing = progress.price_missing;
             record.attempts = progress.attempts;
             record.ttft_ms = progress.ttft_ms;
-            record.duration_ms = progress.ttft_ms.unwrap_or(0);
             let nothing = record.metered.usage == Usage::default() && record.cost_nanos == 0;
             record.metered.source = if nothing { UsageSource::None } else { UsageSource::Estimated };
         }
+        let ran_ms = heard_of_at_ms.map_or(0, |at_ms| at_ms.saturating_sub(record.started_at_ms));
+        record.duration_ms = u64::try_from(ran_ms).unwrap_or(0).max(record.ttft_ms.unwrap_or(0));
         // Where there is a quota, something is held, but for what is free.
         record.overshoot = record.exceeds_hold(held_nanos > 0);
         record
@@ -316,16 +322,21 @@ mod tests {
     #[test]
     fn an_interrupted_record_is_billed_by_its_last_progress() {
         let opening = Opening { key_id: 7, model: "m".into(), ..Opening::default() };
-        let nothing = LedgerRecord::interrupted(&opening, 50, None);
+        let nothing = LedgerRecord::interrupted(&opening, 50, None, None);
         assert_eq!((nothing.cost_nanos, nothing.metered.source), (0, UsageSource::None));
         let mut progress = Progress { cost_nanos: 9, attempts: 2, ttft_ms: Some(350), ..Progress::default() };
         progress.metered.usage.output_tokens = 3;
         progress.metered.source = UsageSource::Reported;
-        let some = LedgerRecord::interrupted(&opening, 50, Some(&progress));
+        let some = LedgerRecord::interrupted(&opening, 50, Some(&progress), None);
         assert_eq!((some.cost_nanos, some.held_nanos, some.attempts), (9, 50, 2));
         assert_eq!(some.metered.source, UsageSource::Estimated);
         assert_eq!(some.outcome, Outcome::Interrupted);
         assert_eq!((nothing.duration_ms, some.duration_ms), (0, 350), "it lasted no shorter");
+        let opening = Opening { started_at_ms: 1_000, ..opening };
+        for (heard_of_at_ms, ran_ms) in [(9_000, 8_000), (1_200, 350), (-5, 350), (i64::MIN, 350)] {
+            let heard_of = LedgerRecord::interrupted(&opening, 50, Some(&progress), Some(heard_of_at_ms));
+            assert_eq!(heard_of.duration_ms, ran_ms, "heard of at {heard_of_at_ms}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::segment::{self, Header, Scan, Step};
 use super::wire;
 use crate::store::{Batch, Position, Store, Writer};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 use uuid::Uuid;
 
 /// Open holds that are settled in one transaction.
@@ -138,7 +139,8 @@ fn recover_writer(
         recovered.damage.push(format!("the journal folder {} cannot be found", folder.display()));
         return Ok(true);
     };
-    let mut journal = DeadJournal { id, folder, position: position.unwrap_or(START), store, recovered };
+    let from = position.unwrap_or(START);
+    let mut journal = DeadJournal { id, folder, position: from, wrote_at_ms: None, store, recovered };
     if position.is_none() {
         // Without it, a start that is cut short would not remember how far it got.
         let journal_dir = journal_dir.to_string_lossy().into_owned();
@@ -148,11 +150,19 @@ fn recover_writer(
     Ok(true)
 }
 
+/// Unix time at which a file was last written to, as the disk has it.
+fn written_at_ms(path: &Path) -> Option<i64> {
+    let written = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+    i64::try_from(written.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
 /// The journal of a process that has ended.
 struct DeadJournal<'a> {
     id: Uuid,
     folder: PathBuf,
     position: Position,
+    /// Unix time at which it last wrote there: from then on, nobody has heard of its requests. Journals tell no time themselves.
+    wrote_at_ms: Option<i64>,
     store: &'a dyn Store,
     recovered: &'a mut Recovered,
 }
@@ -166,6 +176,7 @@ impl DeadJournal<'_> {
         };
         let mut read = Vec::new();
         let last = numbers.last().copied();
+        self.wrote_at_ms = last.and_then(|number| written_at_ms(&segment::path(&self.folder, number)));
         for number in numbers {
             let damaged = number >= self.position.segment && self.apply_segment(number, Some(number) == last)?;
             read.push((number, damaged));
@@ -270,7 +281,8 @@ impl DeadJournal<'_> {
             }
             let mut batch = Batch { writer_id: self.id, position: self.position, ..Batch::default() };
             for hold in holds {
-                let mut record = LedgerRecord::interrupted(&hold.opening, hold.held_nanos, hold.progress.as_ref());
+                let progress = hold.progress.as_ref();
+                let mut record = LedgerRecord::interrupted(&hold.opening, hold.held_nanos, progress, self.wrote_at_ms);
                 record.bound();
                 batch.closed.push(record.request_id);
                 batch.settled.push(record);

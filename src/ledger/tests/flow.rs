@@ -299,6 +299,32 @@ fn what_outlives_the_shutdown_is_settled_by_the_next_start() {
     place.assert_clean();
 }
 
+/// Journals tell no time: their file says when the process was last heard of.
+#[test]
+fn what_a_killed_process_left_lasted_until_it_was_last_heard_of() {
+    const STARTED_AT_MS: i64 = 1_790_000_000_000;
+    for (last_write_ms, duration_ms) in [(1_600, 1_600), (3, 40), (-5_000, 40)] {
+        let place = Place::with_key(None);
+        let running = place.open();
+        let opening = Opening { request_id: Uuid::now_v7(), started_at_ms: STARTED_AT_MS, ..Opening::default() };
+        let mut hold = running.ledger.hold(&running.entry(), 0, opening).unwrap();
+        hold.sent();
+        hold.progress(Progress { cost_nanos: 4, ttft_ms: Some(40), ..Progress::default() });
+        running.settle_down();
+        std::mem::forget(hold);
+        assert!(!running.ledger.shutdown(Duration::ZERO));
+        drop(running);
+        let [writer] = folder::writers(&place.journal_dir()).unwrap()[..] else { panic!("one has left something") };
+        let folder = folder::of_writer(&place.journal_dir(), writer);
+        let last = *segment::numbers(&folder).unwrap().last().unwrap();
+        let since = Duration::from_millis(u64::try_from(STARTED_AT_MS + last_write_ms).unwrap());
+        let file = std::fs::OpenOptions::new().write(true).open(segment::path(&folder, last)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + since).unwrap();
+        let row = place.open().rows().remove(0);
+        assert_eq!((row.outcome, row.duration_ms, row.ttft_ms), (Outcome::Interrupted, duration_ms, Some(40)));
+    }
+}
+
 #[test]
 fn a_shutdown_in_the_middle_of_a_settlement_leaves_it_to_the_next_start() {
     let place = Place::with_key(None);
