@@ -15,9 +15,9 @@ pub(crate) struct Explained<'a> {
     pub(crate) record: RecordJson<'a>,
     /// The arithmetic of the cost, by the prices that are in force now.
     pub(crate) price_lines: Vec<PriceLine>,
-    /// What the same usage costs by the prices in force now; null: there is no price.
+    /// What the same usage costs by the prices in force now; null: there is no price, or nothing was counted.
     pub(crate) price_now_nanos: Option<i64>,
-    /// The request was billed by these very prices.
+    /// The request was billed by these very prices, or by none, then as now.
     pub(crate) price_is_the_same: bool,
     #[schema(value_type = Vec<Object>)]
     pub(crate) attempts: Vec<TrailAttempt>,
@@ -68,11 +68,13 @@ impl<'a> Explained<'a> {
         let price_lines: Vec<PriceLine> =
             lines.map(|line| PriceLine { usd: line.usd(), what: line.what, how: line.how }).collect();
         let price_now_nanos = price.map(|price| book.cost(Some(&price), &record.metered, record.started_at_ms).nanos);
+        // What was not counted is billed by no prices, and what had none may have none still: that is no change of them.
+        let is_by_none = !billed || record.price_missing && price_now_nanos.is_none();
+        let is_by_these = *book.version() == record.price_version && price_now_nanos.unwrap_or(0) == record.cost_nanos;
         let last = trail.attempts.last();
         Self {
             record: RecordJson::of(record),
-            price_is_the_same: *book.version() == record.price_version
-                && price_now_nanos.unwrap_or(0) == record.cost_nanos,
+            price_is_the_same: is_by_none || is_by_these,
             price_lines,
             price_now_nanos,
             timings: Timings {

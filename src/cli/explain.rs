@@ -86,7 +86,7 @@ fn routing(explained: &Explained<'_>, terminal: &mut Terminal<'_>) -> Outcome {
 }
 
 fn arithmetic(record: &LedgerRecord, explained: &Explained<'_>, terminal: &mut Terminal<'_>) -> Outcome {
-    if explained.price_lines.is_empty() {
+    if explained.price_lines.is_empty() && explained.price_is_the_same {
         return Ok(());
     }
     writeln!(terminal.out, "\nPrice")?;
@@ -97,13 +97,12 @@ fn arithmetic(record: &LedgerRecord, explained: &Explained<'_>, terminal: &mut T
     if !explained.price_is_the_same && explained.price_now_nanos == Some(record.cost_nanos) {
         writeln!(terminal.out, "The prices have changed since; by those in force now, it costs the same.")?;
     } else if !explained.price_is_the_same {
-        let now = explained.price_now_nanos.map(usd).unwrap_or_default();
-        writeln!(
-            terminal.out,
-            "It was billed {} by price version {}; these prices are the ones in force now, and come to {now}.",
-            usd(record.cost_nanos),
-            plain(&record.price_version)
-        )?;
+        let (billed, version) = (usd(record.cost_nanos), plain(&record.price_version));
+        let now = match explained.price_now_nanos.map(usd) {
+            Some(now) => format!("these prices are the ones in force now, and come to {now}"),
+            None => "there is no price for it any more".to_owned(),
+        };
+        writeln!(terminal.out, "It was billed {billed} by price version {version}; {now}.")?;
     }
     Ok(())
 }

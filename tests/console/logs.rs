@@ -5,7 +5,7 @@ use crate::support::answers;
 use crate::support::client::{Ended, Request};
 use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, Key, PRICES, Setup, Upstream};
-use crate::support::provider::Provider;
+use crate::support::provider::{ClosedPort, Provider};
 use crate::support::script::Answer;
 use serde_json::{Value, json};
 use tollgate::balance::Failure;
@@ -290,11 +290,55 @@ async fn why_an_upstream_was_chosen_is_kept_and_told() {
     for (prices, said) in [
         (format!("# A remark.\n{PRICES}"), "it costs the same"),
         (PRICES.replace("input = 1", "input = 3"), "It was billed"),
+        (String::new(), "there is no price for it any more"),
     ] {
         stage.gateway.write("pricing.toml", &prices);
         let text = String::from_utf8_lossy(&stage.gateway.run(&["explain", &id]).stdout).into_owned();
         assert!(text.contains(said), "{said}: {text}");
     }
+}
+
+#[tokio::test]
+async fn what_no_price_was_for_then_and_now_is_billed_by_no_other() {
+    let bad = Answer::json(400, &json!({"error": {"message": "no"}}));
+    let (refusing, silent) = (Provider::always(bad).await, ClosedPort::new());
+    let answering = Provider::always(answers::chat("x", 10, 5)).await;
+    let of = |name: &str, url: String| Upstream::new(name, "openai", url).models(&format!("[\"{name}\"]"));
+    let upstreams = [
+        of("refused", refusing.url("/v1")),
+        of("dead", format!("http://{}/v1", silent.address)),
+        of("unpriced", answering.url("/v1")),
+        of("priced", answering.url("/v1")),
+    ];
+    let price = |name: &str| format!("[[model]]\nname = \"{name}\"\ninput = 1\noutput = 2\n");
+    let prices = ["refused", "dead", "priced"].map(price).concat();
+    let gateway = Gateway::start(&Setup::new(upstreams).prices(&prices)).await;
+    let admin = Visitor::admin(&gateway).await;
+    let key = gateway.key("k", &[]).await;
+    let models = ["refused", "dead", "unpriced", "priced"];
+    let mut ids = Vec::new();
+    for model in models {
+        ids.push(gateway.send(&chat(&key.key, model)).await.field("x-request-id").expect("an id").to_owned());
+    }
+    gateway.wait_records(models.len()).await;
+    let reload = async |prices: &str| {
+        gateway.write("pricing.toml", prices);
+        assert_eq!(admin.post("/reload", &json!({})).await.ok()["status"], "reloaded");
+    };
+    let are_the_same = async || {
+        let mut told = Vec::new();
+        for id in &ids {
+            told.push(admin.get(&format!("/logs/{id}")).await.ok()["price_is_the_same"] == true);
+        }
+        told
+    };
+    assert_eq!(are_the_same().await, [true; 4]);
+    reload(&format!("# A remark.\n{prices}")).await;
+    assert_eq!(are_the_same().await, [true, true, true, false], "only what was billed was billed by another version");
+    reload(&format!("{prices}{}", price("unpriced"))).await;
+    assert_eq!(are_the_same().await, [true, true, false, false], "it would cost something by now");
+    reload("").await;
+    assert_eq!(are_the_same().await, [true, true, true, false]);
 }
 
 #[tokio::test]
