@@ -19,6 +19,7 @@ from pathlib import Path
 from attacks import attacks
 from browser import Browser
 from started import Started, free_port
+from tabs import tabs
 from walks import walks
 
 HERE = Path(__file__).resolve().parent
@@ -71,7 +72,7 @@ def main():
     try:
         wait_for(run.base)
         with Browser(run.base, run.chromium) as run.browser:
-            steps = [*walks(run), *attacks(run)]
+            steps = [*walks(run), *tabs(run), *attacks(run)]
             for at, (name, act) in enumerate(steps):
                 if at > 1 and run.only not in name:
                     continue

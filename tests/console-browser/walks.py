@@ -281,7 +281,8 @@ def failures(run):
             page.click(".side nav a:has-text('Models')")
             page.wait_for_selector("main table")
         page.unroute_all()
-        page.route("**/api/keys?**", lambda route: route.fulfill(status=401, json={"error": {"code": "UNAUTHENTICATED", "message": "nobody is signed in"}}))
+        for asked in ("**/api/keys?**", "**/api/session"):
+            page.route(asked, lambda route: route.fulfill(status=401, json={"error": {"code": "UNAUTHENTICATED", "message": "nobody is signed in"}}))
         page.click(".side nav a:has-text('Keys')")
         page.wait_for_selector("input[name=password]")
         assert page.url.endswith("/console/keys"), "the next login leads back"

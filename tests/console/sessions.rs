@@ -49,6 +49,32 @@ async fn a_session_is_new_with_each_sign_in_and_ends_with_the_sign_out() {
 }
 
 #[tokio::test]
+async fn a_page_that_was_made_for_somebody_else_is_told_and_does_nothing() {
+    let stage = Stage::start().await;
+    let id_of = async |visitor: &Visitor| visitor.get("/session").await.ok()["person"]["id"].clone().to_string();
+    let (admin, user) = (id_of(&stage.admin).await, id_of(&stage.user).await);
+    // The browser has the admin's session by now; the page was the user's.
+    let new = json!({"name": "made-elsewhere"});
+    let of_page = |method, path, body, ids: &[&str]| {
+        let request = stage.admin.request(method, path, body);
+        ids.iter().fold(request, |request, id| request.field("x-tollgate-person", id))
+    };
+    for ids in [&[&*user][..], &["somebody"], &[""], &[&admin, &user]] {
+        for (method, path, body) in [
+            ("POST", "/keys", Some(&new)),
+            ("GET", "/users", None),
+            ("GET", "/session", None),
+            ("DELETE", "/session", None),
+        ] {
+            let told = stage.admin.send(&of_page(method, path, body, ids)).await;
+            assert_eq!((told.status, told.code()), (401, "UNAUTHENTICATED"), "{method} {path} {ids:?}");
+        }
+    }
+    assert_eq!(stage.admin.get("/keys").await.ok()["items"], json!([]), "nothing was made");
+    assert_eq!(stage.admin.send(&of_page("POST", "/keys", Some(&new), &[&admin])).await.status, 201);
+}
+
+#[tokio::test]
 async fn the_cookie_is_for_https_alone_where_the_browser_came_by_it() {
     let (provider, setup) = setup().await;
     for (trusted, proto, is_secure) in

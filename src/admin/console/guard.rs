@@ -1,4 +1,5 @@
-//! The one place that decides whether a request may be answered: which page it comes from, who is signed in, with which role.
+//! The one place that decides whether a request may be answered: which page it comes from, who is signed in, with which
+//! role.
 
 use super::access::Access;
 use super::refusal::{Code, Refusal};
@@ -9,6 +10,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, Method, Uri, header};
 use std::sync::Arc;
+
+/// The field by which a page says for whom it was made: a person's `id`.
+const SHOWN_TO: &str = "x-tollgate-person";
 
 /// What one endpoint asks for.
 #[derive(Clone)]
@@ -29,6 +33,10 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
     let shows_secret = matches!(gate.access, Access::RoleOrSecret(_)) && shows_secret(&gate.desk, request.headers());
     if let Some(least) = gate.access.role().filter(|_| !shows_secret) {
         let caller = session::caller(&gate.desk, remote, request.headers()).await?;
+        if !is_shown_to(caller.person.id, request.headers()) {
+            let message = "this page was made for somebody else than who is signed in with this browser now";
+            return Err(Refusal::new(Code::Unauthenticated, message));
+        }
         if caller.person.role < least {
             let message = format!("this is for {}s", least.as_str());
             return Err(Refusal::new(Code::Forbidden, message));
@@ -36,6 +44,12 @@ pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: 
         request.extensions_mut().insert(caller);
     }
     Ok(next.run(request).await)
+}
+
+/// Whether the page was made for this person, if it says for whom. All tabs of a browser have one cookie: one that was opened by
+/// somebody else would act in the name, and with the role, of whoever has signed in since.
+fn is_shown_to(person: i64, headers: &HeaderMap) -> bool {
+    headers.get_all(SHOWN_TO).into_iter().all(|id| id.to_str().is_ok_and(|id| id.parse() == Ok(person)))
 }
 
 fn shows_secret(desk: &Desk, headers: &HeaderMap) -> bool {

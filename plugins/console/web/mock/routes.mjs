@@ -254,6 +254,7 @@ export async function answer(request, response, url, path, text) {
   const token = /tollgate_session=(\w+)/.exec(request.headers.cookie ?? "")?.[1];
   const who = sessions.get(token);
   if (!who) throw new Refusal(401, "UNAUTHENTICATED", "log in first");
+  if ((request.headers["x-tollgate-person"] ?? String(who.id)) !== String(who.id)) throw new Refusal(401, "UNAUTHENTICATED", "the page was made for somebody else");
   if (path === "internal/health") return send(response, 200, HEALTH());
   if (path === "api/logs/export") return exportLogs(response, url, who);
   const parts = path.slice("api/".length).split("/");

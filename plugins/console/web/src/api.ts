@@ -24,19 +24,27 @@ export class ApiError extends Error {
   }
 }
 
-/** Called when the session has ended, wherever it is noticed. */
+/** Called when the session has ended, or is somebody else's, wherever it is noticed. */
 let onSessionEnd: () => void = () => {};
 export function whenSessionEnds(act: () => void): void {
   onSessionEnd = act;
 }
 
+/** For whom this page is: the gateway does nothing of what it asks for when somebody else is signed in by now. */
+let shownTo: number | null = null;
+export function showTo(person: number | null): void {
+  shownTo = person;
+}
+
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-export async function call<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const request: RequestInit = { method, credentials: "same-origin", cache: "no-store", redirect: "error" };
+/** As: for whom it is asked; null: for whoever is signed in. */
+export async function call<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal, as: number | null = shownTo): Promise<T> {
+  const headers: Record<string, string> = as === null ? {} : { "x-tollgate-person": String(as) };
+  const request: RequestInit = { method, credentials: "same-origin", cache: "no-store", redirect: "error", headers };
   if (signal) request.signal = signal;
   if (body !== undefined) {
-    request.headers = { "content-type": "application/json" };
+    headers["content-type"] = "application/json";
     request.body = toJson(body);
   }
   let answer: Response;
@@ -56,7 +64,7 @@ export async function call<T>(method: Method, path: string, body?: unknown, sign
   }
   if (answer.ok) return read as T;
   const failure = errorOf(answer.status, read);
-  if (answer.status === 401 && !(method === "POST" && path === "/session")) onSessionEnd();
+  if (answer.status === 401 && as !== null) onSessionEnd();
   throw failure;
 }
 
@@ -87,6 +95,8 @@ export interface Loaded<T> {
   error: ApiError | null;
   loading: boolean;
   reload: () => Promise<void>;
+  /** Takes over what a change has answered: it is newer than whatever is being loaded. */
+  take: (change: (data: T) => T) => void;
 }
 
 /** What came of asking, and where. */
@@ -121,13 +131,31 @@ export function useLoad<T>(path: string | null): Loaded<T> {
       setState((before) => ({ path, data: knownOf(path, before).data, error, loading: false }));
     }
   }, [path]);
+  const take = useCallback(
+    (change: (data: T) => T) => {
+      running.current?.abort();
+      setState((before) => {
+        const { data } = knownOf(path, before);
+        return { path, data: data === null ? null : change(data), error: null, loading: false };
+      });
+    },
+    [path],
+  );
   useEffect(() => {
     void reload();
     return () => running.current?.abort();
   }, [reload]);
   // The path may have changed since, and nothing is known of the new one yet.
   const { data, error, loading } = knownOf(path, asked);
-  return { data, error, loading, reload };
+  return { data, error, loading, reload, take };
+}
+
+/** Loads anew every so often, while the page is seen. */
+export function useRefresh(reload: () => Promise<void>, everyMs: number): void {
+  useEffect(() => {
+    const timer = setInterval(() => void (document.hidden || reload()), everyMs);
+    return () => clearInterval(timer);
+  }, [reload]);
 }
 
 export interface Listing<T> {

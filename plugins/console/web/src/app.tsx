@@ -9,10 +9,11 @@ import { FirstPage, LoginPage } from "./pages/login";
 import { RequestPage } from "./pages/request";
 import { go, Link, usePlace } from "./router";
 import { leave, Preferences } from "./preferences";
-import { ended, madeUp, may, refreshSession, session } from "./session";
+import { draft } from "./kept";
+import { ended, instead, lookAgain, madeUp, may, refreshSession, session } from "./session";
 import { useWatched } from "./store";
 import { Dialog } from "./dialogs";
-import { Button, Empty, ErrorNote, Loading, Page, Toasts, type Children } from "./ui";
+import { Button, Empty, ErrorNote, Loading, Page, toast, Toasts, type Children } from "./ui";
 
 export function App() {
   const shown = useWatched(language);
@@ -20,14 +21,47 @@ export function App() {
     <div class="root" key={shown}>
       <Inside />
       <Toasts />
+      <Unsaved />
     </div>
   );
+}
+
+/** What is not saved is kept in this tab's memory: closing it would lose that, so the browser asks. */
+function Unsaved() {
+  const isAny = useWatched(draft) !== null;
+  useEffect(() => {
+    if (!isAny) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, [isAny]);
+  return null;
+}
+
+/** Looks whether another tab has logged somebody else in, whenever this one is looked at again; and says so. */
+function useOthers(): void {
+  const name = useWatched(instead);
+  useEffect(() => {
+    if (name === null) return;
+    toast(t("session.instead", { name }));
+    instead.set(null);
+  }, [name]);
+  useEffect(() => {
+    const look = () => void (document.hidden || !session.get() || lookAgain());
+    addEventListener("focus", look);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      removeEventListener("focus", look);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, []);
 }
 
 function Inside() {
   const who = useWatched(session);
   const isFirst = useWatched(madeUp);
   const [failure, setFailure] = useState<ApiError | null>(null);
+  useOthers();
   const load = () => {
     setFailure(null);
     refreshSession().catch((error: unknown) => {
@@ -48,7 +82,8 @@ function Inside() {
   if (who === undefined) return <Loading />;
   if (who === null) return <LoginPage />;
   if (isFirst !== null) return <FirstPage />;
-  return <Frame />;
+  // Nothing that a page holds is for another person.
+  return <Frame key={who.person.id} />;
 }
 
 function Frame() {

@@ -1,10 +1,11 @@
 // Who is logged in. Secrets of keys made here are kept too, in memory alone, for the playground.
-import { call, whenSessionEnds } from "./api";
+import { ApiError, call, showTo, whenSessionEnds } from "./api";
+import { forget, kept } from "./kept";
 import { Watched } from "./store";
 import type { Role, Session } from "./types";
 
 /** The password of this login, when it is one that the gateway made up: it is to be changed first. In memory alone. */
-export const madeUp = new Watched<string | null>(null);
+export const madeUp = kept<string | null>(null, "session");
 const MADE_UP = /^[a-km-z2-9]{32}$/;
 
 export function noteLogin(password: string): void {
@@ -14,11 +15,14 @@ export function noteLogin(password: string): void {
 /** Undefined while it is not known yet; null: nobody. */
 export const session = new Watched<Session | null | undefined>(undefined);
 
+/** Who has taken the place of another person here, by logging in from another tab. */
+export const instead = new Watched<string | null>(null);
+
 export interface FreshKey {
   name: string;
   secret: string;
 }
-export const freshKeys = new Watched<FreshKey[]>([]);
+export const freshKeys = kept<readonly FreshKey[]>([], "session");
 
 const RANKS: Record<Role, number> = { user: 0, operator: 1, admin: 2 };
 
@@ -28,17 +32,46 @@ export function may(role: Role): boolean {
 }
 
 export function ended(): void {
-  freshKeys.set([]);
-  madeUp.set(null);
+  forget("session");
+  showTo(null);
   session.set(null);
 }
-whenSessionEnds(() => {
-  if (session.get()) ended();
-});
+
+/** Who was logged in last, here. */
+let last: number | null = null;
+
+function begun(found: Session): void {
+  const { id, name } = found.person;
+  const before = session.get()?.person.id;
+  const isInstead = before !== undefined && before !== id;
+  if (isInstead) ended();
+  if (last !== id) forget("person");
+  last = id;
+  showTo(id);
+  session.set(found);
+  if (isInstead) instead.set(name);
+}
 
 export async function refreshSession(): Promise<void> {
-  session.set(await call<Session>("GET", "/session"));
+  // Whoever it is: not only the one for whom this page was made.
+  begun(await call<Session>("GET", "/session", undefined, undefined, null));
 }
+
+let looking: Promise<void> | null = null;
+
+/** Looks whether it is still the same person who is logged in: all tabs of a browser share that. */
+export function lookAgain(): Promise<void> {
+  looking ??= refreshSession()
+    .catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 401) ended();
+    })
+    .finally(() => (looking = null));
+  return looking;
+}
+
+whenSessionEnds(() => {
+  if (session.get()) void lookAgain();
+});
 
 export async function logOut(): Promise<void> {
   await call("DELETE", "/session");

@@ -1,5 +1,6 @@
 import "./api";
 import "./forms";
+import "./kept";
 import "./money";
 import "./sources";
 import "./stream";

@@ -108,6 +108,7 @@ export const common = {
   "pager.page": ["Page {page}", "第 {page} 页"],
 
   "login.title": ["Log in", "登录"],
+  "session.instead": ["{name} is logged in with this browser now.", "此浏览器现已登录为 {name}。"],
   "login.lead": ["On its first start the gateway prints the name and password of the first admin.", "网关首次启动时会打印首个管理员的名称和密码。"],
   "login.wrong": ["No such name with this password.", "名称或密码不正确。"],
   "first.later": ["Later", "以后再说"],

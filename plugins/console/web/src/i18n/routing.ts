@@ -150,7 +150,8 @@ export const routing = {
   "prices.loadNew": ["Load the new one", "载入新版本"],
   "prices.readOnly": ["Only an admin may save; you may read and validate.", "只有管理员可以保存；你可以查看和校验。"],
   "prices.line": ["line {line}:{column}", "第 {line} 行:{column}"],
-  "prices.version": ["Version {version}", "版本 {version}"],
+  "prices.version": ["Version {version}.", "版本 {version}。"],
+  "prices.unsaved": ["Your changes are not saved; they are kept as long as this tab is open.", "修改尚未保存；在关闭此标签页之前会一直保留。"],
 
   "health.lead": ["Whether money and requests flow as they should.", "资金与请求是否正常流转。"],
   "health.process": ["Process", "进程"],

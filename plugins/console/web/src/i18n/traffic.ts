@@ -130,7 +130,7 @@ export const traffic = {
   "playground.freshKey": ["Key made here", "本次创建的密钥"],
   "playground.pasted": ["another one", "其他密钥"],
   "playground.key": ["Key", "密钥"],
-  "playground.keyHint": ["Kept in memory until this tab is closed or reloaded.", "只保存在内存中，关闭或刷新标签页即清除。"],
+  "playground.keyHint": ["Kept in memory until you log out, or this tab is closed or reloaded.", "只保存在内存中，退出登录、关闭或刷新标签页即清除。"],
   "playground.system": ["System prompt", "系统提示"],
   "playground.temperature": ["Temperature", "温度"],
   "playground.most": ["Max tokens", "最大 token 数"],

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { items, useLoad, type Listing } from "../api";
 import { count, ms } from "../format";
 import { t } from "../i18n";
+import { kept } from "../kept";
 import { Link, usePlace } from "../router";
 import { freshKeys } from "../session";
 import { useWatched } from "../store";
@@ -17,19 +18,24 @@ interface Said extends Turn {
   stopped?: boolean;
 }
 
-/** Outlives the page, not the tab. */
-const kept: { secret: string; turns: Said[]; model: string } = { secret: "", turns: [], model: "" };
+interface Conversation {
+  secret: string;
+  turns: Said[];
+  model: string;
+}
+const conversation = kept<Conversation>({ secret: "", turns: [], model: "" }, "session");
 
 export function PlaygroundPage() {
   const models = useLoad<Listing<Model> | Model[]>("/models");
   const fresh = useWatched(freshKeys);
   const asked = usePlace().query.get("model");
-  const [model, setModel] = useState(asked ?? kept.model);
-  const [secret, setSecret] = useState(kept.secret || (fresh[0]?.secret ?? ""));
+  const before = conversation.get();
+  const [model, setModel] = useState(asked ?? before.model);
+  const [secret, setSecret] = useState(before.secret || (fresh[0]?.secret ?? ""));
   const [system, setSystem] = useState("");
   const [temperature, setTemperature] = useState("");
   const [most, setMost] = useState("");
-  const [turns, setTurns] = useState<Said[]>(kept.turns);
+  const [turns, setTurns] = useState<Said[]>(before.turns);
   const [text, setText] = useState("");
   const running = useRef<AbortController | null>(null);
   const [busy, setBusy] = useState(false);
@@ -38,7 +44,7 @@ export function PlaygroundPage() {
     if (model === "" && list[0]) setModel(list[0]);
   }, [list[0]]);
   useEffect(() => {
-    Object.assign(kept, { secret, turns, model });
+    conversation.set({ secret, turns, model });
   }, [secret, turns, model]);
   useEffect(() => () => running.current?.abort(), []);
 

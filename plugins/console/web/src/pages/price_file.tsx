@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { call, findingsOf, useLoad, type Finding } from "../api";
 import { t } from "../i18n";
+import { draft } from "../kept";
 import { may } from "../session";
+import { useWatched } from "../store";
 import type { PriceFile, Replaced } from "../types";
 import { Button, ErrorNote, Panel, Shown, toast, useAct } from "../ui";
 
@@ -18,7 +20,7 @@ export function PriceFileEditor() {
               {said}
             </p>
           )}
-          <Editor key={String(file.version)} file={file} reload={loaded.reload} say={say} />
+          <Editor key={String(file.version)} file={file} take={loaded.take} reload={loaded.reload} say={say} />
         </>
       )}
     </Shown>
@@ -27,30 +29,28 @@ export function PriceFileEditor() {
 
 interface EditorProps {
   file: PriceFile;
+  take: (change: (file: PriceFile) => PriceFile) => void;
   reload: () => Promise<void>;
   /** What is worth saying longer than the editor of this version is there. */
   say: (text: string | null) => void;
 }
 
-function Editor({ file, reload, say }: EditorProps) {
-  const [text, setText] = useState(file.text);
+/** What is changed is a draft, which outlives this page: it goes when it is saved, or taken back. */
+function Editor({ file, take, reload, say }: EditorProps) {
+  const begun = useWatched(draft);
+  const { text, version } = begun ?? file;
   const [findings, setFindings] = useState<Finding[]>([]);
   const [isSound, setSound] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const { busy, error, run, setError } = useAct();
-  const isChanged = text !== file.text;
-  useEffect(() => {
-    if (!isChanged) return;
-    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener("beforeunload", ask);
-    return () => removeEventListener("beforeunload", ask);
-  }, [isChanged]);
+  const isChanged = begun !== null;
+  const isOvertaken = version !== file.version;
   useEffect(() => {
     if (error) setFindings(error.findings);
   }, [error]);
 
   const edit = (next: string) => {
-    setText(next);
+    draft.set(next === file.text && !isOvertaken ? null : { text: next, version });
     setSound(false);
     setFindings([]);
     setError(null);
@@ -67,14 +67,23 @@ function Editor({ file, reload, say }: EditorProps) {
   const save = () => {
     say(null);
     void run(
-      () => call<Replaced>("PUT", "/prices/file", { text, version: file.version }),
-      ({ in_force, errors }) => {
+      () => call<Replaced>("PUT", "/prices/file", { text, version }),
+      ({ in_force, errors, ...saved }) => {
         setFindings([]);
+        // What was typed meanwhile is another draft, of what is saved now.
+        const later = draft.get();
+        draft.set(later === null || later.text === text ? null : { ...later, version: saved.version });
+        take(() => saved);
         if (in_force) toast(t("prices.saved"));
         else say(t("prices.notInForce", { errors: errors.join("; ") || "–" }));
-        void reload();
       },
     );
+  };
+  const discard = () => {
+    draft.set(null);
+    setSound(false);
+    setFindings([]);
+    setError(null);
   };
   const jump = (line: number) => {
     const element = area.current;
@@ -94,7 +103,7 @@ function Editor({ file, reload, say }: EditorProps) {
           <Button busy={busy} onClick={validate}>
             {t("prices.validate")}
           </Button>
-          <Button disabled={!isChanged} onClick={() => edit(file.text)}>
+          <Button disabled={!isChanged} onClick={discard}>
             {t("prices.revert")}
           </Button>
           {may("admin") && (
@@ -106,10 +115,10 @@ function Editor({ file, reload, say }: EditorProps) {
       }
     >
       {!may("admin") && <p class="note quiet-note">{t("prices.readOnly")}</p>}
-      {error?.status === 409 ? (
+      {error?.status === 409 || isOvertaken ? (
         <div class="note danger" role="alert">
           <span>{t("prices.conflict")}</span>
-          <Button small onClick={() => void reload()}>
+          <Button small onClick={() => (discard(), void reload())}>
             {t("prices.loadNew")}
           </Button>
         </div>
@@ -136,7 +145,9 @@ function Editor({ file, reload, say }: EditorProps) {
         </ul>
       )}
       <Numbered text={text} edit={edit} area={area} wrong={new Set(findings.map((finding) => finding.line ?? 0))} isReadOnly={!may("admin")} />
-      <p class="quiet small-text">{t("prices.version", { version: file.version })}</p>
+      <p class="quiet small-text">
+        {t("prices.version", { version })} {isChanged && t("prices.unsaved")}
+      </p>
     </Panel>
   );
 }
