@@ -39,7 +39,7 @@ pub struct Jobs {
     shared: Arc<Shared>,
     users: Arc<Mutex<Users>>,
     editions: Arc<Mutex<Editions>>,
-    /// Reloads that clients ask for; taken when the work begins.
+    /// What clients ask to be looked at again; taken when the work begins.
     reload_requests: Mutex<Option<Receiver<ReloadRequest>>>,
     /// SIGHUP, if it has been heard since before.
     hangup: Mutex<Option<Signal>>,

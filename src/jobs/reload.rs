@@ -9,6 +9,7 @@ use crate::serve::{self, LiveCertificate};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tollgate_plugin_api::Ports;
 
 /// Looks for which whoever has asked for a reload waits for files to be whole.
@@ -30,7 +31,7 @@ pub struct Sources {
     pub seen: Seen,
 }
 
-/// By whom a reload is asked for.
+/// By whom a look is asked for.
 pub(super) enum Asked {
     Nobody,
     Signal,
@@ -41,7 +42,7 @@ pub(super) enum Asked {
 #[derive(Default)]
 struct Waiting {
     is_asked: bool,
-    requests: Vec<ReloadRequest>,
+    requests: Vec<oneshot::Sender<Reloaded>>,
     looks: u32,
 }
 
@@ -88,14 +89,19 @@ impl Reload {
         Self { config, sources, ports, shared, store, waiting, writing_looks, refused, have_prices_a_file }
     }
 
-    /// Reloads if a file has changed, or somebody asks or has asked for it, and the files are whole.
+    /// Reloads if a file has changed, or somebody asks or has asked for it, and the files are whole. Weights wait for no file.
     pub(super) fn look(&mut self, asked: Asked) {
         match asked {
             Asked::Nobody => {}
             Asked::Signal => self.waiting.is_asked = true,
-            Asked::Request(request) => {
+            Asked::Request(ReloadRequest::Files(request)) => {
                 self.waiting.is_asked = true;
                 self.waiting.requests.push(request);
+            }
+            Asked::Request(ReloadRequest::Weights(request)) => {
+                self.look_at_weights();
+                // Who does not wait any more has them in force all the same.
+                let _ = request.send(());
             }
         }
         let is_asked = self.waiting.is_asked;

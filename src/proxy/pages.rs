@@ -94,7 +94,7 @@ async fn reload(exchange: &Exchange, method: &Method, headers: &HeaderMap) -> Re
     if !scheme.eq_ignore_ascii_case(BEARER) || !secret.is(guess.trim_ascii()) {
         return Err(Reject::new(RejectCode::AuthInvalidToken).message("Invalid reload secret"));
     }
-    Ok(match exchange.shared.reloads.ask().await {
+    Ok(match exchange.shared.reloads.files().await {
         Some(Ok(version)) => json_reply(StatusCode::OK, &json!({"status": "reloaded", "price_version": version})),
         Some(Err(wrong)) => {
             let errors: Vec<&str> = wrong.lines().collect();

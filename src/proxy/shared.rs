@@ -76,7 +76,7 @@ impl Shared {
         self.connections.sweep();
     }
 
-    /// The requests for a reload that clients make, for the one who answers them; `None`: somebody has them already.
+    /// What clients ask to be looked at again, for the one who answers them; `None`: somebody has them already.
     pub fn take_reload_requests(&self) -> Option<mpsc::Receiver<ReloadRequest>> {
         self.reloads.take_requests()
     }
@@ -93,7 +93,12 @@ impl Shared {
 
     /// Asks whoever reads configurations to read them again. `None`: nobody does here, or not now.
     pub async fn reload(&self) -> Option<Reloaded> {
-        self.reloads.ask().await
+        self.reloads.files().await
+    }
+
+    /// Asks them to put the store's weights in force. `None`: nobody does here, or not now.
+    pub async fn reload_weights(&self) -> Option<()> {
+        self.reloads.weights().await
     }
 
     /// Notes whether the store could be read just now. True: that is news.

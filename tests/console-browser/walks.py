@@ -108,12 +108,27 @@ def weights(run):
         slider = page.locator(".upstream input[type=range]").first
         was = slider.input_value()
         slider.focus()
-        page.keyboard.press("ArrowRight")
-        page.wait_for_selector(".upstream .weight .badge")
+        for _ in range(6):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_selector(".toast")
+        # What is shown from here on, to behind the next time that all is loaded anew.
+        page.evaluate(
+            "window.__shown = []; new MutationObserver(() => __shown.push(document.querySelector('.upstream .weight').innerText))"
+            ".observe(document.querySelector('.upstreams'), {subtree: true, childList: true, characterData: true})"
+        )
+        is_overridden = page.locator(".upstream").first.locator(".weight .badge")
+        is_overridden.wait_for()
+        assert page.evaluate("document.activeElement.name") == "weight", "the slider keeps the focus"
         found = lambda: next(one for one in rows(ask(page, "GET", "/upstreams")[1]) if one["name"] == name)
-        assert found()["weight_override"] == int(was) + 1, found()
+        assert found()["weight_override"] == int(was) + 6, found()
+        for _ in range(2):
+            page.wait_for_event("response", lambda answer: answer.url.endswith("/api/upstreams"))
+        assert slider.input_value() == str(int(was) + 6)
+        shown = page.evaluate("__shown")
+        assert not [one for one in shown if str(int(was) + 6) not in one or "overridden" not in one], shown
         page.locator(".upstream .weight button").first.click()
-        page.wait_for_function("was => document.querySelector('.upstream input[type=range]').value === was", arg=was)
+        is_overridden.wait_for(state="detached")
+        assert slider.input_value() == was
         assert found()["weight_override"] is None
         page.locator(".upstream header button").first.click()
         page.click("dialog button[type=submit]")

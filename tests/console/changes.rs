@@ -67,6 +67,28 @@ async fn a_weight_is_in_force_at_once_and_outlives_reload_and_restart() {
 }
 
 #[tokio::test]
+async fn what_is_looked_at_with_the_answer_has_the_new_weight() {
+    let stage = Stage::start().await;
+    let shown = async || {
+        let upstreams = stage.operator.get("/upstreams").await.ok();
+        (upstreams[0]["weight"].clone(), upstreams[0]["weight_override"].clone())
+    };
+    let of_the_file = shown().await;
+    for weight in [7, 0, 90, 3] {
+        stage.operator.patch("/upstreams/u", &json!({"weight": weight})).await.ok();
+        assert_eq!(shown().await, (json!(weight), json!(weight)));
+        assert_eq!(stage.admin.get("/settings").await.ok()["weights"]["u"], weight);
+    }
+    assert_eq!(stage.operator.delete("/upstreams/u/override").await.status, 204);
+    assert_eq!(shown().await, of_the_file);
+    // A configuration that is refused, or half written, keeps no weight from being in force.
+    stage.gateway.write("tollgate.toml", "[server]\nlisten = 1\n");
+    assert_eq!(stage.operator.post("/reload", &json!({})).await.ok()["status"], "refused");
+    stage.operator.patch("/upstreams/u", &json!({"weight": 5})).await.ok();
+    assert_eq!(shown().await, (json!(5), json!(5)));
+}
+
+#[tokio::test]
 async fn an_upstream_is_tested_and_shown_as_it_is() {
     let stage = Stage::start().await;
     let told = stage.operator.post("/upstreams/u/test", &json!({})).await.ok();

@@ -260,7 +260,7 @@ async fn change(
     let snapshot = desk.shared.snapshot.load_full();
     let (row, upstream) = find(&snapshot, &name)?;
     let mut shown = UpstreamJson::of(row, upstream, &snapshot.config);
-    // It is in force within a second.
+    // Where nobody could say so, it is in force within a second.
     (shown.weight, shown.weight_override) = (weight, Some(weight));
     Ok(Json(shown))
 }
@@ -276,6 +276,9 @@ async fn end_override(State(desk): State<Arc<Desk>>, caller: Caller, Name(name):
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Sets it, and waits until it is in force: what is looked at with the answer is to show it.
 async fn set(desk: &Desk, act: Act, name: String, weight: Option<u32>) -> Result<(), Refusal> {
-    desk.ask(move |store| store.people().weight_set(&act, &name, weight)).await
+    desk.ask(move |store| store.people().weight_set(&act, &name, weight)).await?;
+    desk.shared.reload_weights().await;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 // Provider accounts: how they are, a test call, and a weight that can be overridden live.
-import { useEffect, useState } from "preact/hooks";
-import { call, items, useLoad, type Listing } from "../api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { call, items, useLoad, useRefresh, type Listing } from "../api";
 import { ago, moment, ms } from "../format";
 import { t, word } from "../i18n";
 import { Link, withQuery } from "../router";
@@ -12,18 +12,15 @@ const BREAKER_TONES: Record<string, Tone> = { closed: "good", half_open: "warn",
 const REFRESH_MS = 5000;
 const MODELS_SHOWN_MAX = 14;
 const WEIGHT_MIN_SCALE = 100;
+/** A weight is sent when it has rested: by keyboard, a slider passes each value on its way. */
+const REST_MS = 400;
 
 export function UpstreamsPage() {
   const loaded = useLoad<Listing<Upstream> | Upstream[]>("/upstreams");
   const [testing, setTesting] = useState<Upstream | null>(null);
   const { reload } = loaded;
-  useEffect(() => {
-    const timer = setInterval(() => {
-      // Not under a slider that is being moved.
-      if (!document.hidden && !document.activeElement?.matches("input[type=range]")) void reload();
-    }, REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [reload]);
+  useRefresh(reload, REFRESH_MS);
+  const take = (changed: Upstream) => loaded.take((data) => items(data).map((one) => (one.name === changed.name ? changed : one)));
   return (
     <Page title={t("nav.upstreams")} lead={t("upstreams.lead")}>
       <Shown from={loaded}>
@@ -37,7 +34,7 @@ export function UpstreamsPage() {
           ) : (
             <div class="upstreams">
               {items(data).map((upstream) => (
-                <Card key={upstream.name} of={upstream} test={() => setTesting(upstream)} reload={reload} most={Math.max(WEIGHT_MIN_SCALE, ...items(data).map((one) => Math.max(one.weight, one.weight_override ?? 0)))} />
+                <Card key={upstream.name} of={upstream} test={() => setTesting(upstream)} take={take} reload={reload} most={Math.max(WEIGHT_MIN_SCALE, ...items(data).map((one) => Math.max(one.weight, one.weight_override ?? 0)))} />
               ))}
             </div>
           )
@@ -48,7 +45,17 @@ export function UpstreamsPage() {
   );
 }
 
-function Card({ of: upstream, test, reload, most }: { of: Upstream; test: () => void; reload: () => Promise<void>; most: number }) {
+interface WeightProps {
+  of: Upstream;
+  /** Takes over what a change has answered. */
+  take: (changed: Upstream) => void;
+  reload: () => Promise<void>;
+  /** The end of the scale. */
+  most: number;
+}
+
+function Card({ test, ...weight }: WeightProps & { test: () => void }) {
+  const upstream = weight.of;
   const { breaker } = upstream;
   return (
     <section class="panel upstream" aria-label={upstream.name}>
@@ -76,7 +83,7 @@ function Card({ of: upstream, test, reload, most }: { of: Upstream; test: () => 
       />
       <LastError of={upstream} />
       <Limited of={upstream} />
-      <Weight of={upstream} reload={reload} most={most} />
+      <Weight {...weight} />
       <p class="tags">
         {upstream.models.slice(0, MODELS_SHOWN_MAX).map((model) => (
           <Link key={model.name} class="tag" title={model.upstream_model} to={withQuery("/logs", { upstream: upstream.name, model: model.name })}>
@@ -118,20 +125,40 @@ function Limited({ of: { breaker, models } }: { of: Upstream }) {
   return <div class="note warn">{t("upstreams.limited", { models: told })}</div>;
 }
 
-function Weight({ of: upstream, reload, most }: { of: Upstream; reload: () => Promise<void>; most: number }) {
+function Weight({ of: upstream, take, reload, most }: WeightProps) {
   const inForce = upstream.weight_override ?? upstream.weight;
   const [moved, setMoved] = useState<number | null>(null);
   const { busy, error, run } = useAct();
   const path = `/upstreams/${encodeURIComponent(upstream.name)}`;
-  const put = (weight: number) =>
-    void run(
-      () => call("PATCH", path, { weight }),
-      () => {
+  const wanted = useRef<number | null>(null);
+  const isSending = useRef(false);
+  const timer = useRef(0);
+  const send = async () => {
+    clearTimeout(timer.current);
+    const weight = wanted.current;
+    if (weight === null || isSending.current) return;
+    wanted.current = null;
+    isSending.current = true;
+    await run(
+      () => call<Upstream>("PATCH", path, { weight }),
+      (changed) => {
         toast(t("upstreams.weightSet", { name: upstream.name, weight }));
-        void reload().then(() => setMoved(null));
+        take(changed);
       },
     );
-  const reset = () => void run(() => call("DELETE", `${path}/override`), () => void reload().then(() => setMoved(null)));
+    isSending.current = false;
+    // From here on what is in force is shown, unless it was moved on meanwhile.
+    setMoved((now) => (now === weight ? null : now));
+    void send();
+  };
+  const put = (weight: number) => {
+    wanted.current = weight;
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => void send(), REST_MS);
+  };
+  // Whoever leaves it has set it.
+  useEffect(() => () => void send(), []);
+  const reset = () => void run(() => call("DELETE", `${path}/override`), reload);
   const shown = moved ?? inForce;
   return (
     <div class="weight">
@@ -140,7 +167,7 @@ function Weight({ of: upstream, reload, most }: { of: Upstream; reload: () => Pr
           {t("upstreams.weight")}{" "}
           {upstream.weight_override !== null && <Badge tone="accent">{t("upstreams.overridden")}</Badge>}
         </span>
-        <input type="range" name="weight" min={0} max={most} step={1} value={shown} disabled={busy} aria-label={t("upstreams.weightOf", { name: upstream.name })} onInput={(event) => setMoved(Number(event.currentTarget.value))} onChange={(event) => put(Number(event.currentTarget.value))} />
+        <input type="range" name="weight" min={0} max={most} step={1} value={shown} aria-label={t("upstreams.weightOf", { name: upstream.name })} onInput={(event) => setMoved(Number(event.currentTarget.value))} onChange={(event) => put(Number(event.currentTarget.value))} onBlur={() => void send()} />
         <output class="number">{shown}</output>
       </label>
       {upstream.weight_override !== null && (
