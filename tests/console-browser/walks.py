@@ -193,7 +193,15 @@ def money(run):
         page.fill("input[name=code]", code)
         page.click("text=/^Redeem$/")
         page.wait_for_selector(".toast")
-        assert ask(page, "GET", "/session")[1]["person"]["quota_nanos"] == 3_750_000_001
+        mine = ask(page, "GET", "/session")[1]["person"]
+        assert mine["quota_nanos"] == 3_750_000_001
+        assert "$3.75" in page.inner_text(".facts")
+        # What others change meanwhile shows when the page is looked at again.
+        with run.browser.visit(state=run.state) as admin:
+            assert ask(admin.open("/users"), "POST", f"/users/{mine['id']}/topup", {"amount_nanos": 4_000_000_000})[0] == 200
+        page.click(".side nav a:has-text('Overview')")
+        page.click(".side nav a:has-text('Account')")
+        page.wait_for_selector(".facts:has-text('$7.75')")
 
 
 def emptied(run):

@@ -1,6 +1,6 @@
 // Whether the gateway itself is well: journal, store, holds, breakers; reload and a check of the ledger.
-import { useEffect, useState } from "preact/hooks";
-import { call, useLoad } from "../api";
+import { useState } from "preact/hooks";
+import { call, useLoad, useRefresh } from "../api";
 import { count } from "../format";
 import { t } from "../i18n";
 import { may } from "../session";
@@ -13,11 +13,8 @@ const REFRESH_MS = 5000;
 export function HealthPage() {
   const health = useLoad<Fields>("/console/internal/health");
   const metrics = useLoad<Fields>("/metrics/summary");
-  const { reload } = health;
-  useEffect(() => {
-    const timer = setInterval(() => void (document.hidden || reload()), REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [reload]);
+  useRefresh(health.reload, REFRESH_MS);
+  useRefresh(metrics.reload, REFRESH_MS);
   return (
     <Page title={t("nav.health")} lead={t("health.lead")} actions={<Reload />}>
       <Shown from={health}>

@@ -1,6 +1,6 @@
 // What is spent, asked and failed over time, and by whom.
-import { useEffect, useMemo } from "preact/hooks";
-import { useLoad } from "../api";
+import { useMemo } from "preact/hooks";
+import { useLoad, useRefresh } from "../api";
 import { Chart } from "../chart";
 import { count, ms, percent, short } from "../format";
 import { t, type TextKey } from "../i18n";
@@ -17,11 +17,7 @@ export function OverviewPage() {
   const asked = usePlace().query.get("range") ?? "24h";
   const range = RANGES.find((one) => one === asked) ?? "24h";
   const loaded = useLoad<Overview>(`/overview?range=${range}`);
-  const { reload } = loaded;
-  useEffect(() => {
-    const timer = setInterval(() => void (document.hidden || reload()), REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [reload]);
+  useRefresh(loaded.reload, REFRESH_MS);
   return (
     <Page
       title={t("nav.overview")}
