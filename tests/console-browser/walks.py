@@ -312,6 +312,16 @@ def failures(run):
         visitor.wrong = [wrong for wrong in visitor.wrong if "503" not in wrong and "ERR_FAILED" not in wrong]
 
 
+def settings(run):
+    """All that the API tells of the configuration is on its page."""
+    with run.browser.visit(state=run.state) as visitor:
+        page = settled(visitor.open("/settings"))
+        document = ask(page, "GET", "/settings")[1]
+        columns = page.locator("main th").all_inner_texts()
+        missing = {name for row in document["upstream"] for name in row} - {column.strip() for column in columns}
+        assert {"price_provider", "price_multiplier"} <= set(document["upstream"][0]) and not missing, f"{missing} of {columns}"
+
+
 def settled(page):
     page.wait_for_selector(".loading", state="detached")
     page.wait_for_timeout(150)
@@ -365,6 +375,7 @@ def walks(run):
     yield "a page of a list that is emptied", emptied
     yield "failures are said", failures
     yield "keyboard", keyboard
+    yield "all settings are shown", settings
     yield "a user sees their own", roles
     yield "theme and language are remembered", switches
     for theme in ("light", "dark"):

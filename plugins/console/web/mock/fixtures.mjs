@@ -143,7 +143,7 @@ export const settings = () => ({
   pricing: { file: "pricing.toml", unknown_model: "reject_if_quota" },
   routing: { strategy: "weighted", attempts_max: 3, first_token_timeout_ms: 120000, response_timeout_ms: 600000, drain_ms_max: 10000 },
   breaker: { failures_to_open: 5, open_ms: 30000 },
-  upstream: upstreams().map(({ name, provider, weight, priority, groups }) => ({ name, provider, weight, priority, groups, api_key: "set" })),
+  upstream: upstreams().map(({ name, provider, base_url, models, weight, priority, groups }) => ({ name, provider, api_key: "(set)", base_url, http_version: "1.1", models: models.map(({ cooldown_ms: _, ...model }) => model), weight, priority, groups, headers: {}, price_provider: null, price_multiplier: "1" })),
   plugins: { cors: { allowed_origins: ["https://app.example"] } },
 });
 

@@ -23,7 +23,7 @@ export function Value({ name, value }: { name: string; value: unknown }) {
 
 /** Named: with words in place of the fields' names. */
 export function Rows({ rows, label, named }: { rows: Record<string, unknown>[]; label: string; named: boolean }) {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, 10);
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return (
     <Table label={label} columns={names.map((name) => (named ? word("column", name) : name))}>
       {rows.map((row, at) => (
