@@ -307,3 +307,15 @@ async fn a_change_that_cannot_be_in_force_yet_says_so() {
     gateway.write("tollgate.toml", &setup.config(gateway.address, gateway.metrics_address));
     assert_eq!(admin.post("/reload", &json!({})).await.ok()["price_version"], told["version"]);
 }
+
+#[tokio::test]
+async fn a_price_is_found_by_its_model_an_alias_or_its_provider() {
+    let (_provider, setup) = setup().await;
+    let more = "[[model]]\nname = \"big\"\nprovider = \"mistral\"\naliases = [\"large\"]\ninput = 1\noutput = 2\n";
+    let gateway = Gateway::start(&setup.prices(&format!("{PRICES}{more}"))).await;
+    let admin = Visitor::admin(&gateway).await;
+    for (asked, found) in [("BIG", 1), ("arg", 1), ("Mistral", 1), ("m", 2), ("", 2), ("openai", 0)] {
+        let prices = admin.get(&format!("/prices?q={asked}")).await.ok();
+        assert_eq!(items(&prices).len(), found, "{asked}: {prices}");
+    }
+}

@@ -31,7 +31,7 @@ pub(super) const ROUTES: &[Route] = &[
 /// Which prices.
 #[derive(Deserialize, ToSchema)]
 struct PricesAsked {
-    /// A part of a model's name, or of an alias.
+    /// A part of a model's name, of an alias, or of a provider's name.
     q: Option<String>,
 }
 
@@ -93,7 +93,7 @@ async fn list(
     let book = desk.shared.snapshot.load().prices.clone();
     let wanted = q.unwrap_or_default().to_lowercase();
     let is_wanted = |price: &Price| {
-        let mut names = [&price.model].into_iter().chain(price.aliases.iter());
+        let mut names = [&price.model].into_iter().chain(&price.aliases).chain(&price.provider);
         names.any(|name| name.to_lowercase().contains(&wanted))
     };
     // In the order of the file; a row's place is its cursor.
