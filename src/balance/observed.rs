@@ -46,7 +46,14 @@ impl Observed {
         (mean != NEVER).then_some(mean >> FRACTION)
     }
 
-    /// The share of attempts that went well, in thousandths; 1000 before the first.
+    /// The share of attempts that went well, in thousandths; none before the first attempt.
+    pub fn seen_success_per_mille(&self) -> Option<u64> {
+        let per_mille = self.success_per_mille();
+        // The first that goes well has a latency, and the first that does not makes it less.
+        (self.latency_ms().is_some() || per_mille < 1000).then_some(per_mille)
+    }
+
+    /// The same for whoever compares upstreams: 1000 before the first, so that a new one is tried.
     pub fn success_per_mille(&self) -> u64 {
         (self.success.load(Relaxed) * 1000) >> FRACTION
     }
@@ -71,6 +78,7 @@ mod tests {
     fn averages_follow_what_is_seen() {
         let seen = Observed::default();
         assert_eq!((seen.latency_ms(), seen.success_per_mille()), (None, 1000));
+        assert_eq!(seen.seen_success_per_mille(), None);
         seen.observe(100, true);
         assert_eq!(seen.latency_ms(), Some(100));
         seen.observe(900, true);
@@ -92,6 +100,9 @@ mod tests {
             seen.observe(1, false);
         }
         assert_eq!(seen.success_per_mille(), 0);
+        let failing = Observed::default();
+        failing.observe(1, false);
+        assert_eq!((failing.latency_ms(), failing.seen_success_per_mille()), (None, Some(968)));
     }
 
     proptest! {

@@ -110,8 +110,15 @@ async fn a_breaker_says_what_has_opened_it() {
     let key = gateway.key("k", &[]).await;
     gateway.serve().await;
     let admin = Visitor::admin(&gateway).await;
+    let before = admin.get("/upstreams").await.ok();
+    assert_eq!(
+        (&before[0]["success_rate"], &before[0]["latency_ms"]),
+        (&json!(null), &json!(null)),
+        "nothing was asked"
+    );
     gateway.send(&chat(&key.key)).await;
     let shown = admin.get("/upstreams").await.ok();
+    assert!(shown[0]["success_rate"].as_f64().is_some_and(|rate| rate < 1.0), "{shown}");
     let breaker = &shown[0]["breaker"];
     assert_eq!((&breaker["state"], &breaker["last_error"]["class"]), (&json!("open"), &json!("key_dead")), "{shown}");
     assert_eq!(breaker["last_error"]["status"], 401, "{shown}");

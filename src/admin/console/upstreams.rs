@@ -74,8 +74,8 @@ struct UpstreamJson {
     breaker: BreakerJson,
     /// To the first token, or to the end of what does not stream; null: nothing seen yet.
     latency_ms: Option<u64>,
-    /// Of the last attempts: 0 to 1.
-    success_rate: f64,
+    /// Of the last attempts: 0 to 1; null: nothing seen yet.
+    success_rate: Option<f64>,
     /// It has our key.
     key_set: bool,
     /// The weight in place of the file's; null: none.
@@ -149,7 +149,7 @@ impl UpstreamJson {
             upstream_model: model.upstream_model.clone(),
             cooldown_ms: upstream.breakers.model_wait_ms(&model.upstream_model, now_ms),
         };
-        let per_mille = u32::try_from(upstream.observed.success_per_mille()).unwrap_or(1000);
+        let per_mille = upstream.observed.seen_success_per_mille().map(|seen| u32::try_from(seen).unwrap_or(1000));
         Self {
             name: row.name.clone(),
             provider: row.provider.clone(),
@@ -162,7 +162,7 @@ impl UpstreamJson {
             owner: "file",
             breaker: BreakerJson::of(upstream),
             latency_ms: upstream.observed.latency_ms(),
-            success_rate: f64::from(per_mille) / 1000.0,
+            success_rate: per_mille.map(|seen| f64::from(seen) / 1000.0),
             key_set: row.api_key.is_some(),
             weight_override: config.weights.get(&row.name).copied(),
         }
