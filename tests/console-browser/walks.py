@@ -43,6 +43,7 @@ def first_call(run):
     with run.browser.visit(state=run.state) as visitor:
         page = visitor.open("/keys")
         page.keyboard.press("n")
+        page.wait_for_selector(f"#user-names option[value='{run.name}']", state="attached")
         page.fill("dialog input[name=name]", KEY_NAME)
         page.fill("dialog input[name=quota_nanos]", "5.0000000001")
         page.click("dialog button[type=submit]")
@@ -171,14 +172,15 @@ def money(run):
         page = visitor.open("/users")
         page.keyboard.press("n")
         page.fill("dialog input[name=name]", "moneyed")
-        page.fill("dialog input[name=quota_nanos]", "1.000000001")
+        page.fill("dialog input[name=quota_nanos]", "1.100000001")
         page.fill("dialog input[name=password]", OWN_PASSWORD)
         page.click("dialog button[type=submit]")
         page.wait_for_selector("dialog", state="detached")
-        page.locator("tr", has_text="moneyed").get_by_role("button", name="Top up").click()
-        page.fill("dialog input[name=amount_nanos]", "0.25")
-        page.click("dialog button[type=submit]")
-        page.wait_for_selector("dialog", state="detached")
+        for amount in ("0.25", "-0.1"):
+            page.locator("tr", has_text="moneyed").get_by_role("button", name="Top up").click()
+            page.fill("dialog input[name=amount_nanos]", amount)
+            page.click("dialog button[type=submit]")
+            page.wait_for_selector("dialog", state="detached")
         page = visitor.open("/codes")
         page.keyboard.press("n")
         page.fill("dialog input[name=amount_nanos]", "2.5")
@@ -187,6 +189,15 @@ def money(run):
     with run.browser.visit() as visitor:
         log_in(visitor, "moneyed", OWN_PASSWORD).wait_for_selector(".side")
         page = visitor.open("/account")
+        # What was refused before is not said of what is held back now.
+        for current, new in (("not the password", OWN_PASSWORD), (OWN_PASSWORD, "short")):
+            page.fill("input[name=current]", current)
+            for field in ("new", "again"):
+                page.fill(f"input[name={field}]", new)
+            page.click("text=/^Change password$/ >> nth=-1")
+            page.wait_for_selector(".field-error")
+        page.wait_for_selector(".field-error:has-text('characters')")
+        assert page.locator(".field-error").count() == 1, page.locator(".field-error").all_inner_texts()
         page.fill("input[name=code]", "no such code")
         page.click("text=/^Redeem$/")
         page.wait_for_selector("form .field-error, form .note.danger")
@@ -220,6 +231,22 @@ def emptied(run):
         page.get_by_role("button", name="Previous").click()
         page.wait_for_function("() => document.querySelectorAll('tbody tr').length === 50")
         assert not page.locator(".pager").count(), "that is all by now"
+
+
+def deleted(run):
+    """What is typed to confirm is what is seen: spaces in a row are one there, and at an end none."""
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open("/keys")
+        for name in ("twofold  spaces", "trailing "):
+            ask(page, "POST", "/keys", {"name": name})
+            page = settled(visitor.open("/keys"))
+            page.locator("tr", has_text=name.strip().split()[0]).get_by_role("button", name="Delete").click()
+            shown = page.inner_text("dialog .field label")
+            page.fill("dialog input[name=confirm]", "something else")
+            assert page.locator("dialog button[type=submit]").is_disabled()
+            page.fill("dialog input[name=confirm]", re.fullmatch(r"Type (.+?) ?to confirm", shown)[1])
+            page.click("dialog button[type=submit]")
+            page.wait_for_selector("dialog", state="detached")
 
 
 def record_appears(page):
@@ -264,6 +291,19 @@ def keyboard(run):
         page.keyboard.press("ArrowLeft")
         page.wait_for_url("**/console/prices")
         assert page.locator("[role=radio][tabindex='0']").count() == 1, "one stop for all of them"
+        # What is busy stays where the focus is.
+        page = settled(visitor.open("/"))
+        held = []
+        page.route("**/api/overview**", lambda route: held.append(route))
+        page.get_by_role("button", name="Refresh").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("main .button[aria-busy]")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(100)
+        assert len(held) == 1, "what is busy is not asked again"
+        held[0].continue_()
+        page.wait_for_selector("main .button[aria-busy]", state="detached")
+        assert page.evaluate("document.activeElement.innerText") == "Refresh"
 
 
 def roles(run):
@@ -373,6 +413,7 @@ def walks(run):
     yield "prices: errors at their lines, saved, explained", prices
     yield "quota, top-up, code", money
     yield "a page of a list that is emptied", emptied
+    yield "names with spaces are deleted", deleted
     yield "failures are said", failures
     yield "keyboard", keyboard
     yield "all settings are shown", settings

@@ -132,7 +132,7 @@ const ROUTES = [
   }],
   ["POST", "users/:id/topup", "admin", ({ who, id, body }) => {
     const user = find(users, id);
-    if (!(body.amount_nanos > 0)) throw invalid("amount_nanos", "expected an amount above 0");
+    if (!body.amount_nanos) throw invalid("amount_nanos", "expected an amount; a negative one is taken back");
     if (user.quota_nanos !== null) user.quota_nanos = Number(user.quota_nanos) + body.amount_nanos;
     audit(who, "user.topup", `user ${user.name}`, null, body);
     return shown(user);

@@ -1,8 +1,7 @@
 // What opens over a page: a form, a question, something that is shown once.
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import type { ApiError } from "./api";
 import { t } from "./i18n";
-import { Button, type Children, CopyBox, ErrorNote, TextField, useAct } from "./ui";
+import { Button, type Children, CopyBox, ErrorNote, Form, TextField, useAct } from "./ui";
 
 /** The browser's own dialog: it keeps the focus inside and closes with Esc. */
 export function Dialog({ title, onClose, children, wide }: { title: string; onClose: () => void; children: Children; wide?: boolean }) {
@@ -45,8 +44,7 @@ interface FormProps {
   /** What the button says that sends it. */
   action: string;
   tone?: "main" | "danger";
-  busy: boolean;
-  error: ApiError | null;
+  act: Pick<ReturnType<typeof useAct>, "busy" | "error" | "setError">;
   /** Fields that say themselves what is wrong with them. */
   fields?: readonly string[];
   disabled?: boolean;
@@ -55,24 +53,19 @@ interface FormProps {
 }
 
 /** A form that is sent by its button or by Enter, and says what is wrong above the buttons. */
-export function FormDialog({ title, onClose, submit, action, tone = "main", busy, error, fields, disabled, wide, children }: FormProps) {
+export function FormDialog({ title, onClose, submit, action, tone = "main", act, fields, disabled, wide, children }: FormProps) {
   return (
     <Dialog title={title} onClose={onClose} wide={wide === true}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          submit();
-        }}
-      >
+      <Form act={act} submit={submit}>
         {children}
-        <ErrorNote error={error} fields={fields ?? []} />
+        <ErrorNote error={act.error} fields={fields ?? []} />
         <div class="dialog-actions">
           <Button onClick={onClose}>{t("action.cancel")}</Button>
-          <Button type="submit" tone={tone} busy={busy} disabled={disabled === true}>
+          <Button type="submit" tone={tone} busy={act.busy} disabled={disabled === true}>
             {action}
           </Button>
         </div>
-      </form>
+      </Form>
     </Dialog>
   );
 }
@@ -87,11 +80,16 @@ interface ConfirmProps {
   onClose: () => void;
 }
 
+/** A page shows spaces in a row as one, and none at an end. */
+function asSeen(text: string): string {
+  return text.trim().replace(/\s+/g, " ");
+}
+
 export function Confirm({ title, text, action, typed, act, onClose }: ConfirmProps) {
   const [entered, setEntered] = useState("");
-  const { busy, error, run } = useAct();
+  const asked = useAct();
   return (
-    <FormDialog title={title} onClose={onClose} submit={() => void run(act, onClose)} action={action} tone="danger" busy={busy} error={error} disabled={typed !== undefined && entered !== typed}>
+    <FormDialog title={title} onClose={onClose} submit={() => void asked.run(act, onClose)} action={action} tone="danger" act={asked} disabled={typed !== undefined && asSeen(entered) !== asSeen(typed)}>
       <p>{text}</p>
       {typed && <TextField label={t("confirm.type", { name: typed })} name="confirm" value={entered} set={setEntered} />}
     </FormDialog>

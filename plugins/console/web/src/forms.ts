@@ -1,7 +1,7 @@
 // Texts of inputs to values of the API, and back. What cannot be read is told before anything is sent.
 import { useState } from "preact/hooks";
 import { t } from "./i18n";
-import { parseUsd, usdPlain, type Nanos } from "./money";
+import { parseSignedUsd, parseUsd, usdPlain, type Nanos } from "./money";
 
 const AMOUNT_WRONG = { empty: "amount.empty", format: "amount.format", decimals: "amount.decimals", large: "amount.large" } as const;
 
@@ -13,18 +13,23 @@ export class Reading {
     return Object.keys(this.wrong).length === 0;
   }
 
-  amount(field: string, text: string): bigint | null {
+  amount(field: string, text: string, parse = parseUsd): bigint | null {
     if (text.trim() === "") return null;
-    const read = parseUsd(text);
+    const read = parse(text);
     if (read.ok) return read.nanos;
     this.wrong[field] = t(AMOUNT_WRONG[read.why]);
     return null;
   }
 
-  amountNeeded(field: string, text: string): bigint {
-    const amount = this.amount(field, text);
+  amountNeeded(field: string, text: string, parse = parseUsd): bigint {
+    const amount = this.amount(field, text, parse);
     if (amount === null && !this.wrong[field]) this.wrong[field] = t("amount.empty");
     return amount ?? 0n;
+  }
+
+  /** What is given, or, with a minus before it, taken back. */
+  amountEitherWay(field: string, text: string): bigint {
+    return this.amountNeeded(field, text, parseSignedUsd);
   }
 
   whole(field: string, text: string): number | null {

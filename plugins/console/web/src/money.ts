@@ -9,6 +9,13 @@ const NANOS_MAX = 2n ** 63n - 1n;
 
 export type ParsedUsd = { ok: true; nanos: bigint } | { ok: false; why: "empty" | "format" | "decimals" | "large" };
 
+/** "-12.50" → -12500000000. */
+export function parseSignedUsd(text: string): ParsedUsd {
+  const unsigned = text.trim().replace(/^[-−]/, "");
+  const read = parseUsd(unsigned);
+  return read.ok && unsigned !== text.trim() ? { ok: true, nanos: -read.nanos } : read;
+}
+
 /** "12.50" → 12500000000. More than nine decimals would be rounded, so they are refused. */
 export function parseUsd(text: string): ParsedUsd {
   const plain = text.trim().replace(/^\$\s*/, "");

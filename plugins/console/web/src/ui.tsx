@@ -51,9 +51,11 @@ export function Panel({ title, actions, children, flush }: { title?: string; act
 
 type ButtonProps = { tone?: "main" | "danger" | "plain"; busy?: boolean; small?: boolean } & Omit<JSX.IntrinsicElements["button"], "size">;
 
-export function Button({ tone = "plain", busy, small, type = "button", disabled, children, ...rest }: ButtonProps) {
+/** One that is busy does nothing, but stays what it is: a disabled one would lose the focus. */
+export function Button({ tone = "plain", busy, small, type = "button", disabled, onClick, children, ...rest }: ButtonProps) {
+  const isBusy = busy === true && !disabled;
   return (
-    <button {...rest} type={type} class={`button ${tone}${small ? " small" : ""}`} disabled={disabled || busy} aria-busy={busy || undefined}>
+    <button {...rest} type={type} class={`button ${tone}${small ? " small" : ""}`} disabled={disabled} aria-disabled={isBusy || undefined} aria-busy={isBusy || undefined} onClick={isBusy ? (event) => event.preventDefault() : onClick}>
       {children}
     </button>
   );
@@ -173,6 +175,32 @@ export function useAct() {
   };
   const at = (field: string) => (error?.field === field ? saying(error) : null);
   return { busy, error, setError, run, at };
+}
+
+type Act = ReturnType<typeof useAct>;
+
+interface FormProps {
+  act: Pick<Act, "busy" | "setError">;
+  submit: () => void;
+  class?: string;
+  children: Children;
+}
+
+/** A form that is sent by its button or by Enter. What was refused before says nothing of what is sent now, or held back. */
+export function Form({ act, submit, children, ...rest }: FormProps) {
+  return (
+    <form
+      {...rest}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (act.busy) return;
+        act.setError(null);
+        submit();
+      }}
+    >
+      {children}
+    </form>
+  );
 }
 
 /** An error that belongs to none of the named fields. */

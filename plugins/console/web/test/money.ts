@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseJson, parseUsd, permille, toJson, usd, usdExact, usdPlain } from "../src/money";
+import { parseJson, parseSignedUsd, parseUsd, permille, toJson, usd, usdExact, usdPlain } from "../src/money";
 
 const nanos = (text: string) => {
   const read = parseUsd(text);
@@ -34,6 +34,14 @@ test("amounts are read to the last nano-dollar", () => {
     ["１２", "format"],
   ];
   for (const [text, wanted] of cases) assert.equal(nanos(text), wanted, text);
+});
+
+test("what is taken back has a minus before it", () => {
+  const read = (text: string) => {
+    const amount = parseSignedUsd(text);
+    return amount.ok ? amount.nanos : amount.why;
+  };
+  assert.deepEqual(["-3", " −0.000000001 ", "-$2.5", "25", "--1", "- ", "-1e3"].map(read), [-3_000_000_000n, -1n, -2_500_000_000n, 25_000_000_000n, "format", "empty", "format"]);
 });
 
 test("what is shown for editing is read back as the same amount", () => {

@@ -89,7 +89,8 @@ function State({ of: code }: { of: Code }) {
 
 function CodeForm({ onClose, made }: { onClose: () => void; made: (codes: string[]) => void }) {
   const { texts, set, wrong, setWrong } = useTexts({ amount_nanos: "", count: "1", expires_at: "" });
-  const { busy, error, run, at } = useAct();
+  const act = useAct();
+  const { run, at } = act;
   const submit = () => {
     const read = new Reading();
     const amount_nanos = read.amountNeeded("amount_nanos", texts.amount_nanos);
@@ -103,7 +104,7 @@ function CodeForm({ onClose, made }: { onClose: () => void; made: (codes: string
   };
   const field = (name: keyof typeof texts) => ({ name, value: texts[name], set: set(name), error: wrong[name] ?? at(name) });
   return (
-    <FormDialog title={t("codes.new")} onClose={onClose} submit={submit} action={t("action.create")} busy={busy} error={error} fields={["amount_nanos", "count", "expires_at"]}>
+    <FormDialog title={t("codes.new")} onClose={onClose} submit={submit} action={t("action.create")} act={act} fields={["amount_nanos", "count", "expires_at"]}>
       <TextField label={t("codes.amountUsd")} {...field("amount_nanos")} input={{ inputMode: "decimal", autofocus: true, placeholder: "10.00" }} />
       <TextField label={t("codes.count")} {...field("count")} input={{ inputMode: "numeric" }} />
       <TimeField label={t("keys.expiry")} {...field("expires_at")} hint={t("codes.expiryHint")} />

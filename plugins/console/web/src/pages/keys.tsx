@@ -8,7 +8,7 @@ import { t } from "../i18n";
 import { List, Table } from "../list";
 import { Link, setQuery, usePlace, withQuery } from "../router";
 import { keepFresh, may } from "../session";
-import { modelName, type Group, type Key, type Model } from "../types";
+import { modelName, type Group, type Key, type Model, type User } from "../types";
 import { Badge, Button, Empty, ErrorNote, Page, Quota, TextField, TimeField, toast, useAct } from "../ui";
 
 interface Fresh {
@@ -154,8 +154,10 @@ const FIELDS = ["name", "user", "group", "models", "quota_nanos", "expires_at", 
 function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void; made?: (fresh: Fresh) => void; changed?: () => void }) {
   const first = { name: of?.name ?? "", user: of?.user ?? "", group: of?.group ?? "", models: (of?.models ?? []).join(", "), quota_nanos: amountText(of?.quota_nanos), expires_at: toLocalInput(of?.expires_at), rpm: wholeText(of?.rpm), tpm: wholeText(of?.tpm), concurrency: wholeText(of?.concurrency) };
   const { texts, set, wrong, setWrong } = useTexts(first);
-  const { busy, error, run, at } = useAct();
+  const act = useAct();
+  const { run, at } = act;
   const groups = useLoad<Listing<Group> | Group[]>(may("operator") ? "/groups" : null);
+  const users = useLoad<Listing<User> | User[]>(may("admin") ? "/users?limit=200" : null);
   const models = useLoad<Listing<Model> | Model[]>("/models");
   const submit = () => {
     const read = new Reading();
@@ -184,7 +186,7 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
   };
   const field = (name: keyof typeof texts) => ({ name, value: texts[name], set: set(name), error: wrong[name] ?? at(name) });
   return (
-    <FormDialog title={of ? t("keys.edit", { name: of.name }) : t("keys.new")} onClose={onClose} submit={submit} action={of ? t("action.save") : t("action.create")} busy={busy} error={error} fields={FIELDS} wide>
+    <FormDialog title={of ? t("keys.edit", { name: of.name }) : t("keys.new")} onClose={onClose} submit={submit} action={of ? t("action.save") : t("action.create")} act={act} fields={FIELDS} wide>
       <div class="form-grid">
         <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: true }} />
         <TextField label={t("field.quotaUsd")} {...field("quota_nanos")} hint={t("keys.quotaHint")} input={{ inputMode: "decimal", placeholder: t("quota.unlimited") }} />
@@ -193,7 +195,7 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
         ) : (
           <TextField label={t("field.group")} {...field("group")} hint={t("keys.groupHint")} input={{ placeholder: "default" }} />
         )}
-        {may("operator") && <TextField label={t("logs.user")} {...field("user")} hint={t("keys.userHint")} />}
+        {may("operator") && <TextField label={t("logs.user")} {...field("user")} hint={t("keys.userHint")} input={{ list: "user-names" }} />}
         <TimeField label={t("keys.expiry")} {...field("expires_at")} hint={t("keys.expiryHint")} />
         <div class="span">
           <TextField label={t("field.models")} {...field("models")} hint={t("keys.modelsHint")} input={{ list: "model-names", placeholder: t("field.all") }} />
@@ -207,6 +209,11 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
           <option key={group.name} value={group.name} />
         ))}
       </datalist>
+      <datalist id="user-names">
+        {items(users.data).map((user) => (
+          <option key={user.id} value={user.name} />
+        ))}
+      </datalist>
       <datalist id="model-names">
         {items(models.data).slice(0, 200).map((model) => (
           <option key={modelName(model)} value={modelName(model)} />
@@ -217,10 +224,10 @@ function KeyForm({ of, onClose, made, changed }: { of?: Key; onClose: () => void
 }
 
 function Rotate({ of, onClose, made }: { of: Key; onClose: () => void; made: (fresh: Fresh) => void }) {
-  const { busy, error, run } = useAct();
-  const rotate = () => void run(() => call<Fresh>("POST", `/keys/${of.id}/rotate`), made);
+  const act = useAct();
+  const rotate = () => void act.run(() => call<Fresh>("POST", `/keys/${of.id}/rotate`), made);
   return (
-    <FormDialog title={t("keys.rotate")} onClose={onClose} submit={rotate} action={t("action.rotate")} tone="danger" busy={busy} error={error}>
+    <FormDialog title={t("keys.rotate")} onClose={onClose} submit={rotate} action={t("action.rotate")} tone="danger" act={act}>
       <p>{t("keys.rotateText", { name: of.name })}</p>
     </FormDialog>
   );

@@ -7,7 +7,7 @@ import { leave, Preferences } from "../preferences";
 import { madeUp, noteLogin, refreshSession } from "../session";
 import { useWatched } from "../store";
 import type { Session } from "../types";
-import { Button, ErrorNote, TextField, toast, useAct, type Children } from "../ui";
+import { Button, ErrorNote, Form, TextField, toast, useAct, type Children } from "../ui";
 
 function Alone({ title, lead, children }: { title: string; lead?: string; children: Children }) {
   useEffect(() => {
@@ -68,7 +68,8 @@ export function PasswordForm({ done, known }: { done: () => void; known?: string
   const [fresh, setFresh] = useState("");
   const [again, setAgain] = useState("");
   const [tried, setTried] = useState(false);
-  const { busy, error, run, at } = useAct();
+  const act = useAct();
+  const { busy, error, run, at } = act;
   const isShort = [...fresh].length < PASSWORD_CHARACTERS_MIN;
   const isOther = fresh !== again;
   const change = () => {
@@ -88,13 +89,7 @@ export function PasswordForm({ done, known }: { done: () => void; known?: string
   };
   const input = { type: "password", required: true, autocomplete: "new-password" } as const;
   return (
-    <form
-      class="narrow"
-      onSubmit={(event) => {
-        event.preventDefault();
-        change();
-      }}
-    >
+    <Form class="narrow" act={act} submit={change}>
       {known === undefined && <TextField label={t("password.current")} name="current" value={current} set={setCurrent} error={at("current")} input={{ ...input, autocomplete: "current-password" }} />}
       <TextField label={t("password.new")} name="new" value={fresh} set={setFresh} hint={t("password.hint", { count: PASSWORD_CHARACTERS_MIN })} error={tried && isShort ? t("password.short", { count: PASSWORD_CHARACTERS_MIN }) : at("new")} input={input} />
       <TextField label={t("password.again")} name="again" value={again} set={setAgain} error={tried && isOther ? t("password.other") : null} input={input} />
@@ -102,7 +97,7 @@ export function PasswordForm({ done, known }: { done: () => void; known?: string
       <Button type="submit" tone="main" busy={busy}>
         {t("password.change")}
       </Button>
-    </form>
+    </Form>
   );
 }
 

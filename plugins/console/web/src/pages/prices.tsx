@@ -9,7 +9,7 @@ import { usdExact, type Nanos } from "../money";
 import { setQuery, usePlace } from "../router";
 import { may } from "../session";
 import type { Price, PriceLine } from "../types";
-import { Badge, Button, Empty, ErrorNote, Page, Panel, Segments, SelectField, TextField, TimeField, useAct } from "../ui";
+import { Badge, Button, Empty, ErrorNote, Form, Page, Panel, Segments, SelectField, TextField, TimeField, useAct } from "../ui";
 import { PriceFileEditor } from "./price_file";
 import { alsoPrices, dollars, once, PriceInFull } from "./price_full";
 import { PriceHistory } from "./price_history";
@@ -104,7 +104,8 @@ const TIERS = ["standard", "batch", "flex", "priority"] as const;
 
 function Explain() {
   const { texts, set, wrong, setWrong } = useTexts({ model: usePlace().query.get("model") ?? "", input_tokens: "1000", cached_input_tokens: "", cache_write_tokens: "", output_tokens: "500", reasoning_tokens: "", web_searches: "", tier: "standard", inference_geo: "", provider: "", at: "" });
-  const { busy, error, run, at } = useAct();
+  const act = useAct();
+  const { busy, error, run, at } = act;
   const [told, setTold] = useState<{ lines: PriceLine[]; cost_nanos: Nanos } | null>(null);
   const submit = () => {
     const read = new Reading();
@@ -119,12 +120,7 @@ function Explain() {
   return (
     <div class="two">
       <Panel title={t("prices.explain")}>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            submit();
-          }}
-        >
+        <Form act={act} submit={submit}>
           <TextField label={t("logs.model")} name="model" value={texts.model} set={set("model")} error={wrong["model"] ?? at("model")} />
           <div class="form-grid">
             {COUNTS.map((name) => (
@@ -139,7 +135,7 @@ function Explain() {
           <Button type="submit" tone="main" busy={busy}>
             {t("prices.calculate")}
           </Button>
-        </form>
+        </Form>
       </Panel>
       <Panel title={t("request.arithmetic")} flush>
         {told ? (

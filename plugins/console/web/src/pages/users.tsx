@@ -125,7 +125,8 @@ function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done:
     password: "",
   } as Record<"name" | "role" | "enabled" | "quota_nanos" | "period" | "amount" | "time_zone" | "password", string>;
   const { texts, set, wrong, setWrong } = useTexts(first);
-  const { busy, error, run, at } = useAct();
+  const act = useAct();
+  const { run, at } = act;
   const submit = () => {
     const read = new Reading();
     const reads = {
@@ -148,7 +149,7 @@ function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done:
   };
   const field = (name: keyof typeof texts, api: string = name) => ({ name, value: texts[name], set: set(name), error: wrong[api] ?? at(api) ?? at(`${api}_nanos`) });
   return (
-    <FormDialog title={of ? t("users.edit", { name: of.name }) : t("users.new")} onClose={onClose} submit={submit} action={of ? t("action.save") : t("action.create")} busy={busy} error={error} fields={FIELDS} wide>
+    <FormDialog title={of ? t("users.edit", { name: of.name }) : t("users.new")} onClose={onClose} submit={submit} action={of ? t("action.save") : t("action.create")} act={act} fields={FIELDS} wide>
       <div class="form-grid">
         <TextField label={t("field.name")} {...field("name")} input={{ required: true, maxLength: 128, autofocus: !of, readOnly: of !== undefined }} />
         <SelectField label={t("users.role")} {...field("role")} choices={ROLES.map((role) => [role, t(`role.${role}`)] as const)} />
@@ -165,15 +166,16 @@ function UserForm({ of, onClose, done }: { of?: User; onClose: () => void; done:
 
 function TopUp({ of, onClose, done }: { of: User; onClose: () => void; done: () => void }) {
   const { texts, set, wrong, setWrong } = useTexts({ amount_nanos: "", note: "" });
-  const { busy, error, run, at } = useAct();
+  const act = useAct();
+  const { run, at } = act;
   const submit = () => {
     const read = new Reading();
-    const amount_nanos = read.amountNeeded("amount_nanos", texts.amount_nanos);
+    const amount_nanos = read.amountEitherWay("amount_nanos", texts.amount_nanos);
     setWrong(read.wrong);
     if (read.isGood) void run(() => call("POST", `/users/${of.id}/topup`, { amount_nanos, note: texts.note }), done);
   };
   return (
-    <FormDialog title={t("users.topUpOf", { name: of.name })} onClose={onClose} submit={submit} action={t("users.topUp")} busy={busy} error={error} fields={["amount_nanos", "note"]} disabled={of.quota_nanos === null}>
+    <FormDialog title={t("users.topUpOf", { name: of.name })} onClose={onClose} submit={submit} action={t("users.topUp")} act={act} fields={["amount_nanos", "note"]} disabled={of.quota_nanos === null}>
       <p>{of.quota_nanos === null ? t("users.topUpUnlimited") : t("users.topUpText", { quota: usd(of.quota_nanos) })}</p>
       <TextField label={t("field.amountUsd")} name="amount_nanos" value={texts.amount_nanos} set={set("amount_nanos")} error={wrong["amount_nanos"] ?? at("amount_nanos")} input={{ inputMode: "decimal", autofocus: true, placeholder: "25.00" }} />
       <TextField label={t("field.note")} name="note" value={texts.note} set={set("note")} error={at("note")} hint={t("users.noteHint")} input={{ maxLength: 500 }} />
