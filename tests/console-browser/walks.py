@@ -352,6 +352,38 @@ def failures(run):
         visitor.wrong = [wrong for wrong in visitor.wrong if "503" not in wrong and "ERR_FAILED" not in wrong]
 
 
+SUMS_NANOS = [12, 12_340, 12_345_000, 1_234_500_000_000, 12_345_670_000_000, 123_456_780_000_000, 1_234_567_890_000_000, 9_223_372_036_854_775_807]
+
+
+def sums(run):
+    """However long a figure is, it does not run into the next one."""
+    at = [1_796_000_000 + hour * 3600 for hour in range(24)]
+    flat = {name: [1] * 24 for name in ("requests", "cost_nanos", "tokens", "errors", "p50_ms")}
+    beside = """() => [...document.querySelectorAll('.figure')].flatMap(figure => {
+        const range = document.createRange();
+        range.selectNodeContents(figure.querySelector('.figure-value'));
+        return range.getBoundingClientRect().right > figure.getBoundingClientRect().right ? [figure.innerText] : [];
+    })"""
+    for width in (1440, 1280, 1024, 860, 390):
+        with run.browser.visit(state=run.state, width=width) as visitor:
+            for sum_nanos in SUMS_NANOS:
+                totals = {"requests": 1_234_567, "cost_nanos": sum_nanos, "input_tokens": 1, "output_tokens": 0, "errors": 1, "p50_ms": 1, "p95_ms": 1, "ttft_p50_ms": 1}
+                visitor.page.unroute_all()
+                visitor.page.route("**/api/overview**", lambda route: route.fulfill(json={"totals": totals, "series": {"at": at, **flat}, "top": {"keys": [], "models": [], "upstreams": []}}))
+                page = settled(visitor.open("/"))
+                over = page.evaluate(beside)
+                assert not over, f"{width}: {over}"
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width}: wider than the window"
+
+
+def refreshed(run):
+    """All panels of the health page are of the same moment."""
+    with run.browser.visit(state=run.state) as visitor:
+        page = settled(visitor.open("/health"))
+        with page.expect_response("**/internal/health"), page.expect_response("**/api/metrics/summary"):
+            pass
+
+
 def settings(run):
     """All that the API tells of the configuration is on its page."""
     with run.browser.visit(state=run.state) as visitor:
@@ -416,7 +448,9 @@ def walks(run):
     yield "names with spaces are deleted", deleted
     yield "failures are said", failures
     yield "keyboard", keyboard
+    yield "health is shown anew", refreshed
     yield "all settings are shown", settings
+    yield "sums of any length", sums
     yield "a user sees their own", roles
     yield "theme and language are remembered", switches
     for theme in ("light", "dark"):

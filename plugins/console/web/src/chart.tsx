@@ -109,11 +109,20 @@ function options(width: number, inks: Inks, format: (value: number) => string, b
     scales: { y: { range: (_: uPlot, __: number, most: number): [number, number] => [0, most > 0 ? most * 1.08 : 1] } },
     axes: [
       { ...axis, grid: { show: false }, size: 26, space: 64, values: ticks },
-      { ...axis, grid: { stroke: inks.grid, width: 1 }, size: 56, space: 34, values: (_: uPlot, marks: number[]) => marks.map(format) },
+      { ...axis, grid: { stroke: inks.grid, width: 1 }, size: (_: uPlot, labels: string[] | null) => axisPx(labels), space: 34, values: (_: uPlot, marks: number[]) => marks.map(format) },
     ],
     series: [{}, line],
     hooks: { setCursor: [show] },
   } satisfies uPlot.Options;
+}
+
+const AXIS_PX_MIN = 56;
+const CHARACTER_PX = 7;
+
+/** As wide as its longest label: one whose beginning is cut off is another amount. */
+function axisPx(labels: string[] | null): number {
+  const longest = Math.max(0, ...(labels ?? []).map((label) => label.length));
+  return Math.max(AXIS_PX_MIN, longest * CHARACTER_PX + 12);
 }
 
 const SPARSE_POINTS_MAX = 12;

@@ -8,17 +8,37 @@ export function count(value: number | null | undefined): string {
   return value == null ? "–" : value.toLocaleString("en-US");
 }
 
+const UNITS = [
+  [1, ""],
+  [1e3, "k"],
+  [1e6, "M"],
+  [1e9, "G"],
+  [1e12, "T"],
+] as const;
+
 /** 1234567 → "1.23M". */
 export function short(value: number): string {
-  for (const [size, unit] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]] as const) {
-    if (Math.abs(value) >= size) return `${trimmed(value / size)}${unit}`;
-  }
-  return Number.isInteger(value) ? String(value) : trimmed(value);
+  // The largest unit of which it is at least one, as it is shown: 999,999 are a million.
+  const shown = UNITS.map(([size, unit]) => [trimmed(value / size), unit] as const).filter(([text], at) => at === 0 || Math.abs(Number(text)) >= 1);
+  const [text, unit] = shown.find(([text]) => Math.abs(Number(text)) < 1000) ?? shown[shown.length - 1]!;
+  return text + unit;
 }
 
 function trimmed(value: number): string {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-  return value.toFixed(digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return untailed(value.toFixed(digits));
+}
+
+/** Without zeros at its end. */
+function untailed(text: string): string {
+  return text.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+}
+
+/** For a chart, in USD: two digits that count, down to a nano-dollar. */
+export function dollars(value: number): string {
+  if (value >= 1000) return `$${short(value)}`;
+  const decimals = value >= 1 || value <= 0 ? 2 : Math.min(9, 1 - Math.floor(Math.log10(value)));
+  return `$${untailed(value.toFixed(decimals))}`;
 }
 
 export function ms(value: number | null | undefined): string {
@@ -32,10 +52,14 @@ export function ms(value: number | null | undefined): string {
   return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
 }
 
+/** Some are never shown as none, nor nearly all as all. */
 export function percent(part: number, whole: number): string {
-  if (whole === 0) return "0%";
+  if (part === 0 || whole === 0) return "0%";
+  if (part === whole) return "100%";
   const share = (part / whole) * 100;
-  return `${share >= 10 || share === 0 ? share.toFixed(share >= 99.95 || share === 0 ? 0 : 1) : share.toFixed(2)}%`;
+  if (share < 0.01) return "<0.01%";
+  if (share > 99.9) return ">99.9%";
+  return `${share.toFixed(share >= 10 ? 1 : 2)}%`;
 }
 
 /** A moment in this browser's time zone. */

@@ -1,4 +1,5 @@
 import "./api";
+import "./format";
 import "./forms";
 import "./kept";
 import "./money";

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { useLoad, useRefresh } from "../api";
 import { Chart } from "../chart";
-import { count, ms, percent, short } from "../format";
+import { count, dollars, ms, percent, short } from "../format";
 import { t, type TextKey } from "../i18n";
 import { NANOS_PER_USD, toBig, usd } from "../money";
 import { Link, setQuery, usePlace, withQuery } from "../router";
@@ -55,8 +55,6 @@ function FirstSteps() {
     </Panel>
   );
 }
-
-const dollars = (value: number) => (value >= 1000 ? `$${short(value)}` : value >= 1 ? `$${Number(value.toFixed(2))}` : `$${Number(value.toPrecision(2))}`);
 
 function Figures({ data, range }: { data: Overview; range: string }) {
   const { totals, series } = data;
