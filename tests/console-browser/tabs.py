@@ -49,6 +49,46 @@ def forgotten(run):
         assert not page.locator(".turn").count(), page.inner_text(".turns")
 
 
+def answering(run):
+    """A question is answered whatever page is looked at meanwhile; one that was given up, or broke off, says so."""
+    with run.browser.visit(state=run.state) as visitor:
+        page = visitor.open("/playground")
+        page.wait_for_selector("select[name=model] option", state="attached")
+        page.fill("input[name=key]", run.secret)
+        page.select_option("select[name=model]", run.model)
+        held, bodies = [], []
+
+        def say(text):
+            page.fill("textarea[name=message]", text)
+            page.keyboard.press("Enter")
+            for _ in range(PUMPS_MAX):
+                if held:
+                    break
+                page.wait_for_timeout(20)
+            bodies.append(held[0].request.post_data_json)
+            return held.pop()
+
+        page.route("**/v1/chat/completions", lambda route: held.append(route))
+        asked = say("Say hello")
+        turn_to(page, "Models")
+        page.click(".side .chip:has-text('中文')")
+        page.click(".side nav a:has-text('试用')")
+        page.wait_for_selector(".ask .button.danger")
+        asked.continue_()
+        page.wait_for_selector(".turn-foot a")
+        assert page.locator(".turn.assistant .turn-text").last.inner_text().strip() not in ("", "…")
+        page.click(".side .chip:has-text('English')")
+        # Given up before its first word: it is not sent along as an empty answer.
+        given_up = say("Say nothing")
+        page.click(".ask .button.danger")
+        page.wait_for_selector(".turn-foot:has-text('Stopped')")
+        given_up.abort()
+        say("Say hello again").continue_()
+        page.wait_for_selector(".turn:last-of-type .turn-foot a")
+        assert all(turn["content"] for turn in bodies[-1]["messages"]), bodies[-1]
+        page.unroute_all()
+
+
 def beside(run):
     """All tabs share who is logged in: one that was opened by somebody else does nothing in another's name, and says who it is."""
     with run.browser.visit() as visitor:
@@ -152,5 +192,6 @@ def draft(run):
 
 def tabs(run):
     yield "a log-out forgets what was somebody's", forgotten
+    yield "a question is answered on whatever page", answering
     yield "another tab logs somebody else in", beside
     yield "a draft of the price file is kept", draft

@@ -27,6 +27,13 @@ export class ChatError extends Error {
   }
 }
 
+/** The answer had begun, and has no end. */
+export class BrokenOff extends Error {
+  constructor(readonly requestId: string | null) {
+    super("the answer broke off");
+  }
+}
+
 type Fields = Record<string, unknown>;
 const fields = (value: unknown): Fields => (value && typeof value === "object" ? (value as Fields) : {});
 
@@ -63,7 +70,9 @@ export async function chat(secret: string, body: Fields, signal: AbortSignal, on
   const decoder = new TextDecoder();
   const reader = answer.body.getReader();
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch(() => {
+      throw new BrokenOff(told.requestId);
+    });
     for (const event of events.push(done ? "\n\n" : decoder.decode(value, { stream: true }))) take(event, told, onText);
     if (done) return told;
   }

@@ -138,6 +138,7 @@ export const traffic = {
   "playground.placeholder": ["Ask something. Enter sends, Shift+Enter makes a line.", "输入问题。Enter 发送，Shift+Enter 换行。"],
   "playground.send": ["Send", "发送"],
   "playground.stop": ["Stop", "停止"],
+  "playground.brokenOff": ["The connection broke off before the answer was whole.", "连接中断，回答不完整。"],
   "playground.stopped": ["Stopped.", "已停止。"],
   "playground.you": ["You", "你"],
   "playground.model": ["Model", "模型"],

@@ -7,7 +7,7 @@ import { kept } from "../kept";
 import { Link, usePlace } from "../router";
 import { freshKeys } from "../session";
 import { useWatched } from "../store";
-import { chat, ChatError, type Answered, type Turn } from "../stream";
+import { BrokenOff, chat, ChatError, type Answered, type Turn } from "../stream";
 import { modelName, type Model } from "../types";
 import { Button, Empty, Field, Page, SelectField, TextField } from "../ui";
 
@@ -22,50 +22,55 @@ interface Conversation {
   secret: string;
   turns: Said[];
   model: string;
+  /** The question that is being answered, whatever page is looked at. */
+  running: AbortController | null;
 }
-const conversation = kept<Conversation>({ secret: "", turns: [], model: "" }, "session");
+const conversation = kept<Conversation>({ secret: "", turns: [], model: "", running: null }, "session");
+const change = (changes: Partial<Conversation>) => conversation.set({ ...conversation.get(), ...changes });
+
+async function ask(question: string, wanted: Wanted): Promise<void> {
+  // What failed, or has no word in it, is not sent along: there are providers that refuse an empty one.
+  const before: Said[] = [...conversation.get().turns.filter((turn) => !turn.error && turn.content !== ""), { role: "user", content: question }];
+  const running = new AbortController();
+  change({ running, turns: before });
+  const isThere = () => conversation.get().running === running;
+  const unwatch = conversation.watch(() => isThere() || running.abort());
+  const show = (said: Said, more: Partial<Conversation> = {}) => void (isThere() && change({ turns: [...before, said], ...more }));
+  const answer = await converse(before, wanted, running.signal, show);
+  unwatch();
+  show(answer, { running: null });
+}
 
 export function PlaygroundPage() {
   const models = useLoad<Listing<Model> | Model[]>("/models");
   const fresh = useWatched(freshKeys);
   const asked = usePlace().query.get("model");
-  const before = conversation.get();
-  const [model, setModel] = useState(asked ?? before.model);
-  const [secret, setSecret] = useState(before.secret || (fresh[0]?.secret ?? ""));
+  const { secret, turns, model, running } = useWatched(conversation);
   const [system, setSystem] = useState("");
   const [temperature, setTemperature] = useState("");
   const [most, setMost] = useState("");
-  const [turns, setTurns] = useState<Said[]>(before.turns);
   const [text, setText] = useState("");
-  const running = useRef<AbortController | null>(null);
-  const [busy, setBusy] = useState(false);
+  const busy = running !== null;
+  const setModel = (model: string) => change({ model });
+  const setSecret = (secret: string) => change({ secret });
   const list = items(models.data).map(modelName);
+  useEffect(() => change({ model: asked ?? model, secret: secret || (fresh[0]?.secret ?? "") }), []);
   useEffect(() => {
-    if (model === "" && list[0]) setModel(list[0]);
+    if (conversation.get().model === "" && list[0]) setModel(list[0]);
   }, [list[0]]);
-  useEffect(() => {
-    conversation.set({ secret, turns, model });
-  }, [secret, turns, model]);
-  useEffect(() => () => running.current?.abort(), []);
 
-  const send = async () => {
+  const send = () => {
     const question = text.trim();
-    if (question === "" || busy) return;
-    const before: Said[] = [...turns.filter((turn) => !turn.error), { role: "user", content: question }];
+    if (question === "" || secret === "" || model === "" || busy) return;
     setText("");
-    setBusy(true);
-    const mine = new AbortController();
-    running.current = mine;
-    const answer = await converse(before, { secret, model, system, temperature, most }, mine.signal, (said) => setTurns([...before, said]));
-    setTurns([...before, answer]);
-    setBusy(false);
+    void ask(question, { secret, model, system, temperature, most });
   };
   return (
     <Page
       title={t("nav.playground")}
       lead={t("playground.lead")}
       actions={
-        <Button disabled={turns.length === 0 || busy} onClick={() => setTurns([])}>
+        <Button disabled={turns.length === 0 || busy} onClick={() => change({ turns: [] })}>
           {t("playground.clear")}
         </Button>
       }
@@ -93,7 +98,7 @@ export function PlaygroundPage() {
             class="ask"
             onSubmit={(event) => {
               event.preventDefault();
-              void send();
+              send();
             }}
           >
             <textarea
@@ -107,12 +112,12 @@ export function PlaygroundPage() {
               onKeyDown={(event) => {
                 if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
                   event.preventDefault();
-                  void send();
+                  send();
                 }
               }}
             />
             {busy ? (
-              <Button tone="danger" onClick={() => running.current?.abort()}>
+              <Button tone="danger" onClick={() => running?.abort()}>
                 {t("playground.stop")}
               </Button>
             ) : (
@@ -162,6 +167,7 @@ async function converse(before: Said[], wanted: Wanted, signal: AbortSignal, sho
   } catch (failure) {
     if (signal.aborted) said.stopped = true;
     else if (failure instanceof ChatError) said.error = { code: failure.code, message: failure.message, requestId: failure.requestId };
+    else if (failure instanceof BrokenOff) said.error = { code: "", message: t("playground.brokenOff"), requestId: failure.requestId };
     else said.error = { code: "", message: t("playground.unreachable"), requestId: null };
   }
   return { ...said };
