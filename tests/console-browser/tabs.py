@@ -2,6 +2,8 @@
 from browser import ask, log_in, rows
 
 PASSWORD = "a password of somebody"
+# Looks for a request, of 20 ms each.
+PUMPS_MAX = 500
 
 
 def enter(page, name, password):
@@ -35,6 +37,7 @@ def forgotten(run):
         page.wait_for_selector(".side")
         person(page, "next-one")
         turn_to(page, "Playground")
+        page.wait_for_selector("select[name=model] option", state="attached")
         page.fill("input[name=key]", "sk-tg-of-the-one-before")
         page.fill("textarea[name=message]", "a question of the one before")
         page.keyboard.press("Enter")
@@ -125,6 +128,21 @@ def beside(run):
         assert ask(other, "GET", "/session")[1]["person"]["name"] == run.name
 
 
+def demoted(run):
+    """Whose role is another by now is shown that role's pages as soon as something is refused."""
+    with run.browser.visit(state=run.state) as admin, run.browser.visit() as visitor:
+        page = admin.open("/users")
+        person(page, "demoted", "operator")
+        log_in(visitor, "demoted", PASSWORD).wait_for_selector(".side")
+        turn_to(visitor.page, "Upstreams")
+        mine = next(one for one in rows(ask(page, "GET", "/users?limit=1000")[1]) if one["name"] == "demoted")
+        assert ask(page, "PATCH", f"/users/{mine['id']}", {"role": "user"})[0] == 200
+        visitor.page.click(".side nav a:has-text('Groups')")
+        visitor.page.wait_for_selector(".who-role:text-is('User')")
+        assert not visitor.page.locator(".side nav a:has-text('Upstreams')").count()
+        assert visitor.page.locator("main .empty").count(), visitor.page.inner_text("main")
+
+
 def draft(run):
     """What is changed in the price file and not saved is kept on the way to other pages, in another language, and through the session's end."""
     with run.browser.visit() as visitor:
@@ -194,4 +212,5 @@ def tabs(run):
     yield "a log-out forgets what was somebody's", forgotten
     yield "a question is answered on whatever page", answering
     yield "another tab logs somebody else in", beside
+    yield "a role that was taken away", demoted
     yield "a draft of the price file is kept", draft

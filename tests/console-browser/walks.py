@@ -87,6 +87,15 @@ def live(run):
         request = Request(f"{run.base}/v1/chat/completions", body, {"Authorization": f"Bearer {run.secret}", "Content-Type": "application/json"})
         urlopen(request, timeout=30).read()
         page.wait_for_function("before => document.querySelectorAll('tbody tr').length > before", arg=before)
+        # Another page than the first is not live, and does not say that it is.
+        first = ask(page, "GET", f"/logs?key={KEY_NAME}")[1]
+        page.route("**/api/logs?**", lambda route: route.fulfill(json={**first, "next": "1_1"}))
+        page.get_by_role("button", name="Next").click()
+        page.wait_for_selector(".pager:has-text('Page 2')")
+        assert page.get_attribute("button[role=switch]", "aria-checked") == "false"
+        page.get_by_role("button", name="Previous").click()
+        page.wait_for_selector("button[role=switch][aria-checked=true]")
+        page.unroute_all()
         # What does not exist finds nothing; a filter that is none is said next to its field.
         page.fill("input[name=model]", "no-such-model")
         page.keyboard.press("Enter")
@@ -414,6 +423,8 @@ def pages(run, theme, language, width):
             assert not (language == "zh" and "chosen first" in text), f"{path}: the API's English sentence in place of its word's"
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} is wider than the window"
             assert page.locator("tbody tr").count() <= ROWS_MAX, path
+            nameless = page.locator(":is(span, div, p)[aria-label]:not([role])")
+            assert not nameless.count(), f"{path}: a label that is not read out: {nameless.first.evaluate('it => it.outerHTML')}"
             assert (re.search(r"[\u4e00-\u9fff]", page.inner_text("h1")) is not None) == (language == "zh"), path
             dark = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).every(part => part < 60)")
             assert dark == (theme == "dark"), path

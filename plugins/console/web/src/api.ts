@@ -24,10 +24,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Called when the session has ended, or is somebody else's, wherever it is noticed. */
-let onSessionEnd: () => void = () => {};
-export function whenSessionEnds(act: () => void): void {
-  onSessionEnd = act;
+/** Called when something is refused for who asks: the session has ended, is somebody else's, or has another role by now. */
+let onRefused: () => void = () => {};
+export function whenRefused(act: () => void): void {
+  onRefused = act;
 }
 
 /** For whom this page is: the gateway does nothing of what it asks for when somebody else is signed in by now. */
@@ -64,7 +64,7 @@ export async function call<T>(method: Method, path: string, body?: unknown, sign
   }
   if (answer.ok) return read as T;
   const failure = errorOf(answer.status, read);
-  if (answer.status === 401 && as !== null) onSessionEnd();
+  if ((answer.status === 401 || answer.status === 403) && as !== null) onRefused();
   throw failure;
 }
 

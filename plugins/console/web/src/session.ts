@@ -1,5 +1,5 @@
 // Who is logged in. Secrets of keys made here are kept too, in memory alone, for the playground.
-import { ApiError, call, showTo, whenSessionEnds } from "./api";
+import { ApiError, call, showTo, whenRefused } from "./api";
 import { forget, kept } from "./kept";
 import { Watched } from "./store";
 import type { Role, Session } from "./types";
@@ -69,7 +69,7 @@ export function lookAgain(): Promise<void> {
   return looking;
 }
 
-whenSessionEnds(() => {
+whenRefused(() => {
   if (session.get()) void lookAgain();
 });
 

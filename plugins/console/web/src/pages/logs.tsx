@@ -49,7 +49,7 @@ export function LogsPage() {
       title={t("nav.logs")}
       actions={
         <>
-          <Toggle label={t("logs.live")} on={isLive} set={(on) => (listing.first(), setQuery({ live: on ? "1" : null }))} />
+          <Toggle label={t("logs.live")} on={isLive && listing.page === 1} set={(on) => (listing.first(), setQuery({ live: on ? "1" : null }))} />
           <a class="button plain" href={exportAs("csv")} download>
             CSV
           </a>

@@ -86,7 +86,7 @@ function Attempts({ attempts, total }: { attempts: Attempt[]; total: number }) {
                 <Outcome outcome={attempt.outcome} /> <span class="status quiet">{attempt.status ?? "–"}</span>
               </td>
               <td class="timeline-cell">
-                <span class="timeline" aria-label={`${ms(attempt.started_ms)} – ${ms(attempt.started_ms + attempt.duration_ms)}`}>
+                <span class="timeline" role="img" aria-label={`${ms(attempt.started_ms)} – ${ms(attempt.started_ms + attempt.duration_ms)}`}>
                   <i class={attempt.outcome === "ok" ? "good" : "bad"} style={{ left: `${(attempt.started_ms / end) * 99}%`, width: share(attempt.duration_ms) }} />
                 </span>
               </td>
