@@ -158,7 +158,8 @@ const SHOWN_CHARS_MAX: usize = 200;
 pub struct Target {
     /// The operation.
     pub endpoint: &'static Endpoint,
-    /// The model that the path names, decoded; Gemini's without `models/`.
+    /// The model that the path names, decoded; Gemini's without `models/`. Where bodies name it, too (Azure's deployments), the
+    /// path's counts.
     pub model_in_path: Option<String>,
     /// True: the path asks for a stream (Gemini's `streamGenerateContent`, Bedrock's `converse-stream`).
     pub streams_by_path: bool,
@@ -185,9 +186,10 @@ impl Target {
             }
             None => whole.push_str(path),
         }
-        if let Some(query) = &self.query {
-            whole.push('?');
-            whole.push_str(query);
+        let pairs = self.query.iter().flat_map(|query| query.split('&'));
+        for (index, pair) in pairs.filter(|pair| path::is_for_upstream(pair, base)).enumerate() {
+            whole.push(if index == 0 { '?' } else { '&' });
+            whole.push_str(pair);
         }
         whole
     }
@@ -320,6 +322,11 @@ fn find(decoded: &Decoded, headers: &HeaderMap) -> Vec<Matched> {
 
 fn fits(row: &'static Endpoint, decoded: &Decoded) -> Option<Matched> {
     let rest = decoded.rest.as_str();
+    if decoded.in_deployment {
+        let name = rest.strip_suffix(row.path)?.strip_suffix('/').filter(|name| !name.is_empty())?;
+        let named = row.post && matches!(row.model, Body | BodyOr(_));
+        return named.then(|| Matched { endpoint: row, model: Some(name.to_owned()) });
+    }
     if row.dialect == Gemini && row.post {
         let (name, action) = rest.rsplit_once(':')?;
         let (collection, _) = name.split_once('/')?;

@@ -90,7 +90,7 @@ pub fn read_request(
 ) -> Result<RequestFacts, Reject> {
     let mut facts = match endpoint.request {
         RequestShape::Empty => RequestFacts { choices: 1, ..RequestFacts::default() },
-        RequestShape::Multipart if !is_json(content_type) => multipart::read(endpoint, content_type, body)?,
+        RequestShape::Multipart if !is_json(content_type) => multipart::read(endpoint, target, content_type, body)?,
         RequestShape::Json | RequestShape::Multipart => read_json(endpoint, target, body)?,
     };
     if !generates(endpoint.answer) {
@@ -98,14 +98,18 @@ pub fn read_request(
         facts.stream = false;
     }
     facts.stream |= target.streams_by_path;
+    if let Some(named) = target.model_in_path.as_ref().filter(|_| endpoint.model != ModelPlace::Nowhere) {
+        let may_differ = matches!(endpoint.model, ModelPlace::Body | ModelPlace::BodyOr(_));
+        facts.edits.is_overruled = may_differ && facts.model.as_ref().is_some_and(|own| own != named);
+        facts.model = Some(named.clone());
+    }
     match endpoint.model {
         ModelPlace::Nowhere => facts.model = None,
-        ModelPlace::Path => facts.model = target.model_in_path.clone(),
         ModelPlace::BodyOr(default) if facts.model.is_none() => facts.model = Some(default.to_owned()),
         ModelPlace::Body if facts.model.is_none() => {
             return Err(refusal("model", "The request names no model: give `model` as a string"));
         }
-        ModelPlace::Body | ModelPlace::BodyOr(_) => {}
+        ModelPlace::Body | ModelPlace::BodyOr(_) | ModelPlace::Path => {}
     }
     Ok(facts)
 }
@@ -167,8 +171,7 @@ fn read_json(endpoint: &Endpoint, target: &Target, body: &Bytes) -> Result<Reque
     if endpoint.has_usage_chunk() && facts.edits.usage == UsageEdit::Never {
         facts.edits.usage = UsageEdit::Absent;
     }
-    if facts.model.is_none() && matches!(endpoint.model, ModelPlace::BodyOr(_)) && facts.edits.model == ModelEdit::Never
-    {
+    if facts.model.is_none() && is_named_elsewhere(endpoint, target) && facts.edits.model == ModelEdit::Never {
         facts.edits.model = ModelEdit::Insert;
     }
     Ok(facts)
@@ -180,6 +183,15 @@ fn invalid(message: &str) -> Reject {
 
 fn refusal(param: &str, message: &str) -> Reject {
     invalid(message).param(param)
+}
+
+/// Whether a body may name no model, though an upstream's names one: the path does, or there is a default.
+fn is_named_elsewhere(endpoint: &Endpoint, target: &Target) -> bool {
+    match endpoint.model {
+        ModelPlace::BodyOr(_) => true,
+        ModelPlace::Body => target.model_in_path.is_some(),
+        ModelPlace::Path | ModelPlace::Nowhere => false,
+    }
 }
 
 /// Checks the name of a model.

@@ -33,3 +33,26 @@ async fn openais_newer_models_are_asked_for_tools_and_thoughts_by_responses() {
     }
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn azures_own_client_reaches_its_models_by_the_paths_that_it_writes() {
+    let provider = Provider::start(|_, request| Wire::Chat.answer(wants_stream(request))).await;
+    let models = r#"[{ name = "d", upstream_model = "theirs" }]"#;
+    let azure = Upstream::new("u", "azure-openai", provider.url("/openai/v1")).models(models);
+    let (gateway, key) = serving(&Setup::new([azure])).await;
+    let says = json!([{"role": "user", "content": "Say something."}]);
+    let bodies = [
+        json!({"model": "d", "messages": says}),
+        json!({"messages": says}),
+        json!({"model": "gpt-4o", "messages": says}),
+    ];
+    for (index, body) in bodies.iter().enumerate() {
+        let target = "/openai/deployments/d/chat/completions?api-version=2024-10-21";
+        let answer = gateway.send(&Request::post(target, body).field("api-key", &key.key)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(text_of(Wire::Chat, &answer.text(), false), "Hello there.");
+        let sent = &provider.received()[index];
+        assert_eq!((&*sent.target, &sent.json()["model"]), ("/openai/v1/chat/completions", &json!("theirs")));
+    }
+    gateway.finish(&[&key]).await;
+}

@@ -35,6 +35,12 @@ static PREFIXES: &[Prefix] = &[
     Prefix { segment: "gemini", version: None, dialects: GEMINI },
 ];
 
+/// Behind OpenAI's segment, what comes before the name of a model in the paths of Azure's older API, whose own SDK writes them:
+/// `/openai/deployments/NAME/chat/completions?api-version=2024-10-21`.
+const DEPLOYMENTS: &str = "deployments";
+/// The parameter that has that API's version, a date.
+const AZURE_VERSION: &str = "api-version=";
+
 /// Parameters that carry a credential, in lower case and without the `$` that Google allows before system parameters.
 const CREDENTIALS: [&str; 10] = [
     "key",
@@ -59,6 +65,8 @@ pub(super) struct Decoded {
     pub(super) dialects: &'static [DialectId],
     /// What follows the prefix: decoded segments, joined by `/`.
     pub(super) rest: String,
+    /// What follows begins with the name of a model.
+    pub(super) in_deployment: bool,
 }
 
 impl Decoded {
@@ -105,12 +113,13 @@ pub(super) fn decode(path: &str) -> Result<Decoded, Reject> {
         }
         segments.next();
     }
+    let in_deployment = by_vendor == OPENAI && segments.next_if_eq(&DEPLOYMENTS).is_some();
     let rest = segments.collect::<Vec<_>>().join("/");
     if plain.split('/').any(|segment| segment == "." || segment == "..") {
         return Err(invalid("The path has a dot segment"));
     }
     let dialects = [by_vendor, by_version].into_iter().find(|dialects| !dialects.is_empty()).unwrap_or(ANY);
-    Ok(Decoded { version, dialects, rest })
+    Ok(Decoded { version, dialects, rest, in_deployment })
 }
 
 /// Decodes percent escapes, once. `None`: a broken escape, or bytes that are not UTF-8.
@@ -185,6 +194,14 @@ pub(super) fn query_for_upstream(query: Option<&str>, post: bool) -> Result<Opti
         kept.push(pair);
     }
     Ok((!kept.is_empty()).then(|| kept.join("&")))
+}
+
+/// Whether a parameter may go to a base URL with this path. Azure's version is its older API's, where the base URL has a deployment;
+/// the newer one refuses it (400, "api-version query parameter is not allowed when using /v1 path").
+pub(super) fn is_for_upstream(pair: &str, base: &str) -> bool {
+    let is_dated =
+        pair.strip_prefix(AZURE_VERSION).is_some_and(|value| value.starts_with(|c: char| c.is_ascii_digit()));
+    !is_dated || base.split('/').any(|segment| segment == DEPLOYMENTS)
 }
 
 /// The name of a parameter, in lower case and without Google's `$`.

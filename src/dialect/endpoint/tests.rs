@@ -211,6 +211,42 @@ fn credentials_leave_the_query() {
 }
 
 #[test]
+fn azures_older_paths_name_a_model_and_its_dates_do_not_go_where_they_are_refused() {
+    for (path, expected) in [
+        ("/openai/deployments/gpt-4o/chat/completions", "openai chat gpt-4o /openai/v1/chat/completions"),
+        ("/openai/deployments/a%2Fb/completions", "openai completions a/b /openai/v1/completions"),
+        ("/openai/deployments/chat/completions", "openai completions chat /openai/v1/completions"),
+        ("/openai/deployments/e/embeddings", "openai embeddings e /openai/v1/embeddings"),
+        (
+            "/openai/v1/deployments/w/audio/transcriptions",
+            "openai audio_transcriptions w /openai/v1/audio/transcriptions",
+        ),
+    ] {
+        let found = find("POST", &format!("{path}?api-version=2024-10-21")).unwrap();
+        assert_eq!(told(&found, "/openai/v1", "m"), expected);
+    }
+    for path in ["/openai/deployments", "/openai/deployments/m/messages"] {
+        let refused = find("POST", path).map(|found| found.endpoint.name);
+        assert_eq!(refused.map_err(|refusal| refusal.code), Err(RejectCode::NotFound), "{path}");
+    }
+    assert!(find("POST", "/deployments/m/chat/completions").is_err());
+    assert!(find("GET", "/openai/deployments/m/models").is_err());
+    for (query, base, expected) in [
+        ("api-version=2024-10-21&a=1", "/openai/v1", "/openai/v1/chat/completions?a=1"),
+        ("a=1&api-version=2025-04-01-preview", "", "/chat/completions?a=1"),
+        ("api-version=preview", "/openai/v1", "/openai/v1/chat/completions?api-version=preview"),
+        (
+            "api-version=2024-10-21",
+            "/openai/deployments/m",
+            "/openai/deployments/m/chat/completions?api-version=2024-10-21",
+        ),
+    ] {
+        let found = find("POST", &format!("/v1/chat/completions?{query}")).unwrap();
+        assert_eq!(found.upstream_path_and_query(base, "m"), expected);
+    }
+}
+
+#[test]
 fn queries_that_hide_the_usage_are_refused() {
     for query in [
         "fields=candidates",

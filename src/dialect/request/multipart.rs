@@ -4,9 +4,9 @@
 use super::media::MEDIA_TOKENS_BOUND;
 use super::splice::{Edits, ModelEdit};
 use super::text_sink::TextSink;
-use super::{CHOICES_MAX, RequestFacts, check_model, invalid, refusal};
+use super::{CHOICES_MAX, RequestFacts, check_model, invalid, is_named_elsewhere, refusal};
 use crate::dialect::Answer;
-use crate::dialect::endpoint::{Endpoint, ModelPlace};
+use crate::dialect::endpoint::{Endpoint, Target};
 use bytes::Bytes;
 use memchr::memmem::{self, Finder};
 use std::ops::Range;
@@ -31,7 +31,12 @@ struct Part<'a> {
 }
 
 /// Reads a form.
-pub(super) fn read(endpoint: &Endpoint, content_type: Option<&str>, body: &Bytes) -> Result<RequestFacts, Reject> {
+pub(super) fn read(
+    endpoint: &Endpoint,
+    target: &Target,
+    content_type: Option<&str>,
+    body: &Bytes,
+) -> Result<RequestFacts, Reject> {
     let boundary = boundary(content_type)
         .ok_or_else(|| invalid("The content type must be multipart/form-data with a boundary"))?;
     let delimiter = format!("--{boundary}");
@@ -78,7 +83,7 @@ pub(super) fn read(endpoint: &Endpoint, content_type: Option<&str>, body: &Bytes
         }
         Ok(())
     })?;
-    if edits.model == ModelEdit::Never && matches!(endpoint.model, ModelPlace::BodyOr(_)) {
+    if edits.model == ModelEdit::Never && is_named_elsewhere(endpoint, target) {
         edits.model = ModelEdit::InsertPart(start..start + delimiter.len());
     }
     facts.edits = edits;

@@ -47,6 +47,8 @@ pub(super) struct Edits {
     /// Where the members of the outermost object start, and whether there are none.
     pub(super) root: (usize, bool),
     pub(super) model: ModelEdit,
+    /// The body names another model than the path, whose name counts.
+    pub(super) is_overruled: bool,
     pub(super) usage: UsageEdit,
     /// Further values that name the model of the path (Gemini's batches), as resource names.
     pub(super) inner_models: Vec<Range<usize>>,
@@ -57,7 +59,8 @@ pub(super) struct Edits {
 /// is not copied.
 pub fn splice(facts: &RequestFacts, body: &Bytes, upstream_model: Option<&str>, want_usage_chunk: bool) -> Bytes {
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
-    let renamed = upstream_model.filter(|name| Some(*name) != facts.model.as_deref());
+    let own = facts.model.as_deref();
+    let renamed = upstream_model.filter(|name| Some(*name) != own).or(own.filter(|_| facts.edits.is_overruled));
     model_changes(&facts.edits, body, renamed, facts.model.as_deref(), &mut changes);
     if want_usage_chunk && facts.stream {
         changes.extend(usage_change(&facts.edits));

@@ -57,6 +57,23 @@ fn the_model_is_replaced() {
 }
 
 #[test]
+fn a_deployment_that_the_path_names_counts_whatever_the_body_says() {
+    const DEPLOYMENT: &str = "/openai/deployments/d/chat/completions";
+    for (body, expected, as_named) in [
+        (r#"{"x":1}"#, r#"{"model":"u","x":1}"#, r#"{"model":"d","x":1}"#),
+        (r#"{"model":null}"#, r#"{"model":"u"}"#, r#"{"model":"d"}"#),
+        (r#"{"model":"d"}"#, r#"{"model":"u"}"#, r#"{"model":"d"}"#),
+        (r#"{"model":"other"}"#, r#"{"model":"u"}"#, r#"{"model":"d"}"#),
+    ] {
+        assert_eq!(facts(DEPLOYMENT, body).model.as_deref(), Some("d"));
+        assert_eq!(spliced(DEPLOYMENT, body, Some("u"), false), expected);
+        assert_eq!(spliced(DEPLOYMENT, body, None, false), as_named);
+    }
+    // A path that alone names it stays so.
+    assert_eq!(spliced(GEMINI, r#"{"model":"models/g"}"#, None, false), r#"{"model":"models/g"}"#);
+}
+
+#[test]
 fn a_default_model_is_always_named() {
     let path = "/v1/images/generations";
     assert_eq!(spliced(path, r#" {"prompt":"x"}"#, None, false), r#" {"model":"dall-e-2","prompt":"x"}"#);
