@@ -37,7 +37,7 @@ fn write_request(
     unused: &mut Vec<Field>,
 ) -> Result<Vec<u8>, Inexpressible> {
     let options = &request.options;
-    let mut conversation = blocks::conversation(request, model::takes_cache_points(manner.model), unused)?;
+    let mut conversation = blocks::conversation(request, manner.model, unused)?;
     let tools = offered_tools(request, &conversation)?;
     let plan = Plan::of(request, manner, unused)?;
     conversation.end_for(plan.thinks());

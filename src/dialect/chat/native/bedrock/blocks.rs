@@ -1,7 +1,8 @@
 //! The conversation as Converse wants it: instructions apart, turns of user and model in alternation, results of tools first in
-//! theirs, nothing empty.
+//! theirs, or in turns of their own, nothing empty.
 
 use super::super::{arguments, mime};
+use super::model;
 use crate::dialect::DialectId;
 use crate::dialect::chat::anthropic::request_writer::unique::{CallIds, Unique};
 use crate::dialect::chat::fields::Field;
@@ -15,6 +16,8 @@ use crate::dialect::chat::write::Members;
 pub(super) const REDACTED: &str = "redacted:";
 /// The longest id of a call.
 const ID_CHARS_MAX: usize = 64;
+/// What a side said between two turns of the other's, where it said nothing: the model behind results, the user before calls.
+const ACKNOWLEDGED: &str = "OK.";
 /// The longest name of a document.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -107,6 +110,17 @@ impl<'r> Conversation<'r> {
         }
     }
 
+    /// Puts results of tools, and calls, into turns of their own: results first, calls last.
+    fn take_tools_apart(&mut self) {
+        for Turn { by_model, blocks } in std::mem::take(&mut self.turns) {
+            let (first, last): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|block| block.is_of_tools() != by_model);
+            let between = if first.is_empty() || last.is_empty() { vec![] } else { vec![Block::Text(ACKNOWLEDGED)] };
+            self.extend(by_model, first);
+            self.extend(!by_model, between);
+            self.extend(by_model, last);
+        }
+    }
+
     /// The names of the tools that were called in it.
     pub(super) fn called(&self) -> impl Iterator<Item = &'r str> {
         self.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match block {
@@ -128,9 +142,10 @@ impl<'r> Conversation<'r> {
 /// A part that Converse does not take.
 pub(super) fn conversation<'r>(
     request: &'r ChatRequest<'r>,
-    takes_cache_points: bool,
+    model: &str,
     unused: &mut Vec<Field>,
 ) -> Result<Conversation<'r>, Inexpressible> {
+    let takes_cache_points = model::takes_cache_points(model);
     let mut conversation = Conversation::default();
     let mut sorting = Sorting {
         ids: CallIds::new(fitting, ID_CHARS_MAX),
@@ -172,6 +187,9 @@ pub(super) fn conversation<'r>(
     }
     for turn in &mut conversation.turns {
         turn.blocks.sort_by_key(|block| !matches!(block, Block::Result { .. }));
+    }
+    if model::has_tools_apart(model) {
+        conversation.take_tools_apart();
     }
     Ok(conversation)
 }
@@ -309,6 +327,11 @@ fn fitting(id: &str) -> String {
 }
 
 impl Block<'_> {
+    /// Whether it is a call or what came of one.
+    fn is_of_tools(&self) -> bool {
+        matches!(self, Self::Call { .. } | Self::Result { .. })
+    }
+
     /// Writes it as an element of content.
     pub(super) fn write(&self, list: &mut Members<'_>) {
         list.object_element(|element| match self {

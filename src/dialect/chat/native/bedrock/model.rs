@@ -20,12 +20,19 @@ enum Family {
     Nova2,
     /// OpenAI's open models.
     GptOss,
+    /// Meta's.
+    Llama,
     Other,
 }
 
 /// By a part of the model's id; the first that is found.
-const FAMILIES: [(&str, Family); 4] =
-    [("claude", Family::Claude), ("nova-2", Family::Nova2), ("nova", Family::Nova), ("gpt-oss", Family::GptOss)];
+const FAMILIES: [(&str, Family); 5] = [
+    ("claude", Family::Claude),
+    ("nova-2", Family::Nova2),
+    ("nova", Family::Nova),
+    ("gpt-oss", Family::GptOss),
+    ("llama", Family::Llama),
+];
 
 fn family(model: &str) -> Family {
     FAMILIES.iter().find(|(part, _)| model.contains(part)).map_or(Family::Other, |(_, family)| *family)
@@ -34,6 +41,13 @@ fn family(model: &str) -> Family {
 /// Cache points are refused by models that cache nothing.
 pub(super) fn takes_cache_points(model: &str) -> bool {
     matches!(family(model), Family::Claude | Family::Nova | Family::Nova2)
+}
+
+/// Whether results of tools, and calls, must be turns of their own: "Conversation blocks and tool result blocks cannot be provided
+/// in the same turn", "… tool use blocks …" (Llama 3.2 and 4; github.com/strands-agents/harness-sdk/issues/1223,
+/// quarkiverse/quarkus-langchain4j/issues/1983).
+pub(super) fn has_tools_apart(model: &str) -> bool {
+    family(model) == Family::Llama
 }
 
 /// What is written of sampling and thinking.

@@ -50,6 +50,27 @@ fn a_request_is_written_as_converse_has_it() {
 }
 
 #[test]
+fn where_words_may_not_stand_beside_tools_the_other_side_speaks_between_them() {
+    for (model, roles, kinds) in [
+        (
+            "us.meta.llama4-maverick-17b-instruct-v1:0",
+            "user assistant user assistant user assistant user",
+            "text text text toolUse,toolUse toolResult,toolResult text text",
+        ),
+        (CLAUDE, "user assistant user", "text text,toolUse,toolUse toolResult,toolResult,text"),
+        ("us.amazon.nova-pro-v1:0", "user assistant user", "text text,toolUse,toolUse toolResult,toolResult,text"),
+    ] {
+        let written = of(model, &tools()).0;
+        let turns = written["messages"].as_array().unwrap();
+        let kind = |block: &Value| block.as_object().unwrap().keys().next().unwrap().clone();
+        let kinds_of =
+            |turn: &Value| turn["content"].as_array().unwrap().iter().map(kind).collect::<Vec<_>>().join(",");
+        assert_eq!(turns.iter().map(|turn| turn["role"].as_str().unwrap()).collect::<Vec<_>>().join(" "), roles);
+        assert_eq!(turns.iter().map(kinds_of).collect::<Vec<_>>().join(" "), kinds, "{model}");
+    }
+}
+
+#[test]
 fn a_choice_of_tools_has_converses_words_or_is_refused() {
     let choice = |choice| of("m", &choosing(choice)).0["toolConfig"].clone();
     assert_eq!(choice(ToolChoice::Required)["toolChoice"], json!({"any":{}}));
