@@ -250,6 +250,32 @@ static PHRASES: &[Phrase] = &[
     // Amazon, as ValidationException: no such model, or none by this name.
     phrase(&[400], "the provided model identifier is invalid", Means::ModelMissing),
     Phrase { contains: "on-demand throughput", ..phrase(&[400], "invocation of model id", Means::ModelMissing) },
+    // What one vendor's models take no request with, and another's do: as 400, with a code for everything or none. DeepSeek.
+    phrase(&[400], "this response_format type is unavailable now", Means::ModelMissing),
+    phrase(&[400], "thinking mode does not support this tool_choice", Means::ModelMissing),
+    // Moonshot.
+    phrase(&[400], "invalid temperature: only ", Means::ModelMissing),
+    phrase(&[400], "cannot specify both 'thinking' and 'reasoning_effort'", Means::ModelMissing),
+    Phrase { contains: "is incompatible with thinking enabled", ..phrase(&[400], "tool_choice ", Means::ModelMissing) },
+    // DashScope.
+    Phrase {
+        contains: "the tool_choice parameter does not support",
+        ..phrase(&[400], "<400> internalerror.algo.invalidparameter", Means::ModelMissing)
+    },
+    // xAI.
+    Phrase { contains: "does not support parameter", ..phrase(&[400], "model ", Means::ModelMissing) },
+    phrase(&[400], "argument not supported on this model", Means::ModelMissing),
+    // Mistral.
+    phrase(&[400], "tool call id was ", Means::ModelMissing),
+    phrase(&[400], "unexpected role '", Means::ModelMissing),
+    phrase(&[400], "expected last role ", Means::ModelMissing),
+    // Fireworks, whose documents may not be long.
+    Phrase { contains: "must have stream=true", ..phrase(&[400], "requests with max_tokens", Means::ModelMissing) },
+    // Amazon Bedrock, of Meta's models.
+    Phrase {
+        contains: "blocks cannot be provided in the same turn",
+        ..phrase(&[400], "messages.", Means::ModelMissing)
+    },
 ];
 
 /// How much of a message is compared, in bytes.

@@ -4,6 +4,7 @@ use crate::calls::{INPUT, OUTPUT, TOKENS, Wire, serving, wants_stream};
 use crate::support::client::Request;
 use crate::support::gateway::{Setup, Upstream};
 use crate::support::provider::Provider;
+use crate::support::script::Answer;
 use crate::translate::{text_of, usage_of};
 use serde_json::json;
 
@@ -54,5 +55,28 @@ async fn azures_own_client_reaches_its_models_by_the_paths_that_it_writes() {
         let sent = &provider.received()[index];
         assert_eq!((&*sent.target, &sent.json()["model"]), ("/openai/v1/chat/completions", &json!("theirs")));
     }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn what_only_one_vendor_refuses_is_the_next_ones_to_answer() {
+    let said = "Tool call id was toolu_01 but must be a-z, A-Z, 0-9, with a length of 9.";
+    let refusing = Provider::start(move |_, _| {
+        let error = json!({"object": "error", "message": said, "type": "invalid_function_call", "code": "3280"});
+        Answer::json(400, &error)
+    });
+    let refusing = refusing.await;
+    let provider = Provider::start(|_, request| Wire::Chat.answer(wants_stream(request))).await;
+    let first = Upstream::new("first", "openai-compatible", refusing.url("/v1")).models(r#"["m"]"#);
+    let second =
+        Upstream::new("second", "openai-compatible", provider.url("/v1")).models(r#"["m"]"#).with("priority = 1");
+    let (gateway, key) = serving(&Setup::new([first, second])).await;
+    let body = json!({"model": "m", "messages": [{"role": "user", "content": "Say something."}]});
+    for _ in 0..3 {
+        let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("second")), "{}", answer.text());
+    }
+    // It says nothing about the first one's health.
+    assert_eq!(refusing.received().len(), 3);
     gateway.finish(&[&key]).await;
 }

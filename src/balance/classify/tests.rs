@@ -51,6 +51,63 @@ fn the_status_alone() {
     }
 }
 
+/// Another vendor may take what one refuses; what none takes is the client's fault.
+#[test]
+fn what_only_one_vendor_refuses_is_not_the_clients_fault() {
+    for (body, expected) in [
+        (
+            r#"{"error":{"message":"This response_format type is unavailable now","type":"invalid_request_error","param":null,"code":"invalid_request_error"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"error":{"message":"Thinking mode does not support this tool_choice","type":"invalid_request_error"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"error":{"message":"invalid temperature: only 1 is allowed for this model","type":"invalid_request_error"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"error":{"message":"tool_choice 'required' is incompatible with thinking enabled","type":"invalid_request_error"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"error":{"message":"<400> InternalError.Algo.InvalidParameter: The tool_choice parameter does not support being set to required or object in thinking mode","type":"invalid_request_error","param":null,"code":"invalid_parameter_error"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"code":"invalid-argument","error":"Model grok-build-0.1 does not support parameter reasoningEffort."}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"object":"error","message":"Tool call id was toolu_01 but must be a-z, A-Z, 0-9, with a length of 9.","type":"invalid_function_call","param":null,"code":"3280"}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"object":"error","message":"Unexpected role 'user' after role 'tool'","type":"invalid_request_message_order","param":null,"code":"3230"}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"error":{"message":"Requests with max_tokens > 4096 must have stream=true","param":"max_tokens","code":"BAD_REQUEST","type":"error"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"message":"messages.2.content: Conversation blocks and tool result blocks cannot be provided in the same turn."}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            r#"{"error":{"message":"messages: at least one message is required","type":"invalid_request_error"}}"#,
+            Failure::Client,
+        ),
+        (
+            r#"{"error":{"message":"Say that: Thinking mode does not support this tool_choice","type":"invalid_request_error"}}"#,
+            Failure::Client,
+        ),
+    ] {
+        assert_eq!(judged(400, body), expected, "{body}");
+    }
+}
+
 /// Bodies in the vendors' shapes: what each means.
 #[test]
 fn what_vendors_say() {
