@@ -12,6 +12,7 @@
 
 mod answer;
 mod anthropic;
+mod by_model;
 mod closed;
 mod data_url;
 mod efforts;
@@ -33,10 +34,12 @@ mod responses;
 mod signature;
 mod translated;
 mod translation;
+mod untaken;
 mod wire;
 mod write;
 
 pub use answer::{Answer, Block, Choice};
+pub use by_model::ByModel;
 pub use efforts::Efforts;
 pub use error::Refusal;
 pub use event::{Annotation, Begin, Event, FinishReason, ReasoningKind, Sink};
@@ -49,9 +52,10 @@ pub use request::{
 pub use signature::{Signature, may_hold_foreign_signature};
 pub use translated::{Translated, translate_for, translate_request};
 pub use translation::{Asked, Translation, error_body};
+pub use untaken::Untaken;
 pub use wire::{
-    AnswerReader, AnswerWriter, ChatRules, Inexpressible, Lacks, MakeWriter, Manner, ReadRequest, ReasoningForm,
-    Unreadable, Wire, WriteRequest, wire,
+    AnswerReader, AnswerWriter, ChatRules, ForcedCalls, Inexpressible, Lacks, MakeWriter, Manner, ReadRequest,
+    ReasoningForm, Unreadable, Wire, WriteRequest, wire,
 };
 
 #[cfg(test)]

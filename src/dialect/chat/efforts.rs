@@ -1,14 +1,15 @@
 //! Which efforts a vendor's models take: a table of its row, by how the names of models begin.
 
+use super::by_model::ByModel;
 use super::request::{Effort, Reasoning};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
-/// What the models of one vendor take. A vendor whose table is empty is asked for what the client asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Efforts(Arc<[(String, Vec<Effort>)]>);
+/// What the models of one vendor take; of one that is not listed, none. A vendor whose table is empty is asked for what the client
+/// asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Efforts(ByModel<Vec<Effort>>);
 
 impl Efforts {
     /// Whether nothing is known of this vendor's models.
@@ -19,7 +20,7 @@ impl Efforts {
     /// What a model is to be told: the nearest that it takes. `None`: nothing, for it takes no such thing, or none but `none`,
     /// and thinks as hard as it does anyway.
     pub(super) fn fitted(&self, model: &str, asked: Reasoning) -> Option<Reasoning> {
-        let (_, taken) = self.0.iter().rfind(|(beginning, _)| model.starts_with(&**beginning))?;
+        let taken = self.0.of(model).filter(|taken| !taken.is_empty())?;
         let Some(wanted) = asked.wanted() else { return Some(asked) };
         let is_fit = |effort: &&Effort| wanted == Effort::None || **effort != Effort::None;
         let taken = || taken.iter().copied().filter(|effort| is_fit(&effort));
@@ -28,15 +29,10 @@ impl Efforts {
     }
 }
 
-impl<'de> Deserialize<'de> for Efforts {
-    /// `{ "beginning of names" = ["none", "high"] }`; of two beginnings that fit, the longer one counts.
+impl<'de> Deserialize<'de> for Effort {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let rows = BTreeMap::<String, Vec<String>>::deserialize(from)?.into_iter().map(|(beginning, words)| {
-            let effort =
-                |word: String| Effort::parse(&word).ok_or_else(|| D::Error::custom(format!("`{word}` is no effort")));
-            Ok((beginning, words.into_iter().map(effort).collect::<Result<_, _>>()?))
-        });
-        Ok(Self(rows.collect::<Result<Vec<_>, _>>()?.into()))
+        let word = String::deserialize(from)?;
+        Self::parse(&word).ok_or_else(|| D::Error::custom(format!("`{word}` is no effort")))
     }
 }
 
@@ -67,7 +63,15 @@ mod tests {
             ("groq", "qwen/qwen3-32b", "none", "none"),
             ("mistral", "mistral-small-latest", "medium", "high"),
             ("mistral", "mistral-medium-3-5", "none", "none"),
-            ("xai", "grok-4.7", "minimal", "minimal"),
+            ("xai", "grok-4.7", "minimal", "low"),
+            ("xai", "grok-4.6", "max", "xhigh"),
+            ("xai", "grok-4.5", "xhigh", "high"),
+            ("xai", "grok-4.3", "none", "none"),
+            ("xai", "grok-9", "none", "low"),
+            ("cerebras", "gpt-oss-120b", "none", "low"),
+            ("cerebras", "qwen-3.8-27b", "none", "none"),
+            ("moonshot", "kimi-k3.1-pro", "medium", "low"),
+            ("together", "zai-org/GLM-5.3", "minimal", "minimal"),
         ] {
             assert_eq!(told(vendor, model, asked), (json!(expected), vec![]), "{vendor} {model} {asked}");
         }
@@ -81,6 +85,10 @@ mod tests {
             ("mistral", "mistral-large-latest"),
             ("mistral", "codestral-latest"),
             ("mistral", "mistral-small-2506"),
+            ("xai", "grok-4-1-fast-reasoning"),
+            ("xai", "grok-code-fast-1"),
+            ("xai", "grok-build-0.1"),
+            ("moonshot", "kimi-k2.7-code"),
         ] {
             let (said, left_out) = told(vendor, model, "high");
             assert_eq!((said, left_out), (Value::Null, vec!["reasoning".to_owned()]), "{vendor} {model}");

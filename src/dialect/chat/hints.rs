@@ -1,11 +1,12 @@
 //! What of a request's hints goes to one upstream, and in which form: vendors refuse whole requests for what changes no answer.
 
 use super::closed;
-use super::fields::{self, Field, Otherwise};
+use super::fields::{self, Field};
 use super::json::Json;
 use super::openai::models;
 use super::request::{ChatRequest, Effort, Format, Reasoning, ToolChoice};
-use super::wire::{ChatRules, Manner, Wire, wire};
+use super::untaken::{self, Untaken};
+use super::wire::{ChatRules, ForcedCalls, Manner, Wire, wire};
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -19,19 +20,6 @@ const NAME_CHARS_MAX: usize = 64;
 /// Whether only letters, digits, `_` and `-` are taken everywhere (DeepSeek refuses others in names of users).
 const NAMES: [(Field, bool); 3] =
     [(Field::User, true), (Field::SafetyIdentifier, true), (Field::PromptCacheKey, false)];
-
-/// What OpenAI's models refuse while they think, but for these values: how the next token is drawn, which is left out, and what
-/// an answer would not be the same without. (The guide to reasoning; the API reference of `stop`; Azure's page of reasoning
-/// models.)
-const NOT_WHILE_THINKING: [(Field, Otherwise, &[&str]); 7] = [
-    (Field::Temperature, Otherwise::LeftOut, &["1"]),
-    (Field::TopP, Otherwise::LeftOut, &["1"]),
-    (Field::FrequencyPenalty, Otherwise::LeftOut, &[]),
-    (Field::PresencePenalty, Otherwise::LeftOut, &[]),
-    (Field::Stop, Otherwise::Refused, &[]),
-    (Field::Logprobs, Otherwise::Refused, &[]),
-    (Field::LogitBias, Otherwise::Refused, &[]),
-];
 
 /// Takes off what is said of tools where there are none: it changes nothing, and providers refuse it (Google: "Function calling
 /// config is set without function_declarations"; OpenAI: "'tool_choice' is only allowed when 'tools' are specified"). That one
@@ -62,6 +50,19 @@ impl Fitting<'_, '_> {
     fn refused(&self, field: Field, what: &str) -> Reject {
         fields::refused(field, self.client, self.target.dialect, Some(what))
     }
+
+    /// Whether the target has no place for this.
+    fn lacks(&self, field: Field) -> bool {
+        self.target.lacks.and_then(|lacks| lacks(self.request, self.manner)) == Some(field)
+    }
+
+    /// The model is told not to think; that it was asked to is named.
+    fn rest(&mut self) {
+        if self.request.options.reasoning.as_ref().is_some_and(wants_some) {
+            self.leave_out(Field::Reasoning);
+        }
+        self.request.options.reasoning = Some(Reasoning { effort: Some(Effort::None), ..Reasoning::default() });
+    }
 }
 
 /// Makes one thing of a request fit.
@@ -71,9 +72,11 @@ impl Fitting<'_, '_> {
 type Step = fn(&mut Fitting<'_, '_>) -> Result<(), Reject>;
 
 /// All of them, each with what those before it have left.
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     // What the vendor is not told decides nothing.
     leave_refused_out,
+    // Calls may cost the model its thoughts, and what it is to be told then is to fit, too.
+    fit_forced_calls,
     fit_reasoning,
     // Tools may cost the model its thoughts; one that does not think in the end is sampled.
     fit_tools,
@@ -134,44 +137,69 @@ fn wants_some(asked: &Reasoning) -> bool {
     asked.wanted().map_or(asked.visible == Some(true), |effort| effort != Effort::None)
 }
 
+/// Where a tool must be called: a model that takes that at rest alone is told not to think, one that takes no names is offered no
+/// other tools.
+fn fit_forced_calls(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    let taken = fitting.manner.rules.forced_calls.of(fitting.manner.model).copied().unwrap_or_default();
+    let request = &mut *fitting.request;
+    let asks = request.options.reasoning.as_ref().is_some_and(wants_some);
+    let names = match &request.options.tool_choice {
+        Some(ToolChoice::Required) => None,
+        Some(ToolChoice::Named(names)) => Some(names.clone()),
+        Some(ToolChoice::Auto | ToolChoice::None) | None => return Ok(()),
+    };
+    match (taken, names) {
+        (ForcedCalls::Refused, _) => {
+            return Err(fitting.refused(Field::ToolChoice, "a call that must be made by a model that always thinks"));
+        }
+        // A name that is none of theirs is the vendor's to refuse.
+        (ForcedCalls::Unnamed, Some(names)) if request.tools.iter().any(|tool| names.contains(&tool.name)) => {
+            request.tools.retain(|tool| names.contains(&tool.name));
+            request.options.tool_choice = Some(ToolChoice::Required);
+        }
+        (ForcedCalls::AtRest, _) => fitting.rest(),
+        (ForcedCalls::Unasked, _) if asks => fitting.rest(),
+        (ForcedCalls::Taken | ForcedCalls::Unnamed | ForcedCalls::Unasked, _) => {}
+    }
+    Ok(())
+}
+
 /// Where tools go to a dialect that takes none while the model thinks, it is told not to. One that cannot but think is refused.
 fn fit_tools(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
-    if !fitting.target.lacks.is_some_and(|lacks| lacks(fitting.request, fitting.manner)) {
+    if !fitting.lacks(Field::Tools) {
         return Ok(());
     }
     if !models::can_rest(fitting.manner.model) {
         return Err(fitting.refused(Field::Tools, "tools of a model that always thinks"));
     }
-    if fitting.request.options.reasoning.as_ref().is_some_and(wants_some) {
-        fitting.leave_out(Field::Reasoning);
-    }
-    fitting.request.options.reasoning = Some(Reasoning { effort: Some(Effort::None), ..Reasoning::default() });
+    fitting.rest();
     Ok(())
 }
 
-/// Takes off what OpenAI's models refuse while they think; it is named, unless it is so anyway.
+/// Takes off what the model refuses; it is named, unless it is so anyway.
 fn fit_sampling(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
-    let options = &fitting.request.options;
-    if !fitting.manner.rules.openai_models || !models::thinks(fitting.manner.model, options.reasoning) {
-        return Ok(());
-    }
-    let set: Vec<Field> = options.set().collect();
-    for (field, otherwise, usual) in NOT_WHILE_THINKING.into_iter().filter(|(field, ..)| set.contains(field)) {
-        if otherwise == Otherwise::Refused {
-            return Err(fitting.refused(field, "what this model refuses while it thinks"));
-        }
-        let value = fitting.request.options.plain(field);
-        if value.is_some_and(|value| !fields::is_one_of(usual, value.as_str())) {
-            fitting.leave_out(field);
-        }
-        fitting.request.options.plain.retain(|(own, _)| *own != field);
-    }
+    let Manner { model, rules, .. } = fitting.manner;
+    let thinks = rules.openai_models && models::thinks(model, fitting.request.options.reasoning);
+    let (untaken, when) = match rules.untaken.of(model).map(Untaken::fields) {
+        _ if thinks => (untaken::BY_OPENAI_WHILE_THINKING, "what this model refuses while it thinks"),
+        Some(fields) => (fields, "what this model refuses"),
+        None => return Ok(()),
+    };
+    let left_out =
+        untaken::take_off(untaken, &mut fitting.request.options).map_err(|field| fitting.refused(field, when))?;
+    left_out.into_iter().for_each(|field| fitting.leave_out(field));
     Ok(())
 }
 
 /// Sends schemas that leave something open without a guarantee where that would be refused; what of them was guaranteed is named. A client
 /// whose own dialect has that rule, too, is told of it by the vendor.
+///
+/// # Errors
+/// The dialect has no place for the answer's schema, and there is no other.
 fn fit_schemas(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
+    if fitting.lacks(Field::JsonSchema) {
+        return Err(fitting.refused(Field::JsonSchema, "a schema that the answer must fit"));
+    }
     let has_rule_itself = wire(fitting.client).is_some_and(|own| own.closed_schemas);
     if !fitting.target.closed_schemas || has_rule_itself {
         return Ok(());

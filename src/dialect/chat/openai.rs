@@ -13,6 +13,7 @@ mod chunk;
 mod document_writer;
 mod message_reader;
 mod message_writer;
+mod mistral;
 pub(super) mod models;
 mod option_reader;
 mod part_reader;
@@ -23,7 +24,9 @@ mod request_writer;
 mod tests;
 
 use super::event::FinishReason;
-use super::wire::Wire;
+use super::fields::Field;
+use super::request::{ChatRequest, Format};
+use super::wire::{Manner, Wire};
 use crate::dialect::DialectId;
 use std::borrow::Cow;
 
@@ -35,9 +38,19 @@ pub(super) static WIRE: Wire = Wire {
     answer_reader: || Box::<answer_reader::Reader>::default(),
     answer_writer: Some(|asked| Box::new(answer_writer::Writer::new(asked))),
     repeats: None,
-    lacks: Some(models::has_tools_elsewhere),
+    lacks: Some(lacks),
     closed_schemas: true,
 };
+
+/// What of a request its vendor takes in Responses alone.
+fn lacks(request: &ChatRequest<'_>, manner: &Manner<'_>) -> Option<Field> {
+    let has_schema = matches!(request.options.format, Some(Format::Schema { .. }));
+    let kept = [
+        (Field::JsonSchema, has_schema && manner.rules.schemas_in_responses),
+        (Field::Tools, models::has_tools_elsewhere(request, manner)),
+    ];
+    kept.into_iter().find(|(_, is_elsewhere)| *is_elsewhere).map(|(field, _)| field)
+}
 
 /// Between texts that are parts of their own elsewhere, and one text here.
 const BETWEEN_BLOCKS: &str = "\n\n";

@@ -55,11 +55,8 @@ pub fn translate_for(
         Ok::<_, Reject>(request)
     };
     let request = read()?;
-    let lacks = |dialect: DialectId| wire(dialect)?.lacks.map(|lacks| lacks(&request, manner));
-    let another = match lacks(preferred) {
-        Some(true) => targets.iter().copied().find(|other| lacks(*other) != Some(true)),
-        _ => None,
-    };
+    let lacks = |dialect: DialectId| wire(dialect).and_then(|to| to.lacks?(&request, manner)).is_some();
+    let another = if lacks(preferred) { targets.iter().copied().find(|other| !lacks(*other)) } else { None };
     let target = another.unwrap_or(preferred);
     match written(request, client, target, body, manner) {
         Err(refusal) if another.is_some() => {

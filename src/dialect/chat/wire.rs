@@ -1,11 +1,13 @@
 //! What a wire format is to translation: one reader and one writer of requests and of answers.
 
 use super::answer::Answer;
+use super::by_model::ByModel;
 use super::efforts::Efforts;
 use super::event::{Event, Sink};
 use super::fields::{Field, FieldSet};
 use super::request::ChatRequest;
 use super::translation::Asked;
+use super::untaken::Untaken;
 use crate::dialect::DialectId;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -62,13 +64,21 @@ pub struct ChatRules {
     /// are called; Moonshot, Zhipu, vLLM …); elsewhere they are left out.
     pub takes_reasoning: bool,
     /// How the request says how hard the model is to think.
-    pub reasoning: ReasoningForm,
+    pub reasoning: ByModel<ReasoningForm>,
     /// The seed is called `random_seed` (Mistral).
     pub random_seed: bool,
     /// The models are OpenAI's own: what each takes of thinking is known from its name, and it is asked for no more.
     pub openai_models: bool,
     /// Which efforts the vendor's models take, by how their names begin; a model that is not listed is asked for none.
     pub efforts: Efforts,
+    /// What models refuse of sampling, of ends and of numbers of answers, whether they think or not.
+    pub untaken: ByModel<Untaken>,
+    /// Which models take it that a tool must be called.
+    pub forced_calls: ByModel<ForcedCalls>,
+    /// A schema that the answer must fit is taken in Responses alone; chat completions know JSON, but no schema (DeepSeek).
+    pub schemas_in_responses: bool,
+    /// The models are Mistral's, who wants ids of calls, the order of turns and an answer's beginning otherwise than others.
+    pub mistral_models: ByModel<bool>,
     /// Calls of functions and their results have no `id`: Vertex AI's version of Gemini's API refuses it ("Unknown name \"id\"").
     pub anonymous_calls: bool,
     /// Hints that the vendor refuses a request for, by OpenAI's names: they are left out, and the answer says so.
@@ -86,8 +96,27 @@ pub enum ReasoningForm {
     Object,
     /// `thinking: {type: enabled | disabled}`, and `reasoning_effort` beside it: DeepSeek, Moonshot, Zhipu.
     Thinking,
+    /// The same without an effort, which is refused beside it: Moonshot's Kimi K2.
+    Switch,
     /// `enable_thinking` and `thinking_budget`: DashScope, SiliconFlow.
     EnableThinking,
+}
+
+/// Whether a model takes it that a tool must be called, any or one of some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForcedCalls {
+    /// It does.
+    #[default]
+    Taken,
+    /// Any tool, but none by its name: then it is offered no others.
+    Unnamed,
+    /// While it does not think, which it does unless it is told not to.
+    AtRest,
+    /// While it does not think, which it does when it is asked to.
+    Unasked,
+    /// Never: it always thinks.
+    Refused,
 }
 
 /// How a request is to be written for one upstream.
@@ -101,6 +130,18 @@ pub struct Manner<'m> {
     pub asks_for_usage: bool,
     /// The vendor's own.
     pub rules: ChatRules,
+}
+
+impl Manner<'_> {
+    /// How its model is told to think.
+    pub(super) fn reasoning_form(&self) -> ReasoningForm {
+        self.rules.reasoning.of(self.model).copied().unwrap_or_default()
+    }
+
+    /// Whether its model is one of Mistral's.
+    pub(super) fn is_mistral(&self) -> bool {
+        self.rules.mistral_models.of(self.model) == Some(&true)
+    }
 }
 
 /// Reads an upstream's answer.
@@ -135,8 +176,8 @@ pub type ReadRequest = for<'a> fn(&'a str) -> Result<ChatRequest<'a>, Reject>;
 /// Writes a request's body; what is left out because it is of no use to the target is added to the list.
 pub type WriteRequest = fn(&ChatRequest<'_>, &Manner<'_>, &mut Vec<Field>) -> Result<Vec<u8>, Inexpressible>;
 
-/// Whether a request of one model says something that a dialect has no place for.
-pub type Lacks = fn(&ChatRequest<'_>, &Manner<'_>) -> bool;
+/// What a request of one model says that a dialect has no place for, though another of the vendor's may have; none: nothing.
+pub type Lacks = fn(&ChatRequest<'_>, &Manner<'_>) -> Option<Field>;
 
 /// Makes the writer of one answer.
 pub type MakeWriter = fn(Arc<Asked>) -> Box<dyn AnswerWriter>;

@@ -20,7 +20,7 @@ fn manner(input: &Input<'_>) -> Manner<'static> {
         max_completion_tokens: input.says(0),
         developer_role: input.says(1),
         takes_reasoning: input.says(2),
-        reasoning: input.choose(&forms),
+        reasoning: input.choose(&forms).into(),
         openai_models: input.says(5),
         ..ChatRules::default()
     };

@@ -5,12 +5,13 @@
 
 use super::BETWEEN_BLOCKS;
 use super::answer_members::function;
+use super::mistral::{self, Order};
 use super::reasoning_details;
 use crate::dialect::DialectId;
 use crate::dialect::chat::fields::Field;
 use crate::dialect::chat::request::{ChatRequest, Media, MediaKind, Message, Part, Role, Source, ToolCall, ToolResult};
 use crate::dialect::chat::signature::Signature;
-use crate::dialect::chat::wire::{ChatRules, Inexpressible};
+use crate::dialect::chat::wire::{ChatRules, Inexpressible, Manner};
 use crate::dialect::chat::write::Members;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,6 +23,15 @@ const CALL_ID_CHARS_MAX: usize = 40;
 const DOCUMENT_NAME: &str = "document.pdf";
 /// What a result says that only has media.
 const SEE_BELOW: &str = "See the next message.";
+
+/// The messages so far.
+struct Messages<'l, 'o, 'm> {
+    list: &'l mut Members<'o>,
+    rules: &'m ChatRules,
+    order: Order,
+    /// An id that the vendor takes; the same for a call and its result.
+    call_id: fn(&str) -> Cow<'_, str>,
+}
 
 /// What a user message is made of.
 enum Piece<'r> {
@@ -36,9 +46,12 @@ enum Piece<'r> {
 pub(super) fn write(
     list: &mut Members<'_>,
     request: &ChatRequest<'_>,
-    rules: &ChatRules,
+    manner: &Manner<'_>,
     unused: &mut Vec<Field>,
 ) -> Result<(), Inexpressible> {
+    let (rules, is_mistral) = (&manner.rules, manner.is_mistral());
+    let call_id = if is_mistral { mistral::call_id } else { call_id };
+    let mut list = Messages { list, rules, order: Order::new(is_mistral), call_id };
     let marked = |message: &Message<'_>| message.parts.iter().any(|part| matches!(part, Part::CacheMark(_)));
     if request.messages.iter().any(marked) {
         unused.push(Field::CacheMark);
@@ -54,25 +67,144 @@ pub(super) fn write(
     let (mut waiting, mut tools) = (Vec::new(), None);
     for (index, message) in request.messages.iter().enumerate() {
         match message.role {
-            Role::System => plain(list, "system", message, pieces(&message.parts)?)?,
-            Role::Developer if rules.developer_role => plain(list, "developer", message, pieces(&message.parts)?)?,
-            Role::Developer => plain(list, "system", message, pieces(&message.parts)?)?,
-            Role::Assistant => assistant(list, message, rules)?,
+            Role::Developer if rules.developer_role => list.plain("developer", message, &pieces(&message.parts)?),
+            Role::System | Role::Developer => list.plain("system", message, &pieces(&message.parts)?),
+            Role::Assistant => list.assistant(message, is_mistral && index + 1 == request.messages.len())?,
             Role::User => {
                 for part in &message.parts {
                     if let Part::ToolResult(result) = part {
-                        tool(list, result, &mut || called(&mut tools, request, &result.id), &mut waiting)?;
+                        list.tool(result, &mut || called(&mut tools, request, &result.id), &mut waiting)?;
                     }
                 }
                 waiting.extend(pieces(&message.parts)?);
                 let next = request.messages.get(index + 1);
                 if !next.is_some_and(|next| matches!(next.parts.first(), Some(Part::ToolResult(_)))) {
-                    plain(list, "user", message, std::mem::take(&mut waiting))?;
+                    list.plain("user", message, &std::mem::take(&mut waiting));
                 }
             }
         }
     }
     Ok(())
+}
+
+impl Messages<'_, '_, '_> {
+    fn plain(&mut self, role: &str, message: &Message<'_>, pieces: &[Piece<'_>]) {
+        if pieces.is_empty() {
+            return;
+        }
+        let role = self.order.role(role, self.list);
+        self.list.object_element(|entry| {
+            entry.member("role", role);
+            entry.some("name", message.name.as_ref());
+            content(entry, pieces);
+        });
+    }
+
+    /// `is_begun`: it is the last message, and the vendor is to be told that the model goes on with it.
+    fn assistant(&mut self, message: &Message<'_>, is_begun: bool) -> Result<(), Inexpressible> {
+        let (mut text, mut refusal, mut thoughts) = (None::<String>, None::<String>, None::<String>);
+        let (mut calls, mut signed_text) = (Vec::new(), None);
+        for part in &message.parts {
+            match part {
+                Part::Text { text: piece, signature } => {
+                    text.get_or_insert_default().push_str(piece);
+                    signed_text = own(signature.as_ref()).or(signed_text);
+                }
+                Part::Refusal(piece) => refusal.get_or_insert_default().push_str(piece),
+                Part::Reasoning { text: piece, .. } if !piece.is_empty() && self.rules.takes_reasoning => {
+                    match &mut thoughts {
+                        Some(all) => all.extend([BETWEEN_BLOCKS, piece]),
+                        None => thoughts = Some(piece.clone().into_owned()),
+                    }
+                }
+                Part::Reasoning { .. } | Part::CacheMark(_) => {}
+                Part::ToolCall(call) => calls.push(call),
+                Part::Media(_) => {
+                    return Err(Inexpressible::new(Field::Messages, "a medium in an answer of the model's"));
+                }
+                Part::ToolResult(_) => {
+                    return Err(Inexpressible::new(Field::Messages, "a result among the model's words"));
+                }
+            }
+        }
+        // DeepSeek and Moonshot refuse a call without its thoughts, be they empty.
+        if self.rules.takes_reasoning && !calls.is_empty() {
+            thoughts.get_or_insert_default();
+        }
+        let is_signed =
+            |part: &Part<'_>| matches!(part, Part::Reasoning { signature, .. } if own(signature.as_ref()).is_some());
+        let has_details = message.parts.iter().any(is_signed);
+        if text.is_none() && refusal.is_none() && calls.is_empty() && !has_details {
+            return Ok(());
+        }
+        let role = self.order.role("assistant", self.list);
+        let call_id = self.call_id;
+        self.list.object_element(|entry| {
+            entry.member("role", role);
+            entry.some("name", message.name.as_ref());
+            entry.member("content", &text);
+            entry.some("refusal", refusal.as_ref());
+            entry.some("reasoning_content", thoughts.as_ref());
+            if has_details {
+                entry.array("reasoning_details", |entries| {
+                    let mut index = 0;
+                    for part in message.parts.iter().filter(|part| is_signed(part)) {
+                        let Part::Reasoning { text, kind, signature } = part else { continue };
+                        reasoning_details::write(entries, &mut index, text, *kind, signature.as_ref());
+                    }
+                });
+            }
+            if !calls.is_empty() {
+                entry.array("tool_calls", |list| {
+                    calls
+                        .iter()
+                        .for_each(|call| list.object_element(|entry| tool_call(entry, call, &call_id(&call.id))));
+                });
+            }
+            if is_begun && calls.is_empty() {
+                entry.member("prefix", &true);
+            }
+            extra_content(entry, signed_text);
+        });
+        Ok(())
+    }
+
+    /// A result's text; its media come later. `called` says which tool it is of.
+    fn tool<'r>(
+        &mut self,
+        result: &'r ToolResult<'_>,
+        called: &mut dyn FnMut() -> Option<&'r str>,
+        waiting: &mut Vec<Piece<'r>>,
+    ) -> Result<(), Inexpressible> {
+        let (mut texts, mut media) = (Vec::new(), Vec::new());
+        for piece in pieces(&result.parts)? {
+            match piece {
+                Piece::Text(text) => texts.push(text),
+                media_piece @ Piece::Media(_) => media.push(media_piece),
+            }
+        }
+        let mut text = texts.join(BETWEEN_BLOCKS);
+        if text.is_empty() && !media.is_empty() {
+            SEE_BELOW.clone_into(&mut text);
+        }
+        if result.is_error && !text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("error")) {
+            text.insert_str(0, "Error: ");
+        }
+        let id = (self.call_id)(&result.id);
+        if !media.is_empty() {
+            let name = result.name.as_deref().or_else(called);
+            let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+            waiting.push(Piece::Text(Cow::Owned(format!("From the result of call {id}{name}:"))));
+            waiting.append(&mut media);
+        }
+        let role = self.order.role("tool", self.list);
+        self.list.object_element(|entry| {
+            entry.member("role", role);
+            entry.member("tool_call_id", &id);
+            entry.member("content", &text);
+        });
+        Ok(())
+    }
 }
 
 /// What is text or media among the parts.
@@ -100,22 +232,6 @@ fn medium<'r>(media: &'r Media<'_>) -> Result<Piece<'r>, Inexpressible> {
         (MediaKind::Document, _) => refuse("a document behind a URL"),
         (_, Source::Url(_)) => refuse("a sound behind a URL"),
     }
-}
-
-fn plain(
-    list: &mut Members<'_>,
-    role: &str,
-    message: &Message<'_>,
-    pieces: Vec<Piece<'_>>,
-) -> Result<(), Inexpressible> {
-    if !pieces.is_empty() {
-        list.object_element(|entry| {
-            entry.member("role", role);
-            entry.some("name", message.name.as_ref());
-            content(entry, &pieces);
-        });
-    }
-    Ok(())
 }
 
 fn content(entry: &mut Members<'_>, pieces: &[Piece<'_>]) {
@@ -195,61 +311,6 @@ fn audio_format(mime_type: &str) -> &str {
     }
 }
 
-fn assistant(list: &mut Members<'_>, message: &Message<'_>, rules: &ChatRules) -> Result<(), Inexpressible> {
-    let (mut text, mut refusal, mut thoughts) = (None::<String>, None::<String>, None::<String>);
-    let (mut calls, mut signed_text) = (Vec::new(), None);
-    for part in &message.parts {
-        match part {
-            Part::Text { text: piece, signature } => {
-                text.get_or_insert_default().push_str(piece);
-                signed_text = own(signature.as_ref()).or(signed_text);
-            }
-            Part::Refusal(piece) => refusal.get_or_insert_default().push_str(piece),
-            Part::Reasoning { text: piece, .. } if !piece.is_empty() && rules.takes_reasoning => match &mut thoughts {
-                Some(all) => all.extend([BETWEEN_BLOCKS, piece]),
-                None => thoughts = Some(piece.clone().into_owned()),
-            },
-            Part::Reasoning { .. } | Part::CacheMark(_) => {}
-            Part::ToolCall(call) => calls.push(call),
-            Part::Media(_) => return Err(Inexpressible::new(Field::Messages, "a medium in an answer of the model's")),
-            Part::ToolResult(_) => return Err(Inexpressible::new(Field::Messages, "a result among the model's words")),
-        }
-    }
-    // DeepSeek and Moonshot refuse a call without its thoughts, be they empty.
-    if rules.takes_reasoning && !calls.is_empty() {
-        thoughts.get_or_insert_default();
-    }
-    let is_signed =
-        |part: &Part<'_>| matches!(part, Part::Reasoning { signature, .. } if own(signature.as_ref()).is_some());
-    let has_details = message.parts.iter().any(is_signed);
-    if text.is_none() && refusal.is_none() && calls.is_empty() && !has_details {
-        return Ok(());
-    }
-    list.object_element(|entry| {
-        entry.member("role", "assistant");
-        entry.some("name", message.name.as_ref());
-        entry.member("content", &text);
-        entry.some("refusal", refusal.as_ref());
-        entry.some("reasoning_content", thoughts.as_ref());
-        if has_details {
-            entry.array("reasoning_details", |entries| {
-                let mut index = 0;
-                for part in message.parts.iter().filter(|part| is_signed(part)) {
-                    let Part::Reasoning { text, kind, signature } = part else { continue };
-                    reasoning_details::write(entries, &mut index, text, *kind, signature.as_ref());
-                }
-            });
-        }
-        if !calls.is_empty() {
-            entry.array("tool_calls", |list| {
-                calls.iter().for_each(|call| list.object_element(|entry| tool_call(entry, call)));
-            });
-        }
-        extra_content(entry, signed_text);
-    });
-    Ok(())
-}
-
 /// Thoughts that this vendor is not sent.
 fn is_forgotten(part: &Part<'_>, rules: &ChatRules) -> bool {
     let Part::Reasoning { text, signature, .. } = part else { return false };
@@ -269,8 +330,8 @@ fn extra_content(entry: &mut Members<'_>, signature: Option<&str>) {
     }
 }
 
-fn tool_call(entry: &mut Members<'_>, call: &ToolCall<'_>) {
-    entry.member("id", &call_id(&call.id));
+fn tool_call(entry: &mut Members<'_>, call: &ToolCall<'_>, id: &str) {
+    entry.member("id", id);
     entry.member("type", "function");
     entry.object("function", |members| function(members, Some(&call.name), &call.arguments));
     extra_content(entry, own(call.signature.as_ref()));
@@ -285,42 +346,6 @@ fn call_id(id: &str) -> Cow<'_, str> {
     id.hash(&mut hasher);
     let tail: String = id.chars().filter(char::is_ascii_alphanumeric).rev().take(16).collect();
     Cow::Owned(format!("call_{:016x}{tail}", hasher.finish()))
-}
-
-/// A result's text; its media come later. `called` says which tool it is of.
-fn tool<'r>(
-    list: &mut Members<'_>,
-    result: &'r ToolResult<'_>,
-    called: &mut dyn FnMut() -> Option<&'r str>,
-    waiting: &mut Vec<Piece<'r>>,
-) -> Result<(), Inexpressible> {
-    let (mut texts, mut media) = (Vec::new(), Vec::new());
-    for piece in pieces(&result.parts)? {
-        match piece {
-            Piece::Text(text) => texts.push(text),
-            media_piece @ Piece::Media(_) => media.push(media_piece),
-        }
-    }
-    let mut text = texts.join(BETWEEN_BLOCKS);
-    if text.is_empty() && !media.is_empty() {
-        SEE_BELOW.clone_into(&mut text);
-    }
-    if result.is_error && !text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("error")) {
-        text.insert_str(0, "Error: ");
-    }
-    let id = call_id(&result.id);
-    if !media.is_empty() {
-        let name = result.name.as_deref().or_else(called);
-        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-        waiting.push(Piece::Text(Cow::Owned(format!("From the result of call {id}{name}:"))));
-        waiting.append(&mut media);
-    }
-    list.object_element(|entry| {
-        entry.member("role", "tool");
-        entry.member("tool_call_id", &id);
-        entry.member("content", &text);
-    });
-    Ok(())
 }
 
 /// The tool of an earlier call. `tools` are found once, if any are asked for.

@@ -28,7 +28,7 @@ pub(super) fn write(
     let (mut out, mut outcome) = (Vec::new(), Ok(()));
     write::object(&mut out, |members| {
         members.member("model", manner.model);
-        members.array("messages", |list| outcome = message_writer::write(list, request, &manner.rules, unused));
+        members.array("messages", |list| outcome = message_writer::write(list, request, manner, unused));
         if request.stream {
             members.member("stream", &true);
             if manner.asks_for_usage {
@@ -46,7 +46,7 @@ pub(super) fn write(
         tools(members, request, unused);
         options(members, &request.options, unused);
         if let Some(asked) = &request.options.reasoning {
-            reasoning(members, asked, manner.rules.reasoning);
+            reasoning(members, asked, manner.reasoning_form());
         }
     });
     outcome.map(|()| out)
@@ -168,11 +168,12 @@ fn reasoning(members: &mut Members<'_>, asked: &Reasoning, form: ReasoningForm) 
             }
             object.some("exclude", asked.visible.map(|visible| !visible).as_ref());
         }),
-        ReasoningForm::Thinking => {
+        ReasoningForm::Thinking | ReasoningForm::Switch => {
             if let Some(is_on) = is_on {
                 members.object("thinking", |object| object.member("type", if is_on { "enabled" } else { "disabled" }));
                 // DeepSeek's own word for most is `max`.
-                members.some("reasoning_effort", effort.filter(|_| is_on).map(Effort::as_str));
+                let said = effort.filter(|_| is_on && form == ReasoningForm::Thinking);
+                members.some("reasoning_effort", said.map(Effort::as_str));
             }
         }
         ReasoningForm::EnableThinking => {

@@ -13,6 +13,7 @@ mod large;
 mod requests;
 mod strict;
 mod table;
+mod vendors;
 
 use crate::dialect::DialectId;
 use std::path::{Path, PathBuf};

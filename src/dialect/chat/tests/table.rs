@@ -18,11 +18,14 @@ name for is **refused** with 400, naming the client's field, or **left out** whe
 named in the answer's `x-tollgate-left-out`. What a vendor refuses of hints that its dialect has (`refuses` in `providers.toml`) is
 left out likewise, and so is what a model is known not to take of thinking (OpenAI's, Anthropic's and Google's by tables of
 theirs, others' by `efforts` in `providers.toml`); an effort that it lacks becomes the nearest that it has.
-So are temperature, `top_p` and penalties where OpenAI's and Anthropic's models are known not to take them; what else OpenAI's
-refuse while they think (`stop`, `logprobs`, `logit_bias`) is refused here. Where they take tools and think in Responses alone, that
-is what they are asked by, if it can say the rest and the upstream speaks it; else they do not think. Where Claude's answer is begun
-already (a prefill) and it takes none while it thinks, it does not. A schema of Anthropic's or Gemini's clients that leaves something
-open (an object's other members, a property that may be missing, the bounds of a value) goes to OpenAI's dialects and DashScope's
+So are temperature, `top_p` and penalties where OpenAI's and Anthropic's models, or others by `untaken` there, are known not to
+take them; what else they refuse (`stop`, `n`, `logprobs`, `logit_bias`) is refused here. Where OpenAI's take tools and think in
+Responses alone, or a vendor takes a schema for the answer there alone (`schemas_in_responses`), that is what they are asked by, if it
+can say the rest and the upstream speaks it; else they do not think, and a schema is refused. Where a tool must be called, a model
+that takes that at rest alone (`forced_calls`) does not think, and one that takes no name is offered that tool alone. Mistral's
+models get ids of calls and turns as they want them (`mistral_models`), Meta's at Bedrock turns: what the other side did not say between
+two is `OK.`. Where Claude's answer is begun already (a prefill) and it takes none while it thinks, it does not.
+A schema of Anthropic's or Gemini's clients that leaves something open (an object's other members, a property that may be missing, the bounds of a value) goes to OpenAI's dialects and DashScope's
 without being enforced, for they refuse to enforce it: that is what it means if `tools.strict` or the schema's own name stands among
 what was left out. A field that no row names is refused.
 Names in italics are read from clients of vendors who have them, and never written. Values behind *but for*

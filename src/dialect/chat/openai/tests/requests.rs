@@ -128,9 +128,9 @@ fn every_vendors_way_to_ask_for_thoughts_is_read() {
 
 #[test]
 fn thoughts_are_asked_for_in_the_vendors_way() {
-    let written = |form, asked| {
+    let written = |form: ReasoningForm, asked| {
         let options = Options { reasoning: Some(asked), ..Options::default() };
-        let rules = ChatRules { reasoning: form, ..ChatRules::default() };
+        let rules = ChatRules { reasoning: form.into(), ..ChatRules::default() };
         let mut written = write(&ChatRequest { options, ..ChatRequest::default() }, rules);
         let members = written.as_object_mut().unwrap();
         members.remove("model");
