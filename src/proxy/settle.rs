@@ -190,11 +190,15 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
     // What our own refusal took the place of was never delivered: it is not billed.
     let billed = answer.as_deref().filter(|answer| !matches!(end, End::NoAnswer(_)) && !came_to_nothing(answer, end));
-    let metered = billed.and_then(|answer| answer.scanner.metered()).unwrap_or_default();
+    let reported = billed.and_then(|answer| answer.scanner.metered());
     let disbelieved = billed.is_some_and(|answer| answer.scanner.disbelieved());
     let output_tokens_max =
         admitted.output_tokens_max(price.as_deref(), exchange.snapshot.routing.output_tokens_default);
-    let estimate = billed.and_then(|answer| uncounted(admitted, answer, end, &metered, output_tokens_max));
+    let estimate = billed.and_then(|answer| uncounted(admitted, answer, end, reported.as_ref(), output_tokens_max));
+    // What is estimated costs what the answer said beside counts: its tier, its searches.
+    let asked = admitted.facts.service_tier;
+    let said = || billed.filter(|_| estimate.is_some()).map(|answer| answer.scanner.uncounted(asked));
+    let metered = reported.or_else(said).unwrap_or_default();
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
     let mut record = LedgerRecord::from_opening(hold.opening());
@@ -352,7 +356,8 @@ pub(super) fn progress(exchange: &mut Exchange) {
     checkpoint.taken = true;
     checkpoint.at = Instant::now();
     checkpoint.delivered_bytes = delivered_bytes;
-    let mut metered = answer.scanner.metered().unwrap_or_default();
+    let asked = admitted.facts.service_tier;
+    let mut metered = answer.scanner.metered().unwrap_or_else(|| answer.scanner.uncounted(asked));
     let delivered = estimate::by_length(delivered_bytes).min(output_tokens_max);
     metered.usage.output_tokens = metered.usage.output_tokens.max(delivered);
     if metered.usage.input_tokens == 0 {

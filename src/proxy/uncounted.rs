@@ -28,17 +28,16 @@ pub(super) fn uncounted(
     admitted: &mut Admitted,
     answer: &Answer,
     end: End,
-    metered: &Metered,
+    reported: Option<&Metered>,
     output_tokens_max: u64,
 ) -> Option<Uncounted> {
     let endpoint = admitted.target.endpoint;
     if answer.status >= 400 || answer.error.is_some() || !endpoint.answer.uses_tokens() {
         return None;
     }
-    let reported = metered.source == UsageSource::Reported;
     let unreported = match reported {
-        true => answer.scanner.unreported(&metered.usage, end != End::Whole),
-        false => Unreported { input: true, output: true },
+        Some(reported) => answer.scanner.unreported(&reported.usage, end != End::Whole),
+        None => Unreported { input: true, output: true },
     };
     if unreported == Unreported::default() {
         return None;

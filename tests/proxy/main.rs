@@ -15,6 +15,7 @@ mod deploy;
 mod drain;
 mod embeddings;
 mod endpoints;
+mod estimates;
 mod failover;
 mod figures;
 mod forms;

@@ -30,7 +30,7 @@ mod take_out;
 mod values;
 
 use bytes::Bytes;
-use tollgate_plugin_api::{Metered, Usage};
+use tollgate_plugin_api::{Metered, ServiceTier, Usage};
 
 pub use self::count::COUNT_MAX;
 pub use self::error_event::ErrorEvent;
@@ -206,6 +206,12 @@ impl Scanner {
     /// What the upstream reported, in the last of its reports; `None` when there is none, or it is not believed.
     pub fn metered(&self) -> Option<Metered> {
         self.reader.metered()
+    }
+
+    /// All that a price depends on but counts, for an estimate of those: what was said of it beside them. `asked`: the tier that the
+    /// request asked for, which is the best guess where the answer names none.
+    pub fn uncounted(&self, asked: ServiceTier) -> Metered {
+        self.reader.uncounted(asked)
     }
 
     /// There is a report, and it is the last one: when an answer is cut off, the output of a report that is not final

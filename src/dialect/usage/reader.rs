@@ -1,6 +1,6 @@
 //! Reads events, or the one document, and keeps what they come to.
 
-use tollgate_plugin_api::{Metered, Usage, UsageSource};
+use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageSource};
 
 use super::alike::Alike;
 use super::count::Tier;
@@ -8,6 +8,7 @@ use super::error_event::ErrorEvent;
 use super::facts::{Facts, Kind};
 use super::image_tool::ImageTool;
 use super::places::{Slot, places, places_in_delta};
+use super::reading::Reading;
 use super::report::Report;
 use super::rules::UsageRules;
 use super::skim::skim;
@@ -352,19 +353,40 @@ impl Reader {
         let mut metered = Metered {
             usage: reading.usage,
             detail: reading.detail,
-            extras: reading.extras,
-            tier: reading.tier.or(self.said.tier.0).unwrap_or_default(),
-            inference_geo: reading.inference_geo,
             source: UsageSource::Reported,
             disbelieved: self.said.disbelieved,
+            ..self.beside(&reading).0
         };
         // What is generated there is images, but for what is said to be another thing.
         if self.answer == Answer::Image && !report.details_output() {
             metered.detail.output_image_tokens = metered.usage.output_tokens - metered.usage.reasoning_tokens;
         }
         metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
-        metered.extras.extend(self.said.image_tool.and_then(|tool| tool.extra(self.said.tool_model.clone())));
         Some(metered)
+    }
+
+    /// What was said beside counts, where those are not there or not believed.
+    pub(super) fn uncounted(&self, asked: ServiceTier) -> Metered {
+        let report = self.said.report.as_deref();
+        let reading = report.map(|report| report.reading(&self.rules, self.said.of_gemini)).unwrap_or_default();
+        // What is billed on top is counted in the same report.
+        let (mut metered, tier) = self.beside(&Reading { extras: Vec::new(), ..reading });
+        metered.tier = tier.unwrap_or(asked);
+        metered.detail.web_searches = self.said.searches;
+        metered
+    }
+
+    /// What a report and the answer around it say beside counts; and the tier, if one is named.
+    fn beside(&self, reading: &Reading) -> (Metered, Option<ServiceTier>) {
+        let tier = reading.tier.or(self.said.tier.0);
+        let image_tool = self.said.image_tool.and_then(|tool| tool.extra(self.said.tool_model.clone()));
+        let metered = Metered {
+            extras: reading.extras.iter().cloned().chain(image_tool).collect(),
+            tier: tier.unwrap_or_default(),
+            inference_geo: reading.inference_geo.clone(),
+            ..Metered::default()
+        };
+        (metered, tier)
     }
 }
 

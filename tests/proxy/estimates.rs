@@ -1,0 +1,96 @@
+//! What nobody has counted, or not yet: at what price an estimate is billed.
+
+use crate::calls::{Wire, number, serving};
+use crate::support::answers::chat_pieces;
+use crate::support::client::Request;
+use crate::support::gateway::Setup;
+use crate::support::provider::Provider;
+use crate::support::script::Answer;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+const TIERED: &str =
+    "[[model]]\nname = \"m\"\ninput = 1\noutput = 2\npriority = 2\nflex = 0.5\nweb_search_per_thousand = 10\n";
+
+/// What the counts cost at a standard tier of one and two dollars a million.
+fn cost(record: &Value) -> i64 {
+    number(record, "input_tokens") * 1_000 + number(record, "output_tokens") * 2_000
+}
+
+/// A chat, with members of its own.
+fn chat(stream: bool, more: Value) -> Value {
+    let mut body = json!({"model": "m", "stream": stream, "messages": [{"role": "user", "content": "Say something."}]});
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    body
+}
+
+/// A stream without usage whose chunks all name a tier, if one is said.
+fn of_tier(said: Option<&str>, tokens: &[&str]) -> Vec<Bytes> {
+    let name = |piece: Bytes| match said {
+        Some(tier) => {
+            let text = String::from_utf8(piece.to_vec()).expect("text");
+            text.replacen("\"choices\":", &format!("\"service_tier\":\"{tier}\",\"choices\":"), 1).into()
+        }
+        None => piece,
+    };
+    chat_pieces(tokens, None).into_iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn an_estimate_is_priced_in_the_tier_that_the_answer_names_or_else_the_request() {
+    let cases = [
+        (Some("priority"), Some("priority"), "priority", 4),
+        (Some("priority"), Some("default"), "standard", 2),
+        (Some("priority"), None, "priority", 4),
+        (None, Some("flex"), "flex", 1),
+        (Some("flex"), None, "flex", 1),
+        (None, None, "standard", 2),
+    ];
+    let provider = Provider::start(move |before, _| {
+        let said = cases[before / 2].1;
+        if before % 2 == 0 {
+            return Answer::stream(of_tier(said, &["Hello", " there"]));
+        }
+        // Its counts are not believed.
+        let usage = json!({"prompt_tokens": -1, "completion_tokens": 7});
+        let mut body = json!({"id": "c", "object": "chat.completion", "model": "m", "usage": usage,
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello there"}, "finish_reason": "stop"}]});
+        if let Some(tier) = said {
+            body["service_tier"] = json!(tier);
+        }
+        Answer::json(200, &body)
+    })
+    .await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).prices(TIERED);
+    let (gateway, key) = serving(&setup).await;
+    for (asked, said, tier, halves) in cases {
+        for stream in [true, false] {
+            let body = chat(stream, asked.map_or(json!({}), |tier| json!({"service_tier": tier})));
+            let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+            let record = gateway.record_of(&answer).await;
+            let case = format!("asked {asked:?}, said {said:?}, stream {stream}: {record}");
+            assert_eq!(
+                (&record["usage_source"], &record["service_tier"]),
+                (&json!("estimated"), &json!(tier)),
+                "{case}"
+            );
+            assert!(number(&record, "output_tokens") > 0, "{case}");
+            assert_eq!(number(&record, "cost_nanos") * 2, cost(&record) * halves, "{case}");
+        }
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn searches_are_billed_where_tokens_are_estimated() {
+    let mut body = crate::calls::responses_body("Hello there", 0, 0);
+    body.as_object_mut().expect("an object").remove("usage");
+    body["tool_usage"] = json!({"web_search": {"num_requests": 3}});
+    let provider = Provider::always(Answer::json(200, &body)).await;
+    let (gateway, key) = serving(&Setup::new([Wire::Responses.upstream("u", &provider)]).prices(TIERED)).await;
+    let answer = gateway.send(&Wire::Responses.request(false).key(&key.key)).await;
+    let record = gateway.record_of(&answer).await;
+    assert_eq!(record["usage_source"], "estimated", "{record}");
+    assert_eq!(number(&record, "cost_nanos"), cost(&record) + 3 * 10_000_000, "{record}");
+    gateway.finish(&[&key]).await;
+}
