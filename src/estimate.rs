@@ -1,5 +1,9 @@
 //! Counts tokens with a tokenizer where a provider reports none. Slow (tens of megabytes a second at best, and the first
-//! call loads a vocabulary), so it runs off the data path.
+//! call loads a vocabulary), so it runs off the data path. Where a count is needed at once, text is counted by its look (`look`).
+
+mod look;
+
+pub use look::{Growing, by_look};
 
 use tiktoken_rs::CoreBPE;
 
@@ -10,14 +14,19 @@ pub fn tokens(model: &str, sample: &str, bytes: u64) -> u64 {
         return by_length(bytes);
     }
     let counted = vocabulary(model).encode_ordinary(sample).len() as u64;
-    let sampled = sample.len() as u64;
-    if bytes <= sampled {
-        return counted;
-    }
-    u64::try_from(u128::from(counted) * u128::from(bytes) / u128::from(sampled)).unwrap_or(u64::MAX)
+    in_proportion(counted, sample.len() as u64, bytes)
 }
 
-/// Tokens by length alone, for where there is no time for a tokenizer: four bytes a token, as English text has.
+/// Tokens of a text of so many bytes, of which `sampled` have so many.
+fn in_proportion(counted: u64, sampled: u64, bytes: u64) -> u64 {
+    match sampled {
+        0 => by_length(bytes),
+        _ if bytes <= sampled => counted,
+        _ => u64::try_from(u128::from(counted) * u128::from(bytes) / u128::from(sampled)).unwrap_or(u64::MAX),
+    }
+}
+
+/// Tokens by length alone, where the text is not at hand: four bytes a token, as English text has.
 pub fn by_length(bytes: u64) -> u64 {
     bytes.div_ceil(4)
 }

@@ -13,6 +13,9 @@ pub(super) const SAMPLE_BYTES_MAX: usize = 16 * 1024;
 pub struct DeliveredText {
     sample: Vec<u8>,
     total_bytes: u64,
+    /// Strings that had text, and whether the one that runs has.
+    pieces: u64,
+    in_piece: bool,
     escape: Escape,
     high_surrogate: Option<u16>,
 }
@@ -44,9 +47,15 @@ impl DeliveredText {
         self.total_bytes
     }
 
+    /// How many strings with text have ended: vendors send whole tokens, so there were no fewer.
+    pub fn pieces(&self) -> u64 {
+        self.pieces
+    }
+
     /// Counts bytes that are text as they are.
     pub(super) fn push_plain(&mut self, bytes: &[u8]) {
         self.total_bytes = self.total_bytes.saturating_add(bytes.len() as u64);
+        self.in_piece |= !bytes.is_empty();
         let room = SAMPLE_BYTES_MAX - self.sample.len();
         if room > 0 {
             self.sample.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -78,6 +87,7 @@ impl DeliveredText {
     pub(super) fn end_string(&mut self) {
         self.escape = Escape::None;
         self.lone_surrogate();
+        self.pieces += u64::from(std::mem::take(&mut self.in_piece));
     }
 
     fn escaped(&mut self, byte: u8) {
@@ -167,6 +177,16 @@ mod tests {
         assert_eq!(delivered(&[br"\ud83d\n"]).sample(), "\u{FFFD}\n");
         assert_eq!(delivered(&[br"ok\u12"]).sample(), "ok");
         assert_eq!(delivered(&[br"\ude00\uZZZZ"]).sample(), "\u{FFFD}\0");
+    }
+
+    #[test]
+    fn strings_with_text_are_pieces() {
+        let mut text = DeliveredText::default();
+        for (string, pieces) in [("a", 1), ("", 1), ("b c", 2), (r"\u0041", 3), (r"\u00", 3)] {
+            text.push_string(string.as_bytes());
+            text.end_string();
+            assert_eq!(text.pieces(), pieces, "{string}");
+        }
     }
 
     #[test]

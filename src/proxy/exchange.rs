@@ -17,6 +17,7 @@ use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::{self, RequestFacts};
 use crate::dialect::usage::Scanner;
 use crate::dialect::{DialectId, Framing};
+use crate::estimate::Growing;
 use crate::keyring::KeyEntry;
 use crate::ledger::Hold;
 use crate::price::Price;
@@ -247,6 +248,24 @@ pub(super) struct Checkpoint {
     pub(super) taken: bool,
     pub(super) at: Instant,
     pub(super) delivered_bytes: u64,
+    pub(super) delivered_pieces: u64,
+    /// What was delivered comes to.
+    pub(super) delivered: Growing,
+    /// What the prompt comes to, if it was looked at.
+    pub(super) prompt_tokens: Option<u64>,
+}
+
+impl Checkpoint {
+    pub(super) fn at(now: Instant) -> Self {
+        Self {
+            taken: false,
+            at: now,
+            delivered_bytes: 0,
+            delivered_pieces: 0,
+            delivered: Growing::default(),
+            prompt_tokens: None,
+        }
+    }
 }
 
 impl Exchange {

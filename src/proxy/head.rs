@@ -106,7 +106,7 @@ pub(super) fn answer_head(
             || head.headers.contains_key(header::TRANSFER_ENCODING)
             || head.version == http::Version::HTTP_2,
         is_error_told: false,
-        checkpoint: Checkpoint { taken: false, at: now.into_std(), delivered_bytes: 0 },
+        checkpoint: Checkpoint::at(now.into_std()),
     }));
     let started = tokio::time::Instant::from(attempt.tries.started);
     let takes_out = attempt.takes_out_usage_chunk;

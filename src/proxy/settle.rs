@@ -3,7 +3,7 @@
 
 use super::exchange::{Answer, Bill, Exchange, Leases, steady_ms};
 use super::gate::{Gate, Need};
-use super::uncounted::{Uncounted, uncounted};
+use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::estimate;
@@ -21,6 +21,8 @@ use tollgate_plugin_api::{Amounts, Metered, RejectCode, UsageSource};
 pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
 /// Progress is journaled after so many delivered bytes of text (about 256 tokens) …
 const CHECKPOINT_TEXT_BYTES: u64 = 1024;
+/// … so many pieces with text, which are a token each at least …
+const CHECKPOINT_PIECES: u64 = 256;
 /// … or so much time.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
 
@@ -129,7 +131,7 @@ pub(super) fn settle_now(exchange: &mut Exchange, end: End) {
     }
 }
 
-/// The end of an exchange that was dropped in its middle: no runtime may be there, so lengths stand in for a tokenizer.
+/// The end of an exchange that was dropped in its middle: no runtime may be there, so the text's look stands in for a tokenizer.
 pub(super) fn abandoned(exchange: &mut Exchange) -> End {
     let end = match exchange.shared.is_stopping() {
         _ if std::thread::panicking() => End::Panicked,
@@ -138,7 +140,7 @@ pub(super) fn abandoned(exchange: &mut Exchange) -> End {
     };
     if let Some(mut settlement) = prepare(exchange, end) {
         if let Some(estimate) = settlement.estimate.take() {
-            estimate.complete(&mut settlement.metered, |_, _, bytes| estimate::by_length(bytes));
+            estimate.complete(&mut settlement.metered, |_, sample, bytes| estimate::by_look(sample, bytes));
         }
         drop(settlement.finish());
     }
@@ -343,25 +345,35 @@ pub(super) fn progress(exchange: &mut Exchange) {
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
     let output_tokens_max =
         admitted.output_tokens_max(attempt.price.as_deref(), exchange.snapshot.routing.output_tokens_default);
-    let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_mut()) else { return };
-    let delivered_bytes = answer.scanner.delivered().total_bytes();
+    let admitted = &mut **admitted;
+    let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_deref_mut()) else { return };
+    let delivered = answer.scanner.delivered();
+    let delivered_bytes = delivered.total_bytes();
     let checkpoint = &mut answer.checkpoint;
     // With the first token, whatever it costs: who served it, and the prompt, are known from then on.
     let due = !checkpoint.taken
         || checkpoint.at.elapsed() >= CHECKPOINT_TIME
-        || delivered_bytes >= checkpoint.delivered_bytes + CHECKPOINT_TEXT_BYTES;
+        || delivered_bytes >= checkpoint.delivered_bytes + CHECKPOINT_TEXT_BYTES
+        || delivered.pieces() >= checkpoint.delivered_pieces + CHECKPOINT_PIECES;
     if !due {
         return;
     }
     checkpoint.taken = true;
     checkpoint.at = Instant::now();
     checkpoint.delivered_bytes = delivered_bytes;
+    checkpoint.delivered_pieces = delivered.pieces();
     let asked = admitted.facts.service_tier;
     let mut metered = answer.scanner.metered().unwrap_or_else(|| answer.scanner.uncounted(asked));
-    let delivered = estimate::by_length(delivered_bytes).min(output_tokens_max);
-    metered.usage.output_tokens = metered.usage.output_tokens.max(delivered);
+    let tokens = checkpoint.delivered.tokens(&delivered.sample(), delivered_bytes).max(delivered.pieces());
+    let tokens = within(output_tokens_max, tokens, delivered.pieces());
+    metered.usage.output_tokens = metered.usage.output_tokens.max(tokens);
     if metered.usage.input_tokens == 0 {
-        metered.usage.input_tokens = estimate::by_length(admitted.facts.prompt_text_bytes);
+        let (endpoint, prompt) = (admitted.target.endpoint, &mut admitted.prompt);
+        metered.usage.input_tokens = *checkpoint.prompt_tokens.get_or_insert_with(|| {
+            *prompt = std::mem::take(prompt).shrunk(endpoint);
+            let (text, bytes) = prompt.text(endpoint);
+            estimate::by_look(&text, bytes)
+        });
     }
     metered.source = UsageSource::Estimated;
     let cost = exchange.snapshot.prices.cost(attempt.price.as_deref(), &metered, exchange.started_at_ms);

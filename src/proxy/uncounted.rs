@@ -19,8 +19,16 @@ pub(super) struct Uncounted {
     delivered_bytes: u64,
     /// What was delivered is the prompt, spoken.
     is_spoken: bool,
-    /// What the upstream was asked for at most: no estimate is higher, as no hold was.
+    /// Strings that it came in.
+    delivered_pieces: u64,
+    /// What the upstream was asked for at most.
     output_tokens_max: u64,
+}
+
+/// What an estimate of so many tokens is billed by: no more than was asked for at most, as no hold is. Unless more pieces than that
+/// have come: then the limit has not been kept to, or not for thoughts, and what was delivered is not free.
+pub(super) fn within(output_tokens_max: u64, tokens: u64, pieces: u64) -> u64 {
+    if pieces > output_tokens_max { tokens } else { tokens.min(output_tokens_max) }
 }
 
 /// What an estimate is made from, if one is needed: an answer was on its way, and its usage is not (wholly) reported.
@@ -50,6 +58,7 @@ pub(super) fn uncounted(
         prompt: std::mem::take(&mut admitted.prompt),
         delivered: delivered.sample().into_owned(),
         delivered_bytes: delivered.total_bytes(),
+        delivered_pieces: delivered.pieces(),
         is_spoken: endpoint.answer == AnswerKind::Speech && answer.scanner.token_seen(),
         output_tokens_max,
     })
@@ -65,7 +74,8 @@ impl Uncounted {
                 true => estimate::spoken(self.prompt.text(self.endpoint).1),
                 false => count(&self.model, &self.delivered, self.delivered_bytes),
             };
-            usage.output_tokens = usage.output_tokens.max(delivered.min(self.output_tokens_max));
+            let delivered = within(self.output_tokens_max, delivered, self.delivered_pieces);
+            usage.output_tokens = usage.output_tokens.max(delivered);
         }
         if self.unreported.input && usage.input_tokens == 0 {
             let (text, bytes) = self.prompt.text(self.endpoint);

@@ -11,9 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A checkpoint: so much text may pass before the journal has it.
 const CHECKPOINT_BYTES: u64 = 1_024;
-/// By length alone, a token is so many bytes.
-const TOKEN_BYTES: u64 = 4;
-
 /// Waits until nothing runs any more and everything is in the store.
 pub(crate) async fn quiet(gateway: &Gateway) {
     let started = std::time::Instant::now();
@@ -217,24 +214,23 @@ impl Bill<'_> {
         checks.into_iter().filter(|(holds, _)| !holds).map(|(_, what)| what).collect()
     }
 
-    /// Billed within one checkpoint of what was delivered: 256 tokens by length, or a second.
+    /// Billed within one checkpoint of what was delivered: as much text as there is between two, or a second. A token is a word.
     fn interrupted(&self, tally: &mut Tally, check: &mut impl FnMut(bool, &'static str)) {
         let plan = &self.seen.plan;
         let (input, output) = (self.number("input_tokens"), self.number("output_tokens"));
-        let by_length = (self.sent.tokens * plan.token_bytes).div_ceil(TOKEN_BYTES);
-        check(output <= by_length.max(self.sent.tokens), "more billed than its text is long");
+        check(output <= self.sent.tokens.max(1), "more billed than was sent");
         let reports_early = plan.wire.is_gemini() || plan.wire == crate::wire::Wire::Messages;
         if output > 0 && reports_early {
             check(input == plan.input, "the prompt was reported with the first piece, and billed otherwise");
         } else if output > 0 {
-            check(input * TOKEN_BYTES >= plan.prompt_text_bytes(), "the prompt was not billed by its length");
+            check(input >= plan.prompt_bytes as u64 / 5, "the prompt was not billed by its words");
         }
         if self.seen.tokens == 0 {
             return;
         }
         tally.interrupted_with_text += 1;
         tally.interrupted_for_nothing += u64::from(output == 0);
-        let token_bytes = if plan.wire.is_gemini() { plan.token_bytes.max(TOKEN_BYTES) } else { TOKEN_BYTES };
+        let token_bytes = plan.token_bytes;
         // An estimate ends where the request's limit is.
         let is_full = output >= plan.tokens_max();
         let delivered = if is_full { 0 } else { self.seen.tokens * plan.token_bytes };

@@ -1,9 +1,10 @@
-//! What nobody has counted, or not yet: at what price an estimate is billed.
+//! What nobody has counted, or not yet: at what price an estimate is billed, what is held where a request sets no limit that anything
+//! may rest on or is read more than once, and what a stream comes to that a kill has cut off.
 
-use crate::calls::{Wire, number, serving};
+use crate::calls::{Wire, assert_record, number, serving, stepped};
 use crate::support::answers::chat_pieces;
 use crate::support::client::Request;
-use crate::support::gateway::Setup;
+use crate::support::gateway::{Gateway, Key, Setup};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 use bytes::Bytes;
@@ -93,4 +94,48 @@ async fn searches_are_billed_where_tokens_are_estimated() {
     assert_eq!(record["usage_source"], "estimated", "{record}");
     assert_eq!(number(&record, "cost_nanos"), cost(&record) + 3 * 10_000_000, "{record}");
     gateway.finish(&[&key]).await;
+}
+
+/// A stream of which so many pieces go out, and then the gateway is killed. What it is billed by.
+async fn killed(body: &Value, pieces: Vec<Bytes>, tokens: usize) -> (Gateway, Key, Value) {
+    let (answer, steps) = stepped(Answer::stream(pieces));
+    let provider = Provider::always(answer).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).prices(TIERED);
+    let (mut gateway, key) = serving(&setup).await;
+    // The role goes before.
+    steps.go(tokens + 1);
+    let mut exchange = gateway.open(&Request::post("/v1/chat/completions", body).key(&key.key)).await;
+    let mut got = 0;
+    while got < tokens {
+        let piece = exchange.piece().await.expect("the stream goes on");
+        got += String::from_utf8_lossy(&piece).matches("\"content\":\" ").count();
+    }
+    gateway.kill().await;
+    gateway.serve().await;
+    let record = gateway.wait_record().await;
+    assert_record(&record, json!({"outcome": "interrupted", "usage_source": "estimated"}));
+    (gateway, key, record)
+}
+
+#[tokio::test]
+async fn a_stream_that_a_kill_cut_off_is_billed_by_its_tokens_and_in_its_tier() {
+    const TOKENS: usize = 1_200;
+    let prompt = "Count as far as you can, and tell me what you think of each number. ".repeat(20);
+    for (tokens, a_token_at_most) in
+        [([" 7", " x", " 3", " ,"], 2), ([" understanding", " consequences", " international", " a"], 1)]
+    {
+        let words: Vec<&str> = tokens.into_iter().cycle().take(TOKENS).collect();
+        let mut body = chat(true, json!({"service_tier": "priority"}));
+        body["messages"][0]["content"] = json!(prompt);
+        let (gateway, key, record) = killed(&body, of_tier(Some("priority"), &words), TOKENS).await;
+        let (input, output) = (number(&record, "input_tokens"), number(&record, "output_tokens"));
+        // Within a checkpoint of what was delivered.
+        let delivered = TOKENS as i64;
+        assert!((delivered - 256..=delivered * a_token_at_most).contains(&output), "{tokens:?}: {record}");
+        // Seventeen words and signs a sentence, and the role.
+        assert!((20 * 15..=20 * 18).contains(&input), "{record}");
+        assert_eq!(record["service_tier"], "priority");
+        assert_eq!(number(&record, "cost_nanos"), 2 * cost(&record), "{record}");
+        gateway.finish(&[&key]).await;
+    }
 }

@@ -226,13 +226,15 @@ async fn what_nobody_counted_is_estimated_by_prompt_and_text() {
 }
 
 #[tokio::test]
-async fn an_estimate_is_never_above_the_limit_that_was_asked_for() {
-    let words: Vec<&str> = std::iter::repeat_n(" word", 500).collect();
-    let streamed = Answer::stream(chat_pieces(&words, None));
-    let (_provider, gateway, key) = one(Wire::Chat, move |_, _| streamed.clone()).await;
+async fn an_estimate_is_above_the_limit_that_was_asked_for_only_where_more_pieces_than_that_came() {
+    let (words, text) = (vec![" word"; 500], " word".repeat(500));
+    let answers = [chat_pieces(&[&text], None), chat_pieces(&words, None)].map(Answer::stream);
+    let (_provider, gateway, key) = one(Wire::Chat, move |before, _| answers[before].clone()).await;
     // plain_chat asks for a hundred tokens.
-    let record = billed(&gateway, &plain_chat(true).key(&key.key)).await;
-    assert_record(&record, json!({"output_tokens": 100, "usage_source": "estimated"}));
+    for tokens in [100, 500] {
+        let record = billed(&gateway, &plain_chat(true).key(&key.key)).await;
+        assert_record(&record, json!({"output_tokens": tokens, "usage_source": "estimated"}));
+    }
     gateway.finish(&[&key]).await;
 }
 
