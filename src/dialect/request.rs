@@ -47,7 +47,7 @@ pub struct RequestFacts {
     pub stream: bool,
     /// Whether the client itself asked for a last chunk with the usage (`stream_options.include_usage`).
     pub wants_usage_chunk: bool,
-    /// The most tokens of one answer, thinking included; 0 for operations that generate none. `None`: no limit given.
+    /// The most tokens of one answer, thinking included; 0 for operations that generate none. `None`: no limit given, or 0.
     pub output_tokens_max: Option<u64>,
     /// How many answers are generated: `n`, `best_of` or `candidateCount`, times the prompts of a legacy completion. At least 1.
     pub choices: u64,

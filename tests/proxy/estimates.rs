@@ -1,7 +1,7 @@
 //! What nobody has counted, or not yet: at what price an estimate is billed, what is held where a request sets no limit that anything
 //! may rest on or is read more than once, and what a stream comes to that a kill has cut off.
 
-use crate::calls::{Wire, assert_record, number, serving, stepped};
+use crate::calls::{Wire, assert_record, number, serving, serving_keys, stepped};
 use crate::support::answers::chat_pieces;
 use crate::support::client::Request;
 use crate::support::gateway::{Gateway, Key, Setup};
@@ -138,4 +138,23 @@ async fn a_stream_that_a_kill_cut_off_is_billed_by_its_tokens_and_in_its_tier() 
         assert_eq!(number(&record, "cost_nanos"), 2 * cost(&record), "{record}");
         gateway.finish(&[&key]).await;
     }
+}
+
+#[tokio::test]
+async fn an_output_limit_of_nothing_is_none() {
+    let words = vec![" word"; 50];
+    let stream = Answer::stream(chat_pieces(&words, None));
+    let provider = Provider::always(stream).await;
+    let prices = "[[model]]\nname = \"m\"\ninput = 1\noutput = 2\nmax_output_tokens = 1000\n";
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).prices(prices);
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "1"])]).await;
+    let mut held = Vec::new();
+    for more in [json!({}), json!({"max_tokens": 0})] {
+        let request = Request::post("/v1/chat/completions", &chat(true, more)).key(&key.key);
+        let record = gateway.record_of(&gateway.send(&request).await).await;
+        assert_record(&record, json!({"usage_source": "estimated", "output_tokens": 50, "overshoot": false}));
+        held.push(number(&record, "held_nanos"));
+    }
+    assert_eq!(held[1] - held[0], ",\"max_tokens\":0".len() as i64 * 1_000, "the bytes that say it, and nothing else");
+    gateway.finish(&[&key]).await;
 }

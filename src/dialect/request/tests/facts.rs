@@ -28,11 +28,12 @@ fn settings_are_read_in_any_order_and_spelling() {
         (CHAT, r#"{"model":"m","stream_options":{"include_usage":false}}"#, false, false, None, 1),
         (CHAT, r#"{"model":"m","max_tokens":10,"max_completion_tokens":20,"n":3}"#, false, false, Some(20), 3),
         (CHAT, r#"{"model":"m","max_tokens":1e2,"n":2,"best_of":5}"#, false, false, Some(100), 5),
-        (CHAT, r#"{"m\u006fdel":"m","\u0073tream":true,"max_tokens":0}"#, true, false, Some(0), 1),
+        (CHAT, r#"{"m\u006fdel":"m","\u0073tream":true,"max_tokens":0}"#, true, false, None, 1),
         (RESPONSES, r#"{"model":"m","max_output_tokens":7,"stream":true,"background":false}"#, true, false, Some(7), 1),
         (MESSAGES, r#"{"model":"m","max_tokens":8,"thinking":{"type":"enabled","budget_tokens":4}}"#, false, false, Some(8), 1),
         (GEMINI, r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":2}}"#, false, false, Some(9), 2),
         (GEMINI, r#"{"generation_config":{"max_output_tokens":"9"}}"#, false, false, Some(9), 1),
+        (GEMINI, r#"{"generationConfig":{"maxOutputTokens":0}}"#, false, false, None, 1),
         (GEMINI, "{}", false, false, None, 1),
     ] {
         let facts = facts(path, body);
