@@ -51,15 +51,18 @@ pub struct RequestFacts {
     pub output_tokens_max: Option<u64>,
     /// How many answers are generated: `n`, `best_of` or `candidateCount`, times the prompts of a legacy completion. At least 1.
     pub choices: u64,
+    /// How many prompts there are in a list of them, each of which has a context window of its own: inputs of embeddings,
+    /// documents of a rerank, requests of a batch. 0: there is no such list.
+    pub prompts: u64,
     /// Upper bound of the prompt's text in tokens: the body's bytes without recognised media, plus what the provider adds
-    /// for its own tools.
+    /// for its own tools. What is read more than once (a rerank's query) counts as often.
     pub prompt_text_bytes: u64,
     /// Upper bound of the recognised media in tokens.
     pub media_tokens: u64,
     /// How many media (images, sounds, documents) are in the body.
     pub media_parts: u32,
     /// The prompt has content whose size the body does not tell: URLs, file ids, cached contents, previous responses, stored
-    /// prompts, documents and videos, tools that the provider runs. Then the context window is the bound.
+    /// prompts, documents and videos, tools that the provider runs. Then the context window of each prompt is the bound.
     pub refers_elsewhere: bool,
     /// The tier that is asked for; prices have a multiplier for each. Anthropic's fast mode counts as priority.
     pub service_tier: ServiceTier,
@@ -72,7 +75,8 @@ impl RequestFacts {
     /// Upper bound of the prompt in tokens, for a model with this context window.
     pub fn input_tokens_bound(&self, context_tokens: u64) -> u64 {
         let counted = self.prompt_text_bytes.saturating_add(self.media_tokens);
-        if self.refers_elsewhere { counted.max(context_tokens) } else { counted }
+        let windows = context_tokens.saturating_mul(self.prompts.max(1));
+        if self.refers_elsewhere { counted.max(windows) } else { counted }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What nobody has counted, or not yet: at what price an estimate is billed, what is held where a request sets no limit that anything
 //! may rest on or is read more than once, and what a stream comes to that a kill has cut off.
 
-use crate::calls::{Wire, assert_record, number, serving, serving_keys, stepped};
+use crate::calls::{Wire, assert_record, number, one, serving, serving_keys, stepped};
 use crate::support::answers::chat_pieces;
 use crate::support::client::Request;
 use crate::support::gateway::{Gateway, Key, Setup};
@@ -157,4 +157,35 @@ async fn an_output_limit_of_nothing_is_none() {
     }
     assert_eq!(held[1] - held[0], ",\"max_tokens\":0".len() as i64 * 1_000, "the bytes that say it, and nothing else");
     gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn a_rerank_is_held_and_estimated_by_its_query_once_for_each_document() {
+    const DOCUMENTS: u64 = 200;
+    let (query, document) = ("word ".repeat(300), "a b c");
+    // As Voyage bills: "the number of query tokens x the number of documents + sum of the number of tokens in all documents".
+    let tokens = 300 * DOCUMENTS + 3 * DOCUMENTS;
+    let answer = |usage: Value| {
+        Answer::json(
+            200,
+            &json!({"object": "list", "model": "m", "data": [{"index": 0, "relevance_score": 0.5}], "usage": usage}),
+        )
+    };
+    let answers = [answer(json!({"total_tokens": tokens})), answer(json!({}))];
+    let (_provider, gateway, free) = one(Wire::Chat, move |before, _| answers[before % 2].clone()).await;
+    let limited = gateway.key("limited", &["--quota-usd", "1"]).await;
+    let body = json!({"model": "m", "query": query, "documents": vec![document; DOCUMENTS as usize]});
+    let request = |key: &Key| Request::post("/v1/rerank", &body).key(&key.key);
+    let reported = gateway.record_of(&gateway.send(&request(&limited)).await).await;
+    assert_record(&reported, json!({"usage_source": "reported", "input_tokens": tokens, "overshoot": false}));
+    assert!(number(&reported, "held_nanos") >= number(&reported, "cost_nanos"), "{reported}");
+    let estimated = gateway.record_of(&gateway.send(&request(&free)).await).await;
+    let counted = number(&estimated, "input_tokens") as u64;
+    assert_record(&estimated, json!({"usage_source": "estimated"}));
+    assert!((tokens * 3 / 4..=tokens * 5 / 4).contains(&counted), "{counted} for {tokens}");
+    // A quota that covers the body's bytes and no more is not enough.
+    let poor = gateway.key("poor", &["--quota-usd", "0.01"]).await;
+    assert_eq!(gateway.send(&request(&poor)).await.status, 402);
+    gateway.wait_records(2).await;
+    gateway.finish(&[&free, &limited, &poor]).await;
 }

@@ -15,6 +15,7 @@ pub(super) enum Place {
     ResponsesRoot,
     ImageRoot,
     InputRoot,
+    RerankRoot,
     MessagesRoot,
     /// Also what stands in `generateContentRequest` and in each of `requests`.
     GeminiRoot,
@@ -32,6 +33,12 @@ pub(super) enum Place {
     /// Legacy completions: each prompt has its own completions.
     Prompts,
     PromptItem,
+    /// Prompts of embeddings and the like: each has a context window of its own.
+    Inputs,
+    /// Google's prompts, of which each is a request.
+    Requests,
+    /// What a reranker reads one by one, each with all else that there is.
+    Documents,
     ServiceTier,
     Speed,
     Background,
@@ -139,7 +146,13 @@ static RESPONSES: &[Member] = &[
 
 static IMAGE: &[Member] = &[m(&["n"], Choices), m(&["image"], ImageUrl), m(&["images"], Part), m(&["mask"], Part)];
 
-static INPUT: &[Member] = &[m(&["input"], Part), m(&["stream_format"], StreamFormat)];
+static INPUT: &[Member] = &[m(&["input"], Inputs), m(&["stream_format"], StreamFormat)];
+
+/// llama.cpp's server takes `texts`, too (tools/server/README.md, "POST /reranking").
+static RERANK: &[Member] = &[m(&["documents"], Documents), m(&["texts"], Documents), m(&["query"], Part)];
+
+/// vLLM's form of documents with media (docs.vllm.ai, "Score API"): `{"content": [...]}`.
+static DOCUMENTS: &[Member] = &[m(&["content"], Documents)];
 
 static MESSAGES: &[Member] = &[
     m(&["messages"], Block),
@@ -162,7 +175,7 @@ static GEMINI: &[Member] = &[
     m(&["cachedContent", "cached_content"], Elsewhere),
     m(&["serviceTier", "service_tier"], ServiceTier),
     m(&["generateContentRequest", "generate_content_request"], GeminiRoot),
-    m(&["requests"], GeminiRoot),
+    m(&["requests"], Requests),
 ];
 
 static GEMINI_CONFIG: &[Member] =
@@ -225,6 +238,7 @@ impl Place {
             (DialectId::OpenAi, Answer::Chat) => ChatRoot,
             (DialectId::OpenAi, Answer::Completion) => CompletionRoot,
             (DialectId::OpenAi, Answer::Image) => ImageRoot,
+            (DialectId::OpenAi, Answer::Rerank) => RerankRoot,
             (DialectId::OpenAiResponses, _) => ResponsesRoot,
             (DialectId::Anthropic, _) => MessagesRoot,
             (DialectId::Gemini, _) => GeminiRoot,
@@ -234,7 +248,18 @@ impl Place {
 
     /// Whether it is a request (also one inside another).
     fn is_root(self) -> bool {
-        matches!(self, ChatRoot | CompletionRoot | ResponsesRoot | ImageRoot | InputRoot | MessagesRoot | GeminiRoot)
+        matches!(
+            self,
+            ChatRoot
+                | CompletionRoot
+                | ResponsesRoot
+                | ImageRoot
+                | InputRoot
+                | RerankRoot
+                | MessagesRoot
+                | GeminiRoot
+                | Requests
+        )
     }
 
     /// The members of an object here that mean something: its own, and those that all roots share.
@@ -245,11 +270,13 @@ impl Place {
             ResponsesRoot => (RESPONSES, COMMON),
             ImageRoot => (IMAGE, COMMON),
             InputRoot => (INPUT, COMMON),
+            RerankRoot => (RERANK, COMMON),
+            Documents => (DOCUMENTS, PART),
             MessagesRoot => (MESSAGES, COMMON),
-            GeminiRoot => (GEMINI, &[]),
+            GeminiRoot | Requests => (GEMINI, &[]),
             GeminiConfig => (GEMINI_CONFIG, &[]),
             StreamOptions => (STREAM_OPTIONS, &[]),
-            Part => (PART, &[]),
+            Part | Inputs => (PART, &[]),
             ImageUrl => (IMAGE_URL, &[]),
             OtherUrl => (OTHER_URL, &[]),
             Audio => (AUDIO, &[]),
@@ -308,8 +335,15 @@ impl Place {
         match self {
             Prompts => PromptItem,
             PromptItem => Text,
+            Inputs | Documents => Part,
+            Requests => GeminiRoot,
             same => same,
         }
+    }
+
+    /// Whether the elements of an array here are prompts.
+    pub(super) fn holds_prompts(self) -> bool {
+        matches!(self, Inputs | Requests | Documents)
     }
 
     /// How an error names the object around a member.

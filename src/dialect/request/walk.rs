@@ -13,7 +13,7 @@ use std::ops::Range;
 use tollgate_plugin_api::Reject;
 
 /// Members of a request that hold its prompt.
-const PROMPT_MEMBERS: [&str; 17] = [
+const PROMPT_MEMBERS: [&str; 20] = [
     "messages",
     "system",
     "input",
@@ -27,11 +27,30 @@ const PROMPT_MEMBERS: [&str; 17] = [
     "tools",
     "functions",
     "documents",
+    "texts",
     "query",
+    "instruction",
+    "instruct",
     "requests",
     "generateContentRequest",
     "generate_content_request",
 ];
+
+/// What a reranker puts around each pair of query and document, at most: Qwen3's has a template of some 80 tokens
+/// (huggingface.co/Qwen/Qwen3-Reranker-8B, "Transformers Usage").
+const PAIR_TOKENS: u64 = 128;
+
+/// What stands in the documents of a rerank.
+#[derive(Default)]
+struct Documents {
+    /// Of the body.
+    bytes: u64,
+    media_bytes: u64,
+    media_tokens: u64,
+    /// What of their text is collected, and its whole length.
+    text: String,
+    text_bytes: u64,
+}
 
 /// The state of the pass.
 pub(super) struct Walk<'a> {
@@ -48,6 +67,7 @@ pub(super) struct Walk<'a> {
     pub(super) refusal: Option<Reject>,
     pub(super) sink: Option<TextSink>,
     pub(super) collects: bool,
+    documents: Option<Documents>,
 }
 
 impl<'a> Walk<'a> {
@@ -65,6 +85,7 @@ impl<'a> Walk<'a> {
             refusal: None,
             sink: None,
             collects: false,
+            documents: None,
         }
     }
 
@@ -94,19 +115,63 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The documents of a rerank, as they are written.
+    fn documents(&mut self, raw: &RawValue, depth: usize) -> Result<(), Reject> {
+        let (media_bytes, media_tokens) = (self.media_bytes, self.facts.media_tokens);
+        let own = self.sink.as_ref().map(TextSink::another);
+        let beside = std::mem::replace(&mut self.sink, own);
+        let walked = self.value(raw.get(), Place::Documents, depth);
+        let (text, text_bytes) = std::mem::replace(&mut self.sink, beside).map(TextSink::into_text).unwrap_or_default();
+        let documents = self.documents.get_or_insert_default();
+        documents.bytes += raw.get().len() as u64;
+        documents.media_bytes += self.media_bytes - media_bytes;
+        documents.media_tokens += self.facts.media_tokens - media_tokens;
+        documents.text.push_str(&text);
+        documents.text_bytes += text_bytes;
+        walked
+    }
+
+    /// How often what stands beside the documents of a rerank is read once more: a reranker reads it with each of them, and bills
+    /// "the number of query tokens x the number of documents + sum of the number of tokens in all documents" (docs.voyageai.com,
+    /// "Rerankers"; Jina's and SiliconFlow's are alike).
+    fn further_pairs(&self) -> u64 {
+        self.facts.prompts.saturating_sub(1)
+    }
+
     pub(super) fn into_facts(self) -> RequestFacts {
         let tool_prompt = if self.has_tools { TOOL_PROMPT_TOKENS } else { 0 };
-        let text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
+        let mut text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
+        let mut media_tokens = self.facts.media_tokens;
+        if let Some(documents) = &self.documents {
+            let in_documents = documents.bytes.saturating_sub(documents.media_bytes);
+            let beside = text_bytes.saturating_sub(in_documents);
+            let media_beside = media_tokens - documents.media_tokens;
+            text_bytes = text_bytes.saturating_add(beside.saturating_mul(self.further_pairs()));
+            text_bytes = text_bytes.saturating_add(PAIR_TOKENS.saturating_mul(self.facts.prompts));
+            media_tokens = media_tokens.saturating_add(media_beside.saturating_mul(self.further_pairs()));
+        }
         RequestFacts {
             choices: self.facts.choices.saturating_mul(self.prompts.max(1)),
-            prompt_text_bytes: text_bytes + tool_prompt + self.tool_tokens,
+            prompt_text_bytes: text_bytes.saturating_add(tool_prompt + self.tool_tokens),
+            media_tokens,
             edits: self.edits,
             ..self.facts
         }
     }
 
+    /// The text, of which as much as its tokens may be counted of, and how many bytes there are in all. Of a rerank: a pair, with as much
+    /// of the documents as there is of them for each, and the bytes of all pairs.
     pub(super) fn into_text(self) -> (String, u64) {
-        self.sink.map(TextSink::into_text).unwrap_or_default()
+        let pairs = self.facts.prompts.max(1);
+        let Some(sink) = self.sink else { return (String::new(), 0) };
+        let bytes_max = sink.bytes_max();
+        let (mut text, bytes) = sink.into_text();
+        let Some(documents) = self.documents else { return (text, bytes) };
+        let share = usize::try_from(pairs).map_or(0, |pairs| documents.text.len().div_ceil(pairs));
+        text.push('\n');
+        text.push_str(&documents.text[..documents.text.ceil_char_boundary(share)]);
+        text.truncate(text.floor_char_boundary(bytes_max));
+        (text, bytes.saturating_mul(pairs).saturating_add(documents.text_bytes))
     }
 
     /// Where a raw value, which borrows from the body, stands in it.
@@ -211,6 +276,7 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             if elements.next_element_seed(node)?.is_none() {
                 return Ok(());
             }
+            self.walk.facts.prompts += u64::from(self.place.holds_prompts());
         }
     }
 
@@ -225,6 +291,9 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                 Place::Model | Place::InnerModel => self.walk.model(place, members.next_value()?),
                 Place::StreamOptions => self.walk.stream_options(members.next_value()?, depth),
                 Place::IncludeUsage => self.walk.include_usage(members.next_value()?),
+                Place::Documents if self.place == Place::RerankRoot => {
+                    self.walk.documents(members.next_value()?, depth)
+                }
                 Place::Text if self.walk.sink.is_none() => {
                     members.next_value_seed(Skip { walk: &mut *self.walk, depth })?;
                     Ok(())

@@ -204,6 +204,48 @@ fn tools_bring_text_of_their_own() {
     assert_eq!(facts(MESSAGES, bash).prompt_text_bytes, bash.len() as u64 + 1_024 + 2_048);
 }
 
+/// A reranker reads the query, and what else there is, once for each document.
+#[test]
+fn what_stands_beside_the_documents_counts_once_for_each() {
+    let url = "data:image/png;base64,QUJD";
+    for (documents, pairs, elsewhere) in [
+        (r#""documents":["a","b","c"]"#.to_owned(), 3, false),
+        (r#""documents":[]"#.to_owned(), 0, false),
+        (r#""documents":"a""#.to_owned(), 0, false),
+        (r#""documents":[{"text":"a"},{"text":"b"}]"#.to_owned(), 2, false),
+        (r#""documents":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}"#.to_owned(), 2, false),
+        (r#""texts":["a"],"documents":["b"]"#.to_owned(), 2, false),
+        (r#""documents":["a",{"image":"https://x/y.png"}]"#.to_owned(), 2, true),
+        (format!(r#""documents":[{{"image":"{url}"}},{{"content":[{{"image_url":{{"url":"{url}"}}}}]}}]"#), 2, false),
+    ] {
+        let body = format!(r#"{{"model":"m","query":"what?","instruction":"so",{documents},"top_n":1}}"#);
+        let facts = facts("/v1/rerank", &body);
+        let images = body.matches(url).count() as u64;
+        let media = images * url.len() as u64;
+        assert_eq!(facts.prompts, pairs, "{body}");
+        let text = body.len() as u64 - media;
+        let beside = r#"{"model":"m","query":"what?","instruction":"so","documents":,"top_n":1}"#.len() as u64;
+        let least = text + beside * pairs.saturating_sub(1);
+        assert!(
+            (least..=least + pairs * 150).contains(&facts.prompt_text_bytes),
+            "{body}: {}",
+            facts.prompt_text_bytes
+        );
+        assert_eq!((facts.media_tokens, facts.refers_elsewhere), (images * MEDIA_TOKENS_BOUND, elsewhere), "{body}");
+        let windows = if elsewhere { 2_000_000 } else { 0 };
+        assert!(facts.input_tokens_bound(1_000_000) >= windows, "each document has a window: {body}");
+    }
+    let (text, bytes) = prompt_text(at("/v1/rerank").endpoint, br#"{"query":"abcd","documents":["x","y","z"]}"#, 99);
+    assert_eq!((text.as_str(), bytes), ("abcd\nx\n", 3 * 4 + 5), "a pair of three");
+    let (text, bytes) = prompt_text(at("/v1/rerank").endpoint, br#"{"documents":["x y"],"query":"abcd"}"#, 6);
+    assert_eq!((text.as_str(), bytes), ("abcd\nx", 4 + 3), "a pair, cut");
+    let queried = format!(r#"{{"model":"m","query":{{"image":"{url}"}},"documents":["a","b"]}}"#);
+    assert_eq!(facts("/v1/rerank", &queried).media_tokens, 2 * MEDIA_TOKENS_BOUND);
+    // Inputs and requests have windows of their own, too.
+    let inputs = r#"{"model":"m","input":[{"image":"https://x/1"},{"image":"https://x/2"}]}"#;
+    assert_eq!(facts("/v1/embeddings", inputs).input_tokens_bound(1_000), 2_000);
+}
+
 #[test]
 fn the_prompts_text_is_collected() {
     let text = |path: &str, body: &str, max: usize| prompt_text(at(path).endpoint, body.as_bytes(), max);
