@@ -15,6 +15,7 @@ mod text_sink;
 mod walk;
 
 pub use media::MEDIA_TOKENS_BOUND;
+pub use multipart::form_parts;
 pub use splice::splice;
 
 use super::endpoint::{Endpoint, ModelPlace, RequestShape, Target};

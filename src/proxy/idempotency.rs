@@ -8,6 +8,7 @@
 use super::aside::reading;
 use super::exchange::Exchange;
 use crate::dialect::endpoint::Target;
+use crate::dialect::request::form_parts;
 use crate::ledger::{Claim, ClaimTag, Claiming, KeptAnswer};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -42,7 +43,7 @@ pub(super) async fn claim(
     }
     let said = FIELDS.iter().find_map(|field| request.headers.get(field)).filter(|value| !value.is_empty());
     let Some(said) = said else { return Ok(None) };
-    let of_key = digest([&key.id.to_be_bytes(), said.as_bytes()]);
+    let of_key = digest([&key.id.to_be_bytes()[..], said.as_bytes()]);
     let tag = ClaimTag { key: of_key, request: asked(request, body).await? };
     match exchange.shared.ledger.claims().claim(tag, exchange.request_id) {
         Claiming::Taken(claim) => {
@@ -59,16 +60,25 @@ pub(super) async fn claim(
     }
 }
 
-/// All that the request asks for. (A credential in the query is none of it: it may have been rotated.)
+/// All that the request asks for. (A credential in the query is none of it: it may have been rotated. Nor is the boundary of a form,
+/// which clients draw anew for every try.)
 async fn asked(request: &RequestHeader, body: &Bytes) -> Result<[u8; 16], Reject> {
     let query = request.uri.query().unwrap_or_default();
     let query = query.split('&').filter(|pair| !pair.starts_with("key=")).collect::<Vec<_>>().join("&");
     let (path, body) = (request.uri.path().to_owned(), body.clone());
-    reading(body.len(), move || digest([path.as_bytes(), query.as_bytes(), &body])).await
+    let content_type = request.headers.get(header::CONTENT_TYPE).cloned();
+    reading(body.len(), move || {
+        let content_type = content_type.as_ref().and_then(|value| value.to_str().ok());
+        let form = form_parts(content_type, &body);
+        let whole = form.is_none().then_some(0..body.len());
+        let parts = form.into_iter().flatten().chain(whole).map(|part| &body[part]);
+        digest([path.as_bytes(), query.as_bytes()].into_iter().chain(parts))
+    })
+    .await
 }
 
 /// Half of SHA-256 over the parts and their lengths.
-fn digest<const N: usize>(parts: [&[u8]; N]) -> [u8; 16] {
+fn digest<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 16] {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update((part.len() as u64).to_be_bytes());

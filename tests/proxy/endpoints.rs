@@ -29,7 +29,11 @@ fn counts(input: u64, output: u64) -> Value {
 }
 
 fn form(fields: &[(&str, &[u8])]) -> (String, Bytes) {
-    let boundary = "----boundary\u{2d}7MA4YWxk";
+    form_between("----boundary\u{2d}7MA4YWxk", fields)
+}
+
+/// A form with a boundary, and its content type.
+pub(crate) fn form_between(boundary: &str, fields: &[(&str, &[u8])]) -> (String, Bytes) {
     let mut body = Vec::new();
     for (name, value) in fields {
         body.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"").as_bytes());

@@ -2,9 +2,10 @@
 //! are told to come again; then they get its answer, or are told whose it was; and what came to nothing may be tried again.
 
 use crate::calls::{COST, TOKENS, Wire, assert_record, plain_chat, serving, serving_keys, stepped};
+use crate::endpoints::form_between;
 use crate::refusals::{WIRES, assert_refused};
 use crate::support::answers::chat_body;
-use crate::support::client::{Answer as Got, Client, Ended, Request};
+use crate::support::client::{Answer as Got, Body, Client, Ended, Request};
 use crate::support::gateway::{Gateway, Key, Setup};
 use crate::support::provider::{self, Provider};
 use crate::support::script::{Answer, Break};
@@ -111,6 +112,36 @@ async fn an_answer_is_given_again_byte_for_byte() {
             gateway.finish(&[&key]).await;
         }
     }
+}
+
+/// SDKs draw a form's boundary for each try.
+#[tokio::test]
+async fn a_form_that_comes_again_with_another_boundary_is_the_same_request() {
+    let answer =
+        json!({"text": "hi", "usage": {"type": "tokens", "input_tokens": 10, "output_tokens": 5, "total_tokens": 15}});
+    let provider = Provider::always(Answer::json(200, &answer)).await;
+    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    let upload = |boundary: &str, fields: &[(&str, &[u8])]| {
+        let (content_type, body) = form_between(boundary, fields);
+        let request = Request::new("POST", "/v1/audio/transcriptions").field("content-type", &content_type);
+        once(request.body(Body::Length(body)), &key)
+    };
+    let fields: [(&str, &[u8]); 3] = [("model", b"m"), ("prompt", b"names"), ("file", b"RIFF....")];
+    let first = gateway.send(&upload("first", &fields)).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    for boundary in ["second", "first"] {
+        assert_replayed(&gateway.send(&upload(boundary, &fields)).await, &first, boundary);
+    }
+    for other in [
+        [("model", b"m".as_slice()), ("prompt", b"names"), ("file", b"RIFF...!")],
+        [("model", b"m"), ("language", b"names"), ("file", b"RIFF....")],
+    ] {
+        let refused = gateway.send(&upload("first", &other)).await;
+        assert_refused(&refused, Wire::Chat, 422, "IDEMPOTENCY_MISMATCH", Some("billing"));
+    }
+    provider.only();
+    gateway.wait_record().await;
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ struct Part<'a> {
     /// Its header lines leave no doubt about how its value is to be read.
     is_plain: bool,
     value: Range<usize>,
+    /// The value, with its header lines.
+    whole: Range<usize>,
 }
 
 /// Reads a form.
@@ -88,6 +90,18 @@ pub(super) fn read(
     }
     facts.edits = edits;
     Ok(facts)
+}
+
+/// Where the parts of a form stand, each with its header lines: what it says, however it is delimited. `None`: it is no form, or not
+/// one that is taken.
+pub fn form_parts(content_type: Option<&str>, body: &[u8]) -> Option<Vec<Range<usize>>> {
+    let delimiter = format!("--{}", boundary(content_type)?);
+    let mut parts = Vec::new();
+    let read = for_each_part(body, delimiter.as_bytes(), |part| {
+        parts.push(part.whole);
+        Ok(())
+    });
+    read.is_ok().then_some(parts)
 }
 
 /// The prompt of a form that was read before.
@@ -215,7 +229,8 @@ fn part(whole: &[u8], offset: usize) -> Result<Part<'_>, Reject> {
     let (name, is_file) =
         form_data(disposition.unwrap_or_default()).ok_or_else(|| malformed("a part has no readable name"))?;
     let value_start = offset + head_end + 4;
-    Ok(Part { name, is_file, is_plain, value: value_start..offset + whole.len() })
+    let end = offset + whole.len();
+    Ok(Part { name, is_file, is_plain, value: value_start..end, whole: offset..end })
 }
 
 fn is_plain_text(content_type: &str) -> bool {
