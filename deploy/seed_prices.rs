@@ -52,14 +52,39 @@ fn is_free(name: &str) -> bool {
     name.ends_with(":free") || name == "moderation"
 }
 
-/// Models that cost so much more where they have to run in a place (platform.claude.com, "Data residency"); the crate does not know
-/// of it. A `*` stands for the rest of a name.
-const INFERENCE_GEO: [(&str, &str, &str); 1] = [(
-    "anthropic",
-    "{ us = 1.1 }",
-    "claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-opus-5* claude-sonnet-4-6 claude-sonnet-5* claude-haiku-5* \
-     claude-fable*",
-)];
+/// What the crate does not know of some models, as lines of their rows. A `*` stands for the rest of a name.
+const FURTHER_LINES: [(&str, &str, &str); 2] = [
+    // What it costs that they have to run in a place (platform.claude.com, "Data residency").
+    (
+        "anthropic",
+        "inference_geo = { us = 1.1 }",
+        "claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-opus-5* claude-sonnet-4-6 claude-sonnet-5* claude-haiku-5* \
+         claude-fable*",
+    ),
+    // docs.x.ai/developers/pricing, "Tool Invocation Costs".
+    ("x-ai", "web_search_per_thousand = 5", XAI_WITH_TOOLS),
+];
+
+/// xAI's models that may use its own tools.
+const XAI_WITH_TOOLS: &str = "grok-4*";
+
+/// What is billed by the time, in nano-USD, and of which models; the crate knows of OpenAI's file searches alone.
+const FEES: [(&str, &str, u64, &str); 10] = [
+    // docs.perplexity.ai/getting-started/pricing, "Request Pricing"; the row's own price of a request is that of the largest size.
+    ("perplexity", "search_context_low", 5_000_000, "sonar sonar-reasoning"),
+    ("perplexity", "search_context_medium", 8_000_000, "sonar sonar-reasoning"),
+    ("perplexity", "search_context_low", 6_000_000, "sonar-pro sonar-reasoning-pro"),
+    ("perplexity", "search_context_medium", 10_000_000, "sonar-pro sonar-reasoning-pro"),
+    // platform.openai.com/docs/pricing, "Built-in tools": a container of the smallest size (no answer says its size).
+    ("openai", "code_interpreter", 30_000_000, "gpt-4o gpt-4o-mini gpt-4.1* gpt-5* gpt-6* o3* o4*"),
+    // docs.x.ai/developers/pricing, "Tool Invocation Costs".
+    ("x-ai", "x_search", 5_000_000, XAI_WITH_TOOLS),
+    ("x-ai", "code_interpreter", 5_000_000, XAI_WITH_TOOLS),
+    ("x-ai", "file_search", 2_500_000, XAI_WITH_TOOLS),
+    ("x-ai", "document_search", 10_000_000, XAI_WITH_TOOLS),
+    // ai.google.dev/gemini-api/docs/maps-grounding, "Pricing": 25 USD a thousand grounded prompts.
+    ("google", "google_maps", 25_000_000, "gemini-2.0-flash gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro"),
+];
 
 /// The most tokens of one answer, from the vendors' model pages (October 2026). A `*` stands for the rest of a name.
 const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
@@ -88,6 +113,9 @@ const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
     (272_000, "gpt-5-pro"),
     (384_000, "deepseek-v4*"),
 ];
+
+/// The crate's key of a thousand of OpenAI's file searches.
+const FILE_SEARCHES: &str = "storage_searches_kcount";
 
 type Failure = Box<dyn Error>;
 
@@ -226,8 +254,15 @@ fn seller_rows(
                 writeln!(rows, "max_output_tokens = {tokens}")?;
             }
             rows.push_str(&tariff.rows());
-            for (_, places, _) in INFERENCE_GEO.iter().filter(|(of, _, names)| *of == seller && is_one_of(id, names)) {
-                writeln!(rows, "inference_geo = {places}")?;
+            for (_, line, _) in FURTHER_LINES.iter().filter(|(of, _, names)| *of == seller && is_one_of(id, names)) {
+                writeln!(rows, "{line}")?;
+            }
+            let mut fees = tariff.fees.clone();
+            let known = FEES.iter().filter(|(of, _, _, names)| *of == seller && is_one_of(id, names));
+            fees.extend(known.map(|(_, done, price, _)| (*done, *price)));
+            if !fees.is_empty() {
+                let fees = fees.iter().map(|(done, price)| format!("{done} = {}", decimal(*price, 9)));
+                writeln!(rows, "fees = {{ {} }}", fees.collect::<Vec<_>>().join(", "))?;
             }
         }
     }
@@ -321,6 +356,8 @@ struct Tariff {
     prices: Prices,
     /// `per_request` and `web_search_per_thousand`.
     once: BTreeMap<&'static str, u64>,
+    /// What is billed by the time.
+    fees: BTreeMap<&'static str, u64>,
     service_tiers: Vec<(&'static str, Prices)>,
     windows: Vec<(String, String, Prices)>,
     weekdays: bool,
@@ -363,6 +400,10 @@ fn tariff(model: &Value, date: &str) -> Result<Tariff, Failure> {
         .map_or(&model["prices"], |entry| &entry["prices"]);
     let mut tariff = Tariff::default();
     (tariff.prices, tariff.once) = read_prices(standard, &mut tariff.unsaid)?;
+    if let Some(price) = standard.get(FILE_SEARCHES) {
+        tariff.unsaid.remove(FILE_SEARCHES);
+        tariff.fees.insert("file_search", nanos(price)? / 1000);
+    }
     for window in entries.into_iter().filter(daily) {
         let time = |key: &str| {
             window["constraint"][key].as_str().and_then(|time| time.strip_suffix(":00Z")).map(str::to_owned)

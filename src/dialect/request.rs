@@ -55,6 +55,8 @@ pub struct RequestFacts {
     /// How many prompts there are in a list of them, each of which has a context window of its own: inputs of embeddings,
     /// documents of a rerank, requests of a batch. 0: there is no such list.
     pub prompts: u64,
+    /// As how many requests it may be billed at most, where that goes by what is in it: a rerank of many documents. 0: as one.
+    pub requests_billed_max: u64,
     /// Upper bound of the prompt's text in tokens: the body's bytes without recognised media, plus what the provider adds
     /// for its own tools. What is read more than once (a rerank's query) counts as often.
     pub prompt_text_bytes: u64,

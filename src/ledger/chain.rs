@@ -135,6 +135,9 @@ impl Fields {
         if images != [0, 0] {
             fields.counts(5, &images);
         }
+        if extra.times > 0 {
+            fields.counts(6, &[extra.times]);
+        }
         self.bytes(field, &fields.0);
     }
 }
@@ -162,7 +165,7 @@ mod tests {
     fn every_field_counts() {
         let record = full_record();
         let mut hashes = vec![row_hash(&[0; 32], 1, &record)];
-        let changes: [fn(&mut LedgerRecord); 34] = [
+        let changes: [fn(&mut LedgerRecord); 35] = [
             |r| r.request_id = uuid::Uuid::from_u128(9),
             |r| r.started_at_ms += 1,
             |r| r.key_id += 1,
@@ -184,6 +187,7 @@ mod tests {
             |r| r.metered.extras[0].cache_write_1h_tokens += 1,
             |r| r.metered.extras[0].input_image_tokens += 1,
             |r| r.metered.extras[0].output_image_tokens += 1,
+            |r| r.metered.extras[0].times += 1,
             |r| r.metered.extras.push(ExtraUsage::default()),
             |r| r.metered.inference_geo = Some("us".into()),
             |r| r.metered.tier = ServiceTier::Flex,

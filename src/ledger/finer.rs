@@ -16,10 +16,11 @@ pub(super) struct Finer {
 type CountOf = fn(&mut ExtraUsage) -> &mut u64;
 
 /// The finer counts of an extra. One more needs a number of its own, and no other format.
-const CLASSES: [(u8, CountOf); 3] = [
+const CLASSES: [(u8, CountOf); 4] = [
     (1, |extra| &mut extra.cache_write_1h_tokens),
     (2, |extra| &mut extra.input_image_tokens),
     (3, |extra| &mut extra.output_image_tokens),
+    (4, |extra| &mut extra.times),
 ];
 
 impl Finer {

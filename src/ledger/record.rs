@@ -270,7 +270,8 @@ fn bound_metered(metered: &mut Metered) {
     }
     metered.inference_geo.as_mut().map(cut);
     for extra in &mut metered.extras {
-        for count in [&mut extra.cache_write_1h_tokens, &mut extra.input_image_tokens, &mut extra.output_image_tokens] {
+        let finer = [&mut extra.cache_write_1h_tokens, &mut extra.input_image_tokens, &mut extra.output_image_tokens];
+        for count in finer.into_iter().chain([&mut extra.times]) {
             *count = (*count).min(COUNT_MAX);
         }
         cut(&mut extra.kind);

@@ -112,7 +112,7 @@ impl PriceBook {
     pub fn cost(&self, price: Option<&Price>, metered: &Metered, at_unix_ms: i64) -> Cost {
         let mut grains = 0_u128;
         let missing = self.charge(price, metered, at_unix_ms, |entry| {
-            if let Entry::Part(part) = entry {
+            if let Entry::Part(_, part) = entry {
                 grains = grains.saturating_add(part.grains());
             }
         });
@@ -134,10 +134,10 @@ impl PriceBook {
         if let Some(price) = price {
             let terms = price.terms(metered.tier, geo, at_unix_ms);
             sink(Entry::Terms(price, &terms, metered.usage.input_tokens));
-            price.charge(&terms, &metered.usage, &metered.detail, &mut |part| sink(Entry::Part(part)));
-            price.charge_once(&terms, metered.detail.web_searches, &mut |part| sink(Entry::Part(part)));
+            price.charge(&terms, &metered.usage, &metered.detail, &mut |part| sink(Entry::Part(None, part)));
+            missing |= price.charge_once(&terms, metered, &mut |kind, part| sink(Entry::Part(kind, part)));
         }
-        for extra in &metered.extras {
+        for extra in metered.extras.iter().filter(|extra| extra.times == 0) {
             let seller = price.and_then(|price| price.provider.as_deref()).unwrap_or("");
             let own = match &extra.model {
                 None => price,
@@ -149,7 +149,7 @@ impl PriceBook {
             };
             let terms = price.terms(metered.tier, geo, at_unix_ms);
             sink(Entry::Terms(price, &terms, extra.usage.input_tokens));
-            price.charge(&terms, &extra.usage, &extra.detail(), &mut |part| sink(Entry::Part(part)));
+            price.charge(&terms, &extra.usage, &extra.detail(), &mut |part| sink(Entry::Part(None, part)));
         }
         missing
     }
@@ -159,8 +159,8 @@ impl PriceBook {
 pub(super) enum Entry<'a> {
     /// From here on, this price on these terms, for a prompt of that length.
     Terms(&'a Price, &'a Terms<'a>, u64),
-    /// Something that costs.
-    Part(Part),
+    /// Something that costs, and the provider's own name for it, if it is billed by the time.
+    Part(Option<&'a str>, Part),
 }
 
 impl Default for PriceBook {

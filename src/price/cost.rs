@@ -8,10 +8,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tollgate_plugin_api::{ServiceTier, Usage, UsageDetail};
+use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail};
 
 use super::currency::Currency;
 use super::decimal;
+use super::fees::{Fee, is_of_the_request};
 use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, MULTIPLIER_ONE, Sheet};
 use super::tariff::ONCE;
 use super::window::Window;
@@ -101,6 +102,8 @@ pub(super) struct Tariff {
     pub(super) per_request: u64,
     /// Nano-USD per thousand searches.
     pub(super) web_search_per_thousand: u64,
+    /// Of what is billed by the time.
+    pub(super) fees: Vec<Fee>,
     /// What its prices are written in; `None`: USD.
     pub(super) currency: Option<Arc<Currency>>,
 }
@@ -132,7 +135,7 @@ fn service_tier_index(tier: ServiceTier) -> Option<usize> {
 pub(super) struct Part {
     pub(super) item: Item,
     pub(super) count: u64,
-    /// Nano-USD per million tokens, per thousand searches or per request.
+    /// Nano-USD per million tokens, per thousand searches, per request or each time.
     pub(super) rate: u64,
     /// Of the rate, in a place: in units of 1 / [`MULTIPLIER_ONE`].
     pub(super) place_multiplier: u64,
@@ -146,6 +149,19 @@ pub(super) enum Item {
     Tokens(Class),
     WebSearches,
     Request,
+    Fee,
+}
+
+impl Tariff {
+    pub(super) fn fee(&self, kind: &str) -> Option<u64> {
+        self.fees.iter().find(|fee| *fee.kind == *kind).map(|fee| fee.nanos)
+    }
+
+    /// The most that one request costs, whatever the answer says that it was.
+    fn per_request_max(&self) -> u64 {
+        let others = self.fees.iter().filter(|fee| is_of_the_request(&fee.kind)).map(|fee| fee.nanos);
+        others.chain([self.per_request]).max().unwrap_or(0)
+    }
 }
 
 impl Part {
@@ -162,7 +178,7 @@ impl Part {
                 return u128::from(self.count).saturating_mul(per_token);
             }
             Item::WebSearches => GRAINS_PER_SEARCH_RATE,
-            Item::Request => GRAINS_PER_NANO,
+            Item::Request | Item::Fee => GRAINS_PER_NANO,
         };
         u128::from(self.count).saturating_mul(u128::from(self.rate)).saturating_mul(per_rate)
     }
@@ -226,7 +242,7 @@ impl Price {
     ) -> Self {
         let tariffs = || std::iter::once(&first).chain(&later);
         let [bounds, bounds_anywhere] = [true, false].map(|places| bounds(tariffs(), places));
-        let per_request_max = tariffs().map(|tariff| tariff.per_request).max().unwrap_or(0);
+        let per_request_max = tariffs().map(Tariff::per_request_max).max().unwrap_or(0);
         Self {
             model,
             provider,
@@ -277,24 +293,29 @@ impl Price {
     }
 
     /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window, service tier and place that can
-    /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. Searches and what a
+    /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. Searches, what tools do and what a
     /// provider bills on other models are not in it: no request says how much of them there will be.
     pub fn worst_case_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
-        self.bound_nanos(&self.bounds, input_tokens, output_tokens)
+        self.worst_case_of_nanos(1, input_tokens, output_tokens)
+    }
+
+    /// The same for what may be billed as so many requests.
+    pub fn worst_case_of_nanos(&self, requests: u64, input_tokens: u64, output_tokens: u64) -> i64 {
+        self.bound_nanos(&self.bounds, requests, input_tokens, output_tokens)
     }
 
     /// The same for a model that may run anywhere, as it mostly may: to compare prices by.
     pub fn worst_case_anywhere_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
-        self.bound_nanos(&self.bounds_anywhere, input_tokens, output_tokens)
+        self.bound_nanos(&self.bounds_anywhere, 1, input_tokens, output_tokens)
     }
 
-    fn bound_nanos(&self, bounds: &[Bound], input_tokens: u64, output_tokens: u64) -> i64 {
+    fn bound_nanos(&self, bounds: &[Bound], requests: u64, input_tokens: u64, output_tokens: u64) -> i64 {
         let reached = bounds.iter().rev().find(|bound| input_tokens > bound.above_tokens || bound.above_tokens == 0);
         let Some(bound) = reached else { return 0 };
         let tokens = bound.prompt.saturating_mul(input_tokens.into());
         let tokens = tokens.saturating_add(bound.output.saturating_mul(output_tokens.into()));
-        let sum = tokens.saturating_add(u128::from(self.per_request_max).saturating_mul(GRAINS_PER_NANO));
-        nanos(sum, self.multiplier)
+        let requests = u128::from(self.per_request_max).saturating_mul(requests.into());
+        nanos(tokens.saturating_add(requests.saturating_mul(GRAINS_PER_NANO)), self.multiplier)
     }
 
     /// What a request of ordinary length in the standard tier pays at that time, as pairs of the class's key and USD per
@@ -344,18 +365,43 @@ impl Price {
         }
     }
 
-    /// What a request costs beside its tokens.
-    pub(super) fn charge_once(&self, terms: &Terms<'_>, web_searches: u64, sink: &mut impl FnMut(Part)) {
-        let once = [
-            (Item::WebSearches, web_searches, terms.tariff.web_search_per_thousand),
-            (Item::Request, 1, terms.tariff.per_request),
-        ];
-        for (item, count, rate) in once {
+    /// What a request costs beside its tokens; `sink` gets the name of what is billed by the time, too. True: something that was done
+    /// has no price.
+    pub(super) fn charge_once(
+        &self,
+        terms: &Terms<'_>,
+        metered: &Metered,
+        sink: &mut impl FnMut(Option<&str>, Part),
+    ) -> bool {
+        let tariff = terms.tariff;
+        let mut charge = |kind: Option<&str>, item: Item, count: u64, rate: u64| {
             if count > 0 && rate > 0 {
                 let one = MULTIPLIER_ONE;
-                sink(Part { item, count, rate, place_multiplier: one, multipliers: [one; 2] });
+                sink(kind, Part { item, count, rate, place_multiplier: one, multipliers: [one; 2] });
+            }
+        };
+        charge(None, Item::WebSearches, metered.detail.web_searches, tariff.web_search_per_thousand);
+        let (mut is_charged, mut missing) = (false, false);
+        for done in metered.extras.iter().filter(|extra| extra.times > 0) {
+            let kind = Some(done.kind.as_str());
+            match (tariff.fee(&done.kind), is_of_the_request(&done.kind)) {
+                (fee, true) => {
+                    charge(
+                        kind.filter(|_| fee.is_some()),
+                        Item::Request,
+                        done.times,
+                        fee.unwrap_or(tariff.per_request),
+                    );
+                    is_charged = true;
+                }
+                (Some(fee), false) => charge(kind, Item::Fee, done.times, fee),
+                (None, false) => missing = true,
             }
         }
+        if !is_charged {
+            charge(None, Item::Request, 1, tariff.per_request);
+        }
+        missing
     }
 }
 

@@ -21,7 +21,7 @@ const AMOUNTS_PER_NANO: u128 = GRAINS_PER_NANO * MULTIPLIER_ONE as u128;
 /// what rounding up adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainLine {
-    /// What it is for: `input`, `cached_input`, `web_searches` …; `price` for a line that only says which price applies.
+    /// What it is for: `input`, `cached_input`, `web_searches`, `file_search` …; `price` for a line that only says which price applies.
     pub what: String,
     /// The factors: `1000 tokens x 2.5 USD/M`.
     pub how: String,
@@ -63,10 +63,14 @@ impl PriceBook {
                 written = Written::of(terms, prompt_tokens);
                 lines.push(ExplainLine { what: WHICH.into(), how: which(price, terms, metered.tier), amount: 0 });
             }
-            Entry::Part(part) => {
+            Entry::Part(kind, part) => {
                 grains = grains.saturating_add(part.grains());
                 let sum = amount(grains, MULTIPLIER_ONE);
-                lines.push(ExplainLine { what: what(&part).into(), how: how(&part, &written), amount: sum - shown });
+                lines.push(ExplainLine {
+                    what: kind.unwrap_or_else(|| what(&part)).into(),
+                    how: how(&part, &written),
+                    amount: sum - shown,
+                });
                 shown = sum;
             }
         });
@@ -117,6 +121,7 @@ fn what(part: &Part) -> &'static str {
         Item::Tokens(class) => class.key(),
         Item::WebSearches => "web_searches",
         Item::Request => "per_request",
+        Item::Fee => "fee",
     }
 }
 
@@ -129,13 +134,16 @@ fn how(part: &Part, written: &Written) -> String {
     let (unit, per) = match part.item {
         Item::Tokens(_) => ("tokens", "USD/M"),
         Item::WebSearches => ("searches", "USD/thousand"),
-        Item::Request => ("request", "USD"),
+        Item::Request if part.count == 1 => ("request", "USD"),
+        Item::Request => ("requests", "USD"),
+        Item::Fee if part.count == 1 => ("time", "USD"),
+        Item::Fee => ("times", "USD"),
     };
     let mut how = format!("{} {unit} x {} {per}", part.count, decimal::format(part.charged_rate(), PRICE_DECIMALS));
     let in_place = Some(part.place_multiplier).filter(|multiplier| *multiplier != MULTIPLIER_ONE);
     let converted = match part.item {
         Item::Tokens(class) => written.of_class(class),
-        Item::WebSearches | Item::Request => None,
+        Item::WebSearches | Item::Request | Item::Fee => None,
     };
     if in_place.is_some() || converted.is_some() {
         let price = converted.unwrap_or_else(|| decimal::format(part.rate.into(), PRICE_DECIMALS));

@@ -41,6 +41,8 @@ pub struct Version {
     pub usd_per_request: String,
     /// USD for a thousand searches that the provider ran.
     pub usd_per_thousand_web_searches: String,
+    /// USD for each time that the answer says that the provider did this: runs of its tools, and what is billed in place of a request.
+    pub usd_per_time: BTreeMap<String, String>,
     /// What answers in other service tiers cost: `batch`, `flex`, `priority`.
     pub service_tiers: BTreeMap<&'static str, Changed>,
     /// What every token price is multiplied by where the model has to run in that place.
@@ -119,6 +121,7 @@ pub fn further(versions: &[Version]) -> Vec<&'static str> {
         (!version.tokens.tiers.is_empty(), "long prompts"),
         (version.usd_per_request != "0", "requests"),
         (version.usd_per_thousand_web_searches != "0", "web searches"),
+        (!version.usd_per_time.is_empty(), "what tools do"),
         (!version.windows.is_empty(), "hours"),
         (!version.inference_geo.is_empty(), "places"),
         (versions.len() > 1, "other dates"),
@@ -161,6 +164,7 @@ fn version(tariff: &Tariff, in_force: bool, now_ms: i64) -> Version {
         tokens: TokenPrices::of(&tariff.standard),
         usd_per_request: usd(tariff.per_request),
         usd_per_thousand_web_searches: usd(tariff.web_search_per_thousand),
+        usd_per_time: tariff.fees.iter().map(|fee| (fee.kind.to_string(), usd(fee.nanos))).collect(),
         service_tiers: service_tiers.filter_map(|((key, _), change)| Some((*key, changed(change.as_ref()?)))).collect(),
         inference_geo: places.collect(),
         windows: windows.map(|(index, window)| window_prices(window, applies == Some(index))).collect(),

@@ -35,6 +35,7 @@
 //! output_image = 10                # else as output
 //! per_request = 0.005              # USD for each request
 //! web_search_per_thousand = 10     # USD for a thousand searches that the provider ran
+//! fees = { file_search = 0.0025 }  # USD for each time that the answer says that the provider did this
 //!
 //! tiers = [{ above_prompt_tokens = 200000, input = 5, output = 15 }]   # a longer prompt reprices the whole request
 //! batch = 0.5                      # answered in that service tier: a multiplier on every token price (four decimals) …
@@ -56,8 +57,13 @@
 //! there on all is USD. A rate has at most nine decimals; it is fixed: no rate is ever fetched, and a new one is an edit of
 //! the text, thus another price version.
 //!
+//! **Fees** go by what the answer says was done, under these names: `file_search`, `code_interpreter` (its containers, where they have
+//! names), `x_search`, `document_search`, `google_maps` (once an answer), and of the request itself: `search_units` (a reranker's) and
+//! `search_context_low`, `_medium`, `_high` (Perplexity's). The latter are billed in place of `per_request`, and cost as much where
+//! they have no fee: so three units are three requests. Whatever else was done and has no fee is a price that is missing.
+//!
 //! **Prompt length** is `input_tokens`, cached ones included. Service tiers multiply token prices only, never
-//! `per_request` and `web_search_per_thousand`.
+//! `per_request`, `web_search_per_thousand` and `fees`.
 //!
 //! **Places** (`inference_geo`; platform.claude.com, "Data residency") go by what the answer says, not by what was asked for: an
 //! account may have a default of its own. A place that the row does not name changes nothing. A price times a place's multiplier is
@@ -90,6 +96,7 @@ mod currency;
 mod decimal;
 mod edit;
 mod explain;
+mod fees;
 mod full;
 pub mod import;
 mod parse;

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::cost::{PRICE_DECIMALS, Place, SERVICE_TIERS, Tariff};
 use super::currency::Currency;
-
+use super::fees::fees;
 use super::reader::{Reader, Value, join};
 use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, Named, Sheet};
 use super::window::{self, ALL_DAYS, DAY_SECONDS, DAYS, Window};
@@ -75,7 +75,18 @@ pub(super) fn tariff<'t>(
     });
     let standard = Sheet::new(&base, &tiers.unwrap_or_default(), own);
     let places = places(reader, table, path);
-    Tariff { valid_from_ms, standard, windows, service_tiers, places, per_request, web_search_per_thousand, currency }
+    let fees = fees(reader, table, path, currency.as_ref());
+    Tariff {
+        valid_from_ms,
+        standard,
+        windows,
+        service_tiers,
+        places,
+        per_request,
+        web_search_per_thousand,
+        fees,
+        currency,
+    }
 }
 
 /// The `inference_geo` of a row: places and multipliers.
@@ -130,7 +141,7 @@ fn windows<'t>(
 }
 
 /// One price, in the row's currency.
-fn price(
+pub(super) fn price(
     reader: &mut Reader<'_>,
     value: &Value<'_>,
     path: &str,

@@ -367,7 +367,7 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
             .or(price.output_tokens_max)
             .unwrap_or(exchange.snapshot.routing.output_tokens_default)
             .saturating_mul(facts.choices);
-        price.worst_case_nanos(input, output)
+        price.worst_case_of_nanos(facts.requests_billed_max.max(1), input, output)
     });
     prices.max().unwrap_or(0)
 }

@@ -17,6 +17,7 @@ mod embeddings;
 mod endpoints;
 mod estimates;
 mod failover;
+mod fees;
 mod figures;
 mod forms;
 mod headers;

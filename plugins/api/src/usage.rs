@@ -38,11 +38,11 @@ pub struct UsageDetail {
     pub web_searches: u64,
 }
 
-/// What a provider bills on top of the five counts: Anthropic's compaction and advisor iterations. As JSON, what is zero of
-/// its finer classes is left out.
+/// What a provider bills on top of the five counts: Anthropic's compaction and advisor iterations; or what it bills by the time:
+/// runs of its own tools, a reranker's searches. As JSON, what is zero of its finer classes is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraUsage {
-    /// The provider's own name for it: `compaction`, `advisor_message` …
+    /// The provider's own name for it: `compaction`, `advisor_message`, `file_search` …
     pub kind: String,
     /// The model it ran on, where that is another one than the answer's.
     pub model: Option<String>,
@@ -57,9 +57,17 @@ pub struct ExtraUsage {
     /// Tokens of images made; part of `usage.output_tokens`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub output_image_tokens: u64,
+    /// How often it was done, where it is billed by that and not by tokens.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub times: u64,
 }
 
 impl ExtraUsage {
+    /// Something that was done so often.
+    pub fn of_times(kind: impl Into<String>, times: u64) -> Self {
+        Self { kind: kind.into(), times, ..Self::default() }
+    }
+
     /// Its finer classes, as those of an answer.
     pub fn detail(&self) -> UsageDetail {
         UsageDetail {

@@ -136,6 +136,9 @@ fn version_lines(version: &Version, is_one_of_many: bool, lines: &mut Lines) {
             line(what, format!("{price} {unit}"));
         }
     }
+    for (done, price) in &version.usd_per_time {
+        line(&plain(done), format!("{price} USD each time"));
+    }
     for tier in &version.tokens.tiers {
         let name = format!("above {} tokens", tier.above_prompt_tokens);
         line(&name, difference(&tier.usd_per_million, base));

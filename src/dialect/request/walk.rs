@@ -40,6 +40,12 @@ const PROMPT_MEMBERS: [&str; 20] = [
 /// (huggingface.co/Qwen/Qwen3-Reranker-8B, "Transformers Usage").
 const PAIR_TOKENS: u64 = 128;
 
+/// Documents of one of Cohere's searches, as which a rerank is billed (cohere.com/pricing: "one query with up to 100 documents to be
+/// ranked. Documents longer than 500 tokens when including the length of the search query will be split up into multiple chunks, where
+/// each chunk counts as a single document").
+const SEARCH_DOCUMENTS: u64 = 100;
+const CHUNK_TOKENS: u64 = 500;
+
 /// What stands in the documents of a rerank.
 #[derive(Default)]
 struct Documents {
@@ -150,7 +156,12 @@ impl<'a> Walk<'a> {
             text_bytes = text_bytes.saturating_add(PAIR_TOKENS.saturating_mul(self.facts.prompts));
             media_tokens = media_tokens.saturating_add(media_beside.saturating_mul(self.further_pairs()));
         }
+        let searches = self.documents.as_ref().map_or(0, |documents| {
+            // A token is a byte at least, and mostly four: what a chunk has of the query is in that.
+            (self.facts.prompts + documents.bytes / CHUNK_TOKENS).div_ceil(SEARCH_DOCUMENTS)
+        });
         RequestFacts {
+            requests_billed_max: searches,
             choices: self.facts.choices.saturating_mul(self.prompts.max(1)),
             prompt_text_bytes: text_bytes.saturating_add(tool_prompt + self.tool_tokens),
             media_tokens,

@@ -205,6 +205,7 @@ impl Sink<Slot> for Facts {
         match slot {
             Slot::Choices => self.choices = Some(true),
             Slot::Last => self.last = true,
+            Slot::Maps => self.searches.maps(),
             _ => self.generated = true,
         }
     }
@@ -288,6 +289,7 @@ impl Sink<Slot> for Facts {
             Slot::Searches => self.searches.told = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::ItemType => self.searches.item(unquoted(&self.capture)),
             Slot::ActionType => self.searches.action(unquoted(&self.capture)),
+            Slot::Container => self.searches.container(&self.capture),
             Slot::Queries => self.searches.queries(&self.capture),
             Slot::ToolModel => {
                 let model: Option<String> = serde_json::from_slice(&self.capture).ok();
@@ -296,7 +298,13 @@ impl Sink<Slot> for Facts {
             Slot::ImageTool => self.image_tool = serde_json::from_slice(&self.capture).ok(),
             Slot::InputCount => self.input_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),
             Slot::OutputCount => self.output_count = serde_json::from_slice(&self.capture).unwrap_or(Count::Bad),
-            Slot::Choices | Slot::Generated | Slot::Text | Slot::Reasoning | Slot::ReasoningContent | Slot::Last => {}
+            Slot::Choices
+            | Slot::Generated
+            | Slot::Text
+            | Slot::Reasoning
+            | Slot::ReasoningContent
+            | Slot::Last
+            | Slot::Maps => {}
         }
         self.capture.clear();
         self.capture.shrink_to(KEEP_BYTES_MAX);

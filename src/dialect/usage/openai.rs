@@ -5,7 +5,7 @@
 //! otherwise.
 
 use serde::Deserialize;
-use tollgate_plugin_api::{Usage, UsageDetail};
+use tollgate_plugin_api::{ExtraUsage, Usage, UsageDetail};
 
 use super::count::{Count, Object, Tier};
 use super::reading::{Reading, part_of};
@@ -44,6 +44,51 @@ pub(super) struct OpenAiUsage {
     /// DashScope's own API.
     plugins: Object<Plugins>,
     service_tier: Tier,
+    /// Perplexity: what its fee for the request goes by (docs.perplexity.ai, "Pricing").
+    search_context_size: ContextSize,
+    /// Cohere's rerank, in `meta.billed_units`.
+    search_units: Count,
+    /// xAI (docs.x.ai/developers/tools/tool-usage-details).
+    server_side_tool_usage_details: Object<ToolRuns>,
+}
+
+/// A size that is billed; nothing for any other word.
+#[derive(Clone, Copy, Debug, Default)]
+struct ContextSize(Option<&'static str>);
+
+/// The fees' names of the sizes.
+const CONTEXT_SIZES: [(&str, &str); 3] =
+    [("low", "search_context_low"), ("medium", "search_context_medium"), ("high", "search_context_high")];
+
+impl<'de> Deserialize<'de> for ContextSize {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = serde_json::Value::deserialize(deserializer)?;
+        let size = CONTEXT_SIZES.iter().find(|(size, _)| word.as_str() == Some(size));
+        Ok(Self(size.map(|(_, fee)| *fee)))
+    }
+}
+
+/// Runs of xAI's own tools that are billed by the time (docs.x.ai/developers/pricing).
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ToolRuns {
+    web_search_calls: Count,
+    x_search_calls: Count,
+    code_interpreter_calls: Count,
+    file_search_calls: Count,
+    document_search_calls: Count,
+}
+
+impl ToolRuns {
+    /// By the names that fees have.
+    fn billed(self) -> [(&'static str, Count); 4] {
+        [
+            ("x_search", self.x_search_calls),
+            ("code_interpreter", self.code_interpreter_calls),
+            ("file_search", self.file_search_calls),
+            ("document_search", self.document_search_calls),
+        ]
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -94,9 +139,20 @@ struct ServerToolUse {
 impl OpenAiUsage {
     /// It has at least one of the counts that make a report (`{}`, or a mere cost, or seconds of audio, does not).
     pub(super) fn is_report(&self) -> bool {
-        [self.prompt_tokens, self.input_tokens, self.completion_tokens, self.output_tokens, self.total_tokens]
-            .iter()
-            .any(|&count| count != Count::Absent)
+        let tokens =
+            [self.prompt_tokens, self.input_tokens, self.completion_tokens, self.output_tokens, self.total_tokens];
+        // Where it is billed by units, there need be nothing else.
+        let has_units = !matches!(self.search_units, Count::Absent | Count::Good(0));
+        has_units || tokens.iter().any(|&count| count != Count::Absent)
+    }
+
+    /// What is billed by the time.
+    fn extras(&self) -> Vec<ExtraUsage> {
+        let runs = self.server_side_tool_usage_details.0.billed().into_iter();
+        let done =
+            runs.chain([("search_units", self.search_units)]).map(|(kind, count)| (kind, count.get().unwrap_or(0)));
+        let done = done.chain(self.search_context_size.0.map(|kind| (kind, 1)));
+        done.filter(|(_, times)| *times > 0).map(|(kind, times)| ExtraUsage::of_times(kind, times)).collect()
     }
 
     /// A total of nothing, and no other count: MiniMax has it in every chunk up to the last, which has the counts
@@ -157,8 +213,11 @@ impl OpenAiUsage {
             self.num_search_queries,
             self.server_tool_use.0.web_search_requests,
             self.plugins.0.search.0.count,
+            self.search_units,
+            self.server_side_tool_usage_details.0.web_search_calls,
         ];
-        own.into_iter().chain(inputs).chain(outputs).all(|count| count != Count::Bad)
+        let runs = self.server_side_tool_usage_details.0.billed().map(|(_, count)| count);
+        own.into_iter().chain(runs).chain(inputs).chain(outputs).all(|count| count != Count::Bad)
     }
 
     fn input_detail(&self, pick: impl Fn(&InputDetails) -> Count) -> Count {
@@ -205,7 +264,8 @@ impl OpenAiUsage {
             input = input.saturating_add(self.citation_tokens.get().unwrap_or(0));
         }
         let usage = self.usage(input, output, reasoning);
-        Reading { usage, detail: self.detail(&usage, audio), tier: self.service_tier.0, ..Reading::default() }
+        let (detail, extras) = (self.detail(&usage, audio), self.extras());
+        Reading { usage, detail, extras, tier: self.service_tier.0, ..Reading::default() }
     }
 
     /// Prompt and output as reported; one that is missing is what the total leaves for it (Voyage reports a total
@@ -252,6 +312,7 @@ impl OpenAiUsage {
         let output_audio = part_of(visible, self.output_detail(|details| details.audio_tokens).get());
         let searches = self.server_tool_use.0.web_search_requests.or(self.num_search_queries);
         let searches = searches.or(self.plugins.0.search.0.count);
+        let searches = searches.or(self.server_side_tool_usage_details.0.web_search_calls);
         UsageDetail {
             cache_write_1h_tokens: 0,
             input_audio_tokens: input_audio,

@@ -57,6 +57,10 @@ pub(super) enum Slot {
     /// What an item of the answer is, and what a tool did in it: where searches are not counted, they are told apart.
     ItemType,
     ActionType,
+    /// Where a tool ran code.
+    Container,
+    /// A place of Google's Maps, as a source.
+    Maps,
     /// What Google was asked for the answer.
     Queries,
     /// Images made by a tool, billed beside the answer, and the model that the tool has.
@@ -70,9 +74,9 @@ pub(super) enum Slot {
 }
 
 use Slot::{
-    ActionType, ChoiceIndex, Choices, Code, Error, Finish, Generated, ImageTool, InnerType, ItemType, Message, Model,
-    Object, Outcome, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage, UsageAside,
-    UsageAtStart, UsageCounted, UsageInChoice,
+    ActionType, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageTool, InnerType, ItemType, Maps,
+    Message, Model, Object, Outcome, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage,
+    UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -158,6 +162,7 @@ const RESPONSE: Rows = &[
     ("tool_usage.web_search.num_requests", Searches, Capture),
     ("output.*.type", ItemType, Capture),
     ("output.*.action.type", ActionType, Capture),
+    ("output.*.container_id", Container, Capture),
     ("tool_usage.image_gen", ImageTool, Capture),
     // An answer repeats the request's tools; only one that makes images has a model.
     ("tools.*.model", ToolModel, Capture),
@@ -188,6 +193,7 @@ const GEMINI: Rows = &[
     ("promptFeedback.blockReason", Finish, Capture),
     ("candidates.*.index", ChoiceIndex, Capture),
     ("candidates.*.groundingMetadata.webSearchQueries", Queries, Capture),
+    ("candidates.*.groundingMetadata.groundingChunks.*.maps", Maps, Presence),
     ("candidates.*.finishReason", Finish, Capture),
 ];
 

@@ -1,6 +1,6 @@
 //! Reads events, or the one document, and keeps what they come to.
 
-use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageSource};
+use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageSource};
 
 use super::alike::Alike;
 use super::count::Tier;
@@ -11,6 +11,7 @@ use super::places::{Slot, places, places_in_delta};
 use super::reading::Reading;
 use super::report::Report;
 use super::rules::UsageRules;
+use super::searches::TOOLS;
 use super::skim::skim;
 use crate::dialect::event_frames::EventFrame;
 use crate::dialect::failed;
@@ -39,6 +40,8 @@ struct Said {
     tier: Tier,
     of_gemini: bool,
     searches: u64,
+    /// How often other tools ran.
+    tools: [(&'static str, u64); TOOLS],
     image_tool: Option<ImageTool>,
     tool_model: Option<String>,
 }
@@ -239,6 +242,9 @@ impl Reader {
         said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
         // A stream says again what it said before.
         said.searches = said.searches.max(self.facts.searches.billed().get().unwrap_or(0));
+        for (said, (kind, times)) in said.tools.iter_mut().zip(self.facts.searches.tools()) {
+            *said = (kind, said.1.max(times));
+        }
         said.image_tool = self.facts.image_tool.or(said.image_tool);
         said.tool_model = self.facts.tool_model.take().or(said.tool_model.take());
         if said.error.is_none() {
@@ -380,8 +386,12 @@ impl Reader {
     fn beside(&self, reading: &Reading) -> (Metered, Option<ServiceTier>) {
         let tier = reading.tier.or(self.said.tier.0);
         let image_tool = self.said.image_tool.and_then(|tool| tool.extra(self.said.tool_model.clone()));
+        // What the report counts of them is what is billed.
+        let is_counted = |kind: &str| reading.extras.iter().any(|extra| extra.kind == kind);
+        let ran = self.said.tools.iter().filter(|(kind, times)| *times > 0 && !is_counted(kind));
+        let ran = ran.map(|(kind, times)| ExtraUsage::of_times(*kind, *times));
         let metered = Metered {
-            extras: reading.extras.iter().cloned().chain(image_tool).collect(),
+            extras: reading.extras.iter().cloned().chain(image_tool).chain(ran).collect(),
             tier: tier.unwrap_or_default(),
             inference_geo: reading.inference_geo.clone(),
             ..Metered::default()

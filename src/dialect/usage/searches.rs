@@ -1,4 +1,4 @@
-//! Web searches that a provider ran for an answer and bills by their number.
+//! Web searches that a provider ran for an answer and bills by their number, and runs of its other tools.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,6 +11,9 @@ use super::count::Count;
 
 /// More of them are not believed of one answer.
 const SEARCHES_MAX: usize = 1000;
+
+/// Tools that are told apart, beside the search of the web.
+pub(super) const TOOLS: usize = 3;
 
 /// Google bills grounding by the prompt, up to Gemini 2.5, and by the query from Gemini 3 on: "we ignore the empty web search
 /// queries when counting unique queries" (ai.google.dev/gemini-api/docs/google-search, "Pricing").
@@ -28,12 +31,42 @@ pub(super) struct Searches {
     /// Digests of Google's queries, each once, whichever of several answers it was for.
     queries: BTreeSet<u64>,
     by_the_prompt: bool,
+    file_searches: u32,
+    code_runs: u32,
+    /// Digests of the containers in which code ran.
+    containers: BTreeSet<u64>,
+    /// Google's Maps are among the sources.
+    has_maps: bool,
 }
 
 impl Searches {
     /// An item of the answer is of this type.
     pub(super) fn item(&mut self, word: &[u8]) {
         self.calls = self.calls.saturating_add(u32::from(word == b"web_search_call"));
+        self.file_searches = self.file_searches.saturating_add(u32::from(word == b"file_search_call"));
+        self.code_runs = self.code_runs.saturating_add(u32::from(word == b"code_interpreter_call"));
+    }
+
+    /// Code ran in this container. OpenAI bills those, not what runs there (platform.openai.com/docs/pricing, "Built-in tools").
+    pub(super) fn container(&mut self, name: &[u8]) {
+        if self.containers.len() < SEARCHES_MAX && name.starts_with(b"\"") {
+            self.containers.insert(digest(&String::from_utf8_lossy(name)));
+        }
+    }
+
+    /// A place of Google's Maps is among the sources: billed once an answer (ai.google.dev/gemini-api/docs/maps-grounding, "Pricing").
+    pub(super) fn maps(&mut self) {
+        self.has_maps = true;
+    }
+
+    /// How often other tools ran, by the names that fees have.
+    pub(super) fn tools(&self) -> [(&'static str, u64); TOOLS] {
+        let code = if self.containers.is_empty() { self.code_runs as usize } else { self.containers.len() };
+        [
+            ("file_search", self.file_searches.into()),
+            ("code_interpreter", code as u64),
+            ("google_maps", self.has_maps.into()),
+        ]
     }
 
     /// An item's action is of this type.

@@ -233,6 +233,17 @@ fn what_is_finer_is_of_its_event_and_says_something_that_is_known() {
 }
 
 #[test]
+fn what_is_billed_by_the_time_needs_no_other_format() {
+    let mut record = full_record();
+    record.metered.extras = vec![ExtraUsage::default(), ExtraUsage::of_times("file_search", 2)];
+    let event = Event::Settle(Box::new(record));
+    let mut bytes = Vec::new();
+    encode(&event, 1, 9, &mut bytes).unwrap();
+    assert_eq!(bytes[16], 5);
+    assert_eq!(decode(&bytes, 9).unwrap().event, event);
+}
+
+#[test]
 fn as_json_nothing_is_lost_and_what_older_gateways_wrote_is_read() {
     for event in events().into_iter().chain(finer_events()) {
         let Event::Progress { progress, .. } = event else { continue };
@@ -274,6 +285,7 @@ fn the_longest_record_fits() {
         cache_write_1h_tokens: u64::MAX,
         input_image_tokens: u64::MAX,
         output_image_tokens: u64::MAX,
+        times: u64::MAX,
     };
     record.metered.extras = vec![extra; 1_000];
     record.bound();

@@ -314,6 +314,47 @@ fn the_worst_case_is_the_dearest_that_can_apply() {
 }
 
 #[test]
+fn fees_are_charged_by_the_time_and_those_of_the_request_in_its_place() {
+    let book = with(
+        "input = 0\noutput = 0\nper_request = 0.012\nbatch = 0.5\n\
+         fees = { search_context_low = 0.005, file_search = \"0.0025\", free = 0 }\n",
+    );
+    let cost = |done: &[(&str, u64)]| {
+        let extras = done.iter().map(|(kind, times)| ExtraUsage::of_times(*kind, *times)).collect();
+        let metered = Metered { extras, tier: ServiceTier::Batch, ..Metered::default() };
+        let cost = book.cost(Some(only(&book)), &metered, 0);
+        let lines = book.explain(Some(only(&book)), &metered, 0);
+        assert_eq!(
+            lines.iter().map(|line| line.amount).sum::<i128>(),
+            i128::from(cost.nanos) * 1_000_000_000_000_000_000
+        );
+        (cost.nanos, cost.missing, lines.into_iter().skip(1).map(|line| line.to_string()).collect::<Vec<_>>())
+    };
+    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    let whole = "per_request: 1 request x 0.012 USD = 0.012 USD";
+    assert_eq!(cost(&[]), (12_000_000, false, lines(&[whole])));
+    let low = "search_context_low: 1 request x 0.005 USD = 0.005 USD";
+    assert_eq!(cost(&[("search_context_low", 1)]), (5_000_000, false, lines(&[low])));
+    assert_eq!(cost(&[("search_context_high", 1)]), (12_000_000, false, lines(&[whole])));
+    let units = "per_request: 3 requests x 0.012 USD = 0.036 USD";
+    assert_eq!(cost(&[("search_units", 3)]), (36_000_000, false, lines(&[units])));
+    let files = "file_search: 2 times x 0.0025 USD = 0.005 USD";
+    assert_eq!(cost(&[("file_search", 2)]), (17_000_000, false, lines(&[files, whole])));
+    assert_eq!(cost(&[("free", 2)]), (12_000_000, false, lines(&[whole])));
+    assert_eq!(cost(&[("unknown", 2)]), (12_000_000, true, lines(&[whole])), "a price is missing");
+    let price = only(&book);
+    assert_eq!((price.worst_case_nanos(0, 0), price.worst_case_of_nanos(3, 0, 0)), (12_000_000, 36_000_000));
+    let dearer =
+        with("input = 0\noutput = 0\nper_request = 0.001\nfees = { search_context_high = 0.014, other = 9 }\n");
+    assert_eq!(only(&dearer).worst_case_nanos(0, 0), 14_000_000, "the dearest that the request can be");
+    let yuan = PriceBook::parse(
+        "[currency]\nCNY = \"0.5\"\n[[model]]\nname = \"m\"\ncurrency = \"CNY\"\ninput = 0\noutput = 0\nfees = { a = 2 }\n",
+    );
+    let metered = Metered { extras: vec![ExtraUsage::of_times("a", 1)], ..Metered::default() };
+    assert_eq!(nanos(&yuan.unwrap(), &metered), 1_000_000_000);
+}
+
+#[test]
 fn explains_in_plain_words() {
     let book = with("provider = \"any\"\ninput = 0.15\ncached_input = 0.075\noutput = 0.6\nbatch = 0.5\n");
     let mut metered = tokens(1001, 7);

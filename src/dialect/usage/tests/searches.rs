@@ -1,6 +1,6 @@
-//! Web searches that a provider ran.
+//! Web searches that a provider ran, and what else it bills by the time.
 
-use super::{Case, GEMINI, GEMINI_JSON, RESPONSES, RESPONSES_JSON};
+use super::{CHAT, CHAT_JSON, Case, GEMINI, GEMINI_JSON, RERANK, RESPONSES, RESPONSES_JSON};
 
 #[test]
 fn searches_are_counted_where_no_count_of_them_is_told() {
@@ -34,4 +34,50 @@ fn searches_are_counted_where_no_count_of_them_is_told() {
     assert_eq!(searches(&GEMINI_JSON, &again), 3);
     let spoof = r#"{"output":[{"type":"message","content":[{"type":"web_search_call","text":"web_search_call"}]}],"#;
     assert_eq!(searches(&RESPONSES_JSON, &format!("{spoof}{usage}}}")), 0);
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_is_billed_by_the_time_is_counted() {
+    let usage = r#""usage":{"input_tokens":1,"output_tokens":1}"#;
+    let code = |container: &str| format!(r#"{{"type":"code_interpreter_call","container_id":"{container}","code":"1"}}"#);
+    let files = r#"{"type":"file_search_call","queries":["a","b"]}"#;
+    let output = [files, &code("c1"), &code("c2"), &code("c1"), files, r#"{"type":"mcp_call"}"#].join(",");
+    let bare = r#"{"type":"code_interpreter_call"}"#;
+    let xai = r#""usage":{"input_tokens":1,"output_tokens":1,"num_server_side_tools_used":5,"server_side_tool_usage_details":{
+        "web_search_calls":2,"x_search_calls":3,"code_interpreter_calls":1,"file_search_calls":0,"mcp_calls":9}}"#;
+    let maps = r#"{"candidates":[{"groundingMetadata":{"groundingChunks":[{"web":{"uri":"u"}},{"maps":{"uri":"u"}},{"maps":{}}]}}],
+        "usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1}}"#;
+    let sonar = |size: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"x"}},"message":{{"content":"x"}},"finish_reason":"stop"}}],
+        "usage":{{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2,"search_context_size":{size}}}}}"#).replace('\n', "");
+    let events = |event: &str| format!("data: {event}\n\ndata: {event}\n\n");
+    let web = maps.replace("maps", "web");
+    let done = |text: &str| format!(r#"data: {{"type":"response.completed","response":{{"output":[{text}],{usage}}}}}"#) + "\n\n";
+    let tools: &[(&str, u64)] = &[("file_search", 2), ("code_interpreter", 2)];
+    let cases: [(&Case, String, &[(&str, u64)]); 15] = [
+        (&RESPONSES_JSON, format!("{{\"output\":[{output}],{usage}}}"), tools),
+        (&RESPONSES, done(&output), tools),
+        (&RESPONSES_JSON, format!("{{\"output\":[{bare},{bare}],{usage}}}"), &[("code_interpreter", 2)]),
+        (&RESPONSES_JSON, format!("{{\"output\":[{bare},{bare}],{xai}}}"), &[("x_search", 3), ("code_interpreter", 1)]),
+        (&RESPONSES_JSON, format!("{{\"output\":[{{\"type\":\"message\",\"content\":[{output}]}}],{usage}}}"), &[]),
+        (&GEMINI_JSON, maps.to_owned(), &[("google_maps", 1)]),
+        (&GEMINI, events(&maps.replace('\n', "")), &[("google_maps", 1)]),
+        (&GEMINI_JSON, web, &[]),
+        (&CHAT_JSON, sonar("\"low\""), &[("search_context_low", 1)]),
+        (&CHAT, events(&sonar("\"high\"")), &[("search_context_high", 1)]),
+        (&CHAT_JSON, sonar("\"huge\""), &[]),
+        (&CHAT_JSON, sonar("null"), &[]),
+        (&RERANK, r#"{"results":[],"meta":{"billed_units":{"search_units":3}}}"#.to_owned(), &[("search_units", 3)]),
+        (&RERANK, r#"{"results":[],"meta":{"billed_units":{"search_units":0},"tokens":{"input_tokens":7}}}"#.to_owned(), &[]),
+        (&RERANK, r#"{"results":[],"usage":{"total_tokens":7}}"#.to_owned(), &[]),
+    ];
+    for (case, text, expected) in cases {
+        let metered = case.whole(&text).metered().unwrap_or_else(|| panic!("nothing is reported: {text}"));
+        let done: Vec<_> = metered.extras.iter().map(|extra| (extra.kind.as_str(), extra.times)).collect();
+        assert_eq!(done, expected, "{text}");
+    }
+    let web = RESPONSES_JSON.whole(&format!("{{\"output\":[],{xai}}}")).metered().unwrap();
+    assert_eq!(web.detail.web_searches, 2);
+    let absurd = r#"{"results":[],"meta":{"billed_units":{"search_units":-3}}}"#;
+    assert!(RERANK.whole(absurd).metered().is_none() && RERANK.whole(absurd).disbelieved());
 }

@@ -72,9 +72,9 @@ prop_compose! {
 prop_compose! {
     fn any_extra()(
         kind in any::<String>(), model in any::<Option<String>>(), usage in any_usage(),
-        [cache_write_1h_tokens, input_image_tokens, output_image_tokens] in prop::array::uniform3(0..3_u64),
+        [cache_write_1h_tokens, input_image_tokens, output_image_tokens, times] in prop::array::uniform4(0..3_u64),
     ) -> ExtraUsage {
-        ExtraUsage { kind, model, usage, cache_write_1h_tokens, input_image_tokens, output_image_tokens }
+        ExtraUsage { kind, model, usage, cache_write_1h_tokens, input_image_tokens, output_image_tokens, times }
     }
 }
 

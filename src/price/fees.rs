@@ -1,0 +1,65 @@
+//! Prices of what is billed by the time: runs of a provider's own tools, and what an answer says that the request was.
+
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use super::currency::Currency;
+use super::reader::{Reader, join};
+use super::tariff::price;
+
+/// The key of a row.
+pub(super) const FEES_KEY: &str = "fees";
+/// Fees of one row, and bytes of one's name.
+const FEES_MAX: usize = 64;
+const KIND_BYTES_MAX: usize = 64;
+
+const WANTED_FEES: &str = "a table of what was done and USD each time as { file_search = 0.0025 }";
+const WANTED_FEE: &str = "USD each time as 0.0025, with at most nine decimals";
+
+/// What an answer says that the request itself was, and no further thing that was done: Perplexity's `search_context_low`, a reranker's
+/// `search_units`. It is billed in place of a request, and what a fee is not said of costs as much as one.
+const OF_THE_REQUEST: [&str; 2] = ["search_context_", "search_units"];
+
+/// Nano-USD for each time.
+#[derive(Clone, Debug)]
+pub(super) struct Fee {
+    /// As the answer's usage has it.
+    pub(super) kind: Box<str>,
+    pub(super) nanos: u64,
+}
+
+/// Whether something that is billed by the time is the request itself.
+pub(super) fn is_of_the_request(kind: &str) -> bool {
+    OF_THE_REQUEST.iter().any(|begin| kind.starts_with(begin))
+}
+
+/// The fees of a row, in its currency.
+pub(super) fn fees<'t>(
+    reader: &mut Reader<'t>,
+    table: &DeTable<'t>,
+    path: &str,
+    currency: Option<&Arc<Currency>>,
+) -> Vec<Fee> {
+    let Some(value) = table.get(FEES_KEY) else { return Vec::new() };
+    let path = join(path, FEES_KEY);
+    let Some(fees) = reader.table(value, &path, WANTED_FEES) else { return Vec::new() };
+    if fees.len() > FEES_MAX {
+        reader.error(&value.span(), &path, format!("{} fees, expected at most {FEES_MAX}", fees.len()));
+        return Vec::new();
+    }
+    let mut read = Vec::new();
+    for (kind, value) in fees {
+        let (name, path) = (&**kind.get_ref(), join(&path, kind.get_ref()));
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if name.is_empty() || name.len() > KIND_BYTES_MAX || !name.bytes().all(is_name) {
+            let message = "expected what was done as answers have it: `file_search`, small letters, digits and `_`";
+            reader.error(&kind.span(), &path, format!("{message}, at most {KIND_BYTES_MAX} bytes"));
+        }
+        let own = currency.map(|currency| &**currency);
+        let fee = price(reader, value, &path, WANTED_FEE, own);
+        let nanos = own.zip(fee).map_or(fee, |(currency, fee)| Some(currency.to_usd(fee)));
+        read.extend(nanos.map(|nanos| Fee { kind: name.into(), nanos }));
+    }
+    read
+}
