@@ -86,6 +86,11 @@ const FEES: [(&str, &str, u64, &str); 10] = [
     ("google", "google_maps", 25_000_000, "gemini-2.0-flash gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro"),
 ];
 
+/// Where Bedrock's inference profiles run: in front of a model's name, which the crate has with one of them, with its own word for
+/// any but the last, or with none.
+const PROFILES: [&str; 9] = ["us.", "eu.", "apac.", "jp.", "au.", "in.", "ca.", "us-gov.", "global."];
+const ANY_PROFILE: &str = "regional.";
+
 /// The most tokens of one answer, from the vendors' model pages (October 2026). A `*` stands for the rest of a name.
 const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
     (4_096, "gpt-3.5-turbo* gpt-4-turbo gpt-4o-2024-05-13 claude-3-haiku claude-3-opus* claude-3-sonnet"),
@@ -279,6 +284,10 @@ fn row_names(model: &Value, seller: &str, id: &str, mut free: impl FnMut(&str) -
     literals(&model["match"], &mut candidates);
     let further = FURTHER_NAMES.iter().filter(|(of, _)| *of == seller).flat_map(|(_, names)| names.split_whitespace());
     candidates.extend(further.map(str::to_owned));
+    if seller == "aws" {
+        let bare = PROFILES.iter().chain([&ANY_PROFILE]).find_map(|profile| id.strip_prefix(profile)).unwrap_or(id);
+        candidates.extend([""].iter().chain(&PROFILES).map(|profile| format!("{profile}{bare}")));
+    }
     let mut seen = BTreeSet::new();
     candidates.retain(|name| {
         let whole = name.ends_with(|last: char| last.is_ascii_alphanumeric());
@@ -286,7 +295,7 @@ fn row_names(model: &Value, seller: &str, id: &str, mut free: impl FnMut(&str) -
         let skipped =
             name.starts_with("ft:") || name.contains(".ft-") || (seller == "google" && name.contains("claude"));
         // OpenRouter's models have the maker's name in front; the crate keeps some without it, from before.
-        let skipped = skipped || (seller == "openrouter" && !name.contains('/'));
+        let skipped = skipped || (seller == "openrouter" && !name.contains('/')) || name.starts_with(ANY_PROFILE);
         whole
             && !skipped
             && seen.insert(name.to_lowercase())

@@ -26,7 +26,7 @@ const MAKERS: [&str; 13] = [
 ];
 
 /// Our providers under the crate's names, where they differ.
-const RENAMED: [(&str, &str); 2] = [("azure-openai", "azure"), ("zhipu", "zhipuai")];
+const RENAMED: [(&str, &str); 3] = [("azure-openai", "azure"), ("zhipu", "zhipuai"), ("bedrock", "aws")];
 
 /// Providers whose rows are written by hand: the crate knows nothing of them.
 const BY_HAND: [&str; 2] = ["qwen", "siliconflow"];
@@ -323,6 +323,9 @@ fn well_known_prices() {
     assert_eq!(usd("groq", "llama-3.3-70b-versatile"), (590_000, 790_000));
     assert_eq!(usd("openrouter", "OpenAI/gpt-4o-mini"), (150_000, 600_000));
     assert_eq!(usd("qwen", "qwen-max"), (1_600_000, 6_400_000));
+    assert_eq!(usd("bedrock", "us.amazon.nova-pro-v1:0"), (800_000, 3_200_000));
+    assert_eq!(usd("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"), (3_300_000, 16_500_000));
+    assert_eq!(usd("bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0"), (3_000_000, 15_000_000));
     assert_eq!(usd("siliconflow", "deepseek-ai/DeepSeek-R1"), (500_000, 2_180_000));
     assert!(
         book.find("openai", "gpt-4o-2099-01-01", "").is_none(),

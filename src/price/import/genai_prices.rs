@@ -21,6 +21,7 @@ pub const SELLERS: &[Seller] = &[
     maker("voyageai", "voyageai"),
     maker("meta", "meta"),
     seller("azure", "azure-openai"),
+    seller("aws", "bedrock"),
     seller("zhipuai", "zhipu"),
     seller("groq", "groq"),
     seller("cerebras", "cerebras"),
