@@ -75,8 +75,8 @@ pub(super) enum Slot {
 
 use Slot::{
     ActionType, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageTool, InnerType, ItemType, Maps,
-    Message, Model, Object, Outcome, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage,
-    UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
+    Message, Model, Object, Outcome, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type,
+    Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 

@@ -53,8 +53,9 @@ fn what_is_billed_by_the_time_is_counted() {
     let events = |event: &str| format!("data: {event}\n\ndata: {event}\n\n");
     let web = maps.replace("maps", "web");
     let done = |text: &str| format!(r#"data: {{"type":"response.completed","response":{{"output":[{text}],{usage}}}}}"#) + "\n\n";
-    let tools: &[(&str, u64)] = &[("file_search", 2), ("code_interpreter", 2)];
-    let cases: [(&Case, String, &[(&str, u64)]); 15] = [
+    type Times<'a> = &'a [(&'a str, u64)];
+    let tools: Times<'_> = &[("file_search", 2), ("code_interpreter", 2)];
+    let cases: [(&Case, String, Times<'_>); 15] = [
         (&RESPONSES_JSON, format!("{{\"output\":[{output}],{usage}}}"), tools),
         (&RESPONSES, done(&output), tools),
         (&RESPONSES_JSON, format!("{{\"output\":[{bare},{bare}],{usage}}}"), &[("code_interpreter", 2)]),
