@@ -128,6 +128,49 @@ def beside(run):
         assert ask(other, "GET", "/session")[1]["person"]["name"] == run.name
 
 
+def pending(run):
+    """What one person has set, and the log that they see, is theirs to the end: neither is sent or saved as whoever is signed in by now."""
+    with run.browser.visit() as visitor:
+        page = log_in(visitor, run.name, run.password)
+        page.wait_for_selector(".side")
+        person(page, "of-weights", "operator")
+        leave(page)
+        enter(page, "of-weights", PASSWORD)
+        mine = str(ask(page, "GET", "/session")[1]["person"]["id"])
+        turn_to(page, "Upstreams")
+        page.wait_for_selector(".upstream")
+        before = rows(ask(page, "GET", "/upstreams")[1])[0]["weight_override"]
+        other = page.context.new_page()
+        other.goto(f"{run.base}/console/")
+        other.wait_for_selector(".side")
+        leave(other)
+        enter(other, run.name, run.password)
+        sent, saved = [], []
+        page.on("request", lambda request: request.method == "PATCH" and sent.append(request.headers.get("x-tollgate-person")))
+        page.on("download", lambda download: saved.append(download.url))
+        page.evaluate(
+            """() => {
+                const slider = document.querySelector(".upstream input[type=range]");
+                slider.value = Number(slider.value) === 7 ? 8 : 7;
+                for (const name of ["input", "change"]) slider.dispatchEvent(new Event(name, { bubbles: true }));
+                dispatchEvent(new Event("focus"));
+            }"""
+        )
+        page.wait_for_selector(f".who-name:has-text('{run.name}')")
+        page.wait_for_timeout(1000)
+        assert sent == [mine], f"sent as {sent}, set by {mine}"
+        assert rows(ask(other, "GET", "/upstreams")[1])[0]["weight_override"] == before
+        turn_to(page, "Logs")
+        leave(other)
+        enter(other, "of-weights", PASSWORD)
+        page.click("text=CSV")
+        page.wait_for_selector(".who-name:has-text('of-weights')")
+        page.wait_for_timeout(1000)
+        assert not saved, saved
+        with page.expect_download():
+            page.click("text=CSV")
+
+
 def demoted(run):
     """Whose role is another by now is shown that role's pages as soon as something is refused."""
     with run.browser.visit(state=run.state) as admin, run.browser.visit() as visitor:
@@ -212,5 +255,6 @@ def tabs(run):
     yield "a log-out forgets what was somebody's", forgotten
     yield "a question is answered on whatever page", answering
     yield "another tab logs somebody else in", beside
+    yield "what rests while another logs in", pending
     yield "a role that was taken away", demoted
     yield "a draft of the price file is kept", draft

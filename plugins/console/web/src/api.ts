@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { parseJson, toJson } from "./money";
 
-const ROOT = "/console/api";
+export const ROOT = "/console/api";
 export const PAGE_ROWS = 50;
 
 export interface Finding {
@@ -34,6 +34,9 @@ export function whenRefused(act: () => void): void {
 let shownTo: number | null = null;
 export function showTo(person: number | null): void {
   shownTo = person;
+}
+export function shownNow(): number | null {
+  return shownTo;
 }
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";

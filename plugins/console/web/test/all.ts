@@ -1,4 +1,5 @@
 import "./api";
+import "./as";
 import "./format";
 import "./forms";
 import "./kept";

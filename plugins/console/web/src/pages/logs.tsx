@@ -1,13 +1,14 @@
 // The ledger's records, newest first: filters in the address, one page at a time, live when switched on.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { usePages, type ApiError } from "../api";
+import { download } from "../download";
 import { ago, count, fromLocalInput, moment, ms, short, shortMoment, toLocalInput } from "../format";
 import { t, type TextKey } from "../i18n";
 import { List, Table } from "../list";
 import { Link, setQuery, usePlace } from "../router";
 import { may } from "../session";
 import type { LogRecord } from "../types";
-import { Amount, Badge, Button, Empty, Field, Outcome, Page, saying, SelectField, TextField, Toggle } from "../ui";
+import { Amount, Badge, Button, Empty, ErrorNote, Field, Outcome, Page, saying, SelectField, TextField, Toggle, useAct } from "../ui";
 
 const LIVE_MS = 2000;
 const RANGES: Record<string, number> = { "1h": 3_600_000, "24h": 86_400_000, "7d": 604_800_000, "30d": 2_592_000_000 };
@@ -39,10 +40,11 @@ export function LogsPage() {
   const isLive = query.get("live") === "1";
   const fresh = useLive(isLive && listing.page === 1, listing.rows, listing.reload);
   const search = new URLSearchParams(filters).toString();
+  const { busy, error, run } = useAct();
   const exportAs = (format: string) => {
     // One request is no export.
     const { q: _, ...rest } = filters;
-    return `/console/api/logs/export?${new URLSearchParams({ format, ...rest })}`;
+    void run(() => download(`/logs/export?${new URLSearchParams({ format, ...rest })}`));
   };
   return (
     <Page
@@ -50,18 +52,19 @@ export function LogsPage() {
       actions={
         <>
           <Toggle label={t("logs.live")} on={isLive && listing.page === 1} set={(on) => (listing.first(), setQuery({ live: on ? "1" : null }))} />
-          <a class="button plain" href={exportAs("csv")} download>
+          <Button busy={busy} onClick={() => exportAs("csv")}>
             CSV
-          </a>
-          <a class="button plain" href={exportAs("jsonl")} download>
+          </Button>
+          <Button busy={busy} onClick={() => exportAs("jsonl")}>
             JSONL
-          </a>
+          </Button>
           <Button busy={listing.loading && !isLive} onClick={() => void listing.reload()}>
             {t("action.reload")}
           </Button>
         </>
       }
     >
+      <ErrorNote error={error} />
       <Filters error={listing.error} keyName={/^\d+$/.test(filters["key"] ?? "") ? (listing.rows?.[0]?.key_name ?? null) : null} />
       <List from={listing} empty={<Nothing isFiltered={search !== ""} />}>
         {(rows) => <Rows rows={rows} fresh={fresh} />}

@@ -1,8 +1,9 @@
 // Provider accounts: how they are, a test call, and a weight that can be overridden live.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { call, items, useLoad, useRefresh, type Listing } from "../api";
 import { ago, moment, ms } from "../format";
 import { t, word } from "../i18n";
+import { Rested } from "../rested";
 import { Link, withQuery } from "../router";
 import type { Trial, Upstream } from "../types";
 import { Dialog } from "../dialogs";
@@ -12,8 +13,6 @@ const BREAKER_TONES: Record<string, Tone> = { closed: "good", half_open: "warn",
 const REFRESH_MS = 5000;
 const MODELS_SHOWN_MAX = 14;
 const WEIGHT_MIN_SCALE = 100;
-/** A weight is sent when it has rested: by keyboard, a slider passes each value on its way. */
-const REST_MS = 400;
 
 export function UpstreamsPage() {
   const loaded = useLoad<Listing<Upstream> | Upstream[]>("/upstreams");
@@ -130,34 +129,21 @@ function Weight({ of: upstream, take, reload, most }: WeightProps) {
   const [moved, setMoved] = useState<number | null>(null);
   const { busy, error, run } = useAct();
   const path = `/upstreams/${encodeURIComponent(upstream.name)}`;
-  const wanted = useRef<number | null>(null);
-  const isSending = useRef(false);
-  const timer = useRef(0);
-  const send = async () => {
-    clearTimeout(timer.current);
-    const weight = wanted.current;
-    if (weight === null || isSending.current) return;
-    wanted.current = null;
-    isSending.current = true;
-    await run(
-      () => call<Upstream>("PATCH", path, { weight }),
-      (changed) => {
-        toast(t("upstreams.weightSet", { name: upstream.name, weight }));
-        take(changed);
-      },
-    );
-    isSending.current = false;
-    // From here on what is in force is shown, unless it was moved on meanwhile.
-    setMoved((now) => (now === weight ? null : now));
-    void send();
-  };
-  const put = (weight: number) => {
-    wanted.current = weight;
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => void send(), REST_MS);
-  };
-  // Whoever leaves it has set it.
-  useEffect(() => () => void send(), []);
+  const [rested] = useState(
+    () =>
+      new Rested(async (weight: number, as) => {
+        await run(
+          () => call<Upstream>("PATCH", path, { weight }, undefined, as),
+          (changed) => {
+            toast(t("upstreams.weightSet", { name: upstream.name, weight }));
+            take(changed);
+          },
+        );
+        // From here on what is in force is shown, unless it was moved on meanwhile.
+        setMoved((now) => (now === weight ? null : now));
+      }),
+  );
+  useEffect(() => () => void rested.now(), []);
   const reset = () => void run(() => call("DELETE", `${path}/override`), reload);
   const shown = moved ?? inForce;
   return (
@@ -167,7 +153,7 @@ function Weight({ of: upstream, take, reload, most }: WeightProps) {
           {t("upstreams.weight")}{" "}
           {upstream.weight_override !== null && <Badge tone="accent">{t("upstreams.overridden")}</Badge>}
         </span>
-        <input type="range" name="weight" min={0} max={most} step={1} value={shown} aria-label={t("upstreams.weightOf", { name: upstream.name })} onInput={(event) => setMoved(Number(event.currentTarget.value))} onChange={(event) => put(Number(event.currentTarget.value))} onBlur={() => void send()} />
+        <input type="range" name="weight" min={0} max={most} step={1} value={shown} aria-label={t("upstreams.weightOf", { name: upstream.name })} onInput={(event) => setMoved(Number(event.currentTarget.value))} onChange={(event) => rested.put(Number(event.currentTarget.value))} onBlur={() => void rested.now()} />
         <output class="number">{shown}</output>
       </label>
       {upstream.weight_override !== null && (
