@@ -12,15 +12,19 @@ pub(super) struct Finer {
     extras: Vec<Vec<(u8, u64)>>,
 }
 
+/// The first format of the journal that has this.
+const FORMAT_MIN: u8 = 5;
+
 /// Where an extra has a count.
 type CountOf = fn(&mut ExtraUsage) -> &mut u64;
 
-/// The finer counts of an extra. One more needs a number of its own, and no other format.
-const CLASSES: [(u8, CountOf); 4] = [
-    (1, |extra| &mut extra.cache_write_1h_tokens),
-    (2, |extra| &mut extra.input_image_tokens),
-    (3, |extra| &mut extra.output_image_tokens),
-    (4, |extra| &mut extra.times),
+/// The finer counts of an extra, each with the oldest format of the journal that has it. One more needs a number of its own, and a
+/// format: an older gateway takes a class that it does not know for damage.
+const CLASSES: [(u8, u8, CountOf); 4] = [
+    (1, 5, |extra| &mut extra.cache_write_1h_tokens),
+    (2, 5, |extra| &mut extra.input_image_tokens),
+    (3, 5, |extra| &mut extra.output_image_tokens),
+    (4, 6, |extra| &mut extra.times),
 ];
 
 impl Finer {
@@ -28,7 +32,7 @@ impl Finer {
     pub(super) fn of(metered: &Metered) -> Option<Self> {
         let of_extra = |extra: &ExtraUsage| {
             let mut extra = extra.clone();
-            let counts = CLASSES.into_iter().map(|(number, count)| (number, *count(&mut extra)));
+            let counts = CLASSES.into_iter().map(|(number, _, count)| (number, *count(&mut extra)));
             counts.filter(|(_, count)| *count > 0).collect()
         };
         let extras = metered.extras.iter().map(of_extra).collect();
@@ -40,6 +44,12 @@ impl Finer {
         self.inference_geo.is_some() || self.extras.iter().flatten().any(|(_, count)| *count > 0)
     }
 
+    /// The oldest format that has all of it.
+    pub(super) fn format(&self) -> u8 {
+        let counted = |number: u8| self.extras.iter().flatten().any(|(other, _)| *other == number);
+        CLASSES.iter().filter(|(number, ..)| counted(*number)).map(|(_, format, _)| *format).max().unwrap_or(FORMAT_MIN)
+    }
+
     /// Puts it back where it belongs. `None`: it is not of this one, or says nothing, or what nobody knows here.
     pub(super) fn add_to(self, metered: &mut Metered) -> Option<()> {
         if !self.says_something() || self.extras.len() != metered.extras.len() {
@@ -48,7 +58,7 @@ impl Finer {
         let mut extras = metered.extras.clone();
         for (extra, counts) in extras.iter_mut().zip(self.extras) {
             for (number, count) in counts {
-                let (_, place) = CLASSES.iter().find(|(known, _)| *known == number)?;
+                let (.., place) = CLASSES.iter().find(|(known, ..)| *known == number)?;
                 *place(extra) = count;
             }
         }

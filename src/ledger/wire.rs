@@ -19,11 +19,11 @@ use tollgate_plugin_api::Metered;
 use uuid::Uuid;
 
 /// The newest format. A change to any type inside [`Event`] needs a new number, and the old ones must stay readable. An event
-/// is written in the oldest one that has it, so that an older gateway can finish what it knows.
+/// is written in the oldest one that has it, so that an older gateway can finish what it knows, and refuses what it does not.
 ///
 /// 1: all but the following. 2: [`Event::ClaimedHold`], too. 3: [`Event::Trail`], too. 4: what an event has of
-/// [`FinerOfFormat4`] stands behind it; is not written any more. 5: what it has of [`Finer`] does.
-const FORMAT: u8 = 5;
+/// [`FinerOfFormat4`] stands behind it; is not written any more. 5: what it has of [`Finer`] does. 6: there may be more classes in that.
+const FORMAT: u8 = 6;
 
 /// Bytes of `length` and `crc`.
 const PREFIX_BYTES: usize = 8;
@@ -90,7 +90,7 @@ pub(super) fn encode(event: &Event, sequence: u64, seed: u32, out: &mut Vec<u8>)
     out.extend_from_slice(&[0; PREFIX_BYTES]);
     out.extend_from_slice(&sequence.to_le_bytes());
     let finer = event.metered().and_then(Finer::of);
-    out.push(finer.as_ref().map_or_else(|| format_of(event), |_| FORMAT));
+    out.push(finer.as_ref().map_or_else(|| format_of(event), Finer::format));
     let written = postcard::serialize_with_flavor(event, Behind(out));
     let written =
         written.and_then(|()| finer.map_or(Ok(()), |finer| postcard::serialize_with_flavor(&finer, Behind(out))));

@@ -233,13 +233,13 @@ fn what_is_finer_is_of_its_event_and_says_something_that_is_known() {
 }
 
 #[test]
-fn what_is_billed_by_the_time_needs_no_other_format() {
+fn what_is_billed_by_the_time_is_of_a_format_that_older_gateways_refuse() {
     let mut record = full_record();
     record.metered.extras = vec![ExtraUsage::default(), ExtraUsage::of_times("file_search", 2)];
     let event = Event::Settle(Box::new(record));
     let mut bytes = Vec::new();
     encode(&event, 1, 9, &mut bytes).unwrap();
-    assert_eq!(bytes[16], 5);
+    assert_eq!(bytes[16], 6);
     assert_eq!(decode(&bytes, 9).unwrap().event, event);
 }
 
