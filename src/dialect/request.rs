@@ -65,8 +65,10 @@ pub struct RequestFacts {
     /// How many media (images, sounds, documents) are in the body.
     pub media_parts: u32,
     /// The prompt has content whose size the body does not tell: URLs, file ids, cached contents, previous responses, stored
-    /// prompts, documents and videos, tools that the provider runs. Then the context window of each prompt is the bound.
+    /// prompts, documents and videos, tools that the provider runs. Then context windows are the bound.
     pub refers_elsewhere: bool,
+    /// How many of [`prompts`](Self::prompts) do so themselves, where nothing does that they share.
+    pub prompts_elsewhere: u64,
     /// The tier that is asked for; prices have a multiplier for each. Anthropic's fast mode counts as priority.
     pub service_tier: ServiceTier,
     /// How many values the body has, in all of its lists and objects.
@@ -78,8 +80,14 @@ impl RequestFacts {
     /// Upper bound of the prompt in tokens, for a model with this context window.
     pub fn input_tokens_bound(&self, context_tokens: u64) -> u64 {
         let counted = self.prompt_text_bytes.saturating_add(self.media_tokens);
-        let windows = context_tokens.saturating_mul(self.prompts.max(1));
-        if self.refers_elsewhere { counted.max(windows) } else { counted }
+        match (self.refers_elsewhere, self.prompts_elsewhere) {
+            (false, _) => counted,
+            (true, some) if 0 < some && some < self.prompts => {
+                counted.saturating_add(context_tokens.saturating_mul(some))
+            }
+            // Each of them does, or what they share.
+            (true, _) => counted.max(context_tokens.saturating_mul(self.prompts.max(1))),
+        }
     }
 }
 
@@ -175,6 +183,11 @@ fn read_json(endpoint: &Endpoint, target: &Target, body: &Bytes) -> Result<Reque
     let mut walk = Walk::new(endpoint.dialect, text, path_model);
     walk.run(Place::root(endpoint.answer, endpoint.dialect))?;
     let mut facts = walk.into_facts();
+    // A limit of zero means nothing to some vendors and no limit to others (Ollama's runner stops at `numPredict > 0` alone; Go's
+    // `omitempty` drops it on the way), so that nothing may rest on it. But who scores text asks for none of legacy completions, and
+    // who fills a cache none of Anthropic.
+    let may_be_no_limit = matches!(endpoint.answer, Answer::Chat | Answer::Responses | Answer::GenerateContent);
+    facts.output_tokens_max = facts.output_tokens_max.filter(|limit| *limit > 0 || !may_be_no_limit);
     if endpoint.has_usage_chunk() && facts.edits.usage == UsageEdit::Never {
         facts.edits.usage = UsageEdit::Absent;
     }

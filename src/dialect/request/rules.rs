@@ -164,11 +164,7 @@ impl Walk<'_> {
             }
             (Place::OutputMax, _) => {
                 let limit = self.whole(name, value, OUTPUT_TOKENS_MAX)?;
-                // Zero means nothing to some vendors and no limit to others (Ollama's runner stops at `numPredict > 0` alone; Go's
-                // `omitempty` drops it on the way), so it is no limit that anything may rest on.
-                if limit > 0 {
-                    self.facts.output_tokens_max = self.facts.output_tokens_max.max(Some(limit));
-                }
+                self.facts.output_tokens_max = self.facts.output_tokens_max.max(Some(limit));
             }
             (Place::Choices, _) => {
                 let choices = self.whole(name, value, CHOICES_MAX)?;

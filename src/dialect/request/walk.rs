@@ -74,6 +74,8 @@ pub(super) struct Walk<'a> {
     pub(super) sink: Option<TextSink>,
     pub(super) collects: bool,
     documents: Option<Documents>,
+    /// How many elements of lists of prompts refer elsewhere; what is beside them says so in the facts.
+    prompts_elsewhere: u64,
 }
 
 impl<'a> Walk<'a> {
@@ -92,6 +94,7 @@ impl<'a> Walk<'a> {
             sink: None,
             collects: false,
             documents: None,
+            prompts_elsewhere: 0,
         }
     }
 
@@ -158,9 +161,13 @@ impl<'a> Walk<'a> {
         }
         let searches = self.documents.as_ref().map_or(0, |documents| {
             // A token is a byte at least, and mostly four: what a chunk has of the query is in that.
-            (self.facts.prompts + documents.bytes / CHUNK_TOKENS).div_ceil(SEARCH_DOCUMENTS)
+            let text_bytes = documents.bytes.saturating_sub(documents.media_bytes);
+            (self.facts.prompts + text_bytes / CHUNK_TOKENS).div_ceil(SEARCH_DOCUMENTS)
         });
+        let prompts_elsewhere = if self.facts.refers_elsewhere { 0 } else { self.prompts_elsewhere };
         RequestFacts {
+            refers_elsewhere: self.facts.refers_elsewhere || prompts_elsewhere > 0,
+            prompts_elsewhere,
             requests_billed_max: searches,
             choices: self.facts.choices.saturating_mul(self.prompts.max(1)),
             prompt_text_bytes: text_bytes.saturating_add(tool_prompt + self.tool_tokens),
@@ -282,12 +289,18 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
             return Ok(());
         }
         loop {
+            let beside = self.place.holds_prompts().then(|| std::mem::take(&mut self.walk.facts.refers_elsewhere));
             let frame = &mut *self.frame;
             let node = Node { walk: &mut *self.walk, frame, place, name: self.name, depth };
-            if elements.next_element_seed(node)?.is_none() {
+            let is_over = elements.next_element_seed(node)?.is_none();
+            if let Some(beside) = beside {
+                let inside = std::mem::replace(&mut self.walk.facts.refers_elsewhere, beside);
+                self.walk.prompts_elsewhere += u64::from(inside);
+                self.walk.facts.prompts += u64::from(!is_over);
+            }
+            if is_over {
                 return Ok(());
             }
-            self.walk.facts.prompts += u64::from(self.place.holds_prompts());
         }
     }
 

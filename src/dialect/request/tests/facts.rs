@@ -29,6 +29,8 @@ fn settings_are_read_in_any_order_and_spelling() {
         (CHAT, r#"{"model":"m","max_tokens":10,"max_completion_tokens":20,"n":3}"#, false, false, Some(20), 3),
         (CHAT, r#"{"model":"m","max_tokens":1e2,"n":2,"best_of":5}"#, false, false, Some(100), 5),
         (CHAT, r#"{"m\u006fdel":"m","\u0073tream":true,"max_tokens":0}"#, true, false, None, 1),
+        ("/v1/completions", r#"{"model":"m","max_tokens":0,"prompt":["a","b"],"echo":true,"logprobs":1}"#, false, false, Some(0), 2),
+        (MESSAGES, r#"{"model":"m","max_tokens":0}"#, false, false, Some(0), 1),
         (RESPONSES, r#"{"model":"m","max_output_tokens":7,"stream":true,"background":false}"#, true, false, Some(7), 1),
         (MESSAGES, r#"{"model":"m","max_tokens":8,"thinking":{"type":"enabled","budget_tokens":4}}"#, false, false, Some(8), 1),
         (GEMINI, r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":2}}"#, false, false, Some(9), 2),
@@ -232,8 +234,9 @@ fn what_stands_beside_the_documents_counts_once_for_each() {
             facts.prompt_text_bytes
         );
         assert_eq!((facts.media_tokens, facts.refers_elsewhere), (images * MEDIA_TOKENS_BOUND, elsewhere), "{body}");
-        let windows = if elsewhere { 2_000_000 } else { 0 };
-        assert!(facts.input_tokens_bound(1_000_000) >= windows, "each document has a window: {body}");
+        let windows = u64::from(elsewhere);
+        let bound = facts.input_tokens_bound(1_000_000);
+        assert_eq!(bound / 1_000_000, windows, "each document has a window, if it needs one: {body}");
     }
     let (text, bytes) = prompt_text(at("/v1/rerank").endpoint, br#"{"query":"abcd","documents":["x","y","z"]}"#, 99);
     assert_eq!((text.as_str(), bytes), ("abcd\nx\n", 3 * 4 + 5), "a pair of three");
@@ -244,6 +247,14 @@ fn what_stands_beside_the_documents_counts_once_for_each() {
     // Inputs and requests have windows of their own, too.
     let inputs = r#"{"model":"m","input":[{"image":"https://x/1"},{"image":"https://x/2"}]}"#;
     assert_eq!(facts("/v1/embeddings", inputs).input_tokens_bound(1_000), 2_000);
+    let one = r#"{"model":"m","input":["a","b",{"image":"https://x/2"}]}"#;
+    assert_eq!(facts("/v1/embeddings", one).input_tokens_bound(1_000), 1_000 + one.len() as u64);
+    let shared = r#"{"model":"m","query":{"image":"https://x/2"},"documents":["a","b",{"image":"https://x/2"}]}"#;
+    assert_eq!(facts("/v1/rerank", shared).input_tokens_bound(1_000), 3_000);
+    // Of images, none is text that is cut into chunks.
+    let data = "A".repeat(200_000);
+    let images = format!(r#"{{"model":"m","query":"q","documents":[{{"image":"data:image/png;base64,{data}"}}]}}"#);
+    assert_eq!(facts("/v1/rerank", &images).requests_billed_max, 1);
 }
 
 #[test]

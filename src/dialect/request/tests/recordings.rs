@@ -32,7 +32,10 @@ fn real_requests_are_read_and_bounded() {
         let facts = read_request(target.endpoint, &target, Some("application/json"), &bytes)
             .unwrap_or_else(|reject| panic!("{file}: {reject:?}"));
         read += 1;
-        assert_eq!(splice(&facts, &bytes, None, false), bytes);
+        // Where Azure's path names another model than the body does, that one goes.
+        if body.get("model").and_then(Value::as_str).is_none_or(|model| facts.model.as_deref() == Some(model)) {
+            assert_eq!(splice(&facts, &bytes, None, false), bytes);
+        }
         let renamed = splice(&facts, &bytes, Some("other"), facts.stream && target.endpoint.answer == Answer::Chat);
         assert!(serde_json::from_slice::<Value>(&renamed).is_ok(), "{file}");
         let Some(input) = row["expected"]["input_tokens"].as_u64().filter(|_| !facts.refers_elsewhere) else {
