@@ -1,7 +1,7 @@
 //! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
 //! journal. Runs once an exchange, from whichever end comes first.
 
-use super::exchange::{Answer, Bill, Exchange, Leases, steady_ms};
+use super::exchange::{Admitted, Answer, Attempt, Bill, Exchange, Leases, steady_ms};
 use super::gate::{Gate, Need};
 use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
@@ -190,17 +190,9 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let admitted = exchange.admitted.as_mut()?;
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
-    // What our own refusal took the place of was never delivered: it is not billed.
-    let billed = answer.as_deref().filter(|answer| !matches!(end, End::NoAnswer(_)) && !came_to_nothing(answer, end));
-    let reported = billed.and_then(|answer| answer.scanner.metered());
-    let disbelieved = billed.is_some_and(|answer| answer.scanner.disbelieved());
     let output_tokens_max =
         admitted.output_tokens_max(price.as_deref(), exchange.snapshot.routing.output_tokens_default);
-    let estimate = billed.and_then(|answer| uncounted(admitted, answer, end, reported.as_ref(), output_tokens_max));
-    // What is estimated costs what the answer said beside counts: its tier, its searches.
-    let asked = admitted.facts.service_tier;
-    let said = || billed.filter(|_| estimate.is_some()).map(|answer| answer.scanner.uncounted(asked));
-    let metered = reported.or_else(said).unwrap_or_default();
+    let (metered, estimate) = measured(admitted, answer.as_deref(), end, output_tokens_max);
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
     let mut record = LedgerRecord::from_opening(hold.opening());
@@ -230,14 +222,44 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
         leases,
         record,
         operation,
-        refused_as_asked: attempt.is_some_and(|attempt| attempt.failure == Some(Failure::Client)),
-        metered: Metered { disbelieved, ..metered },
+        refused_as_asked: attempt.is_some_and(is_refused_as_asked),
+        metered,
         estimate,
         snapshot: exchange.snapshot.clone(),
         upstream: attempt.map(|attempt| attempt.upstream.clone()),
         price,
         metrics: exchange.shared.metrics.clone(),
     })
+}
+
+/// What the answer came to by what it says, and how to estimate what it does not.
+fn measured(
+    admitted: &mut Admitted,
+    answer: Option<&Answer>,
+    end: End,
+    output_tokens_max: u64,
+) -> (Metered, Option<Uncounted>) {
+    // What our own refusal took the place of was never delivered: it is not billed.
+    let billed = answer.filter(|answer| !matches!(end, End::NoAnswer(_)) && !came_to_nothing(answer, end));
+    let Some(answer) = billed else { return Default::default() };
+    let (scanner, asked) = (&answer.scanner, admitted.facts.service_tier);
+    let reported = scanner.metered();
+    let estimate = uncounted(admitted, answer, end, reported.as_ref(), output_tokens_max);
+    // What is estimated costs what the answer said beside counts: its tier, its searches.
+    let said = || estimate.is_some().then(|| scanner.uncounted(asked));
+    let metered = Metered { disbelieved: scanner.disbelieved(), ..reported.or_else(said).unwrap_or_default() };
+    (metered, estimate)
+}
+
+/// Whether the upstream refused what was asked, for itself or for all: that is no failure of it. (A model that is not there by its
+/// status is one of whoever configured it.)
+fn is_refused_as_asked(attempt: &Attempt) -> bool {
+    let status = attempt.answer.as_ref().map(|answer| answer.status);
+    match attempt.failure {
+        Some(Failure::Client) => true,
+        Some(Failure::ModelMissing) => status == Some(400),
+        _ => false,
+    }
 }
 
 fn milliseconds(duration: Duration) -> u64 {

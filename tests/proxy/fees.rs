@@ -79,7 +79,7 @@ async fn a_rerank_is_held_and_billed_by_its_searches() {
     let record = gateway.record_of(&gateway.send(&request.key(&key.key)).await).await;
     assert_record(
         &record,
-        json!({"cost_nanos": 6_000_000, "held_nanos": 6_000_000, "usage_source": "reported", "overshoot": false}),
+        json!({"cost_nanos": 6_000_000, "held_nanos": 6_000_000, "usage_source": "estimated", "overshoot": false}),
     );
     gateway.finish(&[&key, &poor]).await;
 }

@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for ContextSize {
 }
 
 /// Runs of xAI's own tools that are billed by the time (docs.x.ai/developers/pricing).
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 struct ToolRuns {
     web_search_calls: Count,
@@ -139,11 +139,33 @@ struct ServerToolUse {
 impl OpenAiUsage {
     /// It has at least one of the counts that make a report (`{}`, or a mere cost, or seconds of audio, does not).
     pub(super) fn is_report(&self) -> bool {
+        // Where it is billed by units, there need be nothing else.
+        self.has_units() || self.has_tokens()
+    }
+
+    fn has_units(&self) -> bool {
+        !matches!(self.search_units, Count::Absent | Count::Good(0))
+    }
+
+    fn has_tokens(&self) -> bool {
         let tokens =
             [self.prompt_tokens, self.input_tokens, self.completion_tokens, self.output_tokens, self.total_tokens];
-        // Where it is billed by units, there need be nothing else.
-        let has_units = !matches!(self.search_units, Count::Absent | Count::Good(0));
-        has_units || tokens.iter().any(|&count| count != Count::Absent)
+        tokens.iter().any(|&count| count != Count::Absent)
+    }
+
+    /// It has units, and no token.
+    pub(super) fn has_units_alone(&self) -> bool {
+        self.has_units() && !self.has_tokens()
+    }
+
+    /// It counts the runs of the vendor's own tools.
+    pub(super) fn counts_runs(&self) -> bool {
+        self.server_side_tool_usage_details.0 != ToolRuns::default()
+    }
+
+    /// Takes another's units.
+    pub(super) fn take_units(&mut self, other: &Self) {
+        self.search_units = other.search_units;
     }
 
     /// What is billed by the time.

@@ -269,10 +269,14 @@ impl Reader {
         }
         let in_choice = facts.usage_in_choice.take().filter(|_| self.rules.usage_in_choice);
         let counts = Report::of_counts(facts.input_count, facts.output_count).map(Box::new);
-        [facts.usage.take(), facts.usage_aside.take(), in_choice, facts.usage_counted.take(), counts]
-            .into_iter()
-            .flatten()
-            .find(|report| report.is_report())
+        let places = [facts.usage.take(), facts.usage_aside.take(), in_choice, facts.usage_counted.take(), counts];
+        places.into_iter().flatten().filter(|report| report.is_report()).reduce(|first, next| {
+            match first.has_units_alone() {
+                // What is counted may stand in another place.
+                true => next.with_units_of(&first),
+                false => first,
+            }
+        })
     }
 
     fn error(&mut self, kind: Kind) -> Option<ErrorEvent> {
@@ -352,6 +356,10 @@ impl Reader {
     /// What was reported, if it is believed.
     pub(super) fn metered(&self) -> Option<Metered> {
         let report = self.said.report.as_ref().filter(|report| report.is_report() && report.is_believable())?;
+        // What was done so often is told beside counts.
+        if report.has_units_alone() {
+            return None;
+        }
         if self.said.unreadable {
             return None;
         }
@@ -361,13 +369,15 @@ impl Reader {
             detail: reading.detail,
             source: UsageSource::Reported,
             disbelieved: self.said.disbelieved,
-            ..self.beside(&reading).0
+            ..self.beside(&reading, report.counts_runs()).0
         };
         // What is generated there is images, but for what is said to be another thing.
         if self.answer == Answer::Image && !report.details_output() {
             metered.detail.output_image_tokens = metered.usage.output_tokens - metered.usage.reasoning_tokens;
         }
-        metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
+        if !report.counts_runs() {
+            metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
+        }
         Some(metered)
     }
 
@@ -375,19 +385,22 @@ impl Reader {
     pub(super) fn uncounted(&self, asked: ServiceTier) -> Metered {
         let report = self.said.report.as_deref();
         let reading = report.map(|report| report.reading(&self.rules, self.said.of_gemini)).unwrap_or_default();
-        // What is billed on top is counted in the same report.
-        let (mut metered, tier) = self.beside(&Reading { extras: Vec::new(), ..reading });
+        // What is billed on top is counted in the same report, if it counts anything.
+        let is_kept = report.is_some_and(|report| report.has_units_alone() && report.is_believable());
+        let extras = if is_kept { reading.extras } else { Vec::new() };
+        let (mut metered, tier) = self.beside(&Reading { extras, ..reading }, false);
         metered.tier = tier.unwrap_or(asked);
         metered.detail.web_searches = self.said.searches;
         metered
     }
 
-    /// What a report and the answer around it say beside counts; and the tier, if one is named.
-    fn beside(&self, reading: &Reading) -> (Metered, Option<ServiceTier>) {
+    /// What a report and the answer around it say beside counts; and the tier, if one is named. `counts_runs`: the report does, of the
+    /// vendor's tools, those that are billed.
+    fn beside(&self, reading: &Reading, counts_runs: bool) -> (Metered, Option<ServiceTier>) {
         let tier = reading.tier.or(self.said.tier.0);
         let image_tool = self.said.image_tool.and_then(|tool| tool.extra(self.said.tool_model.clone()));
-        // What the report counts of them is what is billed.
-        let is_counted = |kind: &str| reading.extras.iter().any(|extra| extra.kind == kind);
+        // What the report counts of them is what is billed: one that failed may be there, and not be.
+        let is_counted = |kind: &str| counts_runs || reading.extras.iter().any(|extra| extra.kind == kind);
         let ran = self.said.tools.iter().filter(|(kind, times)| *times > 0 && !is_counted(kind));
         let ran = ran.map(|(kind, times)| ExtraUsage::of_times(*kind, *times));
         let metered = Metered {

@@ -63,6 +63,24 @@ impl Report {
         }
     }
 
+    /// It says how often something was done, and counts no token.
+    pub(super) fn has_units_alone(&self) -> bool {
+        matches!(self, Self::OpenAi(usage) if usage.has_units_alone())
+    }
+
+    /// It counts the runs of the vendor's own tools.
+    pub(super) fn counts_runs(&self) -> bool {
+        matches!(self, Self::OpenAi(usage) if usage.counts_runs())
+    }
+
+    /// With what the other says was done so often.
+    pub(super) fn with_units_of(mut self: Box<Self>, other: &Self) -> Box<Self> {
+        if let (Self::OpenAi(usage), Self::OpenAi(other)) = (&mut *self, other) {
+            usage.take_units(other);
+        }
+        self
+    }
+
     /// It counts nothing yet, where something is generated.
     pub(super) fn is_placeholder(&self) -> bool {
         matches!(self, Self::OpenAi(usage) if usage.is_placeholder())

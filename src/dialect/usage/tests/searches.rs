@@ -1,6 +1,7 @@
 //! Web searches that a provider ran, and what else it bills by the time.
 
 use super::{CHAT, CHAT_JSON, Case, GEMINI, GEMINI_JSON, RERANK, RESPONSES, RESPONSES_JSON};
+use tollgate_plugin_api::ServiceTier;
 
 #[test]
 fn searches_are_counted_where_no_count_of_them_is_told() {
@@ -53,9 +54,10 @@ fn what_is_billed_by_the_time_is_counted() {
     let events = |event: &str| format!("data: {event}\n\ndata: {event}\n\n");
     let web = maps.replace("maps", "web");
     let done = |text: &str| format!(r#"data: {{"type":"response.completed","response":{{"output":[{text}],{usage}}}}}"#) + "\n\n";
+    let both = r#"{"results":[],"meta":{"billed_units":{"search_units":2},"tokens":{"input_tokens":7}}}"#;
     type Times<'a> = &'a [(&'a str, u64)];
     let tools: Times<'_> = &[("file_search", 2), ("code_interpreter", 2)];
-    let cases: [(&Case, String, Times<'_>); 15] = [
+    let cases: [(&Case, String, Times<'_>); 17] = [
         (&RESPONSES_JSON, format!("{{\"output\":[{output}],{usage}}}"), tools),
         (&RESPONSES, done(&output), tools),
         (&RESPONSES_JSON, format!("{{\"output\":[{bare},{bare}],{usage}}}"), &[("code_interpreter", 2)]),
@@ -71,14 +73,22 @@ fn what_is_billed_by_the_time_is_counted() {
         (&RERANK, r#"{"results":[],"meta":{"billed_units":{"search_units":3}}}"#.to_owned(), &[("search_units", 3)]),
         (&RERANK, r#"{"results":[],"meta":{"billed_units":{"search_units":0},"tokens":{"input_tokens":7}}}"#.to_owned(), &[]),
         (&RERANK, r#"{"results":[],"usage":{"total_tokens":7}}"#.to_owned(), &[]),
+        (&RERANK, both.to_owned(), &[("search_units", 2)]),
+        // Runs that failed are items, and are not billed.
+        (&RESPONSES_JSON, format!("{{\"output\":[{bare},{bare}],{}}}", xai.replace("interpreter_calls\":1", "interpreter_calls\":0")), &[("x_search", 3)]),
     ];
     for (case, text, expected) in cases {
-        let metered = case.whole(&text).metered().unwrap_or_else(|| panic!("nothing is reported: {text}"));
+        let scanner = case.whole(&text);
+        let metered = scanner.metered().unwrap_or_else(|| scanner.uncounted(ServiceTier::Standard));
         let done: Vec<_> = metered.extras.iter().map(|extra| (extra.kind.as_str(), extra.times)).collect();
         assert_eq!(done, expected, "{text}");
     }
     let web = RESPONSES_JSON.whole(&format!("{{\"output\":[],{xai}}}")).metered().unwrap();
     assert_eq!(web.detail.web_searches, 2);
+    let search = r#"{"type":"web_search_call","action":{"type":"search"}}"#;
+    let failed = RESPONSES_JSON.whole(&format!("{{\"output\":[{search},{search},{search}],{xai}}}")).metered().unwrap();
+    assert_eq!(failed.detail.web_searches, 2);
+    assert_eq!(RERANK.whole(both).metered().unwrap().usage.input_tokens, 7, "what has no units has the counts");
     let absurd = r#"{"results":[],"meta":{"billed_units":{"search_units":-3}}}"#;
     assert!(RERANK.whole(absurd).metered().is_none() && RERANK.whole(absurd).disbelieved());
 }
