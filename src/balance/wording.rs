@@ -148,6 +148,8 @@ static CODES: &[Code] = &[
     code("permission_error", Where::Forbidden, Means::ModelMissing),
     // OpenRouter, as 402: one request that is dearer than all that may run at once; smaller ones are served.
     code("weight_exceeds_budget", Where::Anywhere, Means::ModelMissing),
+    // Amazon, as 424: the model failed at this request; another may not.
+    code("modelerrorexception", Where::Anywhere, Means::ModelMissing),
     // Zhipu, SiliconFlow: no such model.
     code("1211", Where::Refused, Means::ModelMissing),
     code("20012", Where::Refused, Means::ModelMissing),
@@ -155,8 +157,6 @@ static CODES: &[Code] = &[
     code("overloaded_error", Where::Fault, Means::ServerError),
     code("engine_overloaded_error", Where::Fault, Means::ServerError),
     code("service_unavailable", Where::Fault, Means::ServerError),
-    // Amazon, as 424: the model failed.
-    code("modelerrorexception", Where::Anywhere, Means::ServerError),
     // The rate.
     code("rate_limit_exceeded", Where::Anywhere, Means::RateLimited),
     code("rate_limit_error", Where::Anywhere, Means::RateLimited),

@@ -80,7 +80,7 @@ async fn amazon_names_an_error_in_its_head() {
             ),
             case(error(400, "ValidationException", "The provided model identifier is invalid."), "model_missing", true),
             case(error(400, "ValidationException", on_demand), "model_missing", true),
-            case(error(424, "ModelErrorException", "The model failed."), "server_error", true),
+            case(error(424, "ModelErrorException", "The model failed."), "model_missing", true),
             case(error(403, "UnrecognizedClientException", unknown), "key_dead", false),
             case(
                 error(403, "ExpiredTokenException", "The security token included in the request is expired"),

@@ -73,7 +73,7 @@ impl LogFile {
         }
         let done = write_all(&mut open.file, lines);
         let written_bytes = done.as_ref().map_or_else(|cut| cut.written_bytes, |()| lines.len());
-        open.torn = done.is_err() && !lines[..written_bytes].ends_with(b"\n");
+        open.torn = done.is_err() && written_bytes > 0 && !lines[..written_bytes].ends_with(b"\n");
         open.bytes += written_bytes as u64;
         done
     }

@@ -470,7 +470,7 @@ fn a_name_in_the_head_is_the_first_code() {
     );
     assert_eq!(named(400, "servicequotaexceededexception", message), LIMITED);
     assert_eq!(named(400, "servicequotaexceededexception", "no json"), LIMITED);
-    assert_eq!(named(424, "modelerrorexception", message), Failure::ServerError);
+    assert_eq!(named(424, "modelerrorexception", message), Failure::ModelMissing);
     assert_eq!(named(400, "validationexception", message), Failure::Client);
     let missing = r#"{"message":"The provided model identifier is invalid."}"#;
     assert_eq!(named(400, "validationexception", missing), Failure::ModelMissing);

@@ -196,12 +196,12 @@ pub(super) fn query_for_upstream(query: Option<&str>, post: bool) -> Result<Opti
     Ok((!kept.is_empty()).then(|| kept.join("&")))
 }
 
-/// Whether a parameter may go to a base URL with this path. Azure's version is its older API's, where the base URL has a deployment;
-/// the newer one refuses it (400, "api-version query parameter is not allowed when using /v1 path").
+/// Whether a parameter may go to a base URL with this path. Azure's version is its older APIs', which want it; the newer one refuses it
+/// (400, "api-version query parameter is not allowed when using /v1 path").
 pub(super) fn is_for_upstream(pair: &str, base: &str) -> bool {
     let is_dated =
         pair.strip_prefix(AZURE_VERSION).is_some_and(|value| value.starts_with(|c: char| c.is_ascii_digit()));
-    !is_dated || base.split('/').any(|segment| segment == DEPLOYMENTS)
+    !is_dated || !base.split('/').any(|segment| segment == "v1")
 }
 
 /// The name of a parameter, in lower case and without Google's `$`.

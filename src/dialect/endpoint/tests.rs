@@ -233,7 +233,8 @@ fn azures_older_paths_name_a_model_and_its_dates_do_not_go_where_they_are_refuse
     assert!(find("GET", "/openai/deployments/m/models").is_err());
     for (query, base, expected) in [
         ("api-version=2024-10-21&a=1", "/openai/v1", "/openai/v1/chat/completions?a=1"),
-        ("a=1&api-version=2025-04-01-preview", "", "/chat/completions?a=1"),
+        ("a=1&api-version=2025-04-01-preview", "", "/chat/completions?a=1&api-version=2025-04-01-preview"),
+        ("api-version=2024-05-01-preview", "/models", "/models/chat/completions?api-version=2024-05-01-preview"),
         ("api-version=preview", "/openai/v1", "/openai/v1/chat/completions?api-version=preview"),
         (
             "api-version=2024-10-21",
