@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -158,10 +159,33 @@ def with_iterations(bill):
     return nanos(usd)
 
 
+def searches_of(bill):
+    """How many web searches there were, as their vendors bill them."""
+    told = (final_value(bill.case).get("tool_usage") or {}).get("web_search") or {}
+    if told:
+        return told.get("num_requests", 0)
+    # OpenAI: its items, but those that open a page or look into it.
+    items = final_value(bill.case).get("output") or []
+    calls = [item for item in items if isinstance(item, dict) and item.get("type") == "web_search_call"]
+    run = [call for call in calls if (call.get("action") or {}).get("type", "search") == "search"]
+    # Google: each query once; up to Gemini 2.5, the prompt.
+    values = [value for value in bill.case.values() if isinstance(value, dict)]
+    candidates = [candidate for value in values for candidate in value.get("candidates") or []]
+    grounds = [candidate.get("groundingMetadata") or {} for candidate in candidates]
+    queries = {query for ground in grounds for query in ground.get("webSearchQueries") or [] if query.strip()}
+    is_by_prompt = re.match(r"gemini-[12]", model_of(bill.case))
+    return len(run) + (min(len(queries), 1) if is_by_prompt else len(queries))
+
+
 def with_searches(bill):
-    """Web searches: the package has their price, and does not look for them in an answer of the Responses API."""
-    used = (final_value(bill.case).get("tool_usage") or {}).get("web_search") or {}
-    return nanos(bill.price(bill.usage + Usage(web_searches=used.get("num_requests", 0))))
+    """Web searches: the package has their price, and does not look for them in most answers."""
+    return nanos(bill.price(bill.usage + Usage(web_searches=searches_of(bill))))
+
+
+def with_context_size(bill):
+    """A request with a search: the package has the dearest size alone, Perplexity's answer says which one it was."""
+    told = Decimal(str(final_value(bill.case)["usage"]["cost"]["request_cost"]))
+    return nanos(bill.usd - bill.price(Usage()) + told)
 
 
 def with_hidden_thinking(bill):
@@ -175,6 +199,7 @@ def with_hidden_thinking(bill):
 REASONS = [
     ("runs in `iterations` that the counts above leave out, billed here", with_iterations),
     ("web searches, billed here, not looked for there", with_searches),
+    ("searches of a smaller size than the dearest, which is the only one there", with_context_size),
     ("thinking that is only in the total, billed here", with_hidden_thinking),
 ]
 
