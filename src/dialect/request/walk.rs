@@ -1,5 +1,8 @@
 //! One pass over a JSON body, driven by serde: nothing is built, strings are looked at where they stand.
 
+mod rerank;
+
+use self::rerank::{Bound, Documents};
 use super::places::{Named, Place};
 use super::rules::{Frame, Name, Scalar, TOOL_PROMPT_TOKENS};
 use super::splice::Edits;
@@ -35,28 +38,6 @@ const PROMPT_MEMBERS: [&str; 20] = [
     "generateContentRequest",
     "generate_content_request",
 ];
-
-/// What a reranker puts around each pair of query and document, at most: Qwen3's has a template of some 80 tokens
-/// (huggingface.co/Qwen/Qwen3-Reranker-8B, "Transformers Usage").
-const PAIR_TOKENS: u64 = 128;
-
-/// Documents of one of Cohere's searches, as which a rerank is billed (cohere.com/pricing: "one query with up to 100 documents to be
-/// ranked. Documents longer than 500 tokens when including the length of the search query will be split up into multiple chunks, where
-/// each chunk counts as a single document").
-const SEARCH_DOCUMENTS: u64 = 100;
-const CHUNK_TOKENS: u64 = 500;
-
-/// What stands in the documents of a rerank.
-#[derive(Default)]
-struct Documents {
-    /// Of the body.
-    bytes: u64,
-    media_bytes: u64,
-    media_tokens: u64,
-    /// What of their text is collected, and its whole length.
-    text: String,
-    text_bytes: u64,
-}
 
 /// The state of the pass.
 pub(super) struct Walk<'a> {
@@ -131,47 +112,29 @@ impl<'a> Walk<'a> {
         let beside = std::mem::replace(&mut self.sink, own);
         let walked = self.value(raw.get(), Place::Documents, depth);
         let (text, text_bytes) = std::mem::replace(&mut self.sink, beside).map(TextSink::into_text).unwrap_or_default();
-        let documents = self.documents.get_or_insert_default();
-        documents.bytes += raw.get().len() as u64;
-        documents.media_bytes += self.media_bytes - media_bytes;
-        documents.media_tokens += self.facts.media_tokens - media_tokens;
-        documents.text.push_str(&text);
-        documents.text_bytes += text_bytes;
+        self.documents.get_or_insert_default().add(Documents {
+            bytes: raw.get().len() as u64,
+            media_bytes: self.media_bytes - media_bytes,
+            media_tokens: self.facts.media_tokens - media_tokens,
+            text,
+            text_bytes,
+        });
         walked
-    }
-
-    /// How often what stands beside the documents of a rerank is read once more: a reranker reads it with each of them, and bills
-    /// "the number of query tokens x the number of documents + sum of the number of tokens in all documents" (docs.voyageai.com,
-    /// "Rerankers"; Jina's and SiliconFlow's are alike).
-    fn further_pairs(&self) -> u64 {
-        self.facts.prompts.saturating_sub(1)
     }
 
     pub(super) fn into_facts(self) -> RequestFacts {
         let tool_prompt = if self.has_tools { TOOL_PROMPT_TOKENS } else { 0 };
-        let mut text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
-        let mut media_tokens = self.facts.media_tokens;
-        if let Some(documents) = &self.documents {
-            let in_documents = documents.bytes.saturating_sub(documents.media_bytes);
-            let beside = text_bytes.saturating_sub(in_documents);
-            let media_beside = media_tokens - documents.media_tokens;
-            text_bytes = text_bytes.saturating_add(beside.saturating_mul(self.further_pairs()));
-            text_bytes = text_bytes.saturating_add(PAIR_TOKENS.saturating_mul(self.facts.prompts));
-            media_tokens = media_tokens.saturating_add(media_beside.saturating_mul(self.further_pairs()));
-        }
-        let searches = self.documents.as_ref().map_or(0, |documents| {
-            // A token is a byte at least, and mostly four: what a chunk has of the query is in that.
-            let text_bytes = documents.bytes.saturating_sub(documents.media_bytes);
-            (self.facts.prompts + text_bytes / CHUNK_TOKENS).div_ceil(SEARCH_DOCUMENTS)
-        });
+        let text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
+        let once = Bound { text_bytes, media_tokens: self.facts.media_tokens, searches: 0 };
+        let bound = self.documents.as_ref().map_or(once, |documents| documents.bound(once, self.facts.prompts));
         let prompts_elsewhere = if self.facts.refers_elsewhere { 0 } else { self.prompts_elsewhere };
         RequestFacts {
             refers_elsewhere: self.facts.refers_elsewhere || prompts_elsewhere > 0,
             prompts_elsewhere,
-            requests_billed_max: searches,
+            requests_billed_max: bound.searches,
             choices: self.facts.choices.saturating_mul(self.prompts.max(1)),
-            prompt_text_bytes: text_bytes.saturating_add(tool_prompt + self.tool_tokens),
-            media_tokens,
+            prompt_text_bytes: bound.text_bytes.saturating_add(tool_prompt + self.tool_tokens),
+            media_tokens: bound.media_tokens,
             edits: self.edits,
             ..self.facts
         }
@@ -180,16 +143,13 @@ impl<'a> Walk<'a> {
     /// The text, of which as much as its tokens may be counted of, and how many bytes there are in all. Of a rerank: a pair, with as much
     /// of the documents as there is of them for each, and the bytes of all pairs.
     pub(super) fn into_text(self) -> (String, u64) {
-        let pairs = self.facts.prompts.max(1);
         let Some(sink) = self.sink else { return (String::new(), 0) };
         let bytes_max = sink.bytes_max();
-        let (mut text, bytes) = sink.into_text();
-        let Some(documents) = self.documents else { return (text, bytes) };
-        let share = usize::try_from(pairs).map_or(0, |pairs| documents.text.len().div_ceil(pairs));
-        text.push('\n');
-        text.push_str(&documents.text[..documents.text.ceil_char_boundary(share)]);
-        text.truncate(text.floor_char_boundary(bytes_max));
-        (text, bytes.saturating_mul(pairs).saturating_add(documents.text_bytes))
+        let (text, bytes) = sink.into_text();
+        match self.documents {
+            Some(documents) => documents.pair(text, bytes, self.facts.prompts, bytes_max),
+            None => (text, bytes),
+        }
     }
 
     /// Where a raw value, which borrows from the body, stands in it.
