@@ -15,6 +15,7 @@ mod options;
 mod others;
 mod overload;
 mod processes;
+mod prompt;
 mod proxies;
 mod report;
 #[path = "../rows/mod.rs"]

@@ -11,7 +11,7 @@ benches/side_by_side/run [OPTIONS]: Tollgate beside nginx, Envoy and bare Pingor
   --rounds N           rounds of each measurement, of which the median is shown [5]
   --seconds S          length of a round [1.5]
   --connections A,B    connections of a measurement [32,1]
-  --cases A,B          of json, sse, sse-spliced, sse-pieces [all]
+  --cases A,B          of json, json-long, sse, sse-spliced, sse-pieces [all]
   --proxies A,B        of nginx, bare, tollgate [these], envoy, bare-pinned (bare Pingora without work stealing), earlier,
                        durable (tollgate with durability = \"power\"),
                        beside-syncs (tollgate while the disk is synced beside it as often as durable does),

@@ -1,5 +1,6 @@
 //! What is asked and what is answered: the same bytes for every proxy.
 
+use crate::prompt::{self, Wording};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const QUESTION: &str = "Why does the sky look blue at noon and red in the evenin
 pub(crate) enum Case {
     /// A small chat completion.
     Json,
+    /// The same answer to a long conversation with tools.
+    JsonLong,
     /// A stream whose client asks for the usage chunk.
     Sse,
     /// A stream whose client does not: Tollgate asks for the usage chunk itself, and takes it out again.
@@ -31,8 +34,9 @@ pub(crate) enum Case {
 }
 
 /// Every case: name on the command line, title in the report.
-pub(crate) const CASES: [(Case, &str, &str); 4] = [
+pub(crate) const CASES: [(Case, &str, &str); 5] = [
     (Case::Json, "json", "JSON"),
+    (Case::JsonLong, "json-long", "JSON, a prompt of 64 KiB"),
     (Case::Sse, "sse", "SSE, 102 events at once"),
     (Case::SseSpliced, "sse-spliced", "SSE, 102 events at once, usage not asked for by the client"),
     (Case::SsePieces, "sse-pieces", "SSE, 102 events one after the other"),
@@ -69,45 +73,52 @@ pub(crate) fn asked(body: &[u8]) -> Asked {
 /// The request of a case, head and body.
 pub(crate) fn request(case: Case, key: &str) -> Vec<u8> {
     let tail = match case {
-        Case::Json => "",
+        Case::Json | Case::JsonLong => "",
         Case::Sse => ",\"stream\":true,\"stream_options\":{\"include_usage\":true}",
         Case::SseSpliced => ",\"stream\":true",
         Case::SsePieces => {
             ",\"stream\":true,\"stream_options\":{\"include_usage\":true},\"user\":\"one-write-an-event\""
         }
     };
-    post(key, tail)
+    post(key, case == Case::JsonLong, tail)
 }
 
 /// The request whose answer stays open after its first token.
 pub(crate) fn idle_request(key: &str) -> Vec<u8> {
-    post(key, &format!(",\"stream\":true,\"stream_options\":{{\"include_usage\":true}},\"user\":\"{USER_IDLE}\""))
+    let tail = format!(",\"stream\":true,\"stream_options\":{{\"include_usage\":true}},\"user\":\"{USER_IDLE}\"");
+    post(key, false, &tail)
 }
 
 /// The request whose answer takes a while.
 pub(crate) fn slow_request(key: &str) -> Vec<u8> {
-    post(key, &format!(",\"user\":\"{USER_SLOW}\""))
+    post(key, false, &format!(",\"user\":\"{USER_SLOW}\""))
 }
 
 /// The same question in Anthropic's dialect.
 pub(crate) fn translated_request(case: Case, key: &str) -> Vec<u8> {
     let tail = match case {
-        Case::Json => "",
+        Case::Json | Case::JsonLong => "",
         Case::Sse | Case::SseSpliced => ",\"stream\":true",
         Case::SsePieces => ",\"stream\":true,\"metadata\":{\"user_id\":\"one-write-an-event\"}",
     };
+    let first = format!("{{\"role\":\"user\",\"content\":\"{QUESTION}\"}}");
+    let conversation = conversation(&prompt::ANTHROPIC, case == Case::JsonLong, &first);
     let body = format!(
-        "{{\"model\":\"gpt-4o\",\"system\":\"{SYSTEM}\",\"messages\":[{{\"role\":\"user\",\"content\":\"{QUESTION}\"}}],\
-         \"temperature\":0.7,\"max_tokens\":256{tail}}}"
+        "{{\"model\":\"gpt-4o\",\"system\":\"{SYSTEM}\",{conversation},\"temperature\":0.7,\"max_tokens\":256{tail}}}"
     );
     head("/v1/messages", key, body)
 }
 
-fn post(key: &str, tail: &str) -> Vec<u8> {
-    let body = format!(
-        "{{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"system\",\"content\":\"{SYSTEM}\"}},\
-         {{\"role\":\"user\",\"content\":\"{QUESTION}\"}}],\"temperature\":0.7,\"max_tokens\":256{tail}}}"
-    );
+/// What is asked: `first`, and behind it many turns, if it is a long conversation.
+fn conversation(wording: &Wording, long: bool, first: &str) -> String {
+    if long { prompt::long(wording, first) } else { format!("\"messages\":[{first}]") }
+}
+
+fn post(key: &str, long: bool, tail: &str) -> Vec<u8> {
+    let first =
+        format!("{{\"role\":\"system\",\"content\":\"{SYSTEM}\"}},{{\"role\":\"user\",\"content\":\"{QUESTION}\"}}");
+    let conversation = conversation(&prompt::OPENAI, long, &first);
+    let body = format!("{{\"model\":\"gpt-4o\",{conversation},\"temperature\":0.7,\"max_tokens\":256{tail}}}");
     head("/v1/chat/completions", key, body)
 }
 
@@ -125,7 +136,7 @@ fn head(path: &str, key: &str, body: String) -> Vec<u8> {
 /// The body that the client must get, byte for byte. `splices`: through a proxy that asks for the usage chunk itself.
 pub(crate) fn expected(case: Case, splices: bool) -> Vec<u8> {
     match case {
-        Case::Json => JSON_BODY.into(),
+        Case::Json | Case::JsonLong => JSON_BODY.into(),
         Case::Sse | Case::SsePieces => joined(&events(true)),
         Case::SseSpliced if splices => {
             let mut events = events(true);
@@ -139,7 +150,7 @@ pub(crate) fn expected(case: Case, splices: bool) -> Vec<u8> {
 
 /// Input and output tokens that the provider reports.
 pub(crate) fn usage(case: Case) -> (u64, u64) {
-    if case == Case::Json { (52, 44) } else { (52, 99) }
+    if matches!(case, Case::Json | Case::JsonLong) { (52, 44) } else { (52, 99) }
 }
 
 /// The beginning of every stream up to the first token.
