@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, Version};
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v1::server::HttpSession;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -96,8 +97,13 @@ async fn read_whole(
     let unfinished = || Reject::new(RejectCode::InvalidRequest).message("The request body ended early");
     // HTTP/1.0 knows no interim answers.
     if headers.contains_key(EXPECT) && session.req_header().version != Version::HTTP_10 {
+        let keeps = session.as_http1().is_some_and(HttpSession::will_keepalive);
         let told = within(CLIENT_WRITE_TIMEOUT, pin!(session.write_continue_response())).await;
         told.map_err(|_| unfinished())?.map_err(|_| unfinished())?;
+        if keeps {
+            // Pingora ends the connection with any answer that comes before the body is read, also with this one.
+            session.set_keepalive(Some(0));
+        }
     }
     let mut body: Option<BytesMut> = None;
     let mut first: Option<Bytes> = None;

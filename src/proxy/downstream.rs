@@ -8,6 +8,8 @@ use super::gathered::Gathering;
 use super::timer::{self, Timer, within};
 use super::{receive, settle};
 use bytes::{Bytes, BytesMut};
+use http::Version;
+use http::header::CONTENT_LENGTH;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
@@ -123,6 +125,10 @@ impl<'s> Downstream<'s> {
 
     /// The head of the answer, and what is told behind its fields: goes out with the first bytes.
     pub(super) fn head(&mut self, fields: Box<ResponseHeader>, allowances: Allowances) {
+        if self.request().version == Version::HTTP_10 && !fields.headers.contains_key(CONTENT_LENGTH) {
+            // Such a client knows the body's end by the connection's.
+            self.session.set_keepalive(None);
+        }
         self.held.head = Some(Head { fields, allowances });
     }
 
@@ -278,6 +284,9 @@ impl<'s> Downstream<'s> {
         loop {
             let wake = exchange.control.next_wake(!self.held.is_empty());
             let gone = exchange.control.client_gone();
+            if gone {
+                exchange.leave_limits();
+            }
             let timer = timer::set(&mut self.timer, wake);
             tokio::select! { biased;
                 come = &mut coming => return come,

@@ -322,6 +322,13 @@ impl Exchange {
         self.control.client_gone()
     }
 
+    /// The client has left: what is read on for is none of its requests that run at once. The upstream's limits keep it, for there it does.
+    pub(super) fn leave_limits(&mut self) {
+        if let Some(admitted) = &mut self.admitted {
+            admitted.leases.iter_mut().for_each(Lease::leave);
+        }
+    }
+
     /// The refusal for an exchange whose attempts all ended without an HTTP answer.
     pub(super) fn upstream_refusal(&self) -> Reject {
         if self.attempts.timed_out {

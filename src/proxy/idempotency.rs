@@ -24,8 +24,6 @@ const FIELDS: [HeaderName; 2] =
 
 /// The request whose answer is given again.
 const REPLAYED: HeaderName = answer_fields::REPLAYED;
-/// What SDKs go by before they look at the status: a 409 they would try again.
-const SHOULD_RETRY: HeaderName = answer_fields::SHOULD_RETRY;
 
 /// Takes the request's idempotency key for it, if it has one and is charged. The answer, if it was served before.
 ///
@@ -97,9 +95,8 @@ pub(super) fn in_progress() -> Reject {
 fn already_done(request_id: Uuid) -> Reject {
     let message =
         format!("The request {request_id} with this idempotency key has been served; its answer was not kept");
-    let mut reject = Reject::new(RejectCode::IdempotencyAlreadyDone).message(message);
-    reject.headers.push((SHOULD_RETRY, HeaderValue::from_static("false")));
-    reject
+    // A 409 is one that SDKs try again.
+    Reject::new(RejectCode::IdempotencyAlreadyDone).message(message).not_again()
 }
 
 fn replay(request_id: Uuid, answer: &KeptAnswer) -> Reply {

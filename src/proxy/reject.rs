@@ -24,6 +24,13 @@ pub(super) const REQUEST_ID: HeaderName = answer_fields::REQUEST_ID;
 /// The same as Anthropic calls it: its SDKs know no other place for `request_id`.
 pub(super) const ANTHROPIC_REQUEST_ID: HeaderName = answer_fields::ANTHROPIC_REQUEST_ID;
 const REJECTED_BY: HeaderName = answer_fields::REJECTED_BY;
+/// What SDKs go by before they look at the status.
+const SHOULD_RETRY: HeaderName = answer_fields::SHOULD_RETRY;
+
+/// Nobody should wait for longer than this within one call; a limit by the minute takes about half of it. OpenAI's Python SDK waits no
+/// longer by itself (`_constants.py`); its Node SDK and Anthropic's sleep for whatever `retry-after` says, twice, and outside of the call's
+/// own time-out (openai 6.49, `client.js`, `retryRequest`).
+const RETRY_WITHIN_S_MAX: u64 = 120;
 
 /// Refuses the request.
 pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange, reject: Reject) -> Result<()> {
@@ -39,6 +46,9 @@ pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange,
     }
     if let Some(seconds) = reject.retry_after_s {
         headers.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+    }
+    if reject.not_again || reject.retry_after_s.is_some_and(|seconds| seconds > RETRY_WITHIN_S_MAX) {
+        headers.push((SHOULD_RETRY, HeaderValue::from_static("false")));
     }
     headers.extend(reject.headers);
     let status = StatusCode::from_u16(row.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -84,6 +84,32 @@ async fn a_body_in_any_framing_arrives_whole_on_every_attempt() {
 }
 
 #[tokio::test]
+async fn a_connection_is_used_again_after_an_interim_answer_and_ends_where_its_end_is_the_answers() {
+    let provider = Provider::start(|_, request| Wire::Chat.answer(crate::calls::wants_stream(request))).await;
+    let (gateway, key) = serving(&Setup::new([Wire::Chat.upstream("u", &provider)])).await;
+    let expecting = chat(Body::Expect(chat_of(200))).key(&key.key);
+    let client = Client::connect(gateway.address).await.expect("the gateway listens");
+    let (answer, client) = client.send_and_keep(&expecting).await;
+    assert_eq!((answer.status, answer.informational, answer.ended), (200, vec![100], Ended::Whole));
+    assert_eq!(client.send(&expecting).await.status, 200, "on the same connection");
+
+    for (stream, ends) in [(false, "keep-alive"), (true, "close")] {
+        let body = format!(r#"{{"model":"m","messages":[],"stream":{stream}}}"#);
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            key.key,
+            body.len()
+        );
+        let mut client = Client::connect(gateway.address).await.expect("the gateway listens");
+        client.write(request.as_bytes()).await.expect("it is sent");
+        let answer = client.receive().await;
+        assert_eq!((answer.status, answer.field("connection")), (200, Some(ends)), "{}", answer.text());
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn a_body_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
     let provider = failing_twice().await;
     let (gateway, key) = serving(&three(&provider)).await;

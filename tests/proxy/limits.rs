@@ -30,6 +30,9 @@ fn assert_refused(answer: &Answer) {
     assert_eq!(answer.field("x-tollgate-rejected-by"), Some("rate_limit"));
     let seconds: u64 = answer.field("retry-after").and_then(|text| text.parse().ok()).expect("seconds");
     assert!(seconds >= 1);
+    // Nobody should sleep for longer within one call, nor ask again for what will never be given.
+    let never = answer.text().contains("larger than the limit allows");
+    assert_eq!(answer.field("x-should-retry"), (never || seconds > 120).then_some("false"), "{seconds} s");
 }
 
 fn number(answer: &Answer, field: &str) -> u64 {
@@ -138,7 +141,11 @@ async fn tokens_are_taken_by_estimate_and_corrected_by_what_was_used_in_streams_
 async fn places_come_back_when_a_stream_ends_or_its_client_leaves() {
     for leaves in [false, true] {
         let (answer, steps) = stepped(Wire::Chat.stream(&["a", "b"]));
-        let provider = Provider::always(answer).await;
+        let provider = Provider::start(move |_, request| match crate::calls::wants_stream(request) {
+            true => answer.clone(),
+            false => Wire::Chat.whole("x"),
+        })
+        .await;
         let setup = Setup::new([Wire::Chat.upstream("u", &provider)]);
         let (gateway, [key]) = serving_keys(&setup, [("k", &["--concurrency", "1"])]).await;
         let request = Wire::Chat.request(true).key(&key.key);
@@ -151,9 +158,15 @@ async fn places_come_back_when_a_stream_ends_or_its_client_leaves() {
             ["limit", "remaining", "reset"].map(|what| refused.field(&format!("x-ratelimit-{what}-concurrency")));
         assert_eq!(told, [Some("1"), Some("0"), Some("1s")]);
         if leaves {
+            // What is still read of the stream is read for the gateway alone.
             running.close();
+            let other = plain_chat(false).key(&key.key);
+            eventually("the place of who left", async || gateway.send(&other).await.status == 200).await;
+            assert_eq!(gateway.metric("tollgate_drains_running", &[]).await, 1.0);
             steps.go_on();
-            eventually("the place of who left", async || gateway.send(&request).await.status == 200).await;
+            eventually("the end of the drain", async || gateway.records().len() == 2).await;
+            // It has given its place back once.
+            assert_eq!(gateway.send(&other).await.status, 200);
         } else {
             steps.go_on();
             running.rest().await;

@@ -27,8 +27,13 @@ pub struct Dated {
 
 /// Something that has limits: a key, a user, an upstream.
 pub trait Lessor: Send + Sync {
+    /// The client of a leased request has left, and what is still read is read for the gateway: the request takes no place any more
+    /// among those that run at once. Its lease goes on.
+    fn leave(&self);
+
     /// A lease has ended: it stood for `taken` from when it was given, and `used` is what came of it, as of when that was known.
-    fn end(&self, taken: &Dated, used: &Dated);
+    /// `has_left`: [`leave`](Self::leave) was said of it.
+    fn end(&self, taken: &Dated, used: &Dated, has_left: bool);
 }
 
 /// One limit as the caller sees it.
@@ -163,6 +168,7 @@ pub struct Lease {
     lessors: [Option<Arc<dyn Lessor>>; LESSORS_MAX],
     taken: Dated,
     used: Dated,
+    has_left: bool,
     /// What the answer tells the caller.
     pub allowances: Allowances,
 }
@@ -176,19 +182,26 @@ impl Lease {
         allowances: Allowances,
     ) -> Self {
         let used = Dated { amounts: Amounts::default(), at_ms };
-        Self { lessors, taken: Dated { amounts: taken, at_ms }, used, allowances }
+        Self { lessors, taken: Dated { amounts: taken, at_ms }, used, has_left: false, allowances }
     }
 
     /// What the request came to in the end, which is now, at `at_ms`.
     pub fn used(&mut self, amounts: Amounts, at_ms: i64) {
         self.used = Dated { amounts, at_ms };
     }
+
+    /// The client has left: see [`Lessor::leave`].
+    pub fn leave(&mut self) {
+        if !std::mem::replace(&mut self.has_left, true) {
+            self.lessors.iter().flatten().for_each(|lessor| lessor.leave());
+        }
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         for lessor in self.lessors.iter().flatten() {
-            lessor.end(&self.taken, &self.used);
+            lessor.end(&self.taken, &self.used, self.has_left);
         }
     }
 }

@@ -120,6 +120,8 @@ pub struct Reject {
     pub param: Option<String>,
     /// Seconds for `retry-after`.
     pub retry_after_s: Option<u64>,
+    /// The same request will never be taken: SDKs are told not to retry it, whatever the status says to them.
+    pub not_again: bool,
     /// Further response headers (`x-ratelimit-*`).
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
 }
@@ -127,7 +129,7 @@ pub struct Reject {
 impl Reject {
     /// A refusal with the row's own message.
     pub fn new(code: RejectCode) -> Self {
-        Self { code, message: None, param: None, retry_after_s: None, headers: Vec::new() }
+        Self { code, message: None, param: None, retry_after_s: None, not_again: false, headers: Vec::new() }
     }
 
     /// With a message of its own.
@@ -145,6 +147,12 @@ impl Reject {
     /// With `retry-after`, in seconds.
     pub fn retry_after_s(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// For a request that will never be taken.
+    pub fn not_again(mut self) -> Self {
+        self.not_again = true;
         self
     }
 }

@@ -190,6 +190,7 @@ fn refusal(per: Per, full: &Full) -> Reject {
     }
     let mut reject = Reject::new(RejectCode::RateLimitExceeded).message(message);
     reject.retry_after_s = Some(wait_ms.div_ceil(1000).max(1));
+    reject.not_again = !fits_ever;
     reject.headers = allowances.fields();
     if per != Per::Upstream {
         let remaining = limit.max.saturating_sub(used);

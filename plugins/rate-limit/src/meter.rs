@@ -154,11 +154,16 @@ impl Taken {
 }
 
 impl Lessor for Meter {
-    /// What came of a request takes the place of what was asked for. What it came to be above that counts from now.
-    fn end(&self, taken: &Dated, used: &Dated) {
-        let (taken_at_ms, now_ms) = (taken.at_ms, used.at_ms);
+    fn leave(&self) {
         let mut all = self.0.lock();
         all.running = all.running.saturating_sub(1);
+    }
+
+    /// What came of a request takes the place of what was asked for. What it came to be above that counts from now.
+    fn end(&self, taken: &Dated, used: &Dated, has_left: bool) {
+        let (taken_at_ms, now_ms) = (taken.at_ms, used.at_ms);
+        let mut all = self.0.lock();
+        all.running = all.running.saturating_sub(u64::from(!has_left));
         for counted in all.windows.iter_mut().filter(|counted| counted.since_ms <= taken_at_ms) {
             let (taken, used) = (counted.unit.of(&taken.amounts), counted.unit.of(&used.amounts));
             // An answer may take longer than the window, and nobody need have asked for room meanwhile.
