@@ -2,8 +2,8 @@
 //!
 //! A [`Plan`] is what one model resolves to for one group: tiers of candidates by priority. [`Plan::pick`] asks the
 //! configured [`Strategy`] for a candidate of the first tier that has one both untried and let through by its breakers
-//! ([`CandidateBreakers`]); [`classify`] says what a failed attempt means, and they are told. Adding a strategy is one file
-//! and one line in [`STRATEGIES`].
+//! ([`CandidateBreakers`]); [`classify`] says what a failed attempt means, and they are told. A new strategy is one file, its
+//! `mod` line here, and its `use` and its entry in [`STRATEGIES`] (with the array's length).
 //!
 //! Pure: the time and the randomness are arguments. Choosing takes no lock, allocates nothing, and stays near a
 //! microsecond with 10,000 candidates in a tier, also while most of them are failing (`benches/route.rs`).
