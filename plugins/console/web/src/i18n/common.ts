@@ -69,7 +69,7 @@ export const common = {
   "code.FORBIDDEN": ["Not allowed", "不允许"],
   "code.NOT_FOUND": ["Not found", "未找到"],
   "code.INVALID": ["Not valid", "无效"],
-  "code.CONFLICT": ["In conflict with what there is", "与现有内容冲突"],
+  "code.CONFLICT": ["Conflicts with what exists", "与现有内容冲突"],
   "code.TOO_LARGE": ["Too large", "过大"],
   "code.TOO_MANY": ["Too many attempts", "尝试次数过多"],
   "code.UNAVAILABLE": ["Not available now", "暂时不可用"],

@@ -1,8 +1,8 @@
 // Upstreams, groups, models, prices, health, settings.
 export const routing = {
-  "upstreams.lead": ["What the config file says, how each one is, and a weight that can be set while it runs.", "来自配置文件的上游及其状态，权重可在运行中调整。"],
+  "upstreams.lead": ["Upstreams from the config file, and their state. Weights can be changed at runtime.", "来自配置文件的上游及其状态，权重可在运行中调整。"],
   "upstreams.none": ["No upstream yet", "还没有上游"],
-  "upstreams.noneText": ["Upstreams stand in tollgate.toml, which is read again when it changes:", "上游写在 tollgate.toml 中，文件变更后会自动重新读取："],
+  "upstreams.noneText": ["Upstreams are configured in tollgate.toml, which is reloaded when it changes:", "上游写在 tollgate.toml 中，文件变更后会自动重新读取："],
   "upstreams.provider": ["Provider", "提供商"],
   "upstreams.success": ["Success", "成功率"],
   "upstreams.latency": ["Latency", "延迟"],
@@ -20,7 +20,7 @@ export const routing = {
   "upstreams.weightOf": ["Weight of {name}", "{name} 的权重"],
   "upstreams.weightSet": ["{name} has weight {weight} now.", "{name} 的权重现为 {weight}。"],
   "upstreams.overridden": ["overridden", "已覆盖"],
-  "upstreams.reset": ["Back to the file's", "恢复为文件值"],
+  "upstreams.reset": ["Use the file's weight", "恢复为文件值"],
   "upstreams.test": ["Test", "测试"],
   "upstreams.testOf": ["Test {name}", "测试 {name}"],
   "upstreams.testHint": ["Sends one small request, which the provider may bill.", "会发送一个小请求，提供商可能计费。"],
@@ -134,7 +134,7 @@ export const routing = {
   "prices.found": ["found in the file", "在文件中发现"],
   "prices.first": ["the beginning", "起始版本"],
   "prices.foundFirst": ["The version that was in force when the history began.", "历史记录开始时生效的版本。"],
-  "prices.foundText": ["Not saved here: by an editor or the command line, or a change that was cut short.", "并非在此保存：来自编辑器、命令行，或中途中断的修改。"],
+  "prices.foundText": ["Not saved in the console: changed by an editor or the command line, or by a change that was interrupted.", "并非在此保存：来自编辑器、命令行，或中途中断的修改。"],
   "prices.linesUnknown": ["Which lines differ is not known: the text before it was not kept.", "无法得知哪些行不同：之前的文本未保留。"],
   "prices.linesMore": ["{count} more lines are not shown.", "另有 {count} 行未显示。"],
   "prices.line.added": ["added:", "新增："],
@@ -169,7 +169,7 @@ export const routing = {
   "health.rows": ["{count} rows read", "已读取 {count} 行"],
   "health.found": ["{count} findings; the first are shown", "发现 {count} 处问题，仅显示前几条"],
   "health.reload": ["Reload the configuration", "重新加载配置"],
-  "health.reloaded": ["The configuration is loaded anew.", "配置已重新加载。"],
+  "health.reloaded": ["The configuration is reloaded.", "配置已重新加载。"],
   "health.reloadRefused": ["The old configuration stays: {errors}", "仍使用旧配置：{errors}"],
 
   "column.actor": ["Who", "操作人"],
