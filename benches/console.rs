@@ -1,5 +1,5 @@
-//! How long lists and charts take with a million rows, and what the sums beside the rows cost whoever adds them.
-//! `cargo bench --bench console`; `TOLLGATE_BENCH_ROWS` changes the number.
+//! How long lists and charts take with a million rows, and what the sums beside the rows cost when rows are added. `cargo
+//! bench --bench console`; `TOLLGATE_BENCH_ROWS` changes the number.
 
 mod rows;
 

@@ -1,9 +1,10 @@
-//! Whether the time that a key's look-up takes tells a stranger of the keys there are: a credential that is a real one but for
-//! its last letter, beside one that has nothing of any, in a random order. `cargo bench --bench key_timing`.
+//! Whether the time of a key's look-up reveals existing keys: real credentials with one wrong letter at their end, beside
+//! random ones, in a random order. `cargo bench --bench key_timing`.
 //!
-//! The method is dudect's (Reparaz, Balasch, Verbauwhede 2017, "Dude, is my code constant time?"): Welch's t of the two kinds'
-//! times, of all of them and of those below several quantiles, since what is slow for other reasons hides what is not. A leak
-//! grows |t| with the number of look-ups; below 4.5, none was seen. For comparison, a look-up that leaks stands beside it.
+//! The method is dudect's (Reparaz, Balasch, Verbauwhede 2017, "Dude, is my code constant time?"): Welch's t of the two
+//! kinds' times, over all of them and over those below several quantiles, because times that are slow for other reasons hide
+//! a difference. A leak grows |t| with the number of look-ups; below 4.5, none was seen. For comparison, a look-up that leaks
+//! is measured, too.
 
 mod keys;
 

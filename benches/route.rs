@@ -1,5 +1,5 @@
-//! What a request pays for being let in and sent somewhere: one look-up among 1,000,000 keys, one choice among 10,000
-//! upstreams, in every state those upstreams can be in. `cargo bench --bench route`.
+//! What admission and routing cost a request: one look-up among 1,000,000 keys, one choice among 10,000 upstreams, in every
+//! state that those upstreams can be in. `cargo bench --bench route`.
 
 mod keys;
 

@@ -1,5 +1,5 @@
-//! What a stream pays for being watched: bytes/s of the usage scanner where there is no usage to be seen, which is nearly
-//! all of every stream. Fails if it allocates on the way. `cargo bench --bench scan`.
+//! What scanning costs a stream: bytes/s of the usage scanner where there is no usage to see, which is nearly all of every
+//! stream. Fails if it allocates on the way. `cargo bench --bench scan`.
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

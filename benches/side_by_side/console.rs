@@ -1,5 +1,5 @@
-//! What the console costs those who are being proxied: a steady load on a gateway with many records, in turns alone and
-//! while somebody goes from page to page.
+//! What the console costs proxied requests: a steady load on a gateway with many records, in turns alone and while somebody
+//! browses the console.
 
 use crate::answer::Reader;
 use crate::load::percentile;

@@ -1,4 +1,4 @@
-//! Streams that have had their first token and then nothing: what each of them keeps resident in the proxy.
+//! Streams that stay silent after their first token: what each of them keeps resident in the proxy.
 
 use crate::Failure;
 use crate::answer::{Reader, Until};

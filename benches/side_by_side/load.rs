@@ -1,4 +1,4 @@
-//! The load: connections that each ask again as soon as they have their answer.
+//! The load: connections that each send the next request as soon as they have their answer.
 
 use crate::Failure;
 use crate::answer::{ANY_BYTE, Reader, Until};

@@ -1,5 +1,5 @@
-//! More requests than there is room for, at a steady rate that does not care for answers: how long those take that are admitted,
-//! beside the same with half of what there is room for, and how soon the others know.
+//! More requests than a limit admits, at a steady rate that waits for no answer: how long admitted requests take, compared
+//! with half the admitted load, and how soon the others are refused.
 
 use crate::answer::Reader;
 use crate::load::{Pace, percentile};

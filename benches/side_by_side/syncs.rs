@@ -1,5 +1,5 @@
-//! A disk that is written to and synced as Tollgate's journal is with `durability = "power"`, by somebody who has nothing else to do:
-//! what that takes of the machine whoever does it.
+//! A disk that is written and synced as Tollgate's journal is with `durability = "power"`, by a thread that does nothing
+//! else: what that alone costs the machine.
 
 use crate::Failure;
 use std::fs::{File, OpenOptions};

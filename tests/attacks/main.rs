@@ -1,9 +1,8 @@
-//! What must hold when clients attack: requests that two servers could read differently, fields that carry others, bodies
-//! that are bombs, connections that are held for nothing, frames that cost more than they send, and more work than there is
-//! room for.
+//! What must hold when clients attack: ambiguous requests, fields that smuggle others in, bodies that are bombs, connections
+//! that are held without use, frames that cost more than they send, and overload.
 //!
-//! Nothing is asserted about speed: what is asserted is what arrived upstream, order, counts, and memory within generous,
-//! named limits. `TOLLGATE_ATTACKS_LONG=1` makes the floods ten times as long.
+//! Nothing is asserted about speed, but about what arrives upstream, order, counts, and memory within generous, named limits.
+//! `TOLLGATE_ATTACKS_LONG=1` makes the floods ten times as long.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,5 +1,5 @@
-//! S1, as other servers see it: what the gateway writes to an upstream is kept byte for byte, and read again by servers whose parsers
-//! have nothing to do with each other's. Each must find the same requests in it.
+//! S1, as other servers see it: what the gateway writes to an upstream is kept byte for byte, and read again by servers with
+//! unrelated parsers. Each must find the same requests in it.
 
 use crate::stage::said;
 use crate::support::provider::Received;

@@ -1,5 +1,5 @@
-//! R1: more than there is room for. Whoever is admitted is answered; the rest is refused at once, and told when to come again;
-//! nothing is lost, and memory stays within a limit.
+//! R1: overload. Admitted requests are answered; the rest are refused at once, with a time to retry. Nothing is lost, and
+//! memory stays within a limit.
 
 use crate::stage::{Stage, chat};
 use crate::support::answers;

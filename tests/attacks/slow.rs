@@ -1,4 +1,4 @@
-//! R2 and R3: clients that are slow on purpose. They are given up, or cost little; others are served.
+//! R2 and R3: clients that are slow on purpose. They are disconnected, or cost little; others are served.
 
 use crate::stage::{Stage, chat};
 use crate::support::client::{Client, Request};

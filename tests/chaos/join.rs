@@ -1,4 +1,4 @@
-//! Holds what the clients have seen against the ledger.
+//! Compares what the clients have seen with the ledger.
 
 use crate::clients::Seen;
 use crate::plan::{Fault, INPUT_NANOS, OUTPUT_NANOS};

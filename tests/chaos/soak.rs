@@ -1,4 +1,4 @@
-//! A long mixed load: memory and open files stay where they are. Short here; `TOLLGATE_CHAOS_MINUTES=30` shows a slope.
+//! A long mixed load: memory and open files do not grow. Short here; `TOLLGATE_CHAOS_MINUTES=30` shows a slope.
 
 use crate::clients::{Load, Seen};
 use crate::join::{arrived, join, quiet};

@@ -1,4 +1,4 @@
-//! A write to the journal that does not come back for long: who is refused for that is not charged.
+//! A write to the journal hangs for long: a request that is refused for that is not charged.
 
 use crate::plan::PRICES;
 use crate::store_faults::Injected;

@@ -1,5 +1,5 @@
-//! Store and journal out of reach, under load: locked, read-only, full, failing, missing, damaged. Nothing is lost, nobody has
-//! to do anything when it is over, and at the start the error says what is wrong.
+//! Store and journal fail under load: locked, read-only, full, failing, missing, damaged. Nothing is lost, everything
+//! recovers by itself, and at the start the error says what is wrong.
 
 use crate::clients::{self, Load, Seen};
 use crate::join::{arrived, join, quiet};

@@ -1,5 +1,5 @@
-//! What nobody has counted, or not yet: at what price an estimate is billed, what is held where a request sets no limit that anything
-//! may rest on or is read more than once, and what a stream comes to that a kill has cut off.
+//! Usage that nobody has counted, or not yet: the price of an estimate; the hold for a request that sets no reliable limit,
+//! or is read more than once; and the bill of a stream that a kill has cut off.
 
 use crate::calls::{Wire, assert_record, number, one, serving, serving_keys, stepped};
 use crate::support::answers::chat_pieces;

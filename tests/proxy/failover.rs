@@ -1,5 +1,5 @@
-//! As long as no byte of an answer went out, whatever goes wrong at one upstream is the next one's turn; what is the
-//! client's own fault is nobody's; and the last answer is the client's to see.
+//! As long as no byte of an answer went out, a failure at one upstream leads to the next one. A client's own mistake leads to
+//! none. The client sees the last answer.
 
 use crate::calls::{
     COST, TOKENS, Wire, assert_record, number, one, plain_chat, send_all, serving, stepped, wants_stream,

@@ -1,5 +1,4 @@
-//! What vendors bill by the time: runs of their own tools, units that a rerank is counted as, and what an answer says that the request
-//! was.
+//! What vendors bill by the unit: runs of their own tools, a rerank's units, and what an answer says that the request was.
 
 use crate::calls::{Wire, assert_record, number, responses_body, serving, serving_keys};
 use crate::support::answers::chat_body;

@@ -1,4 +1,4 @@
-//! What `/metrics` and spans say of the same request, and of whose fault it was.
+//! `/metrics` and spans agree on a request, and on whose fault an error was.
 
 use crate::calls::{Wire, serving, wants_stream};
 use crate::support::gateway::Setup;

@@ -1,5 +1,5 @@
-//! What an operator changes beside the running server (keys, quotas, prices, configuration) is in force without a restart,
-//! a mistake changes nothing, and what runs is not touched.
+//! What an operator changes beside the running server (keys, quotas, prices, configuration) is in force without a restart. A
+//! mistake changes nothing, and running requests are not touched.
 
 use crate::calls::{
     COST, INPUT, OUTPUT, TOKENS, Wire, assert_record, number, plain_chat, serving, serving_keys, stepped,

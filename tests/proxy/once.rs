@@ -1,5 +1,5 @@
-//! One charge for each idempotency key: of those who come with the same one, one is sent upstream. While it is served the others
-//! are told to come again; then they get its answer, or are told whose it was; and what came to nothing may be tried again.
+//! One charge for each idempotency key: of the requests with the same key, one is sent upstream. While it is in flight the
+//! others are told to retry; then they get its answer, or its id. A key whose request came to nothing may be tried again.
 
 use crate::calls::{COST, TOKENS, Wire, assert_record, plain_chat, serving, serving_keys, stepped};
 use crate::endpoints::form_between;

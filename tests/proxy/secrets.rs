@@ -1,5 +1,5 @@
-//! Secrets: a canary of its own in every place where one can be, every kind of request and of failure, and all that a gateway leaves
-//! behind (what it prints, logs, tells others, stores and answers) searched for any of them in any form.
+//! Secrets: a canary in every place that can hold one, and every kind of request and failure. Then all that a gateway leaves
+//! behind (what it prints, logs, sends, stores and answers) is searched for each canary in every form.
 
 use crate::calls::{TOKENS, Wire, plain_chat, wants_stream};
 use crate::support::client::{Answer as Got, Client, Request};

@@ -1,5 +1,5 @@
-//! Every key of `tollgate.toml` and `pricing.toml` does something: [`TESTS`] and [`PRICE_TESTS`] say which test fails when it does
-//! nothing, and are held against what the gateway itself says there is.
+//! Every key of `tollgate.toml` and `pricing.toml` does something: [`TESTS`] and [`PRICE_TESTS`] name a test for each that
+//! fails when the key does nothing. They are compared with the keys that the gateway itself names.
 
 use crate::calls::{COST, Wire, number, plain_chat, serving};
 use crate::support::client::{self, Request};

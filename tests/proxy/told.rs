@@ -1,5 +1,5 @@
-//! However a request ends, those who look on are told once, and of what really came of it: one line in the access log, one
-//! span at the collector.
+//! However a request ends, observers are told once, and told what really happened: one line in the access log, one span at
+//! the collector.
 
 use crate::calls::{TOKENS, Wire, plain_chat, serving, stepped};
 use crate::support::client::Client;

@@ -1,4 +1,5 @@
-//! Our own key in what an upstream says: masked in its errors, however they are cut, while all else passes as it is and in time.
+//! Our own key in what an upstream says: it is masked in errors, however they are cut, while all else passes as it is and in
+//! time.
 
 use crate::calls::{Wire, serving, stepped};
 use crate::support::answers::event;

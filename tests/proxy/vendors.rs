@@ -1,4 +1,4 @@
-//! What vendors want otherwise than others who speak their dialect.
+//! Where vendors want something else than others that speak their dialect.
 
 use crate::calls::{INPUT, OUTPUT, TOKENS, Wire, serving, wants_stream};
 use crate::support::client::Request;

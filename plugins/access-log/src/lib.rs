@@ -1,6 +1,6 @@
-//! One JSON line for each request, those that the gateway refuses included: who, what, how it ended, what it cost. No
-//! credential, no header, no query, no body. A request never waits for it: lines go through a bounded outbox to a thread that
-//! writes, and what does not fit is dropped, counted and said.
+//! One JSON line for each request, refused ones included: who, what, how it ended, what it cost. No credential, no header, no
+//! query, no body. A request never waits for it: lines go through a bounded outbox to a writer thread. What does not fit is
+//! dropped, counted and logged.
 
 mod file;
 mod line;

@@ -1,5 +1,5 @@
-//! The web console's pages: built from `web/`, committed in `assets/` and embedded here, so that building Tollgate needs no npm
-//! and running it needs no files. What answers under `/console/api` is none of this crate's business.
+//! The web console's pages: built from `web/`, committed in `assets/` and embedded here, so that building Tollgate needs no
+//! npm and running it needs no files. `/console/api` is not answered by this crate.
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;

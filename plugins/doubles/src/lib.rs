@@ -1,5 +1,5 @@
-//! What stands in for the gateway in the tests of its plugins: keys, a clock that the test sets, and somebody who asks. Nothing that
-//! is shipped depends on it.
+//! Stand-ins for the gateway in the tests of its plugins: keys, a clock that the test sets, and a caller. No released code
+//! depends on it.
 
 use std::any::Any;
 use std::pin::pin;

@@ -1,5 +1,5 @@
-//! Lets in only callers from the networks that the configuration names, before anybody looks at their credential. Who the
-//! caller is, `server.trusted_proxies` decides: behind a proxy that is not trusted, it is the proxy.
+//! Admits only callers from the configured networks, before their credential is looked at. `server.trusted_proxies` decides
+//! who the caller is: behind a proxy that is not trusted, it is the proxy.
 
 use async_trait::async_trait;
 use std::net::IpAddr;

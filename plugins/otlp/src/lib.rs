@@ -1,5 +1,5 @@
-//! Traces: a span for each request, to an OpenTelemetry collector, with the GenAI semantic conventions' names and, unless that is
-//! asked for, without a word of prompt or answer. A caller's trace goes on, and the upstream is told of ours.
+//! Traces: a span for each request, to an OpenTelemetry collector, with the GenAI semantic conventions' names. Prompts and
+//! answers are in it only on request. A caller's trace is continued, and the upstream gets our span as its parent.
 
 mod addresses;
 mod call;

@@ -1,8 +1,8 @@
-//! Limits on what keys, users and upstreams consume: requests, tokens, spend in a sliding window, and requests at once. Always
-//! in the chain, for keys that have limits of their own; further rules come from `[plugins.rate-limit]`.
+//! Limits on what keys, users and upstreams consume: requests, tokens, spend in a sliding window, and requests at once.
+//! Always in the chain, for keys that have limits of their own; further rules come from `[plugins.rate-limit]`.
 //!
-//! A request takes what it may come to when it is admitted, under the locks of its key and its user, so that no two requests
-//! take the same room; when its real usage is known, that takes the estimate's place.
+//! At admission a request reserves its worst case, under the locks of its key and its user, so that no two requests take the
+//! same room. Its real usage replaces the reservation when it is known.
 
 mod meter;
 mod meters;
