@@ -102,7 +102,7 @@ impl Metrics {
             reloads: series.counter("tollgate_reloads_total", "Configuration reloads.", &["result"])?,
             console_passwords: series.counter(
                 "tollgate_console_passwords_total",
-                "Passwords given at the console, by what for and what came of it.",
+                "Passwords given at the console, by purpose and result.",
                 &["asked_for", "result"],
             )?,
             telemetry_lost: series.counter(
@@ -115,13 +115,13 @@ impl Metrics {
                 .with_label_values(&[] as &[&str]),
             in_flight: series.gauge("tollgate_requests_in_flight", "Exchanges that run now.")?,
             drains: series.gauge("tollgate_drains_running", "Answers read on for a client that left.")?,
-            memory_bytes_max: series.gauge("tollgate_memory_bytes_max", "What the process may take of the memory.")?,
+            memory_bytes_max: series.gauge("tollgate_memory_bytes_max", "Memory that the process may take.")?,
             request_bodies_bytes: series.gauge(
                 "tollgate_request_bodies_bytes",
-                "Of request bodies above 16 KiB: what is here, or announced.",
+                "Bytes of request bodies above 16 KiB, present or announced.",
             )?,
             holds: series.gauge("tollgate_holds_open", "Holds that are neither settled nor void.")?,
-            inherited_holds: series.gauge("tollgate_holds_inherited", "Open holds of the process before this one.")?,
+            inherited_holds: series.gauge("tollgate_holds_inherited", "Open holds of the previous process.")?,
             journal_pending_records: series.gauge("tollgate_journal_pending_records", "Records to be journaled.")?,
             journal_bytes: series
                 .gauge("tollgate_journal_bytes", "Bytes of the journal on disk, reserved ones too.")?,
@@ -136,7 +136,7 @@ impl Metrics {
             )?,
             models_limited: series.gauges(
                 "tollgate_models_limited",
-                "Models of the upstream that are kept away from because they are rate-limited there.",
+                "Models of the upstream that are not tried because they are rate-limited there.",
                 &["upstream"],
             )?,
             breakers_shown: Mutex::default(),

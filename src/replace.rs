@@ -43,7 +43,10 @@ impl Turn {
                     return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
                 }
                 Err(TryLockError::Error(error)) => {
-                    tracing::debug!("{}: no lock, so no turns: {error}", file.display());
+                    tracing::debug!(
+                        "{}: cannot be locked, so others that change it do not wait: {error}",
+                        file.display()
+                    );
                     return Ok(Self { file: file.to_owned(), _folder: None });
                 }
             }

@@ -64,7 +64,7 @@ pub(super) enum Verb {
     /// Upstreams: the provider accounts that are configured
     #[command(subcommand)]
     Upstream(UpstreamVerb),
-    /// Providers' keys that stand sealed in the config file: nobody can read them there
+    /// Providers' keys, sealed in the config file so that nobody can read them there
     #[command(subcommand)]
     Secret(SecretVerb),
     /// Prices, in USD per million tokens
@@ -111,7 +111,7 @@ pub(super) enum KeyVerb {
     Show(KeyNamed),
     /// Change a key's limits
     Set(KeySet),
-    /// Refuse a key from now on; `enable` takes it back
+    /// Refuse a key from now on; `enable` undoes it
     Disable(KeyNamed),
     /// Accept a key again
     Enable(KeyNamed),
@@ -187,7 +187,7 @@ pub(super) struct KeySet {
     /// Another name
     #[arg(long)]
     pub(super) name: Option<String>,
-    /// What it may spend in all, in USD, what it has spent already included
+    /// What it may spend in all, in USD, including what it has already spent
     #[arg(long, value_name = "USD", value_parser = parse_usd, conflicts_with = "unlimited", allow_hyphen_values = true)]
     pub(super) quota_usd: Option<i64>,
     /// No quota

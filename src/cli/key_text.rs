@@ -54,7 +54,8 @@ pub(super) fn pairs(listing: &KeyListing, now_ms: i64) -> Vec<(&'static str, Str
 
 /// Whether a token or a wallet finds it so.
 fn found_by_name(listing: &KeyListing) -> String {
-    let word = if listing.key.named_by_operator { "yes" } else { "no: `tollgate key set NAME --name NAME` means it" };
+    let word =
+        if listing.key.named_by_operator { "yes" } else { "no: `tollgate key set NAME --name NAME` confirms the name" };
     word.into()
 }
 

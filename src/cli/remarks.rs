@@ -24,9 +24,9 @@ pub(super) fn remarks(config: &Config, book: &PriceBook, has_keys: Option<bool>,
 
 /// What the start says of keys that no token and no wallet finds, where these look for keys by name.
 pub(super) fn nameless(keys: usize) -> Option<String> {
-    let what = "keys that no token or wallet finds by name, for no operator named them";
+    let what = "keys that no token or wallet finds by name, because no operator named them";
     let which = "`found_by_name` in `tollgate key list --json`";
-    let how = "`tollgate key set NAME --name NAME` means a name";
+    let how = "`tollgate key set NAME --name NAME` confirms a name";
     (keys > 0).then(|| format!("Note: {what}: {keys} ({which}); {how}."))
 }
 

@@ -65,7 +65,7 @@ fn errors(config: &Config, book: &PriceBook) -> Vec<ConfigError> {
         }
         let guess = did_you_mean(seller, known.iter().copied());
         let expected = match known.len() {
-            0 => "expected a provider that has rows there, and none has".to_owned(),
+            0 => "expected a provider that has rows there, but none has any".to_owned(),
             _ => {
                 format!("expected a provider that has, as {}", one_of(known.iter().copied().take(PROVIDERS_NAMED_MAX)))
             }

@@ -41,7 +41,7 @@ pub(super) fn server(top: &Section<'_>) -> Server {
         } else if let Some(other) = before.iter().find(|other| address::overlap(*address, **other)) {
             section
                 .reader
-                .wrong(&key, format!("{other} takes what comes to it, expected another port, or one of them"));
+                .wrong(&key, format!("{other} already covers it, expected another port, or only one of them"));
         }
     }
     let metrics_listen = own_address(&section, "metrics_listen", default.metrics_listen);
@@ -132,7 +132,7 @@ fn store_path(url: &str) -> Result<&str, String> {
     match path {
         "" => Err("the path is missing".into()),
         ":memory:" => Err("a database in memory would lose the ledger".into()),
-        _ if path.contains(['?', '\0']) => Err("parameters are not known here".into()),
+        _ if path.contains(['?', '\0']) => Err("parameters are not supported".into()),
         _ => Ok(path),
     }
 }

@@ -47,15 +47,15 @@ fn no_prices(config: &Config, names: &str) -> String {
     };
     let fate = match config.pricing.unknown_model {
         UnknownModel::RejectIfQuota => {
-            "every request of a key with a quota is refused (400 PRICE_MISSING), for nobody knows what it would cost; those of \
-             other keys pass unbilled"
+            "every request of a key with a quota is refused (400 PRICE_MISSING), because its cost is unknown; those of other \
+             keys pass unbilled"
         }
-        UnknownModel::Reject => "every request is refused (400 PRICE_MISSING), for nobody knows what it would cost",
+        UnknownModel::Reject => "every request is refused (400 PRICE_MISSING), because its cost is unknown",
         UnknownModel::Allow => "every request passes unbilled",
     };
     format!(
-        "{what}. So {fate}. `tollgate price set MODEL --input D --output D` makes a price, `tollgate price import FILE --write` \
-         many; what is to happen without one says `pricing.unknown_model`. Without a price: {names}"
+        "{what}. So {fate}. `tollgate price set MODEL --input D --output D` sets one price, `tollgate price import FILE --write` \
+         many; `pricing.unknown_model` says what happens without one. Without a price: {names}"
     )
 }
 

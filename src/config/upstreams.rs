@@ -164,7 +164,7 @@ fn api_key(
     }
     let text = section.reader.string(&section.key("api_key"), value.get_ref())?;
     if text.starts_with(seal::PREFIX) {
-        section.wrong("api_key", "a sealed value comes out of a variable, expected it in the file itself");
+        section.wrong("api_key", "a sealed value cannot come from a variable, expected it in the file itself");
         return None;
     }
     read_key(&text).map_err(|message| section.wrong("api_key", message)).ok()

@@ -81,7 +81,7 @@ pub(crate) fn read(yaml: &str) -> Result<Found, String> {
         }
     }
     if file.general_settings.contains_key("master_key") {
-        found.leave("key", "master_key", "it may do everything there: make a key of its own for who uses it");
+        found.leave("key", "master_key", "it may do everything there: make a new key for whoever uses it");
     }
     let settings = [("router_settings", &file.router_settings), ("litellm_settings", &file.litellm_settings)];
     for (section, settings) in settings {

@@ -129,7 +129,7 @@ fn name_limits(row: &Row, name: &str, found: &mut Found) -> bool {
         let inside = path[1..].iter().try_fold(first, |value, part| value.map(|value| value.get(part)));
         if is_set(inside.flatten(), harmless) {
             is_limited = true;
-            let why = "this limit is not taken, so the key is disabled: `tollgate key enable` has it go on without";
+            let why = "this limit is not imported, so the key is disabled: `tollgate key enable` enables it without the limit";
             found.leave("setting", format!("{name}: {}", path.join(".")), why);
         }
     }

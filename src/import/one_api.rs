@@ -189,8 +189,8 @@ fn keys(tables: &Tables, units: i128, found: &mut Found) {
             Ok(mut key) => {
                 for column in ["allow_ips", "subnet"].into_iter().filter(|column| text(row, column) != Ok("")) {
                     key.enabled = false;
-                    let why = "its limit to addresses is not taken, so the key is disabled: `tollgate key enable` has it \
-                               go on without";
+                    let why = "its limit to addresses is not imported, so the key is disabled: `tollgate key enable` \
+                               enables it without the limit";
                     found.leave("setting", format!("{}: {column}", key.name), why);
                 }
                 found.keys.push(key);

@@ -174,7 +174,7 @@ fn write_periods(store: &dyn Store, shared: &Shared, users: &Mutex<Users>) {
     let is_news = users.lock().note_written(&periods, written.is_ok());
     match written {
         // Tried again at once: once is enough to say it.
-        Err(error) if is_news => tracing::warn!("periods of budgets have begun and are not in the store: {error}"),
+        Err(error) if is_news => tracing::warn!("budget periods have begun, but are not in the store yet: {error}"),
         Ok(()) if is_news => tracing::warn!("the store has all periods of budgets"),
         _ => {}
     }
@@ -183,7 +183,7 @@ fn write_periods(store: &dyn Store, shared: &Shared, users: &Mutex<Users>) {
 fn catch_up(store: &dyn Store) {
     // Nothing that money or safety hangs on: what is not caught up with is read from the rows.
     if let Err(error) = store.catch_up() {
-        tracing::debug!("what another version added is not caught up with: {error}");
+        tracing::debug!("sums and names of another version's records are not complete yet: {error}");
     }
 }
 

@@ -279,6 +279,6 @@ impl Reload {
 fn being_written(file: &Path) -> String {
     let file = file.display();
     format!(
-        "{file}: is being written, and is read when whoever writes it has closed it (if nobody does: `touch {file}`)"
+        "{file}: is being written, and will be read when its writer has closed it (if nobody is writing it: `touch {file}`)"
     )
 }

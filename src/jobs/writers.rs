@@ -78,7 +78,7 @@ mod linux {
             let inotify = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
             if let Err(error) = &inotify {
                 tracing::warn!(
-                    "the system does not say who writes files ({error}): they are read when they have settled"
+                    "the system cannot tell who writes files ({error}): they are read once they stop changing"
                 );
             }
             Self { inotify: inotify.ok(), ..Self::deaf() }
@@ -155,7 +155,7 @@ mod linux {
                     Err(Errno::INTR) => {}
                     Err(Errno::AGAIN) => return true,
                     Err(error) => {
-                        tracing::warn!("the system does not say who writes files any more: {error}");
+                        tracing::warn!("the system can no longer tell who writes files: {error}");
                         self.lose_all();
                         return false;
                     }

@@ -107,13 +107,13 @@ impl Inheritance {
             if let Err(error) = self.look() {
                 let said = error.to_string();
                 if said != told {
-                    tracing::error!("what the process before this one left cannot be settled; it stays held: {said}");
+                    tracing::error!("requests of the previous process cannot be settled yet, and stay held: {said}");
                     told = said;
                 }
             }
             let mut left = self.left.lock();
             if left.is_settled() {
-                tracing::info!("everything that the process before this one had begun is settled");
+                tracing::info!("all requests of the previous process are settled");
                 return;
             }
             if !left.stopped {
@@ -167,7 +167,7 @@ impl Inheritance {
             Ok(Some(Recovered { rows, interrupted, .. })) => {
                 left.writers.retain(|writer| *writer != id);
                 left.failing.remove(&id);
-                tracing::info!(rows, interrupted, "the process before this one has ended");
+                tracing::info!(rows, interrupted, "the previous process has ended");
                 Ok(())
             }
             Err(error) => {

@@ -80,7 +80,7 @@ impl Walk {
         let row = match row {
             Ok(row) => row,
             Err(error) => {
-                report.problem(format!("ledger: a row behind row {} cannot be read: {error}", self.sequence));
+                report.problem(format!("ledger: a row after row {} cannot be read: {error}", self.sequence));
                 return;
             }
         };

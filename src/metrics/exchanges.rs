@@ -124,7 +124,7 @@ impl Exchanges {
             failed: series
                 .counter(
                     "tollgate_requests_failed_total",
-                    "Requests that failed at their upstreams. What one refuses for what was asked is none.",
+                    "Requests that failed at their upstreams, except those refused for their own contents.",
                     &[],
                 )?
                 .with_label_values(&[] as &[&str]),

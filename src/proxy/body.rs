@@ -75,7 +75,7 @@ pub(super) fn packed(headers: &HeaderMap, body: &[u8]) -> Option<Reject> {
     let shown: String = coding.chars().take(CODING_CHARS_MAX).collect();
     Some(
         Reject::new(RejectCode::InvalidRequest)
-            .message(format!("The body has the content-encoding `{shown}`: bodies are taken unpacked, without one")),
+            .message(format!("The body has the content-encoding `{shown}`: send the body uncompressed, without one")),
     )
 }
 

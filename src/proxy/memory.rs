@@ -77,7 +77,7 @@ impl Memory {
     pub(super) fn set_bytes_max(&self, bytes_max: u64) {
         let machine_bytes = machine::memory_bytes().unwrap_or(u64::MAX);
         if bytes_max > machine_bytes {
-            tracing::warn!(bytes_max, machine_bytes, "server.memory_bytes_max is more than there is");
+            tracing::warn!(bytes_max, machine_bytes, "server.memory_bytes_max is more than the machine has");
         }
         let bytes_max = if bytes_max == 0 { machine_bytes / 10 * TENTHS } else { bytes_max.min(machine_bytes) };
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl Memory {
         let bytes_max = self.bytes_max();
         match (was_full, is_full) {
             (false, true) => tracing::error!(taken, bytes_max, "nearly all memory is taken: requests are refused"),
-            (true, false) => tracing::warn!(taken, bytes_max, "there is memory again: requests are taken"),
+            (true, false) => tracing::warn!(taken, bytes_max, "there is memory again: requests are accepted"),
             _ => {}
         }
     }

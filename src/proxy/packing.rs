@@ -102,7 +102,7 @@ struct Unpacked {
 impl Write for Unpacked {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         if bytes.len() > self.room {
-            return Err(Error::other("it comes to far more than it is"));
+            return Err(Error::other("it unpacks to far more than its size"));
         }
         self.room -= bytes.len();
         self.bytes.extend_from_slice(bytes);

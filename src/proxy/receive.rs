@@ -317,7 +317,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         if route::has_next(exchange) {
             return Err(failed_attempt());
         }
-        return Error::e_explain(ANSWER_CUT, "the answer ended in its middle").map_err(Error::into_up);
+        return Error::e_explain(ANSWER_CUT, "the answer was cut short").map_err(Error::into_up);
     }
     let passed = told(passed, refusal.as_ref(), exchange);
     settle::settle_with_gate(exchange, End::Broken)?;

@@ -24,8 +24,8 @@ pub struct Signer {
     region: String,
 }
 
-const EXPECTED: &str = "is no key of Amazon's, expected `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, with `:SESSION_TOKEN` behind where there is one, or a \
-     Bedrock API key";
+const EXPECTED: &str = "is no key of Amazon's, expected `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, followed by `:SESSION_TOKEN` if there is one, or a Bedrock \
+     API key";
 
 impl Signer {
     /// Of a key as it is configured, `ACCESS_KEY_ID:SECRET_ACCESS_KEY` or with `:SESSION_TOKEN` behind, for this host.

@@ -127,7 +127,7 @@ fn wrong_with_request_line(line: &[u8]) -> Option<&'static str> {
 fn wrong_in_fields(request: &RequestHeader) -> Option<&'static str> {
     let headers = &request.headers;
     if request.method == Method::CONNECT {
-        return Some("there is nothing to connect to");
+        return Some("CONNECT is not supported");
     }
     if request.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
         return Some("there must be one host");
@@ -159,7 +159,8 @@ pub(super) fn check_nominations(headers: &HeaderMap) -> Result<(), Reject> {
     for (count, name) in connection_options(headers).enumerate() {
         let name = HeaderName::from_bytes(name).ok().filter(|_| count < NOMINATIONS_MAX);
         if name.is_none_or(|name| name == HOST || name.as_str().starts_with("x-forwarded-")) {
-            return Err(Reject::new(RejectCode::InvalidRequest).message("The `Connection` field names what it cannot"));
+            return Err(Reject::new(RejectCode::InvalidRequest)
+                .message("The `Connection` field names too many fields, or one that it must not name"));
         }
     }
     Ok(())

@@ -148,7 +148,9 @@ impl Parts {
                  a name any more: give each an account of another name, and delete this one",
                 Act::PROGRAM
             ),
-            Err(error) => tracing::warn!("whether the audit can tell people from the program is not known: {error}"),
+            Err(error) => {
+                tracing::warn!("cannot check whether people's names look like the program in the audit: {error}")
+            }
         }
     }
 

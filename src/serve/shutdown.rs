@@ -45,9 +45,11 @@ impl Signals {
                     _ = interrupt.recv() => {}
                 }
                 if succession.told_to_end() {
-                    return tracing::info!("told to end again: what runs ends now");
+                    return tracing::info!("told to end again: running requests are cut off now");
                 }
-                tracing::info!("told to end: what runs is being finished already; once more ends it now");
+                tracing::info!(
+                    "told to end: running requests are already being finished; another signal cuts them off"
+                );
             }
         });
         ShutdownSignal::GracefulTerminate
@@ -65,16 +67,16 @@ impl ShutdownSignalWatch for Signals {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {
-                    tracing::info!("SIGTERM: finishing what runs");
+                    tracing::info!("SIGTERM: finishing running requests");
                     break;
                 }
                 _ = interrupt.recv() => {
-                    tracing::info!("interrupted: finishing what runs; once more ends it at once");
+                    tracing::info!("interrupted: finishing running requests; another interrupt cuts them off");
                     interrupted = true;
                     break;
                 }
                 _ = quit.recv() => if handing.is_some() {
-                    tracing::warn!("SIGQUIT: ignored, another process is just taking over");
+                    tracing::warn!("SIGQUIT: ignored, another process is already taking over");
                 } else {
                     let succession = self.succession.clone();
                     handing = Some(tokio::task::spawn_blocking(move || succession.hand_over()));

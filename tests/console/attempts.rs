@@ -126,7 +126,11 @@ async fn what_fails_is_logged_and_counted_and_who_goes_is_in_the_audit() {
     let lines = |what: &str| said.lines().filter(|line| line.contains(what)).count();
     assert_eq!(lines("console: a wrong password for \"user\" from 10.6.0.1"), 1, "{said}");
     assert_eq!(lines("console: a wrong password for \"user\" from 10.6.0.3"), 10, "{said}");
-    assert_eq!(lines("no more passwords for \"user\" from 10.6.0.3"), 1, "once, not for each that is refused: {said}");
+    assert_eq!(
+        lines("no more passwords are accepted for \"user\" from 10.6.0.3"),
+        1,
+        "once, not for each that is refused: {said}"
+    );
     assert_eq!(
         lines("console: a wrong password for \"mallory\\n2026-01-01 INFO forged \\u{202e}\\u{1b}[31myyy"),
         1,

@@ -96,7 +96,7 @@ async fn changes_by_the_command_line_have_their_rows_too_and_no_person_can_be_ta
     for name in ["tollgate key (root, uid 0)", "tollgate serve"] {
         let refused = stage.admin.post("/users", &json!({"name": name, "role": "user"})).await;
         assert_eq!(refused.code(), "INVALID", "{name}");
-        assert!(refused.body.to_string().contains("is the program itself in the audit"), "{}", refused.body);
+        assert!(refused.body.to_string().contains("stand for the program in the audit"), "{}", refused.body);
     }
 }
 

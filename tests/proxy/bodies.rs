@@ -301,7 +301,7 @@ async fn a_body_that_comes_packed_is_refused_by_the_name_of_its_packing() {
         let answer = send(coding, Bytes::from_static(PACKED)).await;
         assert_eq!((answer.status, &*answer.error_code()), (400, "INVALID_REQUEST"), "{}", answer.text());
         let said = answer.text();
-        assert!(said.contains(&format!("the content-encoding {named}: bodies are taken unpacked")), "{said}");
+        assert!(said.contains(&format!("the content-encoding {named}: send the body uncompressed")), "{said}");
         assert!(!said.contains("UTF-8"), "{said}");
     }
     let answer = send("identity", Bytes::from_static(PACKED)).await;

@@ -1,5 +1,5 @@
-//! What a process does after it has handed over, or would have: it answers what came to it, finishes what runs, and ends sooner
-//! where somebody needs that.
+//! A process after its hand-over: it answers requests that still reach it, finishes running ones, and ends sooner if somebody
+//! needs that.
 
 use crate::calls::{Wire, assert_record, plain_chat, serving};
 use crate::support::client::{Client, Ended, Request};
@@ -36,7 +36,7 @@ async fn who_insists_ends_what_a_process_finishes_after_it_has_handed_over() {
     let running = begun(&gateway, &key, &streams).await;
     let old = gateway.upgrade().await;
     old.signal("TERM");
-    said(&gateway, "what runs is being finished already").await;
+    said(&gateway, "running requests are already being finished").await;
     old.signal("TERM");
     ended(old).await;
     assert_eq!(running.rest().await.0.ended, Ended::Broken);

@@ -39,7 +39,7 @@ impl Expected {
                 return Err(refusal("it is not valid yet"));
             }
         }
-        let ends = claims.get("exp").and_then(seconds).ok_or_else(|| refusal("it has no `exp` that is a time"))?;
+        let ends = claims.get("exp").and_then(seconds).ok_or_else(|| refusal("its `exp` is missing, or is no time"))?;
         if ends <= now_s - leeway_s {
             return Err(RejectCode::TokenExpired.into());
         }

@@ -1,8 +1,8 @@
-//! Authentication by a signed token (JWT, RFC 7519) of an identity provider of the operator's: who has one that is sound, in
-//! time and meant for this gateway calls as the key that one of its claims names. Any other credential goes on to `auth-key`.
+//! Authentication by a signed token (JWT, RFC 7519) of the operator's identity provider. A token that is valid, in time and
+//! meant for this gateway calls as the key that one of its claims names. Any other credential goes on to `auth-key`.
 //!
-//! Signatures are checked by ring; what a token says is read here, as strictly as RFC 8725 asks. What cannot be trusted yet is
-//! never followed: no address out of a token, no algorithm that is not configured, no key of another type than its algorithm's.
+//! Signatures are checked by ring; claims are read here, as strictly as RFC 8725 asks. Nothing in a token is followed before
+//! it is trusted: no address, no algorithm that is not configured, no key of another type than its algorithm's.
 
 mod algorithm;
 mod claims;
@@ -67,7 +67,7 @@ impl AuthJwt {
                 let source = self.source.as_ref().ok_or_else(token::invalid)?;
                 let set = source.set().ok_or_else(|| {
                     Reject::new(RejectCode::UpstreamUnavailable)
-                        .message("Tokens cannot be checked yet: the keys of their issuer are not there")
+                        .message("Tokens cannot be checked yet: the issuer's keys have not been read")
                         .retry_after_s(RETRY_AFTER_S)
                 })?;
                 let Some(key) = set.find(*public, token.key_id.as_deref()) else {
@@ -102,7 +102,7 @@ impl Plugin for AuthJwt {
         let handle = self
             .keys
             .find_by_name(&name)
-            .ok_or_else(|| claims::refusal("it names no key, or one that no operator has named so"))?;
+            .ok_or_else(|| claims::refusal("it names no key, or a name that no operator has given"))?;
         handle.check(now_ms)?;
         head.key = Some(handle);
         Ok(Flow::Continue)

@@ -58,7 +58,7 @@ pub(crate) fn read(table: &Table) -> Result<Settings, Mistakes> {
     let leeway_s = settings.number("leeway_s", SECONDS, 0..=LEEWAY_S_MAX, LEEWAY_S_DEFAULT);
     let expected = Expected {
         issuer: settings.needed_text("issuer", "the `iss` of its tokens").to_owned(),
-        audience: settings.needed_text("audience", "what stands for this gateway in `aud`").to_owned(),
+        audience: settings.needed_text("audience", "this gateway's name in `aud`").to_owned(),
         key_claim: settings.text("key_claim", "the name of a claim").unwrap_or(KEY_CLAIM_DEFAULT).to_owned(),
         leeway_s: u32::try_from(leeway_s).unwrap_or_default(),
     };
@@ -91,7 +91,7 @@ fn secret(settings: &Read<'_>, algorithms: Option<&[Algorithm]>) -> Option<hmac:
     let expected = format!("text of at least {SECRET_BYTES_MIN} bytes for HS256");
     match (settings.get("secret").is_some(), is_shared) {
         (false, Some(true)) => settings.must_have("secret", &expected),
-        (true, Some(false)) => settings.wrong("secret", "without use, expected HS256 among `algorithms`"),
+        (true, Some(false)) => settings.wrong("secret", "is not used, expected HS256 among `algorithms`"),
         _ => {}
     }
     let bytes = settings.text("secret", &expected)?.as_bytes();
@@ -109,7 +109,7 @@ fn place(settings: &Read<'_>, algorithms: Option<&[Algorithm]>) -> Option<Place>
     let given: Vec<&str> = ["jwks_url", "jwks_file"].into_iter().filter(|key| settings.get(key).is_some()).collect();
     match (given.as_slice(), is_public) {
         ([], Some(true)) => settings.must_have("jwks_url", "it or `jwks_file` for RS256 and ES256"),
-        ([key], Some(false)) => settings.wrong(key, "without use, expected RS256 or ES256 among `algorithms`"),
+        ([key], Some(false)) => settings.wrong(key, "is not used, expected RS256 or ES256 among `algorithms`"),
         ([_, _], _) => settings.wrong("jwks_url", "expected one of `jwks_url` and `jwks_file`"),
         _ => {}
     }

@@ -65,7 +65,7 @@ fn invalid(why: &str) -> Reject {
 impl AuthSiwe {
     fn give_nonce(&self) -> Result<Reply, Reject> {
         let nonce = self.nonces.make(self.clock.steady_ms()).ok_or_else(|| {
-            Reject::new(RejectCode::UpstreamUnavailable).message("There is no randomness to be had").retry_after_s(1)
+            Reject::new(RejectCode::UpstreamUnavailable).message("No random numbers are available").retry_after_s(1)
         })?;
         let expires_at_ms = self.clock.now_ms().saturating_add(NONCE_LIFE_MS);
         Ok(answered(&serde_json::json!({"nonce": nonce, "expires_at": rfc3339(expires_at_ms)})))
@@ -84,7 +84,7 @@ impl AuthSiwe {
         check_times(&message, now_ms)?;
         let steady_ms = self.clock.steady_ms();
         let nonce = self.nonces.read(message.nonce, steady_ms);
-        let nonce = nonce.ok_or_else(|| invalid("The nonce is not one of this gateway's, or its time is over"))?;
+        let nonce = nonce.ok_or_else(|| invalid("The nonce is unknown to this gateway, or has expired"))?;
         if signature::signer(&login.message, &login.signature) != Some(message.address) {
             return Err(invalid("The signature is not that of the message's address"));
         }
@@ -93,13 +93,13 @@ impl AuthSiwe {
             .settings
             .wallets
             .get(&message.address)
-            .ok_or_else(|| Reject::new(RejectCode::Forbidden).message("This wallet is not known here"))?;
+            .ok_or_else(|| Reject::new(RejectCode::Forbidden).message("This wallet is not configured here"))?;
         self.key(name, now_ms)?;
         self.nonces.take(nonce, message.address, steady_ms)?;
         let ends_at_ms = now_ms.saturating_add(self.settings.session_ms);
         let expires_at_s = message.expires_at_ms.map_or(ends_at_ms, |at| at.min(ends_at_ms)).div_euclid(1000);
         let token = self.sessions.issue(&Session { address: message.address, expires_at_s }).ok_or_else(|| {
-            Reject::new(RejectCode::UpstreamUnavailable).message("There is no randomness to be had").retry_after_s(1)
+            Reject::new(RejectCode::UpstreamUnavailable).message("No random numbers are available").retry_after_s(1)
         })?;
         let expires_at = rfc3339(expires_at_s.saturating_mul(1000));
         Ok(answered(&serde_json::json!({"token": token, "expires_at": expires_at})))
@@ -127,7 +127,7 @@ impl AuthSiwe {
         let handle = self
             .keys
             .find_by_name(name)
-            .ok_or_else(|| invalid("The wallet's key is not there any more, or its user has renamed it"))?;
+            .ok_or_else(|| invalid("The wallet's key no longer exists, or its user has renamed it"))?;
         handle.check(now_ms)?;
         Ok(handle)
     }

@@ -54,7 +54,7 @@ fn checked_origin(origin: &str) -> Result<HeaderValue, String> {
         let sent = if is_own { bare.trim_end_matches(&port) } else { &bare }.to_ascii_lowercase();
         if sent != origin {
             return Err(format!(
-                "is never sent so: browsers write it in lower case and without the scheme's own port, expected `{sent}`"
+                "is never sent: browsers use lower case and leave out the scheme's default port, expected `{sent}`"
             ));
         }
     }

@@ -27,14 +27,14 @@ pub(super) struct Gate {
 /// It may not pass.
 pub(super) async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, Refusal> {
     if !request.method().is_safe() && !is_same_origin(request.method(), request.uri(), request.headers()) {
-        return Err(Refusal::new(Code::Forbidden, "this must be asked for from the console's own page (Origin)"));
+        return Err(Refusal::new(Code::Forbidden, "this request must come from the console's own page (Origin)"));
     }
     let remote = request.extensions().get::<Remote>().copied().unwrap_or_default();
     let shows_secret = matches!(gate.access, Access::RoleOrSecret(_)) && shows_secret(&gate.desk, request.headers());
     if let Some(least) = gate.access.role().filter(|_| !shows_secret) {
         let caller = session::caller(&gate.desk, remote, request.headers()).await?;
         if !is_shown_to(caller.person.id, request.headers()) {
-            let message = "this page was made for somebody else than who is signed in with this browser now";
+            let message = "this page was made for a person who is no longer the one signed in with this browser";
             return Err(Refusal::new(Code::Unauthenticated, message));
         }
         if caller.person.role < least {

@@ -135,7 +135,7 @@ impl TryFrom<String> for Cursor {
 
     fn try_from(text: String) -> Result<Self, &'static str> {
         let parts = text.split_once('_').and_then(|(at, sequence)| Some((at.parse().ok()?, sequence.parse().ok()?)));
-        let (started_at_ms, sequence) = parts.ok_or("expected what the page before said comes next")?;
+        let (started_at_ms, sequence) = parts.ok_or("expected the cursor that the previous page gave")?;
         Ok(Self(RecordCursor { started_at_ms, sequence }))
     }
 }

@@ -53,7 +53,8 @@ async fn reload(State(desk): State<Arc<Desk>>, caller: Caller) -> Result<Json<Re
     // Before: what cannot be noted is not done.
     note(&desk, Desk::act(&caller), "reload.asked", None).await?;
     let reloaded = desk.shared.reload().await;
-    let reloaded = reloaded.ok_or_else(|| Refusal::new(Code::Unavailable, "nothing is read again here, or not now"))?;
+    let reloaded =
+        reloaded.ok_or_else(|| Refusal::new(Code::Unavailable, "a reload is not possible here, or not now"))?;
     let told = match reloaded {
         Ok(version) => ReloadJson { status: "reloaded", price_version: Some(version.to_string()), errors: Vec::new() },
         Err(wrong) => {
@@ -87,7 +88,7 @@ struct VerifyJson {
 
 async fn verify(State(desk): State<Arc<Desk>>) -> Result<Json<VerifyJson>, Refusal> {
     let Ok(_turn) = desk.verifying.try_lock() else {
-        return Err(Refusal::new(Code::Conflict, "somebody verifies the ledger already"));
+        return Err(Refusal::new(Code::Conflict, "the ledger is already being verified"));
     };
     let journal_dir = desk.shared.snapshot.load().config.ledger.journal_dir.clone();
     let report = desk.ask(move |store| ledger::verify(store, &journal_dir)).await?;

@@ -163,7 +163,7 @@ fn replace(
     let mut make = || {
         let before = read(config, default_prices)?;
         if before.version != version {
-            let message = format!("the file has the version {} by now", before.version);
+            let message = format!("the file has been changed: it is now at version {}", before.version);
             return Err(Refusal::conflict("version", message));
         }
         let after = Edition { version: &PriceBook::version_of(&text), text: Some(&text) };

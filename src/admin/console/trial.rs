@@ -100,10 +100,10 @@ fn tell(desk: &Desk, who: &Who, name: &str, attempt: &Attempt, person: Option<Pe
     for by in &attempt.reaches {
         let of_whom = match by {
             By::NameAtNetwork | By::Session => format!("for {name:?} {from}"),
-            By::Network => format!("{from}, for whomever"),
+            By::Network => format!("{from}, for any name"),
             By::Name => format!("for {name:?} from where nobody has signed in with it"),
         };
-        tracing::warn!("console: for a while, no more passwords {of_whom}");
+        tracing::warn!("console: for a while, no more passwords are accepted {of_whom}");
     }
     if let Some(person) = person.filter(|_| attempt.reaches.contains(&By::Name)) {
         note_locked(desk, &person);
@@ -116,7 +116,7 @@ fn note_locked(desk: &Desk, person: &Person) {
     let (store, object) = (desk.store.clone(), format!("person {}", person.id));
     desk.backstage.run(move || {
         if let Err(error) = store.people().note(&act, "session.locked", &object, None, None) {
-            tracing::warn!("console: the audit does not take that {object} is guessed at: {error}");
+            tracing::warn!("console: the audit cannot record that the password of {object} is being guessed: {error}");
         }
     });
 }

@@ -250,7 +250,7 @@ async fn change(
     find(&desk.shared.snapshot.load_full(), &name)?;
     if let Some(field) = others.keys().next() {
         return Err(match keys_of("upstream").contains(&field.as_str()) {
-            true => Refusal::conflict(field, "this is the configuration file's to say"),
+            true => Refusal::conflict(field, "only the configuration file can change this"),
             false => Refusal::field(field, "there is no such field"),
         });
     }

@@ -48,7 +48,7 @@ impl Uses {
                 return;
             }
             if let Err(error) = store.people().sessions_used(&used, unix_ms(), idle_ms_max) {
-                tracing::warn!("console: when sessions were used is noted later: {error}");
+                tracing::warn!("console: the times when sessions were used will be noted later: {error}");
                 let mut waiting = self.0.lock();
                 (waiting.is_written, waiting.not_before_ms) = (false, steady_ms() + PAUSE_MS);
                 for (digest, used_at_ms) in used {

@@ -82,7 +82,7 @@ fn addresses_that_exclude_each_other_are_named() {
     let place = Place::new();
     let with = |server: &str| format!("[server]\n{server}\n{CONFIG}");
     let two = "listen = [\"0.0.0.0:3000\", \"127.0.0.1:3000\"]";
-    assert!(said(&place, &with(two)).contains("tollgate.toml:2:27: server.listen[1]: 0.0.0.0:3000 takes"));
+    assert!(said(&place, &with(two)).contains("tollgate.toml:2:27: server.listen[1]: 0.0.0.0:3000 already covers it"));
     let console = "listen = [\"0.0.0.0:3000\"]\n[console]\nlisten = \"127.0.0.1:3000\"";
     assert!(said(&place, &with(console)).contains("tollgate.toml:4:10: console.listen: "));
     let fine = "listen = [\"127.0.0.1:3000\", \"127.0.0.2:3000\", \"[::1]:3000\"]";

@@ -207,7 +207,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     // Files.
     row("\"tls/cert.pem\"", "«\"tls/none.pem\"", "server.tls.certificate", &["there is no file", "none.pem"]),
     row("\"tls/key.pem\"", "«\"tls\"", "server.tls.key", &["there is no file"]),
-    row("[\"0.0.0.0:3000\", \"[::1]:3001\"]", "[\"0.0.0.0:3000\", «\"127.0.0.1:3000\"]", "server.listen[1]", &["0.0.0.0:3000 takes what comes to it"]),
+    row("[\"0.0.0.0:3000\", \"[::1]:3001\"]", "[\"0.0.0.0:3000\", «\"127.0.0.1:3000\"]", "server.listen[1]", &["0.0.0.0:3000 already covers it"]),
     row("\"127.0.0.1:9465\"", "«\"10.0.0.1:3000\"", "server.metrics_listen", &["is also in `listen`"]),
     row("\"state/journal\"", "«\"tls/key.pem\"", "ledger.journal_dir", &["is a file, expected a folder"]),
     row("\"prices.toml\"", "«\"tls\"", "pricing.file", &["is a folder, expected a file"]),

@@ -168,7 +168,7 @@ fn target(
     let Some(seller) = known(format, &offer.seller) else {
         return match selection.provider {
             Some(_) => Ok(Some(offer.seller.clone())),
-            None => Err("no provider of Tollgate: `--provider` with its name takes it over all the same".into()),
+            None => Err("no provider of Tollgate: `--provider` with its name imports it all the same".into()),
         };
     };
     let own = !seller.maker || book.has_row(seller.ours, &offer.model);
@@ -196,7 +196,7 @@ fn take(
         Some(table) => {
             let currency = currency_of(table);
             if currency != USD {
-                return Err(format!("its row is in {currency}, which no publication is"));
+                return Err(format!("its row is in {currency}, but published prices are not"));
             }
             limits.retain(|(key, _)| !table.contains_key(key));
             (changes(table, &entries, offer)?, kept(table, &entries))

@@ -18,10 +18,10 @@ pub(super) fn check() -> Result<(), String> {
 
 fn place_of(process: u32, parent: u32, first: &str) -> Result<(), String> {
     if process == FIRST {
-        return Err("process 1 of a container cannot be succeeded: all others end with it".to_owned());
+        return Err("process 1 of a container cannot hand over: the container ends with it".to_owned());
     }
     if parent == FIRST && INITS.contains(&first) {
-        return Err(format!("a child of {first} cannot be succeeded: the container ends with it"));
+        return Err(format!("a child of {first} cannot hand over: the container ends with it"));
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ impl Predecessor {
         if !is_to_take_over() {
             return Ok(None);
         }
-        let cannot = |error: &dyn std::fmt::Display| format!("the process that is to be succeeded: {error}");
+        let cannot = |error: &dyn std::fmt::Display| format!("the process that is to hand over: {error}");
         let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(|error| cannot(&error))?;
         // Nothing reads it, but whoever asks must not find a socket there.
         let nothing = File::open("/dev/null").map_err(|error| cannot(&error))?;
@@ -79,13 +79,11 @@ impl Predecessor {
             Ok(FromOld::Go) => Ok(()),
             // Killed, perhaps: what it left is recovered as at any start. If it lives, it has the lock, and this one ends.
             Err(Silence::Ended) => {
-                tracing::warn!(
-                    "the process before this one has ended before it handed over: this is an ordinary start"
-                );
+                tracing::warn!("the previous process ended before it handed over: this is an ordinary start");
                 Ok(())
             }
-            Ok(other) => Err(format!("the process that is to be succeeded said {other:?} too early")),
-            Err(silence) => Err(format!("the process that is to be succeeded does not hand over: {silence}")),
+            Ok(other) => Err(format!("the process that is to hand over said {other:?} too early")),
+            Err(silence) => Err(format!("the process that is to hand over does not: {silence}")),
         }
     }
 
@@ -98,8 +96,8 @@ impl Predecessor {
         self.prepare_to_answer(ledger)?;
         match self.exchange(&FromNew::Opened, None) {
             Ok(FromOld::Begin) | Err(Silence::Ended) => Ok(()),
-            Ok(other) => Err(format!("the process before this one said {other:?} too early")),
-            Err(silence) => Err(format!("the process before this one does not let this one begin: {silence}")),
+            Ok(other) => Err(format!("the previous process said {other:?} too early")),
+            Err(silence) => Err(format!("the previous process does not let this one begin: {silence}")),
         }
     }
 

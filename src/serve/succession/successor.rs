@@ -182,7 +182,7 @@ impl Succession {
             other => return Err(unready("prepare", other)),
         }
         let ledger = &self.shared.ledger;
-        let behind = || format!("the store has not taken within {STORE_MAX:?} what is journaled");
+        let behind = || format!("the store did not take what is journaled within {STORE_MAX:?}");
         if !ledger.wait_for_store(STORE_MAX) {
             ledger.resume();
             return Err(behind());
@@ -271,7 +271,7 @@ fn unready(what: &str, heard: Result<FromNew, Silence>) -> String {
     match heard {
         Ok(FromNew::Failed(why)) => format!("the new process was to {what}: {why}"),
         Ok(message) => format!("the new process was to {what}, and said {message:?}"),
-        Err(silence) => format!("the new process was to {what}: {silence}; its own messages stand before this one"),
+        Err(silence) => format!("the new process was to {what}: {silence}; its own messages are above this one"),
     }
 }
 

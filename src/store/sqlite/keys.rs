@@ -67,7 +67,7 @@ fn check_user(transaction: &Transaction<'_>, user: Option<&str>) -> Result<()> {
     let sql = "SELECT 1 FROM person WHERE name = ? AND deleted_at_ms IS NOT NULL";
     let Some(user) = user else { return Ok(()) };
     if transaction.prepare_cached(sql)?.exists([user])? {
-        return Err(invalid(format!("user {user:?}: was deleted, and nobody gets the name again; expected another")));
+        return Err(invalid(format!("user {user:?}: was deleted, and its name is not given again; expected another")));
     }
     Ok(())
 }

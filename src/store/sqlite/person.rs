@@ -94,7 +94,7 @@ pub(super) fn check_new(new: &NewPerson) -> Result<()> {
     keys::check_word("name", &new.name)?;
     if new.name.starts_with(Act::PROGRAM) {
         let message =
-            format!("name {:?}: what begins with `{}` is the program itself in the audit", new.name, Act::PROGRAM);
+            format!("name {:?}: names that begin with `{}` stand for the program in the audit", new.name, Act::PROGRAM);
         return Err(StoreError::new(StoreErrorKind::Invalid, message));
     }
     keys::check_quota(new.quota_nanos)?;
@@ -134,7 +134,7 @@ pub(super) fn create(transaction: &Transaction<'_>, act: &Act, new: &NewPerson) 
     let taken: bool =
         transaction.query_row("SELECT EXISTS (SELECT 1 FROM person WHERE name = ?)", [&new.name], |row| row.get(0))?;
     if taken {
-        let message = format!("the name {:?} is somebody's, or was", new.name);
+        let message = format!("the name {:?} is taken, or was", new.name);
         return Err(StoreError::new(StoreErrorKind::NameTaken, message));
     }
     transaction.execute(
@@ -204,10 +204,7 @@ fn check_admin_left(transaction: &Transaction<'_>) -> Result<()> {
                AND password IS NOT NULL AND deleted_at_ms IS NULL)";
     match transaction.query_row(sql, [], |row| row.get(0))? {
         true => Ok(()),
-        false => Err(StoreError::new(
-            StoreErrorKind::Conflict,
-            "nobody would be left who is an admin, enabled, and has a password",
-        )),
+        false => Err(StoreError::new(StoreErrorKind::Conflict, "no enabled admin with a password would be left")),
     }
 }
 
@@ -255,7 +252,7 @@ pub(super) fn add_quota(
     let before = existing(transaction, id)?;
     let conflict = |message: &str| StoreError::new(StoreErrorKind::Conflict, message);
     let unlimited = match before.budget {
-        Some(_) => "this person has a budget and no quota, and only to a quota can be added",
+        Some(_) => "this person has a budget and no quota; only a quota can be topped up",
         None => "nothing limits what this person may spend",
     };
     let quota = before.person.quota_nanos.ok_or_else(|| conflict(unlimited))?;

@@ -45,9 +45,9 @@ fn what_is_wrong_is_named_with_what_was_expected() {
             format!("{SHARED}secret = 123456"),
             "secret: expected text of at least 32 bytes for HS256, found a whole number",
         ),
-        (format!("{PUBLIC}{SECRET}jwks_url = \"https://h/\""), "secret: without use, expected HS256"),
+        (format!("{PUBLIC}{SECRET}jwks_url = \"https://h/\""), "secret: is not used, expected HS256"),
         (PUBLIC.to_owned(), "jwks_url: is missing, expected it or `jwks_file`"),
-        (with("jwks_url = \"https://h/\""), "jwks_url: without use, expected RS256 or ES256"),
+        (with("jwks_url = \"https://h/\""), "jwks_url: is not used, expected RS256 or ES256"),
         (format!("{PUBLIC}jwks_url = \"https://h/\"\njwks_file = \"f\""), "jwks_url: expected one of"),
         (format!("{PUBLIC}jwks_url = \"http://login.example/canary\""), "jwks_url: expected https://host/path"),
         (format!("{PUBLIC}jwks_url = \"https://me:canary@login.example/\""), "jwks_url: expected https://host/path"),
@@ -70,10 +70,7 @@ fn what_is_wrong_is_named_with_what_was_expected() {
             "jwks_fil: unknown key, expected `issuer`, `audience`, `algorithms`, `secret`, `jwks_url`, `jwks_file`, `jwks_refresh_s`, `key_claim` or `leeway_s`, did you mean `jwks_file`?",
         ),
         (shared.replace("issuer = \"i\"", ""), "issuer: is missing, expected the `iss` of its tokens"),
-        (
-            shared.replace("audience = \"a\"", "audience = 1"),
-            "audience: expected what stands for this gateway in `aud`",
-        ),
+        (shared.replace("audience = \"a\"", "audience = 1"), "audience: expected this gateway's name in `aud`"),
     ] {
         let said = said(&table);
         assert!(said.lines().any(|line| line.starts_with(expected)), "{said}\n{table}");
