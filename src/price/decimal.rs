@@ -4,8 +4,6 @@ use std::fmt;
 
 /// More digits than any price has; a longer number is refused before it is read.
 const DIGITS_MAX: usize = 36;
-/// Exponents beyond this are refused.
-const EXPONENT_MAX: i32 = 99;
 
 /// Why a text is not a usable amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +88,7 @@ fn split(text: &str) -> Option<(&str, i32)> {
         None => (text, 0),
         Some((mantissa, exponent)) => {
             let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            let size = all_digits(digits).then(|| digits.parse::<i32>().unwrap_or(i32::MAX))?.min(EXPONENT_MAX);
+            let size = all_digits(digits).then(|| digits.parse::<i32>().unwrap_or(i32::MAX))?;
             (mantissa, if exponent.starts_with('-') { -size } else { size })
         }
     };
@@ -128,6 +126,8 @@ mod tests {
             ("1.5e3", 1_500_000_000_000),
             ("1e+2", 100_000_000_000),
             ("0e99", 0),
+            (&format!("1{}e-110", "0".repeat(110)), 1_000_000_000),
+            (&format!("0.{}1e110", "0".repeat(109)), 1_000_000_000),
             ("0.0000000000000000000000000000000000000000000000e99", 0),
             ("1000000000", MAX),
             ("100e-11", 1),

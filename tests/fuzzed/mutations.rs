@@ -8,7 +8,7 @@ const BYTES_MAX: usize = 60_000;
 const DEPTH_MAX: u64 = 300;
 
 /// Values that are easily got wrong.
-const VALUES: [&str; 36] = [
+const VALUES: [&str; 39] = [
     "null",
     "true",
     "false",
@@ -18,6 +18,9 @@ const VALUES: [&str; 36] = [
     "0.5",
     "1e3",
     "1e999",
+    "1e-9223372036854775808",
+    "1.5e-9223372036854775808",
+    "10e9223372036854775807",
     "-0",
     "18446744073709551615",
     "18446744073709551616",

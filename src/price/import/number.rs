@@ -5,7 +5,7 @@ use super::super::tariff::PRICE_NANOS_MAX;
 
 /// More digits than any price or ratio has.
 const DIGITS_MAX: usize = 34;
-const EXPONENT_MAX: i64 = 60;
+const EXPONENT_MAX: u64 = 60;
 
 /// `digits` × 10^`exponent`; never negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +43,11 @@ impl Decimal {
             return Ok(Self::new(0, 0));
         }
         let zeros = all.len() - all.trim_end_matches('0').len();
-        let exponent = exponent - fraction.len() as i64 + zeros as i64;
-        if trimmed.len() > DIGITS_MAX || exponent.abs() > EXPONENT_MAX {
-            return Err(wrong("out of range"));
-        }
+        // An exponent may be any number that `i64` has: what is added to it may be one that it has not.
+        let exponent = exponent
+            .checked_add(zeros as i64 - fraction.len() as i64)
+            .filter(|exponent| trimmed.len() <= DIGITS_MAX && exponent.unsigned_abs() <= EXPONENT_MAX)
+            .ok_or_else(|| wrong("out of range"))?;
         Ok(Self { digits: trimmed.parse().map_err(|_| wrong("out of range"))?, exponent })
     }
 
@@ -102,12 +103,26 @@ mod tests {
             ("4e-16", 0, true),
             ("1e-50", 0, true),
             ("3e+2", 300_000_000_000_000_000, false),
+            (&format!("1{}e-72", "0".repeat(70)), 10_000_000_000_000, false),
         ] {
             let price = Decimal::parse(text).unwrap().times(million).unwrap().price();
             assert_eq!(price, Ok(Nanos { nanos, rounded }), "{text}");
         }
-        for text in ["", "-1", "x", "1e", "1e99", "0x1", "1.2.3", "\"1\"", "12345678901234567890123456789012345678901"]
-        {
+        for text in [
+            "",
+            "-1",
+            "x",
+            "1e",
+            "1e99",
+            "0x1",
+            "1.2.3",
+            "\"1\"",
+            "12345678901234567890123456789012345678901",
+            "1e-9223372036854775808",
+            "1.5e-9223372036854775808",
+            "10e9223372036854775807",
+            "1e9223372036854775808",
+        ] {
             assert!(Decimal::parse(text).is_err(), "{text}");
         }
         assert!(Decimal::parse("1e20").unwrap().price().is_err());
