@@ -151,9 +151,5 @@ fn is_set(value: Option<&Value>, harmless: &[&str]) -> bool {
 
 fn hex_digest(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
-    let bytes = Some(text.as_bytes()).filter(|bytes| bytes.len() == 64)?;
-    for (to, pair) in digest.iter_mut().zip(bytes.chunks_exact(2)) {
-        *to = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(digest)
+    hex::decode_to_slice(text, &mut digest).ok().map(|()| digest)
 }

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use tollgate_plugin_api::CredentialDigest;
+use zeroize::Zeroizing;
 
 /// What every credential of ours begins with.
 pub const CREDENTIAL_PREFIX: &str = "sk-tg-";
@@ -18,13 +19,8 @@ pub struct Credential {
 /// A new credential: `sk-tg-` and 256 random bits in hex.
 pub fn new_credential() -> Credential {
     let bits: [u8; 32] = rand::random();
-    let mut text = String::with_capacity(CREDENTIAL_PREFIX.len() + 2 * bits.len());
-    text.push_str(CREDENTIAL_PREFIX);
-    for byte in bits {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-        }
-    }
+    let digits = Zeroizing::new(hex::encode(bits));
+    let text = [CREDENTIAL_PREFIX, digits.as_str()].concat();
     let digest = digest_of(&text);
     Credential { secret: text.into(), digest }
 }

@@ -205,7 +205,7 @@ fn is_date(text: &str) -> bool {
 
 fn version(text: &str) -> Arc<str> {
     let digest = Sha256::digest(text.as_bytes());
-    let mut hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.truncate(VERSION_DIGITS);
-    hex.into()
+    let mut digits = hex::encode(digest);
+    digits.truncate(VERSION_DIGITS);
+    digits.into()
 }

@@ -16,10 +16,6 @@ const NONCE: &str = "/v1/auth/siwe/nonce";
 const VERIFY: &str = "/v1/auth/siwe/verify";
 const SECRET: &str = "siwe-secret-canary-of-32-bytes-or-more";
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A wallet: the private key is its number, 32 times over.
 struct Wallet(SigningKey);
 
@@ -31,8 +27,8 @@ impl Wallet {
     /// With its checksum (EIP-55).
     fn address(&self) -> String {
         let point = self.0.verifying_key().to_sec1_point(false);
-        let digits = hexadecimal(&Keccak256::digest(&point.as_bytes()[1..])[12..]);
-        let hash = hexadecimal(&Keccak256::digest(digits.as_bytes()));
+        let digits = hex::encode(&Keccak256::digest(&point.as_bytes()[1..])[12..]);
+        let hash = hex::encode(Keccak256::digest(digits.as_bytes()));
         let letters = digits.chars().zip(hash.chars());
         let written =
             letters.map(|(letter, of_hash)| if of_hash >= '8' { letter.to_ascii_uppercase() } else { letter });
@@ -43,7 +39,7 @@ impl Wallet {
     fn sign(&self, message: &str) -> String {
         let prefixed = format!("\x19Ethereum Signed Message:\n{}{message}", message.len());
         let (signature, id) = self.0.sign_prehash_recoverable(&Keccak256::digest(prefixed.as_bytes()));
-        format!("0x{}{:02x}", hexadecimal(&signature.to_bytes()), 27 + id.to_byte())
+        format!("0x{}{:02x}", hex::encode(signature.to_bytes()), 27 + id.to_byte())
     }
 
     /// A message as it should be.

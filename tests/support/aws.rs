@@ -60,7 +60,7 @@ pub(crate) fn signature(
     let request = format!("{method}\n{path}\n\n{fields}\n{names}\n{body_sha256}");
     let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
     let key = scope.split('/').fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac(&key, part));
-    hmac(&key, &text).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hmac(&key, &text))
 }
 
 /// Fails if the request is not signed by this key, for this region, over what it has.

@@ -3,7 +3,6 @@
 use sha3::{Digest, Keccak256};
 
 const BYTES: usize = 20;
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// An address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,34 +16,19 @@ impl Address {
 
     /// The same, whatever its capitals.
     pub(crate) fn without_checksum(text: &str) -> Option<Self> {
-        bytes_of(text.strip_prefix("0x")?)?.try_into().ok().map(Self)
+        let mut bytes = [0; BYTES];
+        hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok().map(|()| Self(bytes))
     }
 
     /// As it is to be written: a letter is a capital where the digit of the hash says so.
     pub(crate) fn text(self) -> String {
-        let digits: Vec<u8> = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15].map(digit)).collect();
+        let digits = hex::encode(self.0);
         let hash = Keccak256::digest(&digits);
         let mut text = String::from("0x");
-        for (at, digit) in digits.iter().enumerate() {
+        for (at, digit) in digits.chars().enumerate() {
             let of_hash = if at % 2 == 0 { hash[at / 2] >> 4 } else { hash[at / 2] & 15 };
-            text.push(char::from(if of_hash >= 8 { digit.to_ascii_uppercase() } else { *digit }));
+            text.push(if of_hash >= 8 { digit.to_ascii_uppercase() } else { digit });
         }
         text
     }
-}
-
-fn digit(value: u8) -> u8 {
-    DIGITS[usize::from(value & 15)]
-}
-
-/// Bytes as hexadecimal digits, two each.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15].map(|value| char::from(digit(value)))).collect()
-}
-
-/// The bytes of hexadecimal digits of either case.
-pub(crate) fn bytes_of(digits: &str) -> Option<Vec<u8>> {
-    let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| Some(value(*high)? << 4 | value(*low)?)).collect())?
 }

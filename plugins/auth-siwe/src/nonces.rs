@@ -1,7 +1,7 @@
 //! Nonces: each for one login, within five minutes. What is given out is not kept, so those who only ask fill nothing: a nonce
 //! says itself until when it is good, under a key of this process's own. Kept is what was used, a few for each wallet.
 
-use crate::address::{Address, bytes_of, hexadecimal};
+use crate::address::Address;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::collections::{HashMap, HashSet};
@@ -72,14 +72,14 @@ impl Nonces {
         expiry.copy_from_slice(&steady_ms.saturating_add(NONCE_LIFE_MS).to_be_bytes());
         self.random.fill(random).ok()?;
         let tag = hmac::sign(self.key.as_ref()?, &body);
-        Some(hexadecimal(&[&body[..], &tag.as_ref()[..TAG_BYTES]].concat()))
+        Some(hex::encode([&body[..], &tag.as_ref()[..TAG_BYTES]].concat()))
     }
 
     /// `None`: it is none of ours, or its time is over.
     pub(crate) fn read(&self, text: &str, steady_ms: i64) -> Option<Nonce> {
-        let bytes = bytes_of(text).filter(|bytes| bytes.len() == BODY_BYTES + TAG_BYTES)?;
+        let bytes = hex::decode(text).ok().filter(|bytes| bytes.len() == BODY_BYTES + TAG_BYTES)?;
         // One way to write it.
-        if hexadecimal(&bytes) != text {
+        if hex::encode(&bytes) != text {
             return None;
         }
         let (body, tag) = bytes.split_at(BODY_BYTES);

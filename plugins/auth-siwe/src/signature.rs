@@ -1,6 +1,6 @@
 //! Who has signed a message (EIP-191, `personal_sign`): secp256k1 gives the signer's public key back, and its hash the address.
 
-use crate::address::{Address, bytes_of};
+use crate::address::Address;
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use sha3::{Digest, Keccak256};
 
@@ -13,7 +13,7 @@ const FIRST_V: [u8; 2] = [27, 0];
 
 /// The address whose wallet has signed this, `None`: this is no signature, or one that could be written otherwise.
 pub(crate) fn signer(message: &str, signature: &str) -> Option<Address> {
-    let bytes = bytes_of(signature.strip_prefix("0x")?).filter(|bytes| bytes.len() == SIGNATURE_BYTES)?;
+    let bytes = hex::decode(signature.strip_prefix("0x")?).ok().filter(|bytes| bytes.len() == SIGNATURE_BYTES)?;
     let (point, v) = bytes.split_at(POINT_BYTES);
     let signature = Signature::from_slice(point).ok()?;
     // For each signature there is a second one, which anybody can make of it: EIP-2 has the one with the lower `s`.

@@ -3,7 +3,6 @@
 
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;
-use std::fmt::Write;
 
 /// The page that every address of the console shows; its script looks at the address itself.
 pub const INDEX: &str = "index.html";
@@ -40,11 +39,7 @@ pub struct Asset {
 
 impl Asset {
     fn new(path: &str, file: EmbeddedFile) -> Self {
-        let mut etag = String::from("\"");
-        for byte in &file.metadata.sha256_hash()[..16] {
-            let _ = write!(etag, "{byte:02x}");
-        }
-        etag.push('"');
+        let etag = format!("\"{}\"", hex::encode(&file.metadata.sha256_hash()[..16]));
         Self { bytes: file.data, content_type: content_type(path), etag, is_immutable: is_hashed(path) }
     }
 }

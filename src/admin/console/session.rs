@@ -116,7 +116,7 @@ fn digest_of(value: &[u8]) -> SecretDigest {
 /// A new session: its digest, and the field that gives it to the browser.
 fn new_session(remote: Remote) -> (SecretDigest, [(HeaderName, HeaderValue); 1]) {
     let bits: [u8; 32] = rand::random();
-    let value: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+    let value = hex::encode(bits);
     (digest_of(value.as_bytes()), cookie(&value, remote, ""))
 }
 

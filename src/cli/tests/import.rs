@@ -225,12 +225,13 @@ router_settings:
   routing_strategy: least-busy
 "#,
     );
-    let digest: String = digest_of("sk-client").iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(digest_of("sk-client"));
+    let signs = "+a".repeat(32);
     place.write(
         "keys.json",
         &format!(
             r#"[{{"token": "{digest}", "key_alias": "app", "max_budget": 10, "spend": 2.5e-1, "models": ["gpt-4o"], "rpm_limit": 7, "user_id": "ann"}},
-                {{"token": "nothing", "key_alias": "broken"}}]"#
+                {{"token": "nothing", "key_alias": "broken"}}, {{"token": "{signs}", "key_alias": "signs"}}]"#
         ),
     );
     let rows = import(&place, "litellm", "config.yaml", &format!("--keys {}", place.path("keys.json").display()));
@@ -238,7 +239,7 @@ router_settings:
     assert_eq!(names(&rows, "upstream", false), ["all", "v"]);
     assert_eq!(
         (names(&rows, "key", true), names(&rows, "key", false)),
-        (vec!["app".into()], vec!["master_key".into(), "broken".into()])
+        (vec!["app".into()], vec!["master_key".into(), "broken".into(), "signs".into()])
     );
     assert!(names(&rows, "setting", false).contains(&"router_settings.routing_strategy".to_owned()));
     let summary = rows.last().unwrap();

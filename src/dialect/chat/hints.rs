@@ -10,7 +10,6 @@ use super::wire::{ChatRules, ForcedCalls, Manner, Wire, wire};
 use crate::dialect::DialectId::{self, OpenAi, OpenAiResponses};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
-use std::fmt::Write;
 use tollgate_plugin_api::Reject;
 
 /// OpenAI takes no longer names of users and of caches; a digest of SHA-256 in hexadecimal digits is just as long.
@@ -242,10 +241,7 @@ fn shorten_names(fitting: &mut Fitting<'_, '_>) -> Result<(), Reject> {
 }
 
 fn digest(name: &str) -> String {
-    Sha256::digest(name.as_bytes()).iter().fold(String::with_capacity(NAME_CHARS_MAX), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(Sha256::digest(name.as_bytes()))
 }
 
 /// Each name once, whatever elements of lists it was in: `tools.format` for `tools[0].format` and `tools[7].format`.

@@ -144,7 +144,7 @@ fn the_seeds_of_fuzzing_are_events() {
         let mut bytes = postcard::to_stdvec(event).unwrap();
         let finer = event.metered().and_then(Finer::of);
         bytes.extend(finer.into_iter().flat_map(|finer| postcard::to_stdvec(&finer).unwrap()));
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(bytes)
     };
     let opening = Opening { request_id: Uuid::from_u128(5), model: "m".into(), ..Opening::default() };
     let hold = Event::Hold { held_nanos: 77, opening: Arc::new(opening) };

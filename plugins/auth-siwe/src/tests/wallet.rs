@@ -30,12 +30,12 @@ impl Wallet {
 }
 
 fn written(signature: &Signature, v: u8) -> String {
-    format!("0x{}{v:02x}", crate::address::hexadecimal(&signature.to_bytes()))
+    format!("0x{}{v:02x}", hex::encode(signature.to_bytes()))
 }
 
 /// The other signature that is right for the same message and wallet.
 pub(super) fn other_s(signature: &str) -> String {
-    let bytes = crate::address::bytes_of(&signature[2..]).unwrap();
+    let bytes = hex::decode(&signature[2..]).unwrap();
     let given = Signature::from_slice(&bytes[..64]).unwrap();
     let other = Signature::from_scalars(given.r().to_bytes(), (-*given.s()).to_bytes()).unwrap();
     written(&other, 27 + 28 - bytes[64])
