@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::{HeaderValue, header};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -225,8 +225,8 @@ async fn export(
 ) -> Result<Response, Refusal> {
     let filter = wanted.filter(&caller, EXPORT_PAGE);
     let head = match format {
-        Format::Csv => Bytes::from(csv_head()),
-        Format::Jsonl => Bytes::new(),
+        Format::Csv => csv_head().map(Bytes::from),
+        Format::Jsonl => Ok(Bytes::new()),
     };
     // A page is read when the one before is on its way, so a file may have any number of them. What cannot be read breaks the
     // transfer off: nobody may take a part for the whole.
@@ -236,7 +236,7 @@ async fn export(
         async move {
             match page(&desk, filter, from?).await {
                 Err(_) => Some((Err("the records cannot be read any more".to_owned()), None)),
-                Ok(RecordPage { records, next }) => Some((Ok(lines(&records, format)), next.map(Some))),
+                Ok(RecordPage { records, next }) => Some((lines(&records, format), next.map(Some))),
             }
         }
     });
@@ -244,35 +244,39 @@ async fn export(
         Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"tollgate-log.csv\""),
         Format::Jsonl => ("application/x-ndjson", "attachment; filename=\"tollgate-log.jsonl\""),
     };
-    let body = streamed(futures::StreamExt::chain(stream::once(async move { Ok(head) }), rows));
+    let body = streamed(futures::StreamExt::chain(stream::once(async move { head }), rows));
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(name));
     Ok(response)
 }
 
-fn lines(records: &[LedgerRecord], format: Format) -> Bytes {
+fn lines(records: &[LedgerRecord], format: Format) -> Result<Bytes, String> {
     let mut out = String::new();
     for record in records {
-        let value = serde_json::to_value(RecordJson::of(record)).unwrap_or_default();
+        let fields = fields(record)?;
         match format {
-            Format::Jsonl => out.push_str(&value.to_string()),
+            Format::Jsonl => out.push_str(&Value::Object(fields).to_string()),
             Format::Csv => {
-                let cells = value.as_object().into_iter().flat_map(|fields| fields.values());
-                out.push_str(&cells.map(cell).collect::<Vec<_>>().join(","));
+                out.push_str(&fields.values().map(cell).collect::<Vec<_>>().join(","));
                 out.push('\r');
             }
         }
         out.push('\n');
     }
-    out.into()
+    Ok(out.into())
 }
 
-fn csv_head() -> String {
-    let record = LedgerRecord::default();
-    let value = serde_json::to_value(RecordJson::of(&record)).unwrap_or_default();
-    let names = value.as_object().into_iter().flat_map(|fields| fields.keys().map(String::as_str));
-    names.collect::<Vec<_>>().join(",") + "\r\n"
+fn csv_head() -> Result<String, String> {
+    let fields = fields(&LedgerRecord::default())?;
+    Ok(fields.keys().map(String::as_str).collect::<Vec<_>>().join(",") + "\r\n")
+}
+
+fn fields(record: &LedgerRecord) -> Result<Map<String, Value>, String> {
+    match serde_json::to_value(RecordJson::of(record)) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) | Err(_) => Err("a record has no JSON form".to_owned()),
+    }
 }
 
 /// A cell. One that a spreadsheet would take for a formula begins with an apostrophe.

@@ -6,7 +6,6 @@ use super::{claims, row};
 use crate::ledger::{LedgerRecord, row_hash};
 use crate::store::{Applied, Batch, ClosedHold, OpenHold, Position, Result, Writer};
 use rusqlite::{Connection, OptionalExtension, Row, Statement, ToSql, Transaction, ffi, params, params_from_iter};
-use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 use uuid::Uuid;
@@ -173,20 +172,15 @@ fn change_open_holds(transaction: &Transaction<'_>, batch: &Batch) -> Result<()>
          VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
     )?;
     for OpenHold { opening, held_nanos, progress } in &batch.opened {
-        let progress = progress.as_ref().map(json);
+        let progress = progress.as_ref().map(row::json).transpose()?;
         let id = opening.request_id.as_bytes();
-        open.execute(params![id, writer_id, opening.key_id, held_nanos, json(opening), progress])?;
+        open.execute(params![id, writer_id, opening.key_id, held_nanos, row::json(opening)?, progress])?;
     }
     let mut advance = transaction.prepare_cached("UPDATE open_hold SET progress = ? WHERE request_id = ?")?;
     for (request_id, progress) in &batch.progressed {
-        advance.execute(params![json(progress), request_id.as_bytes()])?;
+        advance.execute(params![row::json(progress)?, request_id.as_bytes()])?;
     }
     Ok(())
-}
-
-fn json(value: &impl Serialize) -> String {
-    // Plain structs of numbers and text always have a JSON form.
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 // === writers ===

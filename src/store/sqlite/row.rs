@@ -43,8 +43,9 @@ pub(super) fn bind(
 ) -> rusqlite::Result<()> {
     let Metered { usage, detail, extras, tier, inference_geo, source, disbelieved } = &record.metered;
     let has_detail = *detail != UsageDetail::default() || inference_geo.is_some();
-    let detail = has_detail.then(|| json(&Detail { classes: *detail, inference_geo: inference_geo.clone() }));
-    let extras = (!extras.is_empty()).then(|| json(extras));
+    let detail =
+        has_detail.then(|| json(&Detail { classes: *detail, inference_geo: inference_geo.clone() })).transpose()?;
+    let extras = (!extras.is_empty()).then(|| json(extras)).transpose()?;
     let values: [&dyn ToSql; COLUMNS_COUNT] = [
         &sequence,
         record.request_id.as_bytes(),
@@ -93,9 +94,9 @@ fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn json(value: &impl Serialize) -> String {
-    // Plain structs of numbers and text always have a JSON form.
-    serde_json::to_string(value).unwrap_or_default()
+/// As it is stored. What has no JSON form is not stored as something else: the batch fails.
+pub(super) fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// Reads the columns of a row.
@@ -165,7 +166,7 @@ where
 {
     let Some(text) = row.get::<_, Option<String>>(column)? else { return Ok(None) };
     let value: T = serde_json::from_str(&text).map_err(|error| unreadable(column, error))?;
-    match json(&value) == text {
+    match json(&value)? == text {
         true => Ok(Some(value)),
         false => Err(unreadable(column, "it is not in the form in which it is written")),
     }
@@ -178,4 +179,16 @@ pub(super) fn parse_source(word: &str) -> Option<UsageSource> {
 fn parse_tier(word: &str) -> Option<ServiceTier> {
     let tiers = [ServiceTier::Standard, ServiceTier::Batch, ServiceTier::Flex, ServiceTier::Priority];
     tiers.into_iter().find(|tier| tier_word(*tier) == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::json;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_has_no_json_form_is_an_error_and_no_empty_text() {
+        assert_eq!(json(&BTreeMap::from([("a", 1)])).unwrap(), r#"{"a":1}"#);
+        assert!(json(&BTreeMap::from([((1, 2), 3)])).is_err());
+    }
 }
