@@ -1,7 +1,7 @@
 //! Config → Snapshot: upstreams, routes and prices put together, and every check that needs more than the file.
 
 use super::pricing::Prices;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, is_named_as_secret};
 use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::{self, Target};
@@ -11,7 +11,7 @@ use crate::provider::{self, AuthScheme, Provider};
 use crate::proxy::{Fragments, Signer};
 use crate::quick::QuickMap;
 use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -134,9 +134,7 @@ fn upstream(
 
 /// What an upstream must not tell our clients of: its key, and what of the configured headers is named as a credential is.
 fn secrets_of(row: &super::Upstream) -> impl Iterator<Item = &str> {
-    const NAMES: [&str; 7] = ["auth", "key", "token", "secret", "password", "cookie", "signature"];
-    let is_secret = |name: &HeaderName| NAMES.iter().any(|part| name.as_str().contains(part));
-    let headers = row.headers.iter().filter(move |(name, _)| is_secret(name));
+    let headers = row.headers.iter().filter(|(name, _)| is_named_as_secret(name.as_str()));
     let values = headers.filter_map(|(_, value)| value.to_str().ok());
     row.api_key.iter().map(ExposeSecret::expose_secret).chain(values)
 }

@@ -32,6 +32,7 @@ pub use error::ConfigError;
 pub(crate) use reseal::{reseal, upstream_names};
 pub(crate) use seal::{MasterKeys, SECRET_BYTES_MAX as SEALED_SECRET_BYTES_MAX};
 pub use secret::SharedSecret;
+pub(crate) use secret::is_named_as_secret;
 pub use shape::{
     Breaker, Config, Console, GROUP_DEFAULT, HttpVersion, Ledger, Model, OnClientDisconnect, PRIORITY_DEFAULT, Pricing,
     Routing, Server, Store, StoreUrl, Tls, UnknownModel, Upstream, WEIGHT_DEFAULT,

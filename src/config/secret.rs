@@ -1,10 +1,19 @@
-//! A secret that callers must know. Only its digest is kept, and it is shown nowhere.
+//! A secret that callers must know: only its digest is kept, and it is shown nowhere. And what else is a secret, by its name.
 
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// See the module.
+/// Parts of names whose values are secrets. (`headers`: some of them are.)
+const NAMES: [&str; 9] = ["auth", "key", "token", "secret", "password", "cookie", "signature", "credential", "headers"];
+
+/// Whether what this names is a secret, as far as a name tells: of a key of a plugin's table, or of a header.
+pub(crate) fn is_named_as_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    NAMES.iter().any(|part| name.contains(part))
+}
+
+/// A secret that callers must know.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SharedSecret([u8; 32]);
 

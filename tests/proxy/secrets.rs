@@ -23,6 +23,7 @@ const PREFIX_BYTES: usize = 8;
 const PROVIDER: &str = "pQ7vXk2Zw9LmT4sB-provider-key";
 const SEALED: &str = "sE5hRj8Nc3YbV6dG-sealed-provider-key";
 const FIELD: &str = "wH4gTf9Mx2KqZ7pL-secret-of-headers";
+const ACCOUNT: &str = "mD5yTk8Hv2LqC9rX-credential-of-headers";
 const COLLECTOR: &str = "cO6nBd3Rv8JsW5yF-key-of-the-collector";
 const RELOAD: &str = "rL9kPz4Qt7HxC2mD-secret-of-the-reload";
 const PROMPT: &str = "bY3wGn8Xk5VfJ6rT-prompt";
@@ -125,7 +126,8 @@ fn every_form_of_a_secret_is_found() {
 async fn provider() -> Provider {
     Provider::start(|before, request| {
         let field = |name: &str| request.field(name).unwrap_or_default().to_owned();
-        let told = [field("authorization"), field("x-api-key"), field("x-hook-secret")].join(" ");
+        let told =
+            [field("authorization"), field("x-api-key"), field("x-hook-secret"), field("x-credential")].join(" ");
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let error = json!({"error": {"message": format!("bad: {told}"), "prompt": body, "code": told}});
         let sse = |last: String| Answer::stream([format!("data: {error}\n\n"), last]);
@@ -147,8 +149,8 @@ async fn provider() -> Provider {
 fn setup(provider: &Provider, collector: &Provider) -> Setup {
     // Whoever asks for everything, and by name for what shows most, gets no wire log.
     let asked = "trace,h2::codec=trace,ureq_proto::util=trace,ureq=trace,pingora_core=trace,hyper=trace,rustls=trace";
-    let upstream =
-        |name: &str| Wire::Chat.upstream(name, provider).with(&format!("headers = {{ x-hook-secret = \"{FIELD}\" }}"));
+    let headers = format!("headers = {{ x-hook-secret = \"{FIELD}\", x-credential = \"{ACCOUNT}\" }}");
+    let upstream = |name: &str| Wire::Chat.upstream(name, provider).with(&headers);
     Setup::new([
         upstream("plain").with(&format!("api_key = \"{PROVIDER}\"")),
         upstream("sealed").with("api_key = \"SEALED\""),
@@ -342,7 +344,7 @@ async fn no_secret_is_ever_printed_whatever_goes_wrong() {
     }
     // Behind `sk-tg-`, which all keys have.
     let (ours, old) = (&key.key[6..], &master[..]);
-    let operators = [PROVIDER, SEALED, FIELD, COLLECTOR, RELOAD, BROKEN, old];
+    let operators = [PROVIDER, SEALED, FIELD, ACCOUNT, COLLECTOR, RELOAD, BROKEN, old];
     let clients = [ours, PROMPT, SPOKEN, COOKIE, CUSTOM, QUERY, JUNK, SCHEME];
     let found = left.found(&[&operators[..], &clients].concat());
     assert!(found.is_empty(), "{} places\n{}", found.len(), found.join("\n"));

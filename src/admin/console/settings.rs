@@ -1,14 +1,11 @@
 //! The configuration in force, as it may be shown: every key of the file, no secret.
 
-use crate::config::{Config, Durability, OnClientDisconnect, StoreUrl, UnknownModel, Upstream};
+use crate::config::{Config, Durability, OnClientDisconnect, StoreUrl, UnknownModel, Upstream, is_named_as_secret};
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
 
 /// Stands where a secret is set.
 const SET: &str = "(set)";
-/// Parts of names whose values are secrets.
-const SECRET_NAMES: [&str; 9] =
-    ["auth", "key", "token", "secret", "password", "cookie", "signature", "credential", "headers"];
 
 /// All tables.
 pub(super) fn shown(config: &Config) -> Value {
@@ -98,9 +95,8 @@ fn upstream(upstream: &Upstream) -> Value {
 
 /// A plugin's own table: nobody here knows which of its texts are secrets, but by their names.
 fn table_shown(table: &toml::Table) -> Value {
-    let is_secret = |name: &str| SECRET_NAMES.iter().any(|part| name.to_ascii_lowercase().contains(part));
     let shown = table.iter().map(|(name, value)| {
-        let value = if is_secret(name) { SET.into() } else { value_shown(value) };
+        let value = if is_named_as_secret(name) { SET.into() } else { value_shown(value) };
         (name.clone(), value)
     });
     Value::Object(shown.collect())
