@@ -3,7 +3,7 @@
 use super::booking::Booking;
 use super::claims::Claim;
 use super::journal::{Journal, Notify};
-use super::record::{LedgerRecord, Opening, Progress, served};
+use super::record::{INTERNAL_ERROR, LedgerRecord, Opening, Progress, served};
 use super::state::now_ms;
 use super::ticket::{Journaled, Ticket};
 use super::trail::Trail;
@@ -187,7 +187,7 @@ impl Drop for Hold {
         let (nanos, progress) = (self.booking.nanos(), self.last_progress.as_deref());
         let mut record = LedgerRecord::interrupted(&self.opening, nanos, progress, Some(now_ms()));
         if std::thread::panicking() {
-            record.error_code = Some("INTERNAL_PANIC".to_owned());
+            record.error_code = Some(INTERNAL_ERROR.to_owned());
         }
         // Nobody is left to wait for it.
         drop(self.close(record));

@@ -67,7 +67,7 @@ pub use hold::Hold;
 pub use holds::{Account, Balance, Grant, Insufficient};
 pub use period::{period_ms, period_start_ms};
 pub(crate) use record::served;
-pub use record::{EXTRAS_MAX, LedgerRecord, Opening, Outcome, Progress, TEXT_BYTES_MAX};
+pub use record::{EXTRAS_MAX, INTERNAL_ERROR, LedgerRecord, Opening, Outcome, Progress, TEXT_BYTES_MAX};
 pub use recover::Recovered;
 pub use ticket::{BillingUnavailable, Journaled};
 pub use trail::{Trail, TrailAttempt, TrailCandidate};

@@ -9,6 +9,9 @@ use uuid::Uuid;
 /// Longest text kept in one field of a record, in bytes; what is longer is cut at a character.
 pub const TEXT_BYTES_MAX: usize = 512;
 
+/// The error code of a request that a panic ended.
+pub const INTERNAL_ERROR: &str = "INTERNAL_ERROR";
+
 /// Most extra usages kept in one record.
 pub const EXTRAS_MAX: usize = 32;
 

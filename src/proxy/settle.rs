@@ -7,7 +7,7 @@ use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::estimate;
-use crate::ledger::{Hold, Journaled, LedgerRecord, Outcome, Progress};
+use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
 use crate::price::Price;
 use crate::snapshot::{Snapshot, Upstream};
@@ -52,7 +52,7 @@ impl End {
     /// The code of what cut an exchange off in its middle.
     pub(super) fn cut_off(self) -> Option<&'static str> {
         match self {
-            Self::Panicked => Some("INTERNAL_ERROR"),
+            Self::Panicked => Some(INTERNAL_ERROR),
             Self::Stopped => Some("GATEWAY_STOPPED"),
             Self::Aborted => Some("CLIENT_CLOSED"),
             Self::Whole | Self::Broken | Self::Refused(_) | Self::NoAnswer(_) => None,

@@ -147,7 +147,7 @@ fn a_dropped_request_is_billed_by_its_last_progress_if_it_was_sent() {
     rows.sort_by_key(|row| row.cost_nanos);
     let told: Vec<_> = rows.iter().map(|row| (row.cost_nanos, row.outcome, row.metered.source)).collect();
     assert_eq!(told, [(0, Outcome::Interrupted, UsageSource::None), (3, Outcome::Interrupted, UsageSource::Estimated)]);
-    assert_eq!(rows[1].error_code.as_deref(), Some("INTERNAL_PANIC"));
+    assert_eq!(rows[1].error_code.as_deref(), Some("INTERNAL_ERROR"));
     assert_eq!(&*rows[1].upstream, "u");
     let balance = running.entry().account.balance();
     assert_eq!((balance.spent_nanos, balance.held_nanos), (3, 0));
