@@ -89,6 +89,12 @@ impl RequestFacts {
             (true, _) => counted.max(context_tokens.saturating_mul(self.prompts.max(1))),
         }
     }
+
+    /// The most output tokens that can come of it, by which it is held and its counts are judged: its own limit, else the model's, else
+    /// `otherwise`; for each of the answers.
+    pub fn output_tokens_bound(&self, of_model: Option<u64>, otherwise: u64) -> u64 {
+        self.output_tokens_max.or(of_model).unwrap_or(otherwise).saturating_mul(self.choices)
+    }
 }
 
 /// Reads a request's body.

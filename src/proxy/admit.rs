@@ -362,11 +362,8 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
     let prices = route.distinct_prices.iter().map(|price| {
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
         let input = facts.input_tokens_bound(context);
-        let output = facts
-            .output_tokens_max
-            .or(price.output_tokens_max)
-            .unwrap_or(exchange.snapshot.routing.output_tokens_default)
-            .saturating_mul(facts.choices);
+        let output =
+            facts.output_tokens_bound(price.output_tokens_max, exchange.snapshot.routing.output_tokens_default);
         price.worst_case_of_nanos(facts.requests_billed_max.max(1), input, output)
     });
     prices.max().unwrap_or(0)

@@ -111,14 +111,6 @@ pub(super) struct Admitted {
     pub(super) limited: bool,
 }
 
-impl Admitted {
-    /// The most output tokens that can come of this request at an upstream with this price.
-    pub(super) fn output_tokens_max(&self, price: Option<&Price>, otherwise: u64) -> u64 {
-        let limit = self.facts.output_tokens_max.or_else(|| price.and_then(|price| price.output_tokens_max));
-        limit.unwrap_or(otherwise).saturating_mul(self.facts.choices)
-    }
-}
-
 /// The prompt, as far as an estimate needs it.
 pub(super) enum Prompt {
     /// The body itself: before the first byte, unless it is large, and for short ones.

@@ -190,8 +190,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let admitted = exchange.admitted.as_mut()?;
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
-    let output_tokens_max =
-        admitted.output_tokens_max(price.as_deref(), exchange.snapshot.routing.output_tokens_default);
+    let output_tokens_max = output_tokens_max(admitted, price.as_deref(), &exchange.snapshot);
     let (metered, estimate) = measured(admitted, answer.as_deref(), end, output_tokens_max);
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
@@ -361,12 +360,17 @@ impl Settlement {
     }
 }
 
+/// The most output tokens that can come of the request at an upstream with this price.
+fn output_tokens_max(admitted: &Admitted, price: Option<&Price>, snapshot: &Snapshot) -> u64 {
+    let of_model = price.and_then(|price| price.output_tokens_max);
+    admitted.facts.output_tokens_bound(of_model, snapshot.routing.output_tokens_default)
+}
+
 /// Journals how far a stream has got, now and then: what it is billed by if this process dies.
 pub(super) fn progress(exchange: &mut Exchange) {
     let count = exchange.attempts.count;
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
-    let output_tokens_max =
-        admitted.output_tokens_max(attempt.price.as_deref(), exchange.snapshot.routing.output_tokens_default);
+    let output_tokens_max = output_tokens_max(admitted, attempt.price.as_deref(), &exchange.snapshot);
     let admitted = &mut **admitted;
     let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_deref_mut()) else { return };
     let delivered = answer.scanner.delivered();

@@ -273,3 +273,12 @@ fn the_prompts_text_is_collected() {
     assert_eq!(text("/v1/embeddings", r#"{"input":["x","y"],"model":"m"}"#, 99).0, "x\ny");
     assert_eq!(text(CHAT, r#"{"messages":["seen", oops"#, 99).0, "seen");
 }
+
+#[test]
+fn output_is_bounded_by_the_request_else_the_model_else_the_default_for_each_answer() {
+    let bound = |body: &str, of_model| facts(CHAT, body).output_tokens_bound(of_model, 7);
+    assert_eq!(bound(r#"{"model":"m","max_tokens":5,"n":3}"#, Some(100)), 15);
+    assert_eq!(bound(r#"{"model":"m","n":3}"#, Some(100)), 300);
+    assert_eq!(bound(r#"{"model":"m","n":3}"#, None), 21);
+    assert_eq!(bound(r#"{"model":"m","n":3}"#, Some(u64::MAX)), u64::MAX);
+}
