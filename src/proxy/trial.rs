@@ -44,12 +44,12 @@ pub(super) async fn trial(
     let started = Instant::now();
     let mut answer = Vec::new();
     let asking = ask(snapshot, upstream, target, upstream_model, body, &mut answer);
-    let (status, is_answer) =
-        match tokio::time::timeout(snapshot.routing.response_timeout.min(TRIAL_TIME_MAX), asking).await {
-            Ok(Ok(head)) => (Ok(head.status.as_u16()), is_answer(&head, target, upstream, &answer)),
-            Ok(Err(error)) => (Err(said(&error, &upstream.secret_fragments)), false),
-            Err(_) => (Err(format!("no whole answer within {} s", TRIAL_TIME_MAX.as_secs())), false),
-        };
+    let time_max = snapshot.routing.response_timeout.min(TRIAL_TIME_MAX);
+    let (status, is_answer) = match tokio::time::timeout(time_max, asking).await {
+        Ok(Ok(head)) => (Ok(head.status.as_u16()), is_answer(&head, target, upstream, &answer)),
+        Ok(Err(error)) => (Err(said(&error, &upstream.secret_fragments)), false),
+        Err(_) => (Err(format!("no whole answer within {} ms", time_max.as_millis())), false),
+    };
     mask(&mut answer, &upstream.secret_fragments);
     Trial { status, is_answer, body: answer, duration: started.elapsed() }
 }

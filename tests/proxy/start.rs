@@ -5,7 +5,7 @@ use crate::support::answers::{chat_body, message_body};
 use crate::support::console::Visitor;
 use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, Upstream, free_address};
 use crate::support::provider::Provider;
-use crate::support::script::Answer;
+use crate::support::script::{Answer, Break};
 use crate::support::until;
 use serde_json::json;
 use std::process::Output;
@@ -180,6 +180,15 @@ async fn upstream_test_takes_no_page_and_no_error_for_an_answer_whatever_its_sta
         let line = text.lines().find(|line| line.starts_with(name)).expect("a line for each");
         assert!(line.contains("answered 200: ") && line.contains(words), "{line}");
     }
+}
+
+// The provider is silent while a command runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn upstream_test_says_how_long_it_has_waited() {
+    let silent = Provider::always(Answer::nothing(Break::Stall)).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &silent)]).set("routing.response_timeout_ms", "300");
+    let output = Gateway::prepare(&setup).run(&["upstream", "test"]);
+    assert!(said(&output).contains("no answer: no whole answer within 300 ms"), "{}", said(&output));
 }
 
 // The provider answers while a command runs.
