@@ -201,11 +201,6 @@ impl Breaker {
         }
     }
 
-    /// When it lets something through again, on the callers' clock; 0: it is closed. In the past: it is half-open.
-    pub fn cooldown_until_ms(&self) -> u64 {
-        self.load().until_ms
-    }
-
     /// How long until it lets something through, in milliseconds; 0: now.
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
         let word = self.load();

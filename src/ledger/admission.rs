@@ -175,11 +175,9 @@ impl Ledger {
         tokio::time::timeout(LATE_MAX, late).await.unwrap_or(Err(HoldError::BillingUnavailable))
     }
 
-    /// The same, at once: refused where another process takes over.
-    ///
-    /// # Errors
-    /// Why it is not admitted; then nothing was booked.
-    pub fn hold(&self, entry: &Arc<KeyEntry>, amount_nanos: i64, opening: Opening) -> Result<Hold, HoldError> {
+    /// The same, at once, for tests: refused where another process takes over.
+    #[cfg(test)]
+    pub(super) fn hold(&self, entry: &Arc<KeyEntry>, amount_nanos: i64, opening: Opening) -> Result<Hold, HoldError> {
         self.admit_here(entry, Some(amount_nanos), &mut Some(opening), None)
             .unwrap_or(Err(HoldError::BillingUnavailable))
     }

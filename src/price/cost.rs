@@ -293,18 +293,14 @@ impl Price {
     }
 
     /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window, service tier and place that can
-    /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. Searches, what tools do and what a
-    /// provider bills on other models are not in it: no request says how much of them there will be.
-    pub fn worst_case_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
-        self.worst_case_of_nanos(1, input_tokens, output_tokens)
-    }
-
-    /// The same for what may be billed as so many requests.
-    pub fn worst_case_of_nanos(&self, requests: u64, input_tokens: u64, output_tokens: u64) -> i64 {
+    /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. `requests`: as how many it may be
+    /// billed. Searches, what tools do and what a provider bills on other models are not in it: no request says how much of them there
+    /// will be.
+    pub fn worst_case_nanos(&self, requests: u64, input_tokens: u64, output_tokens: u64) -> i64 {
         self.bound_nanos(&self.bounds, requests, input_tokens, output_tokens)
     }
 
-    /// The same for a model that may run anywhere, as it mostly may: to compare prices by.
+    /// The same for one request to a model that may run anywhere, as it mostly may: to compare prices by.
     pub fn worst_case_anywhere_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
         self.bound_nanos(&self.bounds_anywhere, 1, input_tokens, output_tokens)
     }

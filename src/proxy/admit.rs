@@ -364,7 +364,7 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
         let input = facts.input_tokens_bound(context);
         let output =
             facts.output_tokens_bound(price.output_tokens_max, exchange.snapshot.routing.output_tokens_default);
-        price.worst_case_of_nanos(facts.requests_billed_max.max(1), input, output)
+        price.worst_case_nanos(facts.requests_billed_max.max(1), input, output)
     });
     prices.max().unwrap_or(0)
 }

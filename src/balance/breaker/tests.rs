@@ -5,6 +5,13 @@ use std::sync::atomic::AtomicUsize;
 
 const POLICY: BreakerPolicy = BreakerPolicy { failures_to_open: 3, open_ms: 1_000, probe_ms: 500 };
 
+impl Breaker {
+    /// When it lets something through again, on the callers' clock; 0: it is closed. In the past: it is half-open.
+    fn cooldown_until_ms(&self) -> u64 {
+        self.load().until_ms
+    }
+}
+
 fn breaker() -> Breaker {
     Breaker::new(POLICY)
 }

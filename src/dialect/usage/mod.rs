@@ -182,7 +182,8 @@ impl Scanner {
     }
 
     /// What has passed so far ends between two events (two values, in a run of values). After [`Self::finish`]: what
-    /// went on to the client does.
+    /// went on to the client does. For the properties that fuzzing holds the scanner to (`tests/fuzz`), as [`Self::is_final`] is.
+    #[doc(hidden)]
     pub fn at_event_boundary(&self) -> bool {
         match &self.source {
             Source::Sse(stream) => stream.at_boundary() && !stream.ended_inside,
@@ -216,6 +217,7 @@ impl Scanner {
 
     /// There is a report, and it is the last one: when an answer is cut off, the output of a report that is not final
     /// is only a lower bound (Anthropic's placeholder at the start; a cumulative count so far).
+    #[doc(hidden)]
     pub fn is_final(&self) -> bool {
         self.reader.output_reported() && self.is_whole() && self.metered().is_some()
     }

@@ -331,7 +331,7 @@ proptest! {
             metered.detail.web_searches = 0;
             let cost = book.cost(Some(only(&book)), &metered, at).nanos;
             let input = metered.usage.input_tokens.saturating_add(more.0);
-            let worst = only(&book).worst_case_nanos(input, metered.usage.output_tokens.saturating_add(more.1));
+            let worst = only(&book).worst_case_nanos(1, input, metered.usage.output_tokens.saturating_add(more.1));
             prop_assert!(cost >= 0 && cost <= worst, "{cost} > {worst}: {metered:?} at {at} in {}", row.text());
         }
     }
