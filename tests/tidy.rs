@@ -13,12 +13,16 @@ const FILE_LINES_MAX: usize = 600;
 /// Functions that can be read at once.
 const FUNCTION_LINES_MAX: usize = 70;
 
-/// Words that say nothing.
-const EMPTY_WORDS: [&str; 6] = ["manager", "helper", "util", "utils", "handler", "service"];
+/// Words that say nothing, alone or in a name, one of it or many.
+const EMPTY_WORDS: [&str; 7] = ["manager", "helper", "util", "handler", "service", "data", "info"];
+/// Others' names for things that have no other: a scheme of URLs, what providers call what a request pays for.
+const NAMES_OF_OTHERS: [&str; 2] = ["data_url", "ServiceTier"];
 
 struct Source {
     path: PathBuf,
     text: String,
+    /// It is declared as a module of tests by the file above it.
+    is_for_tests: bool,
 }
 
 impl Source {
@@ -31,17 +35,46 @@ impl Source {
 
     /// The source without its unit tests and without comments.
     fn code(&self) -> String {
-        let end = self.text.find("\nmod tests {").unwrap_or(self.text.len());
-        let lines = self.text[..end].lines().filter(|line| !line.trim_start().starts_with("//"));
+        let lines = product_lines(&self.text).into_iter().filter(|line| !line.trim_start().starts_with("//"));
         lines.collect::<Vec<_>>().join("\n")
     }
 
     fn is_test(&self) -> bool {
         let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
         let inside = self.path.strip_prefix(root()).unwrap_or(&self.path);
-        name == "tests"
+        self.is_for_tests
+            || name == "tests"
             || inside.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "benches" | "fuzz")))
     }
+}
+
+/// What is not for tests alone, by indentation: an item ends where the formatter puts its end under its beginning.
+fn product_lines(text: &str) -> Vec<&str> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let (mut kept, mut lines) = (Vec::new(), text.lines());
+    while let Some(line) = lines.next() {
+        if !TESTS_ONLY.iter().any(|attribute| line.trim_start().starts_with(attribute)) {
+            kept.push(line);
+            continue;
+        }
+        lines.by_ref().find(|end| indent(end) == indent(line) && end.ends_with([';', ',', '}']));
+    }
+    kept
+}
+
+/// How what stands above an item begins that is compiled for tests alone.
+const TESTS_ONLY: [&str; 2] = ["#[cfg(test)]", "#[cfg(all(test,"];
+
+/// Where the modules lie that this file declares for tests alone, without their ending.
+fn modules_for_tests(source: &Source) -> Vec<PathBuf> {
+    let stem = source.path.file_stem().unwrap_or_default();
+    let folder = match stem.to_str() {
+        Some("mod" | "lib" | "main") => source.path.with_file_name(""),
+        _ => source.path.with_extension(""),
+    };
+    let after = source.text.split(TESTS_ONLY[0]).skip(1).filter_map(|after| after.strip_prefix('\n'));
+    let declared = after.filter_map(|after| after.lines().next()?.strip_suffix(';')?.split_once("mod "));
+    declared.map(|(_, name)| folder.join(name)).collect()
 }
 
 fn root() -> PathBuf {
@@ -50,10 +83,16 @@ fn root() -> PathBuf {
 
 fn sources() -> Vec<Source> {
     let mut found = Vec::new();
-    for folder in ["src", "plugins", "tests", "benches", "examples"] {
+    for folder in ["src", "plugins", "tests", "benches", "deploy"] {
+        let before = found.len();
         collect(&root().join(folder), &mut found);
+        assert!(found.len() > before, "{folder}: the sources are where they are looked for");
     }
-    assert!(found.len() > 50, "the sources are where they are looked for");
+    let for_tests: Vec<PathBuf> = found.iter().flat_map(modules_for_tests).collect();
+    for source in &mut found {
+        let module = source.path.with_extension("");
+        source.is_for_tests = for_tests.iter().any(|declared| module.starts_with(declared));
+    }
     found
 }
 
@@ -67,7 +106,7 @@ fn collect(folder: &Path, found: &mut Vec<Source>) {
             }
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = fs::read_to_string(&path).expect("sources are UTF-8");
-            found.push(Source { path, text });
+            found.push(Source { path, text, is_for_tests: false });
         }
     }
 }
@@ -197,12 +236,79 @@ fn the_measure_of_functions_works() {
 }
 
 #[test]
-fn files_have_names_that_say_something() {
+fn what_is_for_tests_alone_is_told_from_the_product() {
+    let text = "a\n#[cfg(test)]\nmod faulty {\n    b\n}\nimpl C {\n    #[cfg(test)]\n    fn d(\n        e: E,\n    ) {\n    }\n    f\n}\n\
+                #[cfg(test)]\nmod by_test;\ng\n";
+    assert_eq!(product_lines(text), ["a", "impl C {", "    f", "}", "g"]);
+    let source = |path: &str| Source { path: path.into(), text: text.into(), is_for_tests: false };
+    assert_eq!(modules_for_tests(&source("x/mod.rs")), [PathBuf::from("x/by_test")]);
+    assert_eq!(modules_for_tests(&source("x/y.rs")), [PathBuf::from("x/y/by_test")]);
+}
+
+#[test]
+fn files_modules_and_types_have_names_that_say_something() {
     let mut broken = Vec::new();
     for source in sources() {
-        let name = source.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if name.split('_').any(|word| EMPTY_WORDS.contains(&word)) {
-            broken.push(format!("{}: a name that says nothing", source.path.display()));
+        let inside = source.path.strip_prefix(root()).unwrap_or(&source.path).with_extension("");
+        let files = inside.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let types = source.text.lines().filter_map(named_type).map(str::to_owned);
+        for name in files.chain(types).filter(|name| says_nothing(name)) {
+            broken.push(format!("{}: `{name}` says nothing", source.path.display()));
+        }
+    }
+    assert_none(broken);
+}
+
+/// The name that a line gives to a module or to a type.
+fn named_type(line: &str) -> Option<&str> {
+    // (What a trait of others' calls a type stands further in.)
+    let line = Some(line).filter(|line| !line.trim_start().starts_with("type ") || line.starts_with("type "))?;
+    let mut words = line.split_whitespace().skip_while(|word| word.starts_with("pub"));
+    matches!(words.next()?, "mod" | "struct" | "enum" | "trait" | "type").then_some(())?;
+    words.next()?.split(|c: char| !c.is_alphanumeric() && c != '_').next()
+}
+
+fn says_nothing(name: &str) -> bool {
+    let mut apart = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() || !c.is_alphanumeric() {
+            apart.push(' ');
+        }
+        apart.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
+    }
+    let is_empty = |word: &str| EMPTY_WORDS.contains(&word) || EMPTY_WORDS.contains(&word.trim_end_matches('s'));
+    !NAMES_OF_OTHERS.contains(&name) && apart.split_whitespace().any(is_empty)
+}
+
+#[test]
+fn the_judge_of_names_works() {
+    for name in ["data", "key_utils", "RouteManager", "Infos", "event-handlers"] {
+        assert!(says_nothing(name), "{name}");
+    }
+    for name in ["database", "informational", "serviced", "data_url", "Route"] {
+        assert!(!says_nothing(name), "{name}");
+    }
+    assert_eq!(named_type("    pub(crate) struct Data<'a>(&'a str);"), Some("Data"));
+    assert_eq!([named_type("let data = 1;"), named_type("    type Data = Bytes;")], [None, None]);
+}
+
+/// A build of one test binary sees what that one leaves: the compiler cannot say it.
+#[test]
+fn what_tests_share_is_used() {
+    let sources = sources();
+    let texts = sources.iter().filter(|source| source.is_test()).map(|source| source.text.as_str());
+    let mut uses = BTreeMap::<&str, usize>::new();
+    for word in texts.flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_')) {
+        *uses.entry(word).or_default() += 1;
+    }
+    let mut broken = Vec::new();
+    for source in sources.iter().filter(|source| source.path.starts_with(root().join("tests/support"))) {
+        let shared = source.text.lines().filter_map(|line| line.trim_start().strip_prefix("pub(crate) "));
+        for mut words in shared.map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_')) {
+            let named = words.find(|word| !matches!(*word, "fn" | "async" | "const" | "struct" | "enum" | "mod"));
+            if named.is_some_and(|name| uses[name] < 2) {
+                broken.push(format!("{}: nobody uses `{}`", source.path.display(), named.unwrap_or_default()));
+            }
         }
     }
     assert_none(broken);

@@ -12,7 +12,7 @@ const KEEP_BYTES_MAX: usize = 4 * 1024;
 
 /// What has come of the running event's data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Data {
+enum Payload {
     #[default]
     None,
     /// One whole line, kept in `pending`.
@@ -25,7 +25,7 @@ enum Data {
 #[derive(Debug, Default)]
 pub(super) struct Events {
     pending: Vec<u8>,
-    data: Data,
+    data: Payload,
     /// Events that were read since the last blank line.
     read: u32,
     /// A field has come since the last blank line.
@@ -56,12 +56,12 @@ impl Events {
 
     /// The event's data as far as it is kept: a whole line of it.
     pub(super) fn pending(&self) -> &[u8] {
-        if self.data == Data::Pending { &self.pending } else { &[] }
+        if self.data == Payload::Pending { &self.pending } else { &[] }
     }
 
     /// The event's data is being read without being kept.
     pub(super) fn is_running(&self) -> bool {
-        self.data == Data::Running
+        self.data == Payload::Running
     }
 
     /// The next line, or part of a line. `blank_follows`: the line after it is in the same piece and empty. Says when a
@@ -71,7 +71,7 @@ impl Events {
             Part::Whole if line.bytes.is_empty() => return Some(self.end_block(reader)),
             Part::Whole => {
                 let data = self.data_of(line.bytes, reader)?;
-                if blank_follows && self.data == Data::None {
+                if blank_follows && self.data == Payload::None {
                     reader.event(data);
                     self.read += 1;
                 } else {
@@ -106,16 +106,16 @@ impl Events {
             Field::Data(data) => Some(data),
             Field::Event(name) => {
                 // Some servers put no blank line between events: where a whole value is there, what follows is another one.
-                if self.data == Data::Pending {
+                if self.data == Payload::Pending {
                     self.run_pending(reader);
                 }
-                if self.data == Data::Running && reader.is_closed() {
+                if self.data == Payload::Running && reader.is_closed() {
                     self.end_event(reader);
                 }
                 reader.named_error = name == b"error";
                 None
             }
-            _ if self.bare || (self.data == Data::None && matches!(line.first(), Some(b'{' | b'['))) => {
+            _ if self.bare || (self.data == Payload::None && matches!(line.first(), Some(b'{' | b'['))) => {
                 self.bare = true;
                 Some(line)
             }
@@ -126,16 +126,16 @@ impl Events {
     /// A whole line of data whose event may go on.
     fn add(&mut self, data: &[u8], reader: &mut Reader) {
         match self.data {
-            Data::None => self.keep(data),
-            Data::Pending => {
+            Payload::None => self.keep(data),
+            Payload::Pending => {
                 self.run_pending(reader);
                 self.add(data, reader);
             }
-            Data::Running if reader.is_closed() => {
+            Payload::Running if reader.is_closed() => {
                 self.end_event(reader);
                 self.keep(data);
             }
-            Data::Running => {
+            Payload::Running => {
                 reader.feed(b"\n");
                 reader.feed(data);
             }
@@ -144,25 +144,25 @@ impl Events {
 
     /// The first part of a long line of data.
     fn add_running(&mut self, data: &[u8], reader: &mut Reader) {
-        if self.data == Data::Pending {
+        if self.data == Payload::Pending {
             self.run_pending(reader);
         }
-        if self.data == Data::Running && reader.is_closed() {
+        if self.data == Payload::Running && reader.is_closed() {
             self.end_event(reader);
         }
-        if self.data == Data::None {
+        if self.data == Payload::None {
             reader.begin();
         } else {
             reader.feed(b"\n");
         }
-        self.data = Data::Running;
+        self.data = Payload::Running;
         reader.feed(data);
     }
 
     fn keep(&mut self, data: &[u8]) {
         self.pending.clear();
         self.pending.extend_from_slice(data);
-        self.data = Data::Pending;
+        self.data = Payload::Pending;
     }
 
     /// The event goes on after its first line: from here on it is read as it comes. A line that is no beginning of a
@@ -172,23 +172,23 @@ impl Events {
         reader.begin();
         reader.feed(&pending);
         if reader.is_dead() {
-            self.data = Data::None;
+            self.data = Payload::None;
             reader.event(&pending);
             self.read += 1;
         } else {
-            self.data = Data::Running;
+            self.data = Payload::Running;
         }
         self.pending = pending;
     }
 
     fn end_event(&mut self, reader: &mut Reader) {
         match self.data {
-            Data::None => return,
-            Data::Pending => reader.event(&self.pending),
-            Data::Running => reader.end(),
+            Payload::None => return,
+            Payload::Pending => reader.event(&self.pending),
+            Payload::Running => reader.end(),
         }
         self.read += 1;
-        self.data = Data::None;
+        self.data = Payload::None;
         self.pending.clear();
         self.pending.shrink_to(KEEP_BYTES_MAX);
     }
