@@ -1,4 +1,4 @@
-//! What runs beside the requests: keys that the command line changed, files that an operator edited, times of last use.
+//! What runs beside the requests: keys that the command line changed, what users may spend, files that an operator edited.
 
 mod files;
 mod prices;
@@ -28,7 +28,7 @@ use tollgate_plugin_api::Ports;
 
 /// How often the store is asked for changed keys, and files for changes: a change is in force within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Every so many looks, times of last use are written, idle connections are looked at, and a part of what another version added to the
+/// Every so many looks, idle connections are looked at, and a part of what another version added to the
 /// ledger is caught up with.
 const LOOKS_TO_TIDY: u32 = 20;
 

@@ -22,7 +22,6 @@ use pingora::http::ResponseHeader;
 use tollgate_plugin_api::answer_fields::ESTIMATED;
 use tollgate_plugin_api::{Allowances, Amounts, Reject, Reply};
 
-/// Says that the count is ours, and how it came about.
 /// What an image or another medium counts for: about what a page or a picture of usual size has with most models.
 const MEDIUM_TOKENS: u64 = 1_000;
 
