@@ -1,6 +1,7 @@
 //! Where a caller's credential stands in a request.
 
 use http::HeaderMap;
+use percent_encoding::percent_decode;
 use std::borrow::Cow;
 
 /// Header fields that hold nothing but the credential, in the order in which they are tried after `Authorization`:
@@ -26,33 +27,8 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 
 fn in_query(query: &str) -> Option<Cow<'_, [u8]>> {
     let value = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
-    if value.contains('%') {
-        Some(Cow::Owned(percent_decoded(value.as_bytes())))
-    } else {
-        Some(Cow::Borrowed(value.as_bytes()))
-    }
-}
-
-/// Percent sequences replaced; a broken one stays as it is (and so matches no key).
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let hex = |byte: u8| char::from(byte).to_digit(16);
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        let escape = match rest {
-            [b'%', high, low, ..] => hex(*high).zip(hex(*low)),
-            _ => None,
-        };
-        if let Some((high, low)) = escape {
-            // Both are below 16.
-            decoded.push((high * 16 + low) as u8);
-            rest = &rest[3..];
-        } else {
-            decoded.push(*first);
-            rest = tail;
-        }
-    }
-    decoded
+    // A broken percent sequence stays as it is, and so matches no key.
+    Some(percent_decode(value.as_bytes()).into())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Paths and queries: decoded once, strictly, so that what is authorised is what is routed.
 
 use super::super::shape::DialectId;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 use tollgate_plugin_api::{Reject, RejectCode};
 
@@ -124,39 +125,19 @@ pub(super) fn decode(path: &str) -> Result<Decoded, Reject> {
 
 /// Decodes percent escapes, once. `None`: a broken escape, or bytes that are not UTF-8.
 fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |at: usize| rest.get(at).and_then(|&digit| char::from(digit).to_digit(16));
-        bytes.push(u8::try_from(digit(0)? * 16 + digit(1)?).ok()?);
-        rest = &rest[2..];
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
+    let is_whole = |escape: &str| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    // The decoder would leave a broken one as it is.
+    let are_whole = text.split('%').skip(1).all(is_whole);
+    are_whole.then(|| percent_decode_str(text).decode_utf8().ok())?
 }
 
-/// Writes a segment with everything escaped that is not plainly allowed in one (RFC 3986, `unreserved`, `:` and `@`).
+/// What does not stand in a segment as it is: all but RFC 3986's `unreserved`, `:` and `@`.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'@');
+
+/// Writes a segment with everything escaped that is not plainly allowed in one.
 pub(super) fn encode_segment(segment: &str, out: &mut String) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in segment.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' => {
-                out.push(char::from(byte))
-            }
-            _ => {
-                out.push('%');
-                out.push(char::from(HEX[usize::from(byte >> 4)]));
-                out.push(char::from(HEX[usize::from(byte & 15)]));
-            }
-        }
-    }
+    out.extend(utf8_percent_encode(segment, ESCAPED));
 }
 
 /// What of a query may go upstream, as it was written: everything but credentials.
