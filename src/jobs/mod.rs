@@ -76,13 +76,8 @@ impl BackgroundService for Jobs {
         loop {
             let asked = tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => Asked::Nobody,
-                () = async { match hangup.as_mut() { Some(hangup) => { hangup.recv().await; } None => std::future::pending().await } } => Asked::Signal,
-                request = async { match requests.as_mut() { Some(requests) => requests.recv().await, None => std::future::pending().await } } => {
-                    match request {
-                        Some(request) => Asked::Request(request),
-                        None => { requests = None; Asked::Nobody }
-                    }
-                }
+                () = next_signal(&mut hangup) => Asked::Signal,
+                request = next_request(&mut requests) => Asked::Request(request),
                 _ = shutdown.changed() => return,
             };
             looks = looks.wrapping_add(1);
@@ -121,6 +116,29 @@ impl BackgroundService for Jobs {
                 tracing::error!("background work failed: {error}");
             }
         }
+    }
+}
+
+/// Waits for the next signal; for ever where none can be heard.
+async fn next_signal(signals: &mut Option<Signal>) {
+    let heard = match signals {
+        Some(signals) => signals.recv().await,
+        None => None,
+    };
+    if heard.is_none() {
+        std::future::pending().await
+    }
+}
+
+/// Waits for the next request; for ever where nobody can ask any more.
+async fn next_request(requests: &mut Option<Receiver<ReloadRequest>>) -> ReloadRequest {
+    let asked = match requests {
+        Some(requests) => requests.recv().await,
+        None => None,
+    };
+    match asked {
+        Some(request) => request,
+        None => std::future::pending().await,
     }
 }
 

@@ -182,7 +182,7 @@ impl Opened {
         if let Some(predecessor) = &mut predecessor {
             predecessor.wait_to_open()?;
         }
-        let parts = prepared.open(config, origin.default_prices)?;
+        let parts = prepared.open(config)?;
         sockets.listen()?;
         let heard = Heard::begin()?;
         if let Some(predecessor) = predecessor {
@@ -199,10 +199,12 @@ struct Prepared {
     ports: Ports,
     snapshot: Snapshot,
     metrics: Arc<Metrics>,
+    /// The prices where there is no file.
+    default_prices: &'static str,
 }
 
 impl Prepared {
-    fn new(config: &Config, default_prices: &str, missing: Missing) -> Result<Self, String> {
+    fn new(config: &Config, default_prices: &'static str, missing: Missing) -> Result<Self, String> {
         let keys = Arc::new(Keys::new());
         let metrics = Arc::new(Metrics::new().map_err(|error| error.to_string())?);
         let ports =
@@ -217,11 +219,11 @@ impl Prepared {
             config.weights = store.people().weights().map_err(|error| error.to_string())?;
         }
         let snapshot = config::build(&config, Arc::new(prices), &ports, None).map_err(|errors| listed(&errors))?;
-        Ok(Self { store, keys, ports, snapshot, metrics })
+        Ok(Self { store, keys, ports, snapshot, metrics, default_prices })
     }
 
-    fn open(self, config: &Config, default_prices: &'static str) -> Result<Parts, String> {
-        let Self { store, keys, ports, snapshot, metrics } = self;
+    fn open(self, config: &Config) -> Result<Parts, String> {
+        let Self { store, keys, ports, snapshot, metrics, default_prices } = self;
         let options =
             LedgerOptions { durability: config.ledger.durability, ..LedgerOptions::new(&config.ledger.journal_dir) };
         let ledger = Ledger::open(options, store.clone(), keys.clone()).map_err(|error| error.to_string())?;
@@ -240,7 +242,7 @@ impl Prepared {
 /// # Errors
 /// Whatever keeps it from opening, in words for the operator.
 pub fn gateway(config: &Config) -> Result<Gateway, String> {
-    Prepared::new(config, "", Missing::IsMade)?.open(config, "").map(|parts| Gateway::new(parts.shared))
+    Prepared::new(config, "", Missing::IsMade)?.open(config).map(|parts| Gateway::new(parts.shared))
 }
 
 /// Opens the store that a configuration names.
