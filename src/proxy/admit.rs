@@ -156,7 +156,7 @@ enum Called {
 }
 
 async fn run_plugins(session: &mut ServerSession, exchange: &mut Exchange) -> Result<Called, Reject> {
-    let mut head = request_head(session, exchange.client);
+    let mut head = request_head(session.req_header(), exchange.client);
     let filtered = filter(&exchange.snapshot.plugins.request, &mut head).await;
     let caller = head.key.and_then(|handle| handle.as_any().downcast::<KeyEntry>().ok());
     // Also of a request that is refused from here on.
@@ -166,7 +166,10 @@ async fn run_plugins(session: &mut ServerSession, exchange: &mut Exchange) -> Re
         Filtered::Answered(reply) => return Ok(Called::Answered(reply)),
         Filtered::Taken(plugin, bytes_max) => {
             let (body, _room) = body::read(session, bytes_max, (&exchange.shared.memory, Share::Pages)).await?;
-            return plugin.answer(&request_head(session, exchange.client), &body).await.map(Called::Answered);
+            return plugin
+                .answer(&request_head(session.req_header(), exchange.client), &body)
+                .await
+                .map(Called::Answered);
         }
     }
     let entry = caller.ok_or(RejectCode::AuthMissingToken)?;
@@ -174,8 +177,8 @@ async fn run_plugins(session: &mut ServerSession, exchange: &mut Exchange) -> Re
     Ok(Called::By(entry))
 }
 
-fn request_head(session: &ServerSession, client: Option<IpAddr>) -> RequestHead<'_> {
-    let request = session.req_header();
+/// What plugins get to see of a request, before they know whose it is.
+pub(super) fn request_head(request: &RequestHeader, client: Option<IpAddr>) -> RequestHead<'_> {
     let (path, query) = (request.uri.path(), request.uri.query());
     RequestHead { method: &request.method, path, query, headers: &request.headers, client, key: None }
 }

@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, Request, Response, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use tollgate_plugin_api::{Network, Reject, RejectCode, Reply, RequestHead};
+use tollgate_plugin_api::{Network, Reject, RejectCode, Reply};
 
 /// Everything that the console is.
 const PREFIX: &str = "/console";
@@ -79,14 +79,7 @@ pub(super) async fn kept_out(
     exchange: &Exchange,
     request: &RequestHeader,
 ) -> std::result::Result<Option<Reply>, Reject> {
-    let mut head = RequestHead {
-        method: &request.method,
-        path: request.uri.path(),
-        query: request.uri.query(),
-        headers: &request.headers,
-        client: exchange.client,
-        key: None,
-    };
+    let mut head = admit::request_head(request, exchange.client);
     // Those that say who may connect at all ask for no body.
     match admit::filter(&exchange.snapshot.plugins.console, &mut head).await? {
         Filtered::Answered(reply) => Ok(Some(reply)),
@@ -119,9 +112,7 @@ pub(super) async fn send(session: &mut ServerSession, exchange: &Exchange, answe
     for (name, value) in &head.headers {
         sent.append_header(name.clone(), value.clone())?;
     }
-    if let Ok(id) = HeaderValue::from_str(&exchange.request_id_text()) {
-        sent.insert_header(reject::REQUEST_ID, id)?;
-    }
+    sent.insert_header(reject::REQUEST_ID, exchange.request_id_header())?;
     let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || session.req_header().method == http::Method::HEAD;
     let counted = head.headers.contains_key(header::CONTENT_LENGTH) || bodiless;

@@ -67,11 +67,7 @@ use logging::Running;
 use pingora::protocols::http::ServerSession;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tollgate_plugin_api::Reject;
-
-/// How long the ledger may take to write what is in memory.
-pub const LEDGER_CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// The gateway as a Pingora `ProxyHttp`, to be mounted in the `tollgate` binary's server or in one's own.
 ///
@@ -133,9 +129,7 @@ impl Gateway {
     /// Writes what is still in memory: the journal, and what plugins have gathered. To be called once, when the server that
     /// it is mounted in has ended. True: nothing is left for the next start to finish.
     pub fn close(&self) -> bool {
-        let is_whole = self.shared.ledger.shutdown(LEDGER_CLOSE_MAX);
-        self.shared.close_plugins();
-        is_whole
+        self.shared.close()
     }
 
     /// Answers a request whose head has been read. True: the connection can be used again.

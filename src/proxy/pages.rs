@@ -4,7 +4,7 @@
 use super::console;
 use super::exchange::{Exchange, now_ms};
 use super::shared::Shared;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use pingora::http::RequestHeader;
 use serde_json::json;
 use tollgate_plugin_api::{Reject, RejectCode, Reply};
@@ -82,7 +82,7 @@ fn health(shared: &Shared, checks: &[Check]) -> Reply {
         found.iter().map(|(name, is_well)| ((*name).to_owned(), word(*is_well).into())).collect();
     let body = json!({"status": word(is_well), "version": env!("CARGO_PKG_VERSION"), "checks": checks});
     let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json_reply(status, &body)
+    Reply::json(status, &body)
 }
 
 /// Without a configured secret there is no such page, for nobody.
@@ -95,20 +95,11 @@ async fn reload(exchange: &Exchange, method: &Method, headers: &HeaderMap) -> Re
         return Err(Reject::new(RejectCode::AuthInvalidToken).message("Invalid reload secret"));
     }
     Ok(match exchange.shared.reloads.files().await {
-        Some(Ok(version)) => json_reply(StatusCode::OK, &json!({"status": "reloaded", "price_version": version})),
+        Some(Ok(version)) => Reply::json(StatusCode::OK, &json!({"status": "reloaded", "price_version": version})),
         Some(Err(wrong)) => {
             let errors: Vec<&str> = wrong.lines().collect();
-            json_reply(StatusCode::UNPROCESSABLE_ENTITY, &json!({"status": "refused", "errors": errors}))
+            Reply::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({"status": "refused", "errors": errors}))
         }
-        None => json_reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "unavailable"})),
+        None => Reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "unavailable"})),
     })
-}
-
-/// A JSON document as an answer that nobody keeps.
-pub(super) fn json_reply(status: StatusCode, body: &serde_json::Value) -> Reply {
-    let headers = vec![
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Reply { status, headers, body: format!("{body}\n").into() }
 }

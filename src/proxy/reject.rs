@@ -59,12 +59,10 @@ pub(super) async fn reject(session: &mut ServerSession, exchange: &mut Exchange,
 pub(super) async fn respond(session: &mut ServerSession, exchange: &mut Exchange, reply: Reply) -> Result<()> {
     let mut headers = HeaderMap::with_capacity(reply.headers.len() + 6);
     headers.extend(reply.headers.into_iter().map(|(name, value)| (Some(name), value)));
-    if let Ok(id) = HeaderValue::from_str(&exchange.request_id_text()) {
-        if exchange.dialect == DialectId::Anthropic {
-            headers.insert(ANTHROPIC_REQUEST_ID, id.clone());
-        }
-        headers.insert(REQUEST_ID, id);
+    if exchange.dialect == DialectId::Anthropic {
+        headers.insert(ANTHROPIC_REQUEST_ID, exchange.request_id_header());
     }
+    headers.insert(REQUEST_ID, exchange.request_id_header());
     let request_headers = &session.req_header().headers;
     if exchange.rejected.is_some() {
         trail::tell(exchange, request_headers, "no_answer", &mut headers);

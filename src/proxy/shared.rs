@@ -15,12 +15,15 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tollgate_plugin_api::Reply;
 
 /// Snapshots whose exchanges are waited for. Each was in force once, so there is one more with every reload while a stream
 /// runs.
 const SUPERSEDED_MAX: usize = 64;
+/// How long the ledger may take to write what is in memory.
+const LEDGER_CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// The parts of a gateway that live as long as the process. A reload swaps `snapshot`; keys change one at a time.
 pub struct Shared {
@@ -137,8 +140,16 @@ impl Shared {
         }
     }
 
-    /// The process ends: closes the plugins of every snapshot, the oldest first.
-    pub fn close_plugins(&self) {
+    /// The process ends: writes what is still in memory, the journal and what plugins have gathered. True: nothing is left for the
+    /// next start to finish.
+    pub fn close(&self) -> bool {
+        let is_whole = self.ledger.shutdown(LEDGER_CLOSE_MAX);
+        self.close_plugins();
+        is_whole
+    }
+
+    /// Those of every snapshot, the oldest first.
+    fn close_plugins(&self) {
         // It refers to all of this in turn.
         *self.console.write() = None;
         let superseded = std::mem::take(&mut *self.superseded.lock());

@@ -1,7 +1,6 @@
 //! `GET /v1/user`: whom the caller's credential stands for, whatever kind it is, and what is left to spend. Never the
 //! credential.
 
-use super::pages::json_reply;
 use crate::keyring::KeyEntry;
 use crate::ledger::Balance;
 use crate::shown::rfc3339;
@@ -20,7 +19,7 @@ pub(super) fn is_asked_for(request: &RequestHeader) -> bool {
 
 /// The page of this caller.
 pub(super) fn page(entry: &KeyEntry) -> Reply {
-    json_reply(StatusCode::OK, &described(entry))
+    Reply::json(StatusCode::OK, &described(entry))
 }
 
 /// What was billed above a hold is in `spent_nanos`; less than nothing cannot be spent.

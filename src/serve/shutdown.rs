@@ -2,7 +2,7 @@
 //! closed in order. After a hand-over it is the same, but that another process has the listeners.
 
 use super::succession::Succession;
-use crate::proxy::{LEDGER_CLOSE_MAX, LINGER, Shared};
+use crate::proxy::{LINGER, Shared};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::server::{ExecutionPhase, ShutdownSignal, ShutdownSignalWatch};
@@ -142,10 +142,9 @@ impl Closing {
     }
 
     fn close_now(&self) {
-        if !self.shared.ledger.shutdown(LEDGER_CLOSE_MAX) {
+        if !self.shared.close() {
             tracing::warn!("something is left for the next start to finish");
         }
-        self.shared.close_plugins();
         if let Some(folder) = &self.scratch_folder {
             // What is left of it is in the system's temporary folder, which is cleaned.
             let _ = std::fs::remove_dir_all(folder);

@@ -2,8 +2,9 @@
 
 use crate::{Clock, CredentialDigest, Key, KeyHandle, KeyRing, Lease, Loss, Losses, Memory, Metered, Mistakes, Reject};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -16,6 +17,17 @@ pub struct Reply {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The whole body.
     pub body: Bytes,
+}
+
+impl Reply {
+    /// A JSON document as an answer that nobody keeps. `document` is shown as JSON, as `serde_json::Value` is.
+    pub fn json(status: StatusCode, document: &impl Display) -> Self {
+        let headers = vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        Self { status, headers, body: format!("{document}\n").into() }
+    }
 }
 
 /// What happens to the request after a hook.

@@ -13,7 +13,7 @@ mod settings;
 mod signature;
 
 use async_trait::async_trait;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use message::Message;
 use nonces::{NONCE_LIFE_MS, Nonces};
@@ -68,7 +68,7 @@ impl AuthSiwe {
             Reject::new(RejectCode::UpstreamUnavailable).message("No random numbers are available").retry_after_s(1)
         })?;
         let expires_at_ms = self.clock.now_ms().saturating_add(NONCE_LIFE_MS);
-        Ok(answered(&serde_json::json!({"nonce": nonce, "expires_at": rfc3339(expires_at_ms)})))
+        Ok(Reply::json(StatusCode::OK, &serde_json::json!({"nonce": nonce, "expires_at": rfc3339(expires_at_ms)})))
     }
 
     /// A login: everything about it is checked before its nonce is taken, and then it is one login.
@@ -102,7 +102,7 @@ impl AuthSiwe {
             Reject::new(RejectCode::UpstreamUnavailable).message("No random numbers are available").retry_after_s(1)
         })?;
         let expires_at = rfc3339(expires_at_s.saturating_mul(1000));
-        Ok(answered(&serde_json::json!({"token": token, "expires_at": expires_at})))
+        Ok(Reply::json(StatusCode::OK, &serde_json::json!({"token": token, "expires_at": expires_at})))
     }
 
     /// Whether the message was signed for this gateway.
@@ -146,15 +146,6 @@ fn check_times(message: &Message<'_>, now_ms: i64) -> Result<(), Reject> {
         return Err(RejectCode::TokenExpired.into());
     }
     Ok(())
-}
-
-/// An answer that nobody keeps.
-fn answered(body: &serde_json::Value) -> Reply {
-    let headers = vec![
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Reply { status: StatusCode::OK, headers, body: format!("{body}\n").into() }
 }
 
 fn rfc3339(ms: i64) -> String {

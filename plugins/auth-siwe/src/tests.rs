@@ -5,7 +5,7 @@ mod forged;
 mod wallet;
 
 use super::*;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 use tollgate_plugin_api::Key;
 use tollgate_plugin_doubles::{Hands, Ring, at_once, key};
