@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::ledger::{LedgerRecord, Trail, TrailAttempt, TrailCandidate};
-use crate::price::PriceBook;
+use crate::price::{ExplainLine, PriceBook};
 use crate::shown::RecordJson;
 use serde::Serialize;
 use tollgate_plugin_api::UsageSource;
@@ -31,10 +31,19 @@ pub(crate) struct Explained<'a> {
 /// A line of a bill.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PriceLine {
+    /// What it is for.
     pub(crate) what: String,
+    /// The factors.
     pub(crate) how: String,
-    /// Exactly, in USD; empty for a line that only says which price applies.
+    /// The product, exactly, in USD; empty for a line that only says which price applies.
     pub(crate) usd: String,
+}
+
+impl PriceLine {
+    /// A line of the book's.
+    pub(crate) fn of(line: ExplainLine) -> Self {
+        Self { usd: line.usd(), what: line.what, how: line.how }
+    }
 }
 
 /// How long what took, in milliseconds.
@@ -65,8 +74,7 @@ impl<'a> Explained<'a> {
         let billed = record.metered.source != UsageSource::None;
         let price = price.filter(|_| billed);
         let lines = price.iter().flat_map(|price| book.explain(Some(price), &record.metered, record.started_at_ms));
-        let price_lines: Vec<PriceLine> =
-            lines.map(|line| PriceLine { usd: line.usd(), what: line.what, how: line.how }).collect();
+        let price_lines: Vec<PriceLine> = lines.map(PriceLine::of).collect();
         let price_now_nanos = price.map(|price| book.cost(Some(&price), &record.metered, record.started_at_ms).nanos);
         // What was not counted is billed by no prices, and what had none may have none still: that is no change of them.
         let is_by_none = !billed || record.price_missing && price_now_nanos.is_none();

@@ -6,6 +6,7 @@ use super::query::{Asked, Both};
 use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::{Desk, times};
+use crate::explain::PriceLine;
 use crate::price::{Price, Version, further};
 use crate::proxy::unix_ms;
 use axum::Json;
@@ -189,27 +190,9 @@ impl Explain {
 /// The arithmetic of a cost.
 #[derive(Serialize, ToSchema)]
 struct Explained {
-    lines: Vec<LineJson>,
+    lines: Vec<PriceLine>,
     cost_nanos: i64,
     price_version: String,
-}
-
-/// A line of a bill.
-#[derive(Serialize, ToSchema)]
-pub(super) struct LineJson {
-    /// What it is for.
-    what: String,
-    /// The factors.
-    how: String,
-    /// The product, exactly.
-    usd: String,
-}
-
-impl LineJson {
-    /// A line of the book's.
-    pub(super) fn of(line: &crate::price::ExplainLine) -> Self {
-        Self { what: line.what.clone(), how: line.how.clone(), usd: line.usd() }
-    }
 }
 
 async fn explain(State(desk): State<Arc<Desk>>, Sent(asked): Sent<Explain>) -> Result<Json<Explained>, Refusal> {
@@ -222,7 +205,7 @@ async fn explain(State(desk): State<Arc<Desk>>, Sent(asked): Sent<Explain>) -> R
         let guess = did_you_mean(&asked.model, book.iter().map(|price| &*price.model));
         Refusal::new(Code::NotFound, format!("this model has no price there{guess}")).at("model")
     })?;
-    let lines = book.explain(Some(price), &metered, at_ms).iter().map(LineJson::of).collect();
+    let lines = book.explain(Some(price), &metered, at_ms).into_iter().map(PriceLine::of).collect();
     let cost_nanos = book.cost(Some(price), &metered, at_ms).nanos;
     Ok(Json(Explained { lines, cost_nanos, price_version: book.version().to_string() }))
 }
