@@ -30,7 +30,6 @@ mod thinking;
 
 use super::wire::Wire;
 use crate::dialect::DialectId;
-pub(super) use request_writer::described;
 
 pub(super) static WIRE: Wire = Wire {
     dialect: DialectId::Gemini,

@@ -40,6 +40,18 @@ impl<'a> Json<'a> {
         inside.unwrap_or_default().trim_ascii()
     }
 
+    /// A schema with what it is for in it, where it does not say that itself.
+    pub fn described(&self, description: Option<&str>) -> Json<'_> {
+        let has_its_own = || self.value().get("description").is_some();
+        let inner = self.as_str().strip_prefix('{').map(str::trim_ascii_start);
+        let (Some(description), Some(inner)) = (description, inner.filter(|_| !has_its_own())) else {
+            return self.clone();
+        };
+        let comma = if inner.starts_with('}') { "" } else { "," };
+        let text = format!("{{\"description\":{}{comma}{inner}", Json::of(&description).as_str());
+        Json::parse(text.into()).unwrap_or_else(|| self.clone())
+    }
+
     /// True: an object.
     pub fn is_object(&self) -> bool {
         self.as_str().starts_with('{')

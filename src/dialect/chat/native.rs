@@ -13,13 +13,32 @@ mod turns;
 use super::fields::Field;
 use super::json::Json;
 use super::request::{Effort, Media, Reasoning, Source, Tool, ToolCall, ToolChoice};
-use super::wire::{Inexpressible, Wire};
+use super::wire::{AnswerReader, Inexpressible, Wire, WriteRequest};
 use super::write::Members;
+use crate::dialect::DialectId;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 /// All of them.
 pub(super) static WIRES: [&Wire; 4] = [&bedrock::WIRE, &cohere::WIRE, &dashscope::WIRE, &ollama::WIRE];
+
+/// A format that no client speaks.
+const fn upstreams_own(
+    dialect: DialectId,
+    write_request: WriteRequest,
+    answer_reader: fn() -> Box<dyn AnswerReader>,
+) -> Wire {
+    Wire {
+        dialect,
+        read_request: None,
+        write_request,
+        answer_reader,
+        answer_writer: None,
+        repeats: None,
+        lacks: None,
+        closed_schemas: false,
+    }
+}
 
 /// The schema of a tool that takes nothing.
 const NO_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;

@@ -115,20 +115,8 @@ fn shape(options: &Options<'_>, config: &mut Members<'_>) {
     let Some(format) = &options.format else { return };
     config.member("responseMimeType", "application/json");
     if let Format::Schema { description, schema, .. } = format {
-        config.raw("responseJsonSchema", &described(schema, description.as_deref()));
+        config.raw("responseJsonSchema", &schema.described(description.as_deref()));
     }
-}
-
-/// What the answer is for stands in its schema, where that does not say it itself.
-pub(in crate::dialect::chat) fn described<'a>(schema: &'a Json<'a>, description: Option<&str>) -> Json<'a> {
-    let has_its_own = || schema.value().get("description").is_some();
-    let inner = schema.as_str().strip_prefix('{').map(str::trim_ascii_start);
-    let (Some(description), Some(inner)) = (description, inner.filter(|_| !has_its_own())) else {
-        return schema.clone();
-    };
-    let comma = if inner.starts_with('}') { "" } else { "," };
-    let text = format!("{{\"description\":{}{comma}{inner}", Json::of(&description).as_str());
-    Json::parse(text.into()).unwrap_or_else(|| schema.clone())
 }
 
 fn thinking_config(model: &str, reasoning: &Reasoning, config: &mut Members<'_>, unused: &mut Vec<Field>) {

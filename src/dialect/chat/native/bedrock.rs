@@ -13,23 +13,14 @@ use super::super::fields::Field;
 use super::super::request::{ChatRequest, Format, Tool, ToolChoice};
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
-use super::offered;
+use super::{offered, upstreams_own};
 use crate::dialect::DialectId;
 use blocks::{Block, Conversation};
 use model::Plan;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-pub(super) static WIRE: Wire = Wire {
-    dialect: DialectId::Bedrock,
-    read_request: None,
-    write_request,
-    answer_reader: answer_reader::reader,
-    answer_writer: None,
-    repeats: None,
-    lacks: None,
-    closed_schemas: false,
-};
+pub(super) static WIRE: Wire = upstreams_own(DialectId::Bedrock, write_request, answer_reader::reader);
 
 fn write_request(
     request: &ChatRequest<'_>,

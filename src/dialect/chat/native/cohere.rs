@@ -12,20 +12,10 @@ use super::super::request::{ChatRequest, Format, MediaKind, Reasoning, Tool, Too
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
-use super::{function_tools, leave_out_strict, offered, thinking_budget, url};
+use super::{function_tools, leave_out_strict, offered, thinking_budget, upstreams_own, url};
 use crate::dialect::DialectId;
-use crate::dialect::chat::gemini::described;
 
-pub(super) static WIRE: Wire = Wire {
-    dialect: DialectId::Cohere,
-    read_request: None,
-    write_request,
-    answer_reader: answer_reader::reader,
-    answer_writer: None,
-    repeats: None,
-    lacks: None,
-    closed_schemas: false,
-};
+pub(super) static WIRE: Wire = upstreams_own(DialectId::Cohere, write_request, answer_reader::reader);
 
 fn write_request(
     request: &ChatRequest<'_>,
@@ -51,7 +41,7 @@ fn write_request(
             Some(Format::JsonObject) => body.object("response_format", |format| format.member("type", "json_object")),
             Some(Format::Schema { schema, description, .. }) => body.object("response_format", |format| {
                 format.member("type", "json_object");
-                format.raw("json_schema", &described(schema, description.as_deref()));
+                format.raw("json_schema", &schema.described(description.as_deref()));
             }),
             None => {}
         }

@@ -13,20 +13,12 @@ use super::super::request::{ChatRequest, Format, MediaKind, Options, Tool, ToolC
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, joined, turns};
-use super::{function_tools, leave_out_strict, offered, thinking_budget, url};
+use super::{function_tools, leave_out_strict, offered, thinking_budget, upstreams_own, url};
 use crate::dialect::DialectId;
 use crate::dialect::endpoint::is_multimodal;
 
-pub(super) static WIRE: Wire = Wire {
-    dialect: DialectId::DashScope,
-    read_request: None,
-    write_request,
-    answer_reader: answer_reader::reader,
-    answer_writer: None,
-    repeats: None,
-    lacks: None,
-    closed_schemas: true,
-};
+pub(super) static WIRE: Wire =
+    Wire { closed_schemas: true, ..upstreams_own(DialectId::DashScope, write_request, answer_reader::reader) };
 
 /// What a schema is called where the client gave it no name.
 const SCHEMA_NAME: &str = "answer";

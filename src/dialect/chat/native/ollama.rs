@@ -10,20 +10,10 @@ use super::super::request::{ChatRequest, Effort, Format, MediaKind, Options, Rea
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
-use super::{arguments, function_tools, leave_out_strict, offered};
+use super::{arguments, function_tools, leave_out_strict, offered, upstreams_own};
 use crate::dialect::DialectId;
-use crate::dialect::chat::gemini::described;
 
-pub(super) static WIRE: Wire = Wire {
-    dialect: DialectId::Ollama,
-    read_request: None,
-    write_request,
-    answer_reader: answer_reader::reader,
-    answer_writer: None,
-    repeats: None,
-    lacks: None,
-    closed_schemas: false,
-};
+pub(super) static WIRE: Wire = upstreams_own(DialectId::Ollama, write_request, answer_reader::reader);
 
 fn write_request(
     request: &ChatRequest<'_>,
@@ -49,7 +39,7 @@ fn write_request(
         match &options.format {
             Some(Format::JsonObject) => body.member("format", "json"),
             Some(Format::Schema { schema, description, .. }) => {
-                body.raw("format", &described(schema, description.as_deref()));
+                body.raw("format", &schema.described(description.as_deref()));
             }
             None => {}
         }
