@@ -2,7 +2,7 @@
 
 use super::aside::reading;
 use super::console::{self, Pieces};
-use super::exchange::{Admitted, Asked, Exchange, Leases, Prompt, unix_ms};
+use super::exchange::{Admitted, Asked, Exchange, Leases, unix_ms};
 use super::memory::Share;
 use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound, user};
 use crate::config::UnknownModel;
@@ -11,7 +11,7 @@ use crate::dialect::request::RequestFacts;
 use crate::dialect::{Answer, DialectId};
 use crate::estimate;
 use crate::keyring::KeyEntry;
-use crate::ledger::{HoldError, Opening};
+use crate::ledger::{Hold, HoldError, Opening};
 use crate::snapshot::{ModelRoutes, Route};
 use bytes::Bytes;
 use http::{Response, header};
@@ -118,8 +118,9 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
     if let Some(reply) = idempotency::claim(exchange, session.req_header(), &target, &row, &body).await? {
         return Ok(Admission::Reply(reply));
     }
-    let admitted = admit_model(exchange, route, target, facts, (key, row), body).await?;
-    Ok(Admission::Forward(Box::new(Admitted { room, prompt, ..admitted })))
+    let (hold, leases, limited) = granted(exchange, &route, &target, &facts, (&key, &row)).await?;
+    let hold = Some(hold);
+    Ok(Admission::Forward(Box::new(Admitted { target, facts, route, body, room, prompt, hold, leases, limited })))
 }
 
 fn dialect_of(request: &RequestHeader) -> DialectId {
@@ -212,17 +213,16 @@ fn asked_model<'a>(target: &'a Target, facts: &'a RequestFacts) -> &'a str {
     facts.model.as_deref().or(target.model_in_path.as_deref()).unwrap_or_default()
 }
 
-/// Price and hold.
-async fn admit_model(
+/// Price and hold: what is held, what is taken of limits, and whether the key has a quota.
+async fn granted(
     exchange: &Exchange,
-    route: Arc<Route>,
-    target: Target,
-    facts: RequestFacts,
-    (entry, key): (Arc<KeyEntry>, Arc<Key>),
-    body: Bytes,
-) -> Result<Admitted, Reject> {
-    let worst_case = || worst_case_nanos(exchange, &target, &facts, &route);
-    let leases = leases(exchange, &key, &facts, &worst_case)?;
+    route: &Route,
+    target: &Target,
+    facts: &RequestFacts,
+    (entry, key): (&Arc<KeyEntry>, &Key),
+) -> Result<(Hold, Leases, bool), Reject> {
+    let worst_case = || worst_case_nanos(exchange, target, facts, route);
+    let leases = leases(exchange, key, facts, &worst_case)?;
     let opening = || Opening {
         request_id: exchange.request_id,
         started_at_ms: exchange.started_at_ms,
@@ -237,28 +237,17 @@ async fn admit_model(
         price_version: exchange.snapshot.prices.version().clone(),
     };
     let mut limited = entry.is_limited();
-    let hold = loop {
-        check_priced(exchange, limited, &route)?;
+    loop {
+        check_priced(exchange, limited, route)?;
         let claim = exchange.keeping.as_ref().map(|keeping| keeping.claim());
-        let admitted = exchange.shared.ledger.admit(&entry, limited.then(worst_case), opening(), claim).await;
+        let admitted = exchange.shared.ledger.admit(entry, limited.then(worst_case), opening(), claim).await;
         match admitted {
-            Ok(hold) => break hold,
+            Ok(hold) => return Ok((hold, leases, limited)),
             // Between the look and the hold.
             Err(HoldError::QuotaSet) => limited = true,
             Err(error) => return Err(refusal(error)),
         }
-    };
-    Ok(Admitted {
-        target,
-        facts,
-        route,
-        body,
-        room: None,
-        prompt: Prompt::default(),
-        hold: Some(hold),
-        leases,
-        limited,
-    })
+    }
 }
 
 fn refusal(error: HoldError) -> Reject {
