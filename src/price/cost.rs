@@ -26,6 +26,8 @@ const GRAINS_PER_RATE: u128 = GRAINS_PER_NANO / 1_000_000;
 const GRAINS_PER_SEARCH_RATE: u128 = GRAINS_PER_NANO / 1_000;
 /// Decimals of a price in USD.
 pub(super) const PRICE_DECIMALS: u32 = 9;
+/// Decimals of USD per million tokens, counted in grains for each token: of a nano-USD (9) and of its grains (14), less a million's (6).
+const RATE_DECIMALS: u32 = 17;
 
 /// The price of one model: everything that the rows of one name say.
 #[derive(Clone, Debug)]
@@ -321,7 +323,10 @@ impl Price {
         let rates = &terms.sheet.step(0).rates;
         let usd = |class: &Class| {
             let grains = grains_per_token(rates[*class as usize].into(), terms.multipliers);
-            (class.key(), decimal::format(grains.saturating_mul(self.multiplier.into()), 17 + MULTIPLIER_DECIMALS))
+            (
+                class.key(),
+                decimal::format(grains.saturating_mul(self.multiplier.into()), RATE_DECIMALS + MULTIPLIER_DECIMALS),
+            )
         };
         Class::ALL.iter().map(usd).collect()
     }
