@@ -83,10 +83,9 @@ async fn count_instead(
     let counting = tokens(admitted.target.endpoint, &admitted.route.model, &admitted.facts, admitted.body.clone());
     let Ok(tokens) = counting.await else { return Ok(None) };
     judge_failure(exchange, Failure::ModelMissing);
-    if let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) {
-        answer.status = StatusCode::OK.as_u16();
-        answer.ended = true;
-    }
+    let (_, answer) = exchange.answer_mut()?;
+    answer.status = StatusCode::OK.as_u16();
+    answer.ended = true;
     settle::settle_with_gate(exchange, End::Refused(theirs))?;
     let body = answer::token_count(exchange.dialect, tokens);
     if let Some(head) = downstream.held_head() {

@@ -24,6 +24,7 @@ use crate::price::Price;
 use crate::snapshot::{Route, Snapshot, Upstream};
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
+use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -321,6 +322,41 @@ impl Exchange {
         }
     }
 
+    /// The answer of the attempt that runs, if it has one yet.
+    pub(super) fn answered(&self) -> Option<&Answer> {
+        self.attempt.as_ref()?.answer.as_deref()
+    }
+
+    /// The same, where bytes of it are here.
+    ///
+    /// # Errors
+    /// There is none, which is a mistake of ours: what nobody reads, masks and bills goes to nobody.
+    pub(super) fn answer(&self) -> Result<&Answer> {
+        self.answered().map_or_else(|| impossible("no answer has begun"), Ok)
+    }
+
+    /// The same, to be changed, and whose it is.
+    ///
+    /// # Errors
+    /// As of [`Exchange::answer`].
+    pub(super) fn answer_mut(&mut self) -> Result<(&Upstream, &mut Answer)> {
+        match &mut self.attempt {
+            Some(Attempt { upstream, answer: Some(answer), .. }) => Ok((upstream, answer)),
+            _ => impossible("no answer has begun"),
+        }
+    }
+
+    /// What was admitted, and the attempt that runs at it.
+    ///
+    /// # Errors
+    /// Either is not there, which is a mistake of ours.
+    pub(super) fn attempted(&self) -> Result<(&Admitted, &Attempt)> {
+        match (&self.admitted, &self.attempt) {
+            (Some(admitted), Some(attempt)) => Ok((admitted, attempt)),
+            _ => impossible("nothing is attempted"),
+        }
+    }
+
     /// The refusal for an exchange whose attempts all ended without an HTTP answer.
     pub(super) fn upstream_refusal(&self) -> Reject {
         if self.attempts.timed_out {
@@ -345,6 +381,14 @@ impl Drop for Exchange {
         route::drop_next(self);
         self.shared.metrics.in_flight.dec();
     }
+}
+
+/// What cannot be is found to be: the exchange ends here, as one that failed.
+///
+/// # Errors
+/// Always.
+pub(super) fn impossible<T>(found: &'static str) -> Result<T> {
+    Error::e_explain(ErrorType::InternalError, found)
 }
 
 /// A new UUIDv7: the time, and 74 random bits. (The usual constructor counts within a millisecond, under one lock for all.)

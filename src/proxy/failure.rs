@@ -39,8 +39,9 @@ pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reu
     if *error.esource() != ErrorSource::Upstream {
         if *error.etype() == ErrorType::InternalError {
             // Nobody's fault but ours.
-            let why = exchange.attempt.as_ref().map(|attempt| said(&error, &attempt.upstream.secret_fragments));
-            tracing::error!("request {}: {}", exchange.request_id_text(), why.unwrap_or_default());
+            let no_secrets = Fragments::default();
+            let secrets = exchange.attempt.as_ref().map_or(&no_secrets, |attempt| &attempt.upstream.secret_fragments);
+            tracing::error!("request {}: {}", exchange.request_id_text(), said(&error, secrets));
         }
         error.set_retry(false);
         return error;

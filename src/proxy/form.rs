@@ -1,7 +1,7 @@
 //! What form an answer has, and how it is read: by what its head says, and by its first byte, since not every server says what
 //! it sends.
 
-use super::exchange::{Attempt, Exchange};
+use super::exchange::{Attempt, Exchange, impossible};
 use super::head::is_translated;
 use super::lane::{self, Translating};
 use crate::dialect::answer::Tail;
@@ -10,6 +10,7 @@ use crate::dialect::endpoint::Endpoint;
 use crate::dialect::usage::Scanner;
 use crate::dialect::{Answer as AnswerKind, Framing};
 use http::HeaderValue;
+use pingora::Result;
 use std::sync::Arc;
 
 /// How an answer is read.
@@ -24,51 +25,61 @@ pub(super) struct Form {
     pub(super) asked: Option<Arc<Asked>>,
 }
 
-/// The form that the head tells of, and what was asked of the upstream. `None`: nothing was.
-pub(super) fn by_head(exchange: &Exchange, kind: ContentKind) -> Option<(Form, &'static Endpoint)> {
-    let (admitted, attempt) = (exchange.admitted.as_ref()?, exchange.attempt.as_ref()?);
+/// The form that the head tells of, and what was asked of the upstream.
+///
+/// # Errors
+/// Nothing was.
+pub(super) fn by_head(exchange: &Exchange, kind: ContentKind) -> Result<(Form, &'static Endpoint)> {
+    let (admitted, attempt) = exchange.attempted()?;
     let endpoint = lane::upstream_endpoint(admitted, attempt);
-    Some((form(exchange, framing(kind, endpoint.answer, admitted.facts.stream))?, endpoint))
+    Ok((form(exchange, framing(kind, endpoint.answer, admitted.facts.stream))?, endpoint))
 }
 
-fn form(exchange: &Exchange, framing: Framing) -> Option<Form> {
-    let (admitted, attempt) = (exchange.admitted.as_ref()?, exchange.attempt.as_ref()?);
+fn form(exchange: &Exchange, framing: Framing) -> Result<Form> {
+    let (admitted, attempt) = exchange.attempted()?;
     let Attempt { upstream, lane, takes_out_usage_chunk, .. } = attempt;
     let endpoint = lane::upstream_endpoint(admitted, attempt);
     let asked = is_translated(attempt).then(|| lane::asked(exchange, admitted, attempt));
     let translation = match (&asked, lane) {
-        (Some(asked), Some(lane)) => lane::translating(asked, lane, framing),
+        (Some(asked), Some(lane)) => match lane::translating(asked, lane, framing) {
+            None => return impossible("nothing translates the answer"),
+            translation => translation,
+        },
         _ => None,
     };
     let scanner =
         Scanner::new(endpoint.answer, endpoint.dialect, framing, upstream.provider.usage, *takes_out_usage_chunk)
             .of_choices(admitted.facts.choices);
     let client_framing = asked.as_ref().map_or(framing, |asked| asked.framing);
-    Some(Form { framing, client_framing, scanner, translation, asked })
+    Ok(Form { framing, client_framing, scanner, translation, asked })
 }
 
 /// Looks at the first bytes of an answer: one that cannot be what its head says is read as what it is.
-pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) {
-    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return };
+///
+/// # Errors
+/// No answer has begun.
+pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) -> Result<()> {
+    let (_, answer) = exchange.answer_mut()?;
     // Blanks, or a byte-order mark, come before either.
     let blank = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0xEF | 0xBB | 0xBF);
-    let Some(&first) = piece.iter().find(|byte| !blank(byte)) else { return };
-    let Some(told) = answer.told.take() else { return };
+    let Some(&first) = piece.iter().find(|byte| !blank(byte)) else { return Ok(()) };
+    let Some(told) = answer.told.take() else { return Ok(()) };
     let streams = streams(exchange);
-    let Some(framing) = is_really(told, first, streams) else { return };
-    let Some(form) = form(exchange, framing) else { return };
+    let Some(framing) = is_really(told, first, streams) else { return Ok(()) };
+    let form = form(exchange, framing)?;
     let routing = &exchange.snapshot.routing;
     let limit = if framing == Framing::Sse { routing.first_token_timeout } else { routing.response_timeout };
-    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    let (_, attempt) = exchange.attempted()?;
     exchange.control.due_by(tokio::time::Instant::from(attempt.tries.started) + limit);
-    let Some(answer) = attempt.answer.as_mut() else { return };
-    if answer.error.take().is_some() {
-        exchange.control.begin_hold(tokio::time::Instant::now());
-    }
-    tracing::debug!("upstream {}: an answer that is not what its content-type says", attempt.upstream.name);
+    let (upstream, answer) = exchange.answer_mut()?;
+    tracing::debug!("upstream {}: an answer that is not what its content-type says", upstream.name);
     answer.tail = Tail::new(form.client_framing);
     (answer.framing, answer.client_framing) = (form.framing, form.client_framing);
     (answer.scanner, answer.translation) = (form.scanner, form.translation);
+    if answer.error.take().is_some() {
+        exchange.control.begin_hold(tokio::time::Instant::now());
+    }
+    Ok(())
 }
 
 /// What an answer is by its head.

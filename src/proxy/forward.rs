@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, Method};
 use pingora::http::RequestHeader;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, Result};
 use std::time::SystemTime;
 
 /// Fields of the client's request that stay here: credentials, what belongs to its connection with us, what tells who
@@ -71,9 +71,7 @@ const NOT_FORWARDED_PREFIXES: [&str; 12] = [
 /// # Errors
 /// Something of it cannot be sent.
 pub(super) fn request(client: &RequestHeader, exchange: &Exchange) -> Result<(RequestHead, Bytes)> {
-    let (Some(admitted), Some(attempt)) = (&exchange.admitted, &exchange.attempt) else {
-        return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
-    };
+    let (admitted, attempt) = exchange.attempted()?;
     let upstream = &attempt.upstream;
     // Origin form, always: an absolute target would reach the upstream as it is.
     let target = attempt.lane.as_ref().map_or(&admitted.target, |lane| &lane.target);

@@ -1,6 +1,6 @@
 //! The head of an upstream's answer: what kind of answer it is, how long it may take, and what of it the client gets.
 
-use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange};
+use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange, impossible};
 use super::form::{self, ContentKind, Form, Told, content_kind};
 use super::http1::{AnswerHead, nominated};
 use super::mask;
@@ -15,8 +15,8 @@ use crate::dialect::answer::Tail;
 use crate::dialect::chat::Asked;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Version, header};
+use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::{Error, ErrorType, Result};
 use tollgate_plugin_api::Allowances;
 use tollgate_plugin_api::answer_fields::{ATTEMPTS, UPSTREAM, UPSTREAM_REQUEST_ID};
 
@@ -69,9 +69,7 @@ pub(super) fn answer_head(
     let now = tokio::time::Instant::now();
     let status = head.status.as_u16();
     let kind = content_kind(head.headers.get(header::CONTENT_TYPE));
-    let Some((form, endpoint)) = form::by_head(exchange, kind) else {
-        return Error::e_explain(ErrorType::InternalError, "nothing is admitted");
-    };
+    let (form, endpoint) = form::by_head(exchange, kind)?;
     let Form { framing, client_framing, scanner, translation, asked } = form;
     let packing = Packing::of(&head.headers);
     let is_packed = !matches!(packing, Packing::Plain);
@@ -84,9 +82,7 @@ pub(super) fn answer_head(
         Packing::Known(unpacker) => Some(unpacker),
         Packing::Plain | Packing::Unknown => None,
     };
-    let Some(attempt) = exchange.attempt.as_mut() else {
-        return Error::e_explain(ErrorType::InternalError, "nothing is attempted");
-    };
+    let Some(attempt) = exchange.attempt.as_mut() else { return impossible("nothing is attempted") };
     attempt.answer = Some(Box::new(Answer {
         status,
         framing,

@@ -30,7 +30,7 @@ impl<'a> Running<'a> {
     /// The last step of an exchange that was not cut off.
     pub(super) async fn end(&mut self, error: Option<&Error>) {
         let exchange = &mut self.exchange;
-        let answered = exchange.attempt.as_ref().is_some_and(|attempt| attempt.answer.is_some());
+        let answered = exchange.answered().is_some();
         let broken = error.is_some_and(|error| *error.esource() == ErrorSource::Upstream);
         let end = if answered && broken { End::Broken } else { End::Aborted };
         if let Some(gate) = settle::settle(exchange, end) {

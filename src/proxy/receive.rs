@@ -12,6 +12,7 @@ use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
 use crate::dialect::{DialectId, Framing, answer};
 use crate::provider::Provider;
+use crate::snapshot::Upstream;
 use bytes::{Bytes, BytesMut};
 use pingora::{Error, ErrorType, Result};
 
@@ -25,8 +26,7 @@ pub(super) const ANSWER_CUT: ErrorType = ErrorType::Custom("AnswerCut");
 /// # Errors
 /// The attempt failed by that.
 pub(super) fn bodiless(exchange: &mut Exchange) -> Result<Bytes> {
-    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
-    if answer.is_some_and(|answer| answer.error.is_some()) {
+    if exchange.answer()?.error.is_some() {
         return error_answer::piece(Bytes::new(), true, exchange);
     }
     judge_failure(exchange, Failure::ServerError);
@@ -44,7 +44,7 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     if !piece.is_empty() {
         exchange.control.heard();
     }
-    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(piece) };
+    let (_, answer) = exchange.answer_mut()?;
     let piece = match &mut answer.unpacker {
         Some(unpacker) if !answer.ended => match unpacker.push(&piece) {
             Ok(unpacked) => unpacked,
@@ -53,10 +53,9 @@ pub(super) fn body(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
         _ => piece,
     };
     if answer.told.is_some() && !piece.is_empty() {
-        form::by_first_byte(&piece, exchange);
+        form::by_first_byte(&piece, exchange)?;
     }
-    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(piece) };
-    match &**answer {
+    match exchange.answer()? {
         Answer { ended: true, .. } => Ok(Bytes::new()),
         Answer { error: Some(_), .. } => error_answer::piece(piece, end, exchange),
         _ => piece_of_answer(piece, end, exchange),
@@ -78,16 +77,16 @@ enum Seen {
 }
 
 fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
-    let Some(attempt) = exchange.attempt.as_mut() else { return Ok(piece) };
-    let Some(answer) = attempt.answer.as_mut() else { return Ok(piece) };
+    let client_gone = exchange.client_gone();
+    let (upstream, answer) = exchange.answer_mut()?;
     let mut passed = answer.scanner.push(piece);
     if end {
         passed = joined(passed, answer.scanner.finish());
     }
     if answer.translation.is_none() {
-        passed = veiled(answer, passed, end, &attempt.upstream.secret_fragments);
+        passed = veiled(answer, passed, end, &upstream.secret_fragments);
     }
-    let seen = seen(answer, &passed, attempt.upstream.provider);
+    let seen = seen(answer, &passed, upstream.provider);
     if let Some(translation) = &mut answer.translation {
         match translation.push(&passed, || answer.scanner.metered()) {
             Ok(translated) => passed = translated,
@@ -96,23 +95,23 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     }
     let is_refusal = answer.translation.as_ref().is_some_and(|translation| translation.refusal().is_some());
     let has_failed = is_refusal || answer.scanner.error_event().is_some();
-    answer.is_error_told |= has_failed && !exchange.control.client_gone();
+    answer.is_error_told |= has_failed && !client_gone;
     if answer.goes_out_in_events() {
         answer.tail.push(&passed);
     }
     if has_failed && answer.translation.is_some() {
-        passed = masked(passed, exchange);
+        passed = masked(passed, upstream);
     }
     match seen {
         Seen::Nothing => {}
-        Seen::FirstToken => token_passed(exchange),
+        Seen::FirstToken => token_passed(exchange)?,
         Seen::Error(failure) => {
             judge_failure(exchange, failure);
             if failure.tries_next() && route::has_next(exchange) {
                 return Err(failed_attempt());
             }
             // The last attempt's answer goes to the client as it is, but for our key.
-            if !is_told_at_its_end(exchange) {
+            if !is_told_at_its_end(exchange.answer()?) {
                 exchange.control.release();
             }
         }
@@ -146,14 +145,11 @@ pub(super) fn rest(attempt: &mut Attempt) -> Bytes {
 /// The upstream's answer is not what its dialect says: it failed. What went out already ends as that of one that broke off.
 /// `passed` is what was translated of its last piece.
 fn unreadable_answer(exchange: &mut Exchange, passed: Bytes, unreadable: &Unreadable) -> Result<Bytes> {
-    if let Some(attempt) = &mut exchange.attempt {
-        tracing::warn!("upstream {}: {}", attempt.upstream.name, unreadable.message);
-        if let Some(answer) = &mut attempt.answer {
-            let rest = answer.translation.as_mut().map(Translating::rest).unwrap_or_default();
-            answer.tail.push(&rest);
-            answer.unsent = joined(passed, rest);
-        }
-    }
+    let (upstream, answer) = exchange.answer_mut()?;
+    tracing::warn!("upstream {}: {}", upstream.name, unreadable.message);
+    let rest = answer.translation.as_mut().map(Translating::rest).unwrap_or_default();
+    answer.tail.push(&rest);
+    answer.unsent = joined(passed, rest);
     judge_failure(exchange, Failure::ServerError);
     if exchange.control.untouched() && route::has_next(exchange) {
         return Err(failed_attempt());
@@ -161,10 +157,9 @@ fn unreadable_answer(exchange: &mut Exchange, passed: Bytes, unreadable: &Unread
     Error::e_explain(ANSWER_CUT, "the answer cannot be translated").map_err(Error::into_up)
 }
 
-fn masked(passed: Bytes, exchange: &Exchange) -> Bytes {
-    let Some(attempt) = &exchange.attempt else { return passed };
+fn masked(passed: Bytes, upstream: &Upstream) -> Bytes {
     let mut masked = BytesMut::from(passed);
-    mask::mask(&mut masked, &attempt.upstream.secret_fragments);
+    mask::mask(&mut masked, &upstream.secret_fragments);
     masked.freeze()
 }
 
@@ -185,41 +180,42 @@ fn seen(answer: &Answer, passed: &Bytes, provider: &Provider) -> Seen {
 /// Whether an error in the answer is an HTTP answer of its own, as long as the head is held: the client gets it in another
 /// dialect, and it comes as JSON, goes out as one document, or stands where the first token should. (Upstreams that are to be
 /// translated are asked for events; an array is what Google says an error in.)
-fn is_told_at_its_end(exchange: &Exchange) -> bool {
-    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return false };
+fn is_told_at_its_end(answer: &Answer) -> bool {
     let came_as_json = matches!(answer.framing, Framing::JsonDocument | Framing::JsonArray);
     let stands_first = !answer.scanner.token_seen();
     answer.translation.is_some() && (came_as_json || stands_first || answer.client_framing == Framing::JsonDocument)
 }
 
 /// What a client gets of an answer that turned out to be an error.
-fn told(passed: Bytes, refusal: Option<&Refusal<'_>>, exchange: &mut Exchange) -> Bytes {
-    let Some(refusal) = refusal else { return passed };
-    let passed = match is_told_at_its_end(exchange) && !exchange.control.committed {
-        true => error_answer::refuse(exchange, refusal),
+fn told(passed: Bytes, refusal: Option<&Refusal<'_>>, exchange: &mut Exchange) -> Result<Bytes> {
+    let Some(refusal) = refusal else { return Ok(passed) };
+    let passed = match is_told_at_its_end(exchange.answer()?) && !exchange.control.committed {
+        true => error_answer::refuse(exchange, refusal)?,
         false => passed,
     };
-    masked(passed, exchange)
+    let (upstream, _) = exchange.answer_mut()?;
+    Ok(masked(passed, upstream))
 }
 
 /// The first token: what was held may go out.
-fn token_passed(exchange: &mut Exchange) {
+fn token_passed(exchange: &mut Exchange) -> Result<()> {
     let elapsed = exchange.started.elapsed();
-    let Some(attempt) = exchange.attempt.as_mut() else { return };
+    let (_, attempt) = exchange.attempted()?;
     let since_attempt = attempt.tries.started.elapsed();
-    let Some(answer) = attempt.answer.as_mut() else { return };
-    answer.first_token = Some(elapsed);
-    answer.first_token_after = Some(since_attempt);
     if attempt.pick.permits.is_probe() {
         // It is well: the next request need not wait for the end of this answer.
         attempt.breakers.answered(attempt.pick.permits, now_ms());
     }
+    let (_, answer) = exchange.answer_mut()?;
+    answer.first_token = Some(elapsed);
+    answer.first_token_after = Some(since_attempt);
     exchange.control.begin_stream(exchange.snapshot.routing.idle_timeout);
+    Ok(())
 }
 
 /// Many clients leave at the terminal event, without waiting for the body's end: they have it all.
 fn settle_at_terminal_event(exchange: &mut Exchange) -> Result<()> {
-    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(()) };
+    let answer = exchange.answer()?;
     if !answer.streams() || exchange.settled {
         return Ok(());
     }
@@ -281,7 +277,7 @@ fn meaning_of(refusal: &Refusal<'_>, provider: &Provider) -> Failure {
 
 /// The answer's body ended, cleanly as HTTP sees it.
 fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
-    let Some(answer) = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_mut()) else { return Ok(passed) };
+    let (_, answer) = exchange.answer_mut()?;
     answer.ended = true;
     // Where HTTP says that all of a document is here, and it is none, nothing is wrong with the connection.
     let is_no_document = answer.framing == Framing::JsonDocument && answer.delimited;
@@ -300,8 +296,7 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
             Err(unreadable) => return unreadable_answer(exchange, passed, &unreadable),
         },
     };
-    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_deref());
-    let refusal = answer.and_then(|answer| answer.translation.as_ref()?.refusal().cloned());
+    let refusal = exchange.answered().and_then(|answer| answer.translation.as_ref()?.refusal().cloned());
     let failure = exchange.attempt.as_ref().and_then(failure_told);
     if whole && failure.is_none() {
         judge_success(exchange);
@@ -319,13 +314,12 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         }
         return Error::e_explain(ANSWER_CUT, "the answer was cut short").map_err(Error::into_up);
     }
-    let passed = told(passed, refusal.as_ref(), exchange);
+    let passed = told(passed, refusal.as_ref(), exchange)?;
     settle::settle_with_gate(exchange, End::Broken)?;
     if failure.is_some() {
         return Ok(passed);
     }
-    let Some(answer) = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref()) else { return Ok(passed) };
-    let last = broke_off(exchange.dialect, answer, &exchange.request_id_text());
+    let last = broke_off(exchange.dialect, exchange.answer()?, &exchange.request_id_text());
     Ok(joined(passed, last))
 }
 
@@ -343,6 +337,36 @@ pub(super) fn broke_off(dialect: DialectId, answer: &Answer, request_id: &str) -
 
 /// A stream's first token is here. It is the client's, be it that the end has come in the same piece.
 fn has_begun(exchange: &Exchange) -> bool {
-    let answer = exchange.attempt.as_ref().and_then(|attempt| attempt.answer.as_ref());
-    answer.is_some_and(|answer| answer.first_token.is_some() && answer.goes_out_in_events())
+    exchange.answered().is_some_and(|answer| answer.first_token.is_some() && answer.goes_out_in_events())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, StoreUrl};
+
+    #[test]
+    fn bytes_of_an_answer_that_nobody_reads_go_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::from_environment(&|_| None);
+        config.store.url = StoreUrl::Sqlite(folder.path().join("tollgate.db"));
+        config.ledger.journal_dir = folder.path().join("journal");
+        config.pricing.file = folder.path().join("pricing.toml");
+        let gateway = crate::serve::gateway(&config).unwrap();
+        let mut exchange = Exchange::new(gateway.shared().clone());
+        let piece = Bytes::from_static(b"data: {}\n\n");
+        for outcome in [
+            body(piece.clone(), false, &mut exchange),
+            body(piece.clone(), true, &mut exchange),
+            piece_of_answer(piece.clone(), false, &mut exchange),
+            ended(piece.clone(), &mut exchange),
+            error_answer::piece(piece.clone(), false, &mut exchange),
+            error_answer::piece(piece, true, &mut exchange),
+            bodiless(&mut exchange),
+        ] {
+            assert_eq!(*outcome.unwrap_err().etype(), ErrorType::InternalError);
+        }
+        drop(exchange);
+        assert!(gateway.close());
+    }
 }
