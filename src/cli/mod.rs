@@ -33,6 +33,7 @@ mod whose;
 
 pub use terminal::Terminal;
 
+use crate::clock::unix_ms;
 use crate::config::{Config, StoreUrl};
 use crate::ledger::{LedgerError, bring_up_to_date};
 use crate::store::{Missing, SqliteStore, Store};
@@ -41,7 +42,6 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use terminal::Failure;
 
 /// The config file that is used when none is named and it is there.
@@ -53,13 +53,12 @@ const OLDER: &str = "an older tollgate made this database; `tollgate serve` brin
 
 /// Runs the command line of this process; returns its exit status.
 pub fn main() -> u8 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut terminal = Terminal {
         input: &mut io::stdin(),
         out: &mut io::BufWriter::new(io::stdout()),
         err: &mut io::stderr(),
         env: &|name| std::env::var(name).ok(),
-        now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
+        now_ms: unix_ms(),
         whose: whose::whose(),
         width: comfy_table::Table::new().width(),
     };

@@ -3,6 +3,7 @@
 use super::args::{Command, UpstreamTest};
 use super::price_file::read_book;
 use super::terminal::{Failure, Outcome, Terminal, plain};
+use crate::clock::millis;
 use crate::config::{self, Config, Model};
 use crate::proxy::{Trial, model_to_probe, probe};
 use crate::snapshot::{Snapshot, Upstream};
@@ -91,7 +92,7 @@ fn words(body: &[u8]) -> String {
 
 fn show(upstream: &Upstream, model: &Model, tried: &Trial, json: bool, terminal: &mut Terminal<'_>) -> Outcome {
     let ok = tried.is_answer;
-    let duration_ms = u64::try_from(tried.duration.as_millis()).unwrap_or(u64::MAX);
+    let duration_ms = millis(tried.duration);
     let message = match &tried.status {
         Ok(_) if ok => String::new(),
         Ok(status) if status / 100 == 2 => format!("no answer of this API: {}", words(&tried.body)),

@@ -3,6 +3,7 @@
 use super::call::{Call, Fault, FaultKind, Reply};
 use super::lists::Shape;
 use super::{anthropic, completions, gemini, gemini_embed, lists, openai, openai_media, responses};
+use crate::clock::unix_unsigned_ms;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -13,7 +14,7 @@ use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 
@@ -114,7 +115,7 @@ async fn connection(stream: TcpStream, token_delay: Duration) {
 async fn respond(request: Request<Incoming>, token_delay: Duration) -> Response<Outgoing> {
     static SERIAL: AtomicU64 = AtomicU64::new(0);
     static START: OnceLock<u64> = OnceLock::new();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = unix_unsigned_ms();
     let (head, body) = request.into_parts();
     let body = collect(body).await;
     let nothing = Bytes::new();
@@ -128,8 +129,10 @@ async fn respond(request: Request<Incoming>, token_delay: Duration) -> Response<
         headers: &head.headers,
         body: body.as_ref().unwrap_or(&nothing),
         json: Value::Null,
-        serial: START.get_or_init(|| now.as_nanos() as u64).wrapping_add(SERIAL.fetch_add(1, Ordering::Relaxed)),
-        now_s: now.as_secs(),
+        serial: START
+            .get_or_init(|| now_ms.wrapping_mul(1_000_000))
+            .wrapping_add(SERIAL.fetch_add(1, Ordering::Relaxed)),
+        now_s: now_ms / 1000,
     };
     let refused = |kind, message: &str| Fault { kind, message: message.to_owned(), param: None };
     let outcome = if body.is_none() {

@@ -1,8 +1,9 @@
 //! The audit has every version of the price file that is in force, also those that came by no request: from an editor, the command
 //! line, or a console's change whose row was lost because the process ended between the two.
 
+use crate::clock::unix_ms;
 use crate::price::PriceBook;
-use crate::proxy::{Shared, unix_ms};
+use crate::proxy::Shared;
 use crate::revision::{Edition, OBJECT, Revision};
 use crate::serve;
 use crate::store::{Act, AuditRow, Page, Store, StoreError};

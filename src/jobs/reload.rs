@@ -2,9 +2,10 @@
 //! the old snapshot stays in force, and the log says why. Files that somebody is still writing wait until they are whole.
 
 use super::files::{Seen, State};
+use crate::clock::steady_unsigned_ms;
 use crate::config::{self, Config};
 use crate::price::PriceBook;
-use crate::proxy::{ReloadRequest, Reloaded, Shared, steady_ms};
+use crate::proxy::{ReloadRequest, Reloaded, Shared};
 use crate::serve::{self, LiveCertificate};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
@@ -219,7 +220,7 @@ impl Reload {
             certificate.replace(read);
         }
         drop(before);
-        let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
+        let now_ms = steady_unsigned_ms();
         snapshot.upstreams.iter().for_each(|upstream| upstream.breakers.look_again(now_ms));
         self.shared.supersede(snapshot);
         self.name_what_needs_a_restart(&config);

@@ -7,9 +7,9 @@
 //! look: what it does not have counts as spent in the period. The store is told of periods apart from the looks, and for the process
 //! alone that comes after this one.
 
+use crate::clock::{steady_ms, unix_ms};
 use crate::keyring::Keys;
 use crate::ledger::{Ledger, Owner, period_ms};
-use crate::proxy::{steady_ms, unix_ms};
 use crate::store::{Budget, BudgetPeriod, Limits, PersonLimits, StoreError};
 use std::collections::HashMap;
 use std::ops::Range;

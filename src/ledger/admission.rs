@@ -9,8 +9,9 @@ use super::booking::Booking;
 use super::claims::Claim;
 use super::hold::Hold;
 use super::record::Opening;
-use super::state::{HOLD_SLOTS, now_ms};
+use super::state::HOLD_SLOTS;
 use super::{HoldError, Ledger};
+use crate::clock::unix_ms;
 use crate::keyring::KeyEntry;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -129,7 +130,7 @@ impl Admission {
 fn take(entry: &Arc<KeyEntry>, amount_nanos: Option<i64>) -> Result<Booking, HoldError> {
     let booking = Booking::take(entry, amount_nanos.unwrap_or(0)).map_err(|_| HoldError::QuotaInsufficient)?;
     // Behind the booking: nobody slips through who is disabled first and has no limit any more then.
-    let refusal = match entry.accepts(now_ms()) {
+    let refusal = match entry.accepts(unix_ms()) {
         Err(code) => HoldError::Refused(code),
         Ok(()) if amount_nanos.is_none() && booking.is_limited() => HoldError::QuotaSet,
         Ok(()) => return Ok(booking),

@@ -5,8 +5,9 @@
 use super::batch::{EVENTS_MAX, Gather};
 use super::claim_age::ClaimAge;
 use super::segment::{self, Damage, HEADER_BYTES, Scan, Step};
-use super::state::{State, Written, steady_ms};
+use super::state::{State, Written};
 use super::wire::{self, RECORD_BYTES_MAX};
+use crate::clock::steady_ms;
 use crate::keyring::Keys;
 use crate::store::{Batch, Position, Store};
 use std::collections::HashMap;

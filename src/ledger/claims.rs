@@ -5,7 +5,7 @@
 //! a key together with the hold, and the store beside the rows, so the end of a process changes nothing; answers are kept
 //! in memory alone.
 
-use super::state::steady_ms;
+use crate::clock::steady_ms;
 use crate::store::{Stands, Store, StoreError, StoredClaim};
 use bytes::Bytes;
 use parking_lot::Mutex;

@@ -4,10 +4,10 @@ use super::booking::Booking;
 use super::claims::Claim;
 use super::journal::{Journal, Notify};
 use super::record::{INTERNAL_ERROR, LedgerRecord, Opening, Progress, served};
-use super::state::now_ms;
 use super::ticket::{Journaled, Ticket};
 use super::trail::Trail;
 use super::wire::Event;
+use crate::clock::unix_ms;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -185,7 +185,7 @@ impl Drop for Hold {
             return;
         }
         let (nanos, progress) = (self.booking.nanos(), self.last_progress.as_deref());
-        let mut record = LedgerRecord::interrupted(&self.opening, nanos, progress, Some(now_ms()));
+        let mut record = LedgerRecord::interrupted(&self.opening, nanos, progress, Some(unix_ms()));
         if std::thread::panicking() {
             record.error_code = Some(INTERNAL_ERROR.to_owned());
         }

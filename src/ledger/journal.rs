@@ -14,9 +14,10 @@ mod writer;
 
 use super::Durability;
 use super::disk::Disk;
-use super::state::{State, steady_ms};
+use super::state::State;
 use super::ticket::Ticket;
 use super::wire::Event;
+use crate::clock::steady_ms;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;

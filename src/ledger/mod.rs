@@ -39,6 +39,7 @@ mod trail;
 mod verify;
 mod wire;
 
+use crate::clock::unix_ms;
 use crate::keyring::Keys;
 use crate::store::{Store, Writer};
 use admission::Admission;
@@ -48,7 +49,7 @@ use folder::{FolderLock, Locking};
 use inherit::Inheritance;
 use journal::{Journal, WriterSetup};
 use parking_lot::Mutex;
-use state::{HOLD_SLOTS, State, now_ms};
+use state::{HOLD_SLOTS, State};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -225,7 +226,7 @@ impl Ledger {
             Inheritance::load(journal_dir.clone(), living, Arc::clone(&store), &keys, Arc::clone(&claims))?;
         let inheritance = Arc::new(inheritance);
         // After the holds: what ends in between is done here, and ends there for nobody.
-        claims.load(&*store, now_ms())?;
+        claims.load(&*store, unix_ms())?;
 
         let writer_id = Uuid::now_v7();
         let folder = folder::of_writer(&journal_dir, writer_id);

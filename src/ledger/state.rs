@@ -1,12 +1,12 @@
 //! What the journal's two threads and the requests share: slots, the written end of the journal, and what fails.
 
 use super::passed::Passed;
+use crate::clock::steady_ms;
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::pin::pin;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// A write that has not come back for this long counts as a failed journal.
@@ -14,18 +14,6 @@ const WRITE_MS_MAX: i64 = 1_000;
 
 /// Slots of a hold: its own record, and its settlement's.
 pub(super) const HOLD_SLOTS: i64 = 2;
-
-/// Unix time in milliseconds.
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Milliseconds that pass as time does, whatever becomes of the machine's clock. It is always far above 0.
-pub(super) fn steady_ms() -> i64 {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    i64::try_from(START.elapsed().as_millis()).unwrap_or(i64::MAX).saturating_add(1 << 32)
-}
 
 /// A segment of this writer, as far as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use super::aside::reading;
 use super::console::{self, Pieces};
-use super::exchange::{Admitted, Asked, Exchange, Leases, unix_ms};
+use super::exchange::{Admitted, Asked, Exchange, Leases};
 use super::memory::Share;
 use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound, user};
+use crate::clock::unix_ms;
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
 use crate::dialect::request::RequestFacts;

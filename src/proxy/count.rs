@@ -6,11 +6,12 @@
 
 use super::aside::aside;
 use super::downstream::Downstream;
-use super::exchange::{Exchange, Leases, Prompt, steady_ms};
+use super::exchange::{Exchange, Leases, Prompt};
 use super::head;
 use super::route::{self, judge_failure};
 use super::settle::{self, End};
 use crate::balance::Failure;
+use crate::clock::steady_ms;
 use crate::dialect::answer;
 use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::RequestFacts;

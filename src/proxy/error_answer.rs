@@ -1,13 +1,14 @@
 //! An answer that is an error by its head: it is collected, judged, and goes to the next candidate, to the client as it is, or, where
 //! that would be no use to it, in our words.
 
-use super::exchange::{Exchange, impossible, wall_ms};
+use super::exchange::{Exchange, impossible};
 use super::head::{Refused, is_translated};
 use super::lane;
 use super::receive::failed_attempt;
 use super::route::{self, judge_failure};
 use super::settle::{self, End};
 use crate::balance::{Failure, classify};
+use crate::clock::unix_unsigned_ms;
 use crate::dialect::chat::Refusal;
 use bytes::Bytes;
 use pingora::Result;
@@ -52,7 +53,7 @@ fn ended(exchange: &mut Exchange) -> Result<Bytes> {
         // A redirect or a page: no provider answers so.
         Failure::ServerError
     } else {
-        classify(status, &error.head, &error.body, &upstream.provider.borrowed_codes, wall_ms())
+        classify(status, &error.head, &error.body, &upstream.provider.borrowed_codes, unix_unsigned_ms())
     };
     let (passed, retry_after) = (error.body.split().freeze(), error.head.retry_after.take());
     let is_told_anew = error.is_told_anew;

@@ -12,6 +12,7 @@ use super::tries::Tries;
 use super::veil::Veil;
 use super::{Door, route, settle};
 use crate::balance::{CandidateBreakers, ErrorHead, Failure, Pick};
+use crate::clock::{millis, steady_unsigned_ms, unix_ms};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::{self, RequestFacts};
@@ -27,8 +28,8 @@ use http::HeaderValue;
 use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::SetOnce;
 use tollgate_plugin_api::{Lease, Metered, Reject, RejectCode};
 use uuid::Uuid;
@@ -303,7 +304,7 @@ impl Exchange {
     }
 
     pub(super) fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.started.elapsed())
     }
 
     /// Whether another attempt may follow: nothing went out, the client waits, attempts are left.
@@ -362,7 +363,7 @@ impl Exchange {
         if self.attempts.timed_out {
             return RejectCode::UpstreamTimeout.into();
         }
-        let (plan, now_ms) = (self.admitted.as_ref().map(|admitted| &admitted.route.plan), now_ms());
+        let (plan, now_ms) = (self.admitted.as_ref().map(|admitted| &admitted.route.plan), steady_unsigned_ms());
         let seconds = |wait_ms: u64| wait_ms.div_ceil(1000).max(1);
         let passed = plan.filter(|_| self.attempts.count == 0 && self.attempts.noted.passed_for_breakers());
         let passed_wait_ms = passed.map(|plan| plan.breakers_wait_ms(now_ms));
@@ -399,28 +400,4 @@ fn request_id(at_ms: i64) -> Uuid {
         &random.to_ne_bytes()[..10].try_into().unwrap_or_default(),
     )
     .into_uuid()
-}
-
-/// Unix time in milliseconds.
-pub fn unix_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The same, for what is compared with dates that others say.
-pub(super) fn wall_ms() -> u64 {
-    u64::try_from(unix_ms()).unwrap_or(0)
-}
-
-/// Milliseconds that pass as time does: Unix time as it was when this was first asked for, and what has passed since. A
-/// machine whose clock is set back must not keep a limit or a cooldown in force until it has caught up.
-pub fn steady_ms() -> i64 {
-    static START: LazyLock<(Instant, i64)> = LazyLock::new(|| (Instant::now(), unix_ms()));
-    let passed_ms = i64::try_from(START.0.elapsed().as_millis()).unwrap_or(i64::MAX);
-    START.1.saturating_add(passed_ms)
-}
-
-/// The same, as breakers and addresses count it.
-pub(super) fn now_ms() -> u64 {
-    u64::try_from(steady_ms()).unwrap_or(0)
 }

@@ -3,8 +3,9 @@
 
 mod writing;
 
-use super::exchange::{Admitted, Attempt, Exchange, wall_ms};
+use super::exchange::{Admitted, Attempt, Exchange};
 use crate::balance::parse_retry_after;
+use crate::clock::unix_unsigned_ms;
 use crate::dialect::chat::{self, Asked, Refusal, Translated, Translation, Unreadable};
 use crate::dialect::embed;
 use crate::dialect::endpoint::{self, Endpoint, Target};
@@ -213,7 +214,7 @@ pub(super) fn translating(asked: &Arc<Asked>, lane: &Lane, framing: Framing) -> 
 /// What an error answer of the upstream's says. One without an error's status (a redirect, a page) is some proxy's.
 pub(super) fn refusal(status: u16, retry_after: Option<&str>, body: &[u8]) -> Refusal<'static> {
     let refusal = Refusal::read(Some(if status < 400 { NO_API } else { status }), body);
-    let told_ms = retry_after.and_then(|value| parse_retry_after(value, wall_ms()));
+    let told_ms = retry_after.and_then(|value| parse_retry_after(value, unix_unsigned_ms()));
     let message = in_words(status, &refusal.message).map_or(refusal.message, Into::into);
     Refusal { retry_after_s: told_ms.map(|ms| ms.div_ceil(1000)).or(refusal.retry_after_s), message, ..refusal }
 }

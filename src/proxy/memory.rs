@@ -1,7 +1,7 @@
 //! The process's memory. What requests bring shares a part of it; and when nearly all is taken, new requests are refused so that
 //! those that run can end: a process that the kernel kills ends them all.
 
-use super::exchange::steady_ms;
+use crate::clock::steady_ms;
 use crate::machine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};

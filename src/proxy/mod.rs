@@ -53,7 +53,7 @@ mod user;
 mod veil;
 
 pub use console::{Console, ConsoleRequest, Pieces};
-pub use exchange::{Exchange, steady_ms, unix_ms};
+pub use exchange::Exchange;
 pub use mask::Fragments;
 pub use peer::Addresses;
 pub use probe::{model_to_probe, probe};

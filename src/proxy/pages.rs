@@ -2,8 +2,9 @@
 //! has a secret of its own.
 
 use super::console;
-use super::exchange::{Exchange, now_ms};
+use super::exchange::Exchange;
 use super::shared::Shared;
+use crate::clock::steady_unsigned_ms;
 use http::{HeaderMap, Method, StatusCode, header};
 use pingora::http::RequestHeader;
 use serde_json::json;
@@ -27,7 +28,7 @@ const STORE: Check = Check { name: "store", is_well: Shared::store_is_well };
 const UPSTREAMS: Check = Check {
     name: "upstreams",
     is_well: |shared| {
-        let now_ms = now_ms();
+        let now_ms = steady_unsigned_ms();
         shared.snapshot.load().upstreams.iter().any(|upstream| upstream.breakers.available(now_ms))
     },
 };

@@ -1,7 +1,7 @@
 //! From an upstream to a Pingora peer. Names are resolved off Pingora's path (its own resolver blocks and panics), kept,
 //! and refreshed in the background.
 
-use super::exchange::now_ms;
+use crate::clock::steady_unsigned_ms;
 use crate::config::HttpVersion;
 use crate::snapshot::Upstream;
 use arc_swap::ArcSwapOption;
@@ -67,7 +67,7 @@ struct Address {
 impl Addresses {
     /// No connection to this address: it is passed over for a while. True: there is another one to try.
     pub(super) fn mark_bad(&self, address: SocketAddr) -> bool {
-        let now_ms = now_ms();
+        let now_ms = steady_unsigned_ms();
         let Some(known) = self.known.load_full() else { return false };
         for known in known.addresses.iter().filter(|known| known.socket == address) {
             known.bad_until_ms.store(now_ms + BAD_FOR_MS, Ordering::Relaxed);
@@ -155,7 +155,7 @@ impl Resolved {
     /// One after the other among those that can be reached; never empty. (A host may have addresses of a family that this
     /// machine has no way to.)
     fn choose(&self, state: &Addresses) -> SocketAddr {
-        let now_ms = now_ms();
+        let now_ms = steady_unsigned_ms();
         let start = state.next.fetch_add(1, Ordering::Relaxed);
         let nth = |step: usize| &self.addresses[start.wrapping_add(step) % self.addresses.len()];
         let good = (0..self.addresses.len()).map(nth).find(|address| address.is_good(now_ms));

@@ -1,13 +1,14 @@
 //! Stage 4 (its head is in `head`, errors by their head in `error_answer`): fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::exchange::{Answer, Attempt, Exchange, now_ms};
+use super::exchange::{Answer, Attempt, Exchange};
 use super::lane::Translating;
 use super::mask::{self, Fragments};
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
 use super::{error_answer, form};
 use crate::balance::{Failure, classify_event};
+use crate::clock::steady_unsigned_ms;
 use crate::dialect::chat::{Refusal, Unreadable};
 use crate::dialect::usage::ErrorEvent;
 use crate::dialect::{DialectId, Framing, answer};
@@ -204,7 +205,7 @@ fn token_passed(exchange: &mut Exchange) -> Result<()> {
     let since_attempt = attempt.tries.started.elapsed();
     if attempt.pick.permits.is_probe() {
         // It is well: the next request need not wait for the end of this answer.
-        attempt.breakers.answered(attempt.pick.permits, now_ms());
+        attempt.breakers.answered(attempt.pick.permits, steady_unsigned_ms());
     }
     let (_, answer) = exchange.answer_mut()?;
     answer.first_token = Some(elapsed);

@@ -2,11 +2,12 @@
 
 use super::admit;
 use super::attempts::{Chosen, Next};
-use super::exchange::{Admitted, Attempt, Exchange, Leases, now_ms, steady_ms, unix_ms};
+use super::exchange::{Admitted, Attempt, Exchange, Leases};
 use super::lane::{Lane, Writing};
 use super::tries::Tries;
 use super::{peer, trail};
 use crate::balance::{Concerns, Failure, Pick};
+use crate::clock::{millis, steady_ms, steady_unsigned_ms, unix_ms};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
 use crate::snapshot::{SeenFailure, Upstream};
@@ -84,7 +85,7 @@ fn pick(exchange: &mut Exchange) -> Option<Chosen> {
 fn candidate(exchange: &mut Exchange) -> Option<Pick> {
     let strategy = exchange.snapshot.strategy;
     let admitted = exchange.admitted.as_ref()?;
-    let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, now_ms(), rand::random());
+    let pick = admitted.route.plan.pick(strategy, &exchange.attempts.tried, steady_unsigned_ms(), rand::random());
     trail::note_unavailable(exchange, pick.as_ref());
     let pick = pick?;
     exchange.attempts.tried.insert(&pick);
@@ -129,7 +130,7 @@ fn lease(exchange: &Exchange, pick: &Pick) -> Result<Leases, Reject> {
 fn release(exchange: &Exchange, pick: &Pick) {
     let Some(admitted) = &exchange.admitted else { return };
     if let Some(candidate) = admitted.route.plan.candidate(pick) {
-        candidate.breakers.release(pick.permits, now_ms());
+        candidate.breakers.release(pick.permits, steady_unsigned_ms());
     }
 }
 
@@ -226,7 +227,7 @@ pub(super) fn judge_failure(exchange: &mut Exchange, failure: Failure) {
             _ => tracing::warn!("upstream {name}: {failure} (status {status})"),
         }
     }
-    attempt.breakers.failure(attempt.pick.permits, now_ms(), failure);
+    attempt.breakers.failure(attempt.pick.permits, steady_unsigned_ms(), failure);
     if concerns == Concerns::Upstream {
         // How well a limited model does is no matter of the others': its breaker keeps requests away from it.
         upstream.observed.observe(elapsed_ms(attempt), false);
@@ -246,7 +247,7 @@ pub(super) fn judge_success(exchange: &mut Exchange) {
         return;
     }
     let upstream = &attempt.upstream;
-    attempt.breakers.success(attempt.pick.permits, now_ms());
+    attempt.breakers.success(attempt.pick.permits, steady_unsigned_ms());
     upstream.observed.observe(elapsed_ms(attempt), true);
     exchange.shared.metrics.attempt(&upstream.name, "ok");
 }
@@ -254,8 +255,7 @@ pub(super) fn judge_success(exchange: &mut Exchange) {
 /// How fast the attempt was: to its first token where it streams, else to its end.
 fn elapsed_ms(attempt: &Attempt) -> u64 {
     let to_first_token = attempt.answer.as_ref().and_then(|answer| answer.first_token_after);
-    let elapsed = to_first_token.unwrap_or_else(|| attempt.tries.started.elapsed());
-    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    millis(to_first_token.unwrap_or_else(|| attempt.tries.started.elapsed()))
 }
 
 /// Tells the breakers that the attempt ended for a reason of the client's, so that a probe is not left open.
@@ -264,7 +264,7 @@ pub(super) fn judge_nothing(exchange: &mut Exchange) {
     if std::mem::replace(&mut attempt.judged, true) {
         return;
     }
-    attempt.breakers.release(attempt.pick.permits, now_ms());
+    attempt.breakers.release(attempt.pick.permits, steady_unsigned_ms());
     exchange.shared.metrics.attempt(&attempt.upstream.name, "client");
 }
 

@@ -1,11 +1,12 @@
 //! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
 //! journal. Runs once an exchange, from whichever end comes first.
 
-use super::exchange::{Admitted, Answer, Attempt, Bill, Exchange, Leases, steady_ms};
+use super::exchange::{Admitted, Answer, Attempt, Bill, Exchange, Leases};
 use super::gate::{Gate, Need};
 use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
+use crate::clock::{millis, steady_ms};
 use crate::estimate;
 use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -193,7 +194,7 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let output_tokens_max = output_tokens_max(admitted, price.as_deref(), &exchange.snapshot);
     let (metered, estimate) = measured(admitted, answer.as_deref(), end, output_tokens_max);
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
-    let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(milliseconds);
+    let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(millis);
     let mut record = LedgerRecord::from_opening(hold.opening());
     record.outcome = outcome;
     record.status = status;
@@ -259,10 +260,6 @@ fn is_refused_as_asked(attempt: &Attempt) -> bool {
         Some(Failure::ModelMissing) => status == Some(400),
         _ => false,
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs, unless its provider
@@ -411,7 +408,7 @@ pub(super) fn progress(exchange: &mut Exchange) {
         cost_nanos: cost.nanos,
         price_missing: attempt.price.is_none() || cost.missing,
         attempts: count,
-        ttft_ms: answer.first_token.map(milliseconds),
+        ttft_ms: answer.first_token.map(millis),
     });
     // It is in the journal before the bytes that it counts go out, also while the disk is slow: what a killed process has
     // delivered is billed but for the last checkpoint's worth.

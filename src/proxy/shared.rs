@@ -6,6 +6,7 @@ use super::memory::Memory;
 use super::pages;
 use super::reloads::{ReloadRequest, Reloaded, Reloads};
 use super::upstream::Connections;
+use crate::clock::steady_unsigned_ms;
 use crate::keyring::Keys;
 use crate::ledger::Ledger;
 use crate::machine;
@@ -219,7 +220,7 @@ impl Shared {
         self.metrics.applier_lag_records.set(i64::try_from(lag.unapplied_records).unwrap_or(i64::MAX));
         self.metrics.store_healthy.set(i64::from(lag.store_error.is_none()));
         self.metrics.journal_healthy.set(i64::from(self.ledger.healthy()));
-        let now_ms = super::exchange::now_ms();
+        let now_ms = steady_unsigned_ms();
         let snapshot = self.snapshot.load();
         let states = snapshot.upstreams.iter().map(|upstream| BreakersShown {
             upstream: &upstream.name,

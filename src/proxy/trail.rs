@@ -2,8 +2,9 @@
 //! the record where it was more than the first candidate, taken and good. A request of which there is nothing to say costs a
 //! look at its candidates' breakers.
 
-use super::exchange::{Attempt, Exchange, now_ms};
+use super::exchange::{Attempt, Exchange};
 use crate::balance::{BreakerState, Candidate, Pick, Plan, Rank};
+use crate::clock::{millis, steady_unsigned_ms};
 use crate::ledger::{Trail, TrailAttempt, TrailCandidate};
 use crate::snapshot::Snapshot;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -53,7 +54,7 @@ fn places(plan: &Plan) -> impl Iterator<Item = ((u32, u32), &Candidate)> {
 pub(super) fn note_unavailable(exchange: &mut Exchange, chosen: Option<&Pick>) {
     let Some(admitted) = &exchange.admitted else { return };
     // Seldom asked for: most often the first candidate is the chosen one.
-    let now_ms = LazyCell::new(now_ms);
+    let now_ms = LazyCell::new(steady_unsigned_ms);
     for (place, candidate) in places(&admitted.route.plan) {
         if chosen.is_some_and(|pick| place.0 > pick.tier) {
             break;
@@ -93,12 +94,11 @@ pub(super) fn note_failed(exchange: &mut Exchange, class: &'static str) {
 }
 
 fn attempt_of(started: Instant, attempt: &Attempt, outcome: &str) -> TrailAttempt {
-    let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     TrailAttempt {
         upstream: attempt.upstream.name.to_string(),
         upstream_model: attempt.upstream_model.to_string(),
-        started_ms: ms(attempt.tries.started.saturating_duration_since(started)),
-        duration_ms: ms(attempt.tries.started.elapsed()),
+        started_ms: millis(attempt.tries.started.saturating_duration_since(started)),
+        duration_ms: millis(attempt.tries.started.elapsed()),
         outcome: outcome.to_owned(),
         status: attempt.answer.as_ref().map(|answer| answer.status),
         error: None,

@@ -12,6 +12,7 @@ pub use certificate::LiveCertificate;
 pub use succession::is_to_take_over;
 
 use crate::admin::{self, FirstAdmin, MetricsPage};
+use crate::clock;
 use crate::config::{self, Config, StoreUrl};
 use crate::jobs::{Jobs, Now, Seen, Sources, Users};
 use crate::keyring::Keys;
@@ -58,11 +59,11 @@ struct SystemClock;
 
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
-        crate::proxy::unix_ms()
+        clock::unix_ms()
     }
 
     fn steady_ms(&self) -> i64 {
-        crate::proxy::steady_ms()
+        clock::steady_ms()
     }
 }
 

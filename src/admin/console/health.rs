@@ -5,7 +5,7 @@ use super::access::{Access, OPERATOR};
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::upstreams::BreakerJson;
-use crate::proxy::steady_ms;
+use crate::clock::{steady_ms, steady_unsigned_ms};
 use crate::store::Role;
 use axum::Json;
 use axum::extract::State;
@@ -130,7 +130,7 @@ struct MetricsJson {
 async fn metrics(State(desk): State<Arc<Desk>>) -> Json<MetricsJson> {
     desk.shared.refresh_gauges();
     let (metrics, snapshot) = (&desk.shared.metrics, desk.shared.snapshot.load_full());
-    let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
+    let now_ms = steady_unsigned_ms();
     Json(MetricsJson {
         in_flight: metrics.in_flight.get(),
         drains: metrics.drains.get(),

@@ -34,7 +34,8 @@ mod uses;
 
 pub use password::{FirstAdmin, first_admin, reset_password};
 
-use crate::proxy::{Console, ConsoleRequest, Pieces, Shared, steady_ms, unix_ms};
+use crate::clock::{steady_ms, unix_ms};
+use crate::proxy::{Console, ConsoleRequest, Pieces, Shared};
 use crate::store::{self, Act, Store};
 use async_trait::async_trait;
 use attempts::Attempts;

@@ -6,7 +6,7 @@ use super::query::Asked;
 use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
-use crate::proxy::unix_ms;
+use crate::clock::unix_ms;
 use crate::shown::SumJson;
 use crate::store::{Overview, OverviewRange, Tally};
 use axum::Json;

@@ -2,7 +2,7 @@
 
 use super::Desk;
 use super::refusal::{Code, Refusal};
-use crate::proxy::unix_ms;
+use crate::clock::unix_ms;
 use crate::store::{Act, NewPerson, PersonChange, Role, Store, StoreError, StoreErrorKind};
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};

@@ -5,7 +5,7 @@ use super::attempts::{Attempt, By, Giver};
 use super::refusal::{Code, Refusal};
 use super::session::Caller;
 use super::{Desk, Remote};
-use crate::proxy::{steady_ms, unix_ms};
+use crate::clock::{steady_ms, unix_ms};
 use crate::store::{Act, Person, SecretDigest};
 use secrecy::SecretString;
 

@@ -7,9 +7,10 @@ use super::refusal::{Code, Refusal};
 use super::routes::{Route, Verb};
 use super::session::Caller;
 use crate::balance::BreakerState;
+use crate::clock::{millis, steady_unsigned_ms};
 use crate::config::schema::keys_of;
 use crate::config::{self, WEIGHT_MAX};
-use crate::proxy::{probe, steady_ms};
+use crate::proxy::probe;
 use crate::shown::rfc3339;
 use crate::snapshot::{SeenFailure, Snapshot, Upstream};
 use crate::store::Act;
@@ -126,7 +127,7 @@ impl FailureJson {
 impl BreakerJson {
     /// As it is now.
     pub(super) fn of(upstream: &Upstream) -> Self {
-        let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
+        let now_ms = steady_unsigned_ms();
         let state = match upstream.breakers.state(now_ms) {
             BreakerState::Closed => "closed",
             BreakerState::Open => "open",
@@ -143,7 +144,7 @@ impl BreakerJson {
 
 impl UpstreamJson {
     fn of(row: &config::Upstream, upstream: &Upstream, config: &config::Config) -> Self {
-        let now_ms = u64::try_from(steady_ms()).unwrap_or(0);
+        let now_ms = steady_unsigned_ms();
         let model = |model: &config::Model| ModelJson {
             name: model.name.clone(),
             upstream_model: model.upstream_model.clone(),
@@ -218,7 +219,7 @@ async fn test(
     desk.ask(move |store| store.people().note(&act, "upstream.test", &object, None, None)).await?;
     let tried = probe(&snapshot, upstream, model).await;
     if tried.is_answer {
-        upstream.breakers.look_again(u64::try_from(steady_ms()).unwrap_or(0));
+        upstream.breakers.look_again(steady_unsigned_ms());
     }
     let text = match &tried.status {
         Ok(_) => String::from_utf8_lossy(&tried.body).chars().take(ANSWER_CHARS_MAX).collect(),
@@ -227,7 +228,7 @@ async fn test(
     Ok(Json(Tested {
         status: tried.status.ok(),
         is_answer: tried.is_answer,
-        duration_ms: u64::try_from(tried.duration.as_millis()).unwrap_or(u64::MAX),
+        duration_ms: millis(tried.duration),
         body: text,
     }))
 }

@@ -1,7 +1,7 @@
 //! When sessions were last used, on its way to the store. Who uses one never waits for that: what can be read is answered while nothing
 //! can be written. A use that gets lost ends a session sooner, never later.
 
-use crate::proxy::{steady_ms, unix_ms};
+use crate::clock::{steady_ms, unix_ms};
 use crate::store::{SecretDigest, Store};
 use parking_lot::Mutex;
 use std::collections::HashMap;

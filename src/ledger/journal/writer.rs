@@ -2,10 +2,11 @@
 
 use super::current::Current;
 use super::{Command, Notify, WriterSetup};
+use crate::clock::steady_ms;
 use crate::ledger::Durability;
 use crate::ledger::room::Calls;
 use crate::ledger::segment::{self, Header};
-use crate::ledger::state::{State, Written, steady_ms};
+use crate::ledger::state::{State, Written};
 use crate::ledger::ticket::Ticket;
 use crate::ledger::wire::{self, Event};
 use std::collections::VecDeque;

@@ -2,8 +2,8 @@
 
 use super::hand_over::{LIMIT, give_up};
 use super::*;
+use crate::clock::{steady_ms, unix_ms};
 use crate::ledger::claims::CLAIM_AGE_MAX_MS;
-use crate::ledger::state::{now_ms, steady_ms};
 
 /// What one finds who comes with a key.
 fn stands(running: &Running, key: u8) -> &'static str {
@@ -25,7 +25,7 @@ fn claimed(running: &Running, key: u8) -> Hold {
     let Claiming::Taken(claim) = running.ledger.claims().claim(tag(key), request_id) else {
         panic!("{key} is not free");
     };
-    let opening = Opening { request_id, started_at_ms: now_ms(), ..Opening::default() };
+    let opening = Opening { request_id, started_at_ms: unix_ms(), ..Opening::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let hold = runtime.block_on(running.ledger.admit(&running.entry(), Some(10), opening, Some(claim))).unwrap();
     wait(hold.journaled()).unwrap();
@@ -137,7 +137,7 @@ fn a_key_that_was_free_again_is_the_later_requests_and_old_ones_are_forgotten() 
     running.settle_down();
     let all = || running.store.claims_since(0, 10).unwrap();
     assert_eq!(all().iter().map(|claim| claim.stands).collect::<Vec<_>>(), [Stands::Served]);
-    let started_at_ms = now_ms() + CLAIM_AGE_MAX_MS + 60_000;
+    let started_at_ms = unix_ms() + CLAIM_AGE_MAX_MS + 60_000;
     let ahead = TakenClaim { tag: tag(2), request_id: Uuid::nil(), started_at_ms };
     running.store.apply(&Batch { claims: vec![ahead], ..Batch::default() }).unwrap();
     assert_eq!(all().iter().map(|claim| claim.stands).collect::<Vec<_>>(), [Stands::Nowhere, Stands::Served]);
@@ -151,7 +151,7 @@ fn a_key_that_was_free_again_is_the_later_requests_and_old_ones_are_forgotten() 
 fn a_key_that_was_taken_at_a_later_date_is_remembered_for_a_day_as_any_other() {
     let place = Place::with_key(None);
     let running = place.open();
-    let (request_id, started_at_ms) = (Uuid::now_v7(), now_ms() + 30 * CLAIM_AGE_MAX_MS);
+    let (request_id, started_at_ms) = (Uuid::now_v7(), unix_ms() + 30 * CLAIM_AGE_MAX_MS);
     let claims = vec![TakenClaim { tag: tag(1), request_id, started_at_ms }];
     let settled = vec![LedgerRecord { request_id, started_at_ms, key_id: 1, status: 200, ..LedgerRecord::default() }];
     running.store.apply(&Batch { claims, settled, ..Batch::default() }).unwrap();
