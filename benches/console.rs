@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_millis(100);
 fn main() {
     let rows = std::env::var("TOLLGATE_BENCH_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(ROWS);
     let folder = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite:{}", folder.path().join("t.db").display());
+    let url = tollgate::store::StoreUrl::Sqlite(folder.path().join("t.db"));
     let store = tollgate::store::open(&url, Durability::Process).expect("a store");
     let written = rows::fill(&*store, rows, NOW_MS).expect("it is written");
     let per_row = written.time.as_nanos() as f64 / rows as f64 / 1000.0;
@@ -95,7 +95,7 @@ fn ask(store: &dyn Store) {
 }
 
 /// How long it takes to sum up all rows anew.
-fn caught_up(folder: &std::path::Path, url: &str) -> Duration {
+fn caught_up(folder: &std::path::Path, url: &tollgate::store::StoreUrl) -> Duration {
     let forget = "DELETE FROM rollup; DELETE FROM rollup_key; UPDATE chain_head SET rolled_up = 0";
     let database = rusqlite::Connection::open(folder.join("t.db")).expect("the database");
     database.execute_batch(forget).expect("nothing is summed up");

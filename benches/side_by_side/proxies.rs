@@ -82,7 +82,7 @@ impl Site {
     /// Tollgate with so many records in its ledger.
     pub(crate) fn start_with_records(&self, provider: SocketAddr, rows: usize) -> Result<Proxy, Failure> {
         let fill = |store: &Path| {
-            let store = tollgate::store::open(&format!("sqlite:{}", store.display()), Durability::Process)?;
+            let store = tollgate::store::open(&tollgate::store::StoreUrl::Sqlite(store.into()), Durability::Process)?;
             let now_ms = i64::try_from(UNIX_EPOCH.elapsed()?.as_millis())?;
             rows::fill(&*store, rows, now_ms)?;
             Ok(())

@@ -4,7 +4,7 @@ use super::args::Command;
 use super::price_file::read_book;
 use super::remarks::{remarks, unusable};
 use super::terminal::{Failure, Outcome, Terminal, plain};
-use crate::config::{self, Config, ConfigError, StoreUrl};
+use crate::config::{self, Config, ConfigError};
 use crate::price::PriceBook;
 use crate::provider::providers;
 use std::collections::BTreeSet;
@@ -113,7 +113,7 @@ fn summary(config: &Config, book: &PriceBook, terminal: &mut Terminal<'_>) -> Ou
     let names: Vec<&str> = config.upstreams.iter().map(|row| &*row.name).collect();
     let unpriced = config.unpriced(book);
     let listed = |names: &[&str]| if names.is_empty() { "none".into() } else { plain(&names.join(", ")) };
-    let StoreUrl::Sqlite(store) = &config.store.url;
+    let store = config.store.url.file();
     let file = &config.pricing.file;
     let prices = match (book.iter().count(), file.exists()) {
         (0, false) => format!("none: there is no {}", file.display()),

@@ -34,9 +34,9 @@ mod whose;
 pub use terminal::Terminal;
 
 use crate::clock::unix_ms;
-use crate::config::{Config, StoreUrl};
+use crate::config::Config;
 use crate::ledger::{LedgerError, bring_up_to_date};
-use crate::store::{Missing, SqliteStore, Store};
+use crate::store::{self, Missing, Store};
 use args::{Command, Verb};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -142,36 +142,36 @@ fn is_there(path: &Path) -> bool {
 /// Opens the store for a command that changes it, making it if it is not there yet. One that an older version made is brought up to date,
 /// unless a gateway serves from it, which would be that version.
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
-    let StoreUrl::Sqlite(path) = &config.store.url;
+    let path = config.store.url.file();
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::Runtime(format!("cannot make the folder {}: {error}", folder.display())))?;
     }
     let is_new = !is_there(path);
-    let store = SqliteStore::open_as_it_is(path, config.ledger.durability, Missing::IsMade)?;
+    let store = store::open_as_it_is(&config.store.url, config.ledger.durability, Missing::IsMade)?;
     if is_new || store.is_up_to_date()? {
         store.bring_up_to_date()?;
     } else {
         let older = |error: LedgerError| Failure::Runtime(format!("{}: {OLDER}; {error}", path.display()));
-        bring_up_to_date(&store, &config.ledger.journal_dir).map_err(older)?;
+        bring_up_to_date(&*store, &config.ledger.journal_dir).map_err(older)?;
     }
-    Ok(Arc::new(store))
+    Ok(store)
 }
 
 /// Opens the store for a command that changes what is there. Not there yet: says so, and why, on standard error.
 fn open_to_change(config: &Config, terminal: &mut Terminal<'_>) -> Result<Option<Arc<dyn Store>>, Failure> {
-    let StoreUrl::Sqlite(path) = &config.store.url;
+    let path = config.store.url.file();
     if is_there(path) { open_store(config).map(Some) } else { nothing_there(path, terminal) }
 }
 
 /// Opens the store for a command that only reads: one that an older version made stays as it is. Not there yet: says so, and why, on
 /// standard error.
 fn open_to_read(config: &Config, terminal: &mut Terminal<'_>) -> Result<Option<Arc<dyn Store>>, Failure> {
-    let StoreUrl::Sqlite(path) = &config.store.url;
+    let path = config.store.url.file();
     if !is_there(path) {
         return nothing_there(path, terminal);
     }
-    let store = SqliteStore::open_as_it_is(path, config.ledger.durability, Missing::IsRefused)?;
+    let store = store::open_as_it_is(&config.store.url, config.ledger.durability, Missing::IsRefused)?;
     if !store.is_up_to_date()? {
         return Err(Failure::Runtime(format!(
             "{}: {OLDER}; until then, the one that made it reads it",
@@ -180,7 +180,7 @@ fn open_to_read(config: &Config, terminal: &mut Terminal<'_>) -> Result<Option<A
     }
     // Its tables are: this adds at most sums of rows that an older version has written since.
     store.bring_up_to_date()?;
-    Ok(Some(Arc::new(store)))
+    Ok(Some(store))
 }
 
 fn nothing_there(path: &Path, terminal: &mut Terminal<'_>) -> Result<Option<Arc<dyn Store>>, Failure> {

@@ -26,6 +26,7 @@ mod upstreams;
 mod variables;
 
 pub use crate::ledger::Durability;
+pub use crate::store::StoreUrl;
 pub use build::build;
 pub(crate) use environment::unusable_keys;
 pub use error::ConfigError;
@@ -35,7 +36,7 @@ pub use secret::SharedSecret;
 pub(crate) use secret::is_named_as_secret;
 pub use shape::{
     Breaker, Config, Console, GROUP_DEFAULT, HttpVersion, Ledger, Model, OnClientDisconnect, PRIORITY_DEFAULT, Pricing,
-    Routing, Server, Store, StoreUrl, Tls, UnknownModel, Upstream, WEIGHT_DEFAULT,
+    Routing, Server, Store, Tls, UnknownModel, Upstream, WEIGHT_DEFAULT,
 };
 pub use tollgate_plugin_api::Network;
 pub(crate) use unpriced::listed;

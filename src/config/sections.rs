@@ -3,14 +3,12 @@
 use super::address;
 use super::reader::{Section, kind};
 use super::secret::SharedSecret;
-use super::shape::{
-    Breaker, Console, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, StoreUrl, Tls, UnknownModel,
-};
+use super::shape::{Breaker, Console, Ledger, OnClientDisconnect, Pricing, Routing, Server, Store, Tls, UnknownModel};
 use crate::balance::{COOLDOWN_MS_MAX, FAILURES_TO_OPEN_MAX};
 use crate::ledger::Durability;
+use crate::store::StoreUrl;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use tollgate_plugin_api::{Network, did_you_mean, join, one_of};
 use toml::de::DeValue;
 
@@ -107,34 +105,14 @@ fn tls(server: &Section<'_>) -> Option<Tls> {
 /// `[store]`
 pub(super) fn store(top: &Section<'_>) -> Store {
     let section = top.section("store");
-    let StoreUrl::Sqlite(default) = Store::default().url;
-    let wrong = |message| {
-        section.wrong("url", format!("{message}, expected `sqlite:PATH`, as in `sqlite:{}`", default.display()));
-    };
-    let path = section.text("url").and_then(|url| store_path(&url).map(PathBuf::from).map_err(wrong).ok());
-    let path = section.reader.path(path.unwrap_or(default));
-    if path.is_dir() {
-        section.wrong("url", format!("{} is a folder, expected a file", path.display()));
+    let default = Store::default().url;
+    let wrong = |message| section.wrong("url", format!("{message}, expected `sqlite:PATH`, as in `{default}`"));
+    let url = section.text("url").and_then(|url| StoreUrl::parse(&url).map_err(wrong).ok());
+    let url = url.unwrap_or_else(|| default.clone()).in_folder(|path| section.reader.path(path));
+    if url.file().is_dir() {
+        section.wrong("url", format!("{} is a folder, expected a file", url.file().display()));
     }
-    Store { url: StoreUrl::Sqlite(path) }
-}
-
-fn store_path(url: &str) -> Result<&str, String> {
-    let Some((scheme, path)) = url.split_once(':') else {
-        return Err("no database URL".into());
-    };
-    match scheme {
-        "sqlite" => {}
-        "postgres" | "postgresql" => return Err("this version has no PostgreSQL store".into()),
-        _ => return Err(format!("unknown database{}", did_you_mean(scheme, ["sqlite"]))),
-    }
-    let path = path.strip_prefix("//").unwrap_or(path);
-    match path {
-        "" => Err("the path is missing".into()),
-        ":memory:" => Err("a database in memory would lose the ledger".into()),
-        _ if path.contains(['?', '\0']) => Err("parameters are not supported".into()),
-        _ => Ok(path),
-    }
+    Store { url }
 }
 
 /// `[ledger]`

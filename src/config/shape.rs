@@ -5,6 +5,7 @@ use super::error::{ConfigError, Positions};
 use super::secret::SharedSecret;
 use crate::ledger::Durability;
 use crate::price::Multiplier;
+use crate::store::StoreUrl;
 use http::{HeaderName, HeaderValue, Uri};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -108,13 +109,6 @@ pub struct Tls {
 pub struct Store {
     /// Which database.
     pub url: StoreUrl,
-}
-
-/// `store.url`, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// `sqlite:PATH`
-    Sqlite(PathBuf),
 }
 
 /// `[ledger]`

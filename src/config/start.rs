@@ -1,7 +1,7 @@
 //! What would keep `serve` from starting, as far as it can be seen without changing anything: places where nothing can be made,
 //! a store that is none.
 
-use super::{Config, ConfigError, StoreUrl};
+use super::{Config, ConfigError};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use std::fs::File;
@@ -15,7 +15,7 @@ impl Config {
     /// Why the store or the journal cannot be where they are to be. Not to be asked where the store is open: SQLite's locks on a
     /// file end when its process closes that file, whoever opened it.
     pub fn place_errors(&self) -> Vec<ConfigError> {
-        let StoreUrl::Sqlite(store) = &self.store.url;
+        let store = self.store.url.file();
         let folder = match store.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),

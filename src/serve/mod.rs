@@ -13,7 +13,7 @@ pub use succession::is_to_take_over;
 
 use crate::admin::{self, FirstAdmin, MetricsPage};
 use crate::clock;
-use crate::config::{self, Config, StoreUrl};
+use crate::config::{self, Config};
 use crate::jobs::{Jobs, Now, Seen, Sources, Users};
 use crate::keyring::Keys;
 use crate::ledger::{Ledger, LedgerOptions};
@@ -211,7 +211,7 @@ impl Prepared {
         let ports =
             Ports { keys: keys.clone(), clock: Arc::new(SystemClock), losses: metrics.clone(), ..Ports::to_nothing() };
         let prices = load_prices(config, default_prices)?;
-        let store = store::open_as_it_is(&store_url(config), config.ledger.durability, missing)
+        let store = store::open_as_it_is(&config.store.url, config.ledger.durability, missing)
             .map_err(|error| error.to_string())?;
         let mut config = config.clone();
         if store.is_up_to_date().map_err(|error| error.to_string())? {
@@ -251,12 +251,7 @@ pub fn gateway(config: &Config) -> Result<Gateway, String> {
 /// # Errors
 /// What the store says.
 pub fn open_store(config: &Config) -> Result<Arc<dyn Store>, String> {
-    store::open(&store_url(config), config.ledger.durability).map_err(|error| error.to_string())
-}
-
-fn store_url(config: &Config) -> String {
-    let StoreUrl::Sqlite(path) = &config.store.url;
-    format!("sqlite:{}", path.display())
+    store::open(&config.store.url, config.ledger.durability).map_err(|error| error.to_string())
 }
 
 /// Reads the price book that a configuration names; a missing file is the default one.

@@ -10,6 +10,7 @@ mod people;
 mod reading;
 mod sqlite;
 mod tally;
+mod url;
 mod writing;
 
 use crate::keyring::Touched;
@@ -29,6 +30,7 @@ pub use reading::{
 };
 pub use sqlite::SqliteStore;
 pub use tally::{Counts, Latencies, Tally};
+pub use url::StoreUrl;
 pub use writing::{
     Applied, Audit, BalanceRow, Batch, ChainedRow, ClosedHold, EachChainedRow, Moment, OpenHold, Position, Stands,
     StoredClaim, TakenClaim, Writer,
@@ -238,12 +240,11 @@ pub trait Store: Send + Sync {
     fn audit(&self, each: &mut EachChainedRow<'_>) -> Result<Audit>;
 }
 
-/// Opens the store at a URL, makes it if it is not there, and brings it up to date: `sqlite:PATH`, where a relative path
-/// starts from the working directory.
+/// Opens a store, makes it if it is not there, and brings it up to date.
 ///
 /// # Errors
-/// The URL is not understood, or the store cannot be opened; the message says why.
-pub fn open(url: &str, durability: Durability) -> Result<Arc<dyn Store>> {
+/// It cannot be opened; the message says why.
+pub fn open(url: &StoreUrl, durability: Durability) -> Result<Arc<dyn Store>> {
     let store = open_as_it_is(url, durability, Missing::IsMade)?;
     store.bring_up_to_date()?;
     Ok(store)
@@ -262,15 +263,26 @@ pub enum Missing {
 ///
 /// # Errors
 /// As of [`open`].
-pub fn open_as_it_is(url: &str, durability: Durability, missing: Missing) -> Result<Arc<dyn Store>> {
-    let invalid = |message: String| Err(StoreError::new(StoreErrorKind::Invalid, message));
-    match url.split_once(':') {
-        Some(("sqlite", path)) => Ok(Arc::new(SqliteStore::open_as_it_is(path.as_ref(), durability, missing)?)),
-        Some(("postgres" | "postgresql", _)) => {
-            invalid("store URL: PostgreSQL is not built into this binary; use sqlite:PATH".into())
-        }
-        // Not quoted back as a whole: a URL may hold a password.
-        Some((scheme, _)) => invalid(format!("store URL: unknown scheme `{scheme}`, expected sqlite:PATH")),
-        None => invalid(format!("store URL: `{url}` has no scheme, expected sqlite:PATH")),
+pub fn open_as_it_is(url: &StoreUrl, durability: Durability, missing: Missing) -> Result<Arc<dyn Store>> {
+    match url {
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open_as_it_is(path, durability, missing)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_store_is_where_its_path_says_also_where_that_is_no_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(OsStr::from_bytes(b"of \xFF")).join("t.db");
+        let url = StoreUrl::Sqlite(path.clone());
+        assert!(open_as_it_is(&url, Durability::Process, Missing::IsRefused).is_err());
+        open(&url, Durability::Process).unwrap();
+        assert!(path.metadata().unwrap().len() > 0);
+        assert!(open_as_it_is(&url, Durability::Process, Missing::IsRefused).unwrap().is_up_to_date().unwrap());
     }
 }

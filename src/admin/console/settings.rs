@@ -1,6 +1,6 @@
 //! The configuration in force, as it may be shown: every key of the file, no secret.
 
-use crate::config::{Config, Durability, OnClientDisconnect, StoreUrl, UnknownModel, Upstream, is_named_as_secret};
+use crate::config::{Config, Durability, OnClientDisconnect, UnknownModel, Upstream, is_named_as_secret};
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
 
@@ -10,7 +10,6 @@ const SET: &str = "(set)";
 /// All tables.
 pub(super) fn shown(config: &Config) -> Value {
     let Config { server, store, ledger, pricing, routing, breaker, console, upstreams, plugins, .. } = config;
-    let StoreUrl::Sqlite(path) = &store.url;
     json!({
         "file": config.file,
         "server": {
@@ -25,7 +24,7 @@ pub(super) fn shown(config: &Config) -> Value {
             "master_key_file": server.master_key_file,
             "tls": server.tls.as_ref().map(|tls| json!({"certificate": tls.certificate, "key": tls.key})),
         },
-        "store": { "url": format!("sqlite:{}", path.display()) },
+        "store": { "url": store.url.to_string() },
         "ledger": {
             "journal_dir": ledger.journal_dir,
             "durability": match ledger.durability {

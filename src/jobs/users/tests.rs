@@ -55,7 +55,7 @@ impl Place {
     /// A store with an admin and somebody called `u`, who has a key.
     fn new(quota_nanos: Option<i64>, budget: Option<Budget>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("t.db").display());
+        let url = crate::store::StoreUrl::Sqlite(folder.path().join("t.db"));
         let store = crate::store::open(&url, Durability::Process).unwrap();
         let act = Act { at_ms: 0, actor: "test".to_owned() };
         let person = |name: &str, role, quota_nanos, budget| {

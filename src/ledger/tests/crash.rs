@@ -20,7 +20,7 @@ const PROGRESS: i64 = 10;
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(PLACE).map(PathBuf::from) else { return };
-    let url = format!("sqlite:{}", folder.join("t.db").display());
+    let url = crate::store::StoreUrl::Sqlite(folder.join("t.db"));
     let store = crate::store::open(&url, Durability::Process).unwrap();
     let keys = Arc::new(Keys::new());
     let options = LedgerOptions { segment_bytes: 0, ..LedgerOptions::new(folder.join("journal")) };

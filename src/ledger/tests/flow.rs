@@ -200,7 +200,7 @@ fn a_folder_and_a_store_are_served_once() {
 fn who_cannot_serve_does_not_bring_the_store_up_to_date() {
     let place = Place::with_key(None);
     let _running = place.open();
-    let url = format!("sqlite:{}", place.folder.path().join("older.db").display());
+    let url = crate::store::StoreUrl::Sqlite(place.folder.path().join("older.db"));
     let older = crate::store::open_as_it_is(&url, Durability::Process, crate::store::Missing::IsMade).unwrap();
     let opened = Ledger::open(place.options(), Arc::clone(&older), Arc::default());
     assert!(matches!(opened, Err(LedgerError::FolderInUse { .. })));
@@ -234,7 +234,7 @@ fn a_command_does_not_bring_the_store_up_to_date_beside_a_gateway_with_whatever_
 #[test]
 fn a_store_that_is_not_made_yet_has_no_writers() {
     let place = Place::new();
-    let url = format!("sqlite:{}", place.database().display());
+    let url = crate::store::StoreUrl::Sqlite(place.database());
     let store = crate::store::open_as_it_is(&url, Durability::Process, crate::store::Missing::IsMade).unwrap();
     assert!(store.writers().unwrap().is_empty());
     bring_up_to_date(&*store, &place.journal_dir()).unwrap();

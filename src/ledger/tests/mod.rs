@@ -51,7 +51,7 @@ impl Place {
     }
 
     fn store(&self) -> Arc<dyn Store> {
-        crate::store::open(&format!("sqlite:{}", self.database().display()), Durability::Process).unwrap()
+        crate::store::open(&crate::store::StoreUrl::Sqlite(self.database()), Durability::Process).unwrap()
     }
 
     /// A store with one key, whose id is 1.

@@ -27,7 +27,7 @@ mod successor;
 pub(super) use predecessor::Predecessor;
 pub(super) use successor::Succession;
 
-use crate::config::{Config, StoreUrl};
+use crate::config::Config;
 use crate::ledger::{Ask, Granting};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -68,10 +68,9 @@ struct Place {
 
 impl Place {
     fn of(config: &Config) -> Self {
-        let StoreUrl::Sqlite(store) = &config.store.url;
         // One that cannot be resolved is another one, or there is nothing.
         let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        Self { store: resolved(store), journal_dir: resolved(&config.ledger.journal_dir) }
+        Self { store: resolved(config.store.url.file()), journal_dir: resolved(&config.ledger.journal_dir) }
     }
 }
 

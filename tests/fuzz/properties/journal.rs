@@ -39,7 +39,7 @@ pub(crate) fn recover(input: &Input<'_>) {
 
 /// A start and an end. How much of what was left it has brought into the store; `None`: it refused.
 fn started(place: &Path, journal: &Path) -> Option<usize> {
-    let store = store::open(&format!("sqlite:{}", place.join("t.db").display()), Durability::Process).expect("a store");
+    let store = store::open(&store::StoreUrl::Sqlite(place.join("t.db")), Durability::Process).expect("a store");
     let options = LedgerOptions { segment_bytes: 0, ..LedgerOptions::new(journal) };
     let ledger = Ledger::open(options, Arc::clone(&store), Arc::new(Keys::new())).ok()?;
     let recovered = ledger.recovered().clone();

@@ -1,29 +1,35 @@
 use super::schema::APPLICATION_ID;
 use super::*;
-use crate::store::{open, open_as_it_is};
+use crate::store::{StoreUrl, open, open_as_it_is};
 use std::time::Duration;
-
-fn open_error(url: &str) -> StoreError {
-    open(url, Durability::Process).err().unwrap()
-}
 
 #[test]
 fn a_url_names_the_store() {
     let place = Place::new();
-    let url = format!("sqlite:{}", place.folder.path().join("new/folder/t.db").display());
+    let path = place.folder.path().join("new/folder/t.db");
+    let url = StoreUrl::parse(&format!("sqlite:{}", path.display())).unwrap();
+    assert_eq!(url, StoreUrl::Sqlite(path));
     assert!(open(&url, Durability::Power).is_ok());
-    for (url, expected) in [
-        ("postgres://user:secret@host/db", "PostgreSQL is not built into this binary"),
-        ("postgresql://host/db", "PostgreSQL is not built into this binary"),
-        ("mysql://user:secret@host/db", "unknown scheme `mysql`"),
-        ("data/t.db", "has no scheme"),
-        ("sqlite:", "needs the path of a file"),
-        ("sqlite::memory:", "needs the path of a file"),
-    ] {
-        let error = open_error(url);
+    for path in ["", ":memory:"] {
+        let error = open(&StoreUrl::Sqlite(path.into()), Durability::Process).err().unwrap();
         assert_eq!(error.kind, StoreErrorKind::Invalid);
-        assert!(error.message.contains(expected), "{error}");
-        assert!(!error.message.contains("secret"));
+        assert!(error.message.contains("needs the path of a file"), "{error}");
+    }
+}
+
+#[test]
+fn a_url_of_another_kind_is_refused_without_its_password() {
+    for (url, expected) in [
+        ("postgres://user:secret@host/db", "no PostgreSQL store"),
+        ("postgresql://host/db", "no PostgreSQL store"),
+        ("mysql://user:secret@host/db", "unknown database"),
+        ("data/t.db", "no database URL"),
+        ("sqlite:", "the path is missing"),
+        ("sqlite::memory:", "in memory"),
+    ] {
+        let error = StoreUrl::parse(url).unwrap_err();
+        assert!(error.contains(expected), "{url}: {error}");
+        assert!(!error.contains("secret"));
     }
 }
 
@@ -145,7 +151,7 @@ fn what_root_makes_for_a_service_is_the_services() {
 #[test]
 fn whoever_is_not_sure_to_serve_leaves_it_as_it_is() {
     let place = Place::new();
-    let url = format!("sqlite:{}", place.path().display());
+    let url = StoreUrl::Sqlite(place.path());
     let missing = open_as_it_is(&url, Durability::Process, Missing::IsRefused).err().unwrap();
     assert!(missing.kind == StoreErrorKind::Unavailable && !place.path().exists(), "{missing}");
     let store = open_as_it_is(&url, Durability::Process, Missing::IsMade).unwrap();
