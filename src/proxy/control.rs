@@ -51,12 +51,29 @@ impl Drop for Drain {
     }
 }
 
-/// The client left: since when, what came in since, and the place among the drains that reading on takes.
+/// The client, as far as it has shown itself.
+enum Client {
+    /// It waits for its answer.
+    Here,
+    /// It left, and the answer is read on.
+    Gone(Gone),
+    /// It left, and reading on is not wanted or has no place.
+    Aborted,
+}
+
+/// Since when it is gone, what came in since, and the place among the drains that reading on takes.
 struct Gone {
     since: Instant,
     drained_bytes: usize,
     limits: DrainLimits,
     _place: Drain,
+}
+
+impl Gone {
+    /// When enough was read.
+    fn until(&self) -> Instant {
+        self.since + self.limits.time_max
+    }
 }
 
 /// The state that stages and client's side share.
@@ -85,13 +102,11 @@ pub(super) struct Control {
     pub(super) is_asked: bool,
     /// The answer has come to this end, and is settled when its hold is journaled.
     pub(super) unsettled: Option<End>,
-    /// The exchange is settled: for a client that leaves now, there is nothing to read on for.
+    /// Stage 5 is done: the record is on its way. For a client that leaves now, there is nothing to read on for.
     pub(super) settled: bool,
     /// The client got bytes of the answer.
     pub(super) delivered: bool,
-    gone: Option<Gone>,
-    /// The client left, and reading on is not wanted or has no place.
-    aborted: bool,
+    client: Client,
 }
 
 impl Control {
@@ -115,8 +130,7 @@ impl Control {
             unsettled: None,
             settled: false,
             delivered: false,
-            gone: None,
-            aborted: false,
+            client: Client::Here,
         }
     }
 
@@ -184,13 +198,14 @@ impl Control {
             // Nor is the time that the journal took.
             self.heard();
         }
-        match self.gone.as_mut() {
-            Some(gone) => {
+        match &mut self.client {
+            Client::Gone(gone) => {
                 gone.drained_bytes += bytes;
                 gone.drained_bytes <= gone.limits.bytes_max
             }
-            None => {
-                self.delivered |= !self.aborted;
+            Client::Aborted => true,
+            Client::Here => {
+                self.delivered = true;
                 true
             }
         }
@@ -198,10 +213,10 @@ impl Control {
 
     /// When the clock must be looked at again; `holding`: something is held back.
     pub(super) fn next_wake(&self, holding: bool) -> Instant {
-        match &self.gone {
-            Some(gone) => self.deadline.min(gone.since + gone.limits.time_max),
-            None if holding && !self.committed => self.deadline.min(self.hold_until),
-            None => self.deadline,
+        match &self.client {
+            Client::Gone(gone) => self.deadline.min(gone.until()),
+            _ if holding && !self.committed => self.deadline.min(self.hold_until),
+            _ => self.deadline,
         }
     }
 
@@ -217,26 +232,19 @@ impl Control {
 
     /// The client left long ago: enough was read.
     pub(super) fn is_drained(&self, now: Instant) -> bool {
-        self.gone.as_ref().is_some_and(|gone| now >= gone.since + gone.limits.time_max)
+        matches!(&self.client, Client::Gone(gone) if now >= gone.until())
     }
 
     /// The client is gone. True: read on (drain); false: abort.
     pub(super) fn client_left(&mut self) -> bool {
-        if self.gone.is_some() {
-            return true;
+        if matches!(self.client, Client::Here) {
+            let drain = self.drain.filter(|_| self.is_asked && !self.settled);
+            let place = drain.and_then(|limits| Some((limits, self.drains.start(self.drains_max)?)));
+            self.client = place.map_or(Client::Aborted, |(limits, place)| {
+                Client::Gone(Gone { since: Instant::now(), drained_bytes: 0, limits, _place: place })
+            });
         }
-        let drain = self.drain.filter(|_| self.is_asked && !self.settled);
-        let place = drain.and_then(|limits| Some((limits, self.drains.start(self.drains_max)?)));
-        match place {
-            Some((limits, place)) => {
-                self.gone = Some(Gone { since: Instant::now(), drained_bytes: 0, limits, _place: place });
-                true
-            }
-            None => {
-                self.aborted = true;
-                false
-            }
-        }
+        matches!(self.client, Client::Gone(_))
     }
 
     /// Whether another attempt is still possible: no byte went out and the client waits.
@@ -245,6 +253,6 @@ impl Control {
     }
 
     pub(super) fn client_gone(&self) -> bool {
-        self.gone.is_some() || self.aborted
+        !matches!(self.client, Client::Here)
     }
 }

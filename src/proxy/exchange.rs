@@ -58,8 +58,6 @@ pub struct Exchange {
     pub(super) attempts: Attempts,
     /// Stages 2 to 4, of the attempt that runs.
     pub(super) attempt: Option<Attempt>,
-    /// Stage 5 is done: the record is on its way.
-    pub(super) settled: bool,
     /// Who calls, from when that is known.
     pub(super) caller: Option<Arc<KeyEntry>>,
     /// Operation, model, and whether a stream is asked for, from when they are known; for plugins that want to know.
@@ -280,7 +278,6 @@ impl Exchange {
             admitted: None,
             attempts: Attempts::default(),
             attempt: None,
-            settled: false,
             caller: None,
             asked: None,
             bill: (!snapshot.plugins.logging.is_empty()).then(Arc::default),
@@ -309,7 +306,7 @@ impl Exchange {
 
     /// Whether another attempt may follow: nothing went out, the client waits, attempts are left.
     pub(super) fn may_fail_over(&self) -> bool {
-        !self.settled && self.attempts.count < self.snapshot.routing.attempts_max && self.control.untouched()
+        !self.control.settled && self.attempts.count < self.snapshot.routing.attempts_max && self.control.untouched()
     }
 
     pub(super) fn client_gone(&self) -> bool {

@@ -161,7 +161,7 @@ fn refusal(error: &Error, exchange: &Exchange) -> Reject {
 /// Part of a stream is out and its upstream died: an error event in the caller's dialect, unless the upstream's own is out, then a
 /// clean end. True: the end is out.
 async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool {
-    if exchange.settled {
+    if exchange.control.settled {
         // The terminal event is out already: the answer is whole, only the body's end is missing.
         let rest = exchange.attempt.as_mut().map(receive::rest).unwrap_or_default();
         let ended = session.write_response_body(rest, true).await;

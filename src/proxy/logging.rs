@@ -36,7 +36,7 @@ impl<'a> Running<'a> {
         if let Some(gate) = settle::settle(exchange, end) {
             let _ = gate.pass().await;
         }
-        let is_billed = exchange.settled && exchange.attempts.count > 0;
+        let is_billed = exchange.control.settled && exchange.attempts.count > 0;
         if let Some(bill) = exchange.bill.as_ref().filter(|bill| is_billed && bill.get().is_none()) {
             let _ = tokio::time::timeout(BILL_WAIT_MAX, bill.wait()).await;
         }

@@ -217,7 +217,7 @@ fn token_passed(exchange: &mut Exchange) -> Result<()> {
 /// Many clients leave at the terminal event, without waiting for the body's end: they have it all.
 fn settle_at_terminal_event(exchange: &mut Exchange) -> Result<()> {
     let answer = exchange.answer()?;
-    if !answer.streams() || exchange.settled {
+    if !answer.streams() || exchange.control.settled {
         return Ok(());
     }
     if answer.scanner.has_terminal() && answer.scanner.error_event().is_none() {

@@ -108,7 +108,7 @@ async fn converse(
             Ok(Some(piece)) => (piece, conversation.is_over()),
             Ok(None) => (Bytes::new(), true),
             // The answer is whole: only the body's end is missing.
-            Err(error) if exchange.settled && *error.esource() == ErrorSource::Upstream => {
+            Err(error) if exchange.control.settled && *error.esource() == ErrorSource::Upstream => {
                 let rest = exchange.attempt.as_mut().map(receive::rest).unwrap_or_default();
                 downstream.piece(rest, true, exchange).await?;
                 return Ok(End::Cut);

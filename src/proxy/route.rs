@@ -20,7 +20,7 @@ use tollgate_plugin_api::{Amounts, KeyHandle, Reject};
 /// Chooses the next candidate and its address. A candidate whose name does not resolve counts as a failed attempt, and
 /// the next one is tried at once.
 pub(super) async fn route(exchange: &mut Exchange) -> pingora::Result<(Arc<Upstream>, SocketAddr)> {
-    if exchange.settled {
+    if exchange.control.settled {
         return Error::e_explain(ErrorType::InternalError, "the exchange is settled");
     }
     loop {

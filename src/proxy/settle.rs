@@ -126,7 +126,6 @@ pub(super) fn settle_with_gate(exchange: &mut Exchange, end: End) -> pingora::Re
 /// Settles; what goes out next waits for the journal.
 pub(super) fn settle_now(exchange: &mut Exchange, end: End) {
     let gate = settle(exchange, end);
-    exchange.control.settled = true;
     if let Some(gate) = gate {
         exchange.control.gate(gate);
     }
@@ -170,11 +169,11 @@ fn check_hold(exchange: &Exchange) -> pingora::Result<()> {
 }
 
 fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
-    if exchange.settled {
+    if exchange.control.settled {
         return None;
     }
     let hold = exchange.admitted.as_mut()?.hold.take()?;
-    exchange.settled = true;
+    exchange.control.settled = true;
     if let Some(keeping) = exchange.keeping.as_mut().filter(|_| end == End::Whole) {
         keeping.answer_is_whole();
     }
