@@ -4,14 +4,17 @@ mod import;
 mod price;
 
 pub(super) use import::{ImportArgs, ImportFrom};
-pub(super) use price::{PriceExplain, PriceImport, PriceSet, PriceShow, PriceVerb, Tier};
+pub(super) use price::{PriceExplain, PriceImport, PriceSet, PriceShow, PriceVerb};
 
 use super::amount::parse_usd;
 use super::time::{Expiry, parse_expiry, parse_since};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use crate::store::UsageBy;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tollgate_plugin_api::Worded;
 
 /// Names the config file where the command line does not.
 const CONFIG_VARIABLE: &str = "TOLLGATE_CONFIG";
@@ -300,8 +303,8 @@ pub(super) struct ExplainArgs {
 #[derive(Debug, Args)]
 pub(super) struct UsageArgs {
     /// What the sums are grouped by
-    #[arg(long, default_value = "key")]
-    pub(super) by: By,
+    #[arg(long, default_value = "key", value_parser = word::<UsageBy>())]
+    pub(super) by: UsageBy,
     /// From then on: 1h, 30d, 2026-12-31, 2026-12-31T18:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     pub(super) since: Option<super::time::Since>,
@@ -316,14 +319,10 @@ pub(super) struct UsageArgs {
     pub(super) json: bool,
 }
 
-/// What sums are grouped by, as it is typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum By {
-    Key,
-    User,
-    Model,
-    Upstream,
-    Day,
+/// Reads a value by its word.
+fn word<T: Worded + Send + Sync>() -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(T::NAMES.iter().copied());
+    names.try_map(|word| T::of_word(&word).ok_or("no such word"))
 }
 
 #[derive(Debug, Subcommand)]

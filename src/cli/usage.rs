@@ -1,7 +1,7 @@
 //! `tollgate usage`
 
 use super::amount::usd;
-use super::args::{By, Command, UsageArgs};
+use super::args::{Command, UsageArgs};
 use super::open_to_read;
 use super::terminal::{Outcome, Terminal, plain};
 use crate::shown::SumJson;
@@ -19,13 +19,7 @@ struct Summed {
 pub(super) fn run(arguments: &UsageArgs, command: &Command, terminal: &mut Terminal<'_>) -> Outcome {
     let config = command.places(terminal)?;
     let Some(store) = open_to_read(&config, terminal)? else { return Ok(()) };
-    let (by, word) = match arguments.by {
-        By::Key => (UsageBy::Key, "key"),
-        By::User => (UsageBy::User, "user"),
-        By::Model => (UsageBy::Model, "model"),
-        By::Upstream => (UsageBy::Upstream, "upstream"),
-        By::Day => (UsageBy::Day, "day"),
-    };
+    let (by, word) = (arguments.by, arguments.by.as_str());
     let filter = LedgerFilter {
         since_ms: arguments.since.map(|since| since.resolve(terminal.now_ms)),
         key: arguments.key.as_deref().map(KeyRef::parse),

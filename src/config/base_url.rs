@@ -60,7 +60,7 @@ pub(super) fn parse_base_url(text: &str) -> Result<Uri, String> {
 
 /// What is spoken at this URL. HTTP/2 without TLS would have to be known of the provider, and none of them speaks it.
 pub(super) fn http_version(section: &Section<'_>, base_url: Option<&Uri>) -> HttpVersion {
-    let chosen = section.choice("http_version", &HttpVersion::WORDS, HttpVersion::default());
+    let chosen = section.choice("http_version", HttpVersion::WORDS, HttpVersion::default());
     if chosen == HttpVersion::Http2 && base_url.is_some_and(|url| url.scheme_str() == Some("http")) {
         section.wrong("http_version", "HTTP/2 is spoken over TLS alone, expected `\"1.1\"` or a base URL with https");
     }

@@ -123,8 +123,7 @@ pub(super) fn ledger(top: &Section<'_>) -> Ledger {
     if journal_dir.exists() && !journal_dir.is_dir() {
         section.wrong("journal_dir", format!("{} is a file, expected a folder", journal_dir.display()));
     }
-    let words = [("process", Durability::Process), ("power", Durability::Power)];
-    Ledger { journal_dir, durability: section.choice("durability", &words, default.durability) }
+    Ledger { journal_dir, durability: section.choice("durability", Durability::WORDS, default.durability) }
 }
 
 /// `[pricing]`
@@ -135,12 +134,7 @@ pub(super) fn pricing(top: &Section<'_>) -> Pricing {
     if file.is_dir() {
         section.wrong("file", format!("{} is a folder, expected a file", file.display()));
     }
-    let words = [
-        ("reject_if_quota", UnknownModel::RejectIfQuota),
-        ("reject", UnknownModel::Reject),
-        ("allow", UnknownModel::Allow),
-    ];
-    Pricing { file, unknown_model: section.choice("unknown_model", &words, default.unknown_model) }
+    Pricing { file, unknown_model: section.choice("unknown_model", UnknownModel::WORDS, default.unknown_model) }
 }
 
 /// `[routing]`
@@ -149,7 +143,6 @@ pub(super) fn routing(top: &Section<'_>, strategies: &[&str]) -> Routing {
     let default = Routing::default();
     let words: Vec<(&str, &str)> = strategies.iter().map(|name| (*name, *name)).collect();
     let time = |key, default| section.number(key, 1..=DAY_MS, default);
-    let on_disconnect = [("drain", OnClientDisconnect::Drain), ("abort", OnClientDisconnect::Abort)];
     Routing {
         strategy: section.choice("strategy", &words, default.strategy.as_str()).to_string(),
         attempts_max: section.number("attempts_max", 1..=16, default.attempts_max),
@@ -158,7 +151,11 @@ pub(super) fn routing(top: &Section<'_>, strategies: &[&str]) -> Routing {
         response_timeout_ms: time("response_timeout_ms", default.response_timeout_ms),
         idle_timeout_ms: time("idle_timeout_ms", default.idle_timeout_ms),
         first_token_hold_ms: section.number("first_token_hold_ms", 0..=DAY_MS, default.first_token_hold_ms),
-        on_client_disconnect: section.choice("on_client_disconnect", &on_disconnect, default.on_client_disconnect),
+        on_client_disconnect: section.choice(
+            "on_client_disconnect",
+            OnClientDisconnect::WORDS,
+            default.on_client_disconnect,
+        ),
         drain_ms_max: section.number("drain_ms_max", 0..=DAY_MS, default.drain_ms_max),
         drain_bytes_max: section.number("drain_bytes_max", 0..=GIB, default.drain_bytes_max),
         drains_max: section.number("drains_max", 0..=1_000_000, default.drains_max),

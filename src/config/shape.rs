@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use tollgate_plugin_api::Network;
+use tollgate_plugin_api::{Network, words};
 
 /// A whole configuration. Its `Debug` form holds no secret.
 #[derive(Clone, Debug)]
@@ -140,6 +140,8 @@ pub enum UnknownModel {
     Allow,
 }
 
+words!(UnknownModel { RejectIfQuota = "reject_if_quota", Reject = "reject", Allow = "allow" });
+
 /// `[routing]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Routing {
@@ -177,6 +179,8 @@ pub enum OnClientDisconnect {
     /// `abort`: estimate what was delivered.
     Abort,
 }
+
+words!(OnClientDisconnect { Drain = "drain", Abort = "abort" });
 
 /// `[breaker]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,18 +252,7 @@ pub enum HttpVersion {
     Http2,
 }
 
-impl HttpVersion {
-    /// Each with its word in the file.
-    pub const WORDS: [(&'static str, Self); 2] = [("1.1", Self::Http1), ("2", Self::Http2)];
-
-    /// Its word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http1 => "1.1",
-            Self::Http2 => "2",
-        }
-    }
-}
+words!(HttpVersion { Http1 = "1.1", Http2 = "2" });
 
 /// One entry of `upstream.models`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use super::record::LedgerRecord;
 use sha2::{Digest, Sha256};
-use tollgate_plugin_api::{ExtraUsage, ServiceTier, Usage, UsageDetail};
+use tollgate_plugin_api::{ExtraUsage, Usage, UsageDetail};
 
 /// The hash of the row with this number, behind a row with hash `previous` (zeros before the first).
 ///
@@ -41,21 +41,11 @@ pub fn row_hash(previous: &[u8; 32], sequence: i64, record: &LedgerRecord) -> [u
     }
     fields.count(26, record.duration_ms);
     fields.optional_text(27, record.error_code.as_deref());
-    fields.text(28, tier_word(record.metered.tier));
+    fields.text(28, record.metered.tier.as_str());
     fields.detail(29, &record.metered.detail);
     record.metered.extras.iter().for_each(|extra| fields.extra(30, extra));
     fields.optional_text(31, record.metered.inference_geo.as_deref());
     Sha256::digest(&fields.0).into()
-}
-
-/// The word for a tier in the ledger.
-pub(crate) fn tier_word(tier: ServiceTier) -> &'static str {
-    match tier {
-        ServiceTier::Standard => "standard",
-        ServiceTier::Batch => "batch",
-        ServiceTier::Flex => "flex",
-        ServiceTier::Priority => "priority",
-    }
 }
 
 struct Fields(Vec<u8>);
@@ -190,7 +180,7 @@ mod tests {
             |r| r.metered.extras[0].times += 1,
             |r| r.metered.extras.push(ExtraUsage::default()),
             |r| r.metered.inference_geo = Some("us".into()),
-            |r| r.metered.tier = ServiceTier::Flex,
+            |r| r.metered.tier = tollgate_plugin_api::ServiceTier::Flex,
             |r| r.metered.source = tollgate_plugin_api::UsageSource::None,
             |r| r.metered.disbelieved = !r.metered.disbelieved,
             |r| r.cost_nanos += 1,

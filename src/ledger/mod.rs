@@ -61,7 +61,6 @@ use uuid::Uuid;
 pub use admission::{Ask, Granting, Successor};
 pub use booking::Owner;
 pub use chain::row_hash;
-pub(crate) use chain::tier_word;
 pub use claims::{Claim, ClaimTag, Claiming, Claims, KeptAnswer};
 pub use error::LedgerError;
 pub use hold::Hold;
@@ -89,6 +88,8 @@ pub enum Durability {
     /// A loss of power: it was synced to the disk.
     Power,
 }
+
+tollgate_plugin_api::words!(Durability { Process = "process", Power = "power" });
 
 /// How a ledger is opened.
 #[derive(Clone, Debug)]

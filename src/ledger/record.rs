@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
-use tollgate_plugin_api::{Metered, Usage, UsageSource};
+use tollgate_plugin_api::{Metered, Usage, UsageSource, words};
 use uuid::Uuid;
 
 /// Longest text kept in one field of a record, in bytes; what is longer is cut at a character.
@@ -79,25 +79,12 @@ pub enum Outcome {
     Interrupted,
 }
 
-impl Outcome {
-    /// Every outcome.
-    pub const ALL: [Self; 4] = [Self::Ok, Self::ClientAborted, Self::UpstreamError, Self::Interrupted];
-
-    /// The word used in ledger records and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::ClientAborted => "client_aborted",
-            Self::UpstreamError => "upstream_error",
-            Self::Interrupted => "interrupted",
-        }
-    }
-
-    /// The outcome with this word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
-    }
-}
+words!(Outcome {
+    Ok = "ok",
+    ClientAborted = "client_aborted",
+    UpstreamError = "upstream_error",
+    Interrupted = "interrupted",
+});
 
 /// One request that was sent towards an upstream: a row of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -317,8 +304,8 @@ mod tests {
 
     #[test]
     fn words_of_outcomes_are_read_back() {
-        for outcome in Outcome::ALL {
-            assert_eq!(Outcome::parse(outcome.as_str()), Some(outcome));
+        for (_, outcome) in Outcome::WORDS {
+            assert_eq!(Outcome::parse(outcome.as_str()), Some(*outcome));
         }
         assert_eq!(Outcome::parse("OK"), None);
     }

@@ -2,7 +2,7 @@
 
 use super::{KeyRef, tally::Tally};
 use crate::ledger::{LedgerRecord, Outcome};
-use tollgate_plugin_api::Usage;
+use tollgate_plugin_api::{Usage, words};
 
 /// Which rows of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub enum UsageBy {
     /// A day in UTC, as `2026-01-31`.
     Day,
 }
+
+words!(UsageBy { Key = "key", User = "user", Model = "model", Upstream = "upstream", Day = "day" });
 
 /// Sums over the rows of one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

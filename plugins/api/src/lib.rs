@@ -19,6 +19,7 @@ mod reject;
 mod settings;
 mod short;
 mod usage;
+mod words;
 
 pub use address::AddressText;
 pub use credential::credential;
@@ -37,3 +38,4 @@ pub use settings::Settings;
 pub use usage::{
     ExtraUsage, INFERENCE_GEO_BYTES_MAX, Metered, ServiceTier, Usage, UsageDetail, UsageSource, is_inference_geo,
 };
+pub use words::Worded;

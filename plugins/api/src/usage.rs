@@ -1,6 +1,7 @@
 //! Usage: what one answer consumed, in the five counts every provider is brought to, and the finer classes that some
 //! prices need.
 
+use crate::words;
 use serde::{Deserialize, Serialize};
 
 /// The five counts of one answer, in tokens (LLM tokens). The same meaning for every provider:
@@ -98,6 +99,9 @@ pub enum ServiceTier {
     Priority,
 }
 
+// The ledger's rows are hashed with these: a word stays.
+words!(ServiceTier { Standard = "standard", Batch = "batch", Flex = "flex", Priority = "priority" });
+
 /// The longest name of a place in [`Metered::inference_geo`], in bytes.
 pub const INFERENCE_GEO_BYTES_MAX: usize = 32;
 
@@ -120,16 +124,7 @@ pub enum UsageSource {
     None,
 }
 
-impl UsageSource {
-    /// The word used in ledger records and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Reported => "reported",
-            Self::Estimated => "estimated",
-            Self::None => "none",
-        }
-    }
-}
+words!(UsageSource { Reported = "reported", Estimated = "estimated", None = "none" });
 
 /// Everything about one answer that a price can depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

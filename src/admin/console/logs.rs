@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
 use super::times::Time;
+use super::word::Word;
 use super::{Desk, streamed};
 use crate::explain::Explained;
 use crate::ledger::{LedgerRecord, Outcome};
@@ -53,25 +54,7 @@ pub(super) const ROUTES: &[Route] = &[
 ];
 
 /// How a request may have ended.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum OutcomeWord {
-    Ok,
-    ClientAborted,
-    UpstreamError,
-    Interrupted,
-}
-
-impl OutcomeWord {
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::Ok => Outcome::Ok,
-            Self::ClientAborted => Outcome::ClientAborted,
-            Self::UpstreamError => Outcome::UpstreamError,
-            Self::Interrupted => Outcome::Interrupted,
-        }
-    }
-}
+type OutcomeWord = Word<Outcome>;
 
 /// Which records.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -165,7 +148,7 @@ impl Wanted {
             user: caller.owner().or(self.user.as_deref()).map(str::to_owned),
             model: self.model.clone(),
             upstream: self.upstream.clone(),
-            outcome: self.outcome.map(OutcomeWord::outcome),
+            outcome: self.outcome.map(|Word(outcome)| outcome),
             status: self.status.and_then(|Whole(status)| status.try_into().ok()),
             limit: Some(limit),
         }

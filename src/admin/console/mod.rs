@@ -31,6 +31,7 @@ mod trial;
 mod upstreams;
 mod usage;
 mod uses;
+mod word;
 
 pub use password::{FirstAdmin, first_admin, reset_password};
 

@@ -133,14 +133,7 @@ struct Explain {
 
 impl Explain {
     fn metered(&self) -> Result<Metered, Refusal> {
-        let tiers = [
-            ("standard", ServiceTier::Standard),
-            ("batch", ServiceTier::Batch),
-            ("flex", ServiceTier::Flex),
-            ("priority", ServiceTier::Priority),
-        ];
-        let word = self.tier.as_deref().unwrap_or("standard");
-        let tier = tiers.iter().find(|(name, _)| *name == word).map(|(_, tier)| *tier);
+        let tier = ServiceTier::parse(self.tier.as_deref().unwrap_or("standard"));
         Ok(Metered {
             usage: Usage {
                 input_tokens: self.input_tokens,

@@ -1,6 +1,6 @@
 //! The configuration in force, as it may be shown: every key of the file, no secret.
 
-use crate::config::{Config, Durability, OnClientDisconnect, UnknownModel, Upstream, is_named_as_secret};
+use crate::config::{Config, Upstream, is_named_as_secret};
 use serde_json::{Map, Value, json};
 use std::fmt::Display;
 
@@ -27,18 +27,11 @@ pub(super) fn shown(config: &Config) -> Value {
         "store": { "url": store.url.to_string() },
         "ledger": {
             "journal_dir": ledger.journal_dir,
-            "durability": match ledger.durability {
-                Durability::Process => "process",
-                Durability::Power => "power",
-            },
+            "durability": ledger.durability.as_str(),
         },
         "pricing": {
             "file": pricing.file,
-            "unknown_model": match pricing.unknown_model {
-                UnknownModel::RejectIfQuota => "reject_if_quota",
-                UnknownModel::Reject => "reject",
-                UnknownModel::Allow => "allow",
-            },
+            "unknown_model": pricing.unknown_model.as_str(),
         },
         "routing": {
             "strategy": routing.strategy,
@@ -48,10 +41,7 @@ pub(super) fn shown(config: &Config) -> Value {
             "response_timeout_ms": routing.response_timeout_ms,
             "idle_timeout_ms": routing.idle_timeout_ms,
             "first_token_hold_ms": routing.first_token_hold_ms,
-            "on_client_disconnect": match routing.on_client_disconnect {
-                OnClientDisconnect::Drain => "drain",
-                OnClientDisconnect::Abort => "abort",
-            },
+            "on_client_disconnect": routing.on_client_disconnect.as_str(),
             "drain_ms_max": routing.drain_ms_max,
             "drain_bytes_max": routing.drain_bytes_max,
             "drains_max": routing.drains_max,

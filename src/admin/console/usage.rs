@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use super::routes::{Route, Verb};
 use super::session::Caller;
 use super::times::Time;
+use super::word::Word;
 use crate::shown::SumJson;
 use crate::shown::rfc3339;
 use crate::store::{LedgerFilter, UsageBy};
@@ -26,21 +27,13 @@ pub(super) const ROUTES: &[Route] =
         .gives::<UsageJson>()];
 
 /// What sums are grouped by.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum By {
-    Key,
-    User,
-    Model,
-    Upstream,
-    Day,
-}
+type ByWord = Word<UsageBy>;
 
 /// Which sums.
 #[derive(Debug, Deserialize, ToSchema)]
 struct UsageQuery {
     #[schema(inline)]
-    by: By,
+    by: ByWord,
     /// From the hour on that this is in.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Time>,
@@ -66,13 +59,7 @@ async fn sums(
 ) -> Result<Json<UsageJson>, Refusal> {
     let since_ms = query.since.map(|Time(ms)| ms.div_euclid(HOUR_MS) * HOUR_MS);
     let until_ms = query.until.map(|Time(ms)| (ms - 1).div_euclid(HOUR_MS) * HOUR_MS + HOUR_MS);
-    let by = match query.by {
-        By::Key => UsageBy::Key,
-        By::User => UsageBy::User,
-        By::Model => UsageBy::Model,
-        By::Upstream => UsageBy::Upstream,
-        By::Day => UsageBy::Day,
-    };
+    let Word(by) = query.by;
     let user = caller.owner().map(str::to_owned);
     let filter = LedgerFilter { since_ms, until_ms, user, ..LedgerFilter::default() };
     let sums = desk.ask(move |store| store.usage_sums(by, &filter)).await?;

@@ -5,8 +5,9 @@ use super::super::time::{Since, parse_since};
 use super::Listing;
 use crate::price::import::FORMATS;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use tollgate_plugin_api::ServiceTier;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PriceVerb {
@@ -105,8 +106,8 @@ pub(in crate::cli) struct PriceExplain {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(in crate::cli) web_searches: u64,
     /// The service tier
-    #[arg(long, default_value = "standard")]
-    pub(in crate::cli) tier: Tier,
+    #[arg(long, default_value = "standard", value_parser = super::word::<ServiceTier>())]
+    pub(in crate::cli) tier: ServiceTier,
     /// Where the model has to run, as answers say it: us
     #[arg(long, value_name = "PLACE")]
     pub(in crate::cli) inference_geo: Option<String>,
@@ -137,13 +138,4 @@ pub(in crate::cli) struct PriceImport {
     /// One JSON object a line
     #[arg(long)]
     pub(in crate::cli) json: bool,
-}
-
-/// A service tier, as it is typed.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(in crate::cli) enum Tier {
-    Standard,
-    Batch,
-    Flex,
-    Priority,
 }

@@ -1,7 +1,7 @@
 //! `tollgate price explain`
 
 use super::super::amount::usd;
-use super::super::args::{PriceExplain, Tier};
+use super::super::args::PriceExplain;
 use super::super::price_file::read_book;
 use super::super::terminal::{Failure, Outcome, Terminal, plain};
 use super::{missing, named};
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::price::{Price, PriceBook};
 use std::sync::Arc;
 use tollgate_plugin_api::did_you_mean;
-use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail, UsageSource};
+use tollgate_plugin_api::{Metered, Usage, UsageDetail, UsageSource};
 
 pub(super) fn explain(arguments: &PriceExplain, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
     check(arguments)?;
@@ -102,12 +102,7 @@ fn metered(arguments: &PriceExplain) -> Metered {
             output_tokens: arguments.output,
             reasoning_tokens: arguments.reasoning,
         },
-        tier: match arguments.tier {
-            Tier::Standard => ServiceTier::Standard,
-            Tier::Batch => ServiceTier::Batch,
-            Tier::Flex => ServiceTier::Flex,
-            Tier::Priority => ServiceTier::Priority,
-        },
+        tier: arguments.tier,
         detail: UsageDetail {
             cache_write_1h_tokens: arguments.cache_write_1h,
             input_audio_tokens: arguments.input_audio,

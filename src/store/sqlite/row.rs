@@ -1,7 +1,7 @@
 //! A ledger row as columns. Reading is strict: a value that is not exactly what would be written is an error, so that
 //! no change to a row goes unnoticed.
 
-use crate::ledger::{LedgerRecord, Outcome, tier_word};
+use crate::ledger::{LedgerRecord, Outcome};
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Row, Statement, ToSql};
 use serde::de::DeserializeOwned;
@@ -74,7 +74,7 @@ pub(super) fn bind(
         disbelieved,
         &record.price_version,
         &record.price_missing,
-        &tier_word(*tier),
+        &tier.as_str(),
         &detail,
         &extras,
         &record.attempts,
@@ -111,9 +111,9 @@ pub(super) fn record_of(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
     let Detail { classes, inference_geo } = parsed(row, 28)?.unwrap_or_default();
     let metered = Metered {
         usage,
-        source: word(row, 20, parse_source)?,
+        source: word(row, 20, UsageSource::parse)?,
         disbelieved: flag(row, 24)?,
-        tier: word(row, 27, parse_tier)?,
+        tier: word(row, 27, ServiceTier::parse)?,
         detail: classes,
         inference_geo,
         extras: parsed(row, 29)?.unwrap_or_default(),
@@ -170,15 +170,6 @@ where
         true => Ok(Some(value)),
         false => Err(unreadable(column, "it is not in the form in which it is written")),
     }
-}
-
-pub(super) fn parse_source(word: &str) -> Option<UsageSource> {
-    [UsageSource::Reported, UsageSource::Estimated, UsageSource::None].into_iter().find(|s| s.as_str() == word)
-}
-
-fn parse_tier(word: &str) -> Option<ServiceTier> {
-    let tiers = [ServiceTier::Standard, ServiceTier::Batch, ServiceTier::Flex, ServiceTier::Priority];
-    tiers.into_iter().find(|tier| tier_word(*tier) == word)
 }
 
 #[cfg(test)]

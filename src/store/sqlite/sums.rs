@@ -12,6 +12,7 @@ use crate::store::{
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use std::ops::Range;
+use tollgate_plugin_api::UsageSource;
 
 /// Rows that an overview looks at one by one; where there are more, it begins with the hour.
 const ROWS_MAX: i64 = 40_000;
@@ -300,7 +301,7 @@ fn counted(row: &Row<'_>) -> rusqlite::Result<LedgerRecord> {
         duration_ms: row.get(15)?,
         ..LedgerRecord::default()
     };
-    record.metered.source = row::parse_source(text(row, 6)?).ok_or_else(|| row::unreadable(6, "an unknown source"))?;
+    record.metered.source = UsageSource::parse(text(row, 6)?).ok_or_else(|| row::unreadable(6, "an unknown source"))?;
     let usage = &mut record.metered.usage;
     usage.input_tokens = row.get(9)?;
     usage.cached_input_tokens = row.get(10)?;
