@@ -44,7 +44,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     tollgate::plugins::add(PluginRow { name: "team", always: false, build });
+//!     tollgate::plugins::add(PluginRow { name: "team", always: false, paths: &[], build });
 //!     tollgate::cli::main().into()
 //! }
 //! ```
@@ -63,9 +63,6 @@ pub const PLUGINS: &[PluginRow] = &[
     tollgate_access_log::PLUGIN,
     tollgate_otlp::PLUGIN,
 ];
-
-/// The keys of their tables that are paths, by plugin: relative ones start from the config file's folder.
-pub const PATHS: &[(&str, &str)] = &[("access-log", "path"), ("auth-jwt", "jwks_file")];
 
 /// What a program has added.
 static ADDED: RwLock<Vec<PluginRow>> = RwLock::new(Vec::new());

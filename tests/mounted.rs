@@ -222,7 +222,7 @@ const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"hello"}
 #[test]
 fn a_pingora_server_of_ones_own_serves_the_gateway() {
     let folder = tempfile::tempdir().expect("a folder");
-    tollgate::plugins::add(PluginRow { name: "team", always: false, build: team });
+    tollgate::plugins::add(PluginRow { name: "team", always: false, paths: &[], build: team });
     let (address, store) = mounted(folder.path(), "[plugins.team]\nname = \"search\"");
     let mut client = connected(address);
     let mut ask = |first: &str, more: &str, body: &str| {
@@ -248,8 +248,13 @@ fn a_pingora_server_of_ones_own_serves_the_gateway() {
 #[test]
 fn a_request_that_panics_is_told_of_once_as_what_it_was_and_is_settled() {
     let folder = tempfile::tempdir().expect("a folder");
-    tollgate::plugins::add(PluginRow { name: "faulty", always: false, build: |_, _| Ok(Arc::new(Faulty)) });
-    tollgate::plugins::add(PluginRow { name: "witness", always: false, build: |_, _| Ok(Arc::new(Witness)) });
+    tollgate::plugins::add(PluginRow { name: "faulty", always: false, paths: &[], build: |_, _| Ok(Arc::new(Faulty)) });
+    tollgate::plugins::add(PluginRow {
+        name: "witness",
+        always: false,
+        paths: &[],
+        build: |_, _| Ok(Arc::new(Witness)),
+    });
     let (address, store) = mounted(folder.path(), "[plugins.faulty]\n[plugins.witness]");
     let places = ["request_filter", "upstream_request_filter", "response_filter", "logging"];
     for place in places {
@@ -345,7 +350,7 @@ fn plugins_are_closed_when_their_last_request_is_told_of_and_at_the_end() {
     let build = |_: toml::Table, _: &Ports| -> Result<Arc<dyn Plugin>, Mistakes> {
         Ok(Arc::new(Closed(MADE.fetch_add(1, Ordering::Relaxed))))
     };
-    tollgate::plugins::add(PluginRow { name: "closed", always: false, build });
+    tollgate::plugins::add(PluginRow { name: "closed", always: false, paths: &[], build });
     let (provider, is_asked, go) = slow_provider();
     let config = configured(folder.path(), "[plugins.closed]", provider);
     let store = open_store(&config).expect("it can be made");
@@ -379,4 +384,14 @@ fn plugins_are_closed_when_their_last_request_is_told_of_and_at_the_end() {
     assert!(gateway.close(), "everything is in the store");
     assert_eq!(*SAID.lock().unwrap(), [(0, "told"), (0, "closed"), (1, "closed")]);
     assert_eq!(records(&*store, 1)[0].status, 200);
+}
+
+#[test]
+fn a_path_of_a_plugin_of_ones_own_starts_from_the_config_files_folder() {
+    let build = |_, _: &Ports| Ok(Arc::new(Witness) as Arc<dyn Plugin>);
+    tollgate::plugins::add(PluginRow { name: "filed", always: false, paths: &["file"], build });
+    let text = "[plugins.filed]\nfile = \"teams.txt\"\nother = \"teams.txt\"\n";
+    let config = Config::parse(text, Path::new("conf/tollgate.toml"), &|_| None).expect("a sound configuration");
+    assert_eq!(config.plugins["filed"]["file"].as_str(), Some("conf/teams.txt"));
+    assert_eq!(config.plugins["filed"]["other"].as_str(), Some("teams.txt"));
 }

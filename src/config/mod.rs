@@ -210,7 +210,7 @@ fn read(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path) -> Config {
         breaker: sections::breaker(&top),
         console: sections::console(&top, &server),
         upstreams: upstreams::upstreams(&top, &keys),
-        plugins: sections::plugins(&top, &crate::plugins::names()),
+        plugins: sections::plugins(&top, &crate::plugins::all()),
         weights: BTreeMap::new(),
         server,
         positions: Positions::none(Some(file)),

@@ -9,7 +9,7 @@ use crate::ledger::Durability;
 use crate::store::StoreUrl;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use tollgate_plugin_api::{Network, did_you_mean, join, one_of};
+use tollgate_plugin_api::{Network, PluginRow, did_you_mean, join, one_of};
 use toml::de::DeValue;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -192,20 +192,21 @@ pub(super) fn console(top: &Section<'_>, server: &Server) -> Console {
 }
 
 /// `[plugins.NAME]`
-pub(super) fn plugins(top: &Section<'_>, known: &[&str]) -> BTreeMap<String, toml::Table> {
+pub(super) fn plugins(top: &Section<'_>, rows: &[PluginRow]) -> BTreeMap<String, toml::Table> {
     let mut tables = BTreeMap::new();
     for (name, value) in top.table("plugins").into_iter().flatten() {
         let name: &str = AsRef::<str>::as_ref(name.get_ref());
         let path = join("plugins", name);
-        if !known.contains(&name) {
-            let expected = one_of(known.iter().copied());
-            let guess = did_you_mean(name, known.iter().copied());
+        let row = rows.iter().find(|row| row.name == name);
+        if row.is_none() {
+            let known = || rows.iter().map(|row| row.name);
+            let (expected, guess) = (one_of(known()), did_you_mean(name, known()));
             top.reader.wrong_key(&path, format!("unknown plugin, expected {expected}{guess}"));
         }
         match value.get_ref() {
             DeValue::Table(table) => {
                 let mut table = top.reader.free_table(&path, table);
-                for (_, key) in crate::plugins::PATHS.iter().filter(|(plugin, _)| *plugin == name) {
+                for key in row.map_or(&[][..], |row| row.paths) {
                     if let Some(toml::Value::String(text)) = table.get_mut(*key) {
                         *text = top.reader.path(&*text).to_string_lossy().into_owned();
                     }

@@ -14,7 +14,7 @@ use tollgate_plugin_api::{Mistakes, Phases, Plugin, PluginRow, Ports, Settings, 
 use writer::{Target, Writer};
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "access-log", always: false, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "access-log", always: false, paths: &["path"], build };
 
 const ROTATE_BYTES_DEFAULT: u64 = 100 * 1024 * 1024;
 /// A file holds some lines at least.

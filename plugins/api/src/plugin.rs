@@ -274,6 +274,9 @@ pub struct PluginRow {
     pub name: &'static str,
     /// True: always in the chain, even without a `[plugins.NAME]` table.
     pub always: bool,
+    /// Keys of its table that are paths. What it gets of them is absolute, or starts from the working directory: the gateway has put the
+    /// config file's folder before relative ones.
+    pub paths: &'static [&'static str],
     /// Makes it; the table is empty if there is none.
     pub build: Build,
 }

@@ -24,7 +24,7 @@ use tollgate_plugin_api::{
 };
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "auth-jwt", always: false, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "auth-jwt", always: false, paths: &["jwks_file"], build };
 
 /// A token that comes before its issuer's keys may come again after so long.
 const RETRY_AFTER_S: u64 = 1;

@@ -10,7 +10,7 @@ use tollgate_plugin_api::{
 };
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "auth-key", always: true, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "auth-key", always: true, paths: &[], build };
 
 /// `[plugins.auth-key]` takes no keys yet.
 fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {

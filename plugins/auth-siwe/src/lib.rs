@@ -26,7 +26,7 @@ use tollgate_plugin_api::{
 };
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "auth-siwe", always: false, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "auth-siwe", always: false, paths: &[], build };
 
 const NONCE_PATH: &str = "/v1/auth/siwe/nonce";
 const VERIFY_PATH: &str = "/v1/auth/siwe/verify";

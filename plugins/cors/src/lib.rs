@@ -13,7 +13,7 @@ use tollgate_plugin_api::answer_fields::answer_fields;
 use tollgate_plugin_api::{Flow, Mistakes, Phases, Plugin, PluginRow, Ports, Reject, Reply, RequestHead, Settings};
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "cors", always: false, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "cors", always: false, paths: &[], build };
 
 const ALLOWED_METHODS: &str = "GET, POST, OPTIONS";
 /// `[plugins.cors]`

@@ -9,7 +9,7 @@ use tollgate_plugin_api::{
 };
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "ip-allow", always: false, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "ip-allow", always: false, paths: &[], build };
 
 /// The most networks of one list: each request is compared with all of them.
 const NETWORKS_MAX: usize = 1_000;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tollgate_plugin_api::{Mistakes, Phases, Plugin, PluginRow, Ports, Settings, Summary};
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "otlp", always: false, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "otlp", always: false, paths: &[], build };
 
 /// Shares are of this.
 const WHOLE: u64 = 1 << 32;

@@ -22,7 +22,7 @@ use tollgate_plugin_api::{
 };
 
 /// The row for the list of built-in plugins.
-pub const PLUGIN: PluginRow = PluginRow { name: "rate-limit", always: true, build };
+pub const PLUGIN: PluginRow = PluginRow { name: "rate-limit", always: true, paths: &[], build };
 
 fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes> {
     let rules = rules::read(&table, ports.upstreams.as_deref())?;
