@@ -11,7 +11,7 @@ use file::Limits;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tollgate_plugin_api::{Mistakes, Phases, Plugin, PluginRow, Ports, Settings, Summary};
-use writer::{Target, Writer};
+use writer::{Target, Writer, Writers};
 
 /// The row for the list of built-in plugins.
 pub const PLUGIN: PluginRow = PluginRow { name: "access-log", always: false, paths: &["path"], build };
@@ -68,7 +68,8 @@ fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes>
         files_max: u32::try_from(settings.number("files_max", "", 1..=FILES_MOST, FILES_DEFAULT)).unwrap_or(1),
     };
     mistakes.into_result()?;
-    Ok(Arc::new(AccessLog { writer: Writer::of(target, ports.losses.clone()), limits }))
+    let new = |target: &Target| Ok::<_, Mistakes>(Writer::new(target, ports.losses.clone()));
+    Ok(Arc::new(AccessLog { writer: ports.memory.get::<Writers>().of(target, new)?, limits }))
 }
 
 fn file(settings: &Settings<'_>) -> Target {

@@ -47,7 +47,13 @@ fn log(plugin: &dyn Plugin, request_id: &str) {
 }
 
 fn file_plugin(path: &Path, more: &str) -> Arc<dyn Plugin> {
-    plugin(&format!("output = 'file'\npath = '{}'\n{more}", path.display())).unwrap()
+    file_plugin_of(&Ports::to_nothing(), path, more)
+}
+
+/// Of this gateway.
+fn file_plugin_of(ports: &Ports, path: &Path, more: &str) -> Arc<dyn Plugin> {
+    let table = format!("output = 'file'\npath = '{}'\n{more}", path.display());
+    build(table.parse().unwrap(), ports).unwrap()
 }
 
 /// Every line of a file, as JSON.
@@ -138,7 +144,8 @@ fn two_processes_rename_a_full_file_once() {
 fn a_reload_goes_on_with_the_same_file_and_thread() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
-    let (old, new) = (file_plugin(&path, ""), file_plugin(&path, "files_max = 2"));
+    let ports = Ports::to_nothing();
+    let (old, new) = (file_plugin_of(&ports, &path, ""), file_plugin_of(&ports, &path, "files_max = 2"));
     for number in 0..100 {
         log(&*old, &format!("old-{number}"));
         log(&*new, &format!("new-{number}"));

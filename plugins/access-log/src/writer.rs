@@ -1,4 +1,4 @@
-//! The thread that writes. One for each target, however often the configuration is reloaded: two threads would rename each
+//! The thread that writes. A gateway has one for each target, however often the configuration is reloaded: two threads would rename each
 //! other's files.
 
 use crate::file::{CutShort, Limits, LogFile};
@@ -6,9 +6,9 @@ use crate::{PLUGIN, line};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tollgate_plugin_api::{Batch, Losses, Outbox, OutboxLimits};
+use tollgate_plugin_api::{Batch, Losses, OneEach, Outbox, OutboxLimits};
 
 /// Lines that wait to be written; more are dropped. (A line has some 600 bytes.)
 const LINES_QUEUED_MAX: u64 = 8192;
@@ -62,7 +62,7 @@ impl Shared {
 }
 
 /// The writers there are.
-static WRITERS: Mutex<Vec<(Target, Weak<Writer>)>> = Mutex::new(Vec::new());
+pub(crate) type Writers = OneEach<Target, Writer>;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is in these is whole at every moment.
@@ -70,21 +70,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Writer {
-    /// The writer of a target. It starts with its first line.
-    pub(crate) fn of(target: Target, losses: Arc<dyn Losses>) -> Arc<Self> {
-        let mut writers = locked(&WRITERS);
-        writers.retain(|(_, writer)| writer.strong_count() > 0);
-        let found = writers.iter().find(|(other, _)| *other == target);
-        if let Some(writer) = found.and_then(|(_, writer)| writer.upgrade()) {
-            return writer;
-        }
-        let out: Box<dyn Out> = match &target {
+    /// A writer to a target. It starts with its first line.
+    pub(crate) fn new(target: &Target, losses: Arc<dyn Losses>) -> Self {
+        let out: Box<dyn Out> = match target {
             Target::Stdout => Box::new(io::stdout()),
             Target::File(path) => Box::new(LogFile::new(path.clone())),
         };
-        let writer = Arc::new(Self::to(out, LINES_QUEUED_MAX, losses));
-        writers.push((target, Arc::downgrade(&writer)));
-        writer
+        Self::to(out, LINES_QUEUED_MAX, losses)
     }
 
     pub(crate) fn to(out: Box<dyn Out>, queued_max: u64, losses: Arc<dyn Losses>) -> Self {

@@ -27,7 +27,7 @@ pub use json::JsonText;
 pub use key::{Clock, CredentialDigest, Key, KeyHandle, KeyRing};
 pub use lease::{Allowance, Allowances, Amounts, Dated, LESSORS_MAX, Lease, Lessor, duration};
 pub use losses::{Loss, Losses};
-pub use memory::Memory;
+pub use memory::{Memory, OneEach};
 pub use mistakes::{Mistake, Mistakes, join};
 pub use near::{did_you_mean, nearest, one_of};
 pub use network::Network;

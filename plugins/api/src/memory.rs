@@ -2,7 +2,7 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// One value of each type.
 #[derive(Default)]
@@ -19,6 +19,35 @@ impl Memory {
     }
 }
 
+/// What there is one of for each target, however often the configuration is reloaded, and for as long as a plugin has it: whatever writes
+/// to a file, or sends to a collector. A plugin keeps it in its [`Memory`].
+pub struct OneEach<K, V>(Mutex<Vec<(K, Weak<V>)>>);
+
+impl<K, V> Default for OneEach<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: PartialEq, V> OneEach<K, V> {
+    /// The one of this target; made if nobody has it.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn of<E>(&self, target: K, make: impl FnOnce(&K) -> Result<V, E>) -> Result<Arc<V>, E> {
+        // What is in it is whole at every moment.
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, one)| one.strong_count() > 0);
+        let found = all.iter().find(|(other, _)| *other == target);
+        if let Some(one) = found.and_then(|(_, one)| one.upgrade()) {
+            return Ok(one);
+        }
+        let one = Arc::new(make(&target)?);
+        all.push((target, Arc::downgrade(&one)));
+        Ok(one)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +59,16 @@ mod tests {
         memory.get::<AtomicU64>().store(7, Ordering::Relaxed);
         assert_eq!(memory.get::<AtomicU64>().load(Ordering::Relaxed), 7);
         assert!(memory.get::<Mutex<Vec<u8>>>().lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn there_is_one_for_each_target_while_somebody_has_it() {
+        let all = OneEach::default();
+        let of = |target: &'static str, value: u32| all.of(target, |_| Ok::<_, ()>(value)).unwrap();
+        let (first, other) = (of("a", 1), of("b", 2));
+        assert_eq!((*of("a", 3), *other), (1, 2));
+        assert_eq!(all.of("c", |_| Err("it cannot be made")), Err("it cannot be made"));
+        drop(first);
+        assert_eq!(*of("a", 4), 4);
     }
 }

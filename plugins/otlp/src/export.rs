@@ -3,10 +3,10 @@
 
 use crate::PLUGIN;
 use crate::call::{Caller, Outcome};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
-use tollgate_plugin_api::{Batch, Losses, Outbox, OutboxLimits};
+use tollgate_plugin_api::{Batch, Losses, OneEach, Outbox, OutboxLimits};
 
 /// Spans that wait to be sent.
 const QUEUE_MAX: u64 = 8_192;
@@ -37,29 +37,8 @@ pub(crate) struct Target {
     pub(crate) captures: bool,
 }
 
-/// The exporters there are: one for each target, however often the configuration is reloaded, so that what waits for a collector to
-/// come back waits on.
-#[derive(Default)]
-pub(crate) struct Exporters(Mutex<Vec<(Target, Weak<Exporter>)>>);
-
-impl Exporters {
-    /// The exporter of a target.
-    ///
-    /// # Errors
-    /// Its thread does not start.
-    pub(crate) fn of(&self, target: Target, losses: Arc<dyn Losses>) -> Result<Use, String> {
-        // What is in it is whole at every moment.
-        let mut exporters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        exporters.retain(|(_, exporter)| exporter.strong_count() > 0);
-        let found = exporters.iter().find(|(other, _)| *other == target);
-        if let Some(exporter) = found.and_then(|(_, exporter)| exporter.upgrade()) {
-            return Ok(Use::of(exporter));
-        }
-        let exporter = Arc::new(Exporter::start(target.clone(), losses)?);
-        exporters.push((target, Arc::downgrade(&exporter)));
-        Ok(Use::of(exporter))
-    }
-}
+/// The exporters there are: what waits for a collector to come back waits on through reloads.
+pub(crate) type Exporters = OneEach<Target, Exporter>;
 
 /// An exporter, as one plugin has it.
 pub(crate) struct Use {
@@ -68,9 +47,14 @@ pub(crate) struct Use {
 }
 
 impl Use {
-    fn of(exporter: Arc<Exporter>) -> Self {
+    /// One more use of a target's exporter.
+    ///
+    /// # Errors
+    /// Its thread does not start.
+    pub(crate) fn of(target: Target, exporters: &Exporters, losses: Arc<dyn Losses>) -> Result<Self, String> {
+        let exporter = exporters.of(target, |target| Exporter::start(target.clone(), losses))?;
         exporter.users.fetch_add(1, Ordering::AcqRel);
-        Self { exporter, has_ended: AtomicBool::new(false) }
+        Ok(Self { exporter, has_ended: AtomicBool::new(false) })
     }
 
     /// Queues a span, which `span` appends as a member of its scope's list.
@@ -98,7 +82,7 @@ impl Drop for Use {
 }
 
 /// The near end. Dropped, what is in the outbox is still sent.
-struct Exporter {
+pub(crate) struct Exporter {
     outbox: Arc<Outbox>,
     users: AtomicUsize,
 }

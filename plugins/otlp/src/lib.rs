@@ -50,7 +50,7 @@ fn build(table: toml::Table, ports: &Ports) -> Result<Arc<dyn Plugin>, Mistakes>
     let captures = settings.flag("capture_content", false);
     mistakes.into_result()?;
     let target = Target { url, headers, timeout: Duration::from_millis(timeout_ms.max(1)), service_name, captures };
-    let exporter = ports.memory.get::<Exporters>().of(target, ports.losses.clone())?;
+    let exporter = Use::of(target, &ports.memory.get::<Exporters>(), ports.losses.clone())?;
     Ok(Arc::new(Otlp { exporter, share, captures }))
 }
 
