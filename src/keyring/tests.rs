@@ -3,20 +3,7 @@ use secrecy::ExposeSecret;
 use tollgate_plugin_api::RejectCode;
 
 fn key(id: i64) -> Key {
-    Key {
-        id,
-        name: format!("key-{id}").into(),
-        named_by_operator: true,
-        user: None,
-        group: "default".into(),
-        models: Vec::new(),
-        enabled: true,
-        expires_at_ms: None,
-        quota_nanos: Some(100),
-        rpm: None,
-        tpm: None,
-        concurrency: None,
-    }
+    Key { id, quota_nanos: Some(100), ..tollgate_plugin_doubles::key(&format!("key-{id}")) }
 }
 
 fn row(id: i64, digest: Option<CredentialDigest>) -> KeyRow {

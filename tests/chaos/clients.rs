@@ -2,6 +2,7 @@
 
 use crate::plan::{Leave, Plan};
 use crate::support::client::{Answer, Client, Ended, Exchange};
+use crate::support::gateway::Key;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +11,10 @@ use tokio::task::JoinSet;
 
 /// Requests that run at a time.
 const LANES: usize = 64;
+/// Of [`Streams`]: streams at a time, of about 70 ms each: 500 a second.
+const STREAM_LANES: usize = 40;
+const STREAM_TOKENS: u64 = 40;
+const STREAM_PAUSE_US: u64 = 7_000;
 
 /// What a client has seen of its answer.
 #[derive(Clone, Debug)]
@@ -173,4 +178,40 @@ async fn read(mut exchange: Exchange, plan: &Plan) -> (Exchange, Vec<(Instant, u
         }
     }
     (exchange, moments)
+}
+
+/// A load of streams that goes on until it is stopped.
+pub(crate) struct Streams {
+    lanes: JoinSet<Vec<Seen>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Streams {
+    pub(crate) fn start(address: SocketAddr, key: &Key) -> Self {
+        let (next, stop) = (Arc::new(AtomicU64::new(100_000)), Arc::new(AtomicBool::new(false)));
+        let mut lanes = JoinSet::new();
+        for _ in 0..STREAM_LANES {
+            let (next, stop, credential) = (Arc::clone(&next), Arc::clone(&stop), key.key.clone());
+            lanes.spawn(async move {
+                let (mut seen, mut kept) = (Vec::new(), None);
+                while !stop.load(Ordering::Relaxed) {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let plan = Plan { stream: true, pause_us: STREAM_PAUSE_US, ..Plan::chat(number, STREAM_TOKENS) };
+                    seen.push(send(address, plan, &credential, &mut kept).await);
+                }
+                seen
+            });
+        }
+        Self { lanes, stop }
+    }
+
+    /// Stops it; what its clients have seen.
+    pub(crate) async fn seen(mut self) -> Vec<Seen> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut seen = Vec::new();
+        while let Some(done) = self.lanes.join_next().await {
+            seen.extend(done.expect("no client panics"));
+        }
+        seen
+    }
 }

@@ -1,65 +1,22 @@
 //! Upgrades under load: no stream breaks, no request is refused, every record is right; and what is written is right, too,
 //! when one of the two processes is killed in the middle of it.
 
-use crate::clients::Seen;
+use crate::clients::{Seen, Streams};
 use crate::join::{join, quiet};
 use crate::kill::Life;
-use crate::plan::{PRICES, Plan};
+use crate::number_from;
+use crate::plan::PRICES;
 use crate::provider::Provider;
 use crate::support::client::{Client, Request};
-use crate::support::gateway::{Gateway, Key, Process, Setup};
+use crate::support::gateway::{Gateway, Process, Setup};
 use crate::support::{PATIENCE, until};
 use crate::wire::Wire;
-use crate::{clients, number_from};
 use rand::RngExt;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
-/// Streams at a time, of about 70 ms each: 500 a second.
-const LANES: usize = 40;
-const TOKENS: u64 = 40;
-const PAUSE_US: u64 = 7_000;
 /// Load before the first upgrade, and after each.
 const BETWEEN: Duration = Duration::from_millis(1_500);
-
-/// A load of streams that goes on until it is stopped.
-struct Streams {
-    lanes: JoinSet<Vec<Seen>>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Streams {
-    fn start(address: SocketAddr, key: &Key) -> Self {
-        let (next, stop) = (Arc::new(AtomicU64::new(100_000)), Arc::new(AtomicBool::new(false)));
-        let mut lanes = JoinSet::new();
-        for _ in 0..LANES {
-            let (next, stop, credential) = (Arc::clone(&next), Arc::clone(&stop), key.key.clone());
-            lanes.spawn(async move {
-                let (mut seen, mut kept) = (Vec::new(), None);
-                while !stop.load(Ordering::Relaxed) {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let plan = Plan { stream: true, pause_us: PAUSE_US, ..Plan::chat(number, TOKENS) };
-                    seen.push(clients::send(address, plan, &credential, &mut kept).await);
-                }
-                seen
-            });
-        }
-        Self { lanes, stop }
-    }
-
-    async fn seen(mut self) -> Vec<Seen> {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut seen = Vec::new();
-        while let Some(done) = self.lanes.join_next().await {
-            seen.extend(done.expect("no client panics"));
-        }
-        seen
-    }
-}
 
 fn assert_unbroken(seen: &[Seen], gateway: &Gateway) {
     let broken: Vec<_> = seen.iter().filter(|seen| !seen.whole || seen.status != 200).collect();

@@ -28,18 +28,11 @@ rules = [
 
 fn key() -> Key {
     Key {
-        id: 7,
-        name: "alice".into(),
-        named_by_operator: true,
         user: Some("team".into()),
-        group: "default".into(),
-        models: Vec::new(),
-        enabled: true,
-        expires_at_ms: None,
-        quota_nanos: None,
         rpm: Some(1_000_000),
         tpm: Some(1_000_000_000),
         concurrency: Some(100),
+        ..tollgate_plugin_doubles::key("alice")
     }
 }
 
