@@ -34,6 +34,8 @@ async fn whoever_guesses_at_one_place_keeps_nobody_out_at_another() {
         assert_eq!(wrong_ones(&stage, name, 30, ["10.0.0.1".into()].into_iter()).await, 10, "{name}");
         let told = attempt(&stage, name, PASSWORD, "10.0.0.1").await;
         assert_eq!((told.status, told.code()), (429, "TOO_MANY"), "{name}, with the right password, too");
+        let wait_s: u64 = told.answer.field("retry-after").expect("when to come again").parse().expect("seconds");
+        assert!((1..=900).contains(&wait_s), "{wait_s}");
     }
     assert_eq!(attempt(&stage, "user", PASSWORD, "10.0.0.2").await.status, 200, "from elsewhere");
     assert_eq!(attempt(&stage, "operator", PASSWORD, "10.0.0.1").await.status, 200, "others there");

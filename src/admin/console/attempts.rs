@@ -124,6 +124,14 @@ impl Failures {
         }
     }
 
+    /// Until the earliest of them are over.
+    fn wait_ms(&self, now_ms: i64) -> i64 {
+        let now = self.last_ms.div_euclid(STEP_MS);
+        let mut steps = (0..STEPS as i64).rev().map(|ago| now - ago);
+        let earliest = steps.find(|step| self.by_step[Self::place(*step)] > 0).unwrap_or(now);
+        (earliest + STEPS as i64) * STEP_MS - now_ms
+    }
+
     fn is_over(&self, now_ms: i64) -> bool {
         now_ms.div_euclid(STEP_MS) - self.last_ms.div_euclid(STEP_MS) >= STEPS as i64
     }
@@ -179,22 +187,27 @@ pub(super) struct Attempt {
 pub(super) struct Attempts(Mutex<Remembered>);
 
 impl Attempts {
-    /// Counts an attempt before it is made, so that many at once are as many as one after the other. `None`: it may not be made.
-    pub(super) fn begin(&self, giver: Giver<'_>, now_ms: i64) -> Option<Attempt> {
+    /// Counts an attempt before it is made, so that many at once are as many as one after the other.
+    ///
+    /// # Errors
+    /// It may not be made: in how many milliseconds one may.
+    pub(super) fn begin(&self, giver: Giver<'_>, now_ms: i64) -> Result<Attempt, i64> {
         let mut counted_by = giver.counted_by();
         let mut remembered = self.0.lock();
         remembered.sweep(now_ms);
         if counted_by.iter().any(|(_, id)| remembered.known.contains_key(id)) {
             counted_by.retain(|(by, _)| *by != By::Name);
         }
+        let mut wait_ms = None;
         for (by, id) in &counted_by {
             if let Some(failures) = remembered.failures.get_mut(id) {
                 failures.pass_to(now_ms);
                 if failures.count() >= by.failures_max() {
-                    return None;
+                    wait_ms = wait_ms.max(Some(failures.wait_ms(now_ms)));
                 }
             }
         }
+        wait_ms.map_or(Ok(()), Err)?;
         let mut reaches = Vec::new();
         for (by, id) in &counted_by {
             let failures = remembered.failures.entry(*id).or_default();
@@ -204,7 +217,7 @@ impl Attempts {
                 reaches.push(*by);
             }
         }
-        Some(Attempt { counted_by, reaches })
+        Ok(Attempt { counted_by, reaches })
     }
 
     /// The attempt was none: the password was right.
@@ -239,7 +252,7 @@ mod tests {
 
     /// How many more may be made.
     fn tried(attempts: &Attempts, giver: Giver<'_>, now_ms: i64) -> usize {
-        (0..200).take_while(|_| attempts.begin(giver, now_ms).is_some()).count()
+        (0..200).take_while(|_| attempts.begin(giver, now_ms).is_ok()).count()
     }
 
     #[test]
@@ -269,6 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn who_has_to_wait_is_told_until_when() {
+        let attempts = Attempts::default();
+        let wait_ms = |name, address, now_ms| attempts.begin(from(name, address), now_ms).err();
+        assert_eq!(tried(&attempts, from("a", "10.0.0.1"), STEP_MS - 1), 10);
+        assert_eq!(wait_ms("a", "10.0.0.1", STEP_MS - 1), Some(WINDOW_MS - STEP_MS + 1));
+        assert_eq!(tried(&attempts, from("b", "10.0.0.1"), STEP_MS), 10);
+        assert_eq!(tried(&attempts, from("c", "10.0.0.1"), STEP_MS), 10);
+        assert_eq!(wait_ms("b", "10.0.0.1", STEP_MS), Some(WINDOW_MS), "both limits, the later one");
+        assert_eq!(wait_ms("a", "10.0.0.1", WINDOW_MS - 1), Some(1));
+        assert_eq!(wait_ms("a", "10.0.0.1", WINDOW_MS), None);
+    }
+
+    #[test]
     fn who_signs_in_has_not_failed_and_is_let_in_there_whatever_strangers_do() {
         let attempts = Attempts::default();
         for _ in 0..200 {
@@ -287,7 +313,7 @@ mod tests {
         let attempts = Attempts::default();
         let reached = |nth: usize| {
             let address = format!("10.0.0.{}", nth / 10);
-            attempts.begin(from("a", &address), 0).map(|attempt| attempt.reaches)
+            attempts.begin(from("a", &address), 0).ok().map(|attempt| attempt.reaches)
         };
         let told: Vec<_> = (0..101).filter_map(reached).collect();
         assert_eq!(told.len(), 100);

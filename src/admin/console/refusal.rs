@@ -4,6 +4,7 @@ use crate::store::{StoreError, StoreErrorKind};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use serde_json::{Value, json};
 
 /// What is wrong, in one word.
@@ -67,12 +68,14 @@ pub(super) struct Refusal {
     field: Option<String>,
     /// Everything that is wrong, where that is more than one thing. Boxed: every endpoint's result has room for it.
     errors: Option<Box<Value>>,
+    /// In how many seconds it may be tried again.
+    retry_after_s: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal in a sentence.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None, errors: None }
+        Self { code, message: message.into(), field: None, errors: None, retry_after_s: None }
     }
 
     /// Why.
@@ -100,6 +103,11 @@ impl Refusal {
         Self::new(Code::Conflict, message).at(field)
     }
 
+    /// It may be tried again after so many milliseconds.
+    pub(super) fn after_ms(self, wait_ms: i64) -> Self {
+        Self { retry_after_s: Some(wait_ms.max(0).unsigned_abs().div_ceil(1000)), ..self }
+    }
+
     /// With all that is wrong.
     pub(super) fn errors(self, errors: Value) -> Self {
         Self { errors: Some(Box::new(errors)), ..self }
@@ -114,7 +122,11 @@ impl IntoResponse for Refusal {
                 error[key] = value;
             }
         }
-        (self.code.status(), Json(json!({ "error": error }))).into_response()
+        let mut response = (self.code.status(), Json(json!({ "error": error }))).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

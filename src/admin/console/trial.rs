@@ -66,10 +66,10 @@ async fn compare(desk: &Desk, who: &Who, name: String, password: SecretString) -
         Who::Session(digest) => Giver::Session(digest),
     };
     let came_to = |result| desk.shared.metrics.console_password(who.asked_for(), result);
-    let Some(attempt) = desk.attempts.begin(giver, steady_ms()) else {
+    let attempt = desk.attempts.begin(giver, steady_ms()).map_err(|wait_ms| {
         came_to("too_many");
-        return Err(Refusal::new(Code::TooMany, "too many attempts: wait a quarter of an hour"));
-    };
+        Refusal::new(Code::TooMany, "too many attempts: wait a quarter of an hour").after_ms(wait_ms)
+    })?;
     let asked = name.clone();
     let found = desk.ask(move |store| store.people().password_of(&asked)).await?;
     let (person, hash) = found.unzip();
