@@ -57,6 +57,11 @@ impl Config {
         self.text_hash == hash_of(text)
     }
 
+    /// Whether the other one was read from the same text.
+    pub(crate) fn is_of_same_text(&self, other: &Self) -> bool {
+        self.text_hash == other.text_hash
+    }
+
     /// An upstream's share among those of its tier: the file's, unless an operator has put another in its place.
     pub fn weight_of(&self, upstream: &Upstream) -> u32 {
         self.weights.get(&upstream.name).copied().unwrap_or(upstream.weight)

@@ -1,6 +1,7 @@
 //! What runs beside the requests: keys that the command line changed, what users may spend, files that an operator edited.
 
 mod files;
+mod noted;
 mod prices;
 mod reload;
 mod users;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::proxy::{ReloadRequest, Shared};
 use crate::store::Store;
 use async_trait::async_trait;
+use noted::Unnoted;
 use parking_lot::Mutex;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
@@ -39,6 +41,7 @@ pub struct Jobs {
     shared: Arc<Shared>,
     users: Arc<Mutex<Users>>,
     editions: Arc<Mutex<Editions>>,
+    unnoted: Arc<Unnoted>,
     /// What clients ask to be looked at again; taken when the work begins.
     reload_requests: Mutex<Option<Receiver<ReloadRequest>>>,
     /// SIGHUP, if it has been heard since before.
@@ -49,10 +52,11 @@ impl Jobs {
     /// Work for a gateway that was built from `config`.
     pub fn new(config: Config, sources: Sources, ports: Ports, store: Arc<dyn Store>, shared: Arc<Shared>) -> Self {
         let editions = Arc::new(Mutex::new(Editions::new(sources.default_prices)));
-        let reload = Reload::new(config, sources, ports, shared.clone(), store.clone());
+        let unnoted = Arc::<Unnoted>::default();
+        let reload = Reload::new(config, sources, ports, shared.clone(), store.clone(), unnoted.clone());
         let reload_requests = Mutex::new(shared.take_reload_requests());
         let (reload, users) = (Arc::new(Mutex::new(reload)), Arc::default());
-        Self { reload, store, shared, users, editions, reload_requests, hangup: Mutex::default() }
+        Self { reload, store, shared, users, editions, unnoted, reload_requests, hangup: Mutex::default() }
     }
 
     /// With a SIGHUP that is heard already: what came before the work begins counts, too.
@@ -87,8 +91,10 @@ impl BackgroundService for Jobs {
             writing.run(move || write_periods(&*store, &shared, &users));
             let is_tidying = looks.is_multiple_of(LOOKS_TO_TIDY);
             let (store, shared, editions) = (self.store.clone(), self.shared.clone(), self.editions.clone());
+            let unnoted = self.unnoted.clone();
             noting.run(move || {
                 if shared.ledger.has_balances() {
+                    unnoted.note(&*store);
                     editions.lock().look(&*store, &shared, is_tidying);
                     if is_tidying {
                         catch_up(&*store);

@@ -2,10 +2,11 @@
 //! the old snapshot stays in force, and the log says why. Files that somebody is still writing wait until they are whole.
 
 use super::files::{Seen, State};
+use super::noted::Unnoted;
 use crate::clock::steady_unsigned_ms;
 use crate::config::{self, Config};
 use crate::price::PriceBook;
-use crate::proxy::{ReloadRequest, Reloaded, Shared};
+use crate::proxy::{AskedBy, ReloadRequest, Reloaded, Shared};
 use crate::serve::{self, LiveCertificate};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
@@ -43,8 +44,25 @@ pub(super) enum Asked {
 #[derive(Default)]
 struct Waiting {
     is_asked: bool,
+    /// Who has, but for the console, which notes it.
+    by: Vec<&'static str>,
     requests: Vec<oneshot::Sender<Reloaded>>,
     looks: u32,
+}
+
+impl Waiting {
+    fn ask(&mut self, by: Option<&'static str>) {
+        self.is_asked = true;
+        self.by.extend(by.filter(|by| !self.by.contains(by)));
+    }
+
+    /// Whose reload it is, for the audit; `None`: the console's.
+    fn asked_by(&self) -> Option<String> {
+        match self.is_asked {
+            false => Some("file".to_owned()),
+            true => (!self.by.is_empty()).then(|| self.by.join(", ")),
+        }
+    }
 }
 
 /// Why nothing is in force that was read.
@@ -75,6 +93,7 @@ pub(super) struct Reload {
     refused: Option<(String, u32)>,
     /// The prices in force stand in a file.
     have_prices_a_file: bool,
+    unnoted: Arc<Unnoted>,
 }
 
 impl Reload {
@@ -84,19 +103,20 @@ impl Reload {
         ports: Ports,
         shared: Arc<Shared>,
         store: Arc<dyn Store>,
+        unnoted: Arc<Unnoted>,
     ) -> Self {
         let have_prices_a_file = config.pricing.file.exists();
         let (waiting, writing_looks, refused) = (Waiting::default(), 0, None);
-        Self { config, sources, ports, shared, store, waiting, writing_looks, refused, have_prices_a_file }
+        Self { config, sources, ports, shared, store, waiting, writing_looks, refused, have_prices_a_file, unnoted }
     }
 
     /// Reloads if a file has changed, or somebody asks or has asked for it, and the files are whole. Weights wait for no file.
     pub(super) fn look(&mut self, asked: Asked) {
         match asked {
             Asked::Nobody => {}
-            Asked::Signal => self.waiting.is_asked = true,
-            Asked::Request(ReloadRequest::Files(request)) => {
-                self.waiting.is_asked = true;
+            Asked::Signal => self.waiting.ask(Some("signal")),
+            Asked::Request(ReloadRequest::Files(by, request)) => {
+                self.waiting.ask((by == AskedBy::Secret).then_some("secret"));
                 self.waiting.requests.push(request);
             }
             Asked::Request(ReloadRequest::Weights(request)) => {
@@ -146,6 +166,9 @@ impl Reload {
 
     fn refuse(&self, why: &str) {
         self.shared.metrics.reload("refused");
+        if let Some(by) = self.waiting.asked_by() {
+            self.unnoted.refused(&by);
+        }
         tracing::error!("reload refused, the old configuration stays in force:\n{why}");
     }
 
@@ -184,9 +207,12 @@ impl Reload {
                 self.sources.seen.is_to_be_read();
                 return self.wait("the files of the configuration change while they are read");
             }
-            Ok(()) => {
+            Ok(has_changed) => {
                 self.shared.metrics.reload("ok");
                 let version = self.shared.snapshot.load().prices.version().clone();
+                if let Some(by) = self.waiting.asked_by().filter(|_| has_changed) {
+                    self.unnoted.reloaded(&by, &version);
+                }
                 tracing::info!("configuration and prices are in force (price version {version})");
                 self.refused = None;
                 Ok(version)
@@ -202,7 +228,8 @@ impl Reload {
         self.answer(&reloaded);
     }
 
-    fn load(&mut self) -> Result<(), Unloaded> {
+    /// True: something else is in force now.
+    fn load(&mut self) -> Result<bool, Unloaded> {
         let read = self.read();
         if self.sources.seen.has_moved() {
             return Err(Unloaded::Moved);
@@ -219,6 +246,7 @@ impl Reload {
             }
             certificate.replace(read);
         }
+        let has_changed = !config.is_of_same_text(&before.config) || prices.version() != before.prices.version();
         drop(before);
         let now_ms = steady_unsigned_ms();
         snapshot.upstreams.iter().for_each(|upstream| upstream.breakers.look_again(now_ms));
@@ -230,7 +258,7 @@ impl Reload {
         }
         self.have_prices_a_file = have_prices_a_file;
         self.config = config;
-        Ok(())
+        Ok(has_changed)
     }
 
     /// Configuration and prices, and whether these stand in a file.

@@ -57,7 +57,7 @@ pub use exchange::Exchange;
 pub use mask::Fragments;
 pub use peer::Addresses;
 pub use probe::{model_to_probe, probe};
-pub use reloads::{ReloadRequest, Reloaded};
+pub use reloads::{AskedBy, ReloadRequest, Reloaded};
 pub use server::{GatewayServer, LINGER};
 pub use shared::Shared;
 pub use signature::Signer;

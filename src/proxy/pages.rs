@@ -3,6 +3,7 @@
 
 use super::console;
 use super::exchange::Exchange;
+use super::reloads::AskedBy;
 use super::shared::Shared;
 use crate::clock::steady_unsigned_ms;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -95,7 +96,7 @@ async fn reload(exchange: &Exchange, method: &Method, headers: &HeaderMap) -> Re
     if !scheme.eq_ignore_ascii_case(BEARER) || !secret.is(guess.trim_ascii()) {
         return Err(Reject::new(RejectCode::AuthInvalidToken).message("Invalid reload secret"));
     }
-    Ok(match exchange.shared.reloads.files().await {
+    Ok(match exchange.shared.reloads.files(AskedBy::Secret).await {
         Some(Ok(version)) => Reply::json(StatusCode::OK, &json!({"status": "reloaded", "price_version": version})),
         Some(Err(wrong)) => {
             let errors: Vec<&str> = wrong.lines().collect();

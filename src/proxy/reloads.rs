@@ -16,10 +16,19 @@ const WEIGHTS_WAIT_MAX: Duration = Duration::from_secs(2);
 /// What came of a reload: the version of the price book in force, or everything that is wrong, one a line.
 pub type Reloaded = Result<Arc<str>, String>;
 
+/// Who asks for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// Somebody at the console, which notes it in the audit.
+    Console,
+    /// Whoever has shown the reload secret.
+    Secret,
+}
+
 /// What is asked for; to be answered when it is in force, or refused.
 pub enum ReloadRequest {
     /// Configuration and prices are to be read again.
-    Files(oneshot::Sender<Reloaded>),
+    Files(AskedBy, oneshot::Sender<Reloaded>),
     /// The store has other weights of upstreams.
     Weights(oneshot::Sender<()>),
 }
@@ -44,8 +53,8 @@ impl Reloads {
     }
 
     /// Asks for a reload, and waits for the answer. `None`: nobody reloads here, or not now.
-    pub(super) async fn files(&self) -> Option<Reloaded> {
-        self.ask(ReloadRequest::Files, RELOAD_WAIT_MAX).await
+    pub(super) async fn files(&self, by: AskedBy) -> Option<Reloaded> {
+        self.ask(|answer| ReloadRequest::Files(by, answer), RELOAD_WAIT_MAX).await
     }
 
     /// Waits until the store's weights are in force. `None`: nobody looks at them here, or not now.
@@ -53,7 +62,7 @@ impl Reloads {
         self.ask(ReloadRequest::Weights, WEIGHTS_WAIT_MAX).await
     }
 
-    async fn ask<T>(&self, request: fn(oneshot::Sender<T>) -> ReloadRequest, wait_max: Duration) -> Option<T> {
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> ReloadRequest, wait_max: Duration) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         if self.receiver.lock().is_some() || self.sender.try_send(request(answer)).is_err() {
             return None;

@@ -4,7 +4,7 @@ use super::console::Console;
 use super::control::Drains;
 use super::memory::Memory;
 use super::pages;
-use super::reloads::{ReloadRequest, Reloaded, Reloads};
+use super::reloads::{AskedBy, ReloadRequest, Reloaded, Reloads};
 use super::upstream::Connections;
 use crate::clock::steady_unsigned_ms;
 use crate::keyring::Keys;
@@ -95,9 +95,9 @@ impl Shared {
         self.console.read().clone().filter(|_| snapshot.config.console.enabled)
     }
 
-    /// Asks whoever reads configurations to read them again. `None`: nobody does here, or not now.
+    /// Asks whoever reads configurations to read them again, for the console. `None`: nobody does here, or not now.
     pub async fn reload(&self) -> Option<Reloaded> {
-        self.reloads.files().await
+        self.reloads.files(AskedBy::Console).await
     }
 
     /// Asks them to put the store's weights in force. `None`: nobody does here, or not now.

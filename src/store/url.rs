@@ -26,7 +26,7 @@ impl StoreUrl {
         match path.strip_prefix("//").unwrap_or(path) {
             "" => Err("the path is missing".into()),
             ":memory:" => Err("a database in memory would lose the ledger".into()),
-            path if path.contains(['?', '\0']) => Err("parameters are not known here".into()),
+            path if path.contains(['?', '\0']) => Err("parameters are not supported".into()),
             path => Ok(Self::Sqlite(path.into())),
         }
     }

@@ -1,7 +1,10 @@
 //! Every change has its row, in the order of the changes, without a secret.
 
-use crate::stage::{PASSWORD, Stage, items, number, person};
+use crate::stage::{PASSWORD, RELOAD_SECRET, Stage, items, number, person};
+use crate::support::PATIENCE;
+use crate::support::client::Request;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn every_change_has_its_row() {
@@ -120,4 +123,47 @@ async fn who_is_called_like_the_program_from_before_is_named_at_the_start() {
     let warnings: Vec<&str> = said.lines().filter(|line| line.contains(WARNING)).collect();
     assert_eq!(warnings.len(), 1, "{said}");
     assert!(warnings[0].contains("[\"tollgate old\"]"), "{warnings:?}");
+}
+
+/// Waits until these reloads stand in the audit, by whom and what came of them, and no others.
+async fn reloads_are(stage: &Stage, expected: &[(&str, &str)]) {
+    let started = Instant::now();
+    loop {
+        let listed = stage.admin.get("/audit?limit=1000").await.ok();
+        let rows = items(&listed).iter().rev().filter(|row| row["action"] == "reload");
+        let told: Vec<_> = rows.map(|row| (row["actor"].as_str(), row["after"]["status"].as_str())).collect();
+        if told == expected.iter().map(|(by, status)| (Some(*by), Some(*status))).collect::<Vec<_>>() {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{told:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn reloads_that_nobody_at_the_console_asked_for_have_their_rows_if_they_came_to_anything() {
+    let stage = Stage::start().await;
+    let config = stage.gateway.read("tollgate.toml");
+    let [by_file, by_signal, by_secret] =
+        ["tollgate serve (file)", "tollgate serve (signal)", "tollgate serve (secret)"];
+    let mut expected = vec![(by_file, "refused")];
+    stage.gateway.write("tollgate.toml", &format!("nonsense = 1\n{config}"));
+    reloads_are(&stage, &expected).await;
+    stage.gateway.signal("HUP");
+    expected.push((by_signal, "refused"));
+    reloads_are(&stage, &expected).await;
+    let ask = Request::post("/console/internal/reload", &json!({})).key(RELOAD_SECRET);
+    assert_ne!(stage.gateway.send(&ask).await.status, 200);
+    expected.push((by_secret, "refused"));
+    reloads_are(&stage, &expected).await;
+    stage.gateway.write("tollgate.toml", &format!("{config}\n# changed\n"));
+    expected.push((by_file, "reloaded"));
+    reloads_are(&stage, &expected).await;
+    // Nothing is in force that was not before; what somebody at the console asks for has a row in any case.
+    assert_eq!(stage.gateway.send(&ask).await.status, 200);
+    stage.operator.post("/reload", &json!({})).await.ok();
+    expected.push(("operator", "reloaded"));
+    stage.gateway.write("tollgate.toml", &config);
+    expected.push((by_file, "reloaded"));
+    reloads_are(&stage, &expected).await;
 }
