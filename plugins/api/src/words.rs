@@ -14,6 +14,7 @@ pub trait Worded: Copy + 'static {
 #[macro_export]
 macro_rules! words {
     ($type:ident { $($value:ident = $word:literal),+ $(,)? }) => {
+        #[allow(unreachable_pub, reason = "of an enum that others see, they are seen, too")]
         impl $type {
             /// Each value with its word.
             pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$value)),+];
