@@ -148,7 +148,7 @@ impl Breaker {
         });
     }
 
-    /// The attempt failed. [`Failure::Client`] and [`Failure::ModelMissing`] are answers of a healthy upstream.
+    /// The attempt failed. [`Failure::Client`], [`Failure::ModelMissing`] and [`Failure::Elsewhere`] are answers of a healthy upstream.
     pub fn failure(&self, permit: Permit, now_ms: u64, failure: Failure) {
         if !failure.row().counts() {
             return self.answered(permit, now_ms);

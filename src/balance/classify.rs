@@ -189,6 +189,7 @@ impl Means {
             Self::RateLimited => Failure::RateLimited { retry_after_ms: None },
             Self::ServerError => Failure::ServerError,
             Self::ModelMissing => Failure::ModelMissing,
+            Self::Elsewhere => Failure::Elsewhere,
             Self::Client => Failure::Client,
         }
     }

@@ -30,6 +30,10 @@ pub enum Failure {
     /// This upstream does not serve this model, this operation or a request of this size; another may. Says nothing about
     /// its health.
     ModelMissing,
+    /// What the request names is kept for another account (an earlier response, a file, thoughts that it encrypted), or no model of
+    /// this vendor takes such a request; another candidate may. Says nothing about this one, and nothing is wrong with what is
+    /// configured.
+    Elsewhere,
     /// The request itself is refused (malformed, too long, against a content policy): every upstream would. Never retried.
     Client,
 }
@@ -87,7 +91,7 @@ const NEUTRAL: FailureRow =
 /// A rate limit without a time is over soon, as a rule; with a time, the breaker takes exactly that. It is the model's: OpenAI
 /// (platform.openai.com/docs/guides/rate-limits), Anthropic (docs.anthropic.com/en/api/rate-limits) and Gemini
 /// (ai.google.dev/gemini-api/docs/rate-limits) count each by itself; where one counts all together, each model finds out.
-static ROWS: [FailureRow; 11] = [
+static ROWS: [FailureRow; 12] = [
     FailureRow { name: "connect", ..COUNTED },
     FailureRow { name: "timeout", ..COUNTED },
     FailureRow { name: "key_dead", ..FOR_SOMEBODY },
@@ -106,6 +110,7 @@ static ROWS: [FailureRow; 11] = [
     FailureRow { name: "overloaded", cooldown_ms: Some(SECOND_MS), cooldown_ms_max: MINUTE_MS, ..AT_ONCE },
     // A key without the scope for speech serves chats all the same: what one client asks for takes nothing from the others.
     FailureRow { name: "denied", concerns: Concerns::Model, needs_somebody: true, ..COUNTED },
+    FailureRow { name: "elsewhere", ..NEUTRAL },
 ];
 
 impl FailureRow {
@@ -149,6 +154,7 @@ impl Failure {
             Self::Client => 8,
             Self::Overloaded { .. } => 9,
             Self::Denied => 10,
+            Self::Elsewhere => 11,
         }
     }
 
@@ -163,7 +169,7 @@ mod tests {
     use super::{Failure, ROWS};
     use std::collections::HashSet;
 
-    const ALL: [Failure; 11] = [
+    const ALL: [Failure; 12] = [
         Failure::Connect,
         Failure::Timeout,
         Failure::KeyDead,
@@ -175,6 +181,7 @@ mod tests {
         Failure::Client,
         Failure::Overloaded { retry_after_ms: 1 },
         Failure::Denied,
+        Failure::Elsewhere,
     ];
 
     #[test]
@@ -191,7 +198,7 @@ mod tests {
         for failure in ALL {
             assert_eq!(failure.tries_next(), failure != Failure::Client, "{failure:?}");
             let row = failure.row();
-            assert_eq!(row.counts(), !matches!(failure, Failure::Client | Failure::ModelMissing));
+            assert_eq!(row.counts(), !matches!(failure, Failure::Client | Failure::ModelMissing | Failure::Elsewhere));
             assert!(row.counts() || !row.opens_at_once);
             assert!(row.cooldown_ms.is_none_or(|ms| ms <= row.cooldown_ms_max));
         }

@@ -10,6 +10,7 @@ pub(super) enum Means {
     RateLimited,
     ServerError,
     ModelMissing,
+    Elsewhere,
     Client,
 }
 
@@ -66,6 +67,10 @@ static CODES: &[Code] = &[
     // DashScope, native and compatible.
     code("datainspectionfailed", Where::Anywhere, Means::Client),
     code("data_inspection_failed", Where::Anywhere, Means::Client),
+    // What another account has: OpenAI's and Azure's Responses of an answer that is to be gone on from, and of thoughts that another
+    // organization's key encrypted (both as 400: github.com/maximhq/bifrost/issues/2441, github.com/openai/codex/issues/8145).
+    code("previous_response_not_found", Where::Anywhere, Means::Elsewhere),
+    code("invalid_encrypted_content", Where::Anywhere, Means::Elsewhere),
     // Zhipu: unsafe content.
     code("1301", Where::Refused, Means::Client),
     // The key.
@@ -236,10 +241,17 @@ static PHRASES: &[Phrase] = &[
     phrase(&[403], "your api key was reported as leaked", Means::KeyDead),
     // xAI: content policy, as 403.
     phrase(&[403], "content violates usage guidelines", Means::Client),
-    // Gemini: a file of somebody else.
-    phrase(&[403], "you do not have permission to access the file", Means::Client),
-    // Gemini: a cache that is not there.
-    phrase(&[403], "cachedcontent not found", Means::Client),
+    // Gemini: a file of another project's, a cache that is not there.
+    phrase(&[403], "you do not have permission to access the file", Means::Elsewhere),
+    phrase(&[403], "cachedcontent not found", Means::Elsewhere),
+    // OpenAI, where the code is null or something else: an answer, its items, a conversation, encrypted thoughts; and what an account
+    // that keeps nothing says (github.com/anomalyco/opencode/issues/7724, github.com/can1357/oh-my-pi/issues/2341).
+    Phrase { contains: "not found", ..phrase(&[400, 404], "previous response with id", Means::Elsewhere) },
+    Phrase { contains: "not found", ..phrase(&[400, 404], "item with id", Means::Elsewhere) },
+    Phrase { contains: "not found", ..phrase(&[400, 404], "conversation with id", Means::Elsewhere) },
+    Phrase { contains: "could not be verified", ..phrase(&[400], "the encrypted content", Means::Elsewhere) },
+    phrase(&[400], "previous response cannot be used for this organization", Means::Elsewhere),
+    phrase(&[400], "conversation id cannot be used for this organization", Means::Elsewhere),
     // OpenRouter: this request is dearer than what is left; smaller ones are served.
     Phrase { contains: "max_tokens", ..phrase(&[402], "this request requires more credits", Means::ModelMissing) },
     // OpenAI: one request above the limit of a whole minute; waiting does not help it, another account may.
@@ -251,31 +263,28 @@ static PHRASES: &[Phrase] = &[
     phrase(&[400], "the provided model identifier is invalid", Means::ModelMissing),
     Phrase { contains: "on-demand throughput", ..phrase(&[400], "invocation of model id", Means::ModelMissing) },
     // What one vendor's models take no request with, and another's do: as 400, with a code for everything or none. DeepSeek.
-    phrase(&[400], "this response_format type is unavailable now", Means::ModelMissing),
-    phrase(&[400], "thinking mode does not support this tool_choice", Means::ModelMissing),
+    phrase(&[400], "this response_format type is unavailable now", Means::Elsewhere),
+    phrase(&[400], "thinking mode does not support this tool_choice", Means::Elsewhere),
     // Moonshot.
-    phrase(&[400], "invalid temperature: only ", Means::ModelMissing),
-    phrase(&[400], "cannot specify both 'thinking' and 'reasoning_effort'", Means::ModelMissing),
-    Phrase { contains: "is incompatible with thinking enabled", ..phrase(&[400], "tool_choice ", Means::ModelMissing) },
+    phrase(&[400], "invalid temperature: only ", Means::Elsewhere),
+    phrase(&[400], "cannot specify both 'thinking' and 'reasoning_effort'", Means::Elsewhere),
+    Phrase { contains: "is incompatible with thinking enabled", ..phrase(&[400], "tool_choice ", Means::Elsewhere) },
     // DashScope.
     Phrase {
         contains: "the tool_choice parameter does not support",
-        ..phrase(&[400], "<400> internalerror.algo.invalidparameter", Means::ModelMissing)
+        ..phrase(&[400], "<400> internalerror.algo.invalidparameter", Means::Elsewhere)
     },
     // xAI.
-    Phrase { contains: "does not support parameter", ..phrase(&[400], "model ", Means::ModelMissing) },
-    phrase(&[400], "argument not supported on this model", Means::ModelMissing),
+    Phrase { contains: "does not support parameter", ..phrase(&[400], "model ", Means::Elsewhere) },
+    phrase(&[400], "argument not supported on this model", Means::Elsewhere),
     // Mistral.
-    phrase(&[400], "tool call id was ", Means::ModelMissing),
-    phrase(&[400], "unexpected role '", Means::ModelMissing),
-    phrase(&[400], "expected last role ", Means::ModelMissing),
+    phrase(&[400], "tool call id was ", Means::Elsewhere),
+    phrase(&[400], "unexpected role '", Means::Elsewhere),
+    phrase(&[400], "expected last role ", Means::Elsewhere),
     // Fireworks, whose documents may not be long.
-    Phrase { contains: "must have stream=true", ..phrase(&[400], "requests with max_tokens", Means::ModelMissing) },
+    Phrase { contains: "must have stream=true", ..phrase(&[400], "requests with max_tokens", Means::Elsewhere) },
     // Amazon Bedrock, of Meta's models.
-    Phrase {
-        contains: "blocks cannot be provided in the same turn",
-        ..phrase(&[400], "messages.", Means::ModelMissing)
-    },
+    Phrase { contains: "blocks cannot be provided in the same turn", ..phrase(&[400], "messages.", Means::Elsewhere) },
 ];
 
 /// How much of a message is compared, in bytes.

@@ -250,15 +250,10 @@ fn measured(
     (metered, estimate)
 }
 
-/// Whether the upstream refused what was asked, for itself or for all: that is no failure of it. (A model that is not there by its
-/// status is one of whoever configured it.)
+/// Whether the upstream refused what was asked, for itself or for all: that is no failure of it. (A model that is not there is one
+/// of whoever configured it.)
 fn is_refused_as_asked(attempt: &Attempt) -> bool {
-    let status = attempt.answer.as_ref().map(|answer| answer.status);
-    match attempt.failure {
-        Some(Failure::Client) => true,
-        Some(Failure::ModelMissing) => status == Some(400),
-        _ => false,
-    }
+    matches!(attempt.failure, Some(Failure::Client | Failure::Elsewhere))
 }
 
 /// An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs, unless its provider

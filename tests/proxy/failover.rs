@@ -273,6 +273,42 @@ async fn the_last_answer_reaches_the_client_as_it_is_but_for_our_own_key() {
     gateway.finish(&[&key]).await;
 }
 
+/// An account that goes on from its own answers alone.
+async fn account(name: &'static str) -> Provider {
+    Provider::start(move |_, request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        match body["previous_response_id"].as_str() {
+            Some(id) if id != format!("resp_{name}") => {
+                error(400, "previous_response_not_found", &format!("Previous response with id '{id}' not found."))
+            }
+            _ => Wire::Responses.whole("Hello there."),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_another_account_keeps_is_looked_for_there() {
+    let (a, b) = (account("a").await, account("b").await);
+    let setup = Setup::new([Wire::Responses.upstream("a", &a), Wire::Responses.upstream("b", &b)])
+        .set("breaker.failures_to_open", "1");
+    let (gateway, key) = serving(&setup).await;
+    let go_on = |from: &str| {
+        let mut body = Wire::Responses.body("m", false);
+        body["previous_response_id"] = json!(format!("resp_{from}"));
+        Request::post("/v1/responses", &body).key(&key.key)
+    };
+    for from in ["a", "b", "a", "b", "a", "b"] {
+        let answer = gateway.send(&go_on(from)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some(from)), "{}", answer.text());
+    }
+    let answer = gateway.send(&go_on("c")).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (400, Some("2")), "{}", answer.text());
+    assert_eq!(answer.error_code(), "previous_response_not_found");
+    assert_eq!(gateway.metric("tollgate_requests_failed_total", &[]).await, 0.0);
+    gateway.finish(&[&key]).await;
+}
+
 #[tokio::test]
 async fn an_error_inside_a_200_that_nobody_can_take_over_is_passed_on() {
     for wire in Wire::ALL {

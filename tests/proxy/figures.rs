@@ -7,13 +7,15 @@ use crate::support::script::Answer;
 use crate::traces::{attribute, spans};
 use serde_json::{Value, json};
 
-/// A provider that refuses what is asked of `refused`, and has a fault of its own when it is asked for `broken`.
+/// A provider that refuses what is asked of `refused` and, as another account's, of `foreign`, lacks `missing`, and has a fault of its own when it is asked for `broken`.
 async fn provider(wire: Wire) -> Provider {
     Provider::start(move |_, request| {
         let said = format!("{} {}", request.target, String::from_utf8_lossy(&request.body));
         let asked = |model: &str| said.contains(model);
         match () {
             () if asked("refused") => Answer::json(400, &json!({"error": {"message": "max_tokens is too large"}})),
+            () if asked("foreign") => Answer::json(400, &json!({"error": {"code": "invalid_encrypted_content"}})),
+            () if asked("missing") => Answer::json(400, &json!({"error": {"code": "model_not_found"}})),
             () if asked("broken") => Answer::json(500, &json!({"error": {"message": "oh"}})),
             () => wire.answer(wants_stream(request)),
         }
@@ -21,7 +23,7 @@ async fn provider(wire: Wire) -> Provider {
     .await
 }
 
-const MODELS: &str = r#"["m", "refused", "broken"]"#;
+const MODELS: &str = r#"["m", "refused", "foreign", "missing", "broken"]"#;
 
 #[tokio::test]
 async fn metrics_and_spans_name_operation_provider_and_error_alike_and_as_the_conventions_do() {
@@ -93,14 +95,19 @@ async fn what_an_upstream_refuses_for_what_was_asked_is_no_failure_of_its() {
         "so that the first is an increase"
     );
     let mut failed = 0.0;
-    for (model, status, is_failure) in
-        [("m", 200, false), ("refused", 400, false), ("broken", 500, true), ("nowhere", 503, true)]
-    {
+    for (model, status, is_failure) in [
+        ("m", 200, false),
+        ("refused", 400, false),
+        ("foreign", 400, false),
+        ("missing", 400, true),
+        ("broken", 500, true),
+        ("nowhere", 503, true),
+    ] {
         assert_eq!(gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await.status, status);
         failed += f64::from(u8::from(is_failure));
         assert_eq!(gateway.metric("tollgate_requests_failed_total", &[]).await, failed, "{model}");
     }
-    assert_eq!(gateway.metric("tollgate_requests_total", &["outcome=\"upstream_error\""]).await, 3.0);
+    assert_eq!(gateway.metric("tollgate_requests_total", &["outcome=\"upstream_error\""]).await, 5.0);
     gateway.finish(&[&key]).await;
 }
 

@@ -37,6 +37,7 @@ export const traffic = {
   "outcome.server_error": ["server error", "服务器错误"],
   "outcome.error_event": ["error in the stream", "流中出错"],
   "outcome.model_missing": ["no such model", "没有此模型"],
+  "outcome.elsewhere": ["another upstream's", "属于其他上游"],
   "outcome.client": ["request refused", "请求被拒"],
   "source.reported": ["reported", "上游报告"],
   "source.estimated": ["estimated", "估算"],
