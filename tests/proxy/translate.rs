@@ -300,6 +300,29 @@ async fn a_candidate_that_cannot_be_told_gives_way_to_one_that_can() {
 }
 
 #[tokio::test]
+async fn an_item_that_is_only_named_goes_to_who_may_have_it() {
+    let messages = Provider::always(Wire::Messages.whole("Hello there.")).await;
+    let native = Provider::always(Wire::Responses.whole("Hello there.")).await;
+    let first = upstream(Wire::Messages, "messages", &messages).models(r#"["m", "alone"]"#);
+    let second = upstream(Wire::Responses, "native", &native).with("priority = 1").models(r#"["m"]"#);
+    let (gateway, key) = serving(&Setup::new([first, second]).set("pricing.unknown_model", "\"allow\"")).await;
+    let go_on = |model: &str, id: &str| {
+        let input = json!([{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": id}, {"role": "user", "content": "Ho"}]);
+        Request::post("/v1/responses", &json!({"model": model, "max_output_tokens": 100, "input": input})).key(&key.key)
+    };
+    let refused = gateway.send(&go_on("alone", "msg_1")).await;
+    assert_eq!((refused.status, &*refused.error_code()), (400, "INVALID_REQUEST"), "{}", refused.text());
+    assert_eq!(refused.json()["error"]["param"], "input[1].type");
+    assert!(refused.text().contains("send the item itself (AI SDK: `providerOptions.openai.store = false`)"));
+    let thought = gateway.send(&go_on("alone", "rs_01990000000070008000000000000001_0")).await;
+    assert_eq!((thought.status, thought.field("x-tollgate-left-out")), (200, Some("input.item_reference")));
+    let answer = gateway.send(&go_on("m", "msg_1")).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("native")), "{}", answer.text());
+    assert!(String::from_utf8_lossy(&native.received()[0].body).contains("item_reference"));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn where_nobody_answers_the_next_may_turn_out_not_to_be_tellable() {
     let messages = Provider::always(Wire::Messages.whole("Hello there.")).await;
     let chat = Provider::always(Wire::Chat.whole("Hello there.")).await;

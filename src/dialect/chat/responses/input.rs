@@ -8,10 +8,12 @@ use super::tools::{arguments_of_input, carried_name};
 use super::{FAILED, Signed, parts, unshow};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use tollgate_plugin_api::Reject;
+use tollgate_plugin_api::{Reject, RejectCode};
 
-/// Members of every item that say nothing elsewhere: ours or another provider's names of it, and how it ended.
-const ANY: [&str; 4] = ["type", "id", "status", "caller"];
+/// Members of every item that say nothing elsewhere: ours or another provider's names of it, how it ended, and whose it is.
+const ANY: [&str; 5] = ["type", "id", "status", "caller", "created_by"];
+/// An item that is only named, by its id: whoever kept it knows what it says (platform.openai.com/docs/api-reference/responses/create).
+const REFERENCE: &str = "item_reference";
 
 /// Reads the conversation.
 pub(super) fn read<'a>(value: &'a RawValue, request: &mut ChatRequest<'a>) -> Result<(), Reject> {
@@ -36,7 +38,9 @@ struct Conversation<'r, 'a> {
 
 impl<'a> Conversation<'_, 'a> {
     fn item(&mut self, item: &Object<'a>, path: &str) -> Result<(), Reject> {
-        let kind = text(item, "type", path)?.unwrap_or(Cow::Borrowed("message"));
+        // Both kinds may go without their type.
+        let is_said = item.get("role").is_some() || item.get("content").is_some() || item.get("id").is_none();
+        let kind = text(item, "type", path)?.unwrap_or(Cow::Borrowed(if is_said { "message" } else { REFERENCE }));
         match &*kind {
             "message" => self.message(item, path),
             "reasoning" => self.reasoning(item, path),
@@ -49,6 +53,11 @@ impl<'a> Conversation<'_, 'a> {
                 self.leave_out(&format!("input.{kind}"));
                 Ok(())
             }
+            REFERENCE if text(item, "id", path)?.is_some_and(|id| is_own_thought(&id)) => {
+                self.leave_out("input.item_reference");
+                Ok(())
+            }
+            REFERENCE => Err(unkept(&format!("{path}.type"))),
             _ => Err(untranslatable(&format!("{path}.type"))),
         }
     }
@@ -145,7 +154,8 @@ impl<'a> Conversation<'_, 'a> {
     }
 
     fn call(&mut self, item: &Object<'a>, what: &str, path: &str) -> Result<(), Reject> {
-        only(item, &[&ANY[..], &["call_id", "name", "namespace", "async", what]].concat(), path)?;
+        // The SDKs' parsers add what they made of the arguments (openai-node: `ParsedResponseFunctionToolCall`).
+        only(item, &[&ANY[..], &["call_id", "name", "namespace", "async", "parsed_arguments", what]].concat(), path)?;
         let said = need(item, what, path)?;
         let namespace = text(item, "namespace", path)?;
         let call = ToolCall {
@@ -179,6 +189,28 @@ impl<'a> Conversation<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// Whether an id is one that answers written here have for thoughts (`rs_`, the request's id, a number): another provider's, which
+/// are of no use to this one.
+fn is_own_thought(id: &str) -> bool {
+    let own = id.strip_prefix("rs_").and_then(|rest| rest.split_once('_'));
+    own.is_some_and(|(request, number)| {
+        request.len() == 32
+            && request.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+/// The refusal of an item that only who kept it could know.
+fn unkept(path: &str) -> Reject {
+    Reject::new(RejectCode::InvalidRequest)
+        .message(format!(
+            "`{path}`: an `{REFERENCE}` names an item of an earlier answer, and the provider of this model keeps no answers: send the \
+             item itself (AI SDK: `providerOptions.openai.store = false`)"
+        ))
+        .param(path.to_owned())
 }
 
 /// What failed says so without the word before its text.

@@ -33,7 +33,8 @@ pub(super) fn read<'a>(
 fn read_part<'a>(part: &Object<'a>, path: &str, left_out: &mut Vec<Cow<'static, str>>) -> Result<Part<'a>, Reject> {
     match &*need(part, "type", path)? {
         "input_text" | "output_text" | "text" => {
-            only(part, &["type", "text", "annotations", "logprobs", BREAKPOINT], path)?;
+            // The SDKs' parsers add what they made of the text (`parsed`).
+            only(part, &["type", "text", "annotations", "logprobs", "parsed", BREAKPOINT], path)?;
             Ok(Part::text(need(part, "text", path)?))
         }
         "refusal" => Ok(Part::Refusal(need(part, "refusal", path)?)),

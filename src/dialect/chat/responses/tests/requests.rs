@@ -117,11 +117,42 @@ fn what_only_openai_can_do_is_refused_by_its_path() {
     assert_eq!(with("reasoning", json!({"effort": "ultra"})), "reasoning.effort");
     assert_eq!(with("wishes", json!([])), "wishes");
     assert_eq!(item(json!({"type": "item_reference", "id": "msg_1"})), "input[1].type");
+    assert_eq!(item(json!({"id": "msg_1"})), "input[1].type");
+    // Thoughts that OpenAI keeps, not ones that were written here.
+    assert_eq!(item(json!({"type": "item_reference", "id": "rs_68e7b0c5008190a1b2c3d4e5f60718"})), "input[1].type");
     assert_eq!(item(json!({"role": "user"})), "input[1].content");
     assert_eq!(item(json!({"role": "user", "content": "x", "mood": 1})), "input[1].mood");
     assert_eq!(item(json!({"type": "function_call", "name": "f", "arguments": "{}"})), "input[1].call_id");
     assert_eq!(part(json!({"type": "input_image"})), "input[0].content[0].image_url");
     assert_eq!(part(json!({"type": "computer_screenshot"})), "input[0].content[0].type");
+}
+
+#[test]
+fn what_the_sdks_parsers_add_to_an_answer_is_passed_over() {
+    let parsed = json!({"city": "Rome"});
+    let body = json!({"model": "m", "input": [
+        {"role": "user", "content": "Hi"},
+        {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [
+            {"type": "output_text", "text": "{}", "annotations": [], "logprobs": [], "parsed": parsed}]},
+        {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "f", "arguments": "{}", "status": "completed",
+         "parsed_arguments": parsed, "created_by": "assistant"},
+        {"type": "function_call_output", "call_id": "c1", "output": "x", "created_by": "user"},
+    ]});
+    let body = body.to_string();
+    let request = read(&body);
+    assert_eq!(request.messages.len(), 3);
+    assert_eq!(request.left_out.len(), 0);
+    assert!(!write(&request).0.to_string().contains("parsed"));
+}
+
+#[test]
+fn thoughts_that_were_written_here_and_are_only_named_are_left_out() {
+    let own = "rs_01990000000070008000000000000001_0";
+    let body = json!({"input": [{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": own},
+        {"role": "assistant", "content": "Ho"}]});
+    let body = body.to_string();
+    let request = read(&body);
+    assert_eq!((request.messages.len(), &request.left_out[..]), (2, &["input.item_reference".into()][..]));
 }
 
 #[test]
