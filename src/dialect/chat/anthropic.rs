@@ -22,12 +22,13 @@ mod tests;
 use super::event::FinishReason;
 use super::signature::Signature;
 use super::wire::Wire;
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 use std::borrow::Cow;
 
 /// Anthropic's Messages.
 pub(super) static WIRE: Wire = Wire {
     dialect: DialectId::Anthropic,
+    answer: Answer::Messages,
     read_request: Some(request_reader::read_request),
     write_request: request_writer::write_request,
     answer_reader: || Box::new(answer_reader::Reader::default()),

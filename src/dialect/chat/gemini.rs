@@ -29,10 +29,11 @@ mod spelling;
 mod thinking;
 
 use super::wire::Wire;
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 
 pub(super) static WIRE: Wire = Wire {
     dialect: DialectId::Gemini,
+    answer: Answer::GenerateContent,
     read_request: Some(request_reader::read_request),
     write_request: request_writer::write_request,
     answer_reader: || Box::new(answer_reader::Reader::default()),

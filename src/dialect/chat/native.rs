@@ -25,11 +25,13 @@ pub(super) static WIRES: [&Wire; 4] = [&bedrock::WIRE, &cohere::WIRE, &dashscope
 /// A format that no client speaks.
 const fn upstreams_own(
     dialect: DialectId,
+    answer: Answer,
     write_request: WriteRequest,
     answer_reader: fn() -> Box<dyn AnswerReader>,
 ) -> Wire {
     Wire {
         dialect,
+        answer,
         read_request: None,
         write_request,
         answer_reader,

@@ -27,12 +27,13 @@ use super::event::FinishReason;
 use super::fields::Field;
 use super::request::{ChatRequest, Format};
 use super::wire::{Manner, Wire};
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 use std::borrow::Cow;
 
 /// The dialect's four pieces.
 pub(super) static WIRE: Wire = Wire {
     dialect: DialectId::OpenAi,
+    answer: Answer::Chat,
     read_request: Some(request_reader::read),
     write_request: request_writer::write,
     answer_reader: || Box::<answer_reader::Reader>::default(),

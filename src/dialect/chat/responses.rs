@@ -15,7 +15,7 @@ mod tools;
 
 use super::Signature;
 use super::wire::Wire;
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 use std::borrow::Cow;
 
 /// This dialect.
@@ -24,6 +24,7 @@ const DIALECT: DialectId = DialectId::OpenAiResponses;
 /// The dialect's four pieces.
 pub(super) static WIRE: Wire = Wire {
     dialect: DIALECT,
+    answer: Answer::Responses,
     read_request: Some(request_reader::read),
     write_request: request_writer::write,
     answer_reader: answer_reader::new,

@@ -5,7 +5,8 @@ use super::error::Refusal;
 use super::event::{Event, Sink};
 use super::frames::{Frame, Frames};
 use super::halves::Halves;
-use super::wire::{AnswerReader, AnswerWriter, Unreadable, wire};
+use super::wire::{AnswerReader, AnswerWriter, Unreadable, Wire, wire};
+use crate::dialect::usage::{Scanner, UsageRules};
 use crate::dialect::{DialectId, Framing};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -76,6 +77,10 @@ struct Out {
     refusal: Option<Refusal<'static>>,
     /// Something was said, or why nothing was.
     has_said: bool,
+    /// Events so far have said more than that somebody is there.
+    has_begun: bool,
+    /// The upstream's.
+    wire: &'static Wire,
 }
 
 impl Sink for Out {
@@ -85,6 +90,7 @@ impl Sink for Out {
             Event::End(_) => self.is_over = true,
             _ if self.is_over => {}
             event => {
+                self.has_begun |= event != Event::Ping;
                 self.has_said |= !matches!(event, Event::Begin(_) | Event::Ping);
                 if let Event::Error(refusal) = &event {
                     self.is_over = true;
@@ -97,6 +103,21 @@ impl Sink for Out {
 }
 
 impl Out {
+    /// The event that a stream begins with tells its writer what it says that was used. By itself, whatever has come behind it: where
+    /// an answer is cut must make no difference.
+    fn count_first(&mut self, json: &str) {
+        if self.has_begun || self.answer.is_some() {
+            return;
+        }
+        let wire = self.wire;
+        self.writer.counted(&|| {
+            let mut scanner = Scanner::new(wire.answer, wire.dialect, Framing::NdJson, UsageRules::default(), false);
+            scanner.push(Bytes::copy_from_slice(json.as_bytes()));
+            scanner.finish();
+            scanner.metered()
+        });
+    }
+
     fn deliver(&mut self, event: &Event<'_>) {
         match &mut self.answer {
             Some(answer) => answer.event(event.clone()),
@@ -109,12 +130,13 @@ impl Translation {
     /// Of an answer with this framing, by an upstream of this dialect. `None`: one of the dialects is not translated.
     pub fn new(asked: Arc<Asked>, upstream: DialectId, framing: Framing) -> Option<Self> {
         let writer = wire(asked.client)?.answer_writer?(asked.clone());
+        let wire = wire(upstream)?;
         let answer = (!asked.streams()).then(Answer::default);
         Some(Self {
             frames: Frames::new(framing),
             is_document: framing == Framing::JsonDocument,
             halves: Halves::default(),
-            reader: (wire(upstream)?.answer_reader)(),
+            reader: (wire.answer_reader)(),
             out: Out {
                 asked: asked.without_body(),
                 writer,
@@ -123,6 +145,8 @@ impl Translation {
                 is_over: false,
                 refusal: None,
                 has_said: false,
+                has_begun: false,
+                wire,
             },
         })
     }
@@ -213,7 +237,11 @@ fn take(
         Frame::Comment => out.event(Event::Ping),
         Frame::Exception(status, words) => out.event(Event::Error(Refusal::read(status, words))),
         Frame::Value(_, json) if is_document => reader.document(&halves.mend(json, true), out)?,
-        Frame::Value(name, json) => reader.event(name, &halves.mend(json, false), out)?,
+        Frame::Value(name, json) => {
+            let json = halves.mend(json, false);
+            out.count_first(&json);
+            reader.event(name, &json, out)?;
+        }
     }
     if out.answer.as_ref().is_some_and(|answer| answer.kept_bytes > FOLDED_BYTES_MAX) {
         return Err(Unreadable::new("the answer is too large to be one document"));

@@ -8,11 +8,11 @@ use super::fields::{Field, FieldSet};
 use super::request::ChatRequest;
 use super::translation::Asked;
 use super::untaken::Untaken;
-use crate::dialect::DialectId;
+use crate::dialect::{self, DialectId};
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;
-use tollgate_plugin_api::Reject;
+use tollgate_plugin_api::{Metered, Reject};
 
 /// An upstream's answer is not what its dialect says, or beyond a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,6 +167,10 @@ pub trait AnswerWriter: Send + Sync {
     /// Writes what the client's stream says of this: whole frames in the client's framing ([`Asked::framing`]), or nothing.
     fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>);
 
+    /// Before [`Event::Begin`], for who begins with what the prompt came to: `said` is what the upstream's first event says that was
+    /// used by then, if it does.
+    fn counted(&mut self, _said: &dyn Fn() -> Option<Metered>) {}
+
     /// The whole answer as one document.
     fn document(&mut self, answer: &Answer) -> Vec<u8>;
 }
@@ -186,6 +190,8 @@ pub type MakeWriter = fn(Arc<Asked>) -> Box<dyn AnswerWriter>;
 pub struct Wire {
     /// Which one.
     pub dialect: DialectId,
+    /// What its answers are, for who counts what they say was used.
+    pub answer: dialect::Answer,
     /// A client's request.
     pub read_request: Option<ReadRequest>,
     /// A request to an upstream.

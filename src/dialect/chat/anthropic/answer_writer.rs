@@ -1,7 +1,8 @@
 //! Writes an answer as Messages has it: events that the SDKs put together to a message, or the message.
 //!
-//! The usage stands in `message_delta`, for only then it is known; the SDKs take it from there. A call's block ends
-//! when its arguments are whole, so that its like may begin before another one's end.
+//! The usage stands in `message_delta`, for only then it is known; the SDKs take it from there. What the upstream's first event says
+//! of the prompt (Gemini's does) stands in `message_start`, too: LangChain.js looks there alone. A call's block ends when its
+//! arguments are whole, so that its like may begin before another one's end.
 
 mod blocks;
 mod usage;
@@ -21,7 +22,7 @@ use blocks::{
     citation, is_sealed, media, start_of_call, start_of_redacted, start_of_text, start_of_thinking, write_block,
 };
 use std::sync::Arc;
-use tollgate_plugin_api::Metered;
+use tollgate_plugin_api::{Metered, Usage, UsageDetail};
 use usage::{tier, write_usage};
 use whole::Whole;
 
@@ -62,6 +63,8 @@ pub(super) struct Writer {
     /// Of the text before. It is written when something follows: clients take an answer's last block for what it says
     /// (Claude Code's `result`), and Google wants back the signatures of calls alone.
     text_signature: Option<Signature<'static>>,
+    /// What the prompt came to, if that is known at the beginning.
+    prompt: Option<Metered>,
 }
 
 impl Writer {
@@ -78,6 +81,7 @@ impl Writer {
             blocks: 0,
             finish: None,
             text_signature: None,
+            prompt: None,
         }
     }
 
@@ -93,13 +97,14 @@ impl Writer {
             return;
         }
         let (id, model) = (self.id(begin.id.as_deref()), begin.model.as_deref().unwrap_or(&self.asked.model));
+        let prompt = self.prompt.take();
         frame(out, "message_start", |event| {
             event.object("message", |message| {
                 head(message, &id, model);
                 message.array("content", |_| {});
                 message.member("stop_reason", &None::<&str>);
                 message.member("stop_sequence", &None::<&str>);
-                message.object("usage", |usage| write_usage(usage, None));
+                message.object("usage", |usage| write_usage(usage, prompt.as_ref()));
             });
         });
     }
@@ -291,6 +296,18 @@ impl AnswerWriter for Writer {
                 self.happens(event, out);
             }
         }
+    }
+
+    fn counted(&mut self, said: &dyn Fn() -> Option<Metered>) {
+        self.prompt = said().map(|metered| {
+            let usage = Usage { output_tokens: 0, reasoning_tokens: 0, ..metered.usage };
+            let cache_write_1h_tokens = metered.detail.cache_write_1h_tokens;
+            Metered {
+                usage,
+                detail: UsageDetail { cache_write_1h_tokens, ..UsageDetail::default() },
+                ..Metered::default()
+            }
+        });
     }
 
     fn document(&mut self, answer: &Answer) -> Vec<u8> {

@@ -14,13 +14,14 @@ use super::super::request::{ChatRequest, Format, Tool, ToolChoice};
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::{offered, upstreams_own};
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 use blocks::{Block, Conversation};
 use model::Plan;
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-pub(super) static WIRE: Wire = upstreams_own(DialectId::Bedrock, write_request, answer_reader::reader);
+pub(super) static WIRE: Wire =
+    upstreams_own(DialectId::Bedrock, Answer::Converse, write_request, answer_reader::reader);
 
 fn write_request(
     request: &ChatRequest<'_>,

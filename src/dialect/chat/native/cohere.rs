@@ -13,9 +13,10 @@ use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
 use super::{function_tools, leave_out_strict, offered, thinking_budget, upstreams_own, url};
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 
-pub(super) static WIRE: Wire = upstreams_own(DialectId::Cohere, write_request, answer_reader::reader);
+pub(super) static WIRE: Wire =
+    upstreams_own(DialectId::Cohere, Answer::CohereChat, write_request, answer_reader::reader);
 
 fn write_request(
     request: &ChatRequest<'_>,

@@ -14,11 +14,13 @@ use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, joined, turns};
 use super::{function_tools, leave_out_strict, offered, thinking_budget, upstreams_own, url};
-use crate::dialect::DialectId;
 use crate::dialect::endpoint::is_multimodal;
+use crate::dialect::{Answer, DialectId};
 
-pub(super) static WIRE: Wire =
-    Wire { closed_schemas: true, ..upstreams_own(DialectId::DashScope, write_request, answer_reader::reader) };
+pub(super) static WIRE: Wire = Wire {
+    closed_schemas: true,
+    ..upstreams_own(DialectId::DashScope, Answer::Generation, write_request, answer_reader::reader)
+};
 
 /// What a schema is called where the client gave it no name.
 const SCHEMA_NAME: &str = "answer";

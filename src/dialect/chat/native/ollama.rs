@@ -11,9 +11,10 @@ use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
 use super::{arguments, function_tools, leave_out_strict, offered, upstreams_own};
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 
-pub(super) static WIRE: Wire = upstreams_own(DialectId::Ollama, write_request, answer_reader::reader);
+pub(super) static WIRE: Wire =
+    upstreams_own(DialectId::Ollama, Answer::OllamaChat, write_request, answer_reader::reader);
 
 fn write_request(
     request: &ChatRequest<'_>,
