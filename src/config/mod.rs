@@ -17,7 +17,6 @@ mod secret;
 mod sections;
 mod shape;
 mod start;
-mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -43,7 +42,8 @@ pub(crate) use unpriced::listed;
 pub(crate) use upstreams::WEIGHT_MAX;
 pub(crate) use variables::variable_uses;
 
-use error::Positions;
+use crate::price::syntax_errors;
+use error::{Positions, places};
 use reader::{MISSING, Reader, Section};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -127,7 +127,10 @@ impl Config {
         let (table, found) = DeTable::parse_recoverable(text);
         let table = table.get_ref();
         let positions = Positions::of(file, text, table);
-        let (syntax, believable) = syntax::errors(text, &positions, &found);
+        let (syntax, believable) = syntax_errors(text, &found);
+        let places = places(text, &syntax.iter().map(|error| error.offset).collect::<Vec<_>>());
+        let syntax: Vec<ConfigError> =
+            syntax.into_iter().zip(places).map(|(e, place)| positions.at(Some(place), &e.key, e.message)).collect();
         if !believable {
             return Err(syntax);
         }

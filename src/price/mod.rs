@@ -102,6 +102,7 @@ pub mod import;
 mod parse;
 mod reader;
 mod sheet;
+mod syntax;
 mod tariff;
 mod window;
 mod worst_case;
@@ -112,6 +113,7 @@ pub use edit::{PriceEdit, set_price};
 pub use explain::ExplainLine;
 pub use full::{CLASS_KEYS, Changed, ClassPrices, TierPrices, TokenPrices, Version, WindowPrices, further};
 pub use reader::PriceError;
+pub(crate) use syntax::syntax_errors;
 
 /// The price book that comes with this crate: the text of `pricing.toml` in its root.
 pub const SEED: &str = include_str!("../../pricing.toml");

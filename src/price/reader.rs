@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::decimal;
+use super::{decimal, syntax_errors};
 
 /// No more errors than this are reported: nobody reads further.
 const ERRORS_MAX: usize = 100;
@@ -18,7 +18,7 @@ pub struct PriceError {
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// Which key, after its model's name: `gpt-4o.output`; empty where the text is no TOML.
+    /// Which key, after its model's name: `gpt-4o.output`; where the text is no TOML, after its number: `model[0].output`, or empty.
     pub key: String,
     /// What is wrong and what was expected.
     pub message: String,
@@ -56,10 +56,8 @@ impl<'t> Reader<'t> {
     /// The text as a table; syntax errors are noted, and then what was read cannot be trusted.
     pub(super) fn document(&mut self) -> Option<Spanned<DeTable<'t>>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
-        for error in &errors {
-            // Where the place is unknown it is the end: something was still expected there.
-            let place = error.span().unwrap_or(self.text.len()..self.text.len());
-            self.error(&place, "", error.message().to_owned());
+        for error in syntax_errors(self.text, &errors).0 {
+            self.error(&(error.offset..error.offset), &error.key, error.message);
         }
         errors.is_empty().then_some(document)
     }

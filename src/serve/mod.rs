@@ -18,7 +18,7 @@ use crate::jobs::{Jobs, Now, Seen, Sources, Users};
 use crate::keyring::Keys;
 use crate::ledger::{Ledger, LedgerOptions};
 use crate::metrics::Metrics;
-use crate::price::{PriceBook, PriceError};
+use crate::price::PriceBook;
 use crate::proxy::{Door, Gateway, GatewayServer, Shared};
 use crate::snapshot::Snapshot;
 use crate::store::{self, Act, Missing, Store};
@@ -269,9 +269,8 @@ pub fn load_prices(config: &Config, default_prices: &str) -> Result<PriceBook, S
 pub(crate) fn price_book(config: &Config, text: &str) -> Result<PriceBook, String> {
     let path = config.pricing.file.display();
     PriceBook::parse(text).map_err(|errors| {
-        let line =
-            |error: &PriceError| format!("{path}:{}:{}: {}: {}", error.line, error.column, error.key, error.message);
-        errors.iter().map(line).collect::<Vec<_>>().join("\n")
+        let lines: Vec<String> = errors.iter().map(|error| format!("{path}:{error}")).collect();
+        lines.join("\n")
     })
 }
 

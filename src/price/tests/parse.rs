@@ -26,7 +26,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "5:1: m.max-output-tokens: unknown key, did you mean `max_output_tokens`?",
     ),
     ("input = 1\noutput = 1\nzzz = 1", "5:1: m.zzz: unknown key, expected one of name, provider"),
-    ("input = 1\noutput = 1\ninput = 2", "5:1: duplicate key"),
+    ("input = 1\noutput = 1\ninput = 2", "5:1: model[0].input: the key is there twice, expected each once"),
+    ("input = 1\noutput = \n", "4:10: model[0].output: not a TOML value, expected a string in double quotes, a number"),
     (
         "input = 1\noutput = 1\ncontext_tokens = 0",
         "5:18: m.context_tokens: expected a whole number of tokens, at least 1",

@@ -1,6 +1,6 @@
-//! Errors of TOML itself: what could not be parsed, with the key it concerns.
+//! Errors of TOML itself: what could not be parsed, with the key it concerns. Of price books, and of configurations, which know them
+//! from here.
 
-use super::error::{ConfigError, Positions, places};
 use toml::de::Error;
 
 /// The most syntax errors that are shown.
@@ -9,21 +9,32 @@ const ERRORS_MAX: usize = 50;
 /// Messages after which the parser has lost its place: what it says later may be nonsense.
 const STRUCTURAL: &[&str] = &["missing", "unexpected", "unclosed", "invalid"];
 
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    /// Where it is: so many bytes into the text.
+    pub(crate) offset: usize,
+    /// The key on that line, behind the table that it stands in; empty: there is none.
+    pub(crate) key: String,
+    /// What is wrong and what was expected.
+    pub(crate) message: String,
+}
+
 /// The syntax errors of a text, one a line, in its order. The flag: the rest of the document can be believed.
-pub(super) fn errors(text: &str, positions: &Positions, found: &[Error]) -> (Vec<ConfigError>, bool) {
-    let mut found: Vec<(usize, &str)> =
-        found.iter().map(|e| (e.span().map_or(0, |span| span.start), e.message())).collect();
+pub(crate) fn syntax_errors(text: &str, found: &[Error]) -> (Vec<SyntaxError>, bool) {
+    // Where the place is unknown it is the end: something was still expected there.
+    let place = |error: &Error| error.span().map_or(text.len(), |span| span.start).min(text.len());
+    let mut found: Vec<(usize, &str)> = found.iter().map(|error| (place(error), error.message())).collect();
     found.sort_by_key(|(offset, _)| *offset);
-    let offsets: Vec<usize> = found.iter().map(|(offset, _)| *offset).collect();
-    let mut out: Vec<ConfigError> = Vec::new();
-    for ((offset, message), place) in found.iter().zip(places(text, &offsets)) {
-        if out.last().is_some_and(|last| last.line == place.0) {
+    let mut out: Vec<SyntaxError> = Vec::new();
+    for (offset, message) in found {
+        if out.last().is_some_and(|last| !text.as_bytes()[last.offset..offset].contains(&b'\n')) {
             continue;
         }
         if out.len() == ERRORS_MAX {
             return (out, false);
         }
-        out.push(positions.at(Some(place), &key_at(text, *offset), explain(message)));
+        out.push(SyntaxError { offset, key: key_at(text, offset), message: explain(message) });
         if STRUCTURAL.iter().any(|word| message.starts_with(word)) {
             return (out, false);
         }
