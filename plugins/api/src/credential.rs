@@ -9,14 +9,16 @@ use std::borrow::Cow;
 const BARE_HEADERS: [&str; 3] = ["x-api-key", "x-goog-api-key", "api-key"];
 
 /// The credential of a request: the first of `Authorization: Bearer`, `x-api-key`, `x-goog-api-key`, `api-key`, `?key=`.
-/// `None`: there is none, or the first one found is empty. How long it can be is the server's limit on heads.
+/// A place without a value has none, and the next one is looked at. How long it can be is the server's limit on heads.
 pub fn credential<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Option<Cow<'a, [u8]>> {
     let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-    let found = bearer
-        .or_else(|| BARE_HEADERS.iter().find_map(|name| headers.get(*name).map(|value| value.as_bytes().trim_ascii())))
+    let bare = |name: &&str| headers.get(*name).map(|value| value.as_bytes().trim_ascii());
+    std::iter::once(bearer)
+        .chain(BARE_HEADERS.iter().map(bare))
+        .flatten()
+        .find(|found| !found.is_empty())
         .map(Cow::Borrowed)
-        .or_else(|| query.and_then(in_query))?;
-    (!found.is_empty()).then_some(found)
+        .or_else(|| query.and_then(in_query))
 }
 
 /// What follows `Bearer ` (the scheme's case does not matter: RFC 9110, 11.1).
@@ -26,7 +28,7 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn in_query(query: &str) -> Option<Cow<'_, [u8]>> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    let value = query.split('&').filter_map(|pair| pair.strip_prefix("key=")).find(|value| !value.is_empty())?;
     // A broken percent sequence stays as it is, and so matches no key.
     Some(percent_decode(value.as_bytes()).into())
 }
@@ -60,7 +62,17 @@ mod tests {
     fn the_scheme_is_read_as_http_reads_it() {
         assert_eq!(found(&[("authorization", "bearer  a ")], None).as_deref(), Some("a"));
         assert_eq!(found(&[("authorization", "Basic YTpi"), ("api-key", "d")], None).as_deref(), Some("d"));
-        assert_eq!(found(&[("authorization", "Bearer ")], Some("key=e")), None);
+    }
+
+    #[test]
+    fn a_place_without_a_value_hides_none() {
+        let empty = [("authorization", "Bearer "), ("x-api-key", ""), ("x-goog-api-key", " ")];
+        for from in 0..empty.len() {
+            let headers = [&empty[from..], &[("api-key", "d")]].concat();
+            assert_eq!(found(&headers, Some("key=e")).as_deref(), Some("d"), "{headers:?}");
+            assert_eq!(found(&empty[from..], Some("key=&key=e")).as_deref(), Some("e"));
+            assert_eq!(found(&empty[from..], Some("key=")), None);
+        }
     }
 
     #[test]

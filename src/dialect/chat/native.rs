@@ -15,7 +15,7 @@ use super::json::Json;
 use super::request::{Effort, Media, Reasoning, Source, Tool, ToolCall, ToolChoice};
 use super::wire::{AnswerReader, Inexpressible, Wire, WriteRequest};
 use super::write::Members;
-use crate::dialect::DialectId;
+use crate::dialect::{Answer, DialectId};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
