@@ -5,7 +5,7 @@ use tollgate_plugin_api::{CredentialDigest, Key};
 /// A key to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewKey {
-    /// Its name: 1 to 128 bytes without control characters, not a number, unique among the keys that are not deleted.
+    /// Its name: 1 to 128 bytes without control characters and without spaces around it, not a number, unique among the keys that are not deleted.
     pub name: String,
     /// Nobody more than a user chose the name: no token or wallet finds it so.
     pub named_by_user: bool,

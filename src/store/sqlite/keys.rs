@@ -35,6 +35,9 @@ pub(super) fn check_word(what: &str, word: &str) -> Result<()> {
 
 fn check_name(name: &str) -> Result<()> {
     check_word("key name", name)?;
+    if name.trim() != name {
+        return Err(invalid(format!("key name {name:?}: expected no spaces around it")));
+    }
     match KeyRef::parse(name) {
         KeyRef::Id(_) => Err(invalid(format!("key name {name:?}: a number would be taken for an id"))),
         KeyRef::Name(_) => Ok(()),

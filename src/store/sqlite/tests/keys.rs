@@ -66,6 +66,9 @@ fn what_cannot_be_accepted_is_said() {
         (new_key("42"), "a number would be taken for an id"),
         (new_key("-7"), "a number would be taken for an id"),
         (new_key("a\nb"), "control characters"),
+        (new_key(" "), "expected no spaces around it"),
+        (new_key("a "), "expected no spaces around it"),
+        (new_key("\u{a0}a"), "expected no spaces around it"),
         (new_key(&long), "1 to 128 bytes"),
         (NewKey { group: String::new(), ..new_key("a") }, "group"),
         (NewKey { user: Some(String::new()), ..new_key("a") }, "user"),
@@ -84,6 +87,7 @@ fn what_cannot_be_accepted_is_said() {
     store.key_create(&new_key("a"), &[1; 32], 0).unwrap();
     let bad = [
         KeyChange { name: Some("1".into()), ..KeyChange::default() },
+        KeyChange { name: Some(" a".into()), ..KeyChange::default() },
         KeyChange { user: Some(Some(String::new())), ..KeyChange::default() },
         KeyChange { group: Some(String::new()), ..KeyChange::default() },
         KeyChange { models: Some(vec![String::new()]), ..KeyChange::default() },
