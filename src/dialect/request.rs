@@ -21,6 +21,7 @@ pub use splice::splice;
 use super::endpoint::{Endpoint, ModelPlace, RequestShape, Target};
 use super::shape::Answer;
 use bytes::Bytes;
+use http::HeaderValue;
 use places::Place;
 use splice::{Edits, ModelEdit, UsageEdit};
 use text_sink::TextSink;
@@ -73,10 +74,19 @@ pub struct RequestFacts {
     pub service_tier: ServiceTier,
     /// How many values the body has, in all of its lists and objects.
     pub values: u64,
+    /// What separates the parts of a form. `None`: the body is JSON.
+    form_boundary: Option<String>,
     edits: Edits,
 }
 
 impl RequestFacts {
+    /// How the body was read, and is to be read by whoever gets it: a client's own `content-type` can say more than one thing, or
+    /// another one.
+    pub fn content_type(&self) -> HeaderValue {
+        let form = self.form_boundary.as_deref().and_then(multipart::content_type);
+        form.unwrap_or(HeaderValue::from_static("application/json"))
+    }
+
     /// Upper bound of the prompt in tokens, for a model with this context window.
     pub fn input_tokens_bound(&self, context_tokens: u64) -> u64 {
         let counted = self.prompt_text_bytes.saturating_add(self.media_tokens);

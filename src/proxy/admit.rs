@@ -103,7 +103,10 @@ async fn admission(session: &mut ServerSession, exchange: &mut Exchange) -> Resu
         }
     };
     let headers = &session.req_header().headers;
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    // Two are none: who reads the body next may go by the other one.
+    let mut content_types = headers.get_all(header::CONTENT_TYPE).iter();
+    let content_type = content_types.next().filter(|_| content_types.next().is_none());
+    let content_type = content_type.and_then(|value| value.to_str().ok());
     let facts = body::facts(&target, content_type, &body).await;
     let (facts, prompt) = facts.map_err(|refusal| body::packed(headers, &body).unwrap_or(refusal))?;
     note_asked(exchange, &target, asked_model(&target, &facts), facts.stream, &body).await?;

@@ -135,13 +135,12 @@ impl Lane {
 
     /// What a client's header fields come to at the upstream, if they do not go along as they are.
     pub(super) fn forwarded(&self, client: &HeaderMap) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(FORWARDED.len() + 2);
+        let mut headers = HeaderMap::with_capacity(FORWARDED.len() + 1);
         for name in FORWARDED {
             if let Some(value) = client.get(name) {
                 headers.insert(HeaderName::from_static(name), value.clone());
             }
         }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.extend(endpoint::stream_field(self.target.endpoint.dialect).filter(|_| self.stream));
         headers
     }

@@ -80,10 +80,9 @@ async fn ask(
     body: Bytes,
     answer: &mut Vec<u8>,
 ) -> pingora::Result<AnswerHead> {
-    let mut fields = HeaderMap::new();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let json = HeaderValue::from_static("application/json");
     let target = target.upstream_path_and_query(&upstream.base_path, upstream_model);
-    let headers = forward::fields(&Method::POST, &fields, upstream, body.len());
+    let headers = forward::fields(&HeaderMap::new(), upstream, Some((json, body.len())));
     let head = forward::signed(RequestHead { method: Method::POST, target, headers }, upstream, &body)?;
     let timeout = snapshot.routing.connect_timeout;
     let address = peer::address(upstream, timeout).await?;

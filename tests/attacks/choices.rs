@@ -1,7 +1,7 @@
 //! S3: a client chooses neither the upstream nor its key, whatever it writes where.
 
 use crate::stage::{Stage, chat};
-use crate::support::client::Request;
+use crate::support::client::{Body, Request};
 use crate::support::gateway::PROVIDER_KEY;
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
@@ -160,5 +160,76 @@ async fn a_client_chooses_neither_the_upstream_nor_its_key() {
     assert!(evil.received().is_empty(), "{:?}", evil.received());
     eprintln!("{} cases, {served} served by their own upstream", cases.len());
     assert!(served >= CASES_MIN, "{served}");
+    stage.finish().await;
+}
+
+/// Fields that would have an upstream read another request than the one that was let in, where they came along.
+const READ_OTHERWISE: [(&str, &str); 14] = [
+    ("content-type", "application/x-www-form-urlencoded"),
+    ("content-type", "application/json; charset=utf-7"),
+    ("content-encoding", "deflate"),
+    ("content-encoding", "identity"),
+    ("content-language", "de"),
+    ("content-location", "/v1/models"),
+    ("content-range", "bytes 0-1/2"),
+    ("x-http-method-override", "GET"),
+    ("x-original-url", "/v1/models"),
+    ("x-rewrite-url", "/v1/models"),
+    ("if-none-match", "*"),
+    ("prefer", "respond-async"),
+    ("x-dashscope-async", "enable"),
+    ("azureml-model-deployment", "dear"),
+];
+
+#[tokio::test]
+async fn an_upstream_is_told_to_read_a_body_as_it_was_read_here() {
+    let _alone = crate::alone().await;
+    let stage = Stage::repeating().await;
+    let body = r#"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"&model=dear&n=10&"}]}"#;
+    for (name, value) in READ_OTHERWISE {
+        let request = Request::new("POST", "/v1/chat/completions").body(Body::Length(body.into()));
+        let answer = stage.gateway.send(&request.field(name, value).key(&stage.key.key)).await;
+        assert_eq!(answer.status, 200, "{name}: {value}: {}", answer.text());
+        let sent = stage.provider.received().pop().expect("a request");
+        let contents = sent.fields.iter().filter(|(name, _)| name.starts_with("content-"));
+        let told = [("content-type", "application/json".to_owned()), ("content-length", body.len().to_string())];
+        let told = told.map(|(name, value)| (name.to_owned(), value));
+        assert_eq!(contents.cloned().collect::<Vec<_>>(), told, "{name}: {value}");
+        assert!(name.starts_with("content-") || sent.field(name).is_none(), "{name}: {value}");
+    }
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_form_has_one_boundary_for_everybody() {
+    let _alone = crate::alone().await;
+    let stage = Stage::repeating().await;
+    let part = |boundary: &str, name: &str, value: &str| {
+        format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let hidden = part("BBB", "model", "dear") + &part("BBB", "n", "10") + "--BBB--\r\n";
+    let form = part("AAA", "model", "m") + &part("AAA", "prompt", &hidden) + "--AAA--\r\n";
+    let send = async |types: &[&str]| {
+        let request = Request::new("POST", "/v1/images/edits").body(Body::Length(form.clone().into()));
+        let request = types.iter().fold(request, |request, content_type| request.field("content-type", content_type));
+        stage.gateway.send(&request.key(&stage.key.key)).await
+    };
+    for refused in [
+        &["multipart/form-data; boundary=AAA; boundary*=us-ascii''BBB"] as &[&str],
+        &["multipart/form-data; boundary=AAA; boundary*0=BBB"],
+        &["multipart/form-data; boundary=AAA; boundary=BBB"],
+        &["multipart/form-data; boundary=AAA, multipart/form-data; boundary=BBB"],
+        &["multipart/form-data; boundary=AAA", "multipart/form-data; boundary=BBB"],
+        &["application/json", "multipart/form-data; boundary=BBB"],
+        &["application/x-www-form-urlencoded"],
+    ] {
+        let answer = send(refused).await;
+        assert_eq!((answer.status, answer.error_code().as_str()), (400, "INVALID_REQUEST"), "{refused:?}");
+    }
+    assert!(stage.provider.received().is_empty());
+    let answer = send(&["multipart/form-data; x=\"; y=z\"; boundary=\"AAA\"; charset=utf-16"]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent = stage.provider.only();
+    assert_eq!(sent.field("content-type"), Some("multipart/form-data; boundary=AAA"));
     stage.finish().await;
 }

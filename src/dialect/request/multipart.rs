@@ -8,6 +8,7 @@ use super::{CHOICES_MAX, RequestFacts, check_model, invalid, is_named_elsewhere,
 use crate::dialect::Answer;
 use crate::dialect::endpoint::{Endpoint, Target};
 use bytes::Bytes;
+use http::HeaderValue;
 use memchr::memmem::{self, Finder};
 use std::ops::Range;
 use tollgate_plugin_api::Reject;
@@ -20,6 +21,8 @@ const HEADER_BYTES_MAX: usize = 8 * 1024;
 const BOUNDARY_BYTES_MAX: usize = 70;
 /// The fields that are acted on, and those that hold a prompt.
 const FIELDS: [&str; 4] = ["model", "stream", "n", "prompt"];
+/// A field of HTML's forms that says in which character set some servers (aiohttp) are to read all others.
+const CHARSET_FIELD: &str = "_charset_";
 
 /// A part of the form.
 struct Part<'a> {
@@ -56,6 +59,9 @@ pub(super) fn read(
         } else {
             facts.prompt_text_bytes += part.value.len() as u64;
         }
+        if part.name.eq_ignore_ascii_case(CHARSET_FIELD) {
+            return Err(refusal(CHARSET_FIELD, "A form's texts are UTF-8: none may name another character set"));
+        }
         let Some(field) = FIELDS.into_iter().find(|field| part.name.eq_ignore_ascii_case(field)) else { return Ok(()) };
         if field != part.name {
             return Err(refusal(field, &format!("The field `{field}` is written in another case")));
@@ -89,7 +95,15 @@ pub(super) fn read(
         edits.model = ModelEdit::InsertPart(start..start + delimiter.len());
     }
     facts.edits = edits;
+    facts.form_boundary = Some(boundary.to_owned());
     Ok(facts)
+}
+
+/// The content type of a form with this boundary, in quotes where the boundary's characters want them (RFC 2045, section 5.1).
+pub(super) fn content_type(boundary: &str) -> Option<HeaderValue> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"'+_-.".contains(&byte);
+    let quote = if boundary.bytes().all(is_token) { "" } else { "\"" };
+    HeaderValue::try_from(format!("multipart/form-data; boundary={quote}{boundary}{quote}")).ok()
 }
 
 /// Where the parts of a form stand, each with its header lines: what it says, however it is delimited. `None`: it is no form, or not
@@ -139,8 +153,14 @@ fn boundary(content_type: Option<&str>) -> Option<&str> {
     let mut found = None;
     for parameter in parameters.split(';') {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        if !name.trim().eq_ignore_ascii_case("boundary") {
+        // RFC 2231 writes it as `boundary*` and in sections, `boundary*0`: some servers read those instead.
+        let (name, section) =
+            name.trim().split_once('*').map_or((name.trim(), None), |(name, more)| (name, Some(more)));
+        if !name.eq_ignore_ascii_case("boundary") {
             continue;
+        }
+        if section.is_some() {
+            return None;
         }
         let value = value.trim();
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);

@@ -152,3 +152,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_gets_a_body_is_told_how_it_was_read() {
+    let body = form(&[field("model", "m"), file("image", "x")]);
+    let told = |content_type: &str, body: &str| {
+        let told = read(EDITS, content_type, body).map(|facts| facts.content_type());
+        told.ok().map(|told| told.to_str().unwrap().to_owned())
+    };
+    for taken in [TYPE, "multipart/form-data; x=y; boundary=\"XX\"", "Multipart/Form-Data;boundary=XX; charset=utf-7"] {
+        assert_eq!(told(taken, &body).as_deref(), Some(TYPE), "{taken}");
+    }
+    let quoted = "multipart/form-data; boundary=\"X/X\"";
+    assert_eq!(told("multipart/form-data; boundary=X/X", &body.replace("--XX", "--X/X")).as_deref(), Some(quoted));
+    for refused in
+        ["boundary=XX; boundary*=us-ascii''YY", "boundary=XX; Boundary*0=YY", "boundary*=XX", "boundary*0=XX"]
+    {
+        assert_eq!(told(&format!("multipart/form-data; {refused}"), &body), None, "{refused}");
+    }
+    assert_eq!(told(TYPE, &form(&[field("_Charset_", "utf-7"), field("model", "m")])), None);
+    let json = r#"{"model":"m","prompt":"x"}"#;
+    assert_eq!(told("application/json; charset=utf-7", json).as_deref(), Some("application/json"));
+}
