@@ -2,6 +2,7 @@
 //! then each chunk, and writes the last chunk by itself: each of these is a system call, a packet, and a client that wakes up. And a
 //! head on its way out takes further fields along as they are: what is new in each answer need not go through a map of fields.
 
+use super::frames::Frames;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
@@ -36,6 +37,8 @@ pub(super) struct Gathered {
     held: Vec<u8>,
     /// So many bytes of that are out.
     sent: usize,
+    /// Of HTTP/2, on which nothing is gathered: what its client has begun.
+    frames: Option<Box<Frames>>,
 }
 
 /// What a connection is told by who writes to it, and what it tells.
@@ -111,7 +114,28 @@ impl Drop for Fields<'_> {
 
 impl Gathered {
     pub(super) fn new(inner: Stream) -> Self {
-        Self { inner, told: Arc::default(), held: Vec::new(), sent: 0 }
+        Self { inner, told: Arc::default(), held: Vec::new(), sent: 0, frames: None }
+    }
+
+    /// A connection with HTTP/2. It ends where its client leaves what it has begun, or asks for nothing again and again.
+    pub(super) fn http2(inner: Stream) -> Self {
+        Self { frames: Some(Box::new(Frames::new())), ..Self::new(inner) }
+    }
+
+    /// Looks at what was read, from there on, or at how long nothing was.
+    fn look(&mut self, context: &mut Context<'_>, read: &[u8]) -> io::Result<()> {
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        if !read.is_empty() {
+            return if frames.heard(read) { Ok(()) } else { Err(io::ErrorKind::QuotaExceeded.into()) };
+        }
+        if frames.poll_overdue(context).is_ready() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+
+    fn wrote(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, &written) {
+            frames.told(*bytes);
+        }
+        written
     }
 
     /// Whether so many bytes more are held.
@@ -172,7 +196,8 @@ impl AsyncWrite for Gathered {
             return Poll::Ready(Ok(bytes.len()));
         }
         if this.held.is_empty() {
-            return Pin::new(&mut this.inner).poll_write(context, bytes);
+            let written = Pin::new(&mut this.inner).poll_write(context, bytes);
+            return this.wrote(written);
         }
         this.poll_out(context, &[IoSlice::new(bytes)])
     }
@@ -189,7 +214,8 @@ impl AsyncWrite for Gathered {
             slices.iter().for_each(|slice| this.held.extend_from_slice(slice));
             return Poll::Ready(Ok(bytes));
         }
-        this.poll_out(context, slices)
+        let written = this.poll_out(context, slices);
+        this.wrote(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -219,6 +245,9 @@ impl AsyncRead for Gathered {
         let read = Pin::new(&mut this.inner).poll_read(context, buffer);
         if buffer.filled().len() > before {
             this.told.has_heard.store(true, Ordering::Relaxed);
+        }
+        if read.is_pending() || buffer.filled().len() > before {
+            this.look(context, &buffer.filled()[before..])?;
         }
         read
     }

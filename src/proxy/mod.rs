@@ -17,6 +17,7 @@ mod failure;
 mod form;
 mod forward;
 mod forwarded;
+mod frames;
 mod gate;
 mod gathered;
 mod head;

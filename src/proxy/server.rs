@@ -11,8 +11,8 @@ use http::header;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::http::ResponseHeader;
 use pingora::prelude::HttpPeer;
-use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
+use pingora::protocols::{ALPN, Stream};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::server::ShutdownWatch;
 use pingora::{Error, ErrorType, Result};
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tollgate_plugin_api::Reject;
 use uuid::Uuid;
 
-/// An HTTP/2 connection without a stream is closed after this.
+/// An HTTP/2 connection that has asked for something, and has no stream, is closed after this.
 const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// So long after another process has taken over, connections to this one are answered as before, but that each answer is their
@@ -57,10 +57,13 @@ impl GatewayServer {
 #[async_trait]
 impl ServerApp for GatewayServer {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        // Under TLS the client has said it in the handshake.
-        let is_http2 = stream.get_ssl_digest().is_none() && patience::begins_as_http2(&mut stream).await?;
+        let is_http2 = match stream.get_ssl_digest() {
+            // The client has said it in the handshake.
+            Some(_) => matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),
+            None => patience::begins_as_http2(&mut stream).await?,
+        };
         if is_http2 {
-            return self.http2.process_new(stream, shutdown).await;
+            return self.http2.process_new(Box::new(Gathered::http2(stream)), shutdown).await;
         }
         self.http1.process_new(Box::new(Gathered::new(stream)), shutdown).await
     }

@@ -1,14 +1,16 @@
 //! R2 and R3: clients that are slow on purpose. They are disconnected, or cost little; others are served.
 
+use crate::flood::{block, flags, frame, kind};
 use crate::stage::{Stage, chat};
 use crate::support::client::{Client, Request};
-use crate::support::provider::Ended;
+use crate::support::gateway::{Gateway, Setup, Upstream};
+use crate::support::provider::{Ended, Provider};
 use crate::support::script::Answer;
-use crate::support::{PATIENCE, h2c};
+use crate::support::{PATIENCE, h2c, tls};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -33,8 +35,12 @@ struct Slow {
 
 /// Goes on until the other side has ended the connection.
 async fn go_on(address: SocketAddr, slow: Slow) {
-    let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
-    let (mut reader, mut writer) = stream.split();
+    let stream = TcpStream::connect(address).await.expect("the gateway listens");
+    go_on_over(stream, slow).await;
+}
+
+async fn go_on_over(stream: impl AsyncRead + AsyncWrite, slow: Slow) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let _ = writer.write_all(&slow.first).await;
     let mut bytes = slow.then.iter().cycle();
     let mut answer = [0; 4096];
@@ -85,6 +91,55 @@ async fn whoever_takes_long_over_a_head_is_given_up() {
         assert_eq!(over.expect("no client panics"), Ok(()), "it is held for longer than {HEADS_END_WITHIN:?}");
     }
     stage.finish().await;
+}
+
+/// What an HTTP/2 client may begin and leave.
+fn slow_frames() -> [Slow; 4] {
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let settings = frame(kind::SETTINGS, flags::NONE, 0, b"");
+    let begun = [preface.clone(), settings].concat();
+    let fields = [(":method", "GET"), (":scheme", "https"), (":path", "/v1/models"), (":authority", "gateway.test")];
+    let fields = block(&fields.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let head = |flags| [begun.clone(), frame(kind::HEADERS, flags, 1, &fields)].concat();
+    let cut = head(flags::END_HEADERS | flags::END_STREAM);
+    let cut = cut[..cut.len() - 1].to_vec();
+    [
+        Slow { name: "half a preface", first: preface[..10].to_vec(), then: b"" },
+        Slow { name: "a head without its end", first: head(flags::END_STREAM), then: b"" },
+        Slow { name: "a frame without its end", first: cut, then: b"" },
+        Slow { name: "half a frame's head", first: [&begun[..], &begun[24..29]].concat(), then: b"" },
+    ]
+}
+
+#[tokio::test]
+async fn whoever_takes_long_over_a_frame_is_given_up_under_tls_too() {
+    let _alone = crate::alone().await;
+    let path = |name: &str| format!("{:?}", tls::file(name).to_string_lossy());
+    let provider = Provider::always(Answer::new(200, "text/plain", "x")).await;
+    let setup = Setup::new([Upstream::new("u", "openai", provider.url("/v1"))]);
+    let plain = setup.clone();
+    let setup = setup.set("server.tls.certificate", &path("certificate.pem")).set("server.tls.key", &path("key.pem"));
+    let mut under_tls = Gateway::prepare(&setup);
+    under_tls.serve_tls().await;
+    let mut in_clear = Gateway::prepare(&plain);
+    in_clear.serve().await;
+    let (mut running, kept) = (JoinSet::new(), h2c::Connection::new(in_clear.address).await);
+    for slow in slow_frames() {
+        let (stream, chosen) = tls::connect(under_tls.address, &["h2"]).await;
+        assert_eq!(chosen, "h2");
+        let over = tokio::time::timeout(HEADS_END_WITHIN, go_on_over(stream, slow.clone()));
+        running.spawn(async move { over.await.map_err(|_| ("under TLS", slow.name)) });
+        let (slow, address) = (slow, in_clear.address);
+        running.spawn(async move {
+            let over = tokio::time::timeout(HEADS_END_WITHIN, go_on(address, slow.clone())).await;
+            over.map_err(|_| ("in clear", slow.name))
+        });
+    }
+    assert_eq!(kept.open(&Request::get("/v1/health")).await.rest().await.status, 200);
+    while let Some(over) = running.join_next().await {
+        assert_eq!(over.expect("no client panics"), Ok(()), "it is held for longer than {HEADS_END_WITHIN:?}");
+    }
+    assert_eq!(kept.open(&Request::get("/v1/health")).await.rest().await.status, 200, "who asks is left alone");
 }
 
 #[tokio::test]
