@@ -12,7 +12,7 @@ use http::Version;
 use http::header::CONTENT_LENGTH;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorType, OrErr, Result};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::Poll;
@@ -26,8 +26,11 @@ pub(super) const UPSTREAM_SILENT: ErrorType = ErrorType::Custom("UpstreamSilent"
 pub(super) const DRAIN_OVER: ErrorType = ErrorType::Custom("DrainOver");
 /// At most this much of an answer is held before its first byte goes out.
 pub(super) const HOLD_BYTES_MAX: usize = 256 * 1024;
-/// A client that takes no bytes for this long counts as gone.
+/// A client that takes nothing for this long counts as gone.
 pub(super) const CLIENT_WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// So much of an answer goes out in one write, which has that time by itself: who takes a KiB or so a second (1.1 times 1024 bytes) gets
+/// it all, however much came at once.
+const WRITE_BYTES_MAX: usize = 64 * 1024;
 
 /// The client, as the stages after admission see it.
 pub(super) struct Downstream<'s> {
@@ -96,6 +99,33 @@ async fn write_together(session: &mut ServerSession, head: Option<Head>, body: B
     session.write_response_body(body, false).await?;
     drop(gathering);
     session.write_response_body(Bytes::new(), true).await
+}
+
+/// Writes all of it, while the client takes some; `waited` is told how long it was waited for that.
+async fn write_in_pieces(
+    session: &mut ServerSession,
+    mut head: Option<Head>,
+    mut body: Bytes,
+    end: bool,
+    mut waited: impl FnMut(Duration),
+) -> Result<()> {
+    loop {
+        let piece = body.split_to(body.len().min(WRITE_BYTES_MAX));
+        let is_last = body.is_empty();
+        let mut writing = pin!(write_together(session, head.take(), piece, end && is_last));
+        match futures::poll!(&mut writing) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => {
+                let since = Instant::now();
+                let written = within(CLIENT_WRITE_TIMEOUT, writing).await;
+                waited(since.elapsed());
+                written.or_err(ErrorType::WriteTimedout, "the client does not read")??;
+            }
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 impl<'s> Downstream<'s> {
@@ -246,25 +276,10 @@ impl<'s> Downstream<'s> {
 
     /// Writes to the client. After the time-out fired nothing may be written any more: the write was cut in its middle.
     async fn write(&mut self, head: Option<Head>, body: Bytes, end: bool, control: &mut Control) -> Result<()> {
-        let written = {
-            let mut writing = pin!(write_together(&mut *self.session, head, body, end));
-            match futures::poll!(&mut writing) {
-                Poll::Ready(written) => Ok(written),
-                Poll::Pending => {
-                    let since = Instant::now();
-                    let written = within(CLIENT_WRITE_TIMEOUT, writing).await;
-                    control.waited_for_client(since.elapsed());
-                    written
-                }
-            }
-        };
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => self.left(error.into_down(), control),
-            Err(_) => {
-                let error = Error::explain(ErrorType::WriteTimedout, "the client does not read");
-                self.left(error.into_down(), control)
-            }
+        let waited = |waited| control.waited_for_client(waited);
+        match write_in_pieces(&mut *self.session, head, body, end, waited).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.left(error.into_down(), control),
         }
     }
 
@@ -313,5 +328,46 @@ impl<'s> Downstream<'s> {
             self.let_go(exchange).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// How much a client gets that reads at this rate, and what became of the write.
+    async fn read_at(bytes_per_s: u64, body: Bytes) -> (u64, Result<()>) {
+        let (mut client, ours) = tokio::io::duplex(1024);
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut session = ServerSession::new_http1(Box::new(ours));
+        assert!(session.read_request().await.unwrap());
+        let reading = tokio::spawn(async move {
+            let (mut buffer, mut read) = ([0; 1024], 0);
+            while let Ok(count @ 1..) = client.read(&mut buffer).await {
+                read += count as u64;
+                tokio::time::sleep(Duration::from_millis(count as u64 * 1000 / bytes_per_s)).await;
+            }
+            read
+        });
+        let mut fields = Box::new(ResponseHeader::build(200, None).unwrap());
+        fields.insert_header(http::header::CONTENT_LENGTH, body.len()).unwrap();
+        let head = Some(Head { fields, allowances: Allowances::default() });
+        let written = write_in_pieces(&mut session, head, body, true, |_| {}).await;
+        drop(session);
+        (reading.await.unwrap(), written)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_steadily_gets_all_of_what_came_at_once_and_who_hardly_does_is_given_up() {
+        const BYTES: u64 = 1 << 20;
+        let body = Bytes::from(vec![b'x'; BYTES as usize]);
+        let started = Instant::now();
+        let (read, written) = read_at(2048, body.clone()).await;
+        assert!(read > BYTES && written.is_ok(), "{read}: {written:?}");
+        assert!(started.elapsed() > 8 * CLIENT_WRITE_TIMEOUT, "it takes long");
+        let (read, written) = read_at(512, body).await;
+        assert!(read < BYTES, "{read}");
+        assert_eq!(written.unwrap_err().etype(), &ErrorType::WriteTimedout);
     }
 }
