@@ -4,13 +4,14 @@
 use super::exchange::{Exchange, impossible};
 use super::head::{Refused, is_translated};
 use super::lane;
+use super::mask::mask;
 use super::receive::failed_attempt;
 use super::route::{self, judge_failure};
 use super::settle::{self, End};
 use crate::balance::{Failure, classify};
 use crate::clock::unix_unsigned_ms;
 use crate::dialect::chat::Refusal;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use pingora::Result;
 
 /// Error answers are collected up to here to be judged and masked as a whole.
@@ -78,5 +79,10 @@ pub(super) fn refuse(exchange: &mut Exchange, refusal: &Refusal<'_>) -> Result<B
     let (_, answer) = exchange.answer_mut()?;
     answer.status = refusal.status;
     exchange.control.refused = Some(Refused { status: refusal.status, retry_after_s: refusal.retry_after_s });
-    Ok(lane::error_body(exchange, refusal))
+    let mut body = BytesMut::from(lane::error_body(exchange, refusal));
+    // What was masked as it came may have had our key in it still, its letters written as JSON's escapes.
+    if let Some(attempt) = &exchange.attempt {
+        mask(&mut body, &attempt.upstream.secret_fragments);
+    }
+    Ok(body.freeze())
 }

@@ -21,7 +21,7 @@ const SECRET_PREFIX: &str = "sk-";
 const SECRET_PREFIX_END: u8 = b'-';
 const SECRET_CHARS_MIN: usize = 12;
 
-/// Every part of some secrets of that length, sorted. No `Debug`: they are the secrets.
+/// Every part of some secrets of that length, sorted, also as JSON may have them. No `Debug`: they are the secrets.
 #[derive(Clone, Default)]
 pub struct Fragments {
     parts: Vec<[u8; FRAGMENT_BYTES]>,
@@ -34,9 +34,11 @@ pub struct Fragments {
 impl Fragments {
     /// The parts of these secrets.
     pub fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        let secrets: Vec<&[u8]> =
-            secrets.into_iter().map(str::as_bytes).filter(|secret| secret.len() >= FRAGMENT_BYTES).collect();
-        let windows = secrets.iter().flat_map(|secret| secret.windows(FRAGMENT_BYTES));
+        let secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() >= FRAGMENT_BYTES).collect();
+        let written = |secret: &&str| ESCAPINGS.map(|escape| escaped(secret, escape)).into_iter().collect::<Vec<_>>();
+        let escaped: Vec<String> = secrets.iter().flat_map(written).collect();
+        let texts = secrets.iter().copied().chain(escaped.iter().map(String::as_str));
+        let windows = texts.flat_map(|text| text.as_bytes().windows(FRAGMENT_BYTES));
         let mut parts: Vec<[u8; FRAGMENT_BYTES]> = windows.filter_map(|window| window.try_into().ok()).collect();
         parts.sort_unstable();
         parts.dedup();
@@ -79,6 +81,23 @@ impl Fragments {
         let (word, bit) = place(probe);
         self.probes[word] & bit != 0
     }
+}
+
+/// How writers of JSON write a character of a string that need not be escaped.
+type Escaping = fn(char) -> Option<String>;
+
+/// PHP escapes the slash; Go, .NET and what writes JSON into pages what HTML knows, .NET also the plus.
+const ESCAPINGS: [Escaping; 5] = [
+    |c| (c == '/').then(|| r"\/".to_owned()),
+    |c| "<>&".contains(c).then(|| format!(r"\u{:04x}", u32::from(c))),
+    |c| "<>&+'`".contains(c).then(|| format!(r"\u{:04X}", u32::from(c))),
+    |c| "<>&=+'/".contains(c).then(|| format!(r"\u{:04x}", u32::from(c))),
+    |c| "<>&=+'/".contains(c).then(|| format!(r"\u{:04X}", u32::from(c))),
+];
+
+/// A secret as such a writer writes it.
+fn escaped(secret: &str, escape: Escaping) -> String {
+    secret.chars().map(|c| escape(c).unwrap_or_else(|| c.to_string())).collect()
 }
 
 /// Where in the table the bit of these four bytes is.
@@ -170,6 +189,25 @@ mod tests {
         assert_eq!(masked("sk-live-****6789 56789 01234567x"), "********".to_owned() + "****6789 56789 ********x");
         assert_eq!(masked("nothing here"), "nothing here");
         assert_eq!(masked("short"), "short");
+    }
+
+    #[test]
+    fn a_key_is_found_as_json_may_write_it_and_the_json_stays_whole() {
+        let secret = "ab/cd+ef==gh&ij";
+        let fragments = Fragments::of([secret]);
+        for written in [
+            r"ab\/cd+ef==gh&ij",
+            r"ab/cd+ef==gh\u0026ij",
+            r"ab/cd\u002Bef==gh\u0026ij",
+            r"ab\u002fcd\u002bef\u003d\u003dgh\u0026ij",
+            r"ab\u002Fcd\u002Bef\u003D\u003Dgh\u0026ij",
+        ] {
+            let mut text = format!(r#"{{"error":"wrong: {written}, or the like"}}"#).into_bytes();
+            mask(&mut text, &fragments);
+            let text = String::from_utf8(text).unwrap();
+            let read: serde_json::Value = serde_json::from_str(&text).expect(&text);
+            assert_eq!(read["error"], format!("wrong: {}, or the like", "*".repeat(written.len())), "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::stage::{Stage, chat};
 use crate::support::answers;
 use crate::support::client::{Client, Request};
+use crate::support::gateway::PROVIDER_KEY;
 use crate::support::provider::Received;
 use crate::support::script::Answer;
 use serde_json::json;
@@ -177,5 +178,20 @@ async fn a_providers_fields_and_errors_become_no_fields_of_ours() {
             assert!(health.status == 200 || health.status == 0, "{case} {target}: {}", health.status);
         }
     }
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn our_key_is_masked_however_an_upstream_writes_it() {
+    let _alone = crate::alone().await;
+    let escaped: String = PROVIDER_KEY.bytes().map(|byte| format!(r"\u{byte:04x}")).collect();
+    let body = format!(r#"{{"error":{{"message":"wrong key: {escaped}","type":"invalid_request_error"}}}}"#);
+    let answer = Answer::new(400, "application/json", body);
+    let stage = Stage::new(move |_, _| answer.clone(), |setup| setup).await;
+    // In another dialect the upstream's words are read, and written anew.
+    let translated = stage.gateway.send(&Request::post_raw("/v1/messages", chat("x")).key(&stage.key.key)).await;
+    assert_eq!(translated.status, 400);
+    let masked = format!("wrong key: {}", "*".repeat(PROVIDER_KEY.len()));
+    assert!(translated.text().contains(&masked), "{}", translated.text());
     stage.finish().await;
 }
