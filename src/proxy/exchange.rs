@@ -1,6 +1,7 @@
 //! The state of one request and its answer: one field for each stage's result. Stages meet only here.
 
 use super::attempts::Attempts;
+use super::collected::Collected;
 use super::control::Control;
 use super::form::Told;
 use super::idempotency::Keeping;
@@ -183,6 +184,8 @@ pub(super) struct Answer {
     pub(super) scanner: Scanner,
     /// Into the client's dialect, where the upstream speaks another.
     pub(super) translation: Option<Translating>,
+    /// What the translation keeps until all of it is there.
+    pub(super) collected: Collected,
     /// What was translated before the answer turned out to be unreadable, and is not out yet.
     pub(super) unsent: Bytes,
     /// Over what may be an error event in a stream that passes as it is.
@@ -217,6 +220,11 @@ impl Answer {
     /// Whether the client gets it so.
     pub(super) fn goes_out_in_events(&self) -> bool {
         in_events(self.client_framing)
+    }
+
+    /// Whether it is translated as a whole.
+    pub(super) fn is_collected(&self) -> bool {
+        self.translation.is_some() && !(self.streams() && self.goes_out_in_events())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happens when something fails: another attempt, a refusal, an error event at the end of a broken stream.
 
 use super::attempts::{Chosen, Next};
+use super::collected::NO_ROOM;
 use super::downstream::UPSTREAM_SILENT;
 use super::exchange::Exchange;
 use super::mask::{Fragments, mask};
@@ -154,6 +155,9 @@ fn is_chunked(session: &ServerSession) -> bool {
 fn refusal(error: &Error, exchange: &Exchange) -> Reject {
     if *error.etype() == BILLING_UNAVAILABLE {
         return Reject::new(RejectCode::BillingUnavailable).retry_after_s(1);
+    }
+    if *error.etype() == NO_ROOM {
+        return Reject::new(RejectCode::Overloaded).retry_after_s(1);
     }
     exchange.upstream_refusal()
 }

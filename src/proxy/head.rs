@@ -1,5 +1,6 @@
 //! The head of an upstream's answer: what kind of answer it is, how long it may take, and what of it the client gets.
 
+use super::collected::Collected;
 use super::exchange::{Answer, Attempt, Checkpoint, ErrorAnswer, Exchange, impossible};
 use super::form::{self, ContentKind, Form, Told, content_kind};
 use super::http1::{AnswerHead, nominated};
@@ -78,10 +79,7 @@ pub(super) fn answer_head(
         None => (None, Some(form::told(exchange, framing, kind, endpoint.answer))),
     };
     let (failed, is_told_anew) = (error.is_some(), error.as_ref().is_some_and(|error| error.is_told_anew));
-    let unpacker = match packing {
-        Packing::Known(unpacker) => Some(unpacker),
-        Packing::Plain | Packing::Unknown => None,
-    };
+    let unpacker = if let Packing::Known(unpacker) = packing { Some(unpacker) } else { None };
     let Some(attempt) = exchange.attempt.as_mut() else { return impossible("nothing is attempted") };
     attempt.answer = Some(Box::new(Answer {
         status,
@@ -89,6 +87,7 @@ pub(super) fn answer_head(
         client_framing,
         scanner,
         translation,
+        collected: Collected::default(),
         unsent: Bytes::new(),
         tail: Tail::new(client_framing),
         told,

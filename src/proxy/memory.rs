@@ -1,5 +1,5 @@
-//! The process's memory. What requests bring shares a part of it; and when nearly all is taken, new requests are refused so that
-//! those that run can end: a process that the kernel kills ends them all.
+//! The process's memory. What requests bring shares a part of it, and what is kept of answers another one; and when nearly all is taken,
+//! new requests are refused so that those that run can end: a process that the kernel kills ends them all.
 
 use crate::clock::steady_ms;
 use crate::machine;
@@ -27,6 +27,8 @@ const RETRY_AFTER_S: u64 = 1;
 pub(super) enum Share {
     /// A request's of somebody with a key.
     Requests,
+    /// What is kept of an upstream's answer until it is whole.
+    Answers,
     /// One for a page of ours: the console's, a plugin's. Nobody may be known yet who sends it, so it takes nothing away from
     /// requests; and an operator has his pages also while requests are refused.
     Pages,
@@ -36,7 +38,7 @@ impl Share {
     /// Bodies have this part of all memory. (A request is made into others, translated or renamed, while its body is there.)
     fn part(self) -> u64 {
         match self {
-            Self::Requests => 4,
+            Self::Requests | Self::Answers => 4,
             Self::Pages => 64,
         }
     }
@@ -47,7 +49,7 @@ pub(crate) struct Memory {
     /// What the process may take.
     bytes_max: AtomicU64,
     /// Of bodies that are here, or announced; by their share.
-    bodies_bytes: [AtomicU64; 2],
+    bodies_bytes: [AtomicU64; 3],
     looked_at_ms: AtomicI64,
     is_full: AtomicBool,
 }
@@ -232,6 +234,17 @@ mod tests {
         memory.judge(memory.bytes_max());
         assert!(room(&memory, 1).is_none());
         assert!(memory.room(Share::Pages, 60 * KIB).is_ok());
+    }
+
+    #[test]
+    fn answers_have_a_share_of_their_own_also_while_requests_are_refused() {
+        let memory = with_bodies_max(100);
+        let _request = room(&memory, 100).unwrap();
+        memory.judge(memory.bytes_max());
+        let mut answer = memory.room(Share::Answers, 0).unwrap();
+        answer.widen(60 * KIB).unwrap();
+        let mut other = memory.room(Share::Answers, 0).unwrap();
+        assert!(other.widen(41 * KIB).is_err() && other.widen(40 * KIB).is_ok());
     }
 
     #[test]

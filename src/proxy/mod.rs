@@ -6,6 +6,7 @@ mod admit;
 mod aside;
 mod attempts;
 mod body;
+mod collected;
 mod console;
 mod content;
 mod control;

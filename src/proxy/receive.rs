@@ -79,6 +79,11 @@ enum Seen {
 
 fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<Bytes> {
     let client_gone = exchange.client_gone();
+    if let Some(Attempt { answer: Some(answer), .. }) = &mut exchange.attempt
+        && answer.is_collected()
+    {
+        answer.collected.more(piece.len(), &exchange.shared.memory)?;
+    }
     let (upstream, answer) = exchange.answer_mut()?;
     let mut passed = answer.scanner.push(piece);
     if end {

@@ -1,13 +1,15 @@
 //! R1: overload. Admitted requests are answered; the rest are refused at once, with a time to retry. Nothing is lost, and
 //! memory stays within a limit.
 
-use crate::stage::{Stage, chat};
-use crate::support::answers;
+use crate::stage::{Stage, chat, said};
 use crate::support::client::{Client, Ended, Request};
+use crate::support::provider::Received;
 use crate::support::script::{Answer, Steps};
+use crate::support::{PATIENCE, answers};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use std::collections::BTreeMap;
+use std::time::Instant;
 use tokio::task::JoinSet;
 
 /// What a key may have at once.
@@ -144,5 +146,48 @@ async fn a_crowd_without_limits_is_answered_whole_and_billed_once_each() {
     assert!(answered > 0);
     assert_eq!(stage.gateway.wait_records(answered).await.len(), answered);
     eprintln!("{answered} of {} answered", CONNECTIONS * crate::times(5));
+    stage.finish().await;
+}
+
+/// The same of answers that are put together for their clients.
+const ANSWER_MIB: usize = 16;
+const ANSWERS_MAX: usize = MEMORY_MIB / 4 / ANSWER_MIB;
+
+#[tokio::test]
+async fn large_answers_that_nobody_reads_share_their_part_of_the_memory() {
+    let _alone = crate::alone().await;
+    let large = Answer::json(200, &answers::chat_body(&"x".repeat(ANSWER_MIB << 20), 10, 5));
+    let small = Answer::json(200, &answers::chat_body("x", 10, 5));
+    let script = move |_: usize, request: &Received| match said(&request.body).as_deref() {
+        Some("large") => large.clone(),
+        _ => small.clone(),
+    };
+    let memory = (MEMORY_MIB << 20).to_string();
+    let stage = Stage::new(script, |setup| setup.set("server.memory_bytes_max", &memory)).await;
+    // Anthropic's dialect, of an upstream that speaks OpenAI's: as one document.
+    let asking = |said: &str| Request::post_raw("/v1/messages", chat(said)).key(&stage.key.key);
+    let mut unread = Vec::new();
+    let mut refused = 0;
+    for number in 0..ANSWERS_MAX + 2 {
+        let client = Client::connect(stage.gateway.address).await.expect("the gateway listens");
+        let exchange = client.open(&asking("large")).await;
+        match exchange.answer.status {
+            200 => unread.push(exchange),
+            status => {
+                let (answer, _) = exchange.rest().await;
+                assert_eq!((status, answer.field("retry-after")), (503, Some("1")), "{number}: {}", answer.text());
+                assert!(answer.text().contains("OVERLOADED"), "{}", answer.text());
+                refused += 1;
+            }
+        }
+    }
+    // A document is a little more than its text.
+    assert!((1..=ANSWERS_MAX).contains(&unread.len()) && refused >= 2, "{} and {refused}", unread.len());
+    assert_eq!(stage.gateway.send(&asking("small")).await.status, 200, "what needs no room has it");
+    unread.into_iter().for_each(|exchange| drop(exchange.close()));
+    let started = Instant::now();
+    while stage.gateway.send(&asking("large")).await.status != 200 {
+        assert!(started.elapsed() < PATIENCE, "their room is not given back");
+    }
     stage.finish().await;
 }

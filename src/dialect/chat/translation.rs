@@ -219,6 +219,10 @@ impl Translation {
     }
 
     fn flush(&mut self) -> Bytes {
+        if !self.out.asked.streams() {
+            // All there is, and it may be large.
+            return std::mem::take(&mut self.out.buffer).into();
+        }
         let bytes = Bytes::copy_from_slice(&self.out.buffer);
         self.out.buffer.clear();
         bytes
