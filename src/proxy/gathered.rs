@@ -3,6 +3,7 @@
 //! head on its way out takes further fields along as they are: what is new in each answer need not go through a map of fields.
 
 use super::frames::Frames;
+use super::patience::PREFACE;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::protocols::http::ServerSession;
@@ -17,7 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// More than this is not gathered: to copy it costs as much as to send it by itself.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
@@ -39,6 +40,8 @@ pub(super) struct Gathered {
     sent: usize,
     /// Of HTTP/2, on which nothing is gathered: what its client has begun.
     frames: Option<Box<Frames>>,
+    /// Read ahead, and not given out yet.
+    ahead: Vec<u8>,
 }
 
 /// What a connection is told by who writes to it, and what it tells.
@@ -114,12 +117,24 @@ impl Drop for Fields<'_> {
 
 impl Gathered {
     pub(super) fn new(inner: Stream) -> Self {
-        Self { inner, told: Arc::default(), held: Vec::new(), sent: 0, frames: None }
+        Self { inner, told: Arc::default(), held: Vec::new(), sent: 0, frames: None, ahead: Vec::new() }
     }
 
     /// A connection with HTTP/2. It ends where its client leaves what it has begun, or asks for nothing again and again.
     pub(super) fn http2(inner: Stream) -> Self {
         Self { frames: Some(Box::new(Frames::new())), ..Self::new(inner) }
+    }
+
+    /// Waits for the preface of HTTP/2, which is read all the same by whoever serves the connection. (Pingora would log an error for
+    /// everybody who sends none.)
+    ///
+    /// # Errors
+    /// It does not come, or not in time, or is none.
+    pub(super) async fn begin_http2(&mut self) -> io::Result<()> {
+        let mut first = *PREFACE;
+        self.read_exact(&mut first).await?;
+        self.ahead = first.to_vec();
+        if first == *PREFACE { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     /// Looks at what was read, from there on, or at how long nothing was.
@@ -241,6 +256,12 @@ impl AsyncWrite for Gathered {
 impl AsyncRead for Gathered {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.ahead.is_empty() {
+            let count = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&this.ahead[..count]);
+            this.ahead.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -317,7 +338,7 @@ impl GetSocketDigest for Gathered {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
 
     #[tokio::test]
     async fn what_is_gathered_goes_out_with_what_comes_behind_it() {
@@ -377,6 +398,24 @@ mod tests {
         client.read_to_end(&mut read).await.unwrap();
         let expected = "HTTP/1.1 200 OK\r\na: b\r\nc: d\r\n\r\nbody\r\n\r\nno head\r\n\r\n";
         assert_eq!(String::from_utf8(read).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_preface_is_read_ahead_and_read_again() {
+        for (sent, begins) in
+            [(PREFACE.as_slice(), true), (b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", false), (b"PRI", false)]
+        {
+            let (mut client, ours) = tokio::io::duplex(1024);
+            client.write_all(&[sent, b"frames"].concat()[..]).await.unwrap();
+            drop(client);
+            let mut gathered = Gathered::http2(Box::new(ours));
+            assert_eq!(gathered.begin_http2().await.is_ok(), begins, "{}", sent.escape_ascii());
+            if begins {
+                let mut read = Vec::new();
+                gathered.read_to_end(&mut read).await.unwrap();
+                assert_eq!(read, [sent, b"frames"].concat());
+            }
+        }
     }
 
     proptest! {

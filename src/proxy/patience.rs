@@ -23,7 +23,7 @@ const BODY_BYTES_PER_S_MIN: u64 = 1024;
 const PIECE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// What HTTP/2 with prior knowledge begins with. No method that anybody serves has its first three bytes.
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Whether a connection begins as HTTP/2; `None`: it does not begin in time, or it ends. (Pingora waits for as many bytes as
 /// the preface has, for any time.)

@@ -57,13 +57,14 @@ impl GatewayServer {
 #[async_trait]
 impl ServerApp for GatewayServer {
     async fn process_new(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let is_http2 = match stream.get_ssl_digest() {
-            // The client has said it in the handshake.
-            Some(_) => matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),
-            None => patience::begins_as_http2(&mut stream).await?,
-        };
-        if is_http2 {
-            return self.http2.process_new(Box::new(Gathered::http2(stream)), shutdown).await;
+        // Under TLS the client has said it in the handshake.
+        let is_agreed = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        if is_agreed || (stream.get_ssl_digest().is_none() && patience::begins_as_http2(&mut stream).await?) {
+            let mut http2 = Gathered::http2(stream);
+            if is_agreed {
+                http2.begin_http2().await.inspect_err(|error| tracing::debug!("no HTTP/2: {error}")).ok()?;
+            }
+            return self.http2.process_new(Box::new(http2), shutdown).await;
         }
         self.http1.process_new(Box::new(Gathered::new(stream)), shutdown).await
     }
