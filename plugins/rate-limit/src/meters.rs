@@ -129,7 +129,7 @@ mod tests {
             let meter = meters.of(Whose::Key(id), now_ms);
             assert!(take(&meter, now_ms));
             let one = Dated { amounts: ONE, at_ms: now_ms };
-            meter.end(&one, &one);
+            meter.end(&one, &one, false);
         }
         assert!(meters.keys.len() < 200, "{}", meters.keys.len());
         assert_eq!(meters.keys.len() + meters.users.len(), meters.known.lock().len());
