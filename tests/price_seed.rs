@@ -325,6 +325,8 @@ fn well_known_prices() {
     assert_eq!(usd("qwen", "qwen-max"), (1_600_000, 6_400_000));
     assert_eq!(usd("bedrock", "us.amazon.nova-pro-v1:0"), (800_000, 3_200_000));
     assert_eq!(usd("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"), (3_300_000, 16_500_000));
+    let arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+    assert_eq!(usd("bedrock", arn), (3_300_000, 16_500_000));
     assert_eq!(usd("bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0"), (3_000_000, 15_000_000));
     assert_eq!(usd("siliconflow", "deepseek-ai/DeepSeek-R1"), (500_000, 2_180_000));
     assert!(

@@ -90,7 +90,8 @@ impl PriceBook {
     }
 
     /// The price of a model at a provider: by the upstream's name for it, then by the client's; for each the provider's
-    /// own row, then the one for all. `None`: the book does not say, and nothing is guessed.
+    /// own row, then the one for all. An ARN of Amazon Bedrock's without a row has the price of the model that it says. `None`: the
+    /// book does not say, and nothing is guessed.
     pub fn find(&self, provider: &str, upstream_model: &str, client_model: &str) -> Option<&Arc<Price>> {
         [upstream_model, client_model].into_iter().find_map(|name| self.find_name(provider, name))
     }
@@ -100,7 +101,8 @@ impl PriceBook {
         let sellers = [&*provider, ""].into_iter().filter_map(|seller| self.names.get(seller));
         // A provider's own row ends the search: where it has no dated names, those of another row are not its prices.
         let exact = |name: &str| sellers.clone().find_map(|names| names.get(name)).map(|index| &self.prices[*index]);
-        exact(&name).or_else(|| exact(undated(&name)?).filter(|price| price.dated))
+        let found = |name: &str| exact(name).or_else(|| exact(undated(name)?).filter(|price| price.dated));
+        found(&name).or_else(|| found(named_by_arn(&name)?))
     }
 
     /// What an answer costs: one sum of counts × prices (those of a place, if the model had to run there), rounded up once to a
@@ -176,6 +178,21 @@ pub(super) fn folded(name: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(name)
     }
+}
+
+/// Amazon Bedrock's resources that are called by the model they are, or that they lead to
+/// (docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html, "Resource types").
+const ARNS_OF_MODELS: [&str; 2] = ["inference-profile", "foundation-model"];
+
+/// The model that an ARN of Bedrock's says, in lower case: a model's own, or that of an inference profile which Amazon has defined.
+/// `None`: it is no such ARN, or one that says no model (an application's inference profile, provisioned throughput).
+fn named_by_arn(name: &str) -> Option<&str> {
+    let mut parts = name.splitn(6, ':');
+    if (parts.next(), parts.nth(1)) != (Some("arn"), Some("bedrock")) {
+        return None;
+    }
+    let (kind, model) = parts.nth(2)?.split_once('/')?;
+    ARNS_OF_MODELS.contains(&kind).then_some(model).filter(|model| !model.is_empty())
 }
 
 /// The name without the date behind it: `-2026-01-31`, `-20260131` or `@20260131`.

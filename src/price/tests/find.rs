@@ -88,3 +88,54 @@ fn the_version_is_that_of_the_text() {
     assert_eq!(book(SELLERS).version(), book(SELLERS).version());
     assert!(book("# only a comment\n").is_empty());
 }
+
+/// Bedrock's ARNs: of models and of the inference profiles that Amazon has defined, which say the model, and of others.
+#[test]
+fn an_arn_has_the_price_of_the_model_that_it_says() {
+    let book = book(
+        r#"
+[[model]]
+name = "us.anthropic.claude-x-v1:0"
+provider = "bedrock"
+input = 3
+output = 3
+
+[[model]]
+name = "anthropic.claude-x-v1:0"
+provider = "bedrock"
+input = 2
+output = 2
+
+[[model]]
+name = "arn:aws:bedrock:eu-west-1:42:inference-profile/us.anthropic.claude-x-v1:0"
+provider = "bedrock"
+input = 9
+output = 9
+
+[[model]]
+name = "abc123"
+provider = "bedrock"
+input = 8
+output = 8
+"#,
+    );
+    for (arn, expected) in [
+        ("arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-x-v1:0", Some(3)),
+        ("ARN:aws:bedrock:us-east-1:123456789012:inference-profile/US.anthropic.Claude-X-v1:0", Some(3)),
+        ("arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/anthropic.claude-x-v1:0", Some(2)),
+        ("arn:aws:bedrock:eu-west-1:42:inference-profile/us.anthropic.claude-x-v1:0", Some(9)),
+        ("arn:aws:bedrock:us-east-1:42:inference-profile/eu.anthropic.claude-x-v1:0", None),
+        ("arn:aws:bedrock:us-east-1:42:application-inference-profile/abc123", None),
+        ("arn:aws:bedrock:us-east-1:42:provisioned-model/abc123", None),
+        ("arn:aws:bedrock:us-east-1:42:inference-profile/", None),
+        ("arn:aws:sagemaker:us-east-1:42:inference-profile/abc123", None),
+        ("arn:aws:bedrock:inference-profile/abc123", None),
+    ] {
+        assert_eq!(dollars(&book, "bedrock", arn, ""), expected, "{arn}");
+    }
+    // What the client calls it is still looked for.
+    assert_eq!(
+        dollars(&book, "bedrock", "arn:aws:bedrock:us-east-1:42:application-inference-profile/x", "abc123"),
+        Some(8)
+    );
+}
