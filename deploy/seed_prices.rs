@@ -17,7 +17,7 @@ use genai_prices::{PriceRequest, Usage};
 use serde_json::Value;
 use toml_edit::{Array, DocumentMut, Item};
 // Names of providers, prices and service tiers: `price import` reads the same data.
-use tollgate::price::import::genai_prices::{CLASSES, SELLERS, SERVICES};
+use tollgate::price::import::genai_prices::{CLASSES, FEES as FEES_OF_CRATE, SELLERS, SERVICES};
 
 const BEGIN: &str = "# >>> generated rows";
 const END: &str = "# <<< generated rows";
@@ -118,9 +118,6 @@ const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
     (272_000, "gpt-5-pro"),
     (384_000, "deepseek-v4*"),
 ];
-
-/// The crate's key of a thousand of OpenAI's file searches.
-const FILE_SEARCHES: &str = "storage_searches_kcount";
 
 type Failure = Box<dyn Error>;
 
@@ -409,9 +406,11 @@ fn tariff(model: &Value, date: &str) -> Result<Tariff, Failure> {
         .map_or(&model["prices"], |entry| &entry["prices"]);
     let mut tariff = Tariff::default();
     (tariff.prices, tariff.once) = read_prices(standard, &mut tariff.unsaid)?;
-    if let Some(price) = standard.get(FILE_SEARCHES) {
-        tariff.unsaid.remove(FILE_SEARCHES);
-        tariff.fees.insert("file_search", nanos(price)? / 1000);
+    for (theirs, kind) in FEES_OF_CRATE {
+        if let Some(price) = standard.get(theirs) {
+            tariff.unsaid.remove(theirs);
+            tariff.fees.insert(kind, nanos(price)? / 1000);
+        }
     }
     for window in entries.into_iter().filter(daily) {
         let time = |key: &str| {

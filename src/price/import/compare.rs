@@ -6,9 +6,10 @@ use super::{FORMATS, Format, Published, Seller};
 use crate::price::book::{PriceBook, folded};
 use crate::price::cost::{SERVICE_TIERS, Tariff};
 use crate::price::edit::{Editor, change_row, currency_of};
+use crate::price::fees::FEES_KEY;
 use crate::price::parse::{USD, price_keys};
 use crate::price::sheet::{CLASSES, Change, Class, MULTIPLIER_ONE, Sheet};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
 /// How often aliases of changed rows are looked at again; an alias cannot be another row's, so that one time is enough.
@@ -188,10 +189,12 @@ fn take(
         }
     }
     let (seller, model) = (provider.as_deref(), &*offer.model);
-    let entries = offer.entries();
+    let mut entries = offer.entries();
     let mut limits = vec![("context_tokens", offer.context_tokens), ("max_output_tokens", offer.output_tokens_max)];
     let several = "it has several rows with different `valid_from`: change the text by hand";
     let existing = editor.row(seller, model).map_err(|_| several)?.map(|table| table.clone());
+    let own_fees = existing.as_ref().and_then(|table| table.get(FEES_KEY)).and_then(Item::as_table_like);
+    entries.extend(offer.fees_beside(own_fees));
     let (changes, kept) = match &existing {
         Some(table) => {
             let currency = currency_of(table);
@@ -204,7 +207,7 @@ fn take(
         None => {
             let fresh = effective_of(&row_of(&entries))?;
             let found = editor.book.find(seller.unwrap_or(""), model, model);
-            if found.is_some_and(|price| effective(price.plain_terms(today_ms).tariff) == fresh) {
+            if found.is_some_and(|price| effective(price.plain_terms(today_ms).tariff).has_all_of(&fresh)) {
                 return Ok(None);
             }
             (entries, Vec::new())
@@ -294,6 +297,17 @@ type Steps = Vec<(u64, [u128; CLASSES])>;
 struct Effective {
     sheets: Vec<Steps>,
     once: [u64; 2],
+    /// By kind.
+    fees: BTreeMap<Box<str>, u64>,
+}
+
+impl Effective {
+    /// Whether it charges what a publication does; of further fees, that one may know nothing.
+    fn has_all_of(&self, published: &Self) -> bool {
+        self.sheets == published.sheets
+            && self.once == published.once
+            && published.fees.iter().all(|(kind, nanos)| self.fees.get(kind) == Some(nanos))
+    }
 }
 
 /// An error: the row does not parse.
@@ -316,7 +330,8 @@ fn effective(tariff: &Tariff) -> Effective {
         Some(Change::Multiply(multiplier)) => steps(&tariff.standard, *multiplier),
         Some(Change::Reprice(own)) => steps(own, MULTIPLIER_ONE),
     });
-    Effective { sheets: sheets.collect(), once: [tariff.per_request, tariff.web_search_per_thousand] }
+    let fees = tariff.fees.iter().map(|fee| (fee.kind.clone(), fee.nanos)).collect();
+    Effective { sheets: sheets.collect(), once: [tariff.per_request, tariff.web_search_per_thousand], fees }
 }
 
 /// Steps at which some price changes.

@@ -48,9 +48,13 @@ pub const CLASSES: [(&str, &str); 11] = [
 pub const SERVICES: [(&str, &str, &str); 3] =
     [("processing", "batch", "batch"), ("service_tier", "flex", "flex"), ("service_tier", "priority", "priority")];
 const ONE: Decimal = Decimal::new(1, 0);
+const A_THOUSANDTH: Decimal = Decimal::new(1, -3);
 /// What is not per token, and what of theirs is one of ours.
 const ONCE: [(&str, &str, Decimal); 2] =
-    [("requests_kcount", "per_request", Decimal::new(1, -3)), ("web_searches_kcount", "web_search_per_thousand", ONE)];
+    [("requests_kcount", "per_request", A_THOUSANDTH), ("web_searches_kcount", "web_search_per_thousand", ONE)];
+
+/// What is billed each time that it is done: their key of a thousand times, and our kind of fee.
+pub const FEES: [(&str, &str); 1] = [("storage_searches_kcount", "file_search")];
 
 pub(super) fn looks_like(json: Json<'_>) -> bool {
     json.array().first().is_some_and(|provider| provider.get("models").is_some() && provider.get("id").is_some())
@@ -145,13 +149,14 @@ fn stepped(offer: &mut Offer, prices: Json<'_>, standard: bool) -> Result<Steppe
                 let price = tier.get("price").ok_or_else(|| format!("{key}: a tier without a price"))?;
                 read.tiers.entry(above).or_default().insert(class, nanos(offer, price, ONE)?);
             }
-        } else if standard {
-            let Some((_, ours, times)) = ONCE.iter().find(|(theirs, ..)| *theirs == key) else {
-                offer.unsaid.insert(key);
-                continue;
-            };
+        } else if let Some((_, ours, times)) = ONCE.iter().find(|(theirs, ..)| standard && *theirs == key) {
             let price = nanos(offer, value, *times)?;
             offer.once.insert(ours, price);
+        } else if let Some((_, kind)) = FEES.iter().find(|(theirs, _)| standard && *theirs == key) {
+            let price = nanos(offer, value, A_THOUSANDTH)?;
+            offer.fees.insert(kind, price);
+        } else if standard {
+            offer.unsaid.insert(key);
         }
     }
     Ok(read)

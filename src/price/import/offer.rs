@@ -1,9 +1,10 @@
 //! What a publication says of one model, in our own keys.
 
+use super::super::fees::FEES_KEY;
 use super::super::sheet::Class;
 use super::number::Nanos;
 use std::collections::{BTreeMap, BTreeSet};
-use toml_edit::{Array, InlineTable, Value};
+use toml_edit::{Array, InlineTable, TableLike, Value};
 
 /// Token prices by class, in nano-USD per million.
 pub(super) type Prices = BTreeMap<&'static str, u64>;
@@ -26,6 +27,8 @@ pub(super) struct Offer {
     pub(super) services: BTreeMap<&'static str, Stepped>,
     /// `per_request`, `web_search_per_thousand`.
     pub(super) once: Prices,
+    /// By kind, in nano-USD each time.
+    pub(super) fees: Prices,
     pub(super) context_tokens: Option<u64>,
     pub(super) output_tokens_max: Option<u64>,
     /// What it charges for and `pricing.toml` has no key for.
@@ -52,7 +55,22 @@ impl Offer {
         price.nanos
     }
 
-    /// The keys of its row, with their values.
+    /// Its fees, beside those that a row has.
+    pub(super) fn fees_beside(&self, row: Option<&dyn TableLike>) -> Option<(String, Value)> {
+        if self.fees.is_empty() {
+            return None;
+        }
+        let mut fees = InlineTable::new();
+        for (kind, item) in row.into_iter().flat_map(TableLike::iter) {
+            fees.extend(item.as_value().map(|value| (kind, value.clone().decorated(" ", ""))));
+        }
+        for (kind, nanos) in &self.fees {
+            fees.insert(*kind, number(*nanos));
+        }
+        Some((FEES_KEY.to_owned(), Value::InlineTable(fees)))
+    }
+
+    /// The keys of its row, with their values, but for its fees.
     pub(super) fn entries(&self) -> Vec<(String, Value)> {
         let mut entries: Vec<(String, Value)> = classes(&self.standard.base);
         entries.retain(|(key, _)| !IMPLIED.iter().any(|(class, general)| class == key && self.follows(class, general)));

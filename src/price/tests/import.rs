@@ -246,3 +246,30 @@ fn reasoning_at_the_price_of_output_follows_it_into_a_service_tier() {
     assert!(take(row, published).rows.is_empty());
     assert_eq!(lines(&take("", published)), ["m at all: input - -> 1, output - -> 9, flex - -> { output = 4.5 }"]);
 }
+
+/// What genai-prices has of OpenAI's file searches, by the thousand, is a fee here.
+#[test]
+fn file_searches_are_a_fee_and_no_other_fee_of_a_row_is_lost() {
+    let published = r#"[{"id": "openai", "models": [{"id": "gpt-4o", "prices": {"input_mtok": 2.5, "output_mtok": 10,
+        "storage_searches_kcount": 2.5, "storage_gb_days": 0.1}}]}]"#;
+    let row = |fees: &str| format!("[[model]]\nname = \"gpt-4o\"\ndated = true\ninput = 2.5\noutput = 9\n{fees}");
+    let (own, both) =
+        ("fees = { code_interpreter = 0.03 }\n", "fees = { code_interpreter = 0.03, file_search = 0.0025 }\n");
+    let taken = take(&row(own), published);
+    let fees = "fees { code_interpreter = 0.03 } -> { code_interpreter = 0.03, file_search = 0.0025 }";
+    assert_eq!(lines(&taken), [format!("gpt-4o at all: output 9 -> 10, {fees}")]);
+    assert_eq!(taken.rows[0].notes, ["not in this price: storage_gb_days"], "the fee is said");
+    assert!(taken.text.contains(both) && take(&taken.text, published).rows.is_empty(), "{}", taken.text);
+    let taken = take(&row(both), published);
+    assert_eq!(lines(&taken), ["gpt-4o at all: output 9 -> 10"], "the row has that fee");
+    assert_eq!(taken.rows[0].notes, ["not in this price: storage_gb_days"]);
+    assert_eq!(
+        lines(&take("", published)),
+        ["gpt-4o at all: input - -> 2.5, output - -> 10, fees - -> { file_search = 0.0025 }"]
+    );
+    // A dated name has the price of the row whose further fees nothing is published of.
+    let dated =
+        published.replace("\"gpt-4o\"", "\"gpt-4o-2024-11-20\"").replace("\"output_mtok\": 10", "\"output_mtok\": 9");
+    assert_eq!(take(&row(both), &dated).unchanged, 1);
+    assert_eq!(take(&row(own), &dated).rows.len(), 1, "but it has a fee that the row has not");
+}
