@@ -29,7 +29,7 @@ const MAKERS: [&str; 13] = [
 const RENAMED: [(&str, &str); 3] = [("azure-openai", "azure"), ("zhipu", "zhipuai"), ("bedrock", "aws")];
 
 /// Providers whose rows are written by hand: the crate knows nothing of them.
-const BY_HAND: [&str; 2] = ["qwen", "siliconflow"];
+const BY_HAND: [&str; 8] = ["qwen", "siliconflow", "deepinfra", "sambanova", "nebius", "crusoe", "stepfun", "ai21"];
 /// Models likewise, by how their names begin.
 const MODELS_BY_HAND: [&str; 1] = ["rerank-v"];
 /// Whose searches the crate has no price of.

@@ -72,6 +72,9 @@ fn timed(failure: Failure, status: u16, retry_after_ms: Option<u64>) -> Failure 
     }
 }
 
+/// What an error object calls its codes, the most telling one first. `reason`: Novita, whose `code` is the status.
+const NAMES: [&str; 5] = ["code", "error_type", "type", "status", "reason"];
+
 /// OpenRouter's codes, whose `code` is the status: in `metadata`, the most telling one first
 /// (openrouter.ai/docs/api_reference/limits).
 const METADATA: [&str; 3] = ["reason", "error_type", "limit_source"];
@@ -143,7 +146,7 @@ impl ErrorObject {
         codes.extend(details.clone().filter_map(|detail| word(detail.get("reason"))));
         let metadata = object.get("metadata").and_then(Value::as_object);
         codes.extend(METADATA.iter().filter_map(|name| word(metadata?.get(*name))));
-        codes.extend(["code", "error_type", "type", "status"].iter().filter_map(|name| word(object.get(*name))));
+        codes.extend(NAMES.iter().filter_map(|name| word(object.get(*name))));
         if inner.is_some() {
             codes.extend(["code", "type"].iter().filter_map(|name| word(root.get(*name))));
         }

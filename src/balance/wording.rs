@@ -96,6 +96,10 @@ static CODES: &[Code] = &[
     code("consumer_suspended", Where::Anywhere, Means::KeyDead),
     code("consumer_invalid", Where::Anywhere, Means::KeyDead),
     code("service_disabled", Where::Anywhere, Means::KeyDead),
+    // Volcengine Ark (www.volcengine.com/docs/82379/1299023).
+    code("authenticationerror", Where::Account, Means::KeyDead),
+    // Novita, as 401 (novita.ai/docs/guides/error; seen by github.com/juspay/neurolink/pull/1647).
+    code("failed_to_auth", Where::Account, Means::KeyDead),
     // MiniMax (platform.minimax.io/docs/api-reference/errorcode): not authorized, no such key.
     code("1004", Where::Account, Means::KeyDead),
     code("2049", Where::Account, Means::KeyDead),
@@ -121,6 +125,10 @@ static CODES: &[Code] = &[
     // DashScope.
     code("arrearage", Where::Anywhere, Means::QuotaExhausted),
     code("allocationquota.freetieronly", Where::Anywhere, Means::QuotaExhausted),
+    // Volcengine Ark, as 403.
+    code("accountoverdueerror", Where::Account, Means::QuotaExhausted),
+    // Novita, as 403 (the table of its twin, docs.jiekou.ai/en/docs/models/reference-error-code).
+    code("not_enough_balance", Where::Account, Means::QuotaExhausted),
     // One API and its kin.
     code("insufficient_user_quota", Where::Anywhere, Means::QuotaExhausted),
     code("pre_consume_token_quota_failed", Where::Anywhere, Means::QuotaExhausted),
@@ -237,6 +245,8 @@ static PHRASES: &[Phrase] = &[
     phrase(&[401], "access denied due to invalid subscription key", Means::KeyDead),
     phrase(&[401], "no auth credentials", Means::KeyDead),
     phrase(&[401], "user not found", Means::KeyDead),
+    // Nebius, whose errors have a `detail`, and no code.
+    phrase(&[401], "couldn't authenticate", Means::KeyDead),
     // Gemini, whose code is the status.
     phrase(&[403], "your api key was reported as leaked", Means::KeyDead),
     // xAI: content policy, as 403.

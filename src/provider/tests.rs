@@ -4,22 +4,35 @@ use crate::dialect::DialectId;
 use http::Uri;
 use std::collections::HashSet;
 
-const EXPECTED: [&str; 31] = [
+const EXPECTED: [&str; 54] = [
+    "ai21",
     "anthropic",
+    "avian",
     "azure-openai",
+    "baichuan",
     "bedrock",
     "cerebras",
+    "cloudflare",
     "cohere",
     "cohere-native",
+    "crusoe",
     "dashscope",
+    "databricks",
+    "deepinfra",
     "deepseek",
     "fireworks",
     "gemini",
     "gemini-openai",
     "groq",
+    "huggingface",
+    "jina",
     "llamacpp",
+    "lmstudio",
+    "minimax",
     "mistral",
     "moonshot",
+    "nebius",
+    "novita",
     "nvidia",
     "ollama",
     "ollama-native",
@@ -28,13 +41,23 @@ const EXPECTED: [&str; 31] = [
     "openai-responses",
     "openrouter",
     "perplexity",
+    "qianfan",
     "qwen",
+    "sambanova",
     "siliconflow",
+    "snowflake",
+    "spark",
+    "stepfun",
+    "tencent",
     "together",
     "tuzi",
     "vercel",
     "vllm",
+    "volcengine",
+    "voyage",
     "xai",
+    "xinference",
+    "zai",
     "zhipu",
 ];
 
@@ -183,20 +206,25 @@ fn a_wrong_row_is_refused() {
 /// bundled data does not carry under their own name; servers at home cost nothing.
 #[test]
 fn default_models_have_a_known_price() {
-    const PRICED_AS: [(&str, &str); 13] = [
+    const PRICED_AS: [(&str, &str); 18] = [
         ("anthropic", "anthropic"),
+        ("avian", "avian"),
         ("cerebras", "cerebras"),
         ("cohere", "cohere"),
         ("deepseek", "deepseek"),
         ("fireworks", "fireworks"),
         ("gemini", "google"),
         ("groq", "groq"),
+        ("minimax", "minimax"),
         ("mistral", "mistral"),
         ("moonshot", "moonshotai"),
+        ("novita", "novita"),
         ("openai", "openai"),
         ("openrouter", "openrouter"),
         ("together", "together"),
+        ("voyage", "voyageai"),
         ("xai", "x-ai"),
+        ("zai", "zai"),
     ];
     let mut tokens = genai_prices::Usage::default();
     tokens.insert("input_tokens", 1000.0);

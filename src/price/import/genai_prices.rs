@@ -18,7 +18,7 @@ pub const SELLERS: &[Seller] = &[
     maker("minimax", "minimax"),
     maker("cohere", "cohere"),
     maker("perplexity", "perplexity"),
-    maker("voyageai", "voyageai"),
+    maker("voyageai", "voyage"),
     maker("meta", "meta"),
     seller("azure", "azure-openai"),
     seller("aws", "bedrock"),
@@ -28,6 +28,10 @@ pub const SELLERS: &[Seller] = &[
     seller("together", "together"),
     seller("fireworks", "fireworks"),
     seller("openrouter", "openrouter"),
+    seller("novita", "novita"),
+    seller("avian", "avian"),
+    seller("cloudflare", "cloudflare"),
+    seller("databricks", "databricks"),
 ];
 
 /// Their keys of prices a million tokens, and ours.

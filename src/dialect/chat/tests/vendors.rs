@@ -146,6 +146,58 @@ fn each_of_moonshots_models_is_told_to_think_as_it_can_be() {
     }
 }
 
+/// Who switches thoughts on and off alone, and whose models know some efforts, as the rows have it.
+#[test]
+fn other_vendors_models_are_told_to_think_as_they_can_be() {
+    let asked = |effort: &str| with(json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}));
+    let off = with(json!({"thinking": {"type": "disabled"}}));
+    let (nothing, enabled, disabled) =
+        (json!({}), json!({"thinking": {"type": "enabled"}}), json!({"thinking": {"type": "disabled"}}));
+    let effort = |word: &str| json!({"reasoning_effort": word});
+    for (vendor, model, body, expected) in [
+        ("minimax", "MiniMax-M3", &off, &disabled),
+        ("minimax", "MiniMax-M3", &asked("high"), &nothing),
+        ("minimax", "MiniMax-M3.1-Flash", &off, &nothing),
+        ("minimax", "MiniMax-M2.7", &off, &nothing),
+        ("volcengine", "doubao-seed-1-6-250615", &asked("low"), &enabled),
+        ("volcengine", "ep-20260101-x", &off, &disabled),
+        ("tencent", "hy3-preview", &asked("low"), &enabled),
+        ("tencent", "hy3-preview", &off, &disabled),
+        ("tencent", "minimax-m3", &asked("high"), &nothing),
+        ("tencent", "minimax-m3", &off, &disabled),
+        ("tencent", "minimax-m2.7", &off, &nothing),
+        ("qianfan", "ernie-x1", &off, &json!({"enable_thinking": false})),
+        ("zai", "glm-5.3", &off, &disabled),
+        ("stepfun", "step-3.7-flash", &asked("max"), &effort("high")),
+        ("stepfun", "step-3.5-flash-2603", &asked("medium"), &effort("low")),
+        ("stepfun", "step-3.5-flash", &asked("medium"), &nothing),
+        ("deepinfra", "zai-org/GLM-5.2", &off, &effort("none")),
+        ("deepinfra", "zai-org/GLM-5.2", &asked("max"), &effort("high")),
+        ("nebius", "openai/gpt-oss-120b", &asked("low"), &effort("low")),
+    ] {
+        let (_, written, _) = sent(vendor, model, Anthropic, body).expect(model);
+        for member in ["thinking", "reasoning_effort", "enable_thinking"] {
+            assert_eq!(written.get(member), expected.get(member), "{vendor} {model} {member}");
+        }
+    }
+}
+
+#[test]
+fn the_limit_has_the_name_that_the_vendor_knows() {
+    for (vendor, newer) in [
+        ("minimax", true),
+        ("qianfan", true),
+        ("snowflake", true),
+        ("volcengine", false),
+        ("deepinfra", false),
+        ("cloudflare", false),
+    ] {
+        let (_, body, _) = sent(vendor, "m", Anthropic, &with(json!({}))).expect("it is taken");
+        let has = |name: &str| body.get(name) == Some(&json!(100));
+        assert_eq!((has("max_completion_tokens"), has("max_tokens")), (newer, !newer), "{vendor}: {body}");
+    }
+}
+
 #[test]
 fn mistrals_models_get_ids_turns_and_beginnings_as_their_own_checks_want_them() {
     let body = with(json!({"tools": [{"name": "f", "input_schema": {"type": "object"}}], "messages": [

@@ -101,6 +101,37 @@ fn vercels_totals_leave_geminis_reasoning_out() {
     assert_eq!(vercel.counts(&usage("some/other", 10)), Some([28, 0, 0, 19, 10]), "it cannot be inside");
 }
 
+/// As its SDK found it (npmjs.com/package/@ai-sdk/deepinfra): the thinking of Google's models is in no other count there.
+#[test]
+fn deepinfra_counts_the_thinking_of_googles_models_beside_the_rest() {
+    let deepinfra = CHAT_JSON.with(|rules| *rules = crate::provider::providers()["deepinfra"].usage);
+    let usage = |model: &str, output: u64, reasoning: u64| {
+        format!(
+            r#"{{"model":"{model}","usage":{{"prompt_tokens":10,"completion_tokens":{output},"total_tokens":{},
+            "completion_tokens_details":{{"reasoning_tokens":{reasoning}}},"estimated_cost":0.001}}}}"#,
+            10 + output
+        )
+    };
+    assert_eq!(deepinfra.counts(&usage("google/gemma-4-31B-it", 84, 1081)), Some([10, 0, 0, 1165, 1081]));
+    assert_eq!(deepinfra.counts(&usage("google/gemini-2.5-flash", 84, 20)), Some([10, 0, 0, 104, 20]));
+    assert_eq!(deepinfra.counts(&usage("zai-org/GLM-5.2", 84, 20)), Some([10, 0, 0, 84, 20]));
+}
+
+/// iFlytek's Spark says in every chunk that nothing went wrong, and has no reason for its end.
+#[test]
+fn sparks_success_is_no_error_and_its_usage_is_in_the_last_chunk() {
+    let head = r#""code":0,"message":"Success","sid":"cha000b000c@dx1","id":"cha000b000c@dx1","created":1719546385"#;
+    let chunk = |rest: &str| {
+        format!(
+            "data:{{{head},\"choices\":[{{\"delta\":{{\"role\":\"assistant\",\"content\":\"Hi\"}},\"index\":0}}]{rest}}}\n\n"
+        )
+    };
+    let usage = r#","usage":{"prompt_tokens":6,"completion_tokens":42,"total_tokens":48}"#;
+    let scanner = CHAT.whole(&format!("{}{}data:[DONE]\n\n", chunk(""), chunk(usage)));
+    assert!(scanner.error_event().is_none());
+    assert_eq!(super::five(&scanner.metered().expect("it is reported").usage), [6, 0, 0, 42, 0]);
+}
+
 #[test]
 fn perplexitys_research_has_reasoning_and_citations_of_its_own() {
     let usage = r#"{"prompt_tokens":33,"completion_tokens":7163,"total_tokens":7196,"citation_tokens":20016,
