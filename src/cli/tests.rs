@@ -2,6 +2,7 @@
 
 mod check;
 mod import;
+mod import_channels;
 mod import_config;
 mod import_exact;
 mod key;

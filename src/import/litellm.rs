@@ -1,36 +1,81 @@
 //! LiteLLM's `config.yaml`.
 
-use super::{Found, FoundSecret, FoundUpstream, exact, upstream_name};
+use super::{Found, FoundSecret, FoundUpstream, WITHOUT_BASE_URL, exact, upstream_name};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Providers by the word before the model's name.
-const PROVIDERS: &[(&str, &str)] = &[
-    ("openai", "openai"),
-    ("anthropic", "anthropic"),
-    ("gemini", "gemini"),
-    ("azure", "azure-openai"),
-    ("groq", "groq"),
-    ("deepseek", "deepseek"),
-    ("mistral", "mistral"),
-    ("openrouter", "openrouter"),
-    ("together_ai", "together"),
-    ("xai", "xai"),
-    ("cohere", "cohere"),
-    ("cohere_chat", "cohere"),
-    ("ollama", "ollama"),
-    ("ollama_chat", "ollama"),
-    ("perplexity", "perplexity"),
-    ("fireworks_ai", "fireworks"),
-    ("moonshot", "moonshot"),
-    ("dashscope", "qwen"),
-    ("hosted_vllm", "vllm"),
-    ("nvidia_nim", "nvidia"),
-    ("cerebras", "cerebras"),
-    ("openai_like", "openai-compatible"),
-    ("custom_openai", "openai-compatible"),
+/// A word, our provider, and a base URL.
+type Provider = (&'static str, &'static str, &'static str);
+
+/// Providers by the word before the model's name, each with where it calls if the configuration does not say and that is not our
+/// provider's own base URL (BerriAI/litellm, `get_llm_provider_logic.py`, `llms`, `llms/openai_like/providers.json`).
+#[rustfmt::skip]
+const PROVIDERS: &[Provider] = &[
+    ("openai", "openai", ""),
+    ("text-completion-openai", "openai", ""),
+    ("anthropic", "anthropic", ""),
+    ("gemini", "gemini", ""),
+    ("azure", "azure-openai", ""),
+    ("groq", "groq", ""),
+    ("deepseek", "deepseek", ""),
+    ("mistral", "mistral", ""),
+    ("codestral", "mistral", "https://codestral.mistral.ai/v1"),
+    ("openrouter", "openrouter", ""),
+    ("together_ai", "together", ""),
+    ("xai", "xai", ""),
+    ("cohere", "cohere", ""),
+    ("cohere_chat", "cohere", ""),
+    ("ollama", "ollama", ""),
+    ("ollama_chat", "ollama", ""),
+    ("perplexity", "perplexity", ""),
+    ("fireworks_ai", "fireworks", ""),
+    ("moonshot", "moonshot", ""),
+    ("dashscope", "qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+    ("qwencloud", "qwen", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+    ("qwen_ai_platform", "qwen", ""),
+    ("hosted_vllm", "vllm", ""),
+    ("llamafile", "llamacpp", ""),
+    ("lm_studio", "lmstudio", ""),
+    ("xinference", "xinference", ""),
+    ("nvidia_nim", "nvidia", ""),
+    ("cerebras", "cerebras", ""),
+    ("vercel_ai_gateway", "vercel", ""),
+    ("zai", "zai", ""),
+    ("bigmodel", "zhipu", ""),
+    ("minimax", "minimax", ""),
+    ("volcengine", "volcengine", ""),
+    ("tencent", "tencent", "https://tokenhub-intl.tencentcloudmaas.com/v1"),
+    ("deepinfra", "deepinfra", ""),
+    ("sambanova", "sambanova", ""),
+    ("novita", "novita", ""),
+    ("nebius", "nebius", ""),
+    ("crusoe", "crusoe", ""),
+    ("huggingface", "huggingface", ""),
+    ("ai21", "ai21", ""),
+    ("ai21_chat", "ai21", ""),
+    ("voyage", "voyage", ""),
+    ("jina_ai", "jina", ""),
+    ("cloudflare", "cloudflare", ""),
+    ("databricks", "databricks", ""),
+    ("snowflake", "snowflake", ""),
+    ("openai_like", "openai-compatible", ""),
+    ("custom_openai", "openai-compatible", ""),
+    ("litellm_proxy", "openai-compatible", ""),
+    ("baseten", "openai-compatible", "https://inference.baseten.co/v1"),
+    ("featherless_ai", "openai-compatible", "https://api.featherless.ai/v1"),
+    ("friendliai", "openai-compatible", "https://api.friendli.ai/serverless/v1"),
+    ("hyperbolic", "openai-compatible", "https://api.hyperbolic.xyz/v1"),
+    ("meta", "openai-compatible", "https://api.meta.ai/v1"),
+    ("wandb", "openai-compatible", "https://api.inference.wandb.ai/v1"),
 ];
+/// What LiteLLM puts behind a base URL that is a host alone (Azure: learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle;
+/// the others: their `get_complete_url`).
+const BEHIND_HOSTS: [(&str, &str); 4] =
+    [("azure-openai", "/openai/v1"), ("huggingface", "/v1"), ("minimax", "/v1"), ("ollama", "/v1")];
+/// How base URLs of their own ways of calling end, and ours (`llms/snowflake`, `llms/cloudflare`).
+const ENDS: [(&str, &str, &str); 2] =
+    [("snowflake", "/api/v2", "/api/v2/cortex/v1"), ("cloudflare", "/ai/run", "/ai/v1")];
 /// What a name without such a word begins with.
 const BEGINNINGS: &[(&str, &str)] = &[
     ("gpt-", "openai"),
@@ -92,12 +137,24 @@ pub(crate) fn read(yaml: &str) -> Result<Found, String> {
     Ok(found)
 }
 
-/// LiteLLM adds the path of Azure's API by itself; here it is part of the base URL
-/// (learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: `/openai/v1`).
+/// Our base URL for theirs.
 fn whole_base_url(provider: &str, base_url: &str) -> String {
     let base_url = base_url.trim_end_matches('/');
-    let is_bare = base_url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
-    if provider == "azure-openai" && is_bare { format!("{base_url}/openai/v1") } else { base_url.to_owned() }
+    let is_host = base_url.split_once("://").is_some_and(|(_, rest)| !rest.contains('/'));
+    if let Some((_, path)) = BEHIND_HOSTS.iter().find(|(of, _)| is_host && *of == provider) {
+        return format!("{base_url}{path}");
+    }
+    let ends = ENDS.iter().filter(|(of, ..)| *of == provider);
+    let whole = ends.filter_map(|(_, theirs, ours)| Some(format!("{}{ours}", base_url.strip_suffix(theirs)?))).next();
+    whole.unwrap_or_else(|| base_url.to_owned())
+}
+
+/// What our provider calls a model of theirs: Hugging Face's router has who serves it behind its name, LiteLLM in front.
+fn own_model(provider: &str, model: &str) -> String {
+    match model.split_once('/') {
+        Some((server, rest)) if provider == "huggingface" && rest.contains('/') => format!("{rest}:{server}"),
+        _ => model.to_owned(),
+    }
 }
 
 fn add(
@@ -113,12 +170,14 @@ fn add(
     if whole.contains('*') || model.model_name.contains('*') {
         return Err("models by pattern have no counterpart: name them one by one".into());
     }
-    let (provider, upstream_model) = provider(text("custom_llm_provider")?, whole)?;
+    let (&(_, provider, default), upstream_model) = provider(text("custom_llm_provider")?, whole)?;
     let base_url = match text("api_base")? {
         "" => text("base_url")?,
         url => url,
     };
-    if base_url.is_empty() && matches!(provider, "azure-openai" | "openai-compatible" | "vllm") {
+    let is_own = base_url.is_empty();
+    let base_url = if is_own { default } else { base_url };
+    if base_url.is_empty() && (WITHOUT_BASE_URL.contains(&provider) || provider == "vllm") {
         return Err("it has no api_base".into());
     }
     if base_url.starts_with(ENVIRONMENT) {
@@ -134,7 +193,8 @@ fn add(
         found.leave("setting", format!("{}: {name}", model.model_name), "it is not taken");
     }
     let account = (provider.to_owned(), base_url.to_owned(), secret.to_owned(), weight);
-    let entry = (model.model_name.clone(), upstream_model.to_owned());
+    let upstream_model = if is_own { own_model(provider, upstream_model) } else { upstream_model.to_owned() };
+    let entry = (model.model_name.clone(), upstream_model);
     if let Some(at) = accounts.get(&account)
         && found.upstreams[*at].models.iter().all(|(name, _)| *name != entry.0)
     {
@@ -161,8 +221,8 @@ fn add(
 }
 
 /// The provider here, and the model's name without its word. `named`: what the configuration says beside the name, or nothing.
-fn provider<'m>(named: &str, whole: &'m str) -> Result<(&'static str, &'m str), String> {
-    let of_word = |word: &str| PROVIDERS.iter().find(|(known, _)| *known == word).map(|(_, provider)| *provider);
+fn provider<'m>(named: &str, whole: &'m str) -> Result<(&'static Provider, &'m str), String> {
+    let of_word = |word: &str| PROVIDERS.iter().find(|(known, ..)| *known == word);
     let unknown = |what: &str| format!("the provider of `{what}` has no counterpart here");
     if !named.is_empty() {
         let model = whole.strip_prefix(named).and_then(|rest| rest.strip_prefix('/')).unwrap_or(whole);
@@ -171,7 +231,7 @@ fn provider<'m>(named: &str, whole: &'m str) -> Result<(&'static str, &'m str), 
     let by_word = whole.split_once('/').and_then(|(word, model)| Some((of_word(word)?, model)));
     let by_beginning = || {
         let found = BEGINNINGS.iter().find(|(beginning, _)| whole.starts_with(beginning))?;
-        Some((found.1, whole))
+        Some((of_word(found.1)?, whole))
     };
     by_word.or_else(by_beginning).ok_or_else(|| unknown(whole))
 }

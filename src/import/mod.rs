@@ -114,6 +114,10 @@ impl Found {
     }
 }
 
+/// Providers that have no base URL of their own, in order.
+pub(crate) const WITHOUT_BASE_URL: [&str; 6] =
+    ["azure-openai", "bedrock", "cloudflare", "databricks", "openai-compatible", "snowflake"];
+
 /// The longest name of an upstream that is made here: a number may stand behind it, and variables are named after it.
 const UPSTREAM_NAME_BYTES_MAX: usize = 48;
 

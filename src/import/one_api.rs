@@ -1,8 +1,11 @@
 //! One API and new-api: one database, of which the second has changed the numbers of providers and has added columns.
 
+mod kinds;
+
 use super::exact::{self, number, text};
-use super::{Found, FoundKey, FoundSecret, FoundUpstream, free_name, people, upstream_name};
+use super::{Found, FoundKey, FoundSecret, FoundUpstream, WITHOUT_BASE_URL, free_name, people, upstream_name};
 use crate::keyring::digest_of;
+use kinds::Kind;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -36,29 +39,6 @@ pub(super) const ENABLED: i64 = 1;
 const NEVER: i64 = -1;
 /// Keys of one channel that become upstreams.
 const KEYS_MAX: usize = 100;
-
-/// Providers by their number: in One API, in new-api, ours, and what stands between their base URL and ours.
-#[rustfmt::skip]
-const PROVIDERS: &[(&[i64], &[i64], &str, &str)] = &[
-    (&[1], &[1], "openai", "/v1"),
-    (&[14], &[14], "anthropic", ""),
-    (&[24], &[24], "gemini", ""),
-    (&[16], &[16, 26], "zhipu", "/api/paas/v4"),
-    (&[17], &[17], "qwen", "/compatible-mode/v1"),
-    (&[20], &[20], "openrouter", "/v1"),
-    (&[25], &[25], "moonshot", "/v1"),
-    (&[28], &[42], "mistral", "/v1"),
-    (&[29], &[], "groq", "/openai/v1"),
-    (&[30], &[4], "ollama", "/v1"),
-    (&[35], &[34], "cohere", ""),
-    (&[36], &[43], "deepseek", "/v1"),
-    (&[39], &[], "together", "/v1"),
-    (&[44], &[40], "siliconflow", "/v1"),
-    (&[45], &[48], "xai", "/v1"),
-    (&[], &[27], "perplexity", ""),
-    // They speak OpenAI's dialect, at the base URL that the channel has.
-    (&[4, 5, 6, 7, 8, 9, 10, 12, 13, 22, 50], &[6, 7, 8, 9, 10, 12, 13, 22], "openai-compatible", "/v1"),
-];
 
 /// Reads what the tables have.
 ///
@@ -121,24 +101,18 @@ fn upstream(flavour: Flavour, row: &Row, rank: usize, found: &mut Found) -> Resu
     if !is_enabled(row)? {
         return Err("it is switched off there".into());
     }
-    let of_flavour = |row: &&(&[i64], &[i64], &str, &str)| match flavour {
-        Flavour::OneApi => row.0.contains(&kind),
-        Flavour::NewApi => row.1.contains(&kind),
-    };
-    let known = PROVIDERS.iter().find(of_flavour);
-    let &(_, _, provider, path) = known.ok_or_else(|| format!("its type {kind} has no counterpart: set it by hand"))?;
-    let base_url = match text(row, "base_url")?.trim_end_matches('/') {
-        "" if provider == "openai-compatible" => return Err("it has no base URL".into()),
-        "" => None,
-        url if url.ends_with("/v1") || path.is_empty() => Some(url.to_owned()),
-        url => Some(format!("{url}{path}")),
-    };
+    let known = Kind::of(flavour, kind);
+    let known = known.ok_or_else(|| format!("its type {kind} has no counterpart: set it by hand"))?;
+    let base_url = known.base_url(row)?;
+    if base_url.is_none() && WITHOUT_BASE_URL.contains(&known.provider) {
+        return Err("it has no base URL".into());
+    }
     let mapping = model_mapping(row)?;
     let upstream_model = |model: String| {
-        let mapped = mapping.get(&model).unwrap_or(&model).to_owned();
-        (model, mapped)
+        let mapped = known.upstream_model(flavour, row, mapping.get(&model).unwrap_or(&model))?;
+        Ok::<_, String>((model, mapped))
     };
-    let models: Vec<_> = words(text(row, "models")?).into_iter().map(upstream_model).collect();
+    let models = words(text(row, "models")?).into_iter().map(upstream_model).collect::<Result<Vec<_>, _>>()?;
     if models.is_empty() {
         return Err("it has no models".into());
     }
@@ -157,9 +131,9 @@ fn upstream(flavour: Flavour, row: &Row, rank: usize, found: &mut Found) -> Resu
     let secrets = if secrets.is_empty() { vec![""] } else { secrets };
     for secret in secrets.into_iter().take(KEYS_MAX) {
         found.upstreams.push(FoundUpstream {
-            name: upstream_name(name, provider, &found.upstreams),
+            name: upstream_name(name, known.provider, &found.upstreams),
             name_there: name.to_owned(),
-            provider,
+            provider: known.provider,
             base_url: base_url.clone(),
             secret: if secret.is_empty() { FoundSecret::Nothing } else { FoundSecret::Value(secret.into()) },
             models: models.clone(),
