@@ -18,4 +18,4 @@ mod text;
 pub mod usage;
 
 pub use shape::{Answer, DialectId, Framing};
-pub use text::DeliveredText;
+pub use text::{DeliveredText, Passed, by_look};

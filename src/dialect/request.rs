@@ -17,14 +17,15 @@ mod walk;
 pub use media::MEDIA_TOKENS_BOUND;
 pub use multipart::form_parts;
 pub use splice::splice;
+pub use text_sink::PromptText;
 
 use super::endpoint::{Endpoint, ModelPlace, RequestShape, Target};
 use super::shape::Answer;
+use crate::dialect::Passed;
 use bytes::Bytes;
 use http::HeaderValue;
 use places::Place;
 use splice::{Edits, ModelEdit, UsageEdit};
-use text_sink::TextSink;
 use tollgate_plugin_api::{Reject, RejectCode, ServiceTier};
 use walk::Walk;
 
@@ -145,14 +146,15 @@ pub fn read_request(
     Ok(facts)
 }
 
-/// The text of a request's prompt for a tokenizer: its beginning, at most `bytes_max` bytes of it, and how many bytes there
-/// are in all. The body is one that [`read_request`] took.
-pub fn prompt_text(endpoint: &Endpoint, body: &[u8], bytes_max: usize) -> (String, u64) {
-    let Ok(text) = std::str::from_utf8(body) else { return multipart::prompt_text(body, bytes_max) };
+/// The text of a request's prompt for a tokenizer, of which so many bytes of the beginning are kept. The body is one that
+/// [`read_request`] took.
+pub fn prompt_text(endpoint: &Endpoint, body: &[u8], beginning_bytes_max: usize) -> PromptText {
+    let sink = Passed::keeping(beginning_bytes_max);
+    let Ok(text) = std::str::from_utf8(body) else { return multipart::prompt_text(body, sink) };
     if endpoint.request == RequestShape::Multipart && !text.trim_start().starts_with('{') {
-        return multipart::prompt_text(body, bytes_max);
+        return multipart::prompt_text(body, sink);
     }
-    let mut walk = Walk::new(endpoint.dialect, text, None).collecting(TextSink::new(bytes_max));
+    let mut walk = Walk::new(endpoint.dialect, text, None).collecting(sink);
     // A body that was taken before is taken again; of any other the text up to the mistake is an estimate still.
     let _ = walk.run(Place::root(endpoint.answer, endpoint.dialect));
     walk.into_text()

@@ -1,18 +1,17 @@
 //! The text that an answer delivered, counted as it passes: what an estimate starts from when nothing is reported.
 
-use std::borrow::Cow;
+mod look;
+mod passed;
+
+pub use passed::{Passed, by_look};
 
 use memchr::memchr;
+use std::borrow::Cow;
 
-/// How much of the delivered text is kept, in bytes. What comes after is only counted.
-pub(super) const SAMPLE_BYTES_MAX: usize = 16 * 1024;
-
-/// Text, reasoning and tool arguments that passed. The sample is the beginning of the text, the total is all of it,
-/// both in bytes of UTF-8 after the JSON escapes are resolved.
+/// Text, reasoning and tool arguments that passed, in UTF-8 after the JSON escapes are resolved.
 #[derive(Debug, Default)]
 pub struct DeliveredText {
-    sample: Vec<u8>,
-    total_bytes: u64,
+    passed: Passed,
     /// Strings that had text, and whether the one that runs has.
     pieces: u64,
     in_piece: bool,
@@ -33,18 +32,19 @@ enum Escape {
 }
 
 impl DeliveredText {
+    /// All of the text, as far as it is kept.
+    pub fn passed(&self) -> &Passed {
+        &self.passed
+    }
+
     /// The beginning of the text, at most 16 KiB of it, whole characters only.
     pub fn sample(&self) -> Cow<'_, str> {
-        match std::str::from_utf8(&self.sample) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(error) if error.error_len().is_none() => String::from_utf8_lossy(&self.sample[..error.valid_up_to()]),
-            Err(_) => String::from_utf8_lossy(&self.sample),
-        }
+        self.passed.beginning()
     }
 
     /// All of the text, in bytes.
     pub fn total_bytes(&self) -> u64 {
-        self.total_bytes
+        self.passed.bytes()
     }
 
     /// How many strings with text have ended: vendors send whole tokens, so there were no fewer.
@@ -54,12 +54,8 @@ impl DeliveredText {
 
     /// Counts bytes that are text as they are.
     pub(super) fn push_plain(&mut self, bytes: &[u8]) {
-        self.total_bytes = self.total_bytes.saturating_add(bytes.len() as u64);
         self.in_piece |= !bytes.is_empty();
-        let room = SAMPLE_BYTES_MAX - self.sample.len();
-        if room > 0 {
-            self.sample.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        }
+        self.passed.push(bytes);
     }
 
     /// Counts a piece of a JSON string's inside, as it is written; it may be cut anywhere, an escape included.
@@ -154,7 +150,8 @@ impl DeliveredText {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{DeliveredText, SAMPLE_BYTES_MAX};
+    use super::DeliveredText;
+    use super::passed::BEGINNING_BYTES_MAX;
 
     fn delivered(pieces: &[&[u8]]) -> DeliveredText {
         let mut text = DeliveredText::default();
@@ -191,9 +188,9 @@ mod tests {
 
     #[test]
     fn beyond_the_sample_text_is_only_counted() {
-        let text = delivered(&[&vec![b'a'; SAMPLE_BYTES_MAX - 1], "\u{4e2d}\u{4e2d}".as_bytes(), b"tail"]);
-        assert_eq!(text.sample().len(), SAMPLE_BYTES_MAX - 1, "no half character");
-        assert_eq!(text.total_bytes(), SAMPLE_BYTES_MAX as u64 - 1 + 6 + 4);
+        let text = delivered(&[&vec![b'a'; BEGINNING_BYTES_MAX - 1], "\u{4e2d}\u{4e2d}".as_bytes(), b"tail"]);
+        assert_eq!(text.sample().len(), BEGINNING_BYTES_MAX - 1, "no half character");
+        assert_eq!(text.total_bytes(), BEGINNING_BYTES_MAX as u64 - 1 + 6 + 4);
     }
 
     proptest! {

@@ -20,7 +20,7 @@ pub(super) fn input(endpoint: &Endpoint, body: &[u8]) -> String {
     let messages: Vec<Value> = match &chat {
         Some(chat) => chat.messages.iter().map_while(|of_it| room.message(of_it)).collect(),
         None => {
-            let (text, _) = request::prompt_text(endpoint, body, TEXT_BYTES_MAX);
+            let text = request::prompt_text(endpoint, body, TEXT_BYTES_MAX).beginning();
             vec![message("user", vec![room.text("text", &text)])]
         }
     };

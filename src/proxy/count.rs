@@ -50,10 +50,7 @@ pub(super) async fn count(
 
 async fn tokens(endpoint: &'static Endpoint, model: &str, facts: &RequestFacts, body: Bytes) -> Result<u64, Reject> {
     let model = model.to_owned();
-    let counting = aside(move || {
-        let (text, bytes) = Prompt::Body(body).text(endpoint);
-        Ok(estimate::tokens(&model, &text, bytes))
-    });
+    let counting = aside(move || Ok(Prompt::Body(body).text(endpoint).tokens(|text| estimate::tokens(&model, text))));
     let text_tokens = counting.await?;
     Ok(text_tokens.saturating_add(u64::from(facts.media_parts).saturating_mul(MEDIUM_TOKENS)))
 }

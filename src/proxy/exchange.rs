@@ -16,10 +16,9 @@ use crate::balance::{CandidateBreakers, ErrorHead, Failure, Pick};
 use crate::clock::{millis, steady_unsigned_ms, unix_ms};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
-use crate::dialect::request::{self, RequestFacts};
+use crate::dialect::request::{self, PromptText, RequestFacts};
 use crate::dialect::usage::Scanner;
 use crate::dialect::{DialectId, Framing};
-use crate::estimate::Growing;
 use crate::keyring::KeyEntry;
 use crate::ledger::Hold;
 use crate::price::Price;
@@ -28,6 +27,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,35 +116,34 @@ pub(super) struct Admitted {
 pub(super) enum Prompt {
     /// The body itself: before the first byte, unless it is large, and for short ones.
     Body(Bytes),
-    /// The beginning of its text, and how many bytes of text there are.
-    Sample(String, u64),
+    /// What is kept of its text.
+    Text(Box<PromptText>),
 }
 
 impl Default for Prompt {
     /// Of nothing.
     fn default() -> Self {
-        Self::Sample(String::new(), 0)
+        Self::Text(Box::default())
     }
 }
 
 impl Prompt {
-    /// A prompt's text is kept up to here; what is longer is counted by its beginning's ratio of tokens to bytes.
-    const SAMPLE_BYTES_MAX: usize = 16 * 1024;
+    /// So much of a prompt's beginning is kept as it is, and bodies up to here are.
+    const BEGINNING_BYTES_MAX: usize = 16 * 1024;
 
-    /// The text for a tokenizer, and how many bytes of text there are in all.
-    pub(super) fn text(&self, endpoint: &Endpoint) -> (String, u64) {
+    /// The text for a tokenizer.
+    pub(super) fn text(&self, endpoint: &Endpoint) -> Cow<'_, PromptText> {
         match self {
-            Self::Body(body) => request::prompt_text(endpoint, body, Self::SAMPLE_BYTES_MAX),
-            Self::Sample(text, bytes) => (text.clone(), *bytes),
+            Self::Body(body) => Cow::Owned(request::prompt_text(endpoint, body, Self::BEGINNING_BYTES_MAX)),
+            Self::Text(text) => Cow::Borrowed(text),
         }
     }
 
     /// No more of it than an estimate needs.
     pub(super) fn shrunk(self, endpoint: &Endpoint) -> Self {
         match &self {
-            Self::Body(body) if body.len() > Self::SAMPLE_BYTES_MAX => {
-                let (text, bytes) = self.text(endpoint);
-                Self::Sample(text, bytes)
+            Self::Body(body) if body.len() > Self::BEGINNING_BYTES_MAX => {
+                Self::Text(self.text(endpoint).into_owned().into())
             }
             _ => self,
         }
@@ -249,22 +248,13 @@ pub(super) struct Checkpoint {
     pub(super) at: Instant,
     pub(super) delivered_bytes: u64,
     pub(super) delivered_pieces: u64,
-    /// What was delivered comes to.
-    pub(super) delivered: Growing,
     /// What the prompt comes to, if it was looked at.
     pub(super) prompt_tokens: Option<u64>,
 }
 
 impl Checkpoint {
     pub(super) fn at(now: Instant) -> Self {
-        Self {
-            taken: false,
-            at: now,
-            delivered_bytes: 0,
-            delivered_pieces: 0,
-            delivered: Growing::default(),
-            prompt_tokens: None,
-        }
+        Self { taken: false, at: now, delivered_bytes: 0, delivered_pieces: 0, prompt_tokens: None }
     }
 }
 

@@ -7,6 +7,7 @@ use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::clock::{millis, steady_ms};
+use crate::dialect::Passed;
 use crate::estimate;
 use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -140,7 +141,7 @@ pub(super) fn abandoned(exchange: &mut Exchange) -> End {
     };
     if let Some(mut settlement) = prepare(exchange, end) {
         if let Some(estimate) = settlement.estimate.take() {
-            estimate.complete(&mut settlement.metered, |_, sample, bytes| estimate::by_look(sample, bytes));
+            estimate.complete(&mut settlement.metered, |_, text| text.tokens_by_look());
         }
         drop(settlement.finish());
     }
@@ -381,15 +382,14 @@ pub(super) fn progress(exchange: &mut Exchange) {
     checkpoint.delivered_pieces = delivered.pieces();
     let asked = admitted.facts.service_tier;
     let mut metered = answer.scanner.metered().unwrap_or_else(|| answer.scanner.uncounted(asked));
-    let tokens = checkpoint.delivered.tokens(&delivered.sample(), delivered_bytes).max(delivered.pieces());
+    let tokens = delivered.passed().tokens_by_look().max(delivered.pieces());
     let tokens = within(output_tokens_max, tokens, delivered.pieces());
     metered.usage.output_tokens = metered.usage.output_tokens.max(tokens);
     if metered.usage.input_tokens == 0 {
         let (endpoint, prompt) = (admitted.target.endpoint, &mut admitted.prompt);
         metered.usage.input_tokens = *checkpoint.prompt_tokens.get_or_insert_with(|| {
             *prompt = std::mem::take(prompt).shrunk(endpoint);
-            let (text, bytes) = prompt.text(endpoint);
-            estimate::by_look(&text, bytes)
+            prompt.text(endpoint).tokens(Passed::tokens_by_look)
         });
     }
     metered.source = UsageSource::Estimated;

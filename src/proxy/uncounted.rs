@@ -2,9 +2,9 @@
 
 use super::exchange::{Admitted, Answer, Prompt};
 use super::settle::End;
-use crate::dialect::Answer as AnswerKind;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::usage::Unreported;
+use crate::dialect::{Answer as AnswerKind, Passed};
 use crate::estimate;
 use std::sync::Arc;
 use tollgate_plugin_api::{Metered, UsageSource};
@@ -15,8 +15,7 @@ pub(super) struct Uncounted {
     model: Arc<str>,
     endpoint: &'static Endpoint,
     prompt: Prompt,
-    delivered: String,
-    delivered_bytes: u64,
+    delivered: Passed,
     /// What was delivered is the prompt, spoken.
     is_spoken: bool,
     /// Strings that it came in.
@@ -56,8 +55,7 @@ pub(super) fn uncounted(
         model: admitted.route.model.clone(),
         endpoint,
         prompt: std::mem::take(&mut admitted.prompt),
-        delivered: delivered.sample().into_owned(),
-        delivered_bytes: delivered.total_bytes(),
+        delivered: delivered.passed().clone(),
         delivered_pieces: delivered.pieces(),
         is_spoken: endpoint.answer == AnswerKind::Speech && answer.scanner.token_seen(),
         output_tokens_max,
@@ -65,21 +63,20 @@ pub(super) fn uncounted(
 }
 
 impl Uncounted {
-    /// Fills in what was not reported: the prompt, and what was delivered. `count` counts the tokens of a sample of a model's
-    /// text that has so many bytes in all.
-    pub(super) fn complete(self, metered: &mut Metered, count: impl Fn(&str, &str, u64) -> u64) {
+    /// Fills in what was not reported: the prompt, and what was delivered, of which there is no less than pieces came. `count` counts
+    /// the tokens of a model's text.
+    pub(super) fn complete(self, metered: &mut Metered, count: impl Fn(&str, &Passed) -> u64) {
         let usage = &mut metered.usage;
         if self.unreported.output {
             let delivered = match self.is_spoken {
-                true => estimate::spoken(self.prompt.text(self.endpoint).1),
-                false => count(&self.model, &self.delivered, self.delivered_bytes),
+                true => estimate::spoken(self.prompt.text(self.endpoint).bytes()),
+                false => count(&self.model, &self.delivered).max(self.delivered_pieces),
             };
             let delivered = within(self.output_tokens_max, delivered, self.delivered_pieces);
             usage.output_tokens = usage.output_tokens.max(delivered);
         }
         if self.unreported.input && usage.input_tokens == 0 {
-            let (text, bytes) = self.prompt.text(self.endpoint);
-            usage.input_tokens = count(&self.model, &text, bytes);
+            usage.input_tokens = self.prompt.text(self.endpoint).tokens(|text| count(&self.model, text));
         }
         metered.source = UsageSource::Estimated;
     }

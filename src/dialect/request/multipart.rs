@@ -3,9 +3,10 @@
 
 use super::media::MEDIA_TOKENS_BOUND;
 use super::splice::{Edits, ModelEdit};
-use super::text_sink::TextSink;
+use super::text_sink::{PromptText, push_line};
 use super::{CHOICES_MAX, RequestFacts, check_model, invalid, is_named_elsewhere, refusal};
 use crate::dialect::Answer;
+use crate::dialect::Passed;
 use crate::dialect::endpoint::{Endpoint, Target};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -119,20 +120,19 @@ pub fn form_parts(content_type: Option<&str>, body: &[u8]) -> Option<Vec<Range<u
 }
 
 /// The prompt of a form that was read before.
-pub(super) fn prompt_text(body: &[u8], bytes_max: usize) -> (String, u64) {
-    let mut sink = TextSink::new(bytes_max);
+pub(super) fn prompt_text(body: &[u8], mut sink: Passed) -> PromptText {
     let start = leading_line_break(body);
     if let Some(end) = memmem::find(&body[start..], b"\r\n") {
         let delimiter = &body[start..start + end];
         // A form that was taken before is taken again.
         let _ = for_each_part(body, delimiter, |part| {
             if part.name == "prompt" && !part.is_file {
-                sink.push(&String::from_utf8_lossy(&body[part.value]));
+                push_line(&mut sink, &String::from_utf8_lossy(&body[part.value]));
             }
             Ok(())
         });
     }
-    sink.into_text()
+    PromptText { once: sink, repeated: None }
 }
 
 /// Python's and JavaScript's spellings of a truth value.

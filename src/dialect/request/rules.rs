@@ -3,6 +3,7 @@
 use super::media::{self, Mime};
 use super::places::Place;
 use super::splice::{ModelEdit, UsageEdit};
+use super::text_sink::push_line;
 use super::walk::Walk;
 use super::{BATCH_MAX, CHOICES_MAX, MODEL_BYTES_MAX, OUTPUT_TOKENS_MAX, check_model, refusal, tier};
 use crate::dialect::DialectId;
@@ -147,7 +148,7 @@ impl Walk<'_> {
 
     pub(super) fn collect(&mut self, text: &str) {
         if let Some(sink) = self.sink.as_mut().filter(|_| self.collects) {
-            sink.push(text);
+            push_line(sink, text);
         }
     }
 

@@ -1,40 +1,40 @@
-//! The prompt's text, as much of it as a tokenizer is to see.
+//! The prompt's text, for a tokenizer.
 
-/// Collects text, up to a limit.
-pub(super) struct TextSink {
-    text: String,
-    bytes_max: usize,
-    /// There is room for so much; what follows on a piece that was cut must not be taken for its continuation.
-    room: usize,
-    bytes: u64,
+use crate::dialect::Passed;
+
+/// A prompt: what is read once, and what is read with each of several others.
+#[derive(Clone, Debug, Default)]
+pub struct PromptText {
+    /// Read once.
+    pub once: Passed,
+    /// Read so often: a rerank's query with each of its documents.
+    pub repeated: Option<(Box<Passed>, u64)>,
 }
 
-impl TextSink {
-    pub(super) fn new(bytes_max: usize) -> Self {
-        Self { text: String::new(), bytes_max, room: bytes_max, bytes: 0 }
+impl PromptText {
+    /// Its length as it is read, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let repeated = self.repeated.as_ref().map_or(0, |(text, times)| text.bytes().saturating_mul(*times));
+        self.once.bytes().saturating_add(repeated)
     }
 
-    /// An empty one with the same limit.
-    pub(super) fn another(&self) -> Self {
-        Self::new(self.bytes_max)
+    /// Its beginning, as far as it is kept: what is repeated stands there once.
+    pub fn beginning(&self) -> String {
+        let repeated = self.repeated.iter().map(|(text, _)| text.beginning());
+        repeated.chain([self.once.beginning()]).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Its limit.
-    pub(super) fn bytes_max(&self) -> usize {
-        self.bytes_max
+    /// What it comes to, from what each of its texts does.
+    pub fn tokens(&self, count: impl Fn(&Passed) -> u64) -> u64 {
+        let repeated = self.repeated.as_ref().map_or(0, |(text, times)| count(text).saturating_mul(*times));
+        count(&self.once).saturating_add(repeated)
     }
+}
 
-    /// Adds a text, on a line of its own.
-    pub(super) fn push(&mut self, text: &str) {
-        for piece in [if self.bytes == 0 { "" } else { "\n" }, text] {
-            self.bytes += piece.len() as u64;
-            let kept = &piece[..piece.floor_char_boundary(self.room)];
-            self.text.push_str(kept);
-            self.room = if kept.len() < piece.len() { 0 } else { self.room - kept.len() };
-        }
+/// Adds a text, on a line of its own.
+pub(super) fn push_line(passed: &mut Passed, text: &str) {
+    if passed.bytes() > 0 {
+        passed.push(b"\n");
     }
-
-    pub(super) fn into_text(self) -> (String, u64) {
-        (self.text, self.bytes)
-    }
+    passed.push(text.as_bytes());
 }

@@ -6,9 +6,9 @@ use self::rerank::{Bound, Documents};
 use super::places::{Named, Place};
 use super::rules::{Frame, Name, Scalar, TOOL_PROMPT_TOKENS};
 use super::splice::Edits;
-use super::text_sink::TextSink;
+use super::text_sink::PromptText;
 use super::{DEPTH_MAX, RequestFacts, invalid, refusal};
-use crate::dialect::DialectId;
+use crate::dialect::{DialectId, Passed};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -52,7 +52,7 @@ pub(super) struct Walk<'a> {
     pub(super) prompts: u64,
     pub(super) edits: Edits,
     pub(super) refusal: Option<Reject>,
-    pub(super) sink: Option<TextSink>,
+    pub(super) sink: Option<Passed>,
     pub(super) collects: bool,
     documents: Option<Documents>,
     /// How many elements of lists of prompts refer elsewhere; what is beside them says so in the facts.
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The same, collecting the prompt's text.
-    pub(super) fn collecting(self, sink: TextSink) -> Self {
+    pub(super) fn collecting(self, sink: Passed) -> Self {
         Self { sink: Some(sink), ..self }
     }
 
@@ -108,16 +108,16 @@ impl<'a> Walk<'a> {
     /// The documents of a rerank, as they are written.
     fn documents(&mut self, raw: &RawValue, depth: usize) -> Result<(), Reject> {
         let (media_bytes, media_tokens) = (self.media_bytes, self.facts.media_tokens);
-        let own = self.sink.as_ref().map(TextSink::another);
+        let before = self.documents.get_or_insert_default().text.take();
+        let own = before.or_else(|| self.sink.as_ref().map(Passed::another));
         let beside = std::mem::replace(&mut self.sink, own);
         let walked = self.value(raw.get(), Place::Documents, depth);
-        let (text, text_bytes) = std::mem::replace(&mut self.sink, beside).map(TextSink::into_text).unwrap_or_default();
+        let text = std::mem::replace(&mut self.sink, beside);
         self.documents.get_or_insert_default().add(Documents {
             bytes: raw.get().len() as u64,
             media_bytes: self.media_bytes - media_bytes,
             media_tokens: self.facts.media_tokens - media_tokens,
             text,
-            text_bytes,
         });
         walked
     }
@@ -140,15 +140,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The text, of which as much as its tokens may be counted of, and how many bytes there are in all. Of a rerank: a pair, with as much
-    /// of the documents as there is of them for each, and the bytes of all pairs.
-    pub(super) fn into_text(self) -> (String, u64) {
-        let Some(sink) = self.sink else { return (String::new(), 0) };
-        let bytes_max = sink.bytes_max();
-        let (text, bytes) = sink.into_text();
-        match self.documents {
-            Some(documents) => documents.pair(text, bytes, self.facts.prompts, bytes_max),
-            None => (text, bytes),
+    /// The text. Of a rerank, what stands beside the documents is read with each of them.
+    pub(super) fn into_text(self) -> PromptText {
+        let beside = self.sink.unwrap_or_default();
+        match self.documents.and_then(|documents| documents.text) {
+            Some(once) => PromptText { once, repeated: Some((beside.into(), self.facts.prompts.max(1))) },
+            None => PromptText { once: beside, repeated: None },
         }
     }
 

@@ -98,8 +98,8 @@ impl Writing {
                 let (translated, shape) = embed::translate_request(endpoint, text, &model)?;
                 let target = endpoint::embeddings_target(dialect);
                 // Told to the client where the upstream reports nothing, so it has to be known before the answer's end.
-                let (prompt, bytes) = Prompt::Body(body.clone()).text(endpoint);
-                let input_tokens_counted = estimate::tokens(&counted_as, &prompt, bytes);
+                let prompt = Prompt::Body(body.clone());
+                let input_tokens_counted = prompt.text(endpoint).tokens(|text| estimate::tokens(&counted_as, text));
                 let answer = AnswerLane::Embeddings { shape, input_tokens_counted };
                 Ok(Some(Lane::new(target, translated, answer, false)))
             }

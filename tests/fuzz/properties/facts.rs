@@ -40,7 +40,8 @@ pub(crate) fn read_and_splice(input: &Input<'_>) {
     let is_form = endpoint.request == RequestShape::Multipart && input.says(0);
     let content_type = if is_form { "multipart/form-data; boundary=X" } else { "application/json" };
     let body = Bytes::copy_from_slice(input.body);
-    let (text, total) = prompt_text(endpoint, &body, 100);
+    let prompt = prompt_text(endpoint, &body, 100).once;
+    let (text, total) = (prompt.beginning(), prompt.bytes());
     assert!(text.len() <= 100 + 3 && text.len() as u64 <= total.max(100), "{path}: {} of {total}", text.len());
     let facts = match read_request(endpoint, &target, Some(content_type), &body) {
         Ok(facts) => facts,

@@ -238,10 +238,12 @@ fn what_stands_beside_the_documents_counts_once_for_each() {
         let bound = facts.input_tokens_bound(1_000_000);
         assert_eq!(bound / 1_000_000, windows, "each document has a window, if it needs one: {body}");
     }
-    let (text, bytes) = prompt_text(at("/v1/rerank").endpoint, br#"{"query":"abcd","documents":["x","y","z"]}"#, 99);
-    assert_eq!((text.as_str(), bytes), ("abcd\nx\n", 3 * 4 + 5), "a pair of three");
-    let (text, bytes) = prompt_text(at("/v1/rerank").endpoint, br#"{"documents":["x y"],"query":"abcd"}"#, 6);
-    assert_eq!((text.as_str(), bytes), ("abcd\nx", 4 + 3), "a pair, cut");
+    let prompt = |body: &str| prompt_text(at("/v1/rerank").endpoint, body.as_bytes(), 99);
+    let three = prompt(r#"{"query":"abcd","documents":["x","y","z"]}"#);
+    assert_eq!((three.beginning().as_str(), three.bytes()), ("abcd\nx\ny\nz", 3 * 4 + 5), "the query three times");
+    assert_eq!(three.tokens(|text| 100 * text.bytes()), 100 * (3 * 4 + 5));
+    let two = prompt(r#"{"documents":["x y"],"query":"abcd","texts":["z"]}"#);
+    assert_eq!((two.beginning().as_str(), two.bytes()), ("abcd\nx y\nz", 2 * 4 + 5), "two lists");
     let queried = format!(r#"{{"model":"m","query":{{"image":"{url}"}},"documents":["a","b"]}}"#);
     assert_eq!(facts("/v1/rerank", &queried).media_tokens, 2 * MEDIA_TOKENS_BOUND);
     // Inputs and requests have windows of their own, too.
@@ -259,7 +261,10 @@ fn what_stands_beside_the_documents_counts_once_for_each() {
 
 #[test]
 fn the_prompts_text_is_collected() {
-    let text = |path: &str, body: &str, max: usize| prompt_text(at(path).endpoint, body.as_bytes(), max);
+    let text = |path: &str, body: &str, max: usize| {
+        let prompt = prompt_text(at(path).endpoint, body.as_bytes(), max);
+        (prompt.beginning(), prompt.bytes())
+    };
     let chat = format!(
         r#"{{"model":"m","user":"me","messages":[{{"role":"user","content":[{{"type":"text","text":"h\u00e9llo\n"}},{{"type":"image_url","image_url":{{"url":"data:image/png;base64,{MEDIUM}"}}}}]}}],"tools":[{{"type":"function","function":{{"name":"f"}}}}]}}"#
     );

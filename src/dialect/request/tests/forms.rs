@@ -50,7 +50,8 @@ fn a_form_is_read_and_its_model_replaced() {
     assert_eq!(facts.prompt_text_bytes, "a catgpt-image-12true".len() as u64);
     assert_eq!(spliced(EDITS, &body, Some("x")), build("x"));
     assert_eq!(spliced(EDITS, &body, None), body);
-    assert_eq!(prompt_text(at(EDITS).endpoint, body.as_bytes(), 3), ("a c".to_owned(), 5));
+    let prompt = prompt_text(at(EDITS).endpoint, body.as_bytes(), 3);
+    assert_eq!((prompt.beginning().as_str(), prompt.bytes()), ("a c", 5));
     assert_eq!(
         read(EDITS, "Multipart/Form-Data; charset=utf-8; Boundary=\"XX\"", &body).unwrap().model.as_deref(),
         Some("gpt-image-1")

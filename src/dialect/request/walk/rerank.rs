@@ -2,6 +2,8 @@
 //! tokens x the number of documents + sum of the number of tokens in all documents" (docs.voyageai.com, "Rerankers"; Jina's and
 //! SiliconFlow's are alike).
 
+use crate::dialect::Passed;
+
 /// What a reranker puts around each pair of query and document, at most: Qwen3's has a template of some 80 tokens
 /// (huggingface.co/Qwen/Qwen3-Reranker-8B, "Transformers Usage").
 const PAIR_TOKENS: u64 = 128;
@@ -19,9 +21,8 @@ pub(super) struct Documents {
     pub(super) bytes: u64,
     pub(super) media_bytes: u64,
     pub(super) media_tokens: u64,
-    /// What of their text is collected, and its whole length.
-    pub(super) text: String,
-    pub(super) text_bytes: u64,
+    /// Their text, if it is collected.
+    pub(super) text: Option<Passed>,
 }
 
 /// What a prompt comes to at most.
@@ -34,12 +35,12 @@ pub(super) struct Bound {
 }
 
 impl Documents {
+    /// More of them, whose text goes on with what there is.
     pub(super) fn add(&mut self, more: Self) {
         self.bytes += more.bytes;
         self.media_bytes += more.media_bytes;
         self.media_tokens += more.media_tokens;
-        self.text.push_str(&more.text);
-        self.text_bytes += more.text_bytes;
+        self.text = more.text;
     }
 
     /// Of so many documents, from what all there is comes to once.
@@ -55,16 +56,5 @@ impl Documents {
             // A token is a byte at least, and mostly four: what a chunk has of the query is in that.
             searches: (count + in_documents / CHUNK_TOKENS).div_ceil(SEARCH_DOCUMENTS),
         }
-    }
-
-    /// For a tokenizer, from the text beside them and its length: a pair, with as much of the documents as there is of them for each, and
-    /// the bytes of all pairs.
-    pub(super) fn pair(self, mut text: String, bytes: u64, count: u64, bytes_max: usize) -> (String, u64) {
-        let pairs = count.max(1);
-        let share = usize::try_from(pairs).map_or(0, |pairs| self.text.len().div_ceil(pairs));
-        text.push('\n');
-        text.push_str(&self.text[..self.text.ceil_char_boundary(share)]);
-        text.truncate(text.floor_char_boundary(bytes_max));
-        (text, bytes.saturating_mul(pairs).saturating_add(self.text_bytes))
     }
 }
