@@ -50,6 +50,7 @@ const NOT_FORWARDED: [&str; 63] = [
     "range",
     // RFC 7240: `respond-async` makes an answer that is fetched elsewhere, past every bill.
     "prefer",
+    // Makes DashScope's native operations answer with a task's number, and bill it later (alibabacloud.com/help/en/model-studio).
     "x-dashscope-async",
     // Another method, path or host, for frameworks that believe them.
     "x-http-method",

@@ -210,6 +210,16 @@ async fn what_a_proxy_in_front_says_of_who_calls_stays_here() {
 }
 
 #[tokio::test]
+async fn no_field_makes_an_upstream_answer_later_where_nobody_counts() {
+    let (provider, gateway, key) = one(Wire::Chat, |_, _| Wire::Chat.whole("x")).await;
+    let request = plain_chat(false).key(&key.key).field("X-DashScope-Async", "enable").field("x-dashscope-own", "1");
+    assert_eq!(gateway.send(&request).await.status, 200);
+    let received = provider.only();
+    assert_eq!((received.field("x-dashscope-async"), received.field("x-dashscope-own")), (None, Some("1")));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn fields_that_connection_names_end_here_but_none_of_ours_can_be_named_away() {
     let (provider, gateway, key) = one(Wire::Chat, |_, _| Wire::Chat.whole("x")).await;
     let naming = |names: &str| {

@@ -108,8 +108,14 @@ static COMMON: &[Member] = &[
     m(&["model"], Model),
     m(&["stream"], Stream),
     m(&["models"], OtherModels),
+    // Anthropic's, and LiteLLM's where an upstream is one (docs.litellm.ai, "Client-Side Fallbacks").
+    m(&["fallbacks"], OtherModels),
+    // OpenRouter's: `"fallback"` without `models` lets it choose others (npmjs.com/package/@openrouter/schemas).
+    m(&["route"], OtherModels),
     m(&["service_tier"], ServiceTier),
     m(&["plugins"], Elsewhere),
+    // xAI's: the answer is a number, and what it stands for is fetched later (docs.x.ai, "Deferred Chat Completions").
+    m(&["deferred"], Background),
 ];
 
 static CHAT: &[Member] = &[
@@ -162,7 +168,6 @@ static MESSAGES: &[Member] = &[
     m(&["speed"], Speed),
     m(&["mcp_servers"], Elsewhere),
     m(&["container"], Elsewhere),
-    m(&["fallbacks"], OtherModels),
 ];
 
 static GEMINI: &[Member] = &[

@@ -161,7 +161,7 @@ impl Walk<'_> {
             (Place::StreamFormat, Scalar::Text(format)) => self.facts.stream |= format == "sse",
             (Place::Background, Scalar::Bool(false)) => {}
             (Place::Background, _) => {
-                return Err(name.refuse("is not supported: what a background response uses cannot be billed"));
+                return Err(name.refuse("is not supported: what an answer uses that is fetched later cannot be billed"));
             }
             (Place::OutputMax, _) => {
                 let limit = self.whole(name, value, OUTPUT_TOKENS_MAX)?;

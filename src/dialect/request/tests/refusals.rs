@@ -97,6 +97,13 @@ fn wrong_fields_are_named() {
         (COMPLETIONS, r#"{"model":"m","best_of":0}"#, "best_of"),
         (COMPLETIONS, r#"{"model":"m","prompt":"a","prompt":["a","b"]}"#, "prompt"),
         (RESPONSES, r#"{"model":"m","background":true}"#, "background"),
+        (CHAT, r#"{"model":"m","deferred":true}"#, "deferred"),
+        (CHAT, r#"{"model":"m","deferred":"yes"}"#, "deferred"),
+        (RESPONSES, r#"{"model":"m","deferred":true}"#, "deferred"),
+        (CHAT, r#"{"model":"m","Deferred":true}"#, "Deferred"),
+        (CHAT, r#"{"model":"m","route":"fallback"}"#, "route"),
+        (CHAT, r#"{"model":"m","fallbacks":["n"]}"#, "fallbacks"),
+        (COMPLETIONS, r#"{"model":"m","fallbacks":[{"n":["o"]}]}"#, "fallbacks"),
         (RESPONSES, r#"{"prompt":{"id":"p"}}"#, "model"),
         (RESPONSES, r#"{"model":"m","max_output_tokens":-5}"#, "max_output_tokens"),
         (MESSAGES, r#"{"model":"m","fallbacks":[{"model":"n"}]}"#, "fallbacks"),
@@ -129,6 +136,7 @@ fn other_peoples_fields_are_left_alone() {
         r#"{"model":"m","messages":[{"role":"user","content":"x","model":3,"stream":"y"}],"metadata":{"Model":"z"}}"#,
         r#"{"model":"m","messages":"not even a list","tools":7}"#,
         r#"{"model":"m","a":1,"a":2}"#,
+        r#"{"model":"m","deferred":false,"route":null,"fallbacks":[]}"#,
     ] {
         assert!(read(CHAT, body).is_ok(), "{body}");
     }
