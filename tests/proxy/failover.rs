@@ -427,6 +427,25 @@ async fn a_pooled_connection_that_the_provider_closed_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn a_pooled_connection_that_ends_while_the_provider_works_costs_an_attempt() {
+    // Longer than a round trip takes: the provider may have worked, and wants its money.
+    let provider = Provider::start(|number, _| match number {
+        0 => Wire::Chat.whole("x"),
+        _ => Answer::nothing(Break::Rst).head_after_ms(600),
+    })
+    .await;
+    let (gateway, key) =
+        serving(&Setup::new([Wire::Chat.upstream("u", &provider)]).set("routing.attempts_max", "1")).await;
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    assert_eq!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 503);
+    assert_eq!(provider.received().len(), 2, "it is not asked again");
+    let records = gateway.wait_records(2).await;
+    let failed = records.iter().find(|record| record["outcome"] != "ok").expect("one failed");
+    assert_record(failed, json!({"outcome": "upstream_error", "attempts": 1}));
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn an_attempt_has_its_time_also_while_there_is_no_connection() {
     let (full, next) = (FullQueue::new().await, Provider::always(Wire::Chat.whole("x")).await);
     let setup = Setup::new([
