@@ -2,7 +2,7 @@
 //! command line, keys too. Every change stands in one transaction with its audit row.
 
 use super::{KeyChange, KeyListing, NewKey, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_plugin_api::CredentialDigest;
 
 /// What somebody may do; each may do what the ones before may.
@@ -376,13 +376,20 @@ pub trait People: Send + Sync {
     /// The store.
     fn keys_by_group(&self, user: Option<&str>) -> Result<BTreeMap<String, u64>>;
 
+    /// The groups in which this person has been given keys by others: of those that are enabled and have not expired by then.
+    ///
+    /// # Errors
+    /// The store.
+    fn groups_given(&self, user: &str, at_ms: i64) -> Result<BTreeSet<String>>;
+
     /// Makes a key with this credential.
     ///
     /// # Errors
     /// The name is taken or a value is not acceptable; otherwise the store.
     fn key_create_by(&self, act: &Act, new: &NewKey, digest: &CredentialDigest) -> Result<KeyListing>;
 
-    /// Changes a key. `owner`: only if it is this person's, who is a user; what else there is, is not there for them. A name that they
+    /// Changes a key. `owner`: only if it is this person's, who is a user; what else there is, is not there for them. Limits that
+    /// somebody else has set they make no wider. A name that they
     /// give it finds it for no token and no wallet; the one that it has already changes nothing, unless a command gives it: who types
     /// it means it.
     ///

@@ -6,6 +6,7 @@ mod called;
 mod claims;
 mod codes;
 mod connection;
+mod given;
 mod keys;
 mod limits;
 mod page;

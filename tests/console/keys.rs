@@ -116,6 +116,57 @@ async fn a_user_sets_no_more_of_a_key_than_is_theirs() {
 }
 
 #[tokio::test]
+async fn what_others_limit_or_take_away_a_user_does_not_undo() {
+    let stage = Stage::start().await;
+    let given = json!({
+        "name": "given", "user": "user", "group": "other", "models": ["m", "n"], "quota_nanos": 1000, "rpm": 5, "tpm": 50,
+        "concurrency": 2, "expires_at": "2099-01-01T00:00:00Z",
+    });
+    let path = format!("/keys/{}", stage.operator.post("/keys", &given).await.ok()["key"]["id"]);
+    let wider = [
+        ("models", json!([])),
+        ("models", json!(["m", "o"])),
+        ("quota_nanos", Value::Null),
+        ("quota_nanos", json!(1001)),
+        ("rpm", Value::Null),
+        ("rpm", json!(6)),
+        ("tpm", json!(51)),
+        ("concurrency", Value::Null),
+        ("expires_at", Value::Null),
+        ("expires_at", json!("2100-01-01T00:00:00Z")),
+        ("group", json!("default")),
+    ];
+    for (field, value) in &wider {
+        let told = stage.user.patch(&path, &json!({*field: value})).await;
+        assert_eq!((told.status, told.code()), (400, "INVALID"), "{field}: {value}");
+        assert!(told.body["error"]["message"].as_str().is_some_and(|why| why.starts_with(field)), "{}", told.body);
+    }
+    // As it is, and narrower, it may be.
+    let narrower = json!({
+        "name": "mine", "group": "other", "models": ["n"], "quota_nanos": 999, "rpm": 5, "tpm": 1, "concurrency": 1,
+        "expires_at": "2098-01-01T00:00:00Z",
+    });
+    stage.user.patch(&path, &narrower).await.ok();
+    // Their own limits are theirs, until somebody else sets one.
+    let own = format!("/keys/{}", stage.user.post("/keys", &json!({"name": "own", "rpm": 1})).await.ok()["key"]["id"]);
+    stage.operator.patch(&own, &json!({"enabled": false})).await.ok();
+    stage.operator.patch(&own, &json!({"enabled": true})).await.ok();
+    stage.user.patch(&own, &json!({"rpm": 9, "group": "other"})).await.ok();
+    stage.operator.patch(&own, &json!({"rpm": 3})).await.ok();
+    assert_eq!(stage.user.patch(&own, &json!({"rpm": 4})).await.code(), "INVALID");
+    // The group went with the key that gave it: their own key that has it keeps it, and gives no other.
+    let another = json!({"name": "another", "group": "other"});
+    for gone in [json!({"enabled": false}), json!({"enabled": true, "expires_at": "2001-01-01T00:00:00Z"})] {
+        stage.operator.patch(&path, &gone).await.ok();
+        let told = stage.user.post("/keys", &another).await;
+        assert_eq!((told.status, &told.body["error"]["field"]), (400, &json!("group")), "{gone}");
+        stage.user.patch(&own, &json!({"name": "own", "group": "other", "rpm": 3})).await.ok();
+    }
+    stage.operator.patch(&path, &json!({"expires_at": null})).await.ok();
+    assert_eq!(stage.user.post("/keys", &another).await.status, 201);
+}
+
+#[tokio::test]
 async fn a_user_sees_the_models_of_their_groups_and_an_operator_all() {
     let stage = Stage::start().await;
     let models = stage.user.get("/models").await.ok();

@@ -77,6 +77,18 @@ pub(super) async fn of_person(desk: &Desk, name: &str) -> Result<BTreeSet<String
     Ok(counts.into_keys().chain([DEFAULT.to_owned()]).collect())
 }
 
+/// The groups that a user may give to keys of theirs: the one that all keys have, and those of keys in force that others gave them.
+/// (Their own keys give none: what somebody takes from a user would be theirs for good.)
+///
+/// # Errors
+/// The store.
+pub(super) async fn given_to(desk: &Desk, name: &str) -> Result<BTreeSet<String>, Refusal> {
+    let (name, at_ms) = (name.to_owned(), unix_ms());
+    let mut given = desk.ask(move |store| store.people().groups_given(&name, at_ms)).await?;
+    given.insert(DEFAULT.to_owned());
+    Ok(given)
+}
+
 async fn models(State(desk): State<Arc<Desk>>, caller: Caller) -> Result<Json<Vec<ModelJson>>, Refusal> {
     let theirs = match caller.owner() {
         Some(owner) => Some(of_person(&desk, owner).await?),

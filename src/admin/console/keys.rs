@@ -72,7 +72,7 @@ struct KeyNew {
     name: String,
     /// The person it belongs to; for those who are more than a user. A user's keys are their own.
     user: Option<String>,
-    /// A user has the groups that their keys have, and `default`.
+    /// A user has `default`, and the groups of the keys in force that others gave them.
     group: Option<String>,
     #[serde(default)]
     models: Vec<String>,
@@ -83,7 +83,7 @@ struct KeyNew {
     concurrency: Option<u64>,
 }
 
-/// Changes to a key; what is left out stays.
+/// Changes to a key; what is left out stays. Limits that somebody else has set, a user makes no wider.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyPatch {
@@ -121,12 +121,15 @@ fn not_theirs(caller: &Caller, field: &str, is_given: bool) -> Result<(), Refusa
     }
 }
 
-/// A user stays within the groups they have.
+/// A user stays within the groups that others gave them.
 async fn check_group(desk: &Desk, caller: &Caller, group: Option<&str>) -> Result<(), Refusal> {
     let (Some(owner), Some(group)) = (caller.owner(), group) else { return Ok(()) };
-    match groups::of_person(desk, owner).await?.contains(group) {
+    match groups::given_to(desk, owner).await?.contains(group) {
         true => Ok(()),
-        false => Err(Refusal::field("group", "expected a group that your keys have, or `default`")),
+        false => Err(Refusal::field(
+            "group",
+            "expected `default`, or a group of a key that you were given and that is in force",
+        )),
     }
 }
 
@@ -187,7 +190,9 @@ async fn change(
     not_theirs(&caller, "user", patch.user.is_some())?;
     not_theirs(&caller, "enabled", patch.enabled.is_some())?;
     check_quota(patch.quota_nanos.flatten())?;
-    check_group(&desk, &caller, patch.group.as_deref()).await?;
+    let before = desk.ask(move |store| store.key_find(&KeyRef::Id(id))).await?;
+    let is_new = |group: &&str| before.as_ref().is_none_or(|before| *before.key.group != **group);
+    check_group(&desk, &caller, patch.group.as_deref().filter(is_new)).await?;
     let KeyPatch { name, user, group, models, enabled, quota_nanos, expires_at, rpm, tpm, concurrency } = patch;
     let expires_at_ms = match expires_at {
         Some(Some(text)) => Some(Some(times::parse("expires_at", &text)?)),

@@ -21,7 +21,7 @@ const NEXT_VERSION: &str = "(SELECT coalesce(max(version), 0) + 1 FROM key)";
 
 // === what is acceptable ===
 
-fn invalid(message: String) -> StoreError {
+pub(super) fn invalid(message: String) -> StoreError {
     StoreError::new(StoreErrorKind::Invalid, message)
 }
 

@@ -1,12 +1,12 @@
 //! What the console keeps, in SQLite: each change one transaction, its audit row included.
 
-use super::{SqliteStore, audit, codes, keys, person, session};
+use super::{SqliteStore, audit, codes, given, keys, person, session};
 use crate::store::{
     Act, AuditRow, CodeRow, Images, KeyChange, KeyListing, KeyRef, NewKey, NewPerson, Page, People, Person,
     PersonChange, PersonListing, Result, SecretDigest, Session, StoreError, StoreErrorKind,
 };
 use rusqlite::{Connection, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tollgate_plugin_api::CredentialDigest;
 
 /// A key, if it is this person's.
@@ -137,6 +137,10 @@ impl People for SqliteStore {
         self.read(|connection| person::keys_by_group(connection, user))
     }
 
+    fn groups_given(&self, user: &str, at_ms: i64) -> Result<BTreeSet<String>> {
+        self.read(|connection| given::groups(connection, user, at_ms))
+    }
+
     fn key_create_by(&self, act: &Act, new: &NewKey, digest: &CredentialDigest) -> Result<KeyListing> {
         keys::check_new(new)?;
         self.write(|transaction| {
@@ -152,6 +156,7 @@ impl People for SqliteStore {
         keys::check_change(change)?;
         self.write(|transaction| {
             let done = |before: &KeyListing| {
+                owner.map_or(Ok(()), |owner| given::check_change(transaction, owner, &before.key, change))?;
                 // A page sends the name along, too, whatever is changed; who types it means it.
                 let is_meant = |name: &&str| act.is_programs() || **name != *before.key.name;
                 let identity = change.name.as_deref().filter(is_meant).map(|name| owner.is_none().then_some(name));
