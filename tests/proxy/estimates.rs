@@ -160,6 +160,24 @@ async fn an_output_limit_of_nothing_is_none() {
 }
 
 #[tokio::test]
+async fn an_estimate_is_no_less_than_the_pieces_that_came_and_goes_by_the_whole_text() {
+    // Vendors send whole tokens: blanks, of which a tokenizer makes few, were as many. And filler before an answer prices nothing else.
+    let (blanks, words) = (vec![" "; 300], " a1 b2 c3 d4".repeat(2_000));
+    let pieces = [chat_pieces(&blanks, None), chat_pieces(&[&" ".repeat(17_000), &words], None)];
+    let (_provider, gateway, key) = one(Wire::Chat, move |before, _| Answer::stream(pieces[before].clone())).await;
+    let request = Request::post("/v1/chat/completions", &chat(true, json!({}))).key(&key.key);
+    let counts = [300..=300, 12_000..=30_000];
+    for (number_of, count) in counts.into_iter().enumerate() {
+        let record = gateway.record_of(&gateway.send(&request).await).await;
+        assert_record(&record, json!({"usage_source": "estimated"}));
+        let output = number(&record, "output_tokens");
+        assert!(count.contains(&output), "{number_of}: {output}");
+    }
+    gateway.wait_records(2).await;
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn a_rerank_is_held_and_estimated_by_its_query_once_for_each_document() {
     const DOCUMENTS: u64 = 200;
     let (query, document) = ("word ".repeat(300), "a b c");
