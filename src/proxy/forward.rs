@@ -50,7 +50,8 @@ const NOT_FORWARDED: [&str; 63] = [
     "range",
     // RFC 7240: `respond-async` makes an answer that is fetched elsewhere, past every bill.
     "prefer",
-    // Makes DashScope's native operations answer with a task's number, and bill it later (alibabacloud.com/help/en/model-studio).
+    // Makes DashScope's native operations answer with a task's number, and bill it later (alibabacloud.com/help/en/model-studio,
+    // "Asynchronous task management API").
     "x-dashscope-async",
     // Another method, path or host, for frameworks that believe them.
     "x-http-method",

@@ -165,7 +165,7 @@ async fn an_estimate_is_no_less_than_the_pieces_that_came_and_goes_by_the_whole_
     let (blanks, words) = (vec![" "; 300], " a1 b2 c3 d4".repeat(2_000));
     let pieces = [chat_pieces(&blanks, None), chat_pieces(&[&" ".repeat(17_000), &words], None)];
     let (_provider, gateway, key) = one(Wire::Chat, move |before, _| Answer::stream(pieces[before].clone())).await;
-    let request = Request::post("/v1/chat/completions", &chat(true, json!({}))).key(&key.key);
+    let request = Request::post("/v1/chat/completions", &chat(true, json!({"max_tokens": 100_000}))).key(&key.key);
     let counts = [300..=300, 12_000..=30_000];
     for (number_of, count) in counts.into_iter().enumerate() {
         let record = gateway.record_of(&gateway.send(&request).await).await;
