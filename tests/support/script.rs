@@ -138,6 +138,11 @@ impl Answer {
         self
     }
 
+    pub(crate) fn head_after_ms(mut self, ms: u64) -> Self {
+        self.delays_ms.0 = ms;
+        self
+    }
+
     pub(crate) fn pieces_every_ms(mut self, ms: u64) -> Self {
         self.delays_ms.2 = ms;
         self
