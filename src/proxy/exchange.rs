@@ -18,7 +18,8 @@ use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
 use crate::dialect::request::{self, PromptText, RequestFacts};
 use crate::dialect::usage::Scanner;
-use crate::dialect::{DialectId, Framing};
+use crate::dialect::{DialectId, Framing, Passed};
+use crate::estimate;
 use crate::keyring::KeyEntry;
 use crate::ledger::Hold;
 use crate::price::Price;
@@ -114,7 +115,7 @@ pub(super) struct Admitted {
 
 /// The prompt, as far as an estimate needs it.
 pub(super) enum Prompt {
-    /// The body itself: before the first byte, unless it is large, and for short ones.
+    /// The body itself: before the first byte, unless it is large; afterwards of short ones, and where there is room for it.
     Body(Bytes),
     /// What is kept of its text.
     Text(Box<PromptText>),
@@ -136,6 +137,16 @@ impl Prompt {
         match self {
             Self::Body(body) => Cow::Owned(request::prompt_text(endpoint, body, Self::BEGINNING_BYTES_MAX)),
             Self::Text(text) => Cow::Borrowed(text),
+        }
+    }
+
+    /// Its tokens by its look, at once. A long body is looked at here and there: this is asked for every stream, and needed by few.
+    pub(super) fn tokens_by_look(&self, endpoint: &Endpoint, facts: &RequestFacts) -> u64 {
+        match self {
+            Self::Body(body) if body.len() > Self::BEGINNING_BYTES_MAX && facts.media_parts == 0 => {
+                estimate::by_sample(body, facts.prompt_text_bytes)
+            }
+            _ => self.text(endpoint).tokens(Passed::tokens_by_look),
         }
     }
 

@@ -171,6 +171,14 @@ impl Room {
     }
 }
 
+impl Room {
+    /// Whether it may be kept for something that only may be needed: as much as all bodies have is left to those that come.
+    pub(super) fn is_ample(&self) -> bool {
+        let all = self.memory.bodies_bytes[self.share as usize].load(Ordering::Relaxed);
+        all <= self.memory.bytes_max() / self.share.part() / 2 && !self.memory.is_full.load(Ordering::Relaxed)
+    }
+}
+
 impl Drop for Room {
     fn drop(&mut self) {
         if self.bytes > 0 {
@@ -213,6 +221,19 @@ mod tests {
         first.widen(100 * KIB).unwrap();
         drop(first);
         assert_eq!(memory.bodies_bytes(), 0);
+    }
+
+    #[test]
+    fn room_is_ample_until_half_of_it_is_taken() {
+        let memory = with_bodies_max(100);
+        let first = room(&memory, 50).unwrap();
+        assert!(first.is_ample());
+        let second = room(&memory, 20).unwrap();
+        assert!(!first.is_ample() && !second.is_ample());
+        drop(second);
+        assert!(first.is_ample());
+        memory.is_full.store(true, Ordering::Relaxed);
+        assert!(!first.is_ample());
     }
 
     #[test]

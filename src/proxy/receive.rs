@@ -1,9 +1,10 @@
 //! Stage 4 (its head is in `head`, errors by their head in `error_answer`): fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::exchange::{Answer, Attempt, Exchange};
+use super::exchange::{Answer, Attempt, Exchange, Prompt};
 use super::lane::Translating;
 use super::mask::{self, Fragments};
+use super::memory::Room;
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
 use super::{error_answer, form};
@@ -247,13 +248,19 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
     both.freeze()
 }
 
-/// No other attempt is possible: the request body is not needed any more.
+/// No other attempt is possible: the request body is not needed any more, but by an estimate, if there will be one. To take what that needs
+/// of a long body costs as much as all else that is done for the request: where there is room, the body stays for it.
 pub(super) fn free_bodies(exchange: &mut Exchange) {
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
     if !admitted.body.is_empty() {
-        admitted.prompt = std::mem::take(&mut admitted.prompt).shrunk(admitted.target.endpoint);
+        if exchange.control.settled {
+            admitted.prompt = Prompt::default();
+        }
+        if exchange.control.settled || !admitted.room.as_ref().is_some_and(Room::is_ample) {
+            admitted.prompt = std::mem::take(&mut admitted.prompt).shrunk(admitted.target.endpoint);
+            admitted.room = None;
+        }
         admitted.body = Bytes::new();
-        admitted.room = None;
         attempt.body = Bytes::new();
         if let Some(lane) = &mut attempt.lane {
             lane.body = Bytes::new();

@@ -7,7 +7,6 @@ use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::clock::{millis, steady_ms};
-use crate::dialect::Passed;
 use crate::estimate;
 use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -386,11 +385,8 @@ pub(super) fn progress(exchange: &mut Exchange) {
     let tokens = within(output_tokens_max, tokens, delivered.pieces());
     metered.usage.output_tokens = metered.usage.output_tokens.max(tokens);
     if metered.usage.input_tokens == 0 {
-        let (endpoint, prompt) = (admitted.target.endpoint, &mut admitted.prompt);
-        metered.usage.input_tokens = *checkpoint.prompt_tokens.get_or_insert_with(|| {
-            *prompt = std::mem::take(prompt).shrunk(endpoint);
-            prompt.text(endpoint).tokens(Passed::tokens_by_look)
-        });
+        let looked = || admitted.prompt.tokens_by_look(admitted.target.endpoint, &admitted.facts);
+        metered.usage.input_tokens = *checkpoint.prompt_tokens.get_or_insert_with(looked);
     }
     metered.source = UsageSource::Estimated;
     let cost = exchange.snapshot.prices.cost(attempt.price.as_deref(), &metered, exchange.started_at_ms);
