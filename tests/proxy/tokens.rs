@@ -140,10 +140,10 @@ async fn a_token_never_calls_as_a_key_whose_name_a_user_chose() {
     // Whoever has named it means it; the user may still change the rest.
     olga.patch(&alice, &json!({"name": "carol"})).await.ok();
     becomes(&gateway, &token("carol"), 200).await;
-    mallory.patch(&alice, &json!({"name": "carol", "rpm": 2000})).await.ok();
+    mallory.patch(&alice, &json!({"name": "carol", "rpm": 900})).await.ok();
     gateway.run_json(&["key", "set", "bob", "--name", "bob", "--json"]);
     becomes(&gateway, &token("bob"), 200).await;
-    assert_eq!(gateway.send(&Request::get("/v1/user").key(&token("carol"))).await.json()["rpm"], 2000);
+    assert_eq!(gateway.send(&Request::get("/v1/user").key(&token("carol"))).await.json()["rpm"], 900);
     let by_operator = olga.post("/keys", &json!({"name": "dave", "user": "mallory"})).await.ok();
     becomes(&gateway, &token("dave"), 200).await;
     assert_eq!(by_operator["key"]["user"], "mallory");
