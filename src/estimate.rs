@@ -47,15 +47,20 @@ const PIECES: usize = 32;
 const PIECE_BYTES: usize = 512;
 
 /// Tokens of a prompt of so many bytes, by the look of pieces that are spread over its body as it was sent: in some microseconds, however
-/// long it is.
-pub fn by_sample(body: &[u8], text_bytes: u64) -> u64 {
+/// long it is. `None`: it is written with escapes for its letters, which look like nothing that they are.
+pub fn by_sample(body: &[u8], text_bytes: u64) -> Option<u64> {
     let step = (body.len() / PIECES).max(1);
-    let pieces =
-        (0..PIECES).filter_map(|piece| body.get(piece * step..)).map(|rest| &rest[..rest.len().min(PIECE_BYTES)]);
-    let (looked, bytes) = pieces.fold((0, 0), |(looked, bytes), piece| {
-        (looked + by_look(&String::from_utf8_lossy(piece)), bytes + piece.len() as u64)
-    });
-    u64::try_from(u128::from(looked) * u128::from(text_bytes) / u128::from(bytes.max(1))).unwrap_or(u64::MAX)
+    let (mut looked, mut bytes) = (0_u64, 0_u64);
+    for piece in
+        (0..PIECES).filter_map(|piece| body.get(piece * step..)).map(|rest| &rest[..rest.len().min(PIECE_BYTES)])
+    {
+        if memchr::memmem::find(piece, br"\u").is_some() {
+            return None;
+        }
+        looked += by_look(&String::from_utf8_lossy(piece));
+        bytes += piece.len() as u64;
+    }
+    u64::try_from(u128::from(looked) * u128::from(text_bytes) / u128::from(bytes.max(1))).ok()
 }
 
 /// Bytes of text that are spoken in a minute: some 150 words (and in scripts of three bytes a character, as much speech).

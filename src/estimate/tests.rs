@@ -80,10 +80,11 @@ fn the_look_of_a_text_tells_its_tokens_within_a_half() {
 fn a_sample_looks_like_the_whole_and_a_short_one_is_the_whole() {
     let mixed: String = (0..400).map(|time| block(time % KINDS, 77 + time as u64)).collect();
     for text in [mixed.as_str(), &mixed[..mixed.floor_char_boundary(9_000)], "a few words"] {
-        let (looked, sampled) = (by_look(text), super::by_sample(text.as_bytes(), text.len() as u64));
+        let (looked, sampled) = (by_look(text), super::by_sample(text.as_bytes(), text.len() as u64).unwrap());
         assert!(looked.abs_diff(sampled) * 3 <= looked, "{looked}, {sampled} of {}", text.len());
     }
-    assert_eq!(super::by_sample(b"", 0), 0);
+    assert_eq!(super::by_sample(b"", 0), Some(0));
+    assert_eq!(super::by_sample(br#"{"content":"\u4f60\u597d"}"#, 26), None);
 }
 
 proptest! {

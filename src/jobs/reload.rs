@@ -91,6 +91,8 @@ pub(super) struct Reload {
     writing_looks: u32,
     /// Why the last reload was refused, and looks since then.
     refused: Option<(String, u32)>,
+    /// The last refusal that the audit has, since something else was in force.
+    noted_refusal: Option<String>,
     /// The prices in force stand in a file.
     have_prices_a_file: bool,
     unnoted: Arc<Unnoted>,
@@ -107,7 +109,19 @@ impl Reload {
     ) -> Self {
         let have_prices_a_file = config.pricing.file.exists();
         let (waiting, writing_looks, refused) = (Waiting::default(), 0, None);
-        Self { config, sources, ports, shared, store, waiting, writing_looks, refused, have_prices_a_file, unnoted }
+        Self {
+            config,
+            sources,
+            ports,
+            shared,
+            store,
+            waiting,
+            writing_looks,
+            refused,
+            noted_refusal: None,
+            have_prices_a_file,
+            unnoted,
+        }
     }
 
     /// Reloads if a file has changed, or somebody asks or has asked for it, and the files are whole. Weights wait for no file.
@@ -164,10 +178,14 @@ impl Reload {
         }
     }
 
-    fn refuse(&self, why: &str) {
+    fn refuse(&mut self, why: &str) {
         self.shared.metrics.reload("refused");
-        if let Some(by) = self.waiting.asked_by() {
-            self.unnoted.refused(&by);
+        // Who writes the same bad file again and again fills no audit with that.
+        if self.noted_refusal.as_deref() != Some(why) {
+            self.noted_refusal = Some(why.to_owned());
+            if let Some(by) = self.waiting.asked_by() {
+                self.unnoted.refused(&by);
+            }
         }
         tracing::error!("reload refused, the old configuration stays in force:\n{why}");
     }
@@ -214,7 +232,7 @@ impl Reload {
                     self.unnoted.reloaded(&by, &version);
                 }
                 tracing::info!("configuration and prices are in force (price version {version})");
-                self.refused = None;
+                (self.refused, self.noted_refusal) = (None, None);
                 Ok(version)
             }
             Err(Unloaded::Wrong(why)) => {

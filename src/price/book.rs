@@ -90,10 +90,12 @@ impl PriceBook {
     }
 
     /// The price of a model at a provider: by the upstream's name for it, then by the client's; for each the provider's
-    /// own row, then the one for all. An ARN of Amazon Bedrock's without a row has the price of the model that it says. `None`: the
+    /// own row, then the one for all. Where neither has one, an ARN of Amazon Bedrock's has the price of the model that it says. `None`: the
     /// book does not say, and nothing is guessed.
     pub fn find(&self, provider: &str, upstream_model: &str, client_model: &str) -> Option<&Arc<Price>> {
-        [upstream_model, client_model].into_iter().find_map(|name| self.find_name(provider, name))
+        let names = [upstream_model, client_model];
+        let by_arn = || self.find_name(provider, named_by_arn(&folded(upstream_model))?);
+        names.into_iter().find_map(|name| self.find_name(provider, name)).or_else(by_arn)
     }
 
     fn find_name(&self, provider: &str, name: &str) -> Option<&Arc<Price>> {
@@ -101,8 +103,7 @@ impl PriceBook {
         let sellers = [&*provider, ""].into_iter().filter_map(|seller| self.names.get(seller));
         // A provider's own row ends the search: where it has no dated names, those of another row are not its prices.
         let exact = |name: &str| sellers.clone().find_map(|names| names.get(name)).map(|index| &self.prices[*index]);
-        let found = |name: &str| exact(name).or_else(|| exact(undated(name)?).filter(|price| price.dated));
-        found(&name).or_else(|| found(named_by_arn(&name)?))
+        exact(&name).or_else(|| exact(undated(&name)?).filter(|price| price.dated))
     }
 
     /// What an answer costs: one sum of counts × prices (those of a place, if the model had to run there), rounded up once to a

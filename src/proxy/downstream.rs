@@ -218,7 +218,9 @@ impl<'s> Downstream<'s> {
             exchange.keeping = None;
         }
         // A client that is gone: nobody to write to. The stages have seen the bytes, which is what reading on is for.
-        if !exchange.control.client_gone() {
+        if exchange.control.client_gone() {
+            exchange.leave_limits();
+        } else {
             self.write(head, Held::body(pieces, bytes), end, &mut exchange.control).await?;
         }
         if exchange.control.passed(bytes) {

@@ -142,12 +142,13 @@ impl Prompt {
 
     /// Its tokens by its look, at once. A long body is looked at here and there: this is asked for every stream, and needed by few.
     pub(super) fn tokens_by_look(&self, endpoint: &Endpoint, facts: &RequestFacts) -> u64 {
-        match self {
+        let sampled = match self {
             Self::Body(body) if body.len() > Self::BEGINNING_BYTES_MAX && facts.media_parts == 0 => {
                 estimate::by_sample(body, facts.prompt_text_bytes)
             }
-            _ => self.text(endpoint).tokens(Passed::tokens_by_look),
-        }
+            _ => None,
+        };
+        sampled.unwrap_or_else(|| self.text(endpoint).tokens(Passed::tokens_by_look))
     }
 
     /// No more of it than an estimate needs.

@@ -29,6 +29,8 @@ pub(super) enum Share {
     Requests,
     /// What is kept of an upstream's answer until it is whole.
     Answers,
+    /// A request's that nobody needs any more, but an estimate, if there will be one.
+    Kept,
     /// One for a page of ours: the console's, a plugin's. Nobody may be known yet who sends it, so it takes nothing away from
     /// requests; and an operator has his pages also while requests are refused.
     Pages,
@@ -39,6 +41,7 @@ impl Share {
     fn part(self) -> u64 {
         match self {
             Self::Requests | Self::Answers => 4,
+            Self::Kept => 8,
             Self::Pages => 64,
         }
     }
@@ -49,7 +52,7 @@ pub(crate) struct Memory {
     /// What the process may take.
     bytes_max: AtomicU64,
     /// Of bodies that are here, or announced; by their share.
-    bodies_bytes: [AtomicU64; 3],
+    bodies_bytes: [AtomicU64; 4],
     looked_at_ms: AtomicI64,
     is_full: AtomicBool,
 }
@@ -161,7 +164,8 @@ impl Room {
         let bytes_max = self.memory.bytes_max();
         let widened = |taken: u64| {
             let (is_alone, wider) = (taken == self.bytes, taken.saturating_add(more));
-            let limit = bytes_max / if is_alone { ALONE_PART } else { self.share.part() };
+            let has_alone = is_alone && self.share != Share::Kept;
+            let limit = bytes_max / if has_alone { ALONE_PART } else { self.share.part() };
             (wider <= limit).then_some(wider)
         };
         let all = &self.memory.bodies_bytes[self.share as usize];
@@ -172,10 +176,11 @@ impl Room {
 }
 
 impl Room {
-    /// Whether it may be kept for something that only may be needed: as much as all bodies have is left to those that come.
-    pub(super) fn is_ample(&self) -> bool {
-        let all = self.memory.bodies_bytes[self.share as usize].load(Ordering::Relaxed);
-        all <= self.memory.bytes_max() / self.share.part() / 2 && !self.memory.is_full.load(Ordering::Relaxed)
+    /// As much room among what is [`Kept`](Share::Kept), instead of this. `None`: there is none, or nearly all memory is taken.
+    pub(super) fn kept(self) -> Option<Self> {
+        let mut kept = Self { memory: self.memory.clone(), share: Share::Kept, bytes: 0 };
+        kept.widen(self.bytes).ok().filter(|()| !self.memory.is_full.load(Ordering::Relaxed))?;
+        Some(kept)
     }
 }
 
@@ -224,16 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn room_is_ample_until_half_of_it_is_taken() {
+    fn what_is_kept_takes_nothing_from_those_that_come() {
         let memory = with_bodies_max(100);
-        let first = room(&memory, 50).unwrap();
-        assert!(first.is_ample());
-        let second = room(&memory, 20).unwrap();
-        assert!(!first.is_ample() && !second.is_ample());
-        drop(second);
-        assert!(first.is_ample());
+        let kept = room(&memory, 50).unwrap().kept().unwrap();
+        assert_eq!(memory.bodies_bytes(), 0);
+        assert!(room(&memory, 18).unwrap().kept().is_none(), "there is half as much for it, and no more for one alone");
+        drop(kept);
+        assert!(room(&memory, 51).unwrap().kept().is_none());
+        let kept = room(&memory, 18).unwrap().kept();
+        assert!(kept.is_some() && room(&memory, 200).is_some());
         memory.is_full.store(true, Ordering::Relaxed);
-        assert!(!first.is_ample());
+        assert!(Room { memory, share: Share::Requests, bytes: 0 }.kept().is_none());
     }
 
     #[test]

@@ -253,12 +253,14 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
 pub(super) fn free_bodies(exchange: &mut Exchange) {
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
     if !admitted.body.is_empty() {
-        if exchange.control.settled {
-            admitted.prompt = Prompt::default();
+        let room = admitted.room.take();
+        match &admitted.prompt {
+            _ if exchange.control.settled => admitted.prompt = Prompt::default(),
+            Prompt::Text(_) => {}
+            Prompt::Body(_) => admitted.room = room.and_then(Room::kept),
         }
-        if exchange.control.settled || !admitted.room.as_ref().is_some_and(Room::is_ample) {
+        if admitted.room.is_none() {
             admitted.prompt = std::mem::take(&mut admitted.prompt).shrunk(admitted.target.endpoint);
-            admitted.room = None;
         }
         admitted.body = Bytes::new();
         attempt.body = Bytes::new();

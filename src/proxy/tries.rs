@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 const ADDRESSES_MAX: u32 = 3;
 
 /// A pooled connection that is dead says so within a round trip; later, the upstream may have worked on the request already, at a
-/// price, and it is not asked again as if nothing had been (RFC 9110, section 9.2.2): that is another attempt. (Light takes 0.2 s around
-/// the earth in glass.)
-const STALE_WITHIN: Duration = Duration::from_millis(250);
+/// price, and it is not asked again as if nothing had been (RFC 9110, section 9.2.2): that is another attempt. (The
+/// longest ways around the earth take some 0.35 s.)
+const STALE_WITHIN: Duration = Duration::from_millis(400);
 
 /// What an attempt has behind it.
 #[derive(Clone, Copy, Debug)]

@@ -156,7 +156,7 @@ const NEW_API_ELSEWHERE: &str = "
 24 gemini https://p.example
 25 moonshot https://p.example/v1
 26 zhipu https://p.example/api/paas/v4
-27 perplexity https://p.example/v1
+27 perplexity https://p.example
 31 openai-compatible https://p.example/v1
 34 cohere https://p.example/compatibility/v1
 35 minimax https://p.example/v1

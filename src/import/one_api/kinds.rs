@@ -63,7 +63,7 @@ pub(super) static KINDS: &[Kind] = &[
     kind(&[39], &[], "together", Behind("/v1")),
     kind(&[44], &[40], "siliconflow", Behind("/v1")),
     kind(&[45], &[48], "xai", Behind("/v1")),
-    kind(&[], &[27], "perplexity", Behind("/v1")),
+    kind(&[], &[27], "perplexity", Behind("")),
     elsewhere(kind(&[27], &[35], "minimax", Behind("/v1")), "https://api.minimaxi.com/v1"),
     kind(&[40], &[45], "volcengine", Behind("/api/v3")),
     kind(&[47], &[46], "qianfan", Behind("/v2")),

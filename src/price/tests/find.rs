@@ -133,6 +133,9 @@ output = 8
     ] {
         assert_eq!(dollars(&book, "bedrock", arn, ""), expected, "{arn}");
     }
+    // A row for the name that clients use was there before ARNs were read: it stays what is charged.
+    let arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-x-v1:0";
+    assert_eq!(dollars(&book, "bedrock", arn, "abc123"), Some(8));
     // What the client calls it is still looked for.
     assert_eq!(
         dollars(&book, "bedrock", "arn:aws:bedrock:us-east-1:42:application-inference-profile/x", "abc123"),

@@ -10,7 +10,7 @@ use tollgate_plugin_api::Key;
 pub(super) fn groups(connection: &Connection, user: &str, at_ms: i64) -> Result<BTreeSet<String>> {
     const SQL: &str = "SELECT DISTINCT group_name FROM key \
          WHERE user = ?1 AND deleted_at_ms IS NULL AND enabled AND (expires_at_ms IS NULL OR expires_at_ms > ?2) \
-         AND 'key ' || id NOT IN (SELECT object FROM audit WHERE action = 'key.create' AND actor = ?1)";
+         AND NOT EXISTS (SELECT 1 FROM audit WHERE object = 'key ' || key.id AND action = 'key.create' AND actor = ?1)";
     let mut statement = connection.prepare_cached(SQL)?;
     let rows = statement.query_map((user, at_ms), |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -20,7 +20,7 @@ pub(super) fn groups(connection: &Connection, user: &str, at_ms: i64) -> Result<
 /// changed any.
 fn are_their_own(connection: &Connection, owner: &str, id: i64) -> Result<bool> {
     const SQL: &str = "SELECT coalesce(sum(action = 'key.create' AND (actor = ?2 OR actor GLOB 'tollgate import*')), 0) > 0 \
-         AND coalesce(sum(action = 'key.change' AND actor <> ?2 \
+         AND coalesce(sum(action = 'key.change' AND actor <> ?2 AND actor NOT GLOB 'tollgate import*' \
              AND json_remove(before, '$.name', '$.found_by_name', '$.enabled', '$.user') \
              IS NOT json_remove(after, '$.name', '$.found_by_name', '$.enabled', '$.user')), 0) = 0 \
          FROM audit WHERE object = 'key ' || ?1";
@@ -33,9 +33,9 @@ fn are_their_own(connection: &Connection, owner: &str, id: i64) -> Result<bool> 
 /// One would get wider; the store.
 pub(super) fn check_change(connection: &Connection, owner: &str, key: &Key, change: &KeyChange) -> Result<()> {
     match wider(key, change) {
-        Some(field) if !are_their_own(connection, owner, key.id)? => {
-            Err(invalid(format!("{field}: this was set by somebody else, and is not a user's to make wider")))
-        }
+        Some(field) if !are_their_own(connection, owner, key.id)? => Err(invalid(format!(
+            "{field}: this key was given by somebody else, so its user can only make its limits narrower"
+        ))),
         _ => Ok(()),
     }
 }

@@ -16,6 +16,7 @@ const MIGRATION_ROWS: &[M<'_>] = &[
     M::up(include_str!("../../../db/sqlite/0007_image_tool.sql")),
     M::up(include_str!("../../../db/sqlite/0008_identity.sql")),
     M::up(include_str!("../../../db/sqlite/0009_key_called.sql")),
+    M::up(include_str!("../../../db/sqlite/0010_audit_object.sql")),
 ];
 
 /// SQLite's `application_id` of a file of ours; the first migration sets it.
