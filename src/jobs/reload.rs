@@ -91,8 +91,8 @@ pub(super) struct Reload {
     writing_looks: u32,
     /// Why the last reload was refused, and looks since then.
     refused: Option<(String, u32)>,
-    /// The last refusal that the audit has, since something else was in force.
-    noted_refusal: Option<String>,
+    /// The last refusal that the audit has, by whom and why, if nothing was accepted since.
+    noted_refusal: Option<(String, String)>,
     /// The prices in force stand in a file.
     have_prices_a_file: bool,
     unnoted: Arc<Unnoted>,
@@ -180,11 +180,12 @@ impl Reload {
 
     fn refuse(&mut self, why: &str) {
         self.shared.metrics.reload("refused");
-        // Who writes the same bad file again and again fills no audit with that.
-        if self.noted_refusal.as_deref() != Some(why) {
-            self.noted_refusal = Some(why.to_owned());
-            if let Some(by) = self.waiting.asked_by() {
-                self.unnoted.refused(&by);
+        if let Some(by) = self.waiting.asked_by() {
+            let refusal = Some((by, why.to_owned()));
+            // Who writes the same bad file again and again fills no audit with that.
+            if self.noted_refusal != refusal {
+                refusal.iter().for_each(|(by, _)| self.unnoted.refused(by));
+                self.noted_refusal = refusal;
             }
         }
         tracing::error!("reload refused, the old configuration stays in force:\n{why}");

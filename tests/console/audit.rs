@@ -149,6 +149,15 @@ async fn reloads_that_nobody_at_the_console_asked_for_have_their_rows_if_they_ca
     let mut expected = vec![(by_file, "refused")];
     stage.gateway.write("tollgate.toml", &format!("nonsense = 1\n{config}"));
     reloads_are(&stage, &expected).await;
+    // The same mistake again is no news.
+    let refused = async || stage.gateway.metric("tollgate_reloads_total", &["result=\"refused\""]).await;
+    let before = refused().await;
+    stage.gateway.write("tollgate.toml", &format!("nonsense = 1\n{config}\n"));
+    let started = Instant::now();
+    while refused().await <= before {
+        assert!(started.elapsed() < PATIENCE, "it is refused again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     stage.gateway.signal("HUP");
     expected.push((by_signal, "refused"));
     reloads_are(&stage, &expected).await;
