@@ -3,9 +3,9 @@
 
 use super::aside::{AT_ONCE_BYTES_MAX, aside};
 use super::downstream::CLIENT_WRITE_TIMEOUT;
-use super::exchange::Prompt;
 use super::memory::{Memory, Room, Share};
 use super::patience;
+use super::prompt::Prompt;
 use super::timer::within;
 use crate::dialect::endpoint::Target;
 use crate::dialect::request::{self, RequestFacts};

@@ -6,8 +6,9 @@
 
 use super::aside::aside;
 use super::downstream::Downstream;
-use super::exchange::{Exchange, Leases, Prompt};
+use super::exchange::{Exchange, Leases};
 use super::head;
+use super::prompt::Prompt;
 use super::route::{self, judge_failure};
 use super::settle::{self, End};
 use crate::balance::Failure;

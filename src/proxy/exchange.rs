@@ -8,6 +8,7 @@ use super::idempotency::Keeping;
 use super::lane::{Lane, Translating};
 use super::memory::Room;
 use super::packing::Unpacker;
+use super::prompt::Prompt;
 use super::shared::Shared;
 use super::tries::Tries;
 use super::veil::Veil;
@@ -16,10 +17,9 @@ use crate::balance::{CandidateBreakers, ErrorHead, Failure, Pick};
 use crate::clock::{millis, steady_unsigned_ms, unix_ms};
 use crate::dialect::answer::Tail;
 use crate::dialect::endpoint::{Endpoint, Target};
-use crate::dialect::request::{self, PromptText, RequestFacts};
+use crate::dialect::request::RequestFacts;
 use crate::dialect::usage::Scanner;
-use crate::dialect::{DialectId, Framing, Passed};
-use crate::estimate;
+use crate::dialect::{DialectId, Framing};
 use crate::keyring::KeyEntry;
 use crate::ledger::Hold;
 use crate::price::Price;
@@ -28,7 +28,6 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use pingora::{Error, ErrorType, Result};
 use smallvec::SmallVec;
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -111,55 +110,6 @@ pub(super) struct Admitted {
     pub(super) leases: Leases,
     /// The key has a quota.
     pub(super) limited: bool,
-}
-
-/// The prompt, as far as an estimate needs it.
-pub(super) enum Prompt {
-    /// The body itself: before the first byte, unless it is large; afterwards of short ones, and where there is room for it.
-    Body(Bytes),
-    /// What is kept of its text.
-    Text(Box<PromptText>),
-}
-
-impl Default for Prompt {
-    /// Of nothing.
-    fn default() -> Self {
-        Self::Text(Box::default())
-    }
-}
-
-impl Prompt {
-    /// So much of a prompt's beginning is kept as it is, and bodies up to here are.
-    const BEGINNING_BYTES_MAX: usize = 16 * 1024;
-
-    /// The text for a tokenizer.
-    pub(super) fn text(&self, endpoint: &Endpoint) -> Cow<'_, PromptText> {
-        match self {
-            Self::Body(body) => Cow::Owned(request::prompt_text(endpoint, body, Self::BEGINNING_BYTES_MAX)),
-            Self::Text(text) => Cow::Borrowed(text),
-        }
-    }
-
-    /// Its tokens by its look, at once. A long body is looked at here and there: this is asked for every stream, and needed by few.
-    pub(super) fn tokens_by_look(&self, endpoint: &Endpoint, facts: &RequestFacts) -> u64 {
-        let sampled = match self {
-            Self::Body(body) if body.len() > Self::BEGINNING_BYTES_MAX && facts.media_parts == 0 => {
-                estimate::by_sample(body, facts.prompt_text_bytes)
-            }
-            _ => None,
-        };
-        sampled.unwrap_or_else(|| self.text(endpoint).tokens(Passed::tokens_by_look))
-    }
-
-    /// No more of it than an estimate needs.
-    pub(super) fn shrunk(self, endpoint: &Endpoint) -> Self {
-        match &self {
-            Self::Body(body) if body.len() > Self::BEGINNING_BYTES_MAX => {
-                Self::Text(self.text(endpoint).into_owned().into())
-            }
-            _ => self,
-        }
-    }
 }
 
 /// One attempt at one upstream.

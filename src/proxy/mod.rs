@@ -35,6 +35,7 @@ mod patience;
 mod peer;
 mod pool;
 mod probe;
+mod prompt;
 mod receive;
 mod reject;
 mod relay;

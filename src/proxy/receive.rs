@@ -1,10 +1,11 @@
 //! Stage 4 (its head is in `head`, errors by their head in `error_answer`): fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
-use super::exchange::{Answer, Attempt, Exchange, Prompt};
+use super::exchange::{Answer, Attempt, Exchange};
 use super::lane::Translating;
 use super::mask::{self, Fragments};
 use super::memory::Room;
+use super::prompt::Prompt;
 use super::route::{self, judge_failure, judge_success};
 use super::settle::{self, End};
 use super::{error_answer, form};

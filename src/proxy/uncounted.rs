@@ -1,6 +1,7 @@
 //! What nobody counted of an answer, and what it comes to: usage that was not reported, or only one side of it.
 
-use super::exchange::{Admitted, Answer, Prompt};
+use super::exchange::{Admitted, Answer};
+use super::prompt::Prompt;
 use super::settle::End;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::usage::Unreported;

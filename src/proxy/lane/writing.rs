@@ -1,7 +1,8 @@
 //! A request that has to be written anew for a candidate: all that this takes, so that it can be done on any thread.
 
 use super::super::aside::aside;
-use super::super::exchange::{Admitted, Exchange, Prompt};
+use super::super::exchange::{Admitted, Exchange};
+use super::super::prompt::Prompt;
 use super::super::route;
 use super::{AnswerLane, Lane};
 use crate::balance::Pick;
