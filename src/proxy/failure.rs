@@ -9,6 +9,7 @@ use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
 use super::settle::{self, BILLING_UNAVAILABLE, End};
+use super::upstream::is_unprocessed;
 use crate::balance::Failure;
 use bytes::Bytes;
 use http::header::TRANSFER_ENCODING;
@@ -19,7 +20,9 @@ use tollgate_plugin_api::{Reject, RejectCode};
 
 /// The connection to an upstream failed: another address of its host, or the next candidate's turn.
 pub(super) fn while_connecting(address: SocketAddr, exchange: &mut Exchange, mut error: Box<Error>) -> Box<Error> {
-    let Some(attempt) = exchange.attempt.as_mut().filter(|_| *error.esource() == ErrorSource::Upstream) else {
+    let is_upstreams = *error.esource() == ErrorSource::Upstream;
+    // A pooled connection of HTTP/2 that takes no more requests says nothing of its address.
+    let Some(attempt) = exchange.attempt.as_mut().filter(|_| is_upstreams && !is_unprocessed(&error)) else {
         return while_proxying(exchange, error, false);
     };
     let has_another = attempt.upstream.addresses.mark_bad(address);
@@ -47,10 +50,14 @@ pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reu
         error.set_retry(false);
         return error;
     }
-    let may_be_stale = reused && exchange.control.untouched() && is_stale(&error);
-    let attempt = exchange.attempt.as_mut().filter(|attempt| may_be_stale && attempt.answer.is_none());
-    if attempt.is_some_and(|attempt| attempt.tries.another_connection()) {
+    let is_untouched = exchange.control.untouched();
+    let attempt = exchange.attempt.as_mut().filter(|attempt| is_untouched && attempt.answer.is_none());
+    let is_again = attempt.is_some_and(|attempt| match is_unprocessed(&error) {
+        true => attempt.tries.after_unprocessed(),
         // The upstream had closed it meanwhile.
+        false => reused && is_stale(&error) && attempt.tries.another_connection(),
+    });
+    if is_again {
         again(exchange);
         error.set_retry(true);
         return error;

@@ -1,5 +1,5 @@
-//! An attempt may be begun again: at another address of its host, or with another connection instead of a dead one. It counts as
-//! one attempt, and has its time once.
+//! An attempt may be begun again: at another address of its host, or with another connection instead of a dead one or one that took
+//! no more requests. It counts as one attempt, and has its time once.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,25 @@ const ADDRESSES_MAX: u32 = 3;
 /// longest ways around the earth take some 0.35 s.)
 const STALE_WITHIN: Duration = Duration::from_millis(400);
 
+/// So often a request that its upstream has not processed is sent again. (Connections that end with a restart may be several; who
+/// takes nothing on the third one takes nothing.)
+const UNPROCESSED_MAX: u32 = 2;
+
 /// What an attempt has behind it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tries {
     pub(super) started: Instant,
     /// Addresses that gave no connection.
     addresses_failed: u32,
+    /// Connections on which the request was not processed.
+    unprocessed: u32,
     /// A pooled connection turned out dead: others may be, too, and are not tried.
     pub(super) found_stale: bool,
 }
 
 impl Tries {
     pub(super) fn begin() -> Self {
-        Self { started: Instant::now(), addresses_failed: 0, found_stale: false }
+        Self { started: Instant::now(), addresses_failed: 0, unprocessed: 0, found_stale: false }
     }
 
     /// An address gave no connection. True: another one may be tried, if there is one.
@@ -37,6 +43,12 @@ impl Tries {
         let is_first = !std::mem::replace(&mut self.found_stale, true);
         is_first && self.started.elapsed() < STALE_WITHIN
     }
+
+    /// The upstream says that it has not processed the request. True: it may be sent again, whenever that was said.
+    pub(super) fn after_unprocessed(&mut self) -> bool {
+        self.unprocessed += 1;
+        self.unprocessed <= UNPROCESSED_MAX
+    }
 }
 
 #[cfg(test)]
@@ -48,6 +60,7 @@ mod tests {
         let mut tries = Tries::begin();
         assert_eq!([(); 4].map(|()| tries.another_address()), [true, true, false, false]);
         assert_eq!([(); 2].map(|()| tries.another_connection()), [true, false]);
+        assert_eq!([(); 4].map(|()| tries.after_unprocessed()), [true, true, false, false]);
         let long_ago = Instant::now().checked_sub(STALE_WITHIN).expect("a machine that runs for a while");
         assert!(!Tries { started: long_ago, ..Tries::begin() }.another_connection(), "it may have been worked on");
     }

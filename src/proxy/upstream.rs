@@ -179,7 +179,17 @@ impl Conversation {
             }
             Wire::Http2(http2, _) => Box::pin(ask_http2(http2, head, body, self.tls, &mut self.unsent)).await,
         };
-        answered.map_err(|error| self.unsent.take().unwrap_or(error).into_up())
+        if let (Wire::Http2(http2, _), Err(error)) = (&self.wire, &answered)
+            && is_unprocessed(error)
+        {
+            // The next try is on another one.
+            http2.conn.mark_shutdown();
+        }
+        answered.map_err(|error| {
+            // Who does not process a request mostly does not read it either, and says the former.
+            let unsent = self.unsent.take().filter(|_| !is_unprocessed(&error));
+            unsent.unwrap_or(error).into_up()
+        })
     }
 
     /// The next piece of the answer's body, as large as is there; `None`: it is over.
@@ -207,6 +217,14 @@ impl Conversation {
             }),
         }
     }
+}
+
+/// Whether an upstream says that it has not processed a request, and will not: it refused the stream, or its GOAWAY names an earlier
+/// one as the last, whatever the reason (RFC 9113, sections 8.7 and 6.8; of the streams on a connection, `h2` tells a peer's GOAWAY
+/// to those alone). To be asked before there is an answer.
+pub(super) fn is_unprocessed(error: &Error) -> bool {
+    let said = error.root_cause().downcast_ref::<h2::Error>().filter(|said| said.is_remote());
+    said.is_some_and(|said| said.is_go_away() || said.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
 async fn read_http2(http2: &mut Http2) -> Result<Option<Bytes>> {

@@ -21,6 +21,7 @@ mod fees;
 mod figures;
 mod forms;
 mod headers;
+mod http2;
 mod idempotency;
 mod limits;
 mod live;

@@ -61,13 +61,18 @@ pub(crate) async fn in_front_of(plain: SocketAddr, protocols: &[&str]) -> Socket
     counted_in_front_of(plain, protocols).await.0
 }
 
-/// The same, and how many connections were with TLS so far.
-pub(crate) async fn counted_in_front_of(plain: SocketAddr, protocols: &[&str]) -> (SocketAddr, Arc<AtomicUsize>) {
+/// What takes connections with TLS and these protocols.
+pub(crate) fn acceptor(protocols: &[&str]) -> TlsAcceptor {
     let key = PrivateKeyDer::from_pem_file(file("key.pem")).expect("a key");
     let chain = vec![certificate("certificate.pem")];
     let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).expect("a pair");
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// The same as [`in_front_of`], and how many connections were with TLS so far.
+pub(crate) async fn counted_in_front_of(plain: SocketAddr, protocols: &[&str]) -> (SocketAddr, Arc<AtomicUsize>) {
+    let acceptor = acceptor(protocols);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let with_tls = Arc::new(AtomicUsize::new(0));
@@ -97,7 +102,8 @@ pub(crate) async fn counted_in_front_of(plain: SocketAddr, protocols: &[&str]) -
     (address, with_tls)
 }
 
-async fn serve_http2(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, plain: SocketAddr) {
+/// Turns HTTP/2 into HTTP/1.1.
+pub(crate) async fn serve_http2(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, plain: SocketAddr) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, respond))) = connection.accept().await {
         // An error here is an exchange that somebody broke off.
