@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A connection has asked for something after this.
+/// A connection has begun after this. (How long it may ask for nothing is `farewell`'s to say.)
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// What has begun is whole within this: the preface, the head of a request in all its frames, any frame but a body's. (How slowly a
 /// body may come is `patience`'s to say.)
@@ -48,8 +48,6 @@ pub(super) struct Frames {
     head: [u8; HEAD_BYTES],
     /// The head of a request has begun.
     is_in_head: bool,
-    /// One has been whole.
-    has_asked: bool,
     opened: Instant,
     /// When that began which has begun.
     begun: Option<Instant>,
@@ -70,7 +68,6 @@ impl Frames {
             next: Next::Preface(PREFACE_BYTES),
             head: [0; HEAD_BYTES],
             is_in_head: false,
-            has_asked: false,
             opened: now,
             begun: None,
             spare_frames: SPARE_FRAMES_MAX,
@@ -113,7 +110,6 @@ impl Frames {
             bytes = &bytes[taken..];
             if let Next::Payload { bytes: 0, ends_head, .. } = self.next {
                 self.is_in_head &= !ends_head;
-                self.has_asked |= ends_head;
                 self.next = Next::Head(0);
             }
             let is_open = match self.next {
@@ -156,9 +152,9 @@ impl Frames {
 
     /// When the connection ends unless something is whole by then.
     fn due(&self) -> Option<Instant> {
-        let asks = (!self.has_asked).then(|| self.opened + SILENCE_MAX);
+        let begins = matches!(self.next, Next::Preface(_)).then(|| self.opened + SILENCE_MAX);
         let ends = self.begun.map(|begun| begun + BEGUN_TIME_MAX);
-        asks.into_iter().chain(ends).min()
+        begins.into_iter().chain(ends).min()
     }
 
     /// Nothing comes just now: ready when that has been for too long.
@@ -213,8 +209,8 @@ mod tests {
         let ask = frame(HEADERS, END_HEADERS, b"fields");
         assert_eq!(ends_after(&[]).await, Some(60), "silence");
         assert_eq!(ends_after(&[&PREFACE[..10]]).await, Some(10), "half a preface");
-        assert_eq!(ends_after(&[PREFACE]).await, Some(60));
-        assert_eq!(ends_after(&[&begun, &frame(PING, 0, b"12345678")]).await, Some(60), "nothing was asked");
+        assert_eq!(ends_after(&[PREFACE]).await, None, "that nothing is asked is told first");
+        assert_eq!(ends_after(&[&begun, &frame(PING, 0, b"12345678")]).await, None);
         assert_eq!(ends_after(&[&begun, &ask]).await, None);
         let head = frame(HEADERS, 0, b"fields");
         let more = frame(CONTINUATION, 0, b"");
@@ -253,8 +249,8 @@ mod tests {
         for cut in 0..=flow.len() {
             let mut frames = Frames::new();
             assert!(frames.heard(&flow[..cut]));
-            assert_eq!(frames.has_asked, cut == flow.len(), "at {cut}");
-            assert!(frames.heard(&flow[cut..]) && frames.has_asked && frames.begun.is_none(), "at {cut}");
+            assert!(frames.heard(&flow[cut..]) && frames.begun.is_none() && !frames.is_in_head, "at {cut}");
+            assert!(matches!(frames.next, Next::Head(0)), "at {cut}");
         }
     }
 

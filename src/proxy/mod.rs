@@ -15,6 +15,7 @@ mod downstream;
 mod error_answer;
 mod exchange;
 mod failure;
+mod farewell;
 mod form;
 mod forward;
 mod forwarded;

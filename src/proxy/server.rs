@@ -4,7 +4,7 @@
 use super::downstream::CLIENT_WRITE_TIMEOUT;
 use super::gathered::Gathered;
 use super::timer::within;
-use super::{Gateway, patience, reject, sound};
+use super::{Gateway, farewell, patience, reject, sound};
 use crate::dialect::{DialectId, answer};
 use async_trait::async_trait;
 use http::header;
@@ -25,9 +25,6 @@ use tokio::sync::Notify;
 use tollgate_plugin_api::Reject;
 use uuid::Uuid;
 
-/// An HTTP/2 connection that has asked for something, and has no stream, is closed after this.
-const H2_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// So long after another process has taken over, connections to this one are answered as before, but that each answer is their
 /// last: clients that use theirs learn of it by an answer, not by a closed connection that crosses their next request.
 pub const LINGER: Duration = Duration::from_secs(1);
@@ -46,7 +43,6 @@ impl GatewayServer {
         let http = |h2c| {
             let mut options = HttpServerOptions::default();
             options.h2c = h2c;
-            options.h2_idle_timeout = Some(H2_IDLE_TIMEOUT);
             Arc::new(Http { gateway: gateway.clone(), options, ending: ending.clone() })
         };
         Self { http1: http(false), http2: http(true), ending }
@@ -64,7 +60,7 @@ impl ServerApp for GatewayServer {
             if is_agreed {
                 http2.begin_http2().await.inspect_err(|error| tracing::debug!("no HTTP/2: {error}")).ok()?;
             }
-            return self.http2.process_new(Box::new(http2), shutdown).await;
+            return farewell::serve(&self.http2, Box::new(http2), shutdown).await;
         }
         self.http1.process_new(Box::new(Gathered::new(stream)), shutdown).await
     }
