@@ -12,8 +12,14 @@ use crate::replace::Turn;
 use crate::store::{Act, ForeignDatabase, KeyChange, KeyRef, NewKey, Store, StoreErrorKind};
 use std::path::Path;
 
-/// What the audit says it was.
-const COMMAND: &str = "import";
+/// What the audit says it was. (By LiteLLM's the store knows whose the limits of its keys are.)
+fn audited_as(from: ImportFrom) -> &'static str {
+    match from {
+        ImportFrom::OneApi => "import one-api",
+        ImportFrom::NewApi => "import new-api",
+        ImportFrom::Litellm => "import litellm",
+    }
+}
 
 /// What was taken: its kind, its name, and what became of it.
 pub(super) struct Taken {
@@ -31,8 +37,9 @@ pub(super) fn run(arguments: &ImportArgs, command: &Command, terminal: &mut Term
     let mut taken = std::mem::take(&mut plan.taken);
     found.left.append(&mut plan.left);
     prices(&mut found, &config, writes, &mut taken, terminal)?;
-    import_people::take(&mut found, &config, writes, &mut taken, &terminal.act(COMMAND))?;
-    keys(&mut found, &config, writes, &mut taken, terminal)?;
+    let act = terminal.act(audited_as(arguments.from));
+    import_people::take(&mut found, &config, writes, &mut taken, &act)?;
+    keys(&mut found, &config, writes, &mut taken, &act)?;
     report(arguments, &taken, &found.left, &plan.variables, terminal)
 }
 
@@ -124,15 +131,14 @@ fn prices(
     Ok(())
 }
 
-fn keys(found: &mut Found, config: &Config, writes: bool, taken: &mut Vec<Taken>, terminal: &Terminal<'_>) -> Outcome {
+fn keys(found: &mut Found, config: &Config, writes: bool, taken: &mut Vec<Taken>, act: &Act) -> Outcome {
     if found.keys.is_empty() {
         return Ok(());
     }
     let store = if writes { Some(open_store(config)?) } else { None };
-    let act = terminal.act(COMMAND);
     for key in std::mem::take(&mut found.keys) {
         let made = match &store {
-            Some(store) => make(&key, &**store, &act)?,
+            Some(store) => make(&key, &**store, act)?,
             None => Ok(()),
         };
         match made {

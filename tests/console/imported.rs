@@ -79,6 +79,11 @@ async fn people_of_another_gateway_go_on_with_what_they_had() {
         json!({"amount_nanos": 100_000_000, "quota_nanos": 220_000_000})
     );
     assert_eq!(ann.post("/codes/redeem", &code).await.code(), "CONFLICT");
+    // Ann made her key herself: its limits are hers.
+    let own = format!("/keys/{}", items(&ann.get("/keys").await.ok())[0]["id"]);
+    for limit in [json!(5), Value::Null] {
+        ann.patch(&own, &json!({"rpm": limit})).await.ok();
+    }
     // No key spends more than its user has.
     admin.patch(&format!("/users/{}", id("ann")), &json!({"quota_nanos": 0})).await.ok();
     let refused = async {
@@ -90,4 +95,36 @@ async fn people_of_another_gateway_go_on_with_what_they_had() {
     // Twice is once.
     let again = gateway.run_json(&["import", "one-api", &source, "--json"]);
     assert_eq!(again.last().expect("a summary")["taken"], 0, "{again:?}");
+}
+
+#[tokio::test]
+async fn limits_of_litellms_keys_are_not_their_users_to_lift() {
+    let (_provider, setup) = setup().await;
+    let mut gateway = Gateway::prepare(&setup);
+    gateway.write("litellm.yaml", "model_list: []\n");
+    let row = json!([{
+        "token": "ab".repeat(32), "key_alias": "app", "user_id": "ann", "models": ["m"], "spend": 0.0, "max_budget": 2.0,
+        "rpm_limit": 5, "tpm_limit": 500, "max_parallel_requests": 2,
+    }]);
+    gateway.write("keys.json", &row.to_string());
+    let path = |name: &str| gateway.path(name).display().to_string();
+    let rows = gateway.run_json(&["import", "litellm", &path("litellm.yaml"), "--keys", &path("keys.json"), "--json"]);
+    assert_eq!(rows.last().expect("a summary")["taken"], 1, "{rows:?}");
+    gateway.serve().await;
+    let admin = Visitor::admin(&gateway).await;
+    admin.post("/users", &json!({"name": "ann", "role": "user", "password": PASSWORD})).await.ok();
+    let ann = Visitor::sign_in(gateway.address, "ann", PASSWORD).await;
+    let key = items(&ann.get("/keys").await.ok())[0].clone();
+    let path = format!("/keys/{}", key["id"]);
+    for field in ["models", "quota_nanos", "rpm", "tpm", "concurrency"] {
+        let none = if field == "models" { json!([]) } else { Value::Null };
+        let told = ann.patch(&path, &json!({field: none})).await;
+        assert_eq!((told.status, told.code()), (400, "INVALID"), "{field}: {}", told.body);
+    }
+    assert_eq!(items(&ann.get("/keys").await.ok())[0], key);
+    ann.patch(&path, &json!({"rpm": 4})).await.ok();
+    admin.patch(&path, &json!({"rpm": 50})).await.ok();
+    let audit = admin.get("/audit").await.ok();
+    let made = items(&audit).iter().find(|row| row["action"] == "key.create").expect("it was made");
+    assert!(made["actor"].as_str().is_some_and(|actor| actor.starts_with("tollgate import litellm (")), "{made}");
 }

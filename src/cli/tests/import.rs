@@ -144,7 +144,7 @@ fn one_api_is_taken_over_and_clients_keep_their_keys() {
         [(500_000_000, None)]
     );
     let audit = store(&place).people().audit_rows(Page { after: None, limit: 100 }, None).unwrap();
-    assert!(audit.iter().all(|row| row.actor == "tollgate import (ann, uid 1000)"), "{audit:?}");
+    assert!(audit.iter().all(|row| row.actor == "tollgate import one-api (ann, uid 1000)"), "{audit:?}");
     let count = |action: &str| audit.iter().filter(|row| row.action == action).count();
     let counts = ["person.create", "code.create", "key.create", "key.change"].map(count);
     assert_eq!(counts, [3, 1, keys.len(), 1], "the key that was disabled there is here, too: {audit:?}");

@@ -16,10 +16,13 @@ pub(super) fn groups(connection: &Connection, user: &str, at_ms: i64) -> Result<
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Whether the limits of a key are all its owner's: they made it (or brought it along from another gateway), and nobody else has
-/// changed any.
+/// Whether the limits of a key are all its owner's: they made it, here or at the gateway that they brought it along from, and nobody else
+/// has changed any. In One API and new-api people make their keys themselves, and only for themselves (`/api/token` of both; an import that
+/// does not say from where is of one of them, or of before it was said); LiteLLM's are made with its master key
+/// (<https://docs.litellm.ai/docs/proxy/virtual_keys>), so their limits are given.
 fn are_their_own(connection: &Connection, owner: &str, id: i64) -> Result<bool> {
-    const SQL: &str = "SELECT coalesce(sum(action = 'key.create' AND (actor = ?2 OR actor GLOB 'tollgate import*')), 0) > 0 \
+    const SQL: &str = "SELECT coalesce(sum(action = 'key.create' AND (actor = ?2 \
+             OR actor GLOB 'tollgate import*' AND actor NOT GLOB 'tollgate import litellm*')), 0) > 0 \
          AND coalesce(sum(action = 'key.change' AND actor <> ?2 AND actor NOT GLOB 'tollgate import*' \
              AND json_remove(before, '$.name', '$.found_by_name', '$.enabled', '$.user') \
              IS NOT json_remove(after, '$.name', '$.found_by_name', '$.enabled', '$.user')), 0) = 0 \
