@@ -65,7 +65,8 @@ struct KeysAsked {
     user: Option<String>,
 }
 
-/// A key to be made.
+/// A key to be made. Where others have limited keys of a user's in its group, one that the user makes is within the limits of one of
+/// those.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyNew {
@@ -83,7 +84,8 @@ struct KeyNew {
     concurrency: Option<u64>,
 }
 
-/// Changes to a key; what is left out stays. Limits that somebody else has set, a user makes no wider.
+/// Changes to a key; what is left out stays. Limits that somebody else has set, a user makes no wider, and those of their own no wider
+/// than in a new key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyPatch {
