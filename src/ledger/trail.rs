@@ -86,6 +86,7 @@ impl Trail {
     pub fn json(&self, bytes_max: usize) -> String {
         let mut shown = self.clone();
         loop {
+            // Texts and numbers in structures can always be written: there is no failure that this would hide.
             let json = serde_json::to_string(&shown).unwrap_or_default();
             let left = shown.candidates.len();
             if json.len() <= bytes_max || left == 0 {
