@@ -3,6 +3,8 @@
 
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Shorter parts are not masked: they tell nothing, and occur by chance.
 pub(super) const FRAGMENT_BYTES: usize = 8;
@@ -21,7 +23,8 @@ const SECRET_PREFIX: &str = "sk-";
 const SECRET_PREFIX_END: u8 = b'-';
 const SECRET_CHARS_MIN: usize = 12;
 
-/// Every part of some secrets of that length, sorted, also as JSON may have them. No `Debug`: they are the secrets.
+/// Every part of some secrets of that length, sorted, also as JSON may have them, and JSON that is a text within JSON. No `Debug`: they
+/// are the secrets.
 #[derive(Clone, Default)]
 pub struct Fragments {
     parts: Vec<[u8; FRAGMENT_BYTES]>,
@@ -35,9 +38,9 @@ impl Fragments {
     /// The parts of these secrets.
     pub fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let secrets: Vec<&str> = secrets.into_iter().filter(|secret| secret.len() >= FRAGMENT_BYTES).collect();
-        let written = |secret: &&str| ESCAPINGS.map(|escape| escaped(secret, escape)).into_iter().collect::<Vec<_>>();
-        let escaped: Vec<String> = secrets.iter().flat_map(written).collect();
-        let texts = secrets.iter().copied().chain(escaped.iter().map(String::as_str));
+        let once: BTreeSet<String> = secrets.iter().flat_map(|secret| written(secret)).collect();
+        let twice: BTreeSet<String> = once.iter().flat_map(|text| written(text)).collect();
+        let texts = secrets.iter().copied().chain(twice.iter().map(String::as_str));
         let windows = texts.flat_map(|text| text.as_bytes().windows(FRAGMENT_BYTES));
         let mut parts: Vec<[u8; FRAGMENT_BYTES]> = windows.filter_map(|window| window.try_into().ok()).collect();
         parts.sort_unstable();
@@ -86,8 +89,9 @@ impl Fragments {
 /// How writers of JSON write a character of a string that need not be escaped.
 type Escaping = fn(char) -> Option<String>;
 
-/// PHP escapes the slash; Go, .NET and what writes JSON into pages what HTML knows, .NET also the plus.
-const ESCAPINGS: [Escaping; 5] = [
+/// Most escape nothing; PHP escapes the slash; Go, .NET and what writes JSON into pages what HTML knows, .NET also the plus.
+const ESCAPINGS: [Escaping; 6] = [
+    |_| None,
     |c| (c == '/').then(|| r"\/".to_owned()),
     |c| "<>&".contains(c).then(|| format!(r"\u{:04x}", u32::from(c))),
     |c| "<>&+'`".contains(c).then(|| format!(r"\u{:04X}", u32::from(c))),
@@ -95,9 +99,18 @@ const ESCAPINGS: [Escaping; 5] = [
     |c| "<>&=+'/".contains(c).then(|| format!(r"\u{:04X}", u32::from(c))),
 ];
 
-/// A secret as such a writer writes it.
-fn escaped(secret: &str, escape: Escaping) -> String {
-    secret.chars().map(|c| escape(c).unwrap_or_else(|| c.to_string())).collect()
+/// A text as such a writer writes it, within a string.
+fn escaped(text: &str, escape: Escaping) -> String {
+    let written = |c| match c {
+        '\\' | '"' => format!(r"\{c}"),
+        c => escape(c).unwrap_or_else(|| c.to_string()),
+    };
+    text.chars().map(written).collect()
+}
+
+/// The same, of each writer.
+fn written(text: &str) -> [String; ESCAPINGS.len()] {
+    ESCAPINGS.map(|escape| escaped(text, escape))
 }
 
 /// Where in the table the bit of these four bytes is.
@@ -107,22 +120,44 @@ fn place(probe: &[u8]) -> (usize, u64) {
     (hash / 64 % PROBE_WORDS, 1 << (hash % 64))
 }
 
-/// Replaces every part of the secret by asterisks; the length stays.
+/// Replaces every part of the secret by asterisks; the length stays. What is JSON stays JSON, also within JSON: with the end of an
+/// escape all of it goes, and its beginning stays with what is escaped.
 pub(super) fn mask(text: &mut [u8], fragments: &Fragments) {
     if fragments.parts.is_empty() {
         return;
     }
-    let mut masked_to = 0;
-    let mut found = Vec::new();
+    let mut found: Vec<Range<usize>> = Vec::new();
     for at in fragments.first_in(text).unwrap_or(text.len())..text.len() {
         if fragments.has(&text[at..]) {
-            found.push(at.max(masked_to)..at + FRAGMENT_BYTES);
-            masked_to = at + FRAGMENT_BYTES;
+            match found.last_mut().filter(|last| last.end >= at) {
+                Some(last) => last.end = at + FRAGMENT_BYTES,
+                None => found.push(at..at + FRAGMENT_BYTES),
+            }
         }
     }
-    for range in found {
-        text[range].fill(b'*');
+    for Range { start, end } in found {
+        let start = start_of_escape(text, start);
+        // What begins an escape stays with what is escaped: it is not the secret's.
+        let end = end - backslashes(text[start..end].iter().rev());
+        text[start..end].fill(b'*');
     }
+}
+
+/// So many digits has an escape by number.
+const HEX_DIGITS: usize = 4;
+
+/// Where the escape begins that this byte is in, with all backslashes before it: within JSON within JSON, an escape has several. It is in
+/// none: there.
+fn start_of_escape(text: &[u8], at: usize) -> usize {
+    let digits = text[..at].iter().rev().take(HEX_DIGITS - 1).take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let by_number = (0..=digits).find_map(|digits| text[..at - digits].strip_suffix(b"u"));
+    let before = by_number.filter(|before| before.ends_with(br"\")).unwrap_or(&text[..at]);
+    before.len() - backslashes(before.iter().rev())
+}
+
+/// How many of these come first.
+fn backslashes<'t>(bytes: impl Iterator<Item = &'t u8>) -> usize {
+    bytes.take_while(|byte| **byte == b'\\').count()
 }
 
 /// The same in the fields of a head. `failed`: of an error, which may tell parts of a secret; else only what has room for a
@@ -174,7 +209,7 @@ pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CLIENT_CHARS_MAX, Fragments, harmless, mask};
+    use super::{CLIENT_CHARS_MAX, ESCAPINGS, Escaping, FRAGMENT_BYTES, Fragments, escaped, harmless, mask};
     use proptest::prelude::*;
 
     fn masked(text: &str) -> String {
@@ -207,6 +242,67 @@ mod tests {
             let text = String::from_utf8(text).unwrap();
             let read: serde_json::Value = serde_json::from_str(&text).expect(&text);
             assert_eq!(read["error"], format!("wrong: {}, or the like", "*".repeat(written.len())), "{text}");
+        }
+    }
+
+    /// A text as a string of JSON.
+    fn quoted(text: &str, escape: Escaping) -> String {
+        let written = |c| match c {
+            '\n' => r"\n".to_owned(),
+            c => escaped(&c.to_string(), escape),
+        };
+        format!("\"{}\"", text.chars().map(written).collect::<String>())
+    }
+
+    /// What a client reads of an error in which another one stands as text, as these write them.
+    fn read_within(told: &str, fragments: &Fragments, (inner, outer): (Escaping, Escaping)) -> String {
+        let inner = format!(r#"{{"error":{}}}"#, quoted(told, inner));
+        let mut text = format!(r#"{{"error":{{"message":{}}}}}"#, quoted(&inner, outer)).into_bytes();
+        mask(&mut text, fragments);
+        let text = String::from_utf8(text).unwrap();
+        let outer: serde_json::Value = serde_json::from_str(&text).expect(&text);
+        let message = outer["error"]["message"].as_str().unwrap();
+        let inner: serde_json::Value = serde_json::from_str(message).expect(&text);
+        inner["error"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_key_is_found_in_json_within_json_and_both_stay_whole() {
+        const SECRET: &str = "ab/cd+ef==gh&ij/k";
+        let fragments = Fragments::of([SECRET]);
+        for ways in ESCAPINGS.iter().flat_map(|inner| ESCAPINGS.map(|outer| (*inner, outer))) {
+            for from in 0..SECRET.len() - FRAGMENT_BYTES {
+                for to in from + FRAGMENT_BYTES..=SECRET.len() {
+                    // What stands around it may be half of what a part has.
+                    let told = format!("wrong:\n{}/\\\"é<{}", &SECRET[from..to], &SECRET[..5]);
+                    let read = read_within(&told, &fragments, ways);
+                    assert!(fragments.first_in(read.as_bytes()).is_none(), "{told}: {read}");
+                    assert!(read.starts_with("wrong:\n*"), "{told}: {read}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_an_escape_is_never_left() {
+        let fragments = Fragments::of(["ab/cd==ef/gh"]);
+        for (text, expected) in [
+            // A part begins within another character's escape, or behind what escapes a character by itself.
+            (r#""\u103d\u003d.""#, r#""************.""#),
+            (r#""\\\\\/cd==ef/.""#, r#""*************.""#),
+            (r#""\ncd==ef/gh""#, r#""\n*********""#),
+            (r#""\u00e9cd==ef/gh""#, r#""\u00e9*********""#),
+            // One ends within one.
+            (r#""/cd==ef\"x""#, r#""*******\"x""#),
+            (r#""/cd==ef\\""#, r#""*******\\""#),
+            (r#""d==ef\/g\"""#, r#""********\"""#),
+        ] {
+            let mut masked = text.as_bytes().to_vec();
+            mask(&mut masked, &fragments);
+            assert_eq!(String::from_utf8(masked).unwrap(), expected);
+            for json in [text, expected] {
+                serde_json::from_str::<String>(json).expect(json);
+            }
         }
     }
 
