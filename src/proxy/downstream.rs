@@ -101,16 +101,21 @@ async fn write_together(session: &mut ServerSession, head: Option<Head>, body: B
     session.write_response_body(Bytes::new(), true).await
 }
 
-/// Writes all of it, while the client takes some; `waited` is told how long it was waited for that.
+/// Writes all of it, while the client takes some; `waited` is told how long it was waited for that, and `may_go_on` is asked whether it is
+/// taken fast enough, so many bytes in so long.
 async fn write_in_pieces(
     session: &mut ServerSession,
     mut head: Option<Head>,
     mut body: Bytes,
     end: bool,
     mut waited: impl FnMut(Duration),
+    may_go_on: impl Fn(usize, Duration) -> bool,
 ) -> Result<()> {
+    let mut bytes = 0;
+    let mut is_slow_since = None;
     loop {
         let piece = body.split_to(body.len().min(WRITE_BYTES_MAX));
+        bytes += piece.len();
         let is_last = body.is_empty();
         let mut writing = pin!(write_together(session, head.take(), piece, end && is_last));
         match futures::poll!(&mut writing) {
@@ -120,10 +125,17 @@ async fn write_in_pieces(
                 let written = within(CLIENT_WRITE_TIMEOUT, writing).await;
                 waited(since.elapsed());
                 written.or_err(ErrorType::WriteTimedout, "the client does not read")??;
+                is_slow_since.get_or_insert(since);
             }
         }
         if is_last {
             return Ok(());
+        }
+        if is_slow_since.is_some_and(|since| !may_go_on(bytes, since.elapsed())) {
+            return Error::e_explain(
+                ErrorType::WriteTimedout,
+                "the client reads slowly what others need the memory of",
+            );
         }
     }
 }
@@ -221,7 +233,7 @@ impl<'s> Downstream<'s> {
         if exchange.control.client_gone() {
             exchange.leave_limits();
         } else {
-            self.write(head, Held::body(pieces, bytes), end, &mut exchange.control).await?;
+            self.write(head, Held::body(pieces, bytes), end, exchange).await?;
         }
         if exchange.control.passed(bytes) {
             Ok(())
@@ -277,9 +289,12 @@ impl<'s> Downstream<'s> {
     }
 
     /// Writes to the client. After the time-out fired nothing may be written any more: the write was cut in its middle.
-    async fn write(&mut self, head: Option<Head>, body: Bytes, end: bool, control: &mut Control) -> Result<()> {
+    async fn write(&mut self, head: Option<Head>, body: Bytes, end: bool, exchange: &mut Exchange) -> Result<()> {
+        let Exchange { control, attempt, .. } = exchange;
+        let answer = attempt.as_ref().and_then(|attempt| attempt.answer.as_deref());
+        let may_go_on = |bytes, taking| answer.is_none_or(|answer| answer.collected.may_go_on(bytes, taking));
         let waited = |waited| control.waited_for_client(waited);
-        match write_in_pieces(&mut *self.session, head, body, end, waited).await {
+        match write_in_pieces(&mut *self.session, head, body, end, waited, may_go_on).await {
             Ok(()) => Ok(()),
             Err(error) => self.left(error.into_down(), control),
         }
@@ -339,7 +354,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     /// How much a client gets that reads at this rate, and what became of the write.
-    async fn read_at(bytes_per_s: u64, body: Bytes) -> (u64, Result<()>) {
+    async fn read_at(bytes_per_s: u64, body: Bytes, may_go_on: impl Fn(usize, Duration) -> bool) -> (u64, Result<()>) {
         let (mut client, ours) = tokio::io::duplex(1024);
         client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
         let mut session = ServerSession::new_http1(Box::new(ours));
@@ -355,7 +370,7 @@ mod tests {
         let mut fields = Box::new(ResponseHeader::build(200, None).unwrap());
         fields.insert_header(http::header::CONTENT_LENGTH, body.len()).unwrap();
         let head = Some(Head { fields, allowances: Allowances::default() });
-        let written = write_in_pieces(&mut session, head, body, true, |_| {}).await;
+        let written = write_in_pieces(&mut session, head, body, true, |_| {}, may_go_on).await;
         drop(session);
         (reading.await.unwrap(), written)
     }
@@ -365,10 +380,17 @@ mod tests {
         const BYTES: u64 = 1 << 20;
         let body = Bytes::from(vec![b'x'; BYTES as usize]);
         let started = Instant::now();
-        let (read, written) = read_at(2048, body.clone()).await;
+        let (read, written) = read_at(2048, body.clone(), |_, _| true).await;
         assert!(read > BYTES && written.is_ok(), "{read}: {written:?}");
         assert!(started.elapsed() > 8 * CLIENT_WRITE_TIMEOUT, "it takes long");
-        let (read, written) = read_at(512, body).await;
+        // Whose answer takes room that others need.
+        let is_fast = |bytes: usize, taking: Duration| bytes as u64 >= 4096 * taking.as_secs();
+        let (read, written) = read_at(2048, body.clone(), is_fast).await;
+        assert!(read < BYTES / 4, "{read}");
+        assert_eq!(written.unwrap_err().etype(), &ErrorType::WriteTimedout);
+        let (read, written) = read_at(8192, body.clone(), is_fast).await;
+        assert!(read > BYTES && written.is_ok(), "{read}: {written:?}");
+        let (read, written) = read_at(512, body, |_, _| true).await;
         assert!(read < BYTES, "{read}");
         assert_eq!(written.unwrap_err().etype(), &ErrorType::WriteTimedout);
     }

@@ -19,6 +19,8 @@ const TAKE_UP_TO: u64 = 95;
 const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
 /// One that is alone has this part of all memory at most.
 const ALONE_PART: u64 = 2;
+/// When more than this part of a share is taken, it is short.
+const SHORT_PART: u64 = 2;
 /// Who is refused may come again after so long.
 const RETRY_AFTER_S: u64 = 1;
 
@@ -176,6 +178,13 @@ impl Room {
 }
 
 impl Room {
+    /// Whether others, too, have of its share, and there is little left.
+    pub(super) fn is_short(&self) -> bool {
+        let taken = self.memory.bodies_bytes[self.share as usize].load(Ordering::Relaxed);
+        let part = self.memory.bytes_max() / self.share.part();
+        self.bytes > 0 && taken > self.bytes && taken > part / SHORT_PART
+    }
+
     /// As much room among what is [`Kept`](Share::Kept), instead of this. `None`: there is none, or nearly all memory is taken.
     pub(super) fn kept(self) -> Option<Self> {
         let mut kept = Self { memory: self.memory.clone(), share: Share::Kept, bytes: 0 };
