@@ -63,7 +63,8 @@ pub fn by_sample(body: &[u8], text_bytes: u64) -> Option<u64> {
     u64::try_from(u128::from(looked) * u128::from(text_bytes) / u128::from(bytes.max(1))).ok()
 }
 
-/// Bytes of text that are spoken in a minute: some 150 words (and in scripts of three bytes a character, as much speech).
+/// Bytes of text that are spoken in a minute: some 150 words, which is how fast people talk (National Center for Voice and Speech,
+/// ncvs.org, "Voice Qualities"), of six bytes each; in scripts of three bytes a character, that is as much speech.
 const SPOKEN_BYTES_A_MINUTE: u64 = 900;
 /// Tokens of a minute of generated speech: OpenAI gives 0.015 USD a minute for `gpt-4o-mini-tts`, at 12 USD a million.
 const SPEECH_TOKENS_A_MINUTE: u64 = 1250;
@@ -71,6 +72,11 @@ const SPEECH_TOKENS_A_MINUTE: u64 = 1250;
 /// Tokens of the audio in which so many bytes of text are spoken.
 pub fn spoken(bytes: u64) -> u64 {
     bytes.saturating_mul(SPEECH_TOKENS_A_MINUTE).div_ceil(SPOKEN_BYTES_A_MINUTE)
+}
+
+/// Milliseconds in which so many bytes of text are spoken, at the rate of conversation.
+pub fn spoken_ms(bytes: u64) -> u64 {
+    bytes.saturating_mul(60_000).div_ceil(SPOKEN_BYTES_A_MINUTE)
 }
 
 /// OpenAI's vocabulary for the model: the older one for its older models, the current one for everything else.

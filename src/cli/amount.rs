@@ -1,6 +1,8 @@
 //! USD amounts as people write them, to and from nano-USD. No floats.
 
 const NANOS_PER_USD: i64 = 1_000_000_000;
+/// The longest audio of one answer that is believed.
+const SECONDS_MAX: u64 = 1_000_000;
 
 /// Reads an amount in USD that is not negative, to the nano-USD.
 ///
@@ -35,6 +37,24 @@ pub(super) fn decimal(text: &str) -> Result<String, String> {
     split(text).map(|_| text.to_string()).ok_or_else(|| "expected USD per million tokens, such as `2.5`".into())
 }
 
+/// A length of time in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Milliseconds(pub(super) u64);
+
+/// Reads seconds, to the millisecond.
+///
+/// # Errors
+/// What was expected.
+pub(super) fn seconds(text: &str) -> Result<Milliseconds, String> {
+    let (whole, fraction) = split(text).ok_or("expected seconds such as `90` or `8.47`")?;
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > 3 {
+        return Err("expected at most 3 decimals: milliseconds are what is counted".into());
+    }
+    let ms = format!("{whole}{fraction:0<3}").parse().ok().filter(|ms| *ms <= SECONDS_MAX * 1000);
+    ms.map(Milliseconds).ok_or_else(|| format!("expected at most {SECONDS_MAX} seconds"))
+}
+
 /// `$0.015000000`
 pub(super) fn usd(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
@@ -55,7 +75,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{decimal, parse_usd, usd};
+    use super::{Milliseconds, decimal, parse_usd, seconds, usd};
     use proptest::prelude::*;
 
     #[test]
@@ -82,6 +102,17 @@ mod tests {
         assert!(parse_usd("-1").unwrap_err().contains("--unlimited"));
         assert!(decimal("-1").is_err() && decimal("x").is_err());
         assert_eq!(decimal("2.50").as_deref(), Ok("2.50"));
+    }
+
+    #[test]
+    fn reads_seconds_to_the_millisecond() {
+        for (text, ms) in [("90", 90_000), ("8.47", 8_470), ("0.001", 1), ("1.5000", 1_500), ("1000000", 1_000_000_000)]
+        {
+            assert_eq!(seconds(text), Ok(Milliseconds(ms)), "{text}");
+        }
+        for text in ["", "-1", "1e3", "0.0001", "1000000.001", "99999999999999999999", "."] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
     }
 
     proptest! {

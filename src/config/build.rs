@@ -6,7 +6,7 @@ use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreaker
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::{self, Target};
 use crate::dialect::{DialectId, embed};
-use crate::price::{Price, PriceBook};
+use crate::price::{PieceCounts, Price, PriceBook};
 use crate::provider::{self, AuthScheme, Provider};
 use crate::proxy::{Fragments, Signer};
 use crate::quick::QuickMap;
@@ -274,7 +274,15 @@ fn route(
 fn cost_ranks(prices: impl Iterator<Item = Option<Arc<Price>>>) -> Vec<u32> {
     /// A prompt of a few pages, an answer of a few paragraphs.
     const TYPICAL_TOKENS: (u64, u64) = (4_000, 1_000);
-    let cost = |price: &Price| price.worst_case_anywhere_nanos(TYPICAL_TOKENS.0, TYPICAL_TOKENS.1);
+    /// A plain image, a minute of audio, a paragraph to be spoken: a model has one of the three.
+    const TYPICAL_PIECES: PieceCounts<'static> = PieceCounts {
+        images: 1,
+        quality: Some("standard"),
+        size: Some("1024x1024"),
+        audio_ms: 60_000,
+        characters: 500,
+    };
+    let cost = |price: &Price| price.worst_case_anywhere_nanos(TYPICAL_TOKENS.0, TYPICAL_TOKENS.1, &TYPICAL_PIECES);
     let costs: Vec<i64> = prices.map(|price| price.as_deref().map_or(i64::MAX, cost)).collect();
     let mut order = costs.clone();
     order.sort_unstable();

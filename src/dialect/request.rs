@@ -6,6 +6,7 @@
 
 mod media;
 mod multipart;
+mod pieces;
 mod places;
 mod rules;
 mod splice;
@@ -16,6 +17,7 @@ mod walk;
 
 pub use media::MEDIA_TOKENS_BOUND;
 pub use multipart::form_parts;
+pub use pieces::AskedPieces;
 pub use splice::splice;
 pub use text_sink::PromptText;
 
@@ -71,6 +73,8 @@ pub struct RequestFacts {
     pub refers_elsewhere: bool,
     /// How many of [`prompts`](Self::prompts) do so themselves, where nothing does that they share.
     pub prompts_elsewhere: u64,
+    /// What of it may be billed by the piece.
+    pub pieces: AskedPieces,
     /// The tier that is asked for; prices have a multiplier for each. Anthropic's fast mode counts as priority.
     pub service_tier: ServiceTier,
     /// How many values the body has, in all of its lists and objects.
@@ -201,6 +205,9 @@ fn read_json(endpoint: &Endpoint, target: &Target, body: &Bytes) -> Result<Reque
     let mut walk = Walk::new(endpoint.dialect, text, path_model);
     walk.run(Place::root(endpoint.answer, endpoint.dialect))?;
     let mut facts = walk.into_facts();
+    if endpoint.answer == Answer::Transcription {
+        facts.pieces.hears_elsewhere();
+    }
     // A limit of zero means nothing to some vendors and no limit to others (Ollama's runner stops at `numPredict > 0` alone; Go's
     // `omitempty` drops it on the way), so that nothing may rest on it. But who scores text asks for none of legacy completions, and
     // who fills a cache none of Anthropic.

@@ -1,9 +1,9 @@
 //! One model's price: what an answer costs, and what it can cost at worst.
 //!
-//! Every product of a count, a price (in a place, if a model had to run there) and two multipliers is a whole number of *grains* (10⁻²³ USD), so that a cost is one
-//! exact sum; an upstream's multiplier applies to that sum, and then it is rounded once. Sums saturate: a `u128` of grains,
-//! also one of ten-thousandths of a grain, overflows far above the largest amount of nano-USD, so that saturation can never
-//! change a cost that fits.
+//! Every product of a count, a price (in a place, if a model had to run there) and two multipliers is a whole number of *grains* (a
+//! ninth of 10⁻²³ USD: milliseconds at a price by the hour come out even, too), so that a cost is one exact sum; an upstream's
+//! multiplier applies to that sum, and then it is rounded once. Sums saturate: a `u128` of grains, also one of ten-thousandths of a
+//! grain, overflows at four times the largest amount of nano-USD, so that saturation can never change a cost that fits.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,20 +13,21 @@ use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail};
 use super::currency::Currency;
 use super::decimal;
 use super::fees::{Fee, is_of_the_request};
+use super::pieces::{Piece, PieceCounts};
 use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, MULTIPLIER_ONE, Sheet};
 use super::tariff::ONCE;
 use super::window::Window;
 use super::worst_case::{Bound, bounds};
 
+/// Grains in 10⁻²³ USD: an hour has 3,600,000 milliseconds, and no power of ten is divisible by nine.
+pub(super) const GRAINS_PER_DECIMAL: u128 = 9;
 /// Grains in a nano-USD.
-pub(super) const GRAINS_PER_NANO: u128 = 100_000_000_000_000;
+pub(super) const GRAINS_PER_NANO: u128 = 100_000_000_000_000 * GRAINS_PER_DECIMAL;
 /// Grains in what a token costs at one nano-USD per million tokens and a multiplier of one.
 const GRAINS_PER_RATE: u128 = GRAINS_PER_NANO / 1_000_000;
-/// Grains in what a search costs at one nano-USD per thousand.
-const GRAINS_PER_SEARCH_RATE: u128 = GRAINS_PER_NANO / 1_000;
 /// Decimals of a price in USD.
 pub(super) const PRICE_DECIMALS: u32 = 9;
-/// Decimals of USD per million tokens, counted in grains for each token: of a nano-USD (9) and of its grains (14), less a million's (6).
+/// Decimals of USD per million tokens, counted in 10⁻²³ USD for each token, less a million's (6).
 const RATE_DECIMALS: u32 = 17;
 
 /// The price of one model: everything that the rows of one name say.
@@ -104,8 +105,10 @@ pub(super) struct Tariff {
     pub(super) per_request: u64,
     /// Nano-USD per thousand searches.
     pub(super) web_search_per_thousand: u64,
-    /// Of what is billed by the time.
+    /// Of what is billed by the time or by the piece.
     pub(super) fees: Vec<Fee>,
+    /// The least of audio that a request is charged for; 0: none.
+    pub(super) audio_seconds_min: u64,
     /// What its prices are written in; `None`: USD.
     pub(super) currency: Option<Arc<Currency>>,
 }
@@ -137,7 +140,7 @@ fn service_tier_index(tier: ServiceTier) -> Option<usize> {
 pub(super) struct Part {
     pub(super) item: Item,
     pub(super) count: u64,
-    /// Nano-USD per million tokens, per thousand searches, per request or each time.
+    /// Nano-USD per million tokens, per thousand searches, per request, each time, for each piece, or an hour.
     pub(super) rate: u64,
     /// Of the rate, in a place: in units of 1 / [`MULTIPLIER_ONE`].
     pub(super) place_multiplier: u64,
@@ -152,6 +155,9 @@ pub(super) enum Item {
     WebSearches,
     Request,
     Fee,
+    Images,
+    AudioMs,
+    Characters,
 }
 
 impl Tariff {
@@ -174,20 +180,16 @@ impl Part {
 
     /// Exact, or saturated far above any amount.
     pub(super) fn grains(&self) -> u128 {
-        let per_rate = match self.item {
-            Item::Tokens(_) => {
-                let per_token = grains_per_token(self.charged_rate(), self.multipliers);
-                return u128::from(self.count).saturating_mul(per_token);
-            }
-            Item::WebSearches => GRAINS_PER_SEARCH_RATE,
-            Item::Request | Item::Fee => GRAINS_PER_NANO,
+        let per_piece = match self.item {
+            Item::Tokens(_) => grains_per_token(self.charged_rate(), self.multipliers),
+            item => u128::from(self.rate).saturating_mul(item.grains_per_rate()),
         };
-        u128::from(self.count).saturating_mul(u128::from(self.rate)).saturating_mul(per_rate)
+        u128::from(self.count).saturating_mul(per_piece)
     }
 }
 
 pub(super) fn grains_per_token(rate: u128, multipliers: [u64; 2]) -> u128 {
-    // 10²¹ × 10¹⁴ at most, which fits: all factors are limited where they are read.
+    // 10²¹ × 10¹⁴ × 9 at most, which fits: all factors are limited where they are read.
     let multiplier = u128::from(multipliers[0]).saturating_mul(u128::from(multipliers[1]));
     const ONE: u128 = (MULTIPLIER_ONE as u128) * (MULTIPLIER_ONE as u128);
     rate.saturating_mul(multiplier).saturating_mul(GRAINS_PER_RATE / ONE)
@@ -296,24 +298,36 @@ impl Price {
 
     /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window, service tier and place that can
     /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. `requests`: as how many it may be
-    /// billed. Searches, what tools do and what a provider bills on other models are not in it: no request says how much of them there
-    /// will be.
-    pub fn worst_case_nanos(&self, requests: u64, input_tokens: u64, output_tokens: u64) -> i64 {
-        self.bound_nanos(&self.bounds, requests, input_tokens, output_tokens)
+    /// billed. `pieces`: what can be billed by the piece. Searches, what tools do and what a provider bills on other models are not in
+    /// it: no request says how much of them there will be.
+    pub fn worst_case_nanos(
+        &self,
+        requests: u64,
+        input_tokens: u64,
+        output_tokens: u64,
+        pieces: &PieceCounts<'_>,
+    ) -> i64 {
+        self.bound_nanos(&self.bounds, requests, (input_tokens, output_tokens), pieces)
     }
 
     /// The same for one request to a model that may run anywhere, as it mostly may: to compare prices by.
-    pub fn worst_case_anywhere_nanos(&self, input_tokens: u64, output_tokens: u64) -> i64 {
-        self.bound_nanos(&self.bounds_anywhere, 1, input_tokens, output_tokens)
+    pub fn worst_case_anywhere_nanos(&self, input_tokens: u64, output_tokens: u64, pieces: &PieceCounts<'_>) -> i64 {
+        self.bound_nanos(&self.bounds_anywhere, 1, (input_tokens, output_tokens), pieces)
     }
 
-    fn bound_nanos(&self, bounds: &[Bound], requests: u64, input_tokens: u64, output_tokens: u64) -> i64 {
+    fn bound_nanos(
+        &self,
+        bounds: &[Bound],
+        requests: u64,
+        (input_tokens, output_tokens): (u64, u64),
+        pieces: &PieceCounts<'_>,
+    ) -> i64 {
         let reached = bounds.iter().rev().find(|bound| input_tokens > bound.above_tokens || bound.above_tokens == 0);
         let Some(bound) = reached else { return 0 };
         let tokens = bound.prompt.saturating_mul(input_tokens.into());
         let tokens = tokens.saturating_add(bound.output.saturating_mul(output_tokens.into()));
-        let requests = u128::from(self.per_request_max).saturating_mul(requests.into());
-        nanos(tokens.saturating_add(requests.saturating_mul(GRAINS_PER_NANO)), self.multiplier)
+        let requests = u128::from(self.per_request_max).saturating_mul(requests.into()).saturating_mul(GRAINS_PER_NANO);
+        nanos(tokens.saturating_add(requests).saturating_add(self.pieces_grains_max(pieces)), self.multiplier)
     }
 
     /// What a request of ordinary length in the standard tier pays at that time, as pairs of the class's key and USD per
@@ -322,10 +336,10 @@ impl Price {
         let terms = self.plain_terms(unix_ms);
         let rates = &terms.sheet.step(0).rates;
         let usd = |class: &Class| {
-            let grains = grains_per_token(rates[*class as usize].into(), terms.multipliers);
+            let exact = grains_per_token(rates[*class as usize].into(), terms.multipliers) / GRAINS_PER_DECIMAL;
             (
                 class.key(),
-                decimal::format(grains.saturating_mul(self.multiplier.into()), RATE_DECIMALS + MULTIPLIER_DECIMALS),
+                decimal::format(exact.saturating_mul(self.multiplier.into()), RATE_DECIMALS + MULTIPLIER_DECIMALS),
             )
         };
         Class::ALL.iter().map(usd).collect()
@@ -385,6 +399,18 @@ impl Price {
         let (mut is_charged, mut missing) = (false, false);
         for done in metered.extras.iter().filter(|extra| extra.times > 0) {
             let kind = Some(done.kind.as_str());
+            if let Some(piece) = Piece::of(&done.kind) {
+                let (item, count) = match piece {
+                    Piece::Image => (Item::Images, done.times),
+                    Piece::AudioMs => (Item::AudioMs, tariff.audio_ms_charged(done.times)),
+                    Piece::Character => (Item::Characters, done.times),
+                };
+                match tariff.piece_fee(piece, &done.kind) {
+                    Some(fee) => charge(kind, item, count, fee),
+                    None => missing = true,
+                }
+                continue;
+            }
             match (tariff.fee(&done.kind), is_of_the_request(&done.kind)) {
                 (fee, true) => {
                     charge(

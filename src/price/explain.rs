@@ -6,19 +6,19 @@ use std::sync::Arc;
 use tollgate_plugin_api::{Metered, ServiceTier};
 
 use super::book::{Entry, PriceBook};
-use super::cost::{GRAINS_PER_NANO, Item, PRICE_DECIMALS, Part, Price, Terms, nanos};
+use super::cost::{GRAINS_PER_DECIMAL, GRAINS_PER_NANO, Item, PRICE_DECIMALS, Part, Price, Terms, nanos};
 use super::currency::Currency;
 use super::decimal;
 use super::full::clock;
 use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_ONE, Rates};
 
-/// Decimals of an amount as USD: grains times a multiplier.
+/// Decimals of an amount as USD: nine grains times a multiplier.
 const AMOUNT_DECIMALS: u32 = 27;
 /// Amounts of a line in a nano-USD.
-const AMOUNTS_PER_NANO: u128 = GRAINS_PER_NANO * MULTIPLIER_ONE as u128;
+const AMOUNTS_PER_NANO: u128 = GRAINS_PER_NANO / GRAINS_PER_DECIMAL * MULTIPLIER_ONE as u128;
 
-/// One line of a bill: what, how, and the exact amount. The amounts of all lines sum up to the cost, the last line being
-/// what rounding up adds.
+/// One line of a bill: what, how, and the amount, which is exact but for milliseconds of audio, whose price may have no end in
+/// decimals. The amounts of all lines sum up to the cost, the last line being what rounding up adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainLine {
     /// What it is for: `input`, `cached_input`, `web_searches`, `file_search` …; `price` for a line that only says which price applies.
@@ -93,7 +93,7 @@ impl PriceBook {
 
 /// A sum as lines show it.
 fn amount(grains: u128, multiplier: u64) -> i128 {
-    i128::try_from(grains.saturating_mul(multiplier.into())).unwrap_or(i128::MAX)
+    i128::try_from(grains.saturating_mul(multiplier.into()) / GRAINS_PER_DECIMAL).unwrap_or(i128::MAX)
 }
 
 /// Prices as they are written in another currency; empty where that is USD.
@@ -121,7 +121,7 @@ fn what(part: &Part) -> &'static str {
         Item::Tokens(class) => class.key(),
         Item::WebSearches => "web_searches",
         Item::Request => "per_request",
-        Item::Fee => "fee",
+        Item::Fee | Item::Images | Item::AudioMs | Item::Characters => "fee",
     }
 }
 
@@ -138,12 +138,17 @@ fn how(part: &Part, written: &Written) -> String {
         Item::Request => ("requests", "USD"),
         Item::Fee if part.count == 1 => ("time", "USD"),
         Item::Fee => ("times", "USD"),
+        Item::Images if part.count == 1 => ("image", "USD"),
+        Item::Images => ("images", "USD"),
+        Item::AudioMs => ("ms", "USD/hour"),
+        Item::Characters if part.count == 1 => ("character", "USD"),
+        Item::Characters => ("characters", "USD"),
     };
     let mut how = format!("{} {unit} x {} {per}", part.count, decimal::format(part.charged_rate(), PRICE_DECIMALS));
     let in_place = Some(part.place_multiplier).filter(|multiplier| *multiplier != MULTIPLIER_ONE);
     let converted = match part.item {
         Item::Tokens(class) => written.of_class(class),
-        Item::WebSearches | Item::Request | Item::Fee => None,
+        _ => None,
     };
     if in_place.is_some() || converted.is_some() {
         let price = converted.unwrap_or_else(|| decimal::format(part.rate.into(), PRICE_DECIMALS));

@@ -1,10 +1,12 @@
-//! Prices of what is billed by the time: runs of a provider's own tools, and what an answer says that the request was.
+//! Prices of what is billed by the time: runs of a provider's own tools, and what an answer says that the request was. And of what is
+//! billed by the piece ([`pieces`](super::pieces)), which stand beside them.
 
 use std::sync::Arc;
 
 use toml::de::DeTable;
 
 use super::currency::Currency;
+use super::pieces::near_name;
 use super::reader::{Reader, join};
 use super::tariff::price;
 
@@ -14,7 +16,8 @@ pub(super) const FEES_KEY: &str = "fees";
 const FEES_MAX: usize = 64;
 const KIND_BYTES_MAX: usize = 64;
 
-const WANTED_FEES: &str = "a table of what was done and USD each time as { file_search = 0.0025 }";
+const WANTED_FEES: &str =
+    "a table of what was done and USD each time as { file_search = 0.0025 }, or for each { image = 0.04 }";
 const WANTED_FEE: &str = "USD each time as 0.0025, with at most nine decimals";
 
 /// What an answer says that the request itself was, and no further thing that was done: Perplexity's `search_context_low`, a reranker's
@@ -55,6 +58,9 @@ pub(super) fn fees<'t>(
         if name.is_empty() || name.len() > KIND_BYTES_MAX || !name.bytes().all(is_name) {
             let message = "expected what was done as answers have it: `file_search`, small letters, digits and `_`";
             reader.error(&kind.span(), &path, format!("{message}, at most {KIND_BYTES_MAX} bytes"));
+        }
+        if let Some(near) = near_name(name) {
+            reader.error(&kind.span(), &path, format!("`{name}` is the name of no fee, expected `{near}`"));
         }
         let own = currency.map(|currency| &**currency);
         let fee = price(reader, value, &path, WANTED_FEE, own);

@@ -2,6 +2,7 @@
 
 use super::cost::{PRICE_DECIMALS, Price, SERVICE_TIERS, Tariff};
 use super::decimal;
+use super::pieces::per_piece;
 use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, Rates, Sheet};
 use super::window::{DAYS, Window};
 use serde::Serialize;
@@ -42,7 +43,10 @@ pub struct Version {
     /// USD for a thousand searches that the provider ran.
     pub usd_per_thousand_web_searches: String,
     /// USD for each time that the answer says that the provider did this: runs of its tools, and what is billed in place of a request.
+    /// And for each image that was made, each character that is spoken, and an hour of audio (`image`, `character`, `audio_hour`).
     pub usd_per_time: BTreeMap<String, String>,
+    /// The least of audio that a request is charged for; `None`: none.
+    pub audio_seconds_min: Option<u64>,
     /// What answers in other service tiers cost: `batch`, `flex`, `priority`.
     pub service_tiers: BTreeMap<&'static str, Changed>,
     /// What every token price is multiplied by where the model has to run in that place.
@@ -121,7 +125,8 @@ pub fn further(versions: &[Version]) -> Vec<&'static str> {
         (!version.tokens.tiers.is_empty(), "long prompts"),
         (version.usd_per_request != "0", "requests"),
         (version.usd_per_thousand_web_searches != "0", "web searches"),
-        (!version.usd_per_time.is_empty(), "what tools do"),
+        (version.usd_per_time.keys().any(|fee| per_piece(fee).is_none()), "what tools do"),
+        (version.usd_per_time.keys().any(|fee| per_piece(fee).is_some()), "pieces"),
         (!version.windows.is_empty(), "hours"),
         (!version.inference_geo.is_empty(), "places"),
         (versions.len() > 1, "other dates"),
@@ -165,6 +170,7 @@ fn version(tariff: &Tariff, in_force: bool, now_ms: i64) -> Version {
         usd_per_request: usd(tariff.per_request),
         usd_per_thousand_web_searches: usd(tariff.web_search_per_thousand),
         usd_per_time: tariff.fees.iter().map(|fee| (fee.kind.to_string(), usd(fee.nanos))).collect(),
+        audio_seconds_min: Some(tariff.audio_seconds_min).filter(|seconds| *seconds > 0),
         service_tiers: service_tiers.filter_map(|((key, _), change)| Some((*key, changed(change.as_ref()?)))).collect(),
         inference_geo: places.collect(),
         windows: windows.map(|(index, window)| window_prices(window, applies == Some(index))).collect(),

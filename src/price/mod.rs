@@ -35,7 +35,8 @@
 //! output_image = 10                # else as output
 //! per_request = 0.005              # USD for each request
 //! web_search_per_thousand = 10     # USD for a thousand searches that the provider ran
-//! fees = { file_search = 0.0025 }  # USD for each time that the answer says that the provider did this
+//! fees = { file_search = 0.0025 }  # USD for each time that the answer says that the provider did this, or by the piece (below)
+//! audio_seconds_min = 10           # optional: the least of audio that a request is charged for
 //!
 //! tiers = [{ above_prompt_tokens = 200000, input = 5, output = 15 }]   # a longer prompt reprices the whole request
 //! batch = 0.5                      # answered in that service tier: a multiplier on every token price (four decimals) …
@@ -61,6 +62,14 @@
 //! names), `x_search`, `document_search`, `google_maps` (once an answer), and of the request itself: `search_units` (a reranker's) and
 //! `search_context_low`, `_medium`, `_high` (Perplexity's). The latter are billed in place of `per_request`, and cost as much where
 //! they have no fee: so three units are three requests. Whatever else was done and has no fee is a price that is missing.
+//!
+//! **By the piece**, also among the fees: `image` for each image made, or more particular `image_hd`, `image_1024x1792`,
+//! `image_hd_1024x1792` (quality, size): the most particular one that the row has applies (of two, the dearer). Quality and size are
+//! what the answer says, else what the request asks for; where neither does, plain `image` applies, so that it is the price of what
+//! the provider makes by default. `audio_hour` for an hour of audio that was heard, charged by the millisecond, exactly.
+//! `character` for each character (Unicode code point) of the text to be spoken. Such a row has `input = 0` and `output = 0`, and if
+//! it has prices of tokens, these are charged beside. What was made or heard, has no fee and no price by the request, and is not
+//! counted in tokens either, is a price that is missing: what is really free has a fee of 0.
 //!
 //! **Prompt length** is `input_tokens`, cached ones included. Service tiers multiply token prices only, never
 //! `per_request`, `web_search_per_thousand` and `fees`.
@@ -100,6 +109,7 @@ mod fees;
 mod full;
 pub mod import;
 mod parse;
+mod pieces;
 mod reader;
 mod sheet;
 mod syntax;
@@ -112,6 +122,7 @@ pub use cost::{Multiplier, Price};
 pub use edit::{PriceEdit, set_price};
 pub use explain::ExplainLine;
 pub use full::{CLASS_KEYS, Changed, ClassPrices, TierPrices, TokenPrices, Version, WindowPrices, further};
+pub use pieces::{Charged, Piece, PieceCounts, per_piece};
 pub use reader::PriceError;
 pub(crate) use syntax::syntax_errors;
 

@@ -15,7 +15,7 @@ use super::currency::{Currency, RATE_DECIMALS, RATE_MAX};
 use super::fees::FEES_KEY;
 use super::reader::{PriceError, Reader, Value, join, kind, nearest};
 use super::sheet::Class;
-use super::tariff::{INFERENCE_GEO_KEY, ONCE, tariff};
+use super::tariff::{AUDIO_MIN_KEY, INFERENCE_GEO_KEY, ONCE, tariff};
 
 /// The longest text that is read.
 const TEXT_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -245,7 +245,11 @@ pub(super) fn price_keys() -> impl Iterator<Item = &'static str> {
     let classes = Class::ALL.into_iter().map(Class::key);
     let service_tiers = SERVICE_TIERS.into_iter().map(|(key, _)| key);
     let once = ONCE.into_iter().map(|(key, _)| key);
-    classes.chain(["tiers", "windows"]).chain(service_tiers).chain([INFERENCE_GEO_KEY, FEES_KEY]).chain(once)
+    classes
+        .chain(["tiers", "windows"])
+        .chain(service_tiers)
+        .chain([INFERENCE_GEO_KEY, FEES_KEY, AUDIO_MIN_KEY])
+        .chain(once)
 }
 
 fn aliases<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>, path: &str) -> Vec<(Arc<str>, Range<usize>)> {

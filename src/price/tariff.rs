@@ -20,6 +20,10 @@ const WINDOWS_MAX: usize = 32;
 const PLACES_MAX: usize = 32;
 /// Their key.
 pub(super) const INFERENCE_GEO_KEY: &str = "inference_geo";
+/// The least of audio that a request is charged for, and the most that this can be: an hour.
+pub(super) const AUDIO_MIN_KEY: &str = "audio_seconds_min";
+const AUDIO_SECONDS_MIN_MAX: u64 = 3_600;
+const WANTED_AUDIO_MIN: &str = "whole seconds as 10, at most 3600";
 /// The largest price: 1,000,000,000 USD, in nano-USD.
 pub(super) const PRICE_NANOS_MAX: u64 = 1_000_000_000_000_000_000;
 
@@ -76,6 +80,7 @@ pub(super) fn tariff<'t>(
     let standard = Sheet::new(&base, &tiers.unwrap_or_default(), own);
     let places = places(reader, table, path);
     let fees = fees(reader, table, path, currency.as_ref());
+    let audio_seconds_min = audio_seconds_min(reader, table, path);
     Tariff {
         valid_from_ms,
         standard,
@@ -85,8 +90,15 @@ pub(super) fn tariff<'t>(
         per_request,
         web_search_per_thousand,
         fees,
+        audio_seconds_min,
         currency,
     }
+}
+
+/// The `audio_seconds_min` of a row.
+fn audio_seconds_min<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>, path: &str) -> u64 {
+    let Some(value) = table.get(AUDIO_MIN_KEY) else { return 0 };
+    reader.decimal(value, &join(path, AUDIO_MIN_KEY), 0, AUDIO_SECONDS_MIN_MAX, WANTED_AUDIO_MIN).unwrap_or(0)
 }
 
 /// The `inference_geo` of a row: places and multipliers.

@@ -4,7 +4,7 @@ use super::aside::reading;
 use super::console::{self, Pieces};
 use super::exchange::{Admitted, Asked, Exchange, Leases};
 use super::memory::Share;
-use super::{Door, body, content, count, forwarded, idempotency, models, pages, reject, sound, user};
+use super::{Door, body, content, count, forwarded, idempotency, models, pages, pieces, reject, sound, user};
 use crate::clock::unix_ms;
 use crate::config::UnknownModel;
 use crate::dialect::endpoint::{self, RequestShape, Target};
@@ -350,17 +350,19 @@ pub(super) fn intent<'a>(key: &'a Key, facts: &RequestFacts, cost_nanos_max: &'a
     }
 }
 
-/// What this request can cost at most: its prompt's upper bound and its output limit at the dearest candidate's prices.
+/// What this request can cost at most: its prompt's upper bound, its output limit and what may be billed by the piece, at the dearest
+/// candidate's prices.
 pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &RequestFacts, route: &Route) -> i64 {
     if !target.endpoint.answer.uses_tokens() {
         return 0;
     }
+    let pieces = pieces::most(target.endpoint.answer, facts);
     let prices = route.distinct_prices.iter().map(|price| {
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
         let input = facts.input_tokens_bound(context);
         let output =
             facts.output_tokens_bound(price.output_tokens_max, exchange.snapshot.routing.output_tokens_default);
-        price.worst_case_nanos(facts.requests_billed_max.max(1), input, output)
+        price.worst_case_nanos(facts.requests_billed_max.max(1), input, output, &pieces)
     });
     prices.max().unwrap_or(0)
 }

@@ -34,6 +34,7 @@ mod packing;
 mod pages;
 mod patience;
 mod peer;
+mod pieces;
 mod pool;
 mod probe;
 mod prompt;

@@ -3,6 +3,7 @@
 
 use super::exchange::{Admitted, Answer, Attempt, Bill, Exchange, Leases};
 use super::gate::{Gate, Need};
+use super::pieces::{self, Billed};
 use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
@@ -191,7 +192,8 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
     let output_tokens_max = output_tokens_max(admitted, price.as_deref(), &exchange.snapshot);
-    let (metered, estimate) = measured(admitted, answer.as_deref(), end, output_tokens_max);
+    let priced = (price.as_deref(), exchange.started_at_ms);
+    let (metered, estimate) = measured(admitted, answer.as_deref(), end, (priced, output_tokens_max));
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(millis);
     let mut record = LedgerRecord::from_opening(hold.opening());
@@ -236,17 +238,25 @@ fn measured(
     admitted: &mut Admitted,
     answer: Option<&Answer>,
     end: End,
-    output_tokens_max: u64,
+    (priced, output_tokens_max): ((Option<&Price>, i64), u64),
 ) -> (Metered, Option<Uncounted>) {
     // What our own refusal took the place of was never delivered: it is not billed.
     let billed = answer.filter(|answer| !matches!(end, End::NoAnswer(_)) && !came_to_nothing(answer, end));
     let Some(answer) = billed else { return Default::default() };
     let (scanner, asked) = (&answer.scanner, admitted.facts.service_tier);
     let reported = scanner.metered();
-    let estimate = uncounted(admitted, answer, end, reported.as_ref(), output_tokens_max);
+    let has_tokens = reported.is_some();
+    let request = (admitted.target.endpoint.answer, &admitted.facts);
+    let pieces = pieces::billed(request, answer, priced, has_tokens);
+    let needs_estimate = has_tokens || !pieces.as_ref().is_some_and(Billed::stands_alone);
+    let counting = || uncounted(admitted, answer, end, reported.as_ref(), output_tokens_max);
+    let estimate = needs_estimate.then(counting).flatten();
     // What is estimated costs what the answer said beside counts: its tier, its searches.
-    let said = || estimate.is_some().then(|| scanner.uncounted(asked));
-    let metered = Metered { disbelieved: scanner.disbelieved(), ..reported.or_else(said).unwrap_or_default() };
+    let said = || (estimate.is_some() || pieces.is_some()).then(|| scanner.uncounted(asked));
+    let mut metered = Metered { disbelieved: scanner.disbelieved(), ..reported.or_else(said).unwrap_or_default() };
+    if let Some(pieces) = pieces {
+        pieces.add_to(&mut metered, !has_tokens);
+    }
     (metered, estimate)
 }
 
@@ -387,6 +397,11 @@ pub(super) fn progress(exchange: &mut Exchange) {
     if metered.usage.input_tokens == 0 {
         let looked = || admitted.prompt.tokens_by_look(admitted.target.endpoint, &admitted.facts);
         metered.usage.input_tokens = *checkpoint.prompt_tokens.get_or_insert_with(looked);
+    }
+    let priced = (attempt.price.as_deref(), exchange.started_at_ms);
+    let request = (admitted.target.endpoint.answer, &admitted.facts);
+    if let Some(pieces) = pieces::billed(request, answer, priced, answer.scanner.has_counted()) {
+        pieces.add_to(&mut metered, true);
     }
     metered.source = UsageSource::Estimated;
     let cost = exchange.snapshot.prices.cost(attempt.price.as_deref(), &metered, exchange.started_at_ms);

@@ -48,7 +48,7 @@ pub(crate) fn form_between(boundary: &str, fields: &[(&str, &[u8])]) -> (String,
     (format!("multipart/form-data; boundary={boundary}"), body.into())
 }
 
-fn post_form(target: &str, fields: &[(&str, &[u8])]) -> Request {
+pub(crate) fn post_form(target: &str, fields: &[(&str, &[u8])]) -> Request {
     let (content_type, body) = form(fields);
     Request::new("POST", target).field("content-type", &content_type).body(Body::Length(body))
 }

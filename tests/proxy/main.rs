@@ -32,6 +32,7 @@ mod once;
 mod operations;
 mod pages;
 mod passthrough;
+mod pieces;
 mod plugins;
 mod prices;
 mod refusals;

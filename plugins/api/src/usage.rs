@@ -40,7 +40,8 @@ pub struct UsageDetail {
 }
 
 /// What a provider bills on top of the five counts: Anthropic's compaction and advisor iterations; or what it bills by the time:
-/// runs of its own tools, a reranker's searches. As JSON, what is zero of its finer classes is left out.
+/// runs of its own tools, a reranker's searches; or by the piece: images (`image_hd_1024x1792`), milliseconds of audio (`audio_ms`),
+/// characters (`character`). As JSON, what is zero of its finer classes is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExtraUsage {
     /// The provider's own name for it: `compaction`, `advisor_message`, `file_search` …
@@ -58,7 +59,7 @@ pub struct ExtraUsage {
     /// Tokens of images made; part of `usage.output_tokens`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub output_image_tokens: u64,
-    /// How often it was done, where it is billed by that and not by tokens.
+    /// How often it was done, or how many pieces there were, where it is billed by that and not by tokens.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub times: u64,
 }
@@ -117,7 +118,7 @@ pub fn is_inference_geo(word: &str) -> bool {
 pub enum UsageSource {
     /// The provider reported them.
     Reported,
-    /// The provider did not report any: counted here with a tokenizer.
+    /// The provider did not report any: counted here with a tokenizer. Or it did not report what is billed by the piece.
     Estimated,
     /// Nothing was delivered and nothing reported.
     #[default]

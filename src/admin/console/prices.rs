@@ -8,7 +8,7 @@ use super::routes::{Route, Verb};
 use super::{Desk, times};
 use crate::clock::unix_ms;
 use crate::explain::PriceLine;
-use crate::price::{Price, Version, further};
+use crate::price::{PieceCounts, Price, Version, further};
 use axum::Json;
 use axum::extract::State;
 use axum::routing::on;
@@ -129,6 +129,16 @@ struct Explain {
     output_audio_tokens: u64,
     output_image_tokens: u64,
     web_searches: u64,
+    /// Images that were made.
+    images: u64,
+    /// Their quality: hd
+    quality: Option<String>,
+    /// Their size: 1024x1792
+    size: Option<String>,
+    /// Milliseconds of audio that were heard.
+    audio_ms: u64,
+    /// Characters of text that were spoken.
+    characters: u64,
 }
 
 impl Explain {
@@ -152,10 +162,22 @@ impl Explain {
                 output_image_tokens: self.output_image_tokens,
                 web_searches: self.web_searches,
             },
+            extras: self.pieces().extras(),
             inference_geo: self.inference_geo.clone(),
             source: UsageSource::Reported,
             ..Metered::default()
         })
+    }
+
+    /// What is billed by the piece.
+    fn pieces(&self) -> PieceCounts<'_> {
+        PieceCounts {
+            images: self.images,
+            quality: self.quality.as_deref(),
+            size: self.size.as_deref(),
+            audio_ms: self.audio_ms,
+            characters: self.characters,
+        }
     }
 
     /// Parts are not more than what they are parts of.
@@ -185,6 +207,8 @@ impl Explain {
 struct Explained {
     lines: Vec<PriceLine>,
     cost_nanos: i64,
+    /// Something that was done has no price, and is not in the cost.
+    price_missing: bool,
     price_version: String,
 }
 
@@ -199,6 +223,7 @@ async fn explain(State(desk): State<Arc<Desk>>, Sent(asked): Sent<Explain>) -> R
         Refusal::new(Code::NotFound, format!("this model has no price there{guess}")).at("model")
     })?;
     let lines = book.explain(Some(price), &metered, at_ms).into_iter().map(PriceLine::of).collect();
-    let cost_nanos = book.cost(Some(price), &metered, at_ms).nanos;
-    Ok(Json(Explained { lines, cost_nanos, price_version: book.version().to_string() }))
+    let cost = book.cost(Some(price), &metered, at_ms);
+    let (cost_nanos, price_missing) = (cost.nanos, cost.missing);
+    Ok(Json(Explained { lines, cost_nanos, price_missing, price_version: book.version().to_string() }))
 }

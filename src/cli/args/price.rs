@@ -1,6 +1,6 @@
 //! `tollgate price …`, as it is typed.
 
-use super::super::amount::decimal;
+use super::super::amount::{Milliseconds, decimal, seconds};
 use super::super::time::{Since, parse_since};
 use super::Listing;
 use crate::price::import::FORMATS;
@@ -105,6 +105,21 @@ pub(in crate::cli) struct PriceExplain {
     /// Searches on the web that the provider ran
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(in crate::cli) web_searches: u64,
+    /// Images that were made
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) images: u64,
+    /// Their size: 1024x1792
+    #[arg(long, requires = "images")]
+    pub(in crate::cli) size: Option<String>,
+    /// Their quality: hd
+    #[arg(long, requires = "images")]
+    pub(in crate::cli) quality: Option<String>,
+    /// Seconds of audio that were heard; may have decimals
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0", hide_default_value = true)]
+    pub(in crate::cli) audio_seconds: Milliseconds,
+    /// Characters of the text that was spoken
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(in crate::cli) characters: u64,
     /// The service tier
     #[arg(long, default_value = "standard", value_parser = super::word::<ServiceTier>())]
     pub(in crate::cli) tier: ServiceTier,

@@ -6,7 +6,7 @@ use super::super::price_file::read_book;
 use super::super::terminal::{Failure, Outcome, Terminal, plain};
 use super::{missing, named};
 use crate::config::Config;
-use crate::price::{Price, PriceBook};
+use crate::price::{PieceCounts, Price, PriceBook};
 use std::sync::Arc;
 use tollgate_plugin_api::did_you_mean;
 use tollgate_plugin_api::{Metered, Usage, UsageDetail, UsageSource};
@@ -31,11 +31,18 @@ pub(super) fn explain(arguments: &PriceExplain, config: &Config, terminal: &mut 
             terminal.json(&serde_json::json!({ "what": line.what, "how": line.how, "usd": line.usd() }))?;
         }
         let version = book.version();
-        return terminal
-            .json(&serde_json::json!({ "what": "cost", "cost_nanos": cost.nanos, "price_version": version }));
+        let cost = serde_json::json!({
+            "what": "cost", "cost_nanos": cost.nanos, "price_missing": cost.missing, "price_version": version
+        });
+        return terminal.json(&cost);
     }
     for line in &lines {
         writeln!(terminal.out, "{line}")?;
+    }
+    if cost.missing {
+        let names: Vec<String> = metered.extras.iter().map(|extra| extra.kind.clone()).collect();
+        let names = names.join(", ");
+        terminal.remark(&format!("Something among {names} has no fee in this row, and is not in this cost."))?;
     }
     Ok(writeln!(terminal.out, "cost: {} ({} nano-USD), price version {}", usd(cost.nanos), cost.nanos, book.version())?)
 }
@@ -93,6 +100,17 @@ fn elsewhere(arguments: &PriceExplain, book: &PriceBook, config: &Config) -> Fai
     Failure::Runtime(message)
 }
 
+/// What is billed by the piece.
+fn pieces(arguments: &PriceExplain) -> PieceCounts<'_> {
+    PieceCounts {
+        images: arguments.images,
+        quality: arguments.quality.as_deref(),
+        size: arguments.size.as_deref(),
+        audio_ms: arguments.audio_seconds.0,
+        characters: arguments.characters,
+    }
+}
+
 fn metered(arguments: &PriceExplain) -> Metered {
     Metered {
         usage: Usage {
@@ -112,6 +130,7 @@ fn metered(arguments: &PriceExplain) -> Metered {
             output_image_tokens: arguments.output_image,
             web_searches: arguments.web_searches,
         },
+        extras: pieces(arguments).extras(),
         inference_geo: arguments.inference_geo.clone(),
         source: UsageSource::Reported,
         ..Metered::default()

@@ -5,7 +5,7 @@ use super::super::price_file::read_book;
 use super::super::terminal::{Outcome, Terminal, plain};
 use super::{PriceJson, missing, named, object};
 use crate::config::{Config, Model, Upstream};
-use crate::price::{Changed, ClassPrices, Multiplier, Price, PriceBook, TokenPrices, Version, WindowPrices};
+use crate::price::{Changed, ClassPrices, Multiplier, Price, PriceBook, TokenPrices, Version, WindowPrices, per_piece};
 use serde::Serialize;
 
 /// A row with everything that it says.
@@ -137,7 +137,10 @@ fn version_lines(version: &Version, is_one_of_many: bool, lines: &mut Lines) {
         }
     }
     for (done, price) in &version.usd_per_time {
-        line(&plain(done), format!("{price} USD each time"));
+        line(&plain(done), format!("{price} USD {}", per_piece(done).unwrap_or("each time")));
+    }
+    if let Some(seconds) = version.audio_seconds_min {
+        line("least of audio", format!("{seconds} seconds a request"));
     }
     for tier in &version.tokens.tiers {
         let name = format!("above {} tokens", tier.above_prompt_tokens);

@@ -21,7 +21,7 @@ const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The longest boundary, by RFC 2046.
 const BOUNDARY_BYTES_MAX: usize = 70;
 /// The fields that are acted on, and those that hold a prompt.
-const FIELDS: [&str; 4] = ["model", "stream", "n", "prompt"];
+const FIELDS: [&str; 7] = ["model", "stream", "n", "prompt", "quality", "size", "url"];
 /// A field of HTML's forms that says in which character set some servers (aiohttp) are to read all others.
 const CHARSET_FIELD: &str = "_charset_";
 
@@ -49,13 +49,17 @@ pub(super) fn read(
     let mut facts = RequestFacts { choices: 1, ..RequestFacts::default() };
     let mut edits = Edits::default();
     let mut seen: Vec<&str> = Vec::new();
+    let mut is_elsewhere = false;
     let start = for_each_part(body, delimiter.as_bytes(), |part| {
         if part.is_file {
             facts.media_parts += 1;
             match endpoint.answer {
                 Answer::Image => facts.media_tokens += MEDIA_TOKENS_BOUND,
-                // How long a sound is does not show in its bytes.
-                _ => facts.refers_elsewhere = true,
+                // How long a sound is does not show in its bytes; only how long it is at most.
+                _ => {
+                    facts.refers_elsewhere = true;
+                    facts.pieces.hears(part.value.len());
+                }
             }
         } else {
             facts.prompt_text_bytes += part.value.len() as u64;
@@ -88,10 +92,16 @@ pub(super) fn read(
                 facts.choices = choices
                     .ok_or_else(|| refusal(field, &format!("`n` must be a whole number from 1 to {CHOICES_MAX}")))?;
             }
+            "quality" | "size" => facts.pieces.note(field, value),
+            // Groq's (console.groq.com/docs/speech-to-text): it takes the place of a file.
+            "url" => is_elsewhere = true,
             _ => {}
         }
         Ok(())
     })?;
+    if endpoint.answer == Answer::Transcription && (is_elsewhere || facts.media_parts == 0) {
+        facts.pieces.hears_elsewhere();
+    }
     if edits.model == ModelEdit::Never && is_named_elsewhere(endpoint, target) {
         edits.model = ModelEdit::InsertPart(start..start + delimiter.len());
     }

@@ -14,6 +14,7 @@ pub(super) enum Place {
     CompletionRoot,
     ResponsesRoot,
     ImageRoot,
+    SpeechRoot,
     InputRoot,
     RerankRoot,
     MessagesRoot,
@@ -41,11 +42,16 @@ pub(super) enum Place {
     Documents,
     ServiceTier,
     Speed,
+    /// What images are to be like.
+    ImageQuality,
+    ImageSize,
     Background,
     OtherModels,
     GeminiConfig,
 
     // Content.
+    /// Text to be spoken.
+    Spoken,
     /// OpenAI's messages, input items, content parts.
     Part,
     /// Anthropic's messages and content blocks.
@@ -150,7 +156,16 @@ static RESPONSES: &[Member] = &[
     m(&["prompt"], Elsewhere),
 ];
 
-static IMAGE: &[Member] = &[m(&["n"], Choices), m(&["image"], ImageUrl), m(&["images"], Part), m(&["mask"], Part)];
+static IMAGE: &[Member] = &[
+    m(&["n"], Choices),
+    m(&["image"], ImageUrl),
+    m(&["images"], Part),
+    m(&["mask"], Part),
+    m(&["quality"], ImageQuality),
+    m(&["size"], ImageSize),
+];
+
+static SPEECH: &[Member] = &[m(&["input"], Spoken), m(&["stream_format"], StreamFormat)];
 
 static INPUT: &[Member] = &[m(&["input"], Inputs), m(&["stream_format"], StreamFormat)];
 
@@ -243,6 +258,7 @@ impl Place {
             (DialectId::OpenAi, Answer::Chat) => ChatRoot,
             (DialectId::OpenAi, Answer::Completion) => CompletionRoot,
             (DialectId::OpenAi, Answer::Image) => ImageRoot,
+            (DialectId::OpenAi, Answer::Speech) => SpeechRoot,
             (DialectId::OpenAi, Answer::Rerank) => RerankRoot,
             (DialectId::OpenAiResponses, _) => ResponsesRoot,
             (DialectId::Anthropic, _) => MessagesRoot,
@@ -259,6 +275,7 @@ impl Place {
                 | CompletionRoot
                 | ResponsesRoot
                 | ImageRoot
+                | SpeechRoot
                 | InputRoot
                 | RerankRoot
                 | MessagesRoot
@@ -274,6 +291,7 @@ impl Place {
             CompletionRoot => (COMPLETION, COMMON),
             ResponsesRoot => (RESPONSES, COMMON),
             ImageRoot => (IMAGE, COMMON),
+            SpeechRoot => (SPEECH, COMMON),
             InputRoot => (INPUT, COMMON),
             RerankRoot => (RERANK, COMMON),
             Documents => (DOCUMENTS, PART),

@@ -138,6 +138,12 @@ impl Walk<'_> {
                 self.facts.media_parts += 1;
                 self.facts.media_tokens += media::audio_tokens_bound(bytes);
             }
+            Place::ImageQuality => self.facts.pieces.note("quality", text),
+            Place::ImageSize => self.facts.pieces.note("size", text),
+            Place::Spoken => {
+                self.facts.pieces.speaks(text);
+                self.collect(text);
+            }
             Place::Prompts | Place::PromptItem => {
                 self.prompts += u64::from(place == Place::PromptItem);
                 self.collect(text);

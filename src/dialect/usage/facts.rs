@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
 use super::image_tool::ImageTool;
+use super::made::Pieces;
+use super::millis::Millis;
 use super::places::Slot;
 use super::report::Report;
 use super::searches::Searches;
@@ -42,6 +44,8 @@ pub(super) enum Kind {
     Generated,
     /// Generated audio, in text form: not text.
     Audio,
+    /// An image that is complete.
+    Image,
     /// The stream's own end.
     Terminal,
     /// An error.
@@ -130,6 +134,7 @@ pub(super) struct Facts {
     pub(super) tool_model: Option<String>,
     pub(super) input_count: Count,
     pub(super) output_count: Count,
+    pub(super) pieces: Pieces,
     /// It is the stream's last event.
     pub(super) last: bool,
     /// A code by which it says that it failed.
@@ -167,6 +172,7 @@ impl Facts {
             tool_model: None,
             input_count: Count::Absent,
             output_count: Count::Absent,
+            pieces: Pieces::default(),
             last: false,
             failed_code: None,
         }
@@ -206,13 +212,17 @@ impl Sink<Slot> for Facts {
             Slot::Choices => self.choices = Some(true),
             Slot::Last => self.last = true,
             Slot::Maps => self.searches.maps(),
+            Slot::ImageList => self.pieces.has_list = true,
+            Slot::ImageMade => self.pieces.images += 1,
             _ => self.generated = true,
         }
     }
 
     fn nothing(&mut self, slot: Slot) {
-        if slot == Slot::Choices {
-            self.choices.get_or_insert(false);
+        match slot {
+            Slot::Choices => drop(self.choices.get_or_insert(false)),
+            Slot::ImageList => self.pieces.has_list = true,
+            _ => {}
         }
     }
 
@@ -245,7 +255,11 @@ impl Sink<Slot> for Facts {
         match slot {
             Slot::Usage => {
                 self.usage_object |= self.capture.first() == Some(&b'{');
-                self.usage = self.report().or(self.usage.take());
+                let report = self.report();
+                if let Some(Report::OpenAi(usage)) = report.as_deref() {
+                    self.pieces.audio[1..].copy_from_slice(&usage.audio());
+                }
+                self.usage = report.or(self.usage.take());
             }
             Slot::UsageAside => self.usage_aside = self.report().or(self.usage_aside.take()),
             Slot::UsageInChoice => self.usage_in_choice = self.report().or(self.usage_in_choice.take()),
@@ -286,6 +300,9 @@ impl Sink<Slot> for Facts {
                 self.of_gemini = Some(GEMINI.find(&self.capture).is_some());
                 self.searches.model(&self.capture);
             }
+            Slot::ImageQuality => self.pieces.quality(&self.capture),
+            Slot::ImageSize => self.pieces.size(&self.capture),
+            Slot::AudioSeconds => self.pieces.audio[0] = Millis::of_seconds(&self.capture),
             Slot::Searches => self.searches.told = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::ItemType => self.searches.item(unquoted(&self.capture)),
             Slot::ActionType => self.searches.action(unquoted(&self.capture)),
@@ -304,6 +321,8 @@ impl Sink<Slot> for Facts {
             | Slot::Reasoning
             | Slot::ReasoningContent
             | Slot::Last
+            | Slot::ImageList
+            | Slot::ImageMade
             | Slot::Maps => {}
         }
         self.capture.clear();
@@ -352,6 +371,7 @@ fn kind_of(answer: Answer, word: &[u8]) -> Kind {
         ) => Kind::Generated,
         (Answer::CohereChat, b"message-end") => Kind::Terminal,
         (Answer::CohereChat, _) => Kind::Other,
+        (Answer::Image, word) if word.ends_with(b".completed") => Kind::Image,
         (_, word) if word.ends_with(b".completed") || word.ends_with(b".done") => Kind::Terminal,
         (_, b"speech.audio.delta") => Kind::Audio,
         (_, word) if word.contains(&b'.') => Kind::Generated,

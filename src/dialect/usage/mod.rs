@@ -12,11 +12,14 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod count;
+mod cues;
 mod error_event;
 mod events;
 mod facts;
 mod gemini;
 mod image_tool;
+mod made;
+mod millis;
 mod ollama;
 mod openai;
 mod places;
@@ -34,9 +37,11 @@ use tollgate_plugin_api::{Metered, ServiceTier, Usage};
 
 pub use self::count::COUNT_MAX;
 pub use self::error_event::ErrorEvent;
+pub use self::made::Made;
 pub use self::reader::Unreported;
 pub use self::rules::{CitationTokens, Placement, UsageRules};
 
+use self::cues::Cues;
 use self::events::{Block, Events};
 use self::reader::Reader;
 use self::take_out::TakeOut;
@@ -58,9 +63,9 @@ enum Source {
     Sse(Box<Stream>),
     Values(Values),
     Frames(EventFrames),
-    /// `text`: the bytes are the answer's text.
+    /// `text`: the bytes are the answer's text, which may be subtitles.
     Opaque {
-        text: bool,
+        text: Option<Box<Cues>>,
         any: bool,
     },
 }
@@ -96,7 +101,10 @@ impl Scanner {
             Framing::JsonDocument => Source::Values(Values::document(dialect == DialectId::Gemini)),
             Framing::JsonArray | Framing::NdJson => Source::Values(Values::run()),
             Framing::EventStream => Source::Frames(EventFrames::default()),
-            Framing::Opaque => Source::Opaque { text: answer == Answer::Transcription, any: false },
+            Framing::Opaque => {
+                let text = (answer == Answer::Transcription).then(Box::default);
+                Source::Opaque { text, any: false }
+            }
         };
         Self { reader: Reader::new(answer, dialect, framing, rules), source }
     }
@@ -126,7 +134,8 @@ impl Scanner {
             }
             Source::Opaque { text, any } => {
                 *any |= !piece.is_empty();
-                if *text {
+                if let Some(cues) = text {
+                    cues.push(&piece);
                     self.reader.push_plain_text(&piece);
                 }
                 if *any {
@@ -145,7 +154,13 @@ impl Scanner {
                 values.finish(&mut self.reader);
                 Bytes::new()
             }
-            Source::Frames(_) | Source::Opaque { .. } => Bytes::new(),
+            Source::Opaque { text, .. } => {
+                if let Some(cues) = text {
+                    cues.end_line();
+                }
+                Bytes::new()
+            }
+            Source::Frames(_) => Bytes::new(),
         }
     }
 
@@ -213,6 +228,15 @@ impl Scanner {
     /// request asked for, which is the best guess where the answer names none.
     pub fn uncounted(&self, asked: ServiceTier) -> Metered {
         self.reader.uncounted(asked)
+    }
+
+    /// What the answer says was made or heard.
+    pub fn made(&self) -> Made {
+        let last_cue_ms = match &self.source {
+            Source::Opaque { text, .. } => text.as_ref().and_then(|cues| cues.last_ms()),
+            Source::Sse(_) | Source::Values(_) | Source::Frames(_) => None,
+        };
+        self.reader.made(self.is_whole(), last_cue_ms)
     }
 
     /// There is a report, and it is the last one: when an answer is cut off, the output of a report that is not final

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tollgate_plugin_api::{ExtraUsage, Usage, UsageDetail};
 
 use super::count::{Count, Object, Tier};
+use super::millis::Millis;
 use super::reading::{Reading, part_of};
 use super::rules::{CitationTokens, Placement, UsageRules};
 
@@ -46,6 +47,10 @@ pub(super) struct OpenAiUsage {
     service_tier: Tier,
     /// Perplexity: what its fee for the request goes by (docs.perplexity.ai, "Pricing").
     search_context_size: ContextSize,
+    /// OpenAI's transcriptions that are billed by their length (platform.openai.com/docs/api-reference/audio/json-object).
+    seconds: Millis,
+    /// Mistral's, beside tokens.
+    prompt_audio_seconds: Millis,
     /// Cohere's rerank, in `meta.billed_units`.
     search_units: Count,
     /// xAI (docs.x.ai/developers/tools/tool-usage-details).
@@ -156,6 +161,11 @@ impl OpenAiUsage {
     /// It has units, and no token.
     pub(super) fn has_units_alone(&self) -> bool {
         self.has_units() && !self.has_tokens()
+    }
+
+    /// How long the audio is that was heard: as OpenAI says it, and as Mistral does.
+    pub(super) fn audio(&self) -> [Millis; 2] {
+        [self.seconds, self.prompt_audio_seconds]
     }
 
     /// It counts the runs of the vendor's own tools.

@@ -66,6 +66,14 @@ pub(super) enum Slot {
     /// Images made by a tool, billed beside the answer, and the model that the tool has.
     ImageTool,
     ToolModel,
+    /// The list of images, and each of them.
+    ImageList,
+    ImageMade,
+    /// What they are like.
+    ImageQuality,
+    ImageSize,
+    /// How long the audio is that was heard, in seconds.
+    AudioSeconds,
     /// Counts that stand by themselves, in no object (Ollama).
     InputCount,
     OutputCount,
@@ -74,9 +82,10 @@ pub(super) enum Slot {
 }
 
 use Slot::{
-    ActionType, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageTool, InnerType, ItemType, Maps,
-    Message, Model, Object, Outcome, Queries, Reasoning, ReasoningContent, Searches, Text, Tier, ToolModel, Type,
-    Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
+    ActionType, AudioSeconds, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageList, ImageMade,
+    ImageQuality, ImageSize, ImageTool, InnerType, ItemType, Maps, Message, Model, Object, Outcome, Queries, Reasoning,
+    ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage, UsageAside, UsageAtStart, UsageCounted,
+    UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -230,8 +239,19 @@ const PLAIN: Rows = &[
     ("error", Error, Capture),
 ];
 
-const TRANSCRIPTION: Rows =
-    &[("usage", Usage, Capture), ("model", Model, Capture), ("error", Error, Capture), ("text", Text, Take::Text)];
+/// What was made in a document of images, and what they are like (platform.openai.com/docs/api-reference/images/object).
+const IMAGES: Rows = &[("data", ImageList, Presence), ("data.*", ImageMade, Presence)];
+/// There, and in the event of an image that is complete (platform.openai.com/docs/api-reference/images-streaming).
+const IMAGE_WORDS: Rows = &[("quality", ImageQuality, Capture), ("size", ImageSize, Capture)];
+
+/// `duration`: of `verbose_json` (platform.openai.com/docs/api-reference/audio/verbose-json-object), of Groq's and Fireworks' likewise.
+const TRANSCRIPTION: Rows = &[
+    ("usage", Usage, Capture),
+    ("duration", AudioSeconds, Capture),
+    ("model", Model, Capture),
+    ("error", Error, Capture),
+    ("text", Text, Take::Text),
+];
 
 const GEMINI_PLAIN: Rows = &[("usageMetadata", Usage, Capture), ("error", Error, Capture)];
 
@@ -242,7 +262,7 @@ const NOTHING: Rows = &[("error", Error, Capture)];
 type Table = (&'static [Answer], bool, &'static [Group<Slot>]);
 
 /// Every table.
-static TABLES: [Table; 12] = [
+static TABLES: [Table; 14] = [
     (CHAT, true, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.delta", DELTA)]),
     (CHAT, false, &[("", OPENAI_TOP), ("", CHOICES), ("choices.*.message", DELTA)]),
     (&[Answer::Messages], true, &[("", ANTHROPIC_TOP), ("delta", BLOCK_DELTA)]),
@@ -251,10 +271,12 @@ static TABLES: [Table; 12] = [
     (&[Answer::Responses], false, &[("", RESPONSE), ("output.*", RESPONSE_OUTPUT)]),
     (&[Answer::GenerateContent], true, &[("", GEMINI), ("candidates.*.content.parts.*", GEMINI_PART)]),
     (&[Answer::GenerateContent], false, &[("", GEMINI), ("candidates.*.content.parts.*", GEMINI_PART)]),
-    (&[Answer::Image, Answer::Speech, Answer::Transcription], true, &[("", MEDIA_EVENT)]),
+    (&[Answer::Image], true, &[("", MEDIA_EVENT), ("", IMAGE_WORDS)]),
+    (&[Answer::Image], false, &[("", PLAIN), ("", IMAGES), ("", IMAGE_WORDS)]),
+    (&[Answer::Speech, Answer::Transcription], true, &[("", MEDIA_EVENT)]),
     (&[Answer::Transcription], false, &[("", TRANSCRIPTION)]),
     (&[Answer::EmbedContent, Answer::BatchEmbedContents], false, &[("", GEMINI_PLAIN)]),
-    (&[Answer::Embeddings, Answer::Image, Answer::Moderation, Answer::Rerank, Answer::Speech], false, &[("", PLAIN)]),
+    (&[Answer::Embeddings, Answer::Moderation, Answer::Rerank, Answer::Speech], false, &[("", PLAIN)]),
 ];
 
 const CHAT: &[Answer] = &[Answer::Chat, Answer::Completion];

@@ -7,6 +7,7 @@ use super::count::Tier;
 use super::error_event::ErrorEvent;
 use super::facts::{Facts, Kind};
 use super::image_tool::ImageTool;
+use super::made::{Made, Pieces};
 use super::places::{Slot, places, places_in_delta};
 use super::reading::Reading;
 use super::report::Report;
@@ -44,6 +45,7 @@ struct Said {
     tools: [(&'static str, u64); TOOLS],
     image_tool: Option<ImageTool>,
     tool_model: Option<String>,
+    pieces: Pieces,
 }
 
 /// Sides of an answer that a report does not count. A zero that is written is a count.
@@ -230,14 +232,19 @@ impl Reader {
         }
         said.token |= match kind {
             Kind::Opening => !self.facts.opens_text,
-            Kind::Generated | Kind::Audio => true,
+            Kind::Generated | Kind::Audio | Kind::Image => true,
             _ => false,
         };
         said.token |= self.facts.generated || self.facts.meter.any || self.facts.finishes > 0;
         said.token |= kind != Kind::Start && report.as_ref().is_some_and(|report| report.is_report());
+        // The stream's end, but where further images were asked for.
+        let is_image = kind == Kind::Image;
+        self.facts.pieces.images += u64::from(is_image);
+        self.facts.finishes += u32::from(is_image);
+        said.pieces.add(&mut self.facts.pieces);
         said.finishes = said.finishes.saturating_add(self.facts.finishes);
         said.choices_begun = said.choices_begun.max(self.facts.choices_begun);
-        said.terminal |= kind == Kind::Terminal || self.facts.last;
+        said.terminal |= kind == Kind::Terminal || self.facts.last || (is_image && !self.reads_all);
         said.tier = self.facts.tier.or(said.tier);
         said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
         // A stream says again what it said before.
@@ -379,6 +386,12 @@ impl Reader {
             metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
         }
         Some(metered)
+    }
+
+    /// What it says was made or heard. An answer that is not whole has the images that are there; one that is, and has none in
+    /// their place, has them in a place that nobody here knows.
+    pub(super) fn made(&self, is_whole: bool, last_cue_ms: Option<u64>) -> Made {
+        self.said.pieces.made(self.answer == Answer::Image && !is_whole, last_cue_ms)
     }
 
     /// What was said beside counts, where those are not there or not believed.

@@ -3,7 +3,7 @@
 use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail};
 
 use super::{book, only, tokens, with};
-use crate::price::{Multiplier, PriceBook};
+use crate::price::{Multiplier, PieceCounts, PriceBook};
 
 fn nanos(book: &PriceBook, metered: &Metered) -> i64 {
     at(book, metered, 0)
@@ -122,7 +122,7 @@ fn absurd_counts_never_give_credit_nor_panic() {
     assert_eq!(nanos(&book, &Metered { usage: cached, ..Metered::default() }), 1_000_000_000);
     let reasoning = Usage { output_tokens: 0, reasoning_tokens: 10, ..Usage::default() };
     assert_eq!(nanos(&book, &Metered { usage: reasoning, ..Metered::default() }), 1_000_000_000);
-    assert_eq!(only(&book).worst_case_nanos(1, u64::MAX, u64::MAX), i64::MAX);
+    assert_eq!(only(&book).worst_case_nanos(1, u64::MAX, u64::MAX, &PieceCounts::default()), i64::MAX);
 }
 
 #[test]
@@ -183,8 +183,12 @@ fn token_prices_are_multiplied_where_a_model_had_to_run_in_a_place() {
     assert_eq!(cost("mars", ServiceTier::Standard), 6_000_000);
     assert_eq!(cost("us", ServiceTier::Batch), 3_300_000);
     assert_eq!(cost("us", ServiceTier::Flex), 5_500_000);
-    assert_eq!(only(&book).worst_case_nanos(1, 1000, 1000), 7_407_000 + 1_000_000, "the dearest place is held");
-    assert_eq!(only(&book).worst_case_anywhere_nanos(1000, 1000), 6_000_000 + 1_000_000);
+    assert_eq!(
+        only(&book).worst_case_nanos(1, 1000, 1000, &PieceCounts::default()),
+        7_407_000 + 1_000_000,
+        "the dearest place is held"
+    );
+    assert_eq!(only(&book).worst_case_anywhere_nanos(1000, 1000, &PieceCounts::default()), 6_000_000 + 1_000_000);
     let metered = Metered { inference_geo: Some("us".into()), ..tokens(1000, 0) };
     let lines = book.explain(Some(only(&book)), &metered, 0);
     assert_eq!(lines[0].how, "m, multiplied for inference in us");
@@ -194,7 +198,11 @@ fn token_prices_are_multiplied_where_a_model_had_to_run_in_a_place() {
     let us = Metered { inference_geo: Some("us".into()), ..tokens(3_000_000, 0) };
     assert_eq!((nanos(&odd, &us), nanos(&odd, &tokens(3_000_000, 0))), (6, 3));
     let cheap = with("input = 1\noutput = 1\ninference_geo = { us = 0.5 }\n");
-    assert_eq!(only(&cheap).worst_case_nanos(1, 1000, 0), 1_000_000, "a model may run anywhere");
+    assert_eq!(
+        only(&cheap).worst_case_nanos(1, 1000, 0, &PieceCounts::default()),
+        1_000_000,
+        "a model may run anywhere"
+    );
 }
 
 #[test]
@@ -296,7 +304,7 @@ fn what_ran_on_another_model_has_that_models_price() {
 fn the_worst_case_is_the_dearest_that_can_apply() {
     let worst = |rest: &str, input, output| {
         let book = with(rest);
-        only(&book).worst_case_nanos(1, input, output)
+        only(&book).worst_case_nanos(1, input, output, &PieceCounts::default())
     };
     assert_eq!(worst("input = 30\noutput = 60\n", 100, 200), 15_000_000);
     assert_eq!(
@@ -343,10 +351,20 @@ fn fees_are_charged_by_the_time_and_those_of_the_request_in_its_place() {
     assert_eq!(cost(&[("free", 2)]), (12_000_000, false, lines(&[whole])));
     assert_eq!(cost(&[("unknown", 2)]), (12_000_000, true, lines(&[whole])), "a price is missing");
     let price = only(&book);
-    assert_eq!((price.worst_case_nanos(1, 0, 0), price.worst_case_nanos(3, 0, 0)), (12_000_000, 36_000_000));
+    assert_eq!(
+        (
+            price.worst_case_nanos(1, 0, 0, &PieceCounts::default()),
+            price.worst_case_nanos(3, 0, 0, &PieceCounts::default())
+        ),
+        (12_000_000, 36_000_000)
+    );
     let dearer =
         with("input = 0\noutput = 0\nper_request = 0.001\nfees = { search_context_high = 0.014, other = 9 }\n");
-    assert_eq!(only(&dearer).worst_case_nanos(1, 0, 0), 14_000_000, "the dearest that the request can be");
+    assert_eq!(
+        only(&dearer).worst_case_nanos(1, 0, 0, &PieceCounts::default()),
+        14_000_000,
+        "the dearest that the request can be"
+    );
     let yuan = PriceBook::parse(
         "[currency]\nCNY = \"0.5\"\n[[model]]\nname = \"m\"\ncurrency = \"CNY\"\ninput = 0\noutput = 0\nfees = { a = 2 }\n",
     );
@@ -392,12 +410,18 @@ fn a_multiplier_is_applied_to_the_whole_sum_before_the_one_rounding() {
         assert_eq!(said, multiplier != "1", "{lines:?}");
         // The worst case has no searches in it.
         metered.detail.web_searches = 0;
-        let bound = price.worst_case_nanos(1, 333, 777);
+        let bound = price.worst_case_nanos(1, 333, 777, &PieceCounts::default());
         assert!(book.cost(Some(&price), &metered, 0).nanos <= bound, "{multiplier}");
         metered.detail.web_searches = 1;
     }
     let half = only(&book).times(Multiplier::parse("0.5").unwrap());
-    assert_eq!((only(&book).worst_case_nanos(1, 10_000, 10_000), half.worst_case_nanos(1, 10_000, 10_000)), (41, 21));
+    assert_eq!(
+        (
+            only(&book).worst_case_nanos(1, 10_000, 10_000, &PieceCounts::default()),
+            half.worst_case_nanos(1, 10_000, 10_000, &PieceCounts::default())
+        ),
+        (41, 21)
+    );
     assert_eq!(half.rates_usd(0)[0], ("input", "0.0000005".to_owned()));
     // At the limits: a sum that no amount can hold stays at the largest one, or comes back below it.
     let huge = with("input = 1000000000\noutput = 0");
@@ -441,5 +465,5 @@ fn a_row_in_another_currency_is_converted_once_exactly_or_up() {
     metered.tier = ServiceTier::Flex;
     assert_eq!(nanos(&book, &metered), 166_680 + 1_389_000);
     assert_eq!(only(&book).currency(0), Some(("CNY", "0.1389".to_owned())));
-    assert_eq!(only(&book).worst_case_nanos(1, 1000, 100), 333_360 + 133_344 + 1_389_000);
+    assert_eq!(only(&book).worst_case_nanos(1, 1000, 100, &PieceCounts::default()), 333_360 + 133_344 + 1_389_000);
 }

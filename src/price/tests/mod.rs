@@ -10,6 +10,7 @@ mod find;
 mod import;
 mod oracle;
 mod parse;
+mod pieces;
 
 /// A text that must parse.
 fn book(text: &str) -> PriceBook {

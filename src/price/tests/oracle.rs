@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail};
 
 use super::{book, only};
+use crate::price::PieceCounts;
 
 const KEYS: [&str; 11] = [
     "input",
@@ -45,12 +46,19 @@ struct Row {
     windows: Vec<(usize, Change)>,
     per_request: u64,
     search: u64,
+    /// Of an image, of an hour of audio, of a character.
+    pieces: [u64; 3],
+    /// The least of audio, in seconds.
+    audio_min: u64,
 }
 
 impl Row {
     fn text(&self) -> String {
         let mut text = format!("[[model]]\nname = \"m\"\n{}", prices(&self.named).replace(", ", "\n"));
         text += &format!("\nper_request = {}\nweb_search_per_thousand = {}\n", usd(self.per_request), usd(self.search));
+        let [image, hour, character] = self.pieces.map(usd);
+        text += &format!("fees = {{ image = {image}, audio_hour = {hour}, character = {character} }}\n");
+        text += &format!("audio_seconds_min = {}\n", self.audio_min);
         text += &format!("tiers = {}\n", tiers(&self.tiers));
         for (key, change) in ["batch", "flex", "priority"].iter().zip(&self.service_tiers) {
             text += &match change {
@@ -111,7 +119,16 @@ impl Row {
         let searches = Big::from(metered.detail.web_searches).times(&Big::from(self.search));
         sum = sum.plus(&searches.times(&Big::from(100_000_000_000)));
         sum = sum.plus(&Big::from(self.per_request).times(&Big::from(100_000_000_000_000)));
-        sum.divided_up(10_000_000, 10_000_000)
+        let times = |kind: &str| metered.extras.iter().find(|extra| extra.kind == kind).map_or(0, |extra| extra.times);
+        let [image, hour, character] = self.pieces;
+        for (count, price) in [(times("image"), image), (times("character"), character)] {
+            sum = sum.plus(&Big::from(count).times(&Big::from(price)).times(&Big::from(100_000_000_000_000)));
+        }
+        // A millisecond is a part of 3,600,000: nine times as many parts make it a whole number of them.
+        let heard = times("audio_ms");
+        let heard = if heard == 0 { 0 } else { heard.max(self.audio_min * 1_000) };
+        let audio = Big::from(heard).times(&Big::from(hour)).times(&Big::from(250_000_000));
+        sum.times(&Big::from(9)).plus(&audio).divided_up(10_000_000, 90_000_000)
     }
 }
 
@@ -257,16 +274,17 @@ fn row() -> BoxedStrategy<Row> {
     let service_tiers = vec(proptest::option::of(change()), 3);
     let required = (price(), price());
     let place = proptest::option::of(prop_oneof![0..=20_000_u64, 0..=10_000_000_u64]);
-    let rest = (vec((0..7_usize, change()), 0..3), price(), price(), place);
+    let pieces = ([price(), price(), price()], prop_oneof![Just(0), 0..=3_600_u64]);
+    let rest = (vec((0..7_usize, change()), 0..3), price(), price(), place, pieces);
     let strategy = (named(false), required, some_tiers(), service_tiers, rest);
     let strategy = strategy.prop_map(|(mut named, required, tiers, service_tiers, rest)| {
         let service_tiers: [Option<Change>; 3] = service_tiers.try_into().unwrap();
         (named[0], named[7]) = (Some(required.0), Some(required.1));
-        let (mut windows, per_request, search, place) = rest;
+        let (mut windows, per_request, search, place, (pieces, audio_min)) = rest;
         if service_tiers.iter().flatten().any(|change| matches!(change, Change::Prices(..))) {
             windows.retain(|(_, change)| matches!(change, Change::Times(_)));
         }
-        Row { named, tiers, service_tiers, place, windows, per_request, search }
+        Row { named, tiers, service_tiers, place, windows, per_request, search, pieces, audio_min }
     });
     strategy.boxed()
 }
@@ -279,8 +297,8 @@ fn metered() -> BoxedStrategy<Metered> {
         Just(ServiceTier::Priority)
     ];
     let geo = proptest::option::of(Just("us".to_owned()));
-    let strategy = (vec(count(), 12), tier, geo).prop_map(|(counts, tier, inference_geo)| {
-        let [a, b, c, d, e, f, g, h, i, j, k, l]: [u64; 12] = counts.try_into().unwrap();
+    let strategy = (vec(count(), 15), tier, geo).prop_map(|(counts, tier, inference_geo)| {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, images, audio_ms, characters]: [u64; 15] = counts.try_into().unwrap();
         let usage = Usage {
             input_tokens: a,
             cached_input_tokens: b,
@@ -297,7 +315,8 @@ fn metered() -> BoxedStrategy<Metered> {
             output_image_tokens: k,
             web_searches: l,
         };
-        Metered { usage, detail, tier, inference_geo, ..Metered::default() }
+        let extras = PieceCounts { images, audio_ms, characters, ..PieceCounts::default() }.extras();
+        Metered { usage, detail, extras, tier, inference_geo, ..Metered::default() }
     });
     strategy.boxed()
 }
@@ -331,7 +350,11 @@ proptest! {
             metered.detail.web_searches = 0;
             let cost = book.cost(Some(only(&book)), &metered, at).nanos;
             let input = metered.usage.input_tokens.saturating_add(more.0);
-            let worst = only(&book).worst_case_nanos(1, input, metered.usage.output_tokens.saturating_add(more.1));
+            let output = metered.usage.output_tokens.saturating_add(more.1);
+            let times = |kind: &str| metered.extras.iter().find(|extra| extra.kind == kind).map_or(0, |extra| extra.times);
+            let (images, audio_ms, characters) = (times("image"), times("audio_ms"), times("character"));
+            let pieces = PieceCounts { images, audio_ms, characters, ..PieceCounts::default() };
+            let worst = only(&book).worst_case_nanos(1, input, output, &pieces);
             prop_assert!(cost >= 0 && cost <= worst, "{cost} > {worst}: {metered:?} at {at} in {}", row.text());
         }
     }

@@ -1,0 +1,87 @@
+//! What a request asks for that may be billed by the piece: images, audio to be heard, text to be spoken.
+
+/// The lowest bit rate at which speech is sent, in bits a second: Opus' own lowest (RFC 6716, section 2: "Opus scales from low bitrate
+/// narrowband speech at 6 kbit/s"). What a file's head says of its length can be a lie; how long it is at most, its bytes say.
+const BITS_PER_SECOND_MIN: u64 = 6_000;
+/// The highest at which it mostly is: two channels of 16 bits at 48 kHz. What is heard is no shorter than that.
+const BITS_PER_SECOND_USUAL_MAX: u64 = 1_536_000;
+/// The largest file that is fetched from elsewhere: what Groq takes (console.groq.com/docs/speech-to-text, "Max file size").
+const ELSEWHERE_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// The longest word for a quality or a size that is kept, in bytes.
+const WORD_BYTES_MAX: usize = 32;
+
+/// What is asked for. How many images that is, [`choices`](super::RequestFacts::choices) says.
+#[derive(Clone, Debug, Default)]
+pub struct AskedPieces {
+    /// The images' quality, as the request says it.
+    pub quality: Option<Box<str>>,
+    /// Their size, likewise.
+    pub size: Option<Box<str>>,
+    /// Characters (Unicode code points) of the text to be spoken.
+    pub characters: u64,
+    /// Bytes of the sounds to be heard; of those that are elsewhere, the most that there can be.
+    audio_bytes: u64,
+    /// Sounds are in the body.
+    has_audio: bool,
+}
+
+impl AskedPieces {
+    /// How long the audio is at most, in milliseconds: as long as so many bytes are at the lowest bit rate.
+    pub fn audio_ms_max(&self) -> u64 {
+        ms_of(self.audio_bytes, BITS_PER_SECOND_MIN)
+    }
+
+    /// How long it is at least, as far as its bytes tell: nothing is known of what is elsewhere.
+    pub fn audio_ms_min(&self) -> u64 {
+        if self.has_audio { ms_of(self.audio_bytes, BITS_PER_SECOND_USUAL_MAX).max(1) } else { 1 }
+    }
+
+    /// A sound in the body.
+    pub(super) fn hears(&mut self, bytes: usize) {
+        self.audio_bytes = self.audio_bytes.saturating_add(bytes as u64);
+        self.has_audio = true;
+    }
+
+    /// A sound that is fetched from elsewhere.
+    pub(super) fn hears_elsewhere(&mut self) {
+        self.audio_bytes = self.audio_bytes.max(ELSEWHERE_BYTES_MAX);
+        self.has_audio = false;
+    }
+
+    /// Text to be spoken.
+    pub(super) fn speaks(&mut self, text: &str) {
+        self.characters = self.characters.saturating_add(text.chars().count() as u64);
+    }
+
+    /// A field that says what images are to be like. What is too long is no word for it.
+    pub(super) fn note(&mut self, field: &str, word: &str) {
+        let word = (word.len() <= WORD_BYTES_MAX).then(|| word.into());
+        match field {
+            "quality" => self.quality = word,
+            _ => self.size = word,
+        }
+    }
+}
+
+/// Rounded up.
+fn ms_of(bytes: u64, bits_per_second: u64) -> u64 {
+    let ms = (u128::from(bytes) * 8_000).div_ceil(bits_per_second.into());
+    u64::try_from(ms).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AskedPieces;
+
+    #[test]
+    fn the_length_of_a_sound_is_bounded_by_its_bytes() {
+        let mut asked = AskedPieces::default();
+        assert_eq!(asked.audio_ms_max(), 0);
+        asked.hears(750);
+        assert_eq!((asked.audio_ms_max(), asked.audio_ms_min()), (1_000, 4));
+        asked.hears(1);
+        assert_eq!(asked.audio_ms_max(), 1_002, "rounded up");
+        asked.hears_elsewhere();
+        assert_eq!((asked.audio_ms_max(), asked.audio_ms_min()), (139_810_134, 1), "38.8 hours");
+    }
+}
