@@ -158,7 +158,7 @@ fn stepped(offer: &mut Offer, prices: Json<'_>, standard: bool) -> Result<Steppe
             offer.once.insert(ours, price);
         } else if let Some((_, kind)) = FEES.iter().find(|(theirs, _)| standard && *theirs == key) {
             let price = nanos(offer, value, A_THOUSANDTH)?;
-            offer.fees.insert(kind, price);
+            offer.fees.insert(kind.to_string(), price);
         } else if standard {
             offer.unsaid.insert(key);
         }

@@ -1,6 +1,7 @@
 //! LiteLLM's `model_prices_and_context_window.json`: one object of models, USD per token.
 
 use super::json::Json;
+use super::litellm_pieces::{Named, fee, merge};
 use super::number::Decimal;
 use super::offer::{Offer, Unread};
 use super::{Published, Seller, maker, seller};
@@ -75,21 +76,31 @@ pub(super) fn looks_like(json: Json<'_>) -> bool {
 pub(super) fn read(json: Json<'_>, _today: &str) -> Result<Published, String> {
     let models = json.object().ok_or("expected an object of models")?;
     let mut published = Published::default();
+    let mut particular = Vec::new();
     for (key, model) in models.into_iter().filter(|(key, _)| key != "sample_spec") {
         let facts = model.object().unwrap_or_default();
         let seller = facts.get("litellm_provider").and_then(|provider| provider.text()).unwrap_or_default();
         // A key is often `provider/model`; what follows is what the provider calls it.
         let name = key.strip_prefix(&seller).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&key).to_owned();
-        match offer(&seller, &name, &facts) {
+        let mode = facts.get("mode").and_then(|mode| mode.text()).unwrap_or_default();
+        let named = Named::read(&name, &mode);
+        match offer(&seller, &named, &mode, &facts) {
+            Ok(offer) if named.is_particular() => particular.push(offer),
             Ok(offer) => published.offers.push(offer),
             Err(why) => published.unread.push(Unread { seller, model: name, why }),
         }
     }
+    merge(&mut published, particular);
     Ok(published)
 }
 
-fn offer(seller: &str, model: &str, facts: &BTreeMap<String, Json<'_>>) -> Result<Offer, String> {
-    let mut offer = Offer { seller: seller.into(), model: model.into(), ..Offer::default() };
+fn offer(seller: &str, named: &Named, mode: &str, facts: &BTreeMap<String, Json<'_>>) -> Result<Offer, String> {
+    let mut offer = Offer { seller: seller.into(), model: named.model.clone(), ..Offer::default() };
+    let (mut by_piece, mut piece_keys) = (None, Vec::new());
+    if let Some((fee, cost, keys)) = fee(named, mode, facts)? {
+        let price = cost.price().map_err(|why| format!("{}: {why}", keys.join(", ")))?;
+        (by_piece, piece_keys) = (Some((fee, price)), keys);
+    }
     for (key, value) in facts.iter().filter(|(_, value)| !value.is_null()) {
         if let Some((class, above, service)) = place(key) {
             let price = value.decimal().and_then(|cost| cost.times(MILLION)?.price());
@@ -109,15 +120,25 @@ fn offer(seller: &str, model: &str, facts: &BTreeMap<String, Json<'_>>) -> Resul
             search(&mut offer, *value)?;
         } else if key == "tiered_pricing" {
             return Err("`tiered_pricing`, which names no single price".into());
-        } else if key.contains("cost") && value.decimal().is_ok_and(|cost| !cost.is_zero()) {
+        } else if !piece_keys.contains(key) && key.contains("cost") && value.decimal().is_ok_and(|cost| !cost.is_zero())
+        {
             offer.unsaid.insert(key.clone());
         }
     }
     let whole = |key: &str| facts.get(key).and_then(|value| value.whole());
     offer.context_tokens = whole("max_input_tokens");
     offer.output_tokens_max = whole("max_output_tokens");
-    let mode = facts.get("mode").and_then(|mode| mode.text()).unwrap_or_default();
-    if offer.standard.base.contains_key("input") && WITHOUT_OUTPUT.contains(&&*mode) {
+    // A model that is billed by tokens is not billed once more.
+    match by_piece {
+        Some(_) if offer.standard.base.values().any(|nanos| *nanos > 0) => offer.unsaid.extend(piece_keys),
+        Some((fee, price)) => {
+            let nanos = offer.keep(price);
+            offer.fees.insert(fee, nanos);
+            offer.standard.base.extend([("input", 0), ("output", 0)]);
+        }
+        None => {}
+    }
+    if offer.standard.base.contains_key("input") && WITHOUT_OUTPUT.contains(&mode) {
         offer.standard.base.entry("output").or_insert(0);
     }
     Ok(offer)

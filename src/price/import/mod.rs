@@ -14,6 +14,7 @@ mod compare;
 pub mod genai_prices;
 mod json;
 mod litellm;
+mod litellm_pieces;
 mod new_api;
 mod number;
 mod offer;

@@ -56,6 +56,30 @@ pub(super) fn read(json: Json<'_>, _today: &str) -> Result<Published, String> {
     })
 }
 
+/// Models whose price by request is that of a plain image there: it is multiplied by the number of images, and by these for their sizes
+/// and qualities (github.com/QuantumNous/new-api, dto/openai_image.go).
+const IMAGES: [(&str, &[(&str, Decimal)]); 2] = [
+    (
+        "dall-e-3",
+        &[
+            ("image", Decimal::new(1, 0)),
+            ("image_1024x1792", Decimal::new(2, 0)),
+            ("image_1792x1024", Decimal::new(2, 0)),
+            ("image_hd", Decimal::new(2, 0)),
+            ("image_hd_1024x1792", Decimal::new(3, 0)),
+            ("image_hd_1792x1024", Decimal::new(3, 0)),
+        ],
+    ),
+    (
+        "dall-e-2",
+        &[
+            ("image", Decimal::new(1, 0)),
+            ("image_256x256", Decimal::new(4, -1)),
+            ("image_512x512", Decimal::new(45, -2)),
+        ],
+    ),
+];
+
 /// What one model has of [`FACTS`].
 type Facts = [Option<Decimal>; FACTS.len()];
 
@@ -112,8 +136,16 @@ fn offer(model: &str, facts: &Facts) -> Result<Offer, String> {
     let mut offer = Offer { model: model.into(), ..Offer::default() };
     // A price by request takes the place of ratios, as there.
     if let Some(price) = price {
-        offer.once.insert("per_request", price.price()?.nanos);
         offer.standard.base.extend([("input", 0), ("output", 0)]);
+        match IMAGES.iter().find(|(prefix, _)| model.starts_with(prefix)) {
+            None => drop(offer.once.insert("per_request", price.price()?.nanos)),
+            Some((_, ratios)) => {
+                for (fee, ratio) in *ratios {
+                    let nanos = offer.keep(price.times(*ratio)?.price()?);
+                    offer.fees.insert((*fee).to_owned(), nanos);
+                }
+            }
+        }
         return Ok(offer);
     }
     let input = ratio.ok_or("no ratio and no price")?.times(USD_PER_RATIO)?;

@@ -61,6 +61,20 @@ impl Decimal {
         Ok(Self { digits, exponent: self.exponent + other.exponent })
     }
 
+    /// How many digits it is written with, zeros at its ends aside.
+    pub(super) fn digits_count(self) -> usize {
+        self.digits.to_string().trim_end_matches('0').len()
+    }
+
+    /// The nearest number of at most so many digits.
+    pub(super) fn with_digits(self, count: usize) -> Self {
+        let digits = self.digits.to_string();
+        let surplus = digits.len().saturating_sub(count);
+        let divisor = u32::try_from(surplus).ok().and_then(|surplus| 10_u128.checked_pow(surplus)).unwrap_or(u128::MAX);
+        let (quotient, rest) = (self.digits / divisor, self.digits % divisor);
+        Self::new(quotient + u128::from(rest >= divisor.div_ceil(2) && rest > 0), self.exponent + surplus as i64)
+    }
+
     /// As a price: to the nearest nano-USD per million tokens, for published numbers carry the noise of floats
     /// (`7.500000000000001e-08`).
     pub(super) fn price(self) -> Result<Nanos, String> {

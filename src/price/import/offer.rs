@@ -27,8 +27,8 @@ pub(super) struct Offer {
     pub(super) services: BTreeMap<&'static str, Stepped>,
     /// `per_request`, `web_search_per_thousand`.
     pub(super) once: Prices,
-    /// By kind, in nano-USD each time.
-    pub(super) fees: Prices,
+    /// By kind, in nano-USD each time, or for each piece.
+    pub(super) fees: BTreeMap<String, u64>,
     pub(super) context_tokens: Option<u64>,
     pub(super) output_tokens_max: Option<u64>,
     /// What it charges for and `pricing.toml` has no key for.
@@ -65,7 +65,7 @@ impl Offer {
             fees.extend(item.as_value().map(|value| (kind, value.clone().decorated(" ", ""))));
         }
         for (kind, nanos) in &self.fees {
-            fees.insert(*kind, number(*nanos));
+            fees.insert(kind, number(*nanos));
         }
         Some((FEES_KEY.to_owned(), Value::InlineTable(fees)))
     }

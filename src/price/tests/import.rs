@@ -72,6 +72,7 @@ fn litellm_is_compared_and_taken_over() {
         lines(&taken),
         [
             "gpt-4o at azure-openai: input - -> 0.075, input_audio - -> 100, output - -> 0.3",
+            "dall-e-3 at all: input - -> 0, output - -> 0, fees - -> { image = 0.04 }",
             &format!("long at gemini: web_search_per_thousand - -> 35, {tiers}, {priority}"),
             "gpt-4o at all: context_tokens - -> 128000, max_output_tokens - -> 16384, cached_input - -> 1.25, \
              output 11 -> 10, batch 0.5 -> { input = 1.25, output = 5.5 }",
@@ -82,18 +83,17 @@ fn litellm_is_compared_and_taken_over() {
     );
     assert_eq!(taken.unchanged, 0);
     assert_eq!(taken.rows[0].notes, ["not in this price: output_cost_per_second", "rounded to nine decimals"]);
-    assert_eq!(taken.rows[2].notes, ["not in this price: cache_creation_input_token_cost = 0"]);
-    assert_eq!(taken.rows[2].kept, ["windows"]);
+    assert_eq!(taken.rows[3].notes, ["not in this price: cache_creation_input_token_cost = 0"]);
+    assert_eq!(taken.rows[3].kept, ["windows"]);
     let unread = unread(&taken);
     for expected in [
         "dashscope/q: `tiered_pricing`",
         "openai/broken: input_cost_per_token: `-1` is negative",
         "bedrock/x: no provider of Tollgate",
-        "openai/dall-e-3: no price for input tokens",
     ] {
         assert!(unread.iter().any(|line| line.starts_with(expected)), "{expected}: {unread:?}");
     }
-    assert_eq!(unread.len(), 4);
+    assert_eq!(unread.len(), 3);
     // Comments, order and what was not published stay; new rows stand at the end.
     for line in BOOK.lines().filter(|line| !["outp", "batc", "alia"].contains(&line.get(..4).unwrap_or(""))) {
         assert!(taken.text.contains(line), "{line}: {}", taken.text);
@@ -108,7 +108,54 @@ fn litellm_is_compared_and_taken_over() {
     assert_eq!(nanos("openai", "gpt-4o-2024-08-06", 1000), 2_500_000 + 110_000);
     // What was taken over is there: a second time, nothing changes.
     let again = take(&taken.text, LITELLM);
-    assert!(again.rows.is_empty() && again.text == taken.text && again.unchanged == 5, "{:?}", lines(&again));
+    assert!(again.rows.is_empty() && again.text == taken.text && again.unchanged == 6, "{:?}", lines(&again));
+}
+
+const PIECES: &str = r#"{
+    "dall-e-3": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.04},
+    "hd/1024-x-1024/dall-e-3": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_pixel": 7.629e-08,
+        "output_cost_per_pixel": 0.0},
+    "hd/1024-x-1792/dall-e-3": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_pixel": 6.539e-08},
+    "standard/1024-x-1024/dall-e-3": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_pixel": 3.81469e-08},
+    "standard/1024-x-1792/dall-e-3": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_pixel": 4.359e-08},
+    "1024-x-1024/dall-e-2": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_pixel": 1.9e-08},
+    "256-x-256/dall-e-2": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_pixel": 2.4414e-07},
+    "azure/hd/1024-x-1024/dall-e-3": {"litellm_provider": "azure", "mode": "image_generation", "output_cost_per_image": 0.09},
+    "gpt-image-1": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_token": 5e-06, "output_cost_per_token": 4e-05},
+    "low/1024-x-1024/gpt-image-1": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.011},
+    "whisper-1": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 0.0001, "output_cost_per_second": 0.0001},
+    "groq/whisper-large-v3": {"litellm_provider": "groq", "mode": "audio_transcription", "input_cost_per_second": 3.083e-05, "output_cost_per_second": 0.0},
+    "two": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 1, "output_cost_per_second": 2},
+    "tts-1": {"litellm_provider": "openai", "mode": "audio_speech", "input_cost_per_character": 1.5e-05},
+    "gpt-4o-mini-tts": {"litellm_provider": "openai", "mode": "audio_speech", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05,
+        "input_cost_per_character": 1e-06}
+}"#;
+
+#[test]
+fn what_litellm_charges_by_the_piece_becomes_fees() {
+    let taken = take("", PIECES);
+    assert_eq!(
+        lines(&taken),
+        [
+            "dall-e-3 at all: input - -> 0, output - -> 0, fees - -> { image = 0.04, image_1024x1792 = 0.08, image_hd = 0.08, \
+             image_hd_1024x1792 = 0.12 }",
+            "gpt-4o-mini-tts at all: input - -> 2.5, output - -> 10",
+            "gpt-image-1 at all: input - -> 5, output - -> 40",
+            "whisper-large-v3 at groq: input - -> 0, output - -> 0, fees - -> { audio_hour = 0.110988 }",
+            "tts-1 at all: input - -> 0, output - -> 0, fees - -> { character = 0.000015 }",
+            "whisper-1 at all: input - -> 0, output - -> 0, fees - -> { audio_hour = 0.36 }",
+            "dall-e-2 at all: input - -> 0, output - -> 0, fees - -> { image = 0.02, image_256x256 = 0.016 }",
+            "dall-e-3 at azure-openai: input - -> 0, output - -> 0, fees - -> { image_hd = 0.09 }",
+        ]
+    );
+    assert_eq!(taken.rows[1].notes, ["not in this price: input_cost_per_character"]);
+    assert_eq!(unread(&taken), ["openai/two: input_cost_per_second and output_cost_per_second, which are two prices"]);
+    let again = take(&taken.text, PIECES);
+    assert!(again.rows.is_empty() && again.text == taken.text, "{:?}", lines(&again));
+    // Fees that a row has beside stay.
+    let own = "[[model]]\nname = \"whisper-1\"\ninput = 0\noutput = 0\nfees = { audio_hour = 1, other = 2 }\naudio_seconds_min = 3\n";
+    let beside = take(own, PIECES);
+    assert!(beside.text.contains("fees = { audio_hour = 0.36, other = 2"), "{}", beside.text);
 }
 
 const GENAI: &str = r#"[{"id": "openai", "name": "OpenAI", "models": [
@@ -155,7 +202,8 @@ const MAPS: [(&str, &str, &str); 5] = [
 fn new_api_ratios_become_prices() {
     let expected = [
         "claude at all: input - -> 3, cached_input - -> 0.3, cache_write - -> 3.75, cache_write_1h - -> 6, output - -> 15",
-        "dall-e-3 at all: input - -> 0, output - -> 0, per_request - -> 0.04",
+        "dall-e-3 at all: input - -> 0, output - -> 0, fees - -> { image = 0.04, image_1024x1792 = 0.08, image_1792x1024 = 0.08, \
+         image_hd = 0.08, image_hd_1024x1792 = 0.12, image_hd_1792x1024 = 0.12 }",
         "odd at all: input - -> 0.032876712, output - -> 0.032876712",
     ];
     let maps = MAPS.map(|(key, _, map)| format!("\"{key}\": {map}")).join(", ");
