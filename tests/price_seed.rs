@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use genai_prices::{PriceRequest, Usage as Reported};
-use tollgate::price::{Price, PriceBook, SEED};
+use tollgate::price::{PieceCounts, Price, PriceBook, SEED};
 use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageDetail};
 
 /// The makers, whose rows name no provider, in the order in which the generator asks them.
@@ -258,8 +258,7 @@ fn deepseeks_weekend_is_cheap() {
 /// What a start without a config file offers has a price, or is named here.
 #[test]
 fn the_default_models_have_prices() {
-    // Paid by the second of audio or by the letter, which is no token price; or on terms that are not public.
-    let unpriced = ["whisper-1", "tts-1", "tts-1-hd", "whisper-large-v3", "whisper-large-v3-turbo"];
+    // On terms that are not public.
     let unknown_providers = ["nvidia", "vercel"];
     let book = seed();
     let providers: BTreeMap<String, toml::Table> =
@@ -267,7 +266,7 @@ fn the_default_models_have_prices() {
     let mut missing = Vec::new();
     for (provider, row) in providers.iter().filter(|(provider, _)| !unknown_providers.contains(&provider.as_str())) {
         let models = row.get("default_models").and_then(toml::Value::as_array).into_iter().flatten();
-        let models = models.filter_map(toml::Value::as_str).filter(|model| !unpriced.contains(model));
+        let models = models.filter_map(toml::Value::as_str);
         missing.extend(
             models.filter(|model| book.find(provider, model, "").is_none()).map(|model| format!("{provider} {model}")),
         );
@@ -276,6 +275,54 @@ fn the_default_models_have_prices() {
     let named: Vec<&str> = book.iter().filter_map(|price| price.provider.as_deref()).collect();
     let strangers: Vec<&&str> = named.iter().filter(|provider| !providers.contains_key(**provider)).collect();
     assert!(strangers.is_empty(), "rows of providers that do not exist: {strangers:?}");
+}
+
+/// What the vendors' pages say, each in another unit than its row.
+#[test]
+fn what_is_billed_by_the_piece_comes_to_what_the_vendors_say() {
+    let book = seed();
+    let billed = |provider: &str, model: &str, pieces: PieceCounts<'_>| {
+        let price = book.find(provider, model, "").unwrap_or_else(|| panic!("{provider} {model}"));
+        let metered = Metered { extras: pieces.extras(), ..Metered::default() };
+        let cost = book.cost(Some(price), &metered, ms(MOMENTS[0]));
+        assert!(!cost.missing, "{provider} {model}");
+        cost.nanos
+    };
+    let none = PieceCounts::default;
+    let images =
+        |model: &str, quality, size| billed("openai", model, PieceCounts { images: 2, quality, size, ..none() }) / 2;
+    for (quality, size, nanos) in [
+        (None, None, 40_000_000),
+        (Some("standard"), Some("1024x1024"), 40_000_000),
+        (None, Some("1024x1792"), 80_000_000),
+        (Some("standard"), Some("1792x1024"), 80_000_000),
+        (Some("hd"), None, 80_000_000),
+        (Some("hd"), Some("1024x1024"), 80_000_000),
+        (Some("hd"), Some("1792x1024"), 120_000_000),
+    ] {
+        assert_eq!(images("dall-e-3", quality, size), nanos, "{quality:?} {size:?}");
+    }
+    for (size, nanos) in [("256x256", 16_000_000), ("512x512", 18_000_000), ("1024x1024", 20_000_000)] {
+        assert_eq!(images("dall-e-2", None, Some(size)), nanos, "{size}");
+    }
+    let minutes = |provider: &str, model: &str, minutes: u64| {
+        billed(provider, model, PieceCounts { audio_ms: minutes * 60_000, ..none() })
+    };
+    assert_eq!(minutes("openai", "whisper-1", 1), 6_000_000);
+    assert_eq!(minutes("azure-openai", "whisper", 1), 6_000_000);
+    assert_eq!(minutes("groq", "whisper-large-v3", 60), 111_000_000);
+    assert_eq!(minutes("deepinfra", "openai/whisper-large-v3", 1), 450_000);
+    assert_eq!(minutes("deepinfra", "openai/whisper-large-v3-turbo", 1), 200_000);
+    let second = billed("groq", "whisper-large-v3-turbo", PieceCounts { audio_ms: 1_000, ..none() });
+    assert_eq!(second, 111_112, "ten seconds at 0.04 USD an hour, rounded up");
+    let million = |provider: &str, model: &str| {
+        billed(provider, model, PieceCounts { characters: 1_000_000, ..none() }) / 1_000_000_000
+    };
+    assert_eq!((million("openai", "tts-1"), million("openai", "tts-1-hd")), (15, 30));
+    assert_eq!(million("groq", "playai-tts"), 50);
+    // OpenAI's own bill for 4,095 characters (s-anand.net/blog/openai-tts-cost).
+    assert_eq!(billed("openai", "tts-1", PieceCounts { characters: 4_095, ..none() }), 61_425_000);
+    assert_eq!(billed("xai", "grok-2-image", PieceCounts { images: 3, ..none() }), 210_000_000);
 }
 
 /// Recorded answers that say themselves what they cost.
