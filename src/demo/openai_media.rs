@@ -17,8 +17,8 @@ const INPUTS_MAX: usize = 2_048;
 const IMAGE_OUTPUT_TOKENS: u64 = 272;
 /// Images of one request at most.
 const IMAGES_MAX: u64 = 10;
-/// Bytes of an uploaded recording that count as one token.
-const AUDIO_BYTES_PER_TOKEN: u64 = 1_600;
+/// Bytes of an uploaded recording that count as a tenth of a second.
+const AUDIO_BYTES_PER_TENTH: u64 = 1_600;
 /// Bytes of generated speech that go out at once.
 const SPEECH_PIECE_BYTES: usize = 4_096;
 
@@ -162,12 +162,10 @@ pub(super) fn transcriptions(call: &Call<'_>) -> Result<Reply, Fault> {
     let file = form.part("file").ok_or_else(|| Fault::invalid("file", "file must be given"))?;
     let heard =
         format!("This recording, {}, was not listened to: it is {} bytes long.", file.file_name, file.body.len());
-    let audio = file.body.len() as u64 / AUDIO_BYTES_PER_TOKEN + 1;
-    let prompt = text::count(form.text("prompt").as_deref().unwrap_or(""));
+    let tenths = file.body.len() as u64 / AUDIO_BYTES_PER_TENTH + 1;
     let tokens: Vec<&str> = text::tokens(&heard).collect();
     let output = tokens.len() as u64;
-    let usage = json!({"type": "tokens", "input_tokens": audio + prompt, "output_tokens": output,
-        "total_tokens": audio + prompt + output, "input_token_details": {"text_tokens": prompt, "audio_tokens": audio}});
+    let usage = json!({"type": "duration", "seconds": tenths.div_ceil(10)});
     if form.text("stream").as_deref() == Some("true") {
         let mut events: Vec<Value> =
             tokens.iter().map(|token| json!({"type": "transcript.text.delta", "delta": token})).collect();
@@ -179,10 +177,9 @@ pub(super) fn transcriptions(call: &Call<'_>) -> Result<Reply, Fault> {
             Reply::Whole { content_type: "text/plain; charset=utf-8", body: Bytes::from(heard + "\n"), tokens: output }
         }
         Some("verbose_json") => {
-            let seconds = audio as f64 / 10.0;
+            let seconds = tenths as f64 / 10.0;
             let segment = json!({"id": 0, "seek": 0, "start": 0.0, "end": seconds, "text": heard, "tokens": [],
                 "temperature": 0.0, "avg_logprob": -0.1, "compression_ratio": 1.0, "no_speech_prob": 0.0});
-            let usage = json!({"type": "duration", "seconds": seconds.ceil() as u64});
             Reply::json(
                 &json!({"task": "transcribe", "language": "english", "duration": seconds, "text": heard,
                 "segments": [segment], "usage": usage}),

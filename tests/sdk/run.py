@@ -65,8 +65,8 @@ def cost_nanos(price, counts):
     return ceil(sum(number * price * 1000 for number, price in tokens))
 
 
-# Their cost depends on more than the five counts: service tiers, media, cache lifetimes.
-COST_BY_MORE = ("tier", "image", "transcription", "message, prompt cache", "message stream, prompt cache")
+# Their cost depends on more than the five counts: service tiers, media, what is billed by the piece, cache lifetimes.
+COST_BY_MORE = ("tier", "image", "transcription", "speech", "message, prompt cache", "message stream, prompt cache")
 
 
 def check_record(record, case, counts, price):
