@@ -122,13 +122,16 @@ export const upstreams = () => [
   { name: "demo-openai", provider: "openai", dialect: "openai", base_url: "http://127.0.0.1:9/v1", groups: ["default"], models: [{ name: "demo-gpt", upstream_model: "demo-gpt", cooldown_ms: 0 }], weight: 1, priority: 0, owner: "file", breaker: { state: "closed", cooldown_ms: 0, failures: 0, last_error: null }, latency_ms: 12, success_rate: 1, key_set: true, weight_override: null },
 ];
 
-const version = (classes, more = {}) => ({ valid_from: null, in_force: true, currency: null, usd_per_unit: null, usd_per_million: classes, tiers: [], usd_per_request: "0", usd_per_thousand_web_searches: "0", service_tiers: {}, inference_geo: {}, windows: [], ...more });
+const version = (classes, more = {}) => ({ valid_from: null, in_force: true, currency: null, usd_per_unit: null, usd_per_million: classes, tiers: [], usd_per_request: "0", usd_per_thousand_web_searches: "0", usd_per_time: {}, audio_seconds_min: null, service_tiers: {}, inference_geo: {}, windows: [], ...more });
 const price = (model, classes, { now = {}, later = [], and_prices_of = [], ...more } = {}) => ({ model, provider: null, classes, usd_per_request: "0", usd_per_thousand_web_searches: "0", ...now, and_prices_of, versions: [version(classes, now), ...later], aliases: [], owner: "file", context_tokens: 128_000, max_output_tokens: 16_384, ...more });
 export const prices = () => [
   ...MODELS.map(([model, , input, output]) => price(model, { input, cached_input: "0.50", output })),
   price("gpt-4o-audio", { input: "2.50", output: "10", input_audio: "40", output_audio: "80" }, { aliases: ["gpt-4o-audio-preview", "gpt-audio"], provider: "openai" }),
   price("claude-opus-4-1", { input: "15", cached_input: "1.50", cache_write: "18.75", cache_write_1h: "30", output: "75" }, { and_prices_of: ["cache writes", "long prompts", "web searches", "hours", "places", "other dates", "batch"], now: { usd_per_thousand_web_searches: "10", tiers: [{ above_prompt_tokens: 200_000, usd_per_million: { input: "30", output: "112.5" } }], service_tiers: { batch: { multiplier: "0.5" } }, inference_geo: { us: "1.1" }, windows: [{ days: ["mon", "fri"], from: "09:00:00", to: "12:00:00", time_zone: "Asia/Shanghai", in_force: false, multiplier: "2" }] }, later: [version({ input: "18", output: "90" }, { valid_from: "2030-01-01T00:00:00Z", in_force: false })] }),
   price("image-maker", { input: "0", output: "0" }, { and_prices_of: ["requests"], now: { usd_per_request: "0.04" } }),
+  price("dall-e-3", { input: "0", output: "0" }, { and_prices_of: ["pieces"], now: { usd_per_time: { image: "0.04", image_hd_1024x1792: "0.12" } } }),
+  price("whisper-large-v3", { input: "0", output: "0" }, { provider: "groq", and_prices_of: ["pieces"], now: { usd_per_time: { audio_hour: "0.111" }, audio_seconds_min: 10 } }),
+  price("tts-1", { input: "0", output: "0" }, { and_prices_of: ["pieces"], now: { usd_per_time: { character: "0.000015" } } }),
   ...Array.from({ length: 130 }, (_, index) => price(`vendor/model-${index}`, { input: `${(index % 7) + 0.25}`, output: `${(index % 11) + 1}` })),
 ];
 

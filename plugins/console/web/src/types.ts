@@ -123,6 +123,9 @@ export interface PriceOfTime extends TokenPrices {
   usd_per_unit: string | null;
   usd_per_request: string;
   usd_per_thousand_web_searches: string;
+  /** Fees by their names: for each time, image or character, or an hour of audio. */
+  usd_per_time: Record<string, string>;
+  audio_seconds_min: number | null;
   service_tiers: Record<string, PriceChange>;
   inference_geo: Record<string, string>;
   windows: (PriceWindow & PriceChange)[];

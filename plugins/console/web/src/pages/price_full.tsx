@@ -25,6 +25,23 @@ export function once(usd_per_request: string | undefined, usd_per_thousand_web_s
   ];
 }
 
+/** What a fee is for, by its name. */
+export function fee(name: string, usd: string): string {
+  const said = { usd: dollars(usd) };
+  if (name === "audio_hour") return t("prices.anHour", said);
+  if (name === "character") return t("prices.aCharacter", said);
+  return isOfImages(name) ? t("prices.eachImage", said) : t("prices.eachTime", said);
+}
+
+/** Fees that are not for each time that something was done. */
+export function isByThePiece(name: string): boolean {
+  return name === "audio_hour" || name === "character" || isOfImages(name);
+}
+
+function isOfImages(name: string): boolean {
+  return name === "image" || name.startsWith("image_");
+}
+
 /** The API's words for what else there are prices for. */
 export function alsoPrices(words: readonly string[]): string {
   return words.map((one) => word("also", one)).join(", ");
@@ -55,6 +72,8 @@ function facts(version: PriceOfTime): Fact[] {
     ...CLASSES.filter((name) => base[name] !== undefined).map((name) => [word("class", name), dollars(base[name])] as const),
     ...(version.usd_per_request !== "0" ? [[word("class", "per_request"), dollars(version.usd_per_request)] as const] : []),
     ...(version.usd_per_thousand_web_searches !== "0" ? [[t("prices.thousandSearches"), dollars(version.usd_per_thousand_web_searches)] as const] : []),
+    ...Object.entries(version.usd_per_time).map(([name, usd]) => [word("class", name), fee(name, usd)] as const),
+    ...(version.audio_seconds_min ? [[t("prices.audioMin"), t("prices.seconds", { count: count(version.audio_seconds_min) })] as const] : []),
     ...version.tiers.map((tier) => [t("prices.above", { count: count(tier.above_prompt_tokens) }), difference(tier.usd_per_million, base)] as const),
     ...Object.entries(version.service_tiers).flatMap(([name, change]) => changed(word("tier", name), change, version)),
     ...Object.entries(version.inference_geo).map(([place, multiplier]) => [t("prices.inPlace", { place }), t("prices.times", { multiplier })] as const),
