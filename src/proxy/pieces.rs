@@ -68,7 +68,8 @@ pub(super) fn billed(
         Charged::ByToken | Charged::Not => false,
     };
     let (told, estimate): (Option<u64>, u64) = match piece {
-        Piece::Image => (made.images, facts.choices),
+        // Who sends no list of images has failed in words of its own: all that make some have one.
+        Piece::Image => (made.images, if made.disbelieved { facts.choices } else { 0 }),
         Piece::AudioMs => (made.audio_ms, audio_ms(&made, answer, facts)),
         Piece::Character if answer.scanner.token_seen() => (None, asked.characters),
         Piece::Character => (None, 0),

@@ -65,6 +65,11 @@ input = 0
 output = 0
 per_request = 0.04
 [[model]]
+name = "drawn"
+input = 0
+output = 0
+fees = { image_hd = 0.08 }
+[[model]]
 name = "m"
 input = 2
 output = 8
@@ -83,14 +88,27 @@ output = 9
 #[tokio::test]
 async fn what_a_request_costs_is_told_with_the_prices_as_the_command_tells_it() {
     let provider = Provider::always(answers::chat("x", 10, 5)).await;
-    let upstream = upstream_at("u", &provider).models("[\"m\", \"picture\"]").with("price_multiplier = 1.5");
+    let upstream = upstream_at("u", &provider).models("[\"m\", \"picture\", \"drawn\"]").with("price_multiplier = 1.5");
     let stage = Stage::with(provider, &Setup::new([upstream]).prices(RICH)).await;
     let prices = stage.user.get("/prices").await.ok();
-    let [picture, m] = items(&prices) else { panic!("{prices}") };
+    let [picture, drawn, m] = items(&prices) else { panic!("{prices}") };
     assert_eq!((&picture["usd_per_request"], &picture["and_prices_of"]), (&json!("0.04"), &json!(["requests"])));
+    assert_eq!(
+        (&drawn["versions"][0]["usd_per_time"], &drawn["and_prices_of"]),
+        (&json!({"image_hd": "0.08"}), &json!(["pieces"]))
+    );
+    for (quality, cost, missing) in [("hd", 160_000_000, false), ("low", 0, true)] {
+        let asked = json!({"model": "drawn", "images": 2, "quality": quality, "size": "1024x1792"});
+        let explained = stage.user.post("/prices/explain", &asked).await.ok();
+        assert_eq!(
+            (&explained["cost_nanos"], &explained["price_missing"]),
+            (&json!(cost), &json!(missing)),
+            "{explained}"
+        );
+    }
     let words = ["long prompts", "web searches", "hours", "places", "other dates", "batch"];
     assert_eq!((&m["usd_per_thousand_web_searches"], &m["and_prices_of"]), (&json!("10"), &json!(words)));
-    for (price, name) in [(picture, "picture"), (m, "m")] {
+    for (price, name) in [(picture, "picture"), (drawn, "drawn"), (m, "m")] {
         // In full, to the letter: tiers, hours, places, service tiers, and what is still to come.
         let shown = stage.gateway.run_json(&["price", "show", name, "--json"]);
         assert_eq!(price["versions"], shown[0]["versions"], "{name}");

@@ -229,6 +229,7 @@ async fn a_quota_with_room_for_one_image_gives_one() {
     let given = answers.iter().filter(|got| got.status == 200).count();
     let refused = answers.iter().filter(|got| got.status == 402).count();
     assert_eq!((given, refused), (1, 19));
+    gateway.wait_records(1).await;
     assert_eq!(gateway.key_row("k")["spent_nanos"], 40_000_000);
     gateway.finish(&[&key]).await;
 }
@@ -258,6 +259,29 @@ async fn after_a_failover_the_prices_are_those_of_who_answered_and_the_dearest_w
 }
 
 #[tokio::test]
+async fn the_cheapest_has_the_cheapest_image_and_a_limit_of_spend_holds_the_worst_case() {
+    let provider = Provider::always(images(1)).await;
+    let upstream = |name: &str| {
+        let models = format!(r#"[{{ name = "m", upstream_model = "{name}" }}]"#);
+        Wire::Chat.upstream(name, &provider).models(&models)
+    };
+    // The dearer one has the cheaper particular image.
+    let prices = row("dear", "image = 0.05, image_hd = 0.06") + &row("cheap", "image = 0.04, image_hd = 0.07");
+    let setup = Setup::new([upstream("dear"), upstream("cheap")])
+        .prices(&prices)
+        .set("routing.strategy", "\"cheapest\"")
+        .set("plugins.rate-limit.rules", "[{ per = \"key\", limit = \"spend_usd\", max = \"0.13\" }]");
+    let (gateway, key) = serving(&setup).await;
+    // 0.07 USD is the most that one can cost at either; 0.04 is spent.
+    for (asked, status) in [(json!({}), 200), (json!({"n": 2}), 429), (json!({}), 200), (json!({}), 429)] {
+        let answer = gateway.send(&image_request(asked).key(&key.key)).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(status != 200 || answer.field("x-tollgate-upstream") == Some("cheap"));
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn answers_that_failed_made_nothing() {
     let refusal = json!({"error": {"message": "Your request was rejected", "type": "invalid_request_error"}});
     let answers = [
@@ -265,6 +289,7 @@ async fn answers_that_failed_made_nothing() {
         Answer::json(200, &refusal),
         Answer::stream([data(&json!({"type": "error", "error": {"message": "no"}}))]),
         Answer::json(200, &json!({"created": 1, "data": []})),
+        Answer::json(200, &json!({"code": 1113, "msg": "Insufficient balance", "success": false})),
     ];
     for answer in answers {
         let provider = Provider::always(answer).await;

@@ -161,6 +161,7 @@ const PRICE_TESTS: &[(&str, &[(&str, &str)])] = &[
         ("per_request", "each_class_at_its_price"),
         ("web_search_per_thousand", "each_class_at_its_price"),
         ("fees", "fees_are_charged_by_the_time_and_those_of_the_request_in_its_place"),
+        ("audio_seconds_min", "a_request_is_charged_for_so_much_audio_at_least"),
         ("tiers", "a_long_prompt_reprices_the_whole_request"),
         ("batch", "service_tiers_multiply_or_have_prices"),
         ("flex", "service_tiers_multiply_or_have_prices"),

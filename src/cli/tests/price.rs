@@ -186,6 +186,45 @@ fn every_class_can_be_explained() {
 }
 
 #[test]
+fn what_is_billed_by_the_piece_is_shown_and_explained() {
+    let place = Place::new();
+    let row =
+        |name: &str, fees: &str| format!("[[model]]\nname = \"{name}\"\ninput = 0\noutput = 0\nfees = {{ {fees} }}\n");
+    let text = row("d", "image = 0.04, image_hd_1024x1792 = 0.12")
+        + &row("w", "audio_hour = 0.36")
+        + "audio_seconds_min = 10\n"
+        + &row("t", "character = 0.000015");
+    place.write("pricing.toml", &text);
+    for (line, how, nanos) in [
+        ("d --images 2 --quality hd --size 1024x1792", "2 images x 0.12 USD", 240_000_000),
+        ("d --images 1 --size 1024x1024", "1 image x 0.04 USD", 40_000_000),
+        ("w --audio-seconds 61.5", "61500 ms x 0.36 USD/hour", 6_150_000),
+        ("w --audio-seconds 1", "10000 ms x 0.36 USD/hour", 1_000_000),
+        ("t --characters 1000", "1000 characters x 0.000015 USD", 15_000_000),
+    ] {
+        let lines = place.json(&format!("price explain {line} --json"));
+        let cost = lines.last().unwrap();
+        assert_eq!((&cost["cost_nanos"], &cost["price_missing"]), (&nanos.into(), &false.into()), "{line}");
+        assert!(lines.iter().any(|line| line["how"] == how), "{how}: {lines:?}");
+    }
+    let ran = place.run("price explain d --audio-seconds 1");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(ran.err.contains("Something among audio_ms has no fee in this row"), "{}", ran.err);
+    place.fails("price explain d --size 1024x1792", 2, &["--images"]);
+    place.fails("price explain w --audio-seconds 0.0001", 2, &["milliseconds"]);
+    for (model, said) in [
+        ("d", "0.12 USD for each image"),
+        ("w", "0.36 USD an hour of audio"),
+        ("w", "10 seconds a request"),
+        ("t", "0.000015 USD a character"),
+    ] {
+        let shown = place.ok(&format!("price show {model}"));
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+    assert!(place.ok("price list").contains("pieces"));
+}
+
+#[test]
 fn an_upstreams_own_prices_are_explained() {
     let place = Place::new();
     let upstream = |more: &str| format!("{CONFIG}price_provider = \"reseller\"\nprice_multiplier = 0.85\n{more}");

@@ -67,7 +67,8 @@ pub(super) fn read(
         if part.name.eq_ignore_ascii_case(CHARSET_FIELD) {
             return Err(refusal(CHARSET_FIELD, "A form's texts are UTF-8: none may name another character set"));
         }
-        let Some(field) = FIELDS.into_iter().find(|field| part.name.eq_ignore_ascii_case(field)) else { return Ok(()) };
+        let mut fields = FIELDS.into_iter().filter(|field| is_acted_on(field, endpoint.answer));
+        let Some(field) = fields.find(|field| part.name.eq_ignore_ascii_case(field)) else { return Ok(()) };
         if field != part.name {
             return Err(refusal(field, &format!("The field `{field}` is written in another case")));
         }
@@ -87,11 +88,7 @@ pub(super) fn read(
                 edits.model = ModelEdit::Part(part.value);
             }
             "stream" => facts.stream = truth(value).ok_or_else(|| refusal(field, "`stream` must be true or false"))?,
-            "n" => {
-                let choices = value.trim().parse().ok().filter(|choices| (1..=CHOICES_MAX).contains(choices));
-                facts.choices = choices
-                    .ok_or_else(|| refusal(field, &format!("`n` must be a whole number from 1 to {CHOICES_MAX}")))?;
-            }
+            "n" => facts.choices = choices(value).ok_or_else(no_choices)?,
             "quality" | "size" => facts.pieces.note(field, value),
             // Groq's (console.groq.com/docs/speech-to-text): it takes the place of a file.
             "url" => is_elsewhere = true,
@@ -108,6 +105,24 @@ pub(super) fn read(
     facts.edits = edits;
     facts.form_boundary = Some(boundary.to_owned());
     Ok(facts)
+}
+
+/// A number of answers.
+fn choices(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|choices| (1..=CHOICES_MAX).contains(choices))
+}
+
+fn no_choices() -> Reject {
+    refusal("n", &format!("`n` must be a whole number from 1 to {CHOICES_MAX}"))
+}
+
+/// Whether a field means something in a form of this kind.
+fn is_acted_on(field: &str, answer: Answer) -> bool {
+    match field {
+        "quality" | "size" => answer == Answer::Image,
+        "url" => answer == Answer::Transcription,
+        _ => true,
+    }
 }
 
 /// The content type of a form with this boundary, in quotes where the boundary's characters want them (RFC 2045, section 5.1).

@@ -1,5 +1,6 @@
 mod facts;
 mod forms;
+mod pieces;
 mod recordings;
 mod refusals;
 mod splicing;

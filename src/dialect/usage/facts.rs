@@ -7,7 +7,6 @@ use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
 use super::image_tool::ImageTool;
 use super::made::Pieces;
-use super::millis::Millis;
 use super::places::Slot;
 use super::report::Report;
 use super::searches::Searches;
@@ -188,9 +187,18 @@ impl Facts {
     }
 
     /// The report that was captured. What only holds the place of one that is to come is none.
-    fn report(&self) -> Option<Box<Report>> {
+    fn report(&mut self) -> Option<Box<Report>> {
         let report = if self.overflow { Some(Report::Unreadable) } else { Report::parse(self.dialect, &self.capture) };
+        self.pieces.reported(report.as_ref());
         report.filter(|report| !(self.answer.generates() && report.is_placeholder())).map(Box::new)
+    }
+
+    /// A code by which it says that it failed, if it did.
+    fn outcome(&mut self) {
+        self.failed_code = serde_json::from_slice(&self.capture).ok().filter(|code| *code != 0);
+        if self.failed_code.is_some() {
+            self.code = Some(self.capture.clone());
+        }
     }
 
     /// The captured value, a string, without its quotes (none of the words looked for has escapes).
@@ -255,11 +263,7 @@ impl Sink<Slot> for Facts {
         match slot {
             Slot::Usage => {
                 self.usage_object |= self.capture.first() == Some(&b'{');
-                let report = self.report();
-                if let Some(Report::OpenAi(usage)) = report.as_deref() {
-                    self.pieces.audio[1..].copy_from_slice(&usage.audio());
-                }
-                self.usage = report.or(self.usage.take());
+                self.usage = self.report().or(self.usage.take());
             }
             Slot::UsageAside => self.usage_aside = self.report().or(self.usage_aside.take()),
             Slot::UsageInChoice => self.usage_in_choice = self.report().or(self.usage_in_choice.take()),
@@ -283,12 +287,7 @@ impl Sink<Slot> for Facts {
                 self.error = ErrorEvent::read(json).or(self.error.take());
             }
             Slot::Code => self.code = Some(self.capture.clone()),
-            Slot::Outcome => {
-                self.failed_code = serde_json::from_slice(&self.capture).ok().filter(|code| *code != 0);
-                if self.failed_code.is_some() {
-                    self.code = Some(self.capture.clone());
-                }
-            }
+            Slot::Outcome => self.outcome(),
             Slot::Message => self.message = Some(self.capture.clone()),
             Slot::Object => self.object_is_error = self.word() == b"error",
             Slot::Type => self.kind = self.kind.or(Some(kind_of(self.answer, self.word()))),
@@ -300,9 +299,7 @@ impl Sink<Slot> for Facts {
                 self.of_gemini = Some(GEMINI.find(&self.capture).is_some());
                 self.searches.model(&self.capture);
             }
-            Slot::ImageQuality => self.pieces.quality(&self.capture),
-            Slot::ImageSize => self.pieces.size(&self.capture),
-            Slot::AudioSeconds => self.pieces.audio[0] = Millis::of_seconds(&self.capture),
+            Slot::ImageQuality | Slot::ImageSize | Slot::AudioSeconds => self.pieces.captured(slot, &self.capture),
             Slot::Searches => self.searches.told = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::ItemType => self.searches.item(unquoted(&self.capture)),
             Slot::ActionType => self.searches.action(unquoted(&self.capture)),

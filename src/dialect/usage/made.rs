@@ -1,6 +1,8 @@
 //! What an answer says was made or heard, where that may be billed by the piece.
 
 use super::millis::Millis;
+use super::places::Slot;
+use super::report::Report;
 
 /// The longest word for a quality or a size that is kept, in bytes.
 const WORD_BYTES_MAX: usize = 32;
@@ -34,18 +36,24 @@ pub(super) struct Pieces {
     quality: Option<String>,
     size: Option<String>,
     /// As the answer has it, as its usage has it, and as Mistral's has it, in this order.
-    pub(super) audio: [Millis; 3],
+    audio: [Millis; 3],
 }
 
 impl Pieces {
-    /// A word for the images' quality.
-    pub(super) fn quality(&mut self, json: &[u8]) {
-        self.quality = word(json).or(self.quality.take());
+    /// A value in one of the places for these.
+    pub(super) fn captured(&mut self, slot: Slot, json: &[u8]) {
+        match slot {
+            Slot::ImageQuality => self.quality = word(json).or(self.quality.take()),
+            Slot::ImageSize => self.size = word(json).or(self.size.take()),
+            _ => self.audio[0] = Millis::of_seconds(json),
+        }
     }
 
-    /// A word for their size.
-    pub(super) fn size(&mut self, json: &[u8]) {
-        self.size = word(json).or(self.size.take());
+    /// A report of usage.
+    pub(super) fn reported(&mut self, report: Option<&Report>) {
+        if let Some(Report::OpenAi(usage)) = report {
+            self.audio[1..].copy_from_slice(&usage.audio());
+        }
     }
 
     /// Adds what a further event says.

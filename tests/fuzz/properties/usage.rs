@@ -47,7 +47,7 @@ fn scanned(answer: (DialectId, Answer), framing: Framing, takes_out: bool, piece
     passed.extend_from_slice(&scanner.finish());
     let ends = (scanner.is_whole(), scanner.has_terminal(), scanner.is_final(), scanner.at_event_boundary());
     let delivered = (scanner.delivered().sample().into_owned(), scanner.delivered().total_bytes());
-    let counts = (scanner.metered(), scanner.disbelieved(), scanner.error_event());
+    let counts = (scanner.metered(), scanner.made(), scanner.disbelieved(), scanner.error_event());
     (format!("{:?}", (token, boundary, ends, delivered, counts)), passed)
 }
 

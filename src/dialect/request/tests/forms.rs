@@ -6,23 +6,23 @@ use tollgate_plugin_api::Reject;
 
 const EDITS: &str = "/v1/images/edits";
 const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
-const TYPE: &str = "multipart/form-data; boundary=XX";
+pub(super) const TYPE: &str = "multipart/form-data; boundary=XX";
 
-fn field(name: &str, value: &str) -> String {
+pub(super) fn field(name: &str, value: &str) -> String {
     format!("--XX\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
 }
 
-fn file(name: &str, value: &str) -> String {
+pub(super) fn file(name: &str, value: &str) -> String {
     format!(
         "--XX\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"a;b\\\"c.png\"\r\nContent-Type: image/png\r\n\r\n{value}\r\n"
     )
 }
 
-fn form(parts: &[String]) -> String {
+pub(super) fn form(parts: &[String]) -> String {
     format!("{}--XX--\r\n", parts.concat())
 }
 
-fn read(path: &str, content_type: &str, body: &str) -> Result<RequestFacts, Reject> {
+pub(super) fn read(path: &str, content_type: &str, body: &str) -> Result<RequestFacts, Reject> {
     let target = at(path);
     read_request(target.endpoint, &target, Some(content_type), &Bytes::copy_from_slice(body.as_bytes()))
 }

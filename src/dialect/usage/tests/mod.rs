@@ -4,6 +4,7 @@ mod anthropic;
 mod counts;
 mod ends;
 mod errors;
+mod made;
 mod recordings;
 mod searches;
 mod sides;
@@ -107,8 +108,9 @@ fn cut_up<'t>(text: &'t str, lengths: &[usize]) -> Vec<&'t [u8]> {
 /// Everything that a scanner says, to be compared.
 fn said(scanner: &Scanner) -> String {
     format!(
-        "{:?} {:?} {:?} token={} whole={} final={} boundary={} disbelieved={} text={} {:?}",
+        "{:?} {:?} {:?} {:?} token={} whole={} final={} boundary={} disbelieved={} text={} {:?}",
         scanner.metered(),
+        scanner.made(),
         scanner.error_event(),
         scanner.is_final(),
         scanner.token_seen(),

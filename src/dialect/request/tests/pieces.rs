@@ -1,0 +1,85 @@
+//! What requests ask for that may be billed by the piece.
+
+use super::forms::{TYPE, field, file, form, read as read_form};
+use super::{facts, refused};
+
+const GENERATIONS: &str = "/v1/images/generations";
+const EDITS: &str = "/v1/images/edits";
+const SPEECH: &str = "/v1/audio/speech";
+const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
+
+#[test]
+fn quality_size_and_number_of_images_are_read() {
+    for (rest, quality, size, images) in [
+        ("", None, None, 1),
+        (r#","n":3,"quality":"hd","size":"1024x1792""#, Some("hd"), Some("1024x1792"), 3),
+        (r#","quality":null,"size":null"#, None, None, 1),
+        // What is no word is the upstream's to take or to refuse.
+        (r#","quality":80,"size":{"width":1}"#, None, None, 1),
+        (r#","size":"a word that is much too long to be one of a size""#, None, None, 1),
+    ] {
+        let facts = facts(GENERATIONS, &format!(r#"{{"model":"m","prompt":"size"{rest}}}"#));
+        assert_eq!(
+            (facts.pieces.quality.as_deref(), facts.pieces.size.as_deref(), facts.choices),
+            (quality, size, images)
+        );
+    }
+    let (message, param) = refused(GENERATIONS, r#"{"model":"m","Size":"1024x1792"}"#);
+    assert!(message.contains("write `size`"), "{message}");
+    assert_eq!(param.as_deref(), Some("Size"));
+    refused(GENERATIONS, r#"{"model":"m","size":"256x256","size":"1024x1792"}"#);
+    let body = form(&[
+        field("model", "m"),
+        field("quality", "hd"),
+        field("size", "512x512"),
+        field("n", "2"),
+        file("image", "x"),
+    ]);
+    let facts = read_form(EDITS, TYPE, &body).unwrap();
+    assert_eq!(
+        (facts.pieces.quality.as_deref(), facts.pieces.size.as_deref(), facts.choices),
+        (Some("hd"), Some("512x512"), 2)
+    );
+    let twice = form(&[field("model", "m"), field("size", "256x256"), field("size", "1024x1024")]);
+    assert!(read_form(EDITS, TYPE, &twice).is_err());
+    // Elsewhere they mean nothing.
+    let twice = form(&[field("model", "m"), field("size", "a"), field("size", "b"), file("file", "x")]);
+    assert!(read_form(TRANSCRIPTIONS, TYPE, &twice).is_ok());
+}
+
+#[test]
+fn the_characters_to_be_spoken_are_counted() {
+    for (input, characters) in [
+        (r#""Hi.""#, 3),
+        (r#""Gr\u00fc\u00dfe \ud83d\udc4b""#, 7),
+        ("\"\u{4f60}\u{597d}\"", 2),
+        (r#""""#, 0),
+        ("null", 0),
+        (r#"["ab","c"]"#, 3),
+    ] {
+        let facts =
+            facts(SPEECH, &format!(r#"{{"model":"m","input":{input},"voice":"a long name","instructions":"slowly"}}"#));
+        assert_eq!(facts.pieces.characters, characters, "{input}");
+    }
+    assert_eq!(facts("/v1/embeddings", r#"{"model":"m","input":"Hi."}"#).pieces.characters, 0);
+    refused(SPEECH, r#"{"model":"m","input":"a","input":"b"}"#);
+    refused(SPEECH, r#"{"model":"m","Input":"a"}"#);
+}
+
+#[test]
+fn the_length_of_a_sound_is_bounded_by_its_bytes() {
+    let ms = |parts: &[String]| read_form(TRANSCRIPTIONS, TYPE, &form(parts)).unwrap().pieces.audio_ms_max();
+    let sound = file("file", &"x".repeat(7_500));
+    assert_eq!(ms(&[field("model", "m"), sound.clone()]), 10_000);
+    assert_eq!(ms(&[field("model", "m"), sound.clone(), sound.clone()]), 20_000);
+    // What is fetched from elsewhere is as large as any can be.
+    let elsewhere = 139_810_134;
+    assert_eq!(ms(&[field("model", "m"), field("url", "https://example/a.mp3")]), elsewhere);
+    assert_eq!(ms(&[field("model", "m"), field("url", "https://example/a.mp3"), sound]), elsewhere);
+    assert_eq!(ms(&[field("model", "m")]), elsewhere);
+    assert_eq!(
+        facts(TRANSCRIPTIONS, r#"{"model":"m","file_url":"https://example/a.mp3"}"#).pieces.audio_ms_max(),
+        elsewhere
+    );
+    assert_eq!(facts("/v1/chat/completions", r#"{"model":"m"}"#).pieces.audio_ms_max(), 0);
+}
