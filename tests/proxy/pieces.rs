@@ -147,6 +147,13 @@ async fn audio_is_billed_by_the_length_that_the_answer_tells() {
         // 15 bytes at 900 a minute.
         guessed("json", "application/json", r#"{"text":"fifteen letters"}"#.to_owned(), 1_000),
         guessed("json", "application/json", r#"{"text":"fifteen letters","duration":0.0}"#.to_owned(), 1_000),
+        // Tokens are told, and no length.
+        guessed(
+            "json",
+            "application/json",
+            r#"{"text":"fifteen letters","usage":{"input_tokens":9,"output_tokens":4,"total_tokens":13}}"#.to_owned(),
+            1_000,
+        ),
         guessed("srt", "text/plain", srt.to_owned(), 2_503),
         guessed("vtt", "text/vtt; charset=utf-8", "WEBVTT\n\n00:00.000 --> 00:03.000\nHi.\n".to_owned(), 3_000),
         guessed("text", "text/plain", "fifteen letters".to_owned(), 1_000),

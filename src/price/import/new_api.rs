@@ -1,5 +1,5 @@
 //! new-api's ratios (and One API's): its `/api/pricing`, its `/api/ratio_config`, or its option maps. A model ratio of 1 is
-//! 2 USD per million input tokens; the other ratios multiply that; `model_price` is USD per request.
+//! 2 USD per million input tokens; the other ratios multiply that; `model_price` is USD per request, of some models for a plain image.
 
 use super::json::Json;
 use super::number::Decimal;
