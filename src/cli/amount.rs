@@ -1,5 +1,7 @@
 //! USD amounts as people write them, to and from nano-USD. No floats.
 
+use crate::price::FEE_PREFIX;
+
 const NANOS_PER_USD: i64 = 1_000_000_000;
 /// The longest audio of one answer that is believed.
 const SECONDS_MAX: u64 = 1_000_000;
@@ -35,6 +37,16 @@ pub(super) fn decimal(text: &str) -> Result<String, String> {
         return Err("a price is not negative".into());
     }
     split(text).map(|_| text.to_string()).ok_or_else(|| "expected USD per million tokens, such as `2.5`".into())
+}
+
+/// Reads a fee: its key as a price is set by it, and its amount as it was written.
+///
+/// # Errors
+/// What was expected.
+pub(super) fn fee(text: &str) -> Result<(String, String), String> {
+    let expected = "expected a name and USD, such as `image_hd=0.08`";
+    let (name, usd) = text.split_once('=').ok_or(expected)?;
+    split(usd).map(|_| (format!("{FEE_PREFIX}{name}"), usd.to_owned())).ok_or_else(|| expected.to_owned())
 }
 
 /// A length of time in milliseconds.

@@ -115,8 +115,11 @@ fn set(arguments: &PriceSet, config: &Config, terminal: &mut Terminal<'_>) -> Ou
         ("cached_input", arguments.cached_input.as_ref()),
         ("cache_write", arguments.cache_write.as_ref()),
         ("reasoning", arguments.reasoning.as_ref()),
+        ("per_request", arguments.per_request.as_ref()),
     ];
-    let prices: Vec<(&str, &str)> = given.into_iter().filter_map(|(key, usd)| Some((key, usd?.as_str()))).collect();
+    let fees = arguments.fees.iter().map(|(key, usd)| (key.as_str(), Some(usd)));
+    let prices: Vec<(&str, &str)> =
+        given.into_iter().chain(fees).filter_map(|(key, usd)| Some((key, usd?.as_str()))).collect();
     let edit = set_price(text, arguments.provider.as_deref(), &arguments.model, arguments.currency.as_deref(), &prices)
         .map_err(|message| Failure::Usage(vec![format!("tollgate: {message}")]))?;
     turn.replace(&edit.text).map_err(|error| unwritten(file, &error))?;

@@ -1,14 +1,18 @@
 //! Changing a price in the text, so that its comments, order and everything else stay as they are.
 
-use toml_edit::{DocumentMut, Item, Table, Value};
+use toml_edit::{DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::book::{PriceBook, folded};
 use super::cost::PRICE_DECIMALS;
 use super::decimal;
+use super::fees::FEES_KEY;
 use super::parse::USD;
 use super::parse::price_keys;
 use super::sheet::Class;
 use super::tariff::{ONCE, PRICE_NANOS_MAX};
+
+/// How [`set_price`] is told of a fee, before its name.
+pub const FEE_PREFIX: &str = "fees.";
 
 /// What [`set_price`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +26,8 @@ pub struct PriceEdit {
 }
 
 /// Sets prices of one model in the text of a price book: changes its row, or puts one at the end. `prices` are pairs of a
-/// key (`input`, `output`, `cached_input` …, `per_request`, `web_search_per_thousand`) and a decimal number in `currency`;
-/// `None`: USD. `provider`: the row for that provider; `None`: the row for all that have none of their own.
+/// key (`input`, `output`, `cached_input` …, `per_request`, `web_search_per_thousand`; a fee as `fees.image`, which leaves the others
+/// as they are) and a decimal number in `currency`; `None`: USD. `provider`: the row for that provider; `None`: the row for all that have none of their own.
 ///
 /// # Errors
 /// A sentence: the text does not parse, a key or number is wrong, a new row lacks `input` or `output`, the row is in another
@@ -38,11 +42,18 @@ pub fn set_price(
 ) -> Result<PriceEdit, String> {
     let mut editor = Editor::new(text)?;
     let prices = prices.iter().map(|(key, number)| checked(key, number)).collect::<Result<Vec<_>, _>>()?;
+    let (fees, mut prices): (Vec<_>, Vec<_>) = prices.into_iter().partition(|(key, _)| key.starts_with(FEE_PREFIX));
     if let Some(row) = editor.row_with_alias(provider, model) {
         return Err(format!(
             "`{model}` is an alias of `{row}` and has its price: set the price of `{row}`, or take `{model}` out of its \
              `aliases` first, for a row of its own"
         ));
+    }
+    if !fees.is_empty() {
+        let row = editor.row(provider, model)?;
+        let own = row.as_deref().and_then(|table| table.get(FEES_KEY)).and_then(Item::as_table_like);
+        let fees = fees.iter().map(|(key, value)| (&key[FEE_PREFIX.len()..], value.clone()));
+        prices.push((FEES_KEY.to_owned(), fees_beside(own, fees)));
     }
     let (created, kept) = editor.put(provider, model, currency.unwrap_or(USD), &prices)?;
     Ok(PriceEdit { text: editor.finish()?, created, kept })
@@ -152,9 +163,22 @@ pub(super) fn currency_of(table: &Table) -> &str {
     table.get("currency").and_then(Item::as_str).unwrap_or(USD)
 }
 
+/// Fees as a row has them that had these, with further ones or others of the same names.
+pub(super) fn fees_beside<'f>(own: Option<&dyn TableLike>, further: impl Iterator<Item = (&'f str, Value)>) -> Value {
+    let mut fees = InlineTable::new();
+    for (name, item) in own.into_iter().flat_map(TableLike::iter) {
+        fees.extend(item.as_value().map(|value| (name, value.clone())));
+    }
+    fees.extend(further);
+    // Each anew: who was the last may be no more.
+    fees.fmt();
+    Value::InlineTable(fees)
+}
+
 /// A key and its number as they will stand in the text.
 fn checked(key: &str, number: &str) -> Result<(String, Value), String> {
-    if !Class::ALL.iter().any(|class| class.key() == key) && !ONCE.iter().any(|(once, _)| *once == key) {
+    let is_class = Class::ALL.iter().any(|class| class.key() == key);
+    if !is_class && !ONCE.iter().any(|(once, _)| *once == key) && !key.starts_with(FEE_PREFIX) {
         return Err(format!("`{key}` is not a price"));
     }
     let nanos = decimal::parse(number.trim(), PRICE_DECIMALS, PRICE_NANOS_MAX)
@@ -218,13 +242,18 @@ fn appended(text: &str, row: &str) -> String {
 /// Changes or adds the prices; tells which further keys still count.
 pub(super) fn change_row(table: &mut Table, prices: &[(String, Value)]) -> Vec<String> {
     for (key, new) in prices {
-        match table.get_mut(key).and_then(Item::as_value_mut) {
-            Some(value) => {
+        match (table.get_mut(key), new) {
+            (Some(Item::Value(value)), _) => {
                 let decor = value.decor().clone();
                 *value = new.clone();
                 *value.decor_mut() = decor;
             }
-            None => {
+            // A table in lines of its own stays one.
+            (Some(Item::Table(own)), Value::InlineTable(new)) => {
+                let entries: Vec<_> = new.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
+                change_row(own, &entries);
+            }
+            _ => {
                 table.insert(key, Item::Value(new.clone()));
             }
         }

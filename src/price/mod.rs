@@ -119,7 +119,7 @@ mod worst_case;
 
 pub use book::{Cost, PriceBook};
 pub use cost::{Multiplier, Price};
-pub use edit::{PriceEdit, set_price};
+pub use edit::{FEE_PREFIX, PriceEdit, set_price};
 pub use explain::ExplainLine;
 pub use full::{CLASS_KEYS, Changed, ClassPrices, TierPrices, TokenPrices, Version, WindowPrices, further};
 pub use pieces::{Charged, Piece, PieceCounts, per_piece};

@@ -1,6 +1,6 @@
 //! `tollgate price …`, as it is typed.
 
-use super::super::amount::{Milliseconds, decimal, seconds};
+use super::super::amount::{Milliseconds, decimal, fee, seconds};
 use super::super::time::{Since, parse_since};
 use super::Listing;
 use crate::price::import::FORMATS;
@@ -57,6 +57,12 @@ pub(in crate::cli) struct PriceSet {
     /// USD per million reasoning tokens
     #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
     pub(in crate::cli) reasoning: Option<String>,
+    /// USD for each request
+    #[arg(long, value_name = "USD", value_parser = decimal, allow_hyphen_values = true)]
+    pub(in crate::cli) per_request: Option<String>,
+    /// USD for what is billed by the piece or by the time: image_hd=0.08, audio_hour=0.36; may be given several times
+    #[arg(long = "fee", value_name = "NAME=USD", value_parser = fee)]
+    pub(in crate::cli) fees: Vec<(String, String)>,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,19 @@ fn a_price_is_set_in_a_new_file_and_changed_in_place() {
 }
 
 #[test]
+fn fees_and_a_price_for_each_request_are_set_beside_those_that_are_there() {
+    let place = Place::new();
+    place.ok("price set dall-e-3 --input 0 --output 0 --fee image=0.04 --fee image_hd=0.08");
+    place.ok("price set dall-e-3 --input 0 --output 0 --fee image=0.05 --per-request 0.001");
+    assert!(place.read("pricing.toml").contains("fees = { image = 0.05, image_hd = 0.08 }\nper_request = 0.001\n"));
+    let shown = place.ok("price explain dall-e-3 --images 2 --quality hd");
+    assert!(shown.contains("161000000 nano-USD"), "{shown}");
+    place.fails("price set m --input 0 --output 0 --fee image", 2, &["image_hd=0.08"]);
+    place.fails("price set m --input 0 --output 0 --fee images=1", 2, &["`image`"]);
+    assert!(!place.read("pricing.toml").contains("\"m\""));
+}
+
+#[test]
 fn prices_that_are_set_at_the_same_time_are_all_there() {
     let place = Place::new();
     let models: Vec<String> = (0..12).map(|number| format!("model-{number}")).collect();

@@ -1,5 +1,6 @@
 //! What a publication says of one model, in our own keys.
 
+use super::super::edit::fees_beside;
 use super::super::fees::FEES_KEY;
 use super::super::sheet::Class;
 use super::number::Nanos;
@@ -60,14 +61,8 @@ impl Offer {
         if self.fees.is_empty() {
             return None;
         }
-        let mut fees = InlineTable::new();
-        for (kind, item) in row.into_iter().flat_map(TableLike::iter) {
-            fees.extend(item.as_value().map(|value| (kind, value.clone().decorated(" ", ""))));
-        }
-        for (kind, nanos) in &self.fees {
-            fees.insert(kind, number(*nanos));
-        }
-        Some((FEES_KEY.to_owned(), Value::InlineTable(fees)))
+        let fees = self.fees.iter().map(|(kind, nanos)| (&**kind, number(*nanos)));
+        Some((FEES_KEY.to_owned(), fees_beside(row, fees)))
     }
 
     /// The keys of its row, with their values, but for its fees.

@@ -61,6 +61,26 @@ fn the_row_of_a_provider_is_another_row() {
 }
 
 #[test]
+fn fees_are_set_one_by_one() {
+    let set = |text: &str, fees: &[(&str, &str)]| {
+        let prices = [&[("input", "0"), ("output", "0")], fees].concat();
+        set_price(text, None, "m", None, &prices)
+    };
+    let row = "[[model]]\nname = \"m\"\ninput = 0\noutput = 0\n";
+    let edit = set("", &[("fees.image", "0.04"), ("fees.image_hd", "0.080")]).unwrap();
+    assert_eq!(edit.text, format!("{row}fees = {{ image = 0.04, image_hd = 0.08 }}\n"));
+    let edit = set(&edit.text, &[("fees.image_low", "0.02"), ("fees.image", "0.05"), ("per_request", "1")]).unwrap();
+    let fees = "fees = { image = 0.05, image_hd = 0.08, image_low = 0.02 }";
+    assert_eq!(edit.text, format!("{row}{fees}\nper_request = 1\n"));
+    let table = format!("{row}[model.fees]\nimage = 0.04 # each\n");
+    let edit = set(&table, &[("fees.image_hd", "0.08")]).unwrap();
+    assert_eq!(edit.text, format!("{table}image_hd = 0.08\n"), "lines stay lines, and comments");
+    for wrong in ["fees.Image", "fees.", "fees.a b", "fees"] {
+        assert!(set("", &[(wrong, "1")]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn line_ends_stay_as_they_are() {
     let text = TEXT.replace('\n', "\r\n");
     let edit = set_price(&text, None, "a", None, &[("input", "3")]).unwrap();
