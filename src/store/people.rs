@@ -382,17 +382,16 @@ pub trait People: Send + Sync {
     /// The store.
     fn groups_given(&self, user: &str, at_ms: i64) -> Result<BTreeSet<String>>;
 
-    /// Makes a key with this credential. A user who makes one of their own stays within the limits of one of the keys that others have
-    /// limited for them in its group, where there are such.
+    /// Makes a key with this credential.
     ///
     /// # Errors
     /// The name is taken or a value is not acceptable; otherwise the store.
     fn key_create_by(&self, act: &Act, new: &NewKey, digest: &CredentialDigest) -> Result<KeyListing>;
 
     /// Changes a key. `owner`: only if it is this person's, who is a user; what else there is, is not there for them. Limits that
-    /// somebody else has set they make no wider, and those of their own no wider than a new key's may be ([`Self::key_create_by`]). A
-    /// name that they give it finds it for no token and no wallet; the one that it has already changes nothing, unless a command gives
-    /// it: who types it means it.
+    /// somebody else has set they make no wider. A name that they
+    /// give it finds it for no token and no wallet; the one that it has already changes nothing, unless a command gives it: who types
+    /// it means it.
     ///
     /// # Errors
     /// No such key, the new name is taken, a value is not acceptable; otherwise the store.

@@ -65,8 +65,7 @@ struct KeysAsked {
     user: Option<String>,
 }
 
-/// A key to be made. Where others have limited keys of a user's in its group, one that the user makes is within the limits of one of
-/// those.
+/// A key to be made.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyNew {
@@ -84,8 +83,7 @@ struct KeyNew {
     concurrency: Option<u64>,
 }
 
-/// Changes to a key; what is left out stays. Limits that somebody else has set, a user makes no wider, and those of their own no wider
-/// than in a new key.
+/// Changes to a key; what is left out stays. Limits that somebody else has set, a user makes no wider.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyPatch {

@@ -1,6 +1,6 @@
 //! What others gave to whom it belongs, by the audit: keys, and limits of keys.
 
-use super::keys::{KEY_COLUMNS, invalid, key_of};
+use super::keys::invalid;
 use crate::store::{KeyChange, Result};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
@@ -41,61 +41,6 @@ pub(super) fn check_change(connection: &Connection, owner: &str, key: &Key, chan
         ))),
         _ => Ok(()),
     }
-}
-
-/// What a user has made, anew or of a key of theirs: where somebody else has set the limits of keys of theirs in its group, it stays within
-/// those of one of them. (Else they would be gone by another key.) They count until somebody else deletes them: nobody waits for the end of
-/// a key, or deletes it, to have more than it.
-///
-/// # Errors
-/// It does not; the store.
-pub(super) fn check_made(connection: &Connection, owner: &str, made: &Key) -> Result<()> {
-    let limits = KeyChange {
-        models: Some(made.models.clone()),
-        expires_at_ms: Some(made.expires_at_ms),
-        quota_nanos: Some(made.quota_nanos),
-        rpm: Some(made.rpm),
-        tpm: Some(made.tpm),
-        concurrency: Some(made.concurrency),
-        ..KeyChange::default()
-    };
-    let sql = format!(
-        "SELECT {KEY_COLUMNS} FROM key WHERE key.user = ?1 AND key.group_name = ?2 AND key.id <> ?3 \
-         AND (key.deleted_at_ms IS NULL \
-             OR EXISTS (SELECT 1 FROM audit WHERE object = 'key ' || key.id AND action = 'key.delete' AND actor = ?1)) \
-         ORDER BY key.id"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut others = statement.query((owner, &made.group, made.id))?;
-    let mut first_wider = None;
-    while let Some(row) = others.next()? {
-        let other = key_of(row)?;
-        let is_given = !are_their_own(connection, owner, other.id)?;
-        match wider(&other, &limits).filter(|_| is_given) {
-            None if is_given => return Ok(()),
-            field => first_wider = first_wider.or(field),
-        }
-    }
-    first_wider.map_or(Ok(()), |field| {
-        let group = &made.group;
-        Err(invalid(format!(
-            "{field}: in group {group:?} its user was given keys with limits, so a key that they make there stays within those of \
-             one of them"
-        )))
-    })
-}
-
-/// The same of a key that they have changed: only what gets wider has to be within.
-///
-/// # Errors
-/// It is not; the store.
-pub(super) fn check_changed(
-    connection: &Connection,
-    owner: &str,
-    (before, after): (&Key, &Key),
-    change: &KeyChange,
-) -> Result<()> {
-    wider(before, change).map_or(Ok(()), |_| check_made(connection, owner, after))
 }
 
 /// The first limit that gets wider.

@@ -13,7 +13,7 @@ const NAME_BYTES_MAX: usize = 128;
 /// Most models in a key's list.
 const MODELS_MAX: usize = 1_000;
 
-pub(super) const KEY_COLUMNS: &str = "key.id, key.name, key.user, key.group_name, key.models, key.enabled, key.expires_at_ms, \
+const KEY_COLUMNS: &str = "key.id, key.name, key.user, key.group_name, key.models, key.enabled, key.expires_at_ms, \
      key.quota_nanos, key.rpm, key.tpm, key.concurrency, key.identity IS key.name, key.created_at_ms";
 
 /// The next version of the table; inside a transaction that writes, nobody else takes the same.
@@ -223,7 +223,7 @@ fn models_json(models: &[String]) -> String {
 
 // === reading ===
 
-pub(super) fn key_of(row: &Row<'_>) -> rusqlite::Result<Key> {
+fn key_of(row: &Row<'_>) -> rusqlite::Result<Key> {
     let models: String = row.get(4)?;
     Ok(Key {
         id: row.get(0)?,
