@@ -71,6 +71,9 @@ mod tests {
         let alone = slow;
         assert!(alone.may_go_on(0, 1000 * second));
         drop(alone);
-        assert!(kept(150).may_go_on(0, 1000 * second), "nobody else has any");
+        let alone = kept(150);
+        assert!(alone.may_go_on(0, 1000 * second), "nobody else has any");
+        assert!(Collected::default().more(80 * KIB, &memory).is_err());
+        assert!(!alone.may_go_on(0, 1000 * second), "nobody else can have any");
     }
 }

@@ -2,6 +2,7 @@
 //! that a request that is on its way just then is answered, and each later one is made on another connection. (Pingora closes one that
 //! idles without a word, and the request on its way may have been worked on, for all its client knows.)
 
+use super::frames::Written;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
@@ -19,12 +20,18 @@ use tokio::time::Instant;
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// One that has asked for something, when nothing was under way for so long.
 const IDLE_MAX: Duration = Duration::from_secs(300);
-/// When a client was told, and nothing was under way for so long, the connection ends: what was sent to it before it heard is here,
-/// and the end of its last answer is there. (A client that says that it has heard ends it sooner.)
+/// When a client was told, and for so long nothing was under way and nothing of an answer went out, the connection ends: what was sent
+/// to it before it heard is here, and it has taken what it was going to take. (A client that says that it has heard ends it sooner.)
 const LAST_MOMENT: Duration = Duration::from_secs(10);
 
 /// Serves a connection that begins as HTTP/2, until its client ends it, asks for nothing for too long, or the server ends.
-pub(super) async fn serve<A>(app: &Arc<A>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream>
+/// `last_written`: when something of an answer went out last; the ends of answers may wait in the connection.
+pub(super) async fn serve<A>(
+    app: &Arc<A>,
+    stream: Stream,
+    last_written: Written,
+    shutdown: &ShutdownWatch,
+) -> Option<Stream>
 where
     A: HttpServerApp + Send + Sync + 'static,
 {
@@ -36,11 +43,11 @@ where
     let farewell = pin!(async {
         tokio::select! {
             _ = ending.changed() => {}
-            () = requests.quiet(|has_asked| if has_asked { IDLE_MAX } else { SILENCE_MAX }) => {}
+            () = requests.quiet(None, |has_asked| if has_asked { IDLE_MAX } else { SILENCE_MAX }) => {}
         }
         tell.send_replace(true);
         requests.is_told();
-        requests.quiet(|_| LAST_MOMENT).await;
+        requests.quiet(Some(&last_written), |_| LAST_MOMENT).await;
     });
     tokio::select! { biased;
         ended = counted.process_new(stream, &told) => ended,
@@ -75,13 +82,14 @@ impl Requests {
         self.0.lock().quiet_since = Instant::now();
     }
 
-    /// Waits until none has been under way for so long, which may depend on whether there has been one.
-    async fn quiet(&self, limit: impl Fn(bool) -> Duration) {
+    /// Waits until none has been under way for so long, which may depend on whether there has been one, and nothing was written either.
+    async fn quiet(&self, last_written: Option<&Written>, limit: impl Fn(bool) -> Duration) {
         loop {
             let now = Instant::now();
             let due = {
                 let requests = self.0.lock();
-                let since = if requests.count > 0 { now } else { requests.quiet_since };
+                let quiet_since = last_written.map_or(requests.quiet_since, |at| at.at().max(requests.quiet_since));
+                let since = if requests.count > 0 { now } else { quiet_since };
                 since + limit(requests.has_asked)
             };
             if now >= due {
@@ -131,7 +139,9 @@ impl<A: HttpServerApp + Send + Sync + 'static> HttpServerApp for Counted<A> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gathered::Gathered;
     use super::*;
+    use bytes::Bytes;
     use pingora::http::ResponseHeader;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
@@ -145,8 +155,8 @@ mod tests {
     /// `:status: 200`.
     const OK: u8 = 0x88;
 
-    /// Answers each request after so long.
-    struct After(Duration, HttpServerOptions);
+    /// Answers each request after so long, with so many bytes.
+    struct After(Duration, HttpServerOptions, usize);
 
     #[async_trait]
     impl HttpServerApp for After {
@@ -158,6 +168,8 @@ mod tests {
             assert!(session.read_request().await.unwrap());
             tokio::time::sleep(self.0).await;
             session.write_response_header(Box::new(ResponseHeader::build(200, None).unwrap())).await.unwrap();
+            let body = Bytes::from(vec![b'x'; self.2]);
+            session.write_response_body(body, true).await.unwrap();
             session.finish().await.unwrap();
             None
         }
@@ -169,12 +181,19 @@ mod tests {
 
     /// A client's connection, and what ends the server.
     async fn served(takes: Duration) -> (DuplexStream, watch::Sender<bool>) {
-        let (mut client, ours) = tokio::io::duplex(64 * 1024);
+        served_with(takes, 0).await
+    }
+
+    /// Each answer has a body of so many bytes.
+    async fn served_with(takes: Duration, body: usize) -> (DuplexStream, watch::Sender<bool>) {
+        let (mut client, ours) = tokio::io::duplex(1024);
         let (end, shutdown) = watch::channel(false);
         tokio::spawn(async move {
             let mut options = HttpServerOptions::default();
             options.h2c = true;
-            serve(&Arc::new(After(takes, options)), Box::new(ours), &shutdown).await
+            let stream = Gathered::http2(Box::new(ours));
+            let last_written = stream.last_written();
+            serve(&Arc::new(After(takes, options, body)), Box::new(stream), last_written, &shutdown).await
         });
         client
             .write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, b"")].concat())
@@ -224,6 +243,21 @@ mod tests {
         let (answer, after) = heard(&mut client, HEADERS).await;
         assert_eq!((answer.unwrap()[0], after), (OK, 20));
         assert_eq!(heard(&mut client, GOAWAY).await, (None, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_its_client_takes_slowly_goes_out_whole() {
+        let (mut client, end) = served_with(SECOND, 40 * 1024).await;
+        client.write_all(&ask(1)).await.unwrap();
+        assert_eq!(heard(&mut client, HEADERS).await.0.unwrap()[0], OK);
+        end.send_replace(true);
+        let (mut taken, mut buffer) = (0, [0; 1024]);
+        while taken < 40 * 1024 {
+            tokio::time::sleep(4 * SECOND).await;
+            let read = client.read(&mut buffer).await.unwrap();
+            assert!(read > 0, "cut off after {taken} bytes");
+            taken += read;
+        }
     }
 
     #[tokio::test(start_paused = true)]

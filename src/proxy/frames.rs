@@ -2,6 +2,8 @@
 //! waits for the rest of anything that has begun, and answers whatever asks for nothing, for any time.
 
 use super::timer::{self, Timer};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,6 +22,9 @@ const SPARE_AGAIN: Duration = Duration::from_secs(60);
 const FRAMES_PER_HEAD: u64 = 4;
 /// … and an answer for one with each so many bytes: clients give windows back for what they have read.
 const BYTES_PER_FRAME: u64 = 64;
+
+/// What is written at once and is no more than this is about the connection (pings, settings, windows), and no answer.
+const SPOKEN_BYTES_MAX: usize = 64;
 
 const PREFACE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 9;
@@ -57,7 +62,23 @@ pub(super) struct Frames {
     spare_since: Instant,
     /// Written since the last read, in bytes.
     written: u64,
+    last_written: Written,
     timer: Option<Timer>,
+}
+
+/// When something of an answer was written last on a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Written(Arc<Mutex<Instant>>);
+
+impl Written {
+    /// Now.
+    pub(super) fn now() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    pub(super) fn at(&self) -> Instant {
+        *self.0.lock()
+    }
 }
 
 impl Frames {
@@ -73,6 +94,7 @@ impl Frames {
             spare_frames: SPARE_FRAMES_MAX,
             spare_since: now,
             written: 0,
+            last_written: Written::now(),
             timer: None,
         }
     }
@@ -80,6 +102,14 @@ impl Frames {
     /// So much was written.
     pub(super) fn told(&mut self, bytes: usize) {
         self.written += bytes as u64;
+        if bytes > SPOKEN_BYTES_MAX {
+            *self.last_written.0.lock() = Instant::now();
+        }
+    }
+
+    /// When something of an answer was written last: answers to frames that ask for nothing are none.
+    pub(super) fn last_written(&self) -> Written {
+        self.last_written.clone()
     }
 
     /// Reads what came. False: there are too many frames that ask for nothing.

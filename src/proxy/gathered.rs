@@ -2,7 +2,7 @@
 //! then each chunk, and writes the last chunk by itself: each of these is a system call, a packet, and a client that wakes up. And a
 //! head on its way out takes further fields along as they are: what is new in each answer need not go through a map of fields.
 
-use super::frames::Frames;
+use super::frames::{Frames, Written};
 use super::patience::PREFACE;
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -123,6 +123,11 @@ impl Gathered {
     /// A connection with HTTP/2. It ends where its client leaves what it has begun, or asks for nothing again and again.
     pub(super) fn http2(inner: Stream) -> Self {
         Self { frames: Some(Box::new(Frames::new())), ..Self::new(inner) }
+    }
+
+    /// Of HTTP/2: when something of an answer was written last.
+    pub(super) fn last_written(&self) -> Written {
+        self.frames.as_ref().map_or_else(Written::now, |frames| frames.last_written())
     }
 
     /// Waits for the preface of HTTP/2, which is read all the same by whoever serves the connection. (Pingora would log an error for

@@ -21,6 +21,8 @@ const SMALL_BODY_BYTES_MAX: u64 = 16 * 1024;
 const ALONE_PART: u64 = 2;
 /// When more than this part of a share is taken, it is short.
 const SHORT_PART: u64 = 2;
+/// Where somebody found no room, it is short for so long.
+const SHORT_MS: i64 = 60_000;
 /// Who is refused may come again after so long.
 const RETRY_AFTER_S: u64 = 1;
 
@@ -55,6 +57,8 @@ pub(crate) struct Memory {
     bytes_max: AtomicU64,
     /// Of bodies that are here, or announced; by their share.
     bodies_bytes: [AtomicU64; 4],
+    /// When somebody found no room, by share.
+    refused_at_ms: [AtomicI64; 4],
     looked_at_ms: AtomicI64,
     is_full: AtomicBool,
 }
@@ -73,6 +77,7 @@ impl Memory {
         let memory = Self {
             bytes_max: AtomicU64::default(),
             bodies_bytes: Default::default(),
+            refused_at_ms: std::array::from_fn(|_| AtomicI64::new(i64::MIN / 2)),
             looked_at_ms: AtomicI64::new(i64::MIN / 2),
             is_full: AtomicBool::default(),
         };
@@ -145,6 +150,10 @@ impl Memory {
         }
     }
 
+    fn refused_lately(&self, share: usize, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.refused_at_ms[share].load(Ordering::Relaxed)) < SHORT_MS
+    }
+
     fn is_above(&self, hundredths: u64, taken: u64) -> bool {
         u128::from(taken) * 100 > u128::from(self.bytes_max()) * u128::from(hundredths)
     }
@@ -171,18 +180,23 @@ impl Room {
             (wider <= limit).then_some(wider)
         };
         let all = &self.memory.bodies_bytes[self.share as usize];
-        all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, widened).map_err(|_| overloaded())?;
+        if all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, widened).is_err() {
+            self.memory.refused_at_ms[self.share as usize].store(steady_ms(), Ordering::Relaxed);
+            return Err(overloaded());
+        }
         self.bytes += more;
         Ok(())
     }
 }
 
 impl Room {
-    /// Whether others, too, have of its share, and there is little left.
+    /// Whether others, too, have of its share, and there is little left; or somebody found none a while ago.
     pub(super) fn is_short(&self) -> bool {
-        let taken = self.memory.bodies_bytes[self.share as usize].load(Ordering::Relaxed);
+        let share = self.share as usize;
+        let taken = self.memory.bodies_bytes[share].load(Ordering::Relaxed);
         let part = self.memory.bytes_max() / self.share.part();
-        self.bytes > 0 && taken > self.bytes && taken > part / SHORT_PART
+        let is_shared = taken > self.bytes && taken > part / SHORT_PART;
+        self.bytes > 0 && (is_shared || self.memory.refused_lately(share, steady_ms()))
     }
 
     /// As much room among what is [`Kept`](Share::Kept), instead of this. `None`: there is none, or nearly all memory is taken.

@@ -60,7 +60,8 @@ impl ServerApp for GatewayServer {
             if is_agreed {
                 http2.begin_http2().await.inspect_err(|error| tracing::debug!("no HTTP/2: {error}")).ok()?;
             }
-            return farewell::serve(&self.http2, Box::new(http2), shutdown).await;
+            let last_written = http2.last_written();
+            return farewell::serve(&self.http2, Box::new(http2), last_written, shutdown).await;
         }
         self.http1.process_new(Box::new(Gathered::new(stream)), shutdown).await
     }
