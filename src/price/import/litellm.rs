@@ -97,7 +97,9 @@ pub(super) fn read(json: Json<'_>, _today: &str) -> Result<Published, String> {
 fn offer(seller: &str, named: &Named, mode: &str, facts: &BTreeMap<String, Json<'_>>) -> Result<Offer, String> {
     let mut offer = Offer { seller: seller.into(), model: named.model.clone(), ..Offer::default() };
     let (mut by_piece, mut piece_keys) = (None, Vec::new());
-    if let Some((fee, cost, keys)) = fee(named, mode, facts)? {
+    // A model that is billed by tokens is not billed once more, whatever is said of its pieces.
+    let by_piece_only = if is_by_token(facts) { None } else { fee(named, mode, facts)? };
+    if let Some((fee, cost, keys)) = by_piece_only {
         let price = cost.price().map_err(|why| format!("{}: {why}", keys.join(", ")))?;
         (by_piece, piece_keys) = (Some((fee, price)), keys);
     }
@@ -128,20 +130,21 @@ fn offer(seller: &str, named: &Named, mode: &str, facts: &BTreeMap<String, Json<
     let whole = |key: &str| facts.get(key).and_then(|value| value.whole());
     offer.context_tokens = whole("max_input_tokens");
     offer.output_tokens_max = whole("max_output_tokens");
-    // A model that is billed by tokens is not billed once more.
-    match by_piece {
-        Some(_) if offer.standard.base.values().any(|nanos| *nanos > 0) => offer.unsaid.extend(piece_keys),
-        Some((fee, price)) => {
-            let nanos = offer.keep(price);
-            offer.fees.insert(fee, nanos);
-            offer.standard.base.extend([("input", 0), ("output", 0)]);
-        }
-        None => {}
+    if let Some((fee, price)) = by_piece {
+        let nanos = offer.keep(price);
+        offer.fees.insert(fee, nanos);
+        offer.standard.base.extend([("input", 0), ("output", 0)]);
     }
     if offer.standard.base.contains_key("input") && WITHOUT_OUTPUT.contains(&mode) {
         offer.standard.base.entry("output").or_insert(0);
     }
     Ok(offer)
+}
+
+/// Whether a token has a price.
+fn is_by_token(facts: &BTreeMap<String, Json<'_>>) -> bool {
+    let is_price = |value: &Json<'_>| value.decimal().is_ok_and(|cost| !cost.is_zero());
+    facts.iter().any(|(key, value)| matches!(place(key), Some((_, None, None))) && is_price(value))
 }
 
 /// Class, prompt length above which it holds, and service tier of a key.

@@ -9,7 +9,9 @@ use crate::price::Piece;
 use std::collections::BTreeMap;
 
 /// Seconds of an hour.
-const HOUR: Decimal = Decimal::new(36, 2);
+const HOUR: u32 = 3_600;
+/// A price by the second of fewer digits is taken to be exact.
+const SECOND_PRICE_DIGITS_MIN: usize = 3;
 /// A price by the pixel is that of an image, divided and cut to a few digits: multiplied again, it is worth as many digits as it has,
 /// and no more than these.
 const PIXEL_PRICE_DIGITS_MAX: usize = 3;
@@ -108,8 +110,20 @@ pub(super) fn fee(
         found = Some((BY_PIXEL, of_image)).filter(|_| !cost.is_zero());
     }
     let Some((_, cost)) = found else { return Ok(None) };
-    let cost = if *piece == Piece::AudioMs { cost.times(HOUR)? } else { cost };
+    let cost = if *piece == Piece::AudioMs { of_hour(cost)? } else { cost };
     Ok(Some((named.fee(*piece), cost, known)))
+}
+
+/// The price of an hour. That of a second is mostly a quotient of it that was cut to a few digits: it is the round number of which
+/// these digits are the quotient's, where there is one.
+fn of_hour(of_second: Decimal) -> Result<Decimal, String> {
+    let digits = of_second.digits_count();
+    let exact = of_second.times(Decimal::new(HOUR.into(), 0))?;
+    let round = exact.with_digits(digits);
+    let is_quotient = digits >= SECOND_PRICE_DIGITS_MIN
+        && round.digits_count() < digits
+        && round.divided(HOUR, digits).is_some_and(|quotient| quotient.is_same(of_second));
+    Ok(if is_quotient { round } else { exact })
 }
 
 /// Puts the fees of particular images into the model's own offer. Where that is by tokens, they say the same once more.

@@ -61,6 +61,21 @@ impl Decimal {
         Ok(Self { digits, exponent: self.exponent + other.exponent })
     }
 
+    /// The quotient, rounded to so many digits; `None`: it cannot be worked out exactly enough.
+    pub(super) fn divided(self, divisor: u32, digits: usize) -> Option<Self> {
+        // Digits enough that what is cut off behind them rounds nothing that is kept.
+        let places = u32::try_from(digits).ok()?.checked_add(10)?;
+        let scaled = self.digits.checked_mul(10_u128.checked_pow(places)?)?;
+        let quotient = Self::new(scaled / u128::from(divisor), self.exponent - i64::from(places));
+        Some(quotient.with_digits(digits))
+    }
+
+    /// Whether it is the same number, however it is written.
+    pub(super) fn is_same(self, other: Self) -> bool {
+        let plain = |of: Self| of.with_digits(of.digits_count());
+        plain(self) == plain(other)
+    }
+
     /// How many digits it is written with, zeros at its ends aside.
     pub(super) fn digits_count(self) -> usize {
         self.digits.to_string().trim_end_matches('0').len()

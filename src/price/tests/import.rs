@@ -125,6 +125,11 @@ const PIECES: &str = r#"{
     "low/1024-x-1024/gpt-image-1": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.011},
     "whisper-1": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 0.0001, "output_cost_per_second": 0.0001},
     "groq/whisper-large-v3": {"litellm_provider": "groq", "mode": "audio_transcription", "input_cost_per_second": 3.083e-05, "output_cost_per_second": 0.0},
+    "groq/distil": {"litellm_provider": "groq", "mode": "audio_transcription", "input_cost_per_second": 5.56e-06},
+    "groq/exact": {"litellm_provider": "groq", "mode": "audio_transcription", "input_cost_per_second": 0.000102},
+    "groq/not-back": {"litellm_provider": "groq", "mode": "audio_transcription", "input_cost_per_second": 4.305e-04},
+    "gemini-3-pro-image": {"litellm_provider": "gemini", "mode": "image_generation", "input_cost_per_token": 2e-06,
+        "output_cost_per_token": 1.2e-05, "input_cost_per_image": 0.0011, "output_cost_per_image": 0.134},
     "two": {"litellm_provider": "openai", "mode": "audio_transcription", "input_cost_per_second": 1, "output_cost_per_second": 2},
     "tts-1": {"litellm_provider": "openai", "mode": "audio_speech", "input_cost_per_character": 1.5e-05},
     "gpt-4o-mini-tts": {"litellm_provider": "openai", "mode": "audio_speech", "input_cost_per_token": 2.5e-06, "output_cost_per_token": 1e-05,
@@ -139,16 +144,24 @@ fn what_litellm_charges_by_the_piece_becomes_fees() {
         [
             "dall-e-3 at all: input - -> 0, output - -> 0, fees - -> { image = 0.04, image_1024x1792 = 0.08, image_hd = 0.08, \
              image_hd_1024x1792 = 0.12 }",
+            "gemini-3-pro-image at all: input - -> 2, output - -> 12",
             "gpt-4o-mini-tts at all: input - -> 2.5, output - -> 10",
             "gpt-image-1 at all: input - -> 5, output - -> 40",
-            "whisper-large-v3 at groq: input - -> 0, output - -> 0, fees - -> { audio_hour = 0.110988 }",
+            "distil at groq: input - -> 0, output - -> 0, fees - -> { audio_hour = 0.02 }",
+            "exact at groq: input - -> 0, output - -> 0, fees - -> { audio_hour = 0.3672 }",
+            "not-back at groq: input - -> 0, output - -> 0, fees - -> { audio_hour = 1.5498 }",
+            "whisper-large-v3 at groq: input - -> 0, output - -> 0, fees - -> { audio_hour = 0.111 }",
             "tts-1 at all: input - -> 0, output - -> 0, fees - -> { character = 0.000015 }",
             "whisper-1 at all: input - -> 0, output - -> 0, fees - -> { audio_hour = 0.36 }",
             "dall-e-2 at all: input - -> 0, output - -> 0, fees - -> { image = 0.02, image_256x256 = 0.016 }",
             "dall-e-3 at azure-openai: input - -> 0, output - -> 0, fees - -> { image_hd = 0.09 }",
         ]
     );
-    assert_eq!(taken.rows[1].notes, ["not in this price: input_cost_per_character"]);
+    assert_eq!(
+        taken.rows[1].notes,
+        ["input_cost_per_image", "output_cost_per_image"].map(|key| format!("not in this price: {key}"))
+    );
+    assert_eq!(taken.rows[2].notes, ["not in this price: input_cost_per_character"]);
     assert_eq!(unread(&taken), ["openai/two: input_cost_per_second and output_cost_per_second, which are two prices"]);
     let again = take(&taken.text, PIECES);
     assert!(again.rows.is_empty() && again.text == taken.text, "{:?}", lines(&again));
