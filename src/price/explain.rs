@@ -96,17 +96,20 @@ fn amount(grains: u128, multiplier: u64) -> i128 {
     i128::try_from(grains.saturating_mul(multiplier.into()) / GRAINS_PER_DECIMAL).unwrap_or(i128::MAX)
 }
 
-/// Prices as they are written in another currency; empty where that is USD.
+/// Prices as they are written in another currency, which are empty where that is USD; and what else of the row a line shows.
 #[derive(Default)]
 struct Written {
     currency: Option<Arc<Currency>>,
     rates: Option<Rates>,
+    /// The least of audio that is charged, in milliseconds.
+    audio_ms_least: u64,
 }
 
 impl Written {
     fn of(terms: &Terms<'_>, prompt_tokens: u64) -> Self {
         let currency = terms.tariff.currency.clone();
-        Self { currency, rates: terms.sheet.written(prompt_tokens).copied() }
+        let audio_ms_least = terms.tariff.audio_ms_charged(1);
+        Self { currency, rates: terms.sheet.written(prompt_tokens).copied(), audio_ms_least }
     }
 
     /// `2.4 CNY x 0.1389`
@@ -140,6 +143,9 @@ fn how(part: &Part, written: &Written) -> String {
         Item::Fee => ("times", "USD"),
         Item::Images if part.count == 1 => ("image", "USD"),
         Item::Images => ("images", "USD"),
+        Item::AudioMs if part.count > 1 && part.count == written.audio_ms_least => {
+            ("ms (the least that is charged)", "USD/hour")
+        }
         Item::AudioMs => ("ms", "USD/hour"),
         Item::Characters if part.count == 1 => ("character", "USD"),
         Item::Characters => ("characters", "USD"),

@@ -212,7 +212,8 @@ fn what_is_billed_by_the_piece_is_shown_and_explained() {
         ("d --images 2 --quality hd --size 1024x1792", "2 images x 0.12 USD", 240_000_000),
         ("d --images 1 --size 1024x1024", "1 image x 0.04 USD", 40_000_000),
         ("w --audio-seconds 61.5", "61500 ms x 0.36 USD/hour", 6_150_000),
-        ("w --audio-seconds 1", "10000 ms x 0.36 USD/hour", 1_000_000),
+        ("w --audio-seconds 1", "10000 ms (the least that is charged) x 0.36 USD/hour", 1_000_000),
+        ("w --audio-seconds 10.001", "10001 ms x 0.36 USD/hour", 1_000_100),
         ("t --characters 1000", "1000 characters x 0.000015 USD", 15_000_000),
     ] {
         let lines = place.json(&format!("price explain {line} --json"));
