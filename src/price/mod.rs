@@ -122,7 +122,7 @@ pub use cost::{Multiplier, Price};
 pub use edit::{FEE_PREFIX, PriceEdit, set_price};
 pub use explain::ExplainLine;
 pub use full::{CLASS_KEYS, Changed, ClassPrices, TierPrices, TokenPrices, Version, WindowPrices, further};
-pub use pieces::{Charged, Piece, PieceCounts, per_piece};
+pub use pieces::{Charged, Piece, PieceCounts, Said, per_piece};
 pub use reader::PriceError;
 pub(crate) use syntax::syntax_errors;
 

@@ -4,12 +4,13 @@
 //! often: `image_hd_1024x1792`, `audio_ms`, `character`.
 
 use super::cost::{GRAINS_PER_NANO, Item, Price, Tariff};
+use super::fees::Fee;
 use tollgate_plugin_api::ExtraUsage;
 
 /// Images: the fee's name, and the beginning of those of particular ones.
 const IMAGE: &str = "image";
 /// What an hour of audio costs, and what is counted of it.
-const AUDIO_HOUR: &str = "audio_hour";
+pub(super) const AUDIO_HOUR: &str = "audio_hour";
 const AUDIO_MS: &str = "audio_ms";
 const CHARACTER: &str = "character";
 
@@ -20,22 +21,26 @@ const WORD_BYTES_MAX: usize = 24;
 /// What says that the provider chooses.
 const AUTO: &str = "auto";
 
-/// Names that somebody may write for a fee, and what it is called.
+/// Words for qualities that vendors have (OpenAI's image models), from the plain one on. There may be others.
+const QUALITIES: [&str; 5] = ["standard", "hd", "low", "medium", "high"];
+const STANDARD: &str = QUALITIES[0];
+
+/// First words of names that somebody may write for a fee, and what it is called.
 const NEAR_NAMES: [(&str, &str); 14] = [
     ("images", IMAGE),
     ("picture", IMAGE),
+    ("pictures", IMAGE),
     ("audio", AUDIO_HOUR),
-    (AUDIO_MS, AUDIO_HOUR),
-    ("audio_second", AUDIO_HOUR),
-    ("audio_seconds", AUDIO_HOUR),
-    ("audio_minute", AUDIO_HOUR),
-    ("audio_minutes", AUDIO_HOUR),
-    ("audio_hours", AUDIO_HOUR),
     ("second", AUDIO_HOUR),
+    ("seconds", AUDIO_HOUR),
     ("minute", AUDIO_HOUR),
+    ("minutes", AUDIO_HOUR),
     ("hour", AUDIO_HOUR),
+    ("hours", AUDIO_HOUR),
     ("characters", CHARACTER),
+    (CHARACTER, CHARACTER),
     ("char", CHARACTER),
+    ("chars", CHARACTER),
 ];
 
 /// What is billed by the piece.
@@ -66,28 +71,77 @@ impl Piece {
             Self::AudioMs => AUDIO_MS.to_owned(),
             Self::Character => CHARACTER.to_owned(),
             Self::Image => {
-                let words = [quality, size].into_iter().flatten().filter_map(word);
-                words.fold(IMAGE.to_owned(), |kind, word| kind + "_" + &word)
+                let words = [Said::quality(quality).word(), Said::size(size).word()];
+                words.into_iter().flatten().fold(IMAGE.to_owned(), |kind, word| kind + "_" + &word)
             }
         }
     }
 }
 
-/// A quality or a size as names have it. `None`: it is none, or no fee can be named so.
-fn word(text: &str) -> Option<String> {
-    let word = text.trim().to_ascii_lowercase().replace('*', "x").replace(['-', ' ', ':'], "_");
-    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    let fits = !word.is_empty() && word.len() <= WORD_BYTES_MAX && word.bytes().all(is_name);
-    (fits && word != AUTO).then_some(word)
+/// What a field for an image's quality or size says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing, or that the provider chooses.
+    Nothing,
+    /// A word as names have it.
+    Word(String),
+    /// Something that no fee can be named by.
+    Unclear,
+}
+
+impl Said {
+    /// Of a quality. What has a size in it is none.
+    pub fn quality(text: Option<&str>) -> Self {
+        Self::of(text, |word| !word.split('_').any(is_measures))
+    }
+
+    /// Of a size. What begins with a quality is none.
+    pub fn size(text: Option<&str>) -> Self {
+        Self::of(text, |word| !word.split('_').next().is_some_and(|first| QUALITIES.contains(&first)))
+    }
+
+    fn of(text: Option<&str>, fits: impl Fn(&str) -> bool) -> Self {
+        let word = text.unwrap_or_default().trim().to_ascii_lowercase().replace(['*', '\u{d7}'], "x");
+        let word = word.replace(['-', ' ', ':'], "_");
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        match word {
+            word if word.is_empty() || word == AUTO => Self::Nothing,
+            word if word.len() <= WORD_BYTES_MAX && word.bytes().all(is_name) && fits(&word) => Self::Word(word),
+            _ => Self::Unclear,
+        }
+    }
+
+    fn word(self) -> Option<String> {
+        match self {
+            Self::Word(word) => Some(word),
+            Self::Nothing | Self::Unclear => None,
+        }
+    }
+}
+
+/// `1024x1792`
+fn is_measures(word: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    word.split_once('x').is_some_and(|(width, height)| is_number(width) && is_number(height))
 }
 
 fn is_image(name: &str) -> bool {
     name.strip_prefix(IMAGE).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
-/// What a fee is probably meant to be called.
-pub(super) fn near_name(fee: &str) -> Option<&'static str> {
-    NEAR_NAMES.iter().find(|(near, _)| *near == fee).map(|(_, name)| *name)
+/// What a fee is probably meant to be called that can never apply. `None`: it can, as far as anybody knows.
+pub(super) fn near_name(fee: &str) -> Option<String> {
+    if fee == AUDIO_HOUR || fee == CHARACTER {
+        return None;
+    }
+    let first = fee.split('_').next().unwrap_or(fee);
+    if first == IMAGE {
+        // Measures stand last, and no answer has a word that is empty or leaves the choice.
+        let words = fee.split('_').filter(|word| !word.is_empty() && *word != AUTO);
+        let (sizes, others): (Vec<&str>, Vec<&str>) = words.partition(|word| is_measures(word));
+        return Some([others, sizes].concat().join("_")).filter(|near| near != fee);
+    }
+    NEAR_NAMES.iter().find(|(near, _)| *near == first).map(|(_, name)| (*name).to_owned())
 }
 
 /// What a fee is for, in words: `for each image`. `None`: each time.
@@ -108,16 +162,21 @@ fn holds_for(fee: &str, kind: &str) -> bool {
     kind.strip_prefix(fee).is_some_and(ends_between) || kind.ends_with(fee)
 }
 
-/// Quality and size in the name of an image's fee. A size begins with a digit.
-fn parts(fee: &str) -> [Option<&str>; 2] {
-    let words = fee.strip_prefix(IMAGE).and_then(|rest| rest.strip_prefix('_'));
-    let is_size = |word: &str| word.starts_with(|first: char| first.is_ascii_digit());
-    match words.map(|words| (words, words.rsplit_once('_'))) {
-        None => [None, None],
-        Some((_, Some((quality, size)))) if is_size(size) => [Some(quality), Some(size)],
-        Some((size, None)) if is_size(size) => [None, Some(size)],
-        Some((quality, _)) => [Some(quality), None],
-    }
+/// Whether a word is one of those in an image's fee.
+fn names(fee: &str, word: &str) -> bool {
+    is_image(fee) && format!("{fee}_").contains(&format!("_{word}_"))
+}
+
+/// Whether an image's fee can hold for an image of which this is known. What surely names another quality or size cannot; of other
+/// words nobody knows which of the two they are.
+fn can_hold_for(fee: &str, [quality, size]: [Option<&str>; 2]) -> bool {
+    let (true, Some(rest)) = (is_image(fee), fee.strip_prefix(IMAGE)) else { return false };
+    let first_is_quality = rest.split('_').nth(1).is_some_and(|first| QUALITIES.contains(&first));
+    let is_other_quality =
+        quality.is_some_and(|own| first_is_quality && !format!("{rest}_").starts_with(&format!("_{own}_")));
+    let last_is_size = rest.rsplit('_').next().is_some_and(is_measures);
+    let is_other_size = size.is_some_and(|own| last_is_size && !rest.ends_with(&format!("_{own}")));
+    !is_other_quality && !is_other_size
 }
 
 /// What one request is billed for by the piece, or can be at most.
@@ -136,6 +195,11 @@ pub struct PieceCounts<'a> {
 }
 
 impl PieceCounts<'_> {
+    /// What is said of images' quality and size.
+    fn said(&self) -> [Said; 2] {
+        [Said::quality(self.quality), Said::size(self.size)]
+    }
+
     /// As an answer has them. What was not done at all is left out.
     pub fn extras(&self) -> Vec<ExtraUsage> {
         let pieces =
@@ -180,18 +244,25 @@ impl Tariff {
         if ms == 0 { 0 } else { ms.max(self.audio_seconds_min.saturating_mul(1000)) }
     }
 
-    /// The dearest fee that an image can have of which no more is known than what was asked for.
+    /// The dearest fee that an image can have of which no more is known than these words.
+    fn dearest_image(&self, [quality, size]: [Option<&str>; 2]) -> Option<&Fee> {
+        let fits = self.fees.iter().filter(|fee| can_hold_for(&fee.kind, [quality, size]));
+        fits.max_by_key(|fee| fee.nanos)
+    }
+
+    /// The dearest fee that an image can have of which no more is known than what was asked for. Where none holds for it, the least that
+    /// there is for any.
     fn image_fee_max(&self, pieces: &PieceCounts<'_>) -> u64 {
-        let stated = [pieces.quality.and_then(word), pieces.size.and_then(word)];
-        if stated.iter().all(Option::is_some) {
-            let kind = Piece::Image.kind(pieces.quality, pieces.size);
-            return self.piece_fee(Piece::Image, &kind).unwrap_or(0);
-        }
-        let can_be = |fee: &str| {
-            let mut pairs = parts(fee).into_iter().zip(&stated);
-            is_image(fee) && pairs.all(|(own, stated)| own.zip(stated.as_deref()).is_none_or(|(own, is)| own == is))
+        // A provider may not know a word that stands in no fee, and take another.
+        let is_known =
+            |word: &String| is_measures(word) || word == STANDARD || self.fees.iter().any(|fee| names(&fee.kind, word));
+        let stated = pieces.said().map(|said| said.word().filter(is_known));
+        let fee = match &stated {
+            [Some(_), Some(_)] => self.piece_fee(Piece::Image, &Piece::Image.kind(pieces.quality, pieces.size)),
+            [quality, size] => self.dearest_image([quality.as_deref(), size.as_deref()]).map(|fee| fee.nanos),
         };
-        self.fees.iter().filter(|fee| can_be(&fee.kind)).map(|fee| fee.nanos).max().unwrap_or(0)
+        let least = || self.fees.iter().filter(|fee| is_image(&fee.kind)).map(|fee| fee.nanos).min();
+        fee.or_else(least).unwrap_or(0)
     }
 
     fn pieces_grains(&self, pieces: &PieceCounts<'_>) -> u128 {
@@ -231,6 +302,18 @@ impl Price {
             false if terms.tariff.per_request > 0 => Charged::ByRequest,
             false => Charged::Not,
         }
+    }
+
+    /// What an image is billed as at that time where quality or size are said in no words that a fee can have: the dearest that can come,
+    /// so that no such word makes it cheaper. `None`: all is clear, or there is no such fee.
+    pub fn dearest_image(&self, pieces: &PieceCounts<'_>, unix_ms: i64) -> Option<String> {
+        let said = pieces.said();
+        if !said.contains(&Said::Unclear) {
+            return None;
+        }
+        let words = said.map(Said::word);
+        let fee = self.tariff_at(unix_ms).dearest_image(words.each_ref().map(|word| word.as_deref()));
+        fee.map(|fee| fee.kind.to_string())
     }
 
     /// The most that pieces cost at any time.

@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::cost::{PRICE_DECIMALS, Place, SERVICE_TIERS, Tariff};
 use super::currency::Currency;
-use super::fees::fees;
+use super::fees::{FEES_KEY, Fee, fees};
+use super::pieces::AUDIO_HOUR;
 use super::reader::{Reader, Value, join};
 use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, Named, Sheet};
 use super::window::{self, ALL_DAYS, DAY_SECONDS, DAYS, Window};
@@ -80,7 +81,7 @@ pub(super) fn tariff<'t>(
     let standard = Sheet::new(&base, &tiers.unwrap_or_default(), own);
     let places = places(reader, table, path);
     let fees = fees(reader, table, path, currency.as_ref());
-    let audio_seconds_min = audio_seconds_min(reader, table, path);
+    let audio_seconds_min = audio_seconds_min(reader, table, path, &fees);
     Tariff {
         valid_from_ms,
         standard,
@@ -95,10 +96,15 @@ pub(super) fn tariff<'t>(
     }
 }
 
-/// The `audio_seconds_min` of a row.
-fn audio_seconds_min<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>, path: &str) -> u64 {
+/// The `audio_seconds_min` of a row with these fees.
+fn audio_seconds_min<'t>(reader: &mut Reader<'t>, table: &DeTable<'t>, path: &str, fees: &[Fee]) -> u64 {
     let Some(value) = table.get(AUDIO_MIN_KEY) else { return 0 };
-    reader.decimal(value, &join(path, AUDIO_MIN_KEY), 0, AUDIO_SECONDS_MIN_MAX, WANTED_AUDIO_MIN).unwrap_or(0)
+    let path = join(path, AUDIO_MIN_KEY);
+    if !fees.iter().any(|fee| *fee.kind == *AUDIO_HOUR) {
+        let message = format!("a least of audio, and no fee for it, expected `{AUDIO_HOUR}` in `{FEES_KEY}`");
+        reader.error(&value.span(), &path, message);
+    }
+    reader.decimal(value, &path, 0, AUDIO_SECONDS_MIN_MAX, WANTED_AUDIO_MIN).unwrap_or(0)
 }
 
 /// The `inference_geo` of a row: places and multipliers.

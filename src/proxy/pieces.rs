@@ -8,7 +8,7 @@ use crate::dialect::Answer as AnswerKind;
 use crate::dialect::request::RequestFacts;
 use crate::dialect::usage::Made;
 use crate::estimate;
-use crate::price::{Charged, Piece, PieceCounts, Price};
+use crate::price::{Charged, Piece, PieceCounts, Price, Said};
 use tollgate_plugin_api::{ExtraUsage, Metered, UsageSource};
 
 /// What is billed, and where it is known from.
@@ -54,9 +54,12 @@ pub(super) fn billed(
     }
     let made = answer.scanner.made();
     let asked = &facts.pieces;
-    let quality = made.quality.as_deref().filter(|word| *word != "auto").or(asked.quality.as_deref());
-    let size = made.size.as_deref().filter(|word| *word != "auto").or(asked.size.as_deref());
-    let kind = piece.kind(quality, size);
+    let quality = clearer(made.quality.as_deref(), asked.quality.as_deref(), Said::quality);
+    let size = clearer(made.size.as_deref(), asked.size.as_deref(), Said::size);
+    let known = PieceCounts { quality, size, ..PieceCounts::default() };
+    let dearest = price.filter(|_| piece == Piece::Image).and_then(|price| price.dearest_image(&known, started_at_ms));
+    let is_unclear = dearest.is_some();
+    let kind = dearest.unwrap_or_else(|| piece.kind(quality, size));
     let charged = price.map_or(Charged::Not, |price| price.charged(piece, &kind, started_at_ms));
     let is_all = match charged {
         Charged::ByPiece => true,
@@ -75,8 +78,13 @@ pub(super) fn billed(
         Piece::Character => (None, 0),
     };
     let extra = ExtraUsage::of_times(kind, told.unwrap_or(estimate));
-    let is_guess = told.is_none() && piece != Piece::Character;
+    let is_guess = is_unclear || (told.is_none() && piece != Piece::Character);
     Some(Billed { extra, is_told: told.is_some(), is_guess, is_all, disbelieved: made.disbelieved })
+}
+
+/// What the answer says, where it says a word for it; else what the request says.
+fn clearer<'t>(answer: Option<&'t str>, request: Option<&'t str>, read: fn(Option<&str>) -> Said) -> Option<&'t str> {
+    answer.filter(|text| matches!(read(Some(*text)), Said::Word(_))).or(request)
 }
 
 /// How long a recording probably was of which the answer tells no length: up to the last subtitle, else as long as its text takes to be

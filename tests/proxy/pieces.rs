@@ -77,6 +77,52 @@ async fn images_are_billed_by_how_many_there_are_and_by_quality_and_size() {
 }
 
 #[tokio::test]
+async fn no_word_of_a_client_makes_an_image_cheaper() {
+    let bare = || images(1);
+    let saying = |words: Value| {
+        let mut body = json!({"created": 1, "data": [{"b64_json": "QUJD"}]});
+        body.as_object_mut().expect("an object").extend(words.as_object().expect("an object").clone());
+        Answer::json(200, &body)
+    };
+    let cases = [
+        // What the answer says in no words leaves the request's.
+        (json!({"quality": "hd"}), saying(json!({"quality": ""})), "image_hd", 80_000_000, "reported"),
+        (json!({"quality": "hd"}), saying(json!({"quality": "AUTO"})), "image_hd", 80_000_000, "reported"),
+        (json!({"quality": "hd"}), saying(json!({"quality": "h\u{e9}d"})), "image_hd", 80_000_000, "reported"),
+        // The dearest that can come, unless the answer says what came.
+        (json!({"quality": "h\u{e9}d"}), bare(), "image_hd_1024x1792", 120_000_000, "estimated"),
+        (json!({"quality": "1024x1024", "size": "1024x1024"}), bare(), "image_hd", 80_000_000, "estimated"),
+        (
+            json!({"quality": "1024x1024", "size": "1024x1024"}),
+            saying(json!({"quality": "standard"})),
+            "image_standard_1024x1024",
+            40_000_000,
+            "reported",
+        ),
+        (json!({"size": ["1024x1024"]}), bare(), "image_hd_1024x1792", 120_000_000, "estimated"),
+        (
+            json!({"size": "a word that is much too long to be one of a size"}),
+            bare(),
+            "image_hd_1024x1792",
+            120_000_000,
+            "estimated",
+        ),
+        (json!({"size": "1024\u{d7}1792"}), bare(), "image_1024x1792", 80_000_000, "reported"),
+    ];
+    let answers = cases.iter().map(|case| case.1.clone()).collect();
+    let provider = Provider::sequence(answers).await;
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).prices(&row("m", DALL_E_3));
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "5"])]).await;
+    for (asked, _, kind, cost, source) in cases {
+        let answer = gateway.send(&image_request(asked.clone()).key(&key.key)).await;
+        let record = gateway.record_of(&answer).await;
+        assert_eq!(extras(&record), [(kind.to_owned(), 1)], "{asked}");
+        assert_record(&record, json!({"cost_nanos": cost, "usage_source": source, "overshoot": false}));
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn edits_are_billed_as_their_forms_ask_and_as_the_answer_says() {
     let answer = json!({"created": 1, "size": "1024x1792", "quality": "hd", "data": [{"b64_json": "QUJD"}, {"b64_json": "QUJD"}]});
     let provider = Provider::sequence(vec![images(2), Answer::json(200, &answer)]).await;

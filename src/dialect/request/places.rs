@@ -360,6 +360,8 @@ impl Place {
             PromptItem => Text,
             Inputs | Documents => Part,
             Requests => GeminiRoot,
+            // A list is no word.
+            ImageQuality | ImageSize => Text,
             same => same,
         }
     }

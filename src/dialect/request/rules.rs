@@ -102,6 +102,9 @@ impl Walk<'_> {
         match (place, value) {
             (Place::Elsewhere, Scalar::Null | Scalar::Bool(false) | Scalar::Text("") | Scalar::List) => {}
             (Place::Elsewhere, _) => self.facts.refers_elsewhere = true,
+            (Place::ImageQuality | Place::ImageSize, Scalar::Null) => {}
+            (Place::ImageQuality, value) => self.facts.pieces.note("quality", word(value)),
+            (Place::ImageSize, value) => self.facts.pieces.note("size", word(value)),
             (_, Scalar::Text(text)) if !is_setting(place) => self.content(place, frame, text),
             _ if is_setting(place) => self.setting(place, name, value)?,
             (Place::Tool | Place::ClaudeTool, Scalar::Object) => self.has_tools = true,
@@ -138,8 +141,6 @@ impl Walk<'_> {
                 self.facts.media_parts += 1;
                 self.facts.media_tokens += media::audio_tokens_bound(bytes);
             }
-            Place::ImageQuality => self.facts.pieces.note("quality", text),
-            Place::ImageSize => self.facts.pieces.note("size", text),
             Place::Spoken => {
                 self.facts.pieces.speaks(text);
                 self.collect(text);
@@ -274,6 +275,18 @@ impl Walk<'_> {
 }
 
 /// Places whose values the gateway acts on, so that their types matter.
+/// What is asked for of images. What is no word for it, a list or a long text, is kept as one that nothing is called by: a provider may
+/// know it, so it is not as if nothing was asked for.
+fn word(value: Scalar<'_>) -> &str {
+    const NO_WORD: &str = "?";
+    /// No longer than what is kept of such a word.
+    const IMAGE_WORD_BYTES_MAX: usize = 32;
+    match value {
+        Scalar::Text(text) if text.len() <= IMAGE_WORD_BYTES_MAX => text,
+        _ => NO_WORD,
+    }
+}
+
 fn is_setting(place: Place) -> bool {
     matches!(
         place,

@@ -41,8 +41,12 @@ fn the_most_particular_fee_of_an_image_applies() {
         ("hd", "1024*1792", 120_000_000),
         ("hd", "1024x1024", 81_000_000),
         ("standard", "1024x1792", 80_000_000),
+        ("hd", "1024\u{d7}1792", 120_000_000),
         // Words that no fee can have.
         ("h\u{e9}d", "a word that is far too long for a size", 40_000_000),
+        // A size is no quality, nor a quality a size.
+        ("1024x1792", "1024x1024", 40_000_000),
+        ("standard", "hd", 40_000_000),
     ] {
         assert_eq!(cost(&book, &images(1, quality, size)), (nanos, false), "{quality} {size}");
         assert_eq!(cost(&book, &images(7, quality, size)), (7 * nanos, false), "{quality} {size}");
@@ -127,6 +131,12 @@ fn the_dearest_that_can_be_is_held() {
         ("standard", "1024x1024", 40_000_000),
         ("hd", "1024x1024", 81_000_000),
         ("hd", "1024x1792", 120_000_000),
+        // Words that the vendor may not know: the answer can name others.
+        ("default", "1024x1024", 81_000_000),
+        ("null", "square", 120_000_000),
+        ("hd", "square", 120_000_000),
+        ("standard", "landscape", 80_000_000),
+        ("1024x1792", "1024x1024", 81_000_000),
     ] {
         assert_eq!(held(quality, size), nanos, "{quality} {size}");
     }
@@ -138,6 +148,53 @@ fn the_dearest_that_can_be_is_held() {
     assert_eq!(only(&later).worst_case_nanos(1, 0, 0, &images(1, "", "")), 20_000_000, "at any time");
     let dear = only(&book).times(crate::price::Multiplier::parse("1.5").unwrap());
     assert_eq!(dear.worst_case_nanos(1, 0, 0, &images(1, "", "")), 180_000_000);
+}
+
+#[test]
+fn sizes_of_several_words_are_held_as_they_are_billed() {
+    let book = fees("image = 0.01, image_landscape_16_9 = 0.05, image_16_9 = 0.03, image_hd_square = 0.04");
+    let held = |quality, size| only(&book).worst_case_nanos(1, 0, 0, &images(1, quality, size));
+    for (quality, size, nanos) in [
+        ("", "landscape_16_9", 50_000_000),
+        ("hd", "landscape_16_9", 50_000_000),
+        ("standard", "", 50_000_000),
+        ("standard", "16:9", 30_000_000),
+        ("standard", "1024x1024", 10_000_000),
+        ("", "16:9", 50_000_000),
+    ] {
+        assert_eq!(held(quality, size), nanos, "{quality} {size}");
+        for size in [size, "16:9", "landscape_16_9", "square"].into_iter().take(if size.is_empty() { 4 } else { 1 }) {
+            assert!(cost(&book, &images(1, quality, size)).0 <= nanos, "{quality} {size}");
+        }
+    }
+}
+
+#[test]
+fn a_row_of_particular_images_only_is_no_free_one() {
+    let book = fees("image_low = 0.02, image_high = 0.19, other = 0.001");
+    let held = |quality, size| only(&book).worst_case_nanos(1, 0, 0, &images(1, quality, size));
+    assert_eq!(held("standard", "1024x1024"), 20_000_000);
+    assert_eq!(held("", ""), 190_000_000);
+}
+
+#[test]
+fn what_was_asked_for_in_no_words_is_the_dearest_that_can_be() {
+    let book = fees(DALL_E_3);
+    for (quality, size, kind) in [
+        ("h\u{e9}d", "1024x1792", Some("image_hd_1024x1792")),
+        ("256x256", "1024x1024", Some("image_hd")),
+        ("256x256", "", Some("image_hd_1024x1792")),
+        ("standard", "a word that is far too long", Some("image_1024x1792")),
+        ("standard", "hd", Some("image_1024x1792")),
+        ("hd", "1024x1792", None),
+        ("default", "square", None),
+        ("auto", "", None),
+        ("", " ", None),
+    ] {
+        let dearest = only(&book).dearest_image(&images(1, quality, size), 0);
+        assert_eq!(dearest.as_deref(), kind, "{quality} {size}");
+    }
+    assert_eq!(only(&fees("audio_hour = 1")).dearest_image(&images(1, "h\u{e9}d", ""), 0), None);
 }
 
 #[test]
@@ -168,17 +225,39 @@ fn pieces_beside_tokens_are_charged_beside_them() {
 fn names_that_are_no_fees_are_told_apart() {
     let wrong = errors(
         "[[model]]\nname = \"m\"\ninput = 0\noutput = 0\naudio_seconds_min = 0.5\n\
-         fees = { audio_minute = 0.006, characters = 1, images = 1, Image = 1, image = -1 }\n",
+         fees = { audio_minute = 0.006, characters = 1, images = 1, Image = 1, image = -1,\n\
+         images_hd = 1, character_1k = 1, second = 1, audio_hours_hd = 1, pictures = 1, image_1024x1792_hd = 1,\n\
+         image_auto = 1, image_hd_auto = 1, image_ = 1, image__hd = 1, image_hd_ = 1 }\n",
     );
     for expected in [
         "`audio_minute` is the name of no fee, expected `audio_hour`",
         "`characters` is the name of no fee, expected `character`",
         "`images` is the name of no fee, expected `image`",
         "m.fees.image: `-1` is negative",
+        "`images_hd` is the name of no fee, expected `image`",
+        "`character_1k` is the name of no fee, expected `character`",
+        "`second` is the name of no fee, expected `audio_hour`",
+        "`audio_hours_hd` is the name of no fee, expected `audio_hour`",
+        "`pictures` is the name of no fee, expected `image`",
+        "`image_1024x1792_hd` is the name of no fee, expected `image_hd_1024x1792`",
+        "`image_auto` is the name of no fee, expected `image`",
+        "`image_hd_auto` is the name of no fee, expected `image_hd`",
+        "`image_` is the name of no fee, expected `image`",
+        "`image__hd` is the name of no fee, expected `image_hd`",
+        "`image_hd_` is the name of no fee, expected `image_hd`",
         "m.audio_seconds_min: `0.5` is more than 0 decimals, expected whole seconds as 10, at most 3600",
     ] {
         assert!(wrong.contains(expected), "{expected}: {wrong}");
     }
+    let wrong =
+        errors("[[model]]\nname = \"m\"\ninput = 0\noutput = 0\naudio_seconds_min = 10\nfees = { image = 1 }\n");
+    assert!(
+        wrong.contains("m.audio_seconds_min: a least of audio, and no fee for it, expected `audio_hour` in `fees`")
+    );
+    // Names of tools, of vendors' own qualities, and of sizes in words.
+    fees(
+        "image_generation = 1, image_search = 1, image_ultra = 1, image_landscape_16_9 = 1, image_square_hd = 1, hourly = 1",
+    );
 }
 
 #[test]

@@ -14,9 +14,10 @@ fn quality_size_and_number_of_images_are_read() {
         ("", None, None, 1),
         (r#","n":3,"quality":"hd","size":"1024x1792""#, Some("hd"), Some("1024x1792"), 3),
         (r#","quality":null,"size":null"#, None, None, 1),
-        // What is no word is the upstream's to take or to refuse.
-        (r#","quality":80,"size":{"width":1}"#, None, None, 1),
-        (r#","size":"a word that is much too long to be one of a size""#, None, None, 1),
+        // What is no word is the upstream's to take or to refuse, but something was asked for.
+        (r#","quality":80,"size":{"width":1}"#, Some("?"), Some("?"), 1),
+        (r#","quality":["hd"],"size":["1x1",["2x2"]]"#, Some("?"), Some("?"), 1),
+        (r#","size":"a word that is much too long to be one of a size""#, None, Some("?"), 1),
     ] {
         let facts = facts(GENERATIONS, &format!(r#"{{"model":"m","prompt":"size"{rest}}}"#));
         assert_eq!(
