@@ -274,7 +274,6 @@ impl Walk<'_> {
     }
 }
 
-/// Places whose values the gateway acts on, so that their types matter.
 /// What is asked for of images. What is no word for it, a list or a long text, is kept as one that nothing is called by: a provider may
 /// know it, so it is not as if nothing was asked for.
 fn word(value: Scalar<'_>) -> &str {
@@ -287,6 +286,7 @@ fn word(value: Scalar<'_>) -> &str {
     }
 }
 
+/// Places whose values the gateway acts on, so that their types matter.
 fn is_setting(place: Place) -> bool {
     matches!(
         place,
