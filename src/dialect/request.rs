@@ -208,6 +208,9 @@ fn read_json(endpoint: &Endpoint, target: &Target, body: &Bytes) -> Result<Reque
     if endpoint.answer == Answer::Transcription {
         facts.pieces.hears_elsewhere();
     }
+    if endpoint.answer == Answer::Speech {
+        facts.pieces.speaks_of(text);
+    }
     // A limit of zero means nothing to some vendors and no limit to others (Ollama's runner stops at `numPredict > 0` alone; Go's
     // `omitempty` drops it on the way), so that nothing may rest on it. But who scores text asks for none of legacy completions, and
     // who fills a cache none of Anthropic.

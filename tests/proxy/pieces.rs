@@ -164,7 +164,7 @@ async fn of_a_stream_the_images_that_are_complete_are_billed() {
     gateway.finish(&[&key]).await;
 }
 
-/// 30,000 bytes: 40 seconds at the lowest bit rate, 157 ms at the highest.
+/// 30,000 bytes: 50.527 seconds at the lowest bit rate, 157 ms at the highest.
 fn transcription(format: &str) -> Request {
     let sound = vec![7; 30_000];
     post_form("/v1/audio/transcriptions", &[("model", b"m"), ("response_format", format.as_bytes()), ("file", &sound)])
@@ -203,7 +203,7 @@ async fn audio_is_billed_by_the_length_that_the_answer_tells() {
         guessed("srt", "text/plain", srt.to_owned(), 2_503),
         guessed("vtt", "text/vtt; charset=utf-8", "WEBVTT\n\n00:00.000 --> 00:03.000\nHi.\n".to_owned(), 3_000),
         guessed("text", "text/plain", "fifteen letters".to_owned(), 1_000),
-        guessed("text", "text/plain", "word ".repeat(1_000), 40_000),
+        guessed("text", "text/plain", "word ".repeat(1_000), 50_527),
         guessed("text", "text/plain", "\n".to_owned(), 157),
     ];
     for (format, answer, ms, is_told) in cases {
@@ -220,7 +220,7 @@ async fn audio_is_billed_by_the_length_that_the_answer_tells() {
             (ms as i64 * 100, &json!(source)),
             "{text}: {record}"
         );
-        assert_record(&record, json!({"held_nanos": 4_000_000, "price_missing": false, "disbelieved": false}));
+        assert_record(&record, json!({"held_nanos": 5_052_700, "price_missing": false, "disbelieved": false}));
         assert_eq!(extras(&record), [("audio_ms".to_owned(), ms)], "{text}");
         gateway.finish(&[&key]).await;
     }

@@ -2,6 +2,7 @@
 //! is refused, since a second reading could name a second model.
 
 use super::media::MEDIA_TOKENS_BOUND;
+use super::pieces::AskedPieces;
 use super::splice::{Edits, ModelEdit};
 use super::text_sink::{PromptText, push_line};
 use super::{CHOICES_MAX, RequestFacts, check_model, invalid, is_named_elsewhere, refusal};
@@ -22,6 +23,36 @@ const HEADER_BYTES_MAX: usize = 8 * 1024;
 const BOUNDARY_BYTES_MAX: usize = 70;
 /// The fields that are acted on, and those that hold a prompt.
 const FIELDS: [&str; 7] = ["model", "stream", "n", "prompt", "quality", "size", "url"];
+/// The fields of transcriptions and translations that are no sound (platform.openai.com/docs/api-reference/audio, and
+/// console.groq.com's, docs.mistral.ai's, docs.fireworks.ai's), without what stands in brackets behind some.
+const PLAIN_FIELDS: [&str; 22] = [
+    "model",
+    "stream",
+    "n",
+    "prompt",
+    "quality",
+    "size",
+    "language",
+    "response_format",
+    "temperature",
+    "timestamp_granularities",
+    "include",
+    "chunking_strategy",
+    "known_speaker_names",
+    "known_speaker_references",
+    "diarize",
+    "context_bias",
+    "vad_model",
+    "alignment_model",
+    "preprocessing",
+    "user",
+    "task",
+    "metadata",
+];
+/// In the names of fields that say where a sound is, in small letters.
+const ELSEWHERE_NAMES: [&str; 3] = ["url", "uri", "file_id"];
+/// The longest scheme of an address that is looked for: `https` and its like.
+const SCHEME_BYTES_MAX: usize = 15;
 /// A field of HTML's forms that says in which character set some servers (aiohttp) are to read all others.
 const CHARSET_FIELD: &str = "_charset_";
 
@@ -49,17 +80,17 @@ pub(super) fn read(
     let mut facts = RequestFacts { choices: 1, ..RequestFacts::default() };
     let mut edits = Edits::default();
     let mut seen: Vec<&str> = Vec::new();
-    let mut is_elsewhere = false;
+    let mut sound = Sound::default();
     let start = for_each_part(body, delimiter.as_bytes(), |part| {
+        if endpoint.answer == Answer::Transcription {
+            sound.note(&part, &body[part.value.clone()], &mut facts.pieces);
+        }
         if part.is_file {
             facts.media_parts += 1;
             match endpoint.answer {
                 Answer::Image => facts.media_tokens += MEDIA_TOKENS_BOUND,
                 // How long a sound is does not show in its bytes; only how long it is at most.
-                _ => {
-                    facts.refers_elsewhere = true;
-                    facts.pieces.hears(part.value.len());
-                }
+                _ => facts.refers_elsewhere = true,
             }
         } else {
             facts.prompt_text_bytes += part.value.len() as u64;
@@ -90,13 +121,11 @@ pub(super) fn read(
             "stream" => facts.stream = truth(value).ok_or_else(|| refusal(field, "`stream` must be true or false"))?,
             "n" => facts.choices = choices(value).ok_or_else(no_choices)?,
             "quality" | "size" => facts.pieces.note(field, value),
-            // Groq's (console.groq.com/docs/speech-to-text): it takes the place of a file.
-            "url" => is_elsewhere = true,
             _ => {}
         }
         Ok(())
     })?;
-    if endpoint.answer == Answer::Transcription && (is_elsewhere || facts.media_parts == 0) {
+    if endpoint.answer == Answer::Transcription && (sound.is_elsewhere || !sound.is_here) {
         facts.pieces.hears_elsewhere();
     }
     if edits.model == ModelEdit::Never && is_named_elsewhere(endpoint, target) {
@@ -105,6 +134,36 @@ pub(super) fn read(
     facts.edits = edits;
     facts.form_boundary = Some(boundary.to_owned());
     Ok(facts)
+}
+
+/// Where a form has the sounds that are to be heard.
+#[derive(Default)]
+struct Sound {
+    is_here: bool,
+    is_elsewhere: bool,
+}
+
+impl Sound {
+    /// A part of the form. What is no field that is known to be plain is a sound, or says where one is (Groq's `url`,
+    /// console.groq.com/docs/speech-to-text, takes the place of a file; Mistral's are `file_url` and `file_id`).
+    fn note(&mut self, part: &Part<'_>, value: &[u8], pieces: &mut AskedPieces) {
+        let name = part.name.to_ascii_lowercase();
+        let stem = name.split('[').next().unwrap_or_default();
+        if ELSEWHERE_NAMES.iter().any(|word| name.contains(word)) {
+            self.is_elsewhere = true;
+        } else if part.is_file || !PLAIN_FIELDS.contains(&stem) {
+            self.is_elsewhere |= is_address(value);
+            self.is_here = true;
+            pieces.hears(value.len());
+        }
+    }
+}
+
+/// Whether it begins with the scheme of an address.
+fn is_address(value: &[u8]) -> bool {
+    let start = value.trim_ascii_start();
+    let scheme = memmem::find(&start[..start.len().min(SCHEME_BYTES_MAX + 3)], b"://").map(|end| &start[..end]);
+    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.iter().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// A number of answers.

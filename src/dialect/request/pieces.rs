@@ -1,12 +1,18 @@
 //! What a request asks for that may be billed by the piece: images, audio to be heard, text to be spoken.
 
-/// The lowest bit rate at which speech is sent, in bits a second: Opus' own lowest (RFC 6716, section 2: "Opus scales from low bitrate
-/// narrowband speech at 6 kbit/s"). What a file's head says of its length can be a lie; how long it is at most, its bytes say.
-const BITS_PER_SECOND_MIN: u64 = 6_000;
+/// The lowest bit rate at which speech is sent, in bits a second: the lowest mode of AMR narrow-band is 4.75 kbit/s (3GPP TS 26.071;
+/// Opus' lowest is 6, RFC 6716, section 2). What a file's head says of its length can be a lie; how long its speech is at most, its
+/// bytes say. Silence is less still in some codecs: that is no bound, and what goes beyond it is recorded as overshoot.
+const BITS_PER_SECOND_MIN: u64 = 4_750;
+/// What nothing is below, in bits a second: an hour of digital silence is 12,220 bytes in FLAC, 27 bit/s. A length that is told beyond that
+/// is not believed.
+const BITS_PER_SECOND_SILENT: u64 = 20;
 /// The highest at which it mostly is: two channels of 16 bits at 48 kHz. What is heard is no shorter than that.
 const BITS_PER_SECOND_USUAL_MAX: u64 = 1_536_000;
 /// The largest file that is fetched from elsewhere: what Groq takes (console.groq.com/docs/speech-to-text, "Max file size").
 const ELSEWHERE_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// No shorter length is absurd: sound may be in places of a body that nobody here knows.
+const ABSURD_MS_MIN: u64 = 60_000;
 /// The longest word for a quality or a size that is kept, in bytes.
 const WORD_BYTES_MAX: usize = 32;
 
@@ -23,6 +29,10 @@ pub struct AskedPieces {
     audio_bytes: u64,
     /// Sounds are in the body.
     has_audio: bool,
+    /// There is text to be spoken, be it empty.
+    is_spoken: bool,
+    /// What is to be spoken is not, or not only, text.
+    is_otherwise_spoken: bool,
 }
 
 impl AskedPieces {
@@ -34,6 +44,11 @@ impl AskedPieces {
     /// How long it is at least, as far as its bytes tell: nothing is known of what is elsewhere.
     pub fn audio_ms_min(&self) -> u64 {
         if self.has_audio { ms_of(self.audio_bytes, BITS_PER_SECOND_USUAL_MAX).max(1) } else { 1 }
+    }
+
+    /// A length that no file of so many bytes can have, be it of silence.
+    pub fn is_absurd(&self, audio_ms: u64) -> bool {
+        audio_ms > ms_of(self.audio_bytes, BITS_PER_SECOND_SILENT).max(ABSURD_MS_MIN)
     }
 
     /// A sound in the body.
@@ -50,7 +65,20 @@ impl AskedPieces {
 
     /// Text to be spoken.
     pub(super) fn speaks(&mut self, text: &str) {
+        self.is_spoken = true;
         self.characters = self.characters.saturating_add(text.chars().count() as u64);
+    }
+
+    /// Something else than text is to be spoken.
+    pub(super) fn speaks_otherwise(&mut self) {
+        self.is_otherwise_spoken = true;
+    }
+
+    /// Where no text stands in the place for what is to be spoken, or something else does: there is no more of it than in the whole body.
+    pub(super) fn speaks_of(&mut self, body: &str) {
+        if self.is_otherwise_spoken || !self.is_spoken {
+            self.characters = body.chars().count() as u64;
+        }
     }
 
     /// A field that says what images are to be like. What is too long is no word for it.
@@ -78,10 +106,10 @@ mod tests {
         let mut asked = AskedPieces::default();
         assert_eq!(asked.audio_ms_max(), 0);
         asked.hears(750);
-        assert_eq!((asked.audio_ms_max(), asked.audio_ms_min()), (1_000, 4));
+        assert_eq!((asked.audio_ms_max(), asked.audio_ms_min()), (1_264, 4));
         asked.hears(1);
-        assert_eq!(asked.audio_ms_max(), 1_002, "rounded up");
+        assert_eq!(asked.audio_ms_max(), 1_265, "rounded up");
         asked.hears_elsewhere();
-        assert_eq!((asked.audio_ms_max(), asked.audio_ms_min()), (139_810_134, 1), "38.8 hours");
+        assert_eq!((asked.audio_ms_max(), asked.audio_ms_min()), (176_602_274, 1), "49 hours");
     }
 }

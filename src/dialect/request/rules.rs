@@ -109,6 +109,8 @@ impl Walk<'_> {
             _ if is_setting(place) => self.setting(place, name, value)?,
             (Place::Tool | Place::ClaudeTool, Scalar::Object) => self.has_tools = true,
             (Place::PromptItem, Scalar::List) => self.prompts += 1,
+            (Place::Spoken, Scalar::Null | Scalar::List) => {}
+            (Place::Spoken, _) => self.facts.pieces.speaks_otherwise(),
             _ => {}
         }
         Ok(())

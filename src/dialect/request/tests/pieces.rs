@@ -55,8 +55,11 @@ fn the_characters_to_be_spoken_are_counted() {
         (r#""Gr\u00fc\u00dfe \ud83d\udc4b""#, 7),
         ("\"\u{4f60}\u{597d}\"", 2),
         (r#""""#, 0),
-        ("null", 0),
         (r#"["ab","c"]"#, 3),
+        // All of the body, where it is no text.
+        ("null", 72),
+        ("12", 70),
+        (r#"["a",{"text":"b"}]"#, 86),
     ] {
         let facts =
             facts(SPEECH, &format!(r#"{{"model":"m","input":{input},"voice":"a long name","instructions":"slowly"}}"#));
@@ -70,11 +73,17 @@ fn the_characters_to_be_spoken_are_counted() {
 #[test]
 fn the_length_of_a_sound_is_bounded_by_its_bytes() {
     let ms = |parts: &[String]| read_form(TRANSCRIPTIONS, TYPE, &form(parts)).unwrap().pieces.audio_ms_max();
-    let sound = file("file", &"x".repeat(7_500));
-    assert_eq!(ms(&[field("model", "m"), sound.clone()]), 10_000);
-    assert_eq!(ms(&[field("model", "m"), sound.clone(), sound.clone()]), 20_000);
+    let sound = file("file", &"x".repeat(4_750));
+    assert_eq!(ms(&[field("model", "m"), sound.clone()]), 8_000);
+    assert_eq!(ms(&[field("model", "m"), sound.clone(), sound.clone()]), 16_000);
+    assert_eq!(ms(&[field("model", "m"), field("file", &"x".repeat(4_750)), sound.clone()]), 16_000, "no file's name");
     // What is fetched from elsewhere is as large as any can be.
-    let elsewhere = 139_810_134;
+    let elsewhere = 176_602_274;
+    for name in ["file_url", "file_id", "audioURI"] {
+        assert_eq!(ms(&[field("model", "m"), field(name, "x"), sound.clone()]), elsewhere, "{name}");
+    }
+    assert_eq!(ms(&[field("model", "m"), field("source", "s3://a/b"), sound.clone()]), elsewhere);
+    assert_eq!(ms(&[field("model", "m"), field("prompt", "https://a"), sound.clone()]), 8_000);
     assert_eq!(ms(&[field("model", "m"), field("url", "https://example/a.mp3")]), elsewhere);
     assert_eq!(ms(&[field("model", "m"), field("url", "https://example/a.mp3"), sound]), elsewhere);
     assert_eq!(ms(&[field("model", "m")]), elsewhere);
