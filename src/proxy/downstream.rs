@@ -200,6 +200,9 @@ impl<'s> Downstream<'s> {
         if self.held.is_empty() {
             return Ok(());
         }
+        if !exchange.control.committed && !self.held.end {
+            settle::document_progress(exchange);
+        }
         if !exchange.control.committed
             && let Some(gate) = settle::hold_gate(exchange)
         {

@@ -5,7 +5,7 @@
 
 use super::exchange::Answer;
 use crate::dialect::Answer as AnswerKind;
-use crate::dialect::request::RequestFacts;
+use crate::dialect::request::{AskedPieces, RequestFacts};
 use crate::dialect::usage::Made;
 use crate::estimate;
 use crate::price::{Charged, Piece, PieceCounts, Price, Said};
@@ -13,7 +13,7 @@ use tollgate_plugin_api::{ExtraUsage, Metered, UsageSource};
 
 /// What is billed, and where it is known from.
 pub(super) struct Billed {
-    extra: ExtraUsage,
+    extras: Vec<ExtraUsage>,
     /// The answer itself says so.
     is_told: bool,
     /// It may be more or less than this: the answer does not say, nor does the request.
@@ -36,7 +36,7 @@ impl Billed {
         metered.source = if is_estimated { UsageSource::Estimated } else { UsageSource::Reported };
         metered.disbelieved |= self.disbelieved;
         // What was not done at all is no line of a bill.
-        metered.extras.extend(Some(self.extra).filter(|extra| extra.times > 0));
+        metered.extras.extend(self.extras.into_iter().filter(|extra| extra.times > 0));
     }
 }
 
@@ -53,15 +53,23 @@ pub(super) fn billed(
         return None;
     }
     let made = answer.scanner.made();
-    let asked = &facts.pieces;
-    let quality = clearer(made.quality.as_deref(), asked.quality.as_deref(), Said::quality);
-    let size = clearer(made.size.as_deref(), asked.size.as_deref(), Said::size);
-    let known = PieceCounts { quality, size, ..PieceCounts::default() };
-    let dearest = price.filter(|_| piece == Piece::Image).and_then(|price| price.dearest_image(&known, started_at_ms));
-    let is_unclear = dearest.is_some();
-    let kind = dearest.unwrap_or_else(|| piece.kind(quality, size));
-    let charged = price.map_or(Charged::Not, |price| price.charged(piece, &kind, started_at_ms));
-    let is_all = match charged {
+    let is_absurd = made.audio_ms.is_some_and(|ms| facts.pieces.is_absurd(ms));
+    let (told, estimate) = match piece {
+        Piece::Image => (made.images, images(&made, answer, facts)),
+        Piece::AudioMs => (made.audio_ms.filter(|_| !is_absurd), audio_ms(&made, answer, facts)),
+        Piece::Character if answer.scanner.token_seen() => (None, facts.pieces.characters),
+        Piece::Character => (None, 0),
+    };
+    let dearest = |known: &PieceCounts<'_>| {
+        let price = price.filter(|_| piece == Piece::Image)?;
+        price.dearest_image(known, started_at_ms)
+    };
+    let (extras, is_unclear) = extras(piece, &made, &facts.pieces, told.unwrap_or(estimate), dearest);
+    let charged =
+        |extra: &ExtraUsage| price.map_or(Charged::Not, |price| price.charged(piece, &extra.kind, started_at_ms));
+    let has_fee = |charged: &Charged| matches!(charged, Charged::ByPiece | Charged::ByPieceAndToken);
+    let ways: Vec<Charged> = extras.iter().map(charged).collect();
+    let is_all = match ways.iter().find(|way| has_fee(way)).or(ways.first())? {
         Charged::ByPiece => true,
         Charged::ByPieceAndToken => false,
         Charged::ByRequest => return None,
@@ -70,16 +78,53 @@ pub(super) fn billed(
         Charged::Not if has_tokens => return None,
         Charged::ByToken | Charged::Not => false,
     };
-    let (told, estimate): (Option<u64>, u64) = match piece {
-        // Who sends no list of images has failed in words of its own: all that make some have one.
-        Piece::Image => (made.images, if made.disbelieved { facts.choices } else { 0 }),
-        Piece::AudioMs => (made.audio_ms, audio_ms(&made, answer, facts)),
-        Piece::Character if answer.scanner.token_seen() => (None, asked.characters),
-        Piece::Character => (None, 0),
-    };
-    let extra = ExtraUsage::of_times(kind, told.unwrap_or(estimate));
     let is_guess = is_unclear || (told.is_none() && piece != Piece::Character);
-    Some(Billed { extra, is_told: told.is_some(), is_guess, is_all, disbelieved: made.disbelieved })
+    let disbelieved = made.disbelieved || is_absurd;
+    Some(Billed { extras, is_told: told.is_some(), is_guess, is_all, disbelieved })
+}
+
+/// So many pieces, by their kinds: images that are not alike in the order in which they came. There is one at least, be it of none.
+/// `dearest`: what an image is billed as whose quality or size is said in no words that a fee can have; true: there is one.
+fn extras(
+    piece: Piece,
+    made: &Made,
+    asked: &AskedPieces,
+    times: u64,
+    dearest: impl Fn(&PieceCounts<'_>) -> Option<String>,
+) -> (Vec<ExtraUsage>, bool) {
+    let mut is_unclear = false;
+    let mut kind = |quality: &Option<String>, size: &Option<String>| {
+        let quality = clearer(quality.as_deref(), asked.quality.as_deref(), Said::quality);
+        let size = clearer(size.as_deref(), asked.size.as_deref(), Said::size);
+        let dearest = dearest(&PieceCounts { quality, size, ..PieceCounts::default() });
+        is_unclear |= dearest.is_some();
+        dearest.unwrap_or_else(|| piece.kind(quality, size))
+    };
+    let mut extras: Vec<ExtraUsage> = Vec::new();
+    let mut add = |kind: String, times: u64| match extras.iter_mut().find(|extra| extra.kind == kind) {
+        Some(extra) => extra.times = extra.times.saturating_add(times),
+        None => extras.push(ExtraUsage::of_times(kind, times)),
+    };
+    let mut left = times;
+    for alike in &made.kinds {
+        let of_these = alike.images.min(left);
+        left -= of_these;
+        if of_these > 0 {
+            add(kind(&alike.quality, &alike.size), of_these);
+        }
+    }
+    // Who counts more than were seen, or tells no kinds: they are as the last was.
+    if left > 0 || times == 0 {
+        add(kind(&made.quality, &made.size), left);
+    }
+    (extras, is_unclear)
+}
+
+/// How many images there probably are where the answer does not say: as many as were asked for, if they stand in places that nobody here
+/// knows, or are not believed. None where nothing has come, or it says by a code that it failed.
+fn images(made: &Made, answer: &Answer, facts: &RequestFacts) -> u64 {
+    let is_elsewhere = answer.scanner.token_seen() && !made.has_failed_in_words;
+    if made.disbelieved || is_elsewhere { facts.choices } else { 0 }
 }
 
 /// What the answer says, where it says a word for it; else what the request says.
@@ -88,11 +133,11 @@ fn clearer<'t>(answer: Option<&'t str>, request: Option<&'t str>, read: fn(Optio
 }
 
 /// How long a recording probably was of which the answer tells no length: up to the last subtitle, else as long as its text takes to be
-/// spoken. Never longer than what was held, nor shorter than its bytes can be.
+/// spoken, but no longer than its bytes can be. Nor is it shorter than these.
 fn audio_ms(made: &Made, answer: &Answer, facts: &RequestFacts) -> u64 {
-    let spoken = || estimate::spoken_ms(answer.scanner.delivered().total_bytes());
     let (least, most) = (facts.pieces.audio_ms_min(), facts.pieces.audio_ms_max());
-    made.last_cue_ms.unwrap_or_else(spoken).max(least).min(most)
+    let spoken = || estimate::spoken_ms(answer.scanner.delivered().total_bytes()).min(most);
+    made.last_cue_ms.unwrap_or_else(spoken).max(least)
 }
 
 /// The most that a request can be billed for by the piece.

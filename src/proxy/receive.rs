@@ -223,8 +223,17 @@ fn token_passed(exchange: &mut Exchange) -> Result<()> {
 
 /// Many clients leave at the terminal event, without waiting for the body's end: they have it all.
 fn settle_at_terminal_event(exchange: &mut Exchange) -> Result<()> {
+    if exchange.control.settled {
+        return Ok(());
+    }
     let answer = exchange.answer()?;
-    if !answer.streams() || exchange.control.settled {
+    if !answer.streams() {
+        // Sound, and whatever else is no text, from its first byte; a document once it is too long to be held.
+        if answer.first_token.is_some() {
+            settle::progress(exchange);
+        } else if exchange.control.committed {
+            settle::document_progress(exchange);
+        }
         return Ok(());
     }
     if answer.scanner.has_terminal() && answer.scanner.error_event().is_none() {

@@ -8,6 +8,7 @@ use super::uncounted::{Uncounted, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::clock::{millis, steady_ms};
+use crate::dialect::Framing;
 use crate::estimate;
 use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -267,11 +268,12 @@ fn is_refused_as_asked(attempt: &Attempt) -> bool {
 }
 
 /// An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs, unless its provider
-/// says what it took. (What Anthropic says at a stream's start is not yet that.)
+/// says what it took. (What Anthropic says at a stream's start is not yet that.) Images that have begun are something.
 fn came_to_nothing(answer: &Answer, end: End) -> bool {
     let scanner = &answer.scanner;
     let failed = end == End::Broken || scanner.error_event().is_some();
-    failed && !scanner.token_seen() && scanner.delivered().total_bytes() == 0 && !scanner.has_counted()
+    let is_bare = || scanner.made().images.is_none_or(|images| images == 0);
+    failed && !scanner.token_seen() && scanner.delivered().total_bytes() == 0 && !scanner.has_counted() && is_bare()
 }
 
 /// Outcome, status and error code of the record. `gone`: the client left; `delivered`: after it got bytes of the answer.
@@ -367,13 +369,26 @@ fn output_tokens_max(admitted: &Admitted, price: Option<&Price>, snapshot: &Snap
     admitted.facts.output_tokens_bound(of_model, snapshot.routing.output_tokens_default)
 }
 
-/// Journals how far a stream has got, now and then: what it is billed by if this process dies.
+/// The same for a document that passes as it is and goes out before it has ended: a killed process may have given most of it.
+pub(super) fn document_progress(exchange: &mut Exchange) {
+    let is_document = |answer: &Answer| {
+        answer.framing == Framing::JsonDocument && answer.translation.is_none() && answer.error.is_none()
+    };
+    if !exchange.control.settled && exchange.answered().is_some_and(is_document) {
+        progress(exchange);
+    }
+}
+
+/// Journals how far an answer has got, now and then: what it is billed by if this process dies.
 pub(super) fn progress(exchange: &mut Exchange) {
     let count = exchange.attempts.count;
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
     let output_tokens_max = output_tokens_max(admitted, attempt.price.as_deref(), &exchange.snapshot);
     let admitted = &mut **admitted;
     let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_deref_mut()) else { return };
+    if !admitted.target.endpoint.answer.uses_tokens() {
+        return;
+    }
     let delivered = answer.scanner.delivered();
     let delivered_bytes = delivered.total_bytes();
     let checkpoint = &mut answer.checkpoint;

@@ -27,6 +27,7 @@ mod limits;
 mod live;
 mod money;
 mod native;
+mod odd_pieces;
 mod older;
 mod once;
 mod operations;

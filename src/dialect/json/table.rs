@@ -41,7 +41,8 @@ impl<S: Copy> Places<S> {
         let mut places = Self { nodes: vec![Node { keys: Vec::new(), each: NOWHERE, take: None }] };
         for &(prefix, paths) in groups {
             for &(path, slot, take) in paths {
-                let steps = || prefix.split('.').filter(|step| !step.is_empty()).chain(path.split('.'));
+                // Without a step: the value itself.
+                let steps = || prefix.split('.').chain(path.split('.')).filter(|step| !step.is_empty());
                 if steps().count() <= STEPS_MAX {
                     let node = steps().fold(0, |node, step| places.step(node, step));
                     places.nodes[usize::from(node)].take = Some((slot, take));

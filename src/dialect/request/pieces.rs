@@ -16,6 +16,9 @@ const ABSURD_MS_MIN: u64 = 60_000;
 /// The longest word for a quality or a size that is kept, in bytes.
 const WORD_BYTES_MAX: usize = 32;
 
+/// What is asked for in no word: a provider may know it, so it is not as if nothing was asked for.
+pub(super) const NO_WORD: &str = "?";
+
 /// What is asked for. How many images that is, [`choices`](super::RequestFacts::choices) says.
 #[derive(Clone, Debug, Default)]
 pub struct AskedPieces {
@@ -81,9 +84,9 @@ impl AskedPieces {
         }
     }
 
-    /// A field that says what images are to be like. What is too long is no word for it.
+    /// A field that says what images are to be like. What is too long is kept as a word that nothing is called by.
     pub(super) fn note(&mut self, field: &str, word: &str) {
-        let word = (word.len() <= WORD_BYTES_MAX).then(|| word.into());
+        let word = Some(if word.len() <= WORD_BYTES_MAX { word } else { NO_WORD }.into());
         match field {
             "quality" => self.quality = word,
             _ => self.size = word,

@@ -1,6 +1,7 @@
 //! What is done with a value of the body, by its place.
 
 use super::media::{self, Mime};
+use super::pieces::NO_WORD;
 use super::places::Place;
 use super::splice::{ModelEdit, UsageEdit};
 use super::text_sink::push_line;
@@ -276,14 +277,10 @@ impl Walk<'_> {
     }
 }
 
-/// What is asked for of images. What is no word for it, a list or a long text, is kept as one that nothing is called by: a provider may
-/// know it, so it is not as if nothing was asked for.
+/// What is asked for of images: a list or a number is no word for it.
 fn word(value: Scalar<'_>) -> &str {
-    const NO_WORD: &str = "?";
-    /// No longer than what is kept of such a word.
-    const IMAGE_WORD_BYTES_MAX: usize = 32;
     match value {
-        Scalar::Text(text) if text.len() <= IMAGE_WORD_BYTES_MAX => text,
+        Scalar::Text(text) => text,
         _ => NO_WORD,
     }
 }

@@ -220,8 +220,10 @@ impl Sink<Slot> for Facts {
             Slot::Choices => self.choices = Some(true),
             Slot::Last => self.last = true,
             Slot::Maps => self.searches.maps(),
-            Slot::ImageList => self.pieces.has_list = true,
+            // Whether what is in it stands in a list, its elements tell.
+            Slot::ImageList => {}
             Slot::ImageMade => self.pieces.images += 1,
+            Slot::ImageFailed => self.pieces.fails(),
             _ => self.generated = true,
         }
     }
@@ -229,7 +231,7 @@ impl Sink<Slot> for Facts {
     fn nothing(&mut self, slot: Slot) {
         match slot {
             Slot::Choices => drop(self.choices.get_or_insert(false)),
-            Slot::ImageList => self.pieces.has_list = true,
+            Slot::ImageList | Slot::ImageMade => self.pieces.has_list = true,
             _ => {}
         }
     }
@@ -299,7 +301,9 @@ impl Sink<Slot> for Facts {
                 self.of_gemini = Some(GEMINI.find(&self.capture).is_some());
                 self.searches.model(&self.capture);
             }
-            Slot::ImageQuality | Slot::ImageSize | Slot::AudioSeconds => self.pieces.captured(slot, &self.capture),
+            Slot::ImageQuality | Slot::ImageSize | Slot::AudioSeconds | Slot::SegmentEnd => {
+                self.pieces.captured(slot, &self.capture)
+            }
             Slot::Searches => self.searches.told = serde_json::from_slice(&self.capture).unwrap_or_default(),
             Slot::ItemType => self.searches.item(unquoted(&self.capture)),
             Slot::ActionType => self.searches.action(unquoted(&self.capture)),
@@ -320,6 +324,7 @@ impl Sink<Slot> for Facts {
             | Slot::Last
             | Slot::ImageList
             | Slot::ImageMade
+            | Slot::ImageFailed
             | Slot::Maps => {}
         }
         self.capture.clear();
@@ -368,7 +373,8 @@ fn kind_of(answer: Answer, word: &[u8]) -> Kind {
         ) => Kind::Generated,
         (Answer::CohereChat, b"message-end") => Kind::Terminal,
         (Answer::CohereChat, _) => Kind::Other,
-        (Answer::Image, word) if word.ends_with(b".completed") => Kind::Image,
+        // The second is Volcengine Ark's (docs.router.shengsuanyun.com/204175126d0), whose `completed` counts them all.
+        (Answer::Image, word) if word.ends_with(b".completed") || word.ends_with(b".partial_succeeded") => Kind::Image,
         (_, word) if word.ends_with(b".completed") || word.ends_with(b".done") => Kind::Terminal,
         (_, b"speech.audio.delta") => Kind::Audio,
         (_, word) if word.contains(&b'.') => Kind::Generated,

@@ -30,6 +30,15 @@ impl Millis {
         }
     }
 
+    /// The longer of two that are told of one sound; one that is believed before one that is not.
+    pub(super) fn longer(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Good(ms), Self::Good(other)) => Self::Good(ms.max(other)),
+            (Self::Good(_), _) | (Self::Bad, Self::Absent) => self,
+            _ => other,
+        }
+    }
+
     /// This one, or if it is absent the other.
     pub(super) fn or(self, other: Self) -> Self {
         if self == Self::Absent { other } else { self }

@@ -37,7 +37,7 @@ use tollgate_plugin_api::{Metered, ServiceTier, Usage};
 
 pub use self::count::COUNT_MAX;
 pub use self::error_event::ErrorEvent;
-pub use self::made::Made;
+pub use self::made::{ImageKind, Made};
 pub use self::reader::Unreported;
 pub use self::rules::{CitationTokens, Placement, UsageRules};
 

@@ -51,6 +51,8 @@ pub(super) struct OpenAiUsage {
     seconds: Millis,
     /// Mistral's, beside tokens.
     prompt_audio_seconds: Millis,
+    /// Volcengine Ark's, of images (apidoc.cometapi.com, "ByteDance image generation").
+    generated_images: Count,
     /// Cohere's rerank, in `meta.billed_units`.
     search_units: Count,
     /// xAI (docs.x.ai/developers/tools/tool-usage-details).
@@ -166,6 +168,11 @@ impl OpenAiUsage {
     /// How long the audio is that was heard: as OpenAI says it, and as Mistral does.
     pub(super) fn audio(&self) -> [Millis; 2] {
         [self.seconds, self.prompt_audio_seconds]
+    }
+
+    /// How many images were made.
+    pub(super) fn images(&self) -> Count {
+        self.generated_images
     }
 
     /// It counts the runs of the vendor's own tools.

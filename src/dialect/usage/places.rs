@@ -72,8 +72,11 @@ pub(super) enum Slot {
     /// What they are like.
     ImageQuality,
     ImageSize,
-    /// How long the audio is that was heard, in seconds.
+    /// An element of the list that is none: it failed.
+    ImageFailed,
+    /// How long the audio is that was heard, in seconds; where a part of it ends.
     AudioSeconds,
+    SegmentEnd,
     /// Counts that stand by themselves, in no object (Ollama).
     InputCount,
     OutputCount,
@@ -82,10 +85,10 @@ pub(super) enum Slot {
 }
 
 use Slot::{
-    ActionType, AudioSeconds, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageList, ImageMade,
-    ImageQuality, ImageSize, ImageTool, InnerType, ItemType, Maps, Message, Model, Object, Outcome, Queries, Reasoning,
-    ReasoningContent, Searches, Text, Tier, ToolModel, Type, Usage, UsageAside, UsageAtStart, UsageCounted,
-    UsageInChoice,
+    ActionType, AudioSeconds, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageFailed, ImageList,
+    ImageMade, ImageQuality, ImageSize, ImageTool, InnerType, ItemType, Maps, Message, Model, Object, Outcome, Queries,
+    Reasoning, ReasoningContent, Searches, SegmentEnd, Text, Tier, ToolModel, Type, Usage, UsageAside, UsageAtStart,
+    UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -240,17 +243,28 @@ const PLAIN: Rows = &[
 ];
 
 /// What was made in a document of images, and what they are like (platform.openai.com/docs/api-reference/images/object).
-const IMAGES: Rows = &[("data", ImageList, Presence), ("data.*", ImageMade, Presence)];
+/// One that failed has an error in its place (Volcengine Ark's), and who failed altogether may say so by a code.
+const IMAGES: Rows = &[
+    ("data", ImageList, Presence),
+    ("data.*", ImageMade, Presence),
+    ("data.*.error", ImageFailed, Presence),
+    ("code", Code, Capture),
+    ("message", Message, Capture),
+    ("msg", Message, Capture),
+];
 /// There, and in the event of an image that is complete (platform.openai.com/docs/api-reference/images-streaming).
 const IMAGE_WORDS: Rows = &[("quality", ImageQuality, Capture), ("size", ImageSize, Capture)];
 
-/// `duration`: of `verbose_json` (platform.openai.com/docs/api-reference/audio/verbose-json-object), of Groq's and Fireworks' likewise.
+/// `duration`, `segments`: of `verbose_json` (platform.openai.com/docs/api-reference/audio/verbose-json-object), of Groq's and Fireworks'
+/// likewise. Some answer with a JSON string alone.
 const TRANSCRIPTION: Rows = &[
     ("usage", Usage, Capture),
     ("duration", AudioSeconds, Capture),
     ("model", Model, Capture),
     ("error", Error, Capture),
+    ("segments.*.end", SegmentEnd, Capture),
     ("text", Text, Take::Text),
+    ("", Text, Take::Text),
 ];
 
 const GEMINI_PLAIN: Rows = &[("usageMetadata", Usage, Capture), ("error", Error, Capture)];

@@ -69,6 +69,10 @@ pub(super) struct Reader {
     said: Said,
     /// It is one document, in which something is generated if it is an answer at all.
     is_generated_document: bool,
+    /// It is one document.
+    is_document: bool,
+    /// It is a stream of what is no text.
+    is_media_stream: bool,
     /// No event is only glanced at.
     reads_all: bool,
     /// The event being read is named `error`.
@@ -90,6 +94,8 @@ impl Reader {
             facts: Facts::new(answer, dialect),
             said: Said::default(),
             is_generated_document: framing == Framing::JsonDocument && answer.generates(),
+            is_document: framing == Framing::JsonDocument,
+            is_media_stream: framing == Framing::Sse && matches!(answer, Answer::Image | Answer::Speech),
             reads_all: false,
             named_error: false,
             stated_status: None,
@@ -237,14 +243,18 @@ impl Reader {
         };
         said.token |= self.facts.generated || self.facts.meter.any || self.facts.finishes > 0;
         said.token |= kind != Kind::Start && report.as_ref().is_some_and(|report| report.is_report());
-        // The stream's end, but where further images were asked for.
+        // A stream of sounds or images has begun with whatever event it has.
+        said.token |= self.is_media_stream && kind != Kind::Terminal && error.is_none();
+        // It is never the stream's end: nobody knows how many there will be.
         let is_image = kind == Kind::Image;
         self.facts.pieces.images += u64::from(is_image);
         self.facts.finishes += u32::from(is_image);
-        said.pieces.add(&mut self.facts.pieces);
+        let is_failure = is_failure(self.facts.code.as_deref(), self.facts.message.as_deref());
+        self.facts.pieces.has_failed_in_words |= is_failure;
+        said.pieces.add(std::mem::take(&mut self.facts.pieces));
         said.finishes = said.finishes.saturating_add(self.facts.finishes);
         said.choices_begun = said.choices_begun.max(self.facts.choices_begun);
-        said.terminal |= kind == Kind::Terminal || self.facts.last || (is_image && !self.reads_all);
+        said.terminal |= kind == Kind::Terminal || self.facts.last;
         said.tier = self.facts.tier.or(said.tier);
         said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
         // A stream says again what it said before.
@@ -391,7 +401,12 @@ impl Reader {
     /// What it says was made or heard. An answer that is not whole has the images that are there; one that is, and has none in
     /// their place, has them in a place that nobody here knows.
     pub(super) fn made(&self, is_whole: bool, last_cue_ms: Option<u64>) -> Made {
-        self.said.pieces.made(self.answer == Answer::Image && !is_whole, last_cue_ms)
+        let mut pieces = self.said.pieces.clone();
+        if self.is_document {
+            // As far as it has come.
+            pieces.add(self.facts.pieces.clone());
+        }
+        pieces.made(self.answer == Answer::Image && !is_whole, last_cue_ms)
     }
 
     /// What was said beside counts, where those are not there or not believed.
@@ -423,6 +438,17 @@ impl Reader {
             ..Metered::default()
         };
         (metered, tier)
+    }
+}
+
+/// Whether a document that has nothing of its kind says by a code in its own words that it failed: a number that is no success, or a
+/// word with a message.
+fn is_failure(code: Option<&[u8]>, message: Option<&[u8]>) -> bool {
+    let is_text = |json: &[u8]| json.len() > 2 && json.first() == Some(&b'"');
+    match code.map(serde_json::from_slice::<u64>) {
+        Some(Ok(code)) => code != 0 && !(200..300).contains(&code),
+        Some(Err(_)) => code.is_some_and(is_text) && message.is_some_and(is_text),
+        None => false,
     }
 }
 

@@ -34,7 +34,11 @@ fn images_are_counted_where_the_protocol_has_them() {
         (r#"{"data":[]}"#.to_owned(), Some(0)),
         (r#"{"data":[null,{},"",false]}"#.to_owned(), Some(0)),
         (r#"{"images":[{"url":"a"}],"other":{"data":[{"url":"a"}]}}"#.to_owned(), None),
-        (r#"{"data":{"data":[{"url":"a"}]}}"#.to_owned(), Some(0)),
+        (r#"{"data":{"data":[{"url":"a"}]}}"#.to_owned(), None),
+        (r#"{"data":[{"url":"a"},{"error":{"code":"x"}},{"error":null,"url":"b"}]}"#.to_owned(), Some(2)),
+        (r#"{"data":[{"error":{"code":"x"}}]}"#.to_owned(), Some(0)),
+        (r#"{"data":[{"url":"a"},{"url":"b"}],"usage":{"generated_images":1}}"#.to_owned(), Some(1)),
+        (r#"{"data":null}"#.to_owned(), Some(0)),
         // Whatever is said within an image is content.
         (r#"{"data":[{"url":"a","revised_prompt":"\",{\"data\":[{},{}]}","data":[1,2,3]}]}"#.to_owned(), Some(1)),
         // Cut off: what has begun.
@@ -63,7 +67,7 @@ fn images_of_a_stream_are_those_that_are_complete() {
     assert_eq!(made(IMAGE_EVENTS, &partial).images, Some(0), "it broke off");
     assert_eq!(made(IMAGE_EVENTS, &format!("{partial}data: [DONE]\n\n")).images, None, "it is whole, and says of none");
     assert_eq!(made(IMAGE_EVENTS, &event("image_edit.completed", "")).images, Some(1));
-    // The first one is not the end where several were asked for.
+    // None is the end: nobody knows how many there will be.
     let mut several = IMAGE_EVENTS.scanner().of_choices(2);
     let _ = several.push(Bytes::from(complete.clone()));
     assert!(several.is_whole() && !several.has_terminal());
@@ -71,7 +75,29 @@ fn images_of_a_stream_are_those_that_are_complete() {
     assert_eq!(several.made().images, Some(2));
     let mut one = IMAGE_EVENTS.scanner();
     let _ = one.push(Bytes::from(complete));
-    assert!(one.has_terminal());
+    assert!(one.is_whole() && !one.has_terminal());
+    let _ = one.push(Bytes::from(event("image_generation.completed", ",\"quality\":\"low\"")));
+    let kinds: Vec<_> =
+        one.made().kinds.into_iter().map(|kind| (kind.quality.unwrap_or_default(), kind.images)).collect();
+    assert_eq!(kinds, [("high".to_owned(), 1), ("low".to_owned(), 1)]);
+    // No more kinds than are kept, and every image is in one of them.
+    let many: String = (0..12).map(|n| event("image_generation.completed", &format!(",\"quality\":\"{n}\""))).collect();
+    let kinds = made(IMAGE_EVENTS, &many).kinds;
+    assert_eq!((kinds.len(), kinds.iter().map(|kind| kind.images).sum::<u64>()), (8, 12));
+}
+
+#[test]
+fn a_failure_in_words_of_its_own_is_told_from_an_answer() {
+    for (text, has_failed) in [
+        (r#"{"code":1113,"msg":"Insufficient balance"}"#, true),
+        (r#"{"code":"InvalidParameter","message":"no"}"#, true),
+        (r#"{"code":0,"images":[{"url":"a"}]}"#, false),
+        (r#"{"code":200,"message":"success","images":[]}"#, false),
+        (r#"{"code":"ok","message":"","images":[]}"#, false),
+        (r#"{"images":[{"url":"a"}]}"#, false),
+    ] {
+        assert_eq!(made(IMAGES, text).has_failed_in_words, has_failed, "{text}");
+    }
 }
 
 #[test]
@@ -99,6 +125,8 @@ fn the_length_of_audio_is_read_where_it_stands() {
         let told = made(HEARD, text);
         assert_eq!((told.audio_ms, told.disbelieved, told.images), (ms, false, None), "{text}");
     }
+    let segments = r#"{"text":"a","segments":[{"end":30.5},{"end":3}]}"#;
+    assert_eq!((made(HEARD, segments).audio_ms, made(HEARD, segments).last_cue_ms), (None, Some(30_500)));
     for text in [r#"{"duration":-1}"#, r#"{"duration":1e9}"#, r#"{"usage":{"seconds":true}}"#] {
         assert_eq!((made(HEARD, text).audio_ms, made(HEARD, text).disbelieved), (None, true), "{text}");
     }
