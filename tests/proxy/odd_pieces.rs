@@ -46,7 +46,7 @@ fn sound(bytes: usize) -> Request {
 }
 
 /// A form, each part with a name, a value, and whether it has a file's name.
-fn form(parts: &[(&str, &[u8], bool)]) -> Request {
+fn form(parts: &[Part<'_>]) -> Request {
     let mut body = Vec::new();
     for (name, value, is_file) in parts {
         let file = if *is_file { "; filename=\"a.mp3\"" } else { "" };
@@ -59,6 +59,9 @@ fn form(parts: &[(&str, &[u8], bool)]) -> Request {
         .field("content-type", "multipart/form-data; boundary=XX")
         .body(Body::Length(body.into()))
 }
+
+/// A part of a form: its name, its bytes, and whether it is a file.
+type Part<'p> = (&'p str, &'p [u8], bool);
 
 fn stream(events: &[Value]) -> Answer {
     Answer::stream(events.iter().map(data))
@@ -85,10 +88,10 @@ async fn subtitles_are_believed_beyond_what_the_bytes_are_at_the_slowest() {
 async fn a_recording_that_is_elsewhere_or_has_no_file_name_is_held_for() {
     let hour = || Answer::json(200, &json!({"text": "hi", "duration": 3600}));
     let elsewhere = 17_660_227_400_i64;
-    let model: (&str, &[u8], bool) = ("model", b"m", false);
+    let model: Part<'_> = ("model", b"m", false);
     let dummy: (&str, &[u8], bool) = ("x", b"1", true);
     let long = vec![7; 95_000];
-    let cases: [(&str, Vec<(&str, &[u8], bool)>, i64); 7] = [
+    let cases: [(&str, Vec<Part<'_>>, i64); 7] = [
         ("file_url", vec![model, ("file_url", b"https://x/a.mp3", false), dummy], elsewhere),
         ("file_id", vec![model, ("file_id", b"abc", false), dummy], elsewhere),
         ("audioUri", vec![model, ("audioUri", b"abc", false), dummy], elsewhere),
