@@ -105,10 +105,16 @@ impl RequestFacts {
         }
     }
 
+    /// How many answers there are at most, each image being one: [`choices`](Self::choices), times the images that vendors' own fields ask
+    /// for.
+    pub fn answers_max(&self) -> u64 {
+        self.choices.saturating_mul(self.pieces.images_max())
+    }
+
     /// The most output tokens that can come of it, by which it is held and its counts are judged: its own limit, else the model's, else
     /// `otherwise`; for each of the answers.
     pub fn output_tokens_bound(&self, of_model: Option<u64>, otherwise: u64) -> u64 {
-        self.output_tokens_max.or(of_model).unwrap_or(otherwise).saturating_mul(self.choices)
+        self.output_tokens_max.or(of_model).unwrap_or(otherwise).saturating_mul(self.answers_max())
     }
 }
 

@@ -345,7 +345,7 @@ pub(super) fn intent<'a>(key: &'a Key, facts: &RequestFacts, cost_nanos_max: &'a
     Intent {
         key,
         input_tokens: estimate::by_length(facts.prompt_text_bytes),
-        output_tokens: facts.output_tokens_max.unwrap_or(0).saturating_mul(facts.choices),
+        output_tokens: facts.output_tokens_max.unwrap_or(0).saturating_mul(facts.answers_max()),
         cost_nanos_max,
     }
 }

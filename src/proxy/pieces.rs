@@ -124,7 +124,7 @@ fn extras(
 /// knows, or are not believed. None where nothing has come, or it says by a code that it failed.
 fn images(made: &Made, answer: &Answer, facts: &RequestFacts) -> u64 {
     let is_elsewhere = answer.scanner.token_seen() && !made.has_failed_in_words;
-    if made.disbelieved || is_elsewhere { facts.choices } else { 0 }
+    if made.disbelieved || is_elsewhere { facts.answers_max() } else { 0 }
 }
 
 /// What the answer says, where it says a word for it; else what the request says.
@@ -146,7 +146,7 @@ pub(super) fn most(answer: AnswerKind, facts: &RequestFacts) -> PieceCounts<'_> 
     let mut most = PieceCounts::default();
     match piece_of(answer) {
         Some(Piece::Image) => {
-            most.images = facts.choices;
+            most.images = facts.answers_max();
             (most.quality, most.size) = (asked.quality.as_deref(), asked.size.as_deref());
         }
         Some(Piece::AudioMs) => most.audio_ms = asked.audio_ms_max(),

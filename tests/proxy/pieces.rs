@@ -40,7 +40,7 @@ fn explained(gateway: &Gateway, record: &Value) -> String {
 
 #[tokio::test]
 async fn images_are_billed_by_how_many_there_are_and_by_quality_and_size() {
-    let provider = Provider::start(|before, _| images([2, 1, 0, 3][before])).await;
+    let provider = Provider::start(|before, _| images([2, 1, 0, 3, 4][before])).await;
     let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).prices(&row("m", DALL_E_3));
     let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "1"])]).await;
     for (asked, held, kind, times, cost) in [
@@ -56,6 +56,8 @@ async fn images_are_billed_by_how_many_there_are_and_by_quality_and_size() {
         (json!({}), 120_000_000, "", 0, 0),
         // More than were asked for.
         (json!({"n": 1, "quality": "hd"}), 120_000_000, "image_hd", 3, 240_000_000),
+        // By a vendor's own field.
+        (json!({"batch_size": 4, "quality": "hd", "size": "1x1"}), 320_000_000, "image_hd_1x1", 4, 320_000_000),
     ] {
         let answer = gateway.send(&image_request(asked).key(&key.key)).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
@@ -72,7 +74,7 @@ async fn images_are_billed_by_how_many_there_are_and_by_quality_and_size() {
             assert!(text.contains("image_hd_1024x1792") && text.contains("2 images x 0.12 USD"), "{text}");
         }
     }
-    assert_eq!(gateway.key_row("k")["spent_nanos"], 520_000_000);
+    assert_eq!(gateway.key_row("k")["spent_nanos"], 840_000_000);
     gateway.finish(&[&key]).await;
 }
 

@@ -22,7 +22,10 @@ const HEADER_BYTES_MAX: usize = 8 * 1024;
 /// The longest boundary, by RFC 2046.
 const BOUNDARY_BYTES_MAX: usize = 70;
 /// The fields that are acted on, and those that hold a prompt.
-const FIELDS: [&str; 7] = ["model", "stream", "n", "prompt", "quality", "size", "url"];
+const FIELDS: [&str; 10] =
+    ["model", "stream", "n", "prompt", "quality", "size", "url", IMAGE_COUNTS[0], IMAGE_COUNTS[1], IMAGE_COUNTS[2]];
+/// Vendors' own fields for how many images are made: see [`AskedPieces`].
+const IMAGE_COUNTS: [&str; 3] = ["batch_size", "num_images", "max_images"];
 /// The fields of transcriptions and translations that are no sound (platform.openai.com/docs/api-reference/audio, and
 /// console.groq.com's, docs.mistral.ai's, docs.fireworks.ai's), without what stands in brackets behind some.
 const PLAIN_FIELDS: [&str; 22] = [
@@ -119,7 +122,10 @@ pub(super) fn read(
                 edits.model = ModelEdit::Part(part.value);
             }
             "stream" => facts.stream = truth(value).ok_or_else(|| refusal(field, "`stream` must be true or false"))?,
-            "n" => facts.choices = choices(value).ok_or_else(no_choices)?,
+            "n" => facts.choices = choices(value).ok_or_else(|| no_choices(field))?,
+            field if IMAGE_COUNTS.contains(&field) => {
+                facts.pieces.asks_for(choices(value).ok_or_else(|| no_choices(field))?);
+            }
             "quality" | "size" => facts.pieces.note(field, value),
             _ => {}
         }
@@ -171,14 +177,15 @@ fn choices(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|choices| (1..=CHOICES_MAX).contains(choices))
 }
 
-fn no_choices() -> Reject {
-    refusal("n", &format!("`n` must be a whole number from 1 to {CHOICES_MAX}"))
+fn no_choices(field: &str) -> Reject {
+    refusal(field, &format!("`{field}` must be a whole number from 1 to {CHOICES_MAX}"))
 }
 
 /// Whether a field means something in a form of this kind.
 fn is_acted_on(field: &str, answer: Answer) -> bool {
     match field {
         "quality" | "size" => answer == Answer::Image,
+        field if IMAGE_COUNTS.contains(&field) => answer == Answer::Image,
         "url" => answer == Answer::Transcription,
         _ => true,
     }

@@ -16,16 +16,28 @@ const ABSURD_MS_MIN: u64 = 60_000;
 /// The longest word for a quality or a size that is kept, in bytes.
 const WORD_BYTES_MAX: usize = 32;
 
+/// As many images are made where a model decides how many, and no limit is told: Ark's `sequential_image_generation` makes up to 15
+/// (volcengine.com/docs/82379/1541523).
+const SERIES_IMAGES_MAX: u64 = 15;
+
+/// How a request says there that the model is not to decide.
+pub(super) const NO_SERIES: &str = "disabled";
+
 /// What is asked for in no word: a provider may know it, so it is not as if nothing was asked for.
 pub(super) const NO_WORD: &str = "?";
 
-/// What is asked for. How many images that is, [`choices`](super::RequestFacts::choices) says.
+/// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct AskedPieces {
     /// The images' quality, as the request says it.
     pub quality: Option<Box<str>>,
     /// Their size, likewise.
     pub size: Option<Box<str>>,
+    /// How many images are to be made for each answer, by fields of vendors' own: SiliconFlow's `batch_size`, fal's `num_images`, Ark's
+    /// `max_images`. `None`: none of them is there.
+    images: Option<u64>,
+    /// The model decides how many.
+    is_series: bool,
     /// Characters (Unicode code points) of the text to be spoken.
     pub characters: u64,
     /// Bytes of the sounds to be heard; of those that are elsewhere, the most that there can be.
@@ -52,6 +64,21 @@ impl AskedPieces {
     /// A length that no file of so many bytes can have, be it of silence.
     pub fn is_absurd(&self, audio_ms: u64) -> bool {
         audio_ms > ms_of(self.audio_bytes, BITS_PER_SECOND_SILENT).max(ABSURD_MS_MIN)
+    }
+
+    /// How many images there are at most for each answer that `n` asks for.
+    pub(super) fn images_max(&self) -> u64 {
+        self.images.unwrap_or(if self.is_series { SERIES_IMAGES_MAX } else { 1 }).max(1)
+    }
+
+    /// So many images for each answer.
+    pub(super) fn asks_for(&mut self, images: u64) {
+        self.images = self.images.max(Some(images));
+    }
+
+    /// As many images as the model decides.
+    pub(super) fn asks_for_series(&mut self) {
+        self.is_series = true;
     }
 
     /// A sound in the body.

@@ -45,6 +45,11 @@ pub(super) enum Place {
     /// What images are to be like.
     ImageQuality,
     ImageSize,
+    /// How many images are made for each of `n`, by vendors' own names.
+    Images,
+    /// Whether it is the model that decides how many.
+    ImageSeries,
+    ImageSeriesOptions,
     Background,
     OtherModels,
     GeminiConfig,
@@ -163,7 +168,14 @@ static IMAGE: &[Member] = &[
     m(&["mask"], Part),
     m(&["quality"], ImageQuality),
     m(&["size"], ImageSize),
+    m(&["batch_size"], Images),
+    m(&["num_images"], Images),
+    m(&["max_images"], Images),
+    m(&["sequential_image_generation"], ImageSeries),
+    m(&["sequential_image_generation_options"], ImageSeriesOptions),
 ];
+
+static IMAGE_SERIES_OPTIONS: &[Member] = &[m(&["max_images"], Images)];
 
 static SPEECH: &[Member] = &[m(&["input"], Spoken), m(&["stream_format"], StreamFormat)];
 
@@ -291,6 +303,7 @@ impl Place {
             CompletionRoot => (COMPLETION, COMMON),
             ResponsesRoot => (RESPONSES, COMMON),
             ImageRoot => (IMAGE, COMMON),
+            ImageSeriesOptions => (IMAGE_SERIES_OPTIONS, &[]),
             SpeechRoot => (SPEECH, COMMON),
             InputRoot => (INPUT, COMMON),
             RerankRoot => (RERANK, COMMON),
@@ -345,7 +358,7 @@ impl Place {
     /// Whether its members are acted on, so that another spelling of one is no matter of taste: some servers take a key in
     /// another case for it, and one request would mean two things.
     fn acts(self) -> bool {
-        self.is_root() || matches!(self, GeminiConfig | StreamOptions)
+        self.is_root() || matches!(self, GeminiConfig | StreamOptions | ImageSeriesOptions)
     }
 
     /// What a member is that means nothing. In Gemini's tools every other one is a tool that Google runs.
@@ -376,6 +389,7 @@ impl Place {
         match self {
             GeminiConfig => "generationConfig.",
             StreamOptions => "stream_options.",
+            ImageSeriesOptions => "sequential_image_generation_options.",
             _ => "",
         }
     }

@@ -1,7 +1,7 @@
 //! What is done with a value of the body, by its place.
 
 use super::media::{self, Mime};
-use super::pieces::NO_WORD;
+use super::pieces::{NO_SERIES, NO_WORD};
 use super::places::Place;
 use super::splice::{ModelEdit, UsageEdit};
 use super::text_sink::push_line;
@@ -104,6 +104,8 @@ impl Walk<'_> {
             (Place::Elsewhere, Scalar::Null | Scalar::Bool(false) | Scalar::Text("") | Scalar::List) => {}
             (Place::Elsewhere, _) => self.facts.refers_elsewhere = true,
             (Place::ImageQuality | Place::ImageSize, Scalar::Null) => {}
+            (Place::ImageSeries, Scalar::Null | Scalar::Bool(false) | Scalar::Text(NO_SERIES)) => {}
+            (Place::ImageSeries, _) => self.facts.pieces.asks_for_series(),
             (Place::ImageQuality, value) => self.facts.pieces.note("quality", word(value)),
             (Place::ImageSize, value) => self.facts.pieces.note("size", word(value)),
             (_, Scalar::Text(text)) if !is_setting(place) => self.content(place, frame, text),
@@ -183,6 +185,10 @@ impl Walk<'_> {
                     return Err(name.refuse("must be at least 1"));
                 }
                 self.facts.choices = self.facts.choices.max(choices);
+            }
+            (Place::Images, _) => {
+                let images = self.whole(name, value, CHOICES_MAX)?;
+                self.facts.pieces.asks_for(images);
             }
             (Place::ServiceTier | Place::Speed, Scalar::Text(word)) => {
                 if self.facts.service_tier == ServiceTier::Standard {
@@ -293,6 +299,7 @@ fn is_setting(place: Place) -> bool {
             | Place::StreamFormat
             | Place::OutputMax
             | Place::Choices
+            | Place::Images
             | Place::ServiceTier
             | Place::Speed
             | Place::Background

@@ -9,6 +9,40 @@ const SPEECH: &str = "/v1/audio/speech";
 const TRANSCRIPTIONS: &str = "/v1/audio/transcriptions";
 
 #[test]
+fn vendors_own_fields_for_a_number_of_images_count_for_each_answer() {
+    let options = |max: u64| format!(r#","sequential_image_generation_options":{{"max_images":{max}}}"#);
+    let auto = r#","sequential_image_generation":"auto""#;
+    for (rest, images) in [
+        (r#","batch_size":4"#.to_owned(), 4),
+        (r#","num_images":3,"n":2"#.to_owned(), 6),
+        (r#","batch_size":2,"num_images":3"#.to_owned(), 3),
+        (r#","max_images":0"#.to_owned(), 1),
+        (options(7), 7),
+        // How many the model may choose, Ark says; and what the client allows is less.
+        (auto.to_owned(), 15),
+        (format!("{auto}{}", options(3)), 3),
+        (r#","sequential_image_generation":"disabled""#.to_owned(), 1),
+        (r#","sequential_image_generation":null,"sequential_image_generation_options":null"#.to_owned(), 1),
+    ] {
+        let facts = facts(GENERATIONS, &format!(r#"{{"model":"m","prompt":"a"{rest}}}"#));
+        assert_eq!(facts.answers_max(), images, "{rest}");
+        assert_eq!(facts.output_tokens_bound(Some(100), 7), 100 * images, "{rest}");
+    }
+    let body = form(&[field("model", "m"), field("n", "2"), field("num_images", "3"), file("image", "x")]);
+    assert_eq!(read_form(EDITS, TYPE, &body).unwrap().answers_max(), 6);
+    for (rest, param) in [
+        (r#","batch_size":"4""#.to_owned(), "batch_size"),
+        (r#","num_images":1000"#.to_owned(), "num_images"),
+        (options(1000), "sequential_image_generation_options.max_images"),
+    ] {
+        let (_, named) = refused(GENERATIONS, &format!(r#"{{"model":"m","prompt":"a"{rest}}}"#));
+        assert_eq!(named.as_deref(), Some(param));
+    }
+    let many = form(&[field("model", "m"), field("batch_size", "1000"), file("image", "x")]);
+    assert!(read_form(EDITS, TYPE, &many).is_err());
+}
+
+#[test]
 fn quality_size_and_number_of_images_are_read() {
     for (rest, quality, size, images) in [
         ("", None, None, 1),
