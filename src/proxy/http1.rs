@@ -278,6 +278,10 @@ fn parse_head(buffer: &mut BytesMut) -> Result<Option<AnswerHead>> {
 fn framing(head: &mut AnswerHead) -> Result<(Rest, bool)> {
     let keeps = keeps_alive(head);
     let length = content_length(&head.headers)?;
+    if let Some(length) = length.filter(|_| !says_length_once(&head.headers)) {
+        // Whoever reads on may not take it said otherwise (RFC 9110, 8.6).
+        head.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
     let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
     let coded = match (codings.next(), codings.next()) {
         (None, _) => false,
@@ -316,6 +320,12 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>> {
         }
     }
     Ok(length)
+}
+
+/// Whether the length is said once, and in digits alone.
+fn says_length_once(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    values.next().is_some_and(|value| value.as_bytes().iter().all(u8::is_ascii_digit)) && values.next().is_none()
 }
 
 /// What `Connection` says.

@@ -190,6 +190,17 @@ fn heads_come_as_they_are() {
 }
 
 #[test]
+fn a_length_that_is_said_again_goes_on_once() {
+    for lengths in ["content-length: 1, 1", "content-length: 1\r\ncontent-length: 1", "content-length: 1,\t1"] {
+        for status in ["200 OK", "400 Bad Request"] {
+            let read = read(&[format!("HTTP/1.1 {status}\r\n{lengths}\r\n\r\n!").as_bytes()]).unwrap();
+            let told: Vec<_> = read.head.headers.get_all(CONTENT_LENGTH).iter().collect();
+            assert_eq!(told, ["1"], "{lengths}");
+        }
+    }
+}
+
+#[test]
 fn a_request_goes_out_whole_whatever_its_size() {
     for length in [0, 10, super::sending::COPIED_BODY_BYTES_MAX, super::sending::COPIED_BODY_BYTES_MAX + 1, 1_000_000] {
         let body = vec![b'x'; length];
