@@ -279,10 +279,12 @@ impl OpenAiUsage {
         let total = self.total_tokens.get();
 
         let beyond = total.map_or(0, |total| total.saturating_sub(input.saturating_add(output)));
+        let in_total = total == Some(input.saturating_add(output));
         let outside = |placement: Placement, part: u64, whole: u64, other: u64| match placement {
             Placement::Inside => false,
             Placement::Outside => true,
             Placement::ByTotal => part > 0 && (beyond == part || (other > 0 && beyond == part.saturating_add(other))),
+            Placement::OutsideInChat => part > 0 && !in_total && self.completion_tokens != Count::Absent,
             Placement::OutsideIfBeside => reasoning_beside,
             Placement::OutsideForGemini => of_gemini || part > whole,
         };

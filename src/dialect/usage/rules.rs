@@ -29,6 +29,9 @@ pub enum Placement {
     /// in responses).
     #[default]
     ByTotal,
+    /// By the total, where that is the sum with it or without it; else it is outside in chat (`completion_tokens`) and inside in
+    /// responses (xAI; recordings).
+    OutsideInChat,
     /// It is always part of the count.
     Inside,
     /// It is never part of the count.

@@ -54,6 +54,20 @@ fn xai_reasoning_stands_outside_in_chat_and_inside_in_responses() {
     let usage = r#"{"prompt_tokens":213,"completion_tokens":2,"total_tokens":413,
         "prompt_tokens_details":{"cached_tokens":192},"completion_tokens_details":{"reasoning_tokens":198}}"#;
     assert_eq!(chat(usage), Some([213, 192, 0, 200, 198]));
+    // Where no total tells: outside in chat.
+    let xai = CHAT_JSON.with(|rules| rules.reasoning = Placement::OutsideInChat);
+    assert_eq!(xai.counts(&document(usage)), Some([213, 192, 0, 200, 198]));
+    for total in ["", r#""total_tokens":null,"#, r#""total_tokens":0,"#, r#""total_tokens":211,"#] {
+        let usage = format!(
+            r#"{{"prompt_tokens":10,"completion_tokens":2,{total}"completion_tokens_details":{{"reasoning_tokens":198}}}}"#
+        );
+        assert_eq!(xai.counts(&document(&usage)), Some([10, 0, 0, 200, 198]), "{total}");
+    }
+    let in_total = r#"{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30,"completion_tokens_details":{"reasoning_tokens":15}}"#;
+    assert_eq!(xai.counts(&document(in_total)), Some([10, 0, 0, 20, 15]));
+    let untold = r#"{"usage":{"input_tokens":10,"output_tokens":20,"output_tokens_details":{"reasoning_tokens":15}}}"#;
+    let responses_of_xai = RESPONSES_JSON.with(|rules| rules.reasoning = Placement::OutsideInChat);
+    assert_eq!(responses_of_xai.counts(untold), Some([10, 0, 0, 20, 15]));
     let inside = CHAT_JSON.with(|rules| rules.reasoning = Placement::Inside);
     assert_eq!(inside.counts(&document(usage)), Some([213, 192, 0, 2, 2]));
     let responses = r#"{"usage":{"input_tokens":340,"output_tokens":108,"total_tokens":448,
