@@ -92,7 +92,8 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
         passed = joined(passed, answer.scanner.finish());
     }
     if answer.translation.is_none() {
-        passed = veiled(answer, passed, end, &upstream.secret_fragments);
+        let last = if end { Last::Ended } else { Last::No };
+        passed = veiled(answer, passed, last, &upstream.secret_fragments);
     }
     let seen = seen(answer, &passed, upstream.provider);
     if let Some(translation) = &mut answer.translation {
@@ -131,11 +132,23 @@ fn piece_of_answer(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<B
     Ok(passed)
 }
 
-/// What of this, the next of an answer that passes as it is, goes on now; `last`: and all that waits.
-fn veiled(answer: &mut Answer, next: Bytes, last: bool, secrets: &Fragments) -> Bytes {
+/// Whether this is the last of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    No,
+    /// Its body has ended.
+    Ended,
+    /// It breaks off.
+    Broken,
+}
+
+/// What of this, the next of an answer that passes as it is, goes on now; at its end all that waits does.
+fn veiled(answer: &mut Answer, next: Bytes, last: Last, secrets: &Fragments) -> Bytes {
     let (open, has_error) = (answer.scanner.open_bytes(), answer.scanner.error_event().is_some());
-    let passed = answer.veil.push(next, open, has_error, secrets);
-    if last { joined(passed, answer.veil.rest(secrets)) } else { passed }
+    // An event may end with the body instead of a blank line. It has been read, and is no error.
+    let is_read = last == Last::Ended && answer.scanner.is_whole() && answer.veil.is_closed_by(&next);
+    let passed = answer.veil.push(next, if is_read { 0 } else { open }, has_error, secrets);
+    if last == Last::No { passed } else { joined(passed, answer.veil.rest(secrets)) }
 }
 
 /// What had come of an answer that breaks off, or ends behind its terminal event, and had not gone on.
@@ -145,7 +158,7 @@ pub(super) fn rest(attempt: &mut Attempt) -> Bytes {
         return std::mem::take(&mut answer.unsent);
     }
     let held = answer.scanner.finish();
-    let rest = veiled(answer, held, true, &attempt.upstream.secret_fragments);
+    let rest = veiled(answer, held, Last::Broken, &attempt.upstream.secret_fragments);
     answer.tail.push(&rest);
     rest
 }

@@ -54,6 +54,12 @@ impl Veil {
         passed.into()
     }
 
+    /// Whether what waits, and this behind it, ends as a whole event does, but for its blank line: with an object.
+    pub(super) fn is_closed_by(&self, next: &[u8]) -> bool {
+        let last = |bytes: &[u8]| bytes.trim_ascii_end().last().copied();
+        last(next).or_else(|| last(&self.held)) == Some(b'}')
+    }
+
     /// What waits, when nothing more comes.
     pub(super) fn rest(&mut self, secrets: &Fragments) -> Bytes {
         if self.held.is_empty() { Bytes::new() } else { self.masked(&[], false, secrets) }
@@ -168,6 +174,23 @@ mod tests {
         assert_eq!(out[4..], [format!("{SECRET} and more\"}}\n\ndata: {{\"b"), String::new()]);
         let open = format!("data: {{\"a\":\"{}", &SECRET[..6]);
         assert_eq!(passed(&[&text, &open, "x"]), [&*text, "data: {\"a\":\"", "", "sk-livx"]);
+    }
+
+    #[test]
+    fn what_waits_may_end_without_a_blank_line() {
+        let secrets = Fragments::of([SECRET]);
+        for (waits, next, is_closed) in [
+            (format!("data: {{\"a\":\"{SECRET}\"}}"), "", true),
+            (format!("data: {{\"a\":\"{SECRET}"), "\"}\r\n", true),
+            (format!("data: {{\"a\":\"{SECRET}"), "", false),
+            (format!("data: {{\"a\":{{\"b\":1}},\"c\":\"{SECRET}"), "\n", false),
+        ] {
+            let mut veil = Veil::default();
+            let first = veil.push(Bytes::copy_from_slice(waits.as_bytes()), waits.len(), false, &secrets);
+            assert_eq!(veil.is_closed_by(next.as_bytes()), is_closed, "{waits}{next}");
+            let rest = veil.push(Bytes::copy_from_slice(next.as_bytes()), 0, false, &secrets);
+            assert_eq!([first, rest, veil.rest(&secrets)].concat(), [waits.as_bytes(), next.as_bytes()].concat());
+        }
     }
 
     #[test]

@@ -183,3 +183,21 @@ async fn nothing_is_lost_of_what_waits_when_a_stream_ends() {
     }
     gateway.finish(&[&key]).await;
 }
+
+#[tokio::test]
+async fn a_last_event_that_ends_with_the_body_passes_as_it_came() {
+    let last = json!({"choices": [{"index": 0, "delta": {"content": PROVIDER_KEY}, "finish_reason": "stop"}]});
+    let streams = ["", "\n", "\r\n"].map(|end| {
+        let last = Bytes::from(format!("data: {last}{end}"));
+        [&Wire::Chat.pieces(&["One"])[..1], &[last.slice(..30), last.slice(30..)]].concat()
+    });
+    let answers = streams.iter().map(|pieces| Wire::Chat.stream_of(pieces.clone()).pieces_every_ms(20)).collect();
+    let (_provider, gateway, key) = patient(Wire::Chat, answers).await;
+    for sent in &streams {
+        let answer = gateway.send(&Wire::Chat.request(true).key(&key.key)).await;
+        assert_eq!((answer.status, answer.ended), (200, Ended::Whole));
+        assert_eq!(answer.text().as_bytes(), sent.concat(), "not masked: it is no error");
+        assert_eq!(gateway.record_of(&answer).await["outcome"], "ok");
+    }
+    gateway.finish(&[&key]).await;
+}
