@@ -4,7 +4,7 @@
 use super::exchange::{Admitted, Answer, Attempt, Bill, Exchange, Leases};
 use super::gate::{Gate, Need};
 use super::pieces::{self, Billed};
-use super::uncounted::{Uncounted, uncounted, within};
+use super::uncounted::{Uncounted, beside_thoughts, uncounted, within};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::clock::{millis, steady_ms};
@@ -407,6 +407,7 @@ pub(super) fn progress(exchange: &mut Exchange) {
     let asked = admitted.facts.service_tier;
     let mut metered = answer.scanner.metered().unwrap_or_else(|| answer.scanner.uncounted(asked));
     let tokens = delivered.passed().tokens_by_look().max(delivered.pieces());
+    let tokens = beside_thoughts(&metered.usage, tokens, delivered_bytes, answer.scanner.thoughts_alone());
     let tokens = within(output_tokens_max, tokens, delivered.pieces());
     metered.usage.output_tokens = metered.usage.output_tokens.max(tokens);
     if metered.usage.input_tokens == 0 {

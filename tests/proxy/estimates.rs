@@ -2,11 +2,11 @@
 //! or is read more than once; and the bill of a stream that a kill has cut off.
 
 use crate::calls::{Wire, assert_record, number, one, serving, serving_keys, stepped};
-use crate::support::answers::chat_pieces;
+use crate::support::answers::{chat_pieces, data};
 use crate::support::client::Request;
 use crate::support::gateway::{Gateway, Key, Setup};
 use crate::support::provider::Provider;
-use crate::support::script::Answer;
+use crate::support::script::{Answer, Break};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -174,6 +174,27 @@ async fn an_estimate_is_no_less_than_the_pieces_that_came_and_goes_by_the_whole_
         assert!(count.contains(&output), "{number_of}: {output}");
     }
     gateway.wait_records(2).await;
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
+async fn of_a_stream_that_breaks_off_the_text_is_billed_beside_thoughts_that_are_counted() {
+    let words = " word".repeat(400);
+    let event = |part: Value| {
+        data(&json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": [part]}}],
+            "usageMetadata": {"promptTokenCount": 9, "thoughtsTokenCount": 540}}))
+    };
+    let thought = event(json!({"text": "Let me think about that for a while.", "thought": true}));
+    let pieces = vec![thought, event(json!({"text": words}))];
+    let length = pieces.concat().len();
+    let answer = Wire::GeminiEvents.stream_of([&pieces[..], &["x".into()]].concat()).cut(length, Break::Fin);
+    let (_provider, gateway, key) = one(Wire::GeminiEvents, move |_, _| answer.clone()).await;
+    let target = Wire::GeminiEvents.target("m", true);
+    let body = json!({"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 2_000}});
+    let answer = gateway.send(&Request::post(&target, &body).key(&key.key)).await;
+    let record = gateway.record_of(&answer).await;
+    assert_record(&record, json!({"usage_source": "estimated", "input_tokens": 9, "reasoning_tokens": 540}));
+    assert!((930..=950).contains(&number(&record, "output_tokens")), "{record}");
     gateway.finish(&[&key]).await;
 }
 

@@ -87,6 +87,13 @@ impl AnthropicUsage {
             .any(|&count| count != Count::Absent)
     }
 
+    /// The prompt is counted, or a part of it.
+    pub(super) fn counts_input(&self) -> bool {
+        let CacheCreation { ephemeral_5m_input_tokens, ephemeral_1h_input_tokens } = self.cache_creation.0;
+        let written = self.cache_creation_input_tokens.or(ephemeral_5m_input_tokens).or(ephemeral_1h_input_tokens);
+        self.input_tokens.or(self.cache_read_input_tokens).or(written) != Count::Absent
+    }
+
     /// The output count is there (in a stream's start it is a placeholder).
     pub(super) fn has_output(&self) -> bool {
         self.output_tokens.get().is_some()

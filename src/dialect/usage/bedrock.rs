@@ -39,6 +39,17 @@ impl BedrockUsage {
         self.counts().iter().any(|&count| count != Count::Absent)
     }
 
+    /// The prompt is counted, or a part of it.
+    pub(super) fn counts_input(&self) -> bool {
+        let [input, _, read, written] = self.counts();
+        input.or(read).or(written) != Count::Absent
+    }
+
+    /// What was generated is counted.
+    pub(super) fn counts_output(&self) -> bool {
+        self.output_tokens != Count::Absent
+    }
+
     /// No count that is read is an impossible one.
     pub(super) fn is_believable(&self) -> bool {
         let details = self.cache_details.as_deref().unwrap_or_default();

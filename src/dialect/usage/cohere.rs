@@ -40,23 +40,34 @@ impl CohereUsage {
         self.billed_units.0.are_there() || self.tokens.0.are_there()
     }
 
+    /// The prompt is counted.
+    pub(super) fn counts_input(&self) -> bool {
+        self.billed_units.0.input_tokens.or(self.tokens.0.input_tokens) != Count::Absent
+    }
+
+    /// What was generated is counted.
+    pub(super) fn counts_output(&self) -> bool {
+        self.billed_units.0.output_tokens.or(self.tokens.0.output_tokens) != Count::Absent
+    }
+
     /// No count that is read is an impossible one.
     pub(super) fn is_believable(&self) -> bool {
         let mut counts = self.billed_units.0.counts().into_iter().chain(self.tokens.0.counts());
         counts.all(|count| count != Count::Bad) && self.cached_tokens != Count::Bad
     }
 
-    /// What is billed, where that is said; else what was counted, of which the cached part is known then.
+    /// Of either side what is billed, where that is said; else what was counted, of which the cached part is known then.
     pub(super) fn read(&self) -> Reading {
         let (billed, counted) = (self.billed_units.0, self.tokens.0);
-        let (tokens, cached) = if billed.are_there() { (billed, Count::Absent) } else { (counted, self.cached_tokens) };
-        let (input, output) = (tokens.input_tokens.get().unwrap_or(0), tokens.output_tokens.get().unwrap_or(0));
+        let cached = if billed.input_tokens == Count::Absent { self.cached_tokens } else { Count::Absent };
+        let input = billed.input_tokens.or(counted.input_tokens).get().unwrap_or(0);
+        let output = billed.output_tokens.or(counted.output_tokens).get().unwrap_or(0);
         let usage = Usage {
             input_tokens: input,
             cached_input_tokens: part_of(input, cached.get()),
             cache_write_tokens: 0,
             output_tokens: output,
-            reasoning_tokens: part_of(output, tokens.reasoning_tokens.or(counted.reasoning_tokens).get()),
+            reasoning_tokens: part_of(output, billed.reasoning_tokens.or(counted.reasoning_tokens).get()),
         };
         Reading { usage, ..Reading::default() }
     }

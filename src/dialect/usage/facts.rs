@@ -57,7 +57,7 @@ pub(super) struct TextMeter {
     pub(super) delivered: DeliveredText,
     /// Text came in this event.
     pub(super) any: bool,
-    /// Which of the two names for reasoning this event uses: the other, if it is there too, says the same again.
+    /// Which of the names for reasoning this event uses: another, if it is there too, says the same again.
     reasoning: Option<Slot>,
 }
 
@@ -69,7 +69,7 @@ impl TextMeter {
 
     /// A piece of a JSON string in this place.
     pub(super) fn string(&mut self, slot: Slot, piece: &[u8]) {
-        if matches!(slot, Slot::Reasoning | Slot::ReasoningContent) && *self.reasoning.get_or_insert(slot) != slot {
+        if is_reasoning(slot) && *self.reasoning.get_or_insert(slot) != slot {
             return;
         }
         self.any = true;
@@ -81,6 +81,10 @@ impl TextMeter {
         self.string(slot, string);
         self.delivered.end_string();
     }
+}
+
+fn is_reasoning(slot: Slot) -> bool {
+    matches!(slot, Slot::Reasoning | Slot::ReasoningContent | Slot::ReasoningDetails)
 }
 
 impl Sink<Slot> for TextMeter {
@@ -119,6 +123,8 @@ pub(super) struct Facts {
     /// How many answers to one prompt there are at least, by their numbers.
     pub(super) choices_begun: u32,
     pub(super) generated: bool,
+    /// Its text is a thought.
+    pub(super) is_thought: bool,
     pub(super) kind: Option<Kind>,
     /// What is announced is text or reasoning.
     pub(super) opens_text: bool,
@@ -158,6 +164,7 @@ impl Facts {
             finishes: 0,
             choices_begun: 0,
             generated: false,
+            is_thought: false,
             kind: None,
             opens_text: false,
             error: None,
@@ -271,6 +278,7 @@ impl Sink<Slot> for Facts {
             Slot::UsageInChoice => self.usage_in_choice = self.report().or(self.usage_in_choice.take()),
             Slot::UsageCounted => self.usage_counted = self.report().or(self.usage_counted.take()),
             Slot::UsageAtStart => self.usage_at_start = self.report().or(self.usage_at_start.take()),
+            Slot::Thought => self.is_thought |= self.capture == b"true",
             Slot::Finish => {
                 let failure = ErrorEvent::of_finish(self.dialect, self.word());
                 let is_finish = failure.is_none() && is_finish(&self.capture);
@@ -321,6 +329,7 @@ impl Sink<Slot> for Facts {
             | Slot::Text
             | Slot::Reasoning
             | Slot::ReasoningContent
+            | Slot::ReasoningDetails
             | Slot::Last
             | Slot::ImageList
             | Slot::ImageMade

@@ -68,6 +68,18 @@ impl GeminiUsage {
         self.candidates_token_count != Count::Absent
     }
 
+    /// The prompt is counted. (What a total leaves for it is more than nothing.)
+    pub(super) fn counts_input(&self) -> bool {
+        self.prompt_token_count != Count::Absent
+    }
+
+    /// What was thought is counted, and nothing else that was generated: nor does a total tell.
+    pub(super) fn counts_thoughts_alone(&self) -> bool {
+        let thoughts = self.thoughts_token_count.get();
+        thoughts.is_some_and(|thoughts| thoughts > 0 && self.read().usage.output_tokens <= thoughts)
+            && !self.counts_output()
+    }
+
     /// No count that is read is an impossible one.
     pub(super) fn is_believable(&self) -> bool {
         let details = self.details();

@@ -264,6 +264,12 @@ impl Scanner {
         self.reader.unreported(usage, is_cut)
     }
 
+    /// Where the report in force counts what was thought, apart (Gemini), and nothing else that was generated: how many bytes of the
+    /// text that passed are thoughts.
+    pub fn thoughts_alone(&self) -> Option<u64> {
+        self.reader.thoughts_alone()
+    }
+
     /// The text, reasoning and tool arguments that passed.
     pub fn delivered(&self) -> &DeliveredText {
         self.reader.delivered()

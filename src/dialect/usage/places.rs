@@ -32,9 +32,12 @@ pub(super) enum Slot {
     Generated,
     /// Generated text.
     Text,
-    /// Generated reasoning, under the two names that some vendors send side by side with the same text.
+    /// Generated reasoning, under the names that some vendors send side by side with the same text.
     Reasoning,
     ReasoningContent,
+    ReasoningDetails,
+    /// Whether the text beside it is a thought.
+    Thought,
     /// An error.
     Error,
     /// The parts of an error that is not in an object of its own.
@@ -87,8 +90,8 @@ pub(super) enum Slot {
 use Slot::{
     ActionType, AudioSeconds, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageFailed, ImageList,
     ImageMade, ImageQuality, ImageSize, ImageTool, InnerType, ItemType, Maps, Message, Model, Object, Outcome, Queries,
-    Reasoning, ReasoningContent, Searches, SegmentEnd, Text, Tier, ToolModel, Type, Usage, UsageAside, UsageAtStart,
-    UsageCounted, UsageInChoice,
+    Reasoning, ReasoningContent, ReasoningDetails, Searches, SegmentEnd, Text, Thought, Tier, ToolModel, Type, Usage,
+    UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -126,6 +129,8 @@ const DELTA: Rows = &[
     ("reasoning", Reasoning, Take::Text),
     ("reasoning_content", ReasoningContent, Take::Text),
     ("reasoning_details", Generated, Presence),
+    ("reasoning_details.*.text", ReasoningDetails, Take::Text),
+    ("reasoning_details.*.summary", ReasoningDetails, Take::Text),
     ("refusal", Text, Take::Text),
     ("tool_calls", Generated, Presence),
     ("tool_calls.*.function.name", Text, Take::Text),
@@ -154,6 +159,8 @@ const ANTHROPIC_TOP: Rows = &[
     ("message.usage", UsageAtStart, Capture),
     ("message.model", Model, Capture),
     ("content_block.type", InnerType, Capture),
+    ("content_block.text", Text, Take::Text),
+    ("content_block.thinking", Text, Take::Text),
     ("error", Error, Capture),
 ];
 
@@ -211,6 +218,7 @@ const GEMINI: Rows = &[
 
 const GEMINI_PART: Rows = &[
     ("text", Text, Take::Text),
+    ("thought", Thought, Capture),
     ("functionCall", Generated, Presence),
     ("functionCall.name", Text, Take::Text),
     ("functionCall.args", Text, Raw),

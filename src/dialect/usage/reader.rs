@@ -36,6 +36,8 @@ struct Said {
     /// Reasons why generation ended, and answers that have begun, as far as these have numbers.
     finishes: u32,
     choices_begun: u32,
+    /// How much of the text that has passed are thoughts, by those that say that they are.
+    thought_bytes: u64,
     terminal: bool,
     error: Option<ErrorEvent>,
     tier: Tier,
@@ -252,6 +254,10 @@ impl Reader {
         let is_failure = is_failure(self.facts.code.as_deref(), self.facts.message.as_deref());
         self.facts.pieces.has_failed_in_words |= is_failure;
         said.pieces.add(std::mem::take(&mut self.facts.pieces));
+        if self.facts.is_thought {
+            // Thoughts come first.
+            said.thought_bytes = self.facts.meter.delivered.total_bytes();
+        }
         said.finishes = said.finishes.saturating_add(self.facts.finishes);
         said.choices_begun = said.choices_begun.max(self.facts.choices_begun);
         said.terminal |= kind == Kind::Terminal || self.facts.last;
@@ -361,6 +367,12 @@ impl Reader {
         Unreported { input: has_text && usage.input_tokens == 0 && !report.counts_input(), output }
     }
 
+    /// Where the report in force counts what was thought and nothing else that was generated: how many bytes of the text that has
+    /// passed are thoughts.
+    pub(super) fn thoughts_alone(&self) -> Option<u64> {
+        self.said.report.as_ref().filter(|report| report.counts_thoughts_alone()).map(|_| self.said.thought_bytes)
+    }
+
     pub(super) fn delivered(&self) -> &DeliveredText {
         &self.facts.meter.delivered
     }
@@ -466,7 +478,8 @@ impl Said {
                 before.replace_with(std::mem::take(later));
             }
             _ => {
-                self.output_reported = kind != Kind::Start;
+                let is_there = !matches!(&*report, Report::Anthropic(usage) if !usage.has_output());
+                self.output_reported = kind != Kind::Start && is_there;
                 self.report = Some(report);
             }
         }

@@ -92,8 +92,10 @@ impl Report {
             Self::OpenAi(usage) => usage.counts_output(),
             Self::Gemini(usage) => usage.counts_output(),
             Self::Anthropic(usage) => usage.has_output(),
-            // These report once, at the end.
-            Self::Cohere(_) | Self::Ollama(_) | Self::Bedrock(_) | Self::Unreadable => true,
+            Self::Cohere(usage) => usage.counts_output(),
+            Self::Bedrock(usage) => usage.counts_output(),
+            // It reports once, at the end.
+            Self::Ollama(_) | Self::Unreadable => true,
         }
     }
 
@@ -105,13 +107,21 @@ impl Report {
         }
     }
 
+    /// What was thought is counted apart, and nothing else that was generated.
+    pub(super) fn counts_thoughts_alone(&self) -> bool {
+        matches!(self, Self::Gemini(usage) if usage.counts_thoughts_alone())
+    }
+
     /// The prompt is counted, or a total is there that leaves it something.
     pub(super) fn counts_input(&self) -> bool {
         match self {
             Self::OpenAi(usage) => usage.counts_input(),
-            // Ollama leaves out a prompt that it had in its cache; the others always count it.
-            Self::Anthropic(_) | Self::Gemini(_) | Self::Cohere(_) | Self::Ollama(_) | Self::Bedrock(_) => true,
-            Self::Unreadable => true,
+            Self::Anthropic(usage) => usage.counts_input(),
+            Self::Gemini(usage) => usage.counts_input(),
+            Self::Cohere(usage) => usage.counts_input(),
+            Self::Bedrock(usage) => usage.counts_input(),
+            // It leaves out a prompt that it had in its cache.
+            Self::Ollama(_) | Self::Unreadable => true,
         }
     }
 

@@ -24,9 +24,17 @@ static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
 
 /// Keys of a Gemini event that bring more than text.
-static GEMINI_KEYS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
-    ["\"usageMetadata\"", "\"finishReason\"", "\"blockReason\"", "\"error\"", "\"webSearchQueries\"", "\"maps\""]
-        .map(Finder::new)
+static GEMINI_KEYS: LazyLock<[Finder<'static>; 7]> = LazyLock::new(|| {
+    [
+        "\"usageMetadata\"",
+        "\"finishReason\"",
+        "\"blockReason\"",
+        "\"error\"",
+        "\"webSearchQueries\"",
+        "\"maps\"",
+        "\"thought\"",
+    ]
+    .map(Finder::new)
 });
 
 /// Whether the event is one that brings nothing but text; if so, that text has been counted. `walker` looks out for the

@@ -51,6 +51,7 @@ const GEMINI_JSON: Case = case(Answer::GenerateContent, DialectId::Gemini, Frami
 const GEMINI_ARRAY: Case = case(Answer::GenerateContent, DialectId::Gemini, Framing::JsonArray);
 const COHERE: Case = case(Answer::CohereChat, DialectId::Cohere, Framing::Sse);
 const COHERE_JSON: Case = case(Answer::CohereChat, DialectId::Cohere, Framing::JsonDocument);
+const BEDROCK_JSON: Case = case(Answer::Converse, DialectId::Bedrock, Framing::JsonDocument);
 const RERANK: Case = case(Answer::Rerank, DialectId::OpenAi, Framing::JsonDocument);
 const EMBEDDINGS: Case = case(Answer::Embeddings, DialectId::OpenAi, Framing::JsonDocument);
 
