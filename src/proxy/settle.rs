@@ -4,7 +4,7 @@
 use super::exchange::{Admitted, Answer, Attempt, Bill, Exchange, Leases};
 use super::gate::{Gate, Need};
 use super::pieces::{self, Billed};
-use super::uncounted::{Uncounted, beside_thoughts, uncounted, within};
+use super::uncounted::{Delivered, Uncounted, uncounted};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::clock::{millis, steady_ms};
@@ -406,10 +406,8 @@ pub(super) fn progress(exchange: &mut Exchange) {
     checkpoint.delivered_pieces = delivered.pieces();
     let asked = admitted.facts.service_tier;
     let mut metered = answer.scanner.metered().unwrap_or_else(|| answer.scanner.uncounted(asked));
-    let tokens = delivered.passed().tokens_by_look().max(delivered.pieces());
-    let tokens = beside_thoughts(&metered.usage, tokens, delivered_bytes, answer.scanner.thoughts_alone());
-    let tokens = within(output_tokens_max, tokens, delivered.pieces());
-    metered.usage.output_tokens = metered.usage.output_tokens.max(tokens);
+    let (tokens, delivered) = (delivered.passed().tokens_by_look(), Delivered::of(&answer.scanner));
+    delivered.count_into(&mut metered, delivered.at_least(tokens), output_tokens_max);
     if metered.usage.input_tokens == 0 {
         let looked = || admitted.prompt.tokens_by_look(admitted.target.endpoint, &admitted.facts);
         metered.usage.input_tokens = *checkpoint.prompt_tokens.get_or_insert_with(looked);

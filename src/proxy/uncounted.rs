@@ -4,11 +4,11 @@ use super::exchange::{Admitted, Answer};
 use super::prompt::Prompt;
 use super::settle::End;
 use crate::dialect::endpoint::Endpoint;
-use crate::dialect::usage::Unreported;
+use crate::dialect::usage::{MediaTokens, Scanner, Unreported};
 use crate::dialect::{Answer as AnswerKind, Passed};
 use crate::estimate;
 use std::sync::Arc;
-use tollgate_plugin_api::{Metered, Usage, UsageSource};
+use tollgate_plugin_api::{Metered, UsageSource};
 
 /// What an estimate is made from.
 pub(super) struct Uncounted {
@@ -16,29 +16,67 @@ pub(super) struct Uncounted {
     model: Arc<str>,
     endpoint: &'static Endpoint,
     prompt: Prompt,
-    delivered: Passed,
+    text: Passed,
+    delivered: Delivered,
     /// What was delivered is the prompt, spoken.
     is_spoken: bool,
-    /// Strings that it came in.
-    delivered_pieces: u64,
-    thoughts_alone: Option<u64>,
     /// What the upstream was asked for at most.
     output_tokens_max: u64,
 }
 
 /// What an estimate of so many tokens is billed by: no more than was asked for at most, as no hold is. Unless more pieces than that
 /// have come: then the limit has not been kept to, or not for thoughts, and what was delivered is not free.
-pub(super) fn within(output_tokens_max: u64, tokens: u64, pieces: u64) -> u64 {
+fn within(output_tokens_max: u64, tokens: u64, pieces: u64) -> u64 {
     if pieces > output_tokens_max { tokens } else { tokens.min(output_tokens_max) }
 }
 
-/// What was generated where so many tokens, in so many bytes, were delivered. `thoughts_alone`: what was thought is counted apart, and so
-/// many of the bytes are of that; nobody has counted the others. (As many tokens of them as there are bytes: it is an estimate.)
-pub(super) fn beside_thoughts(usage: &Usage, tokens: u64, bytes: u64, thoughts_alone: Option<u64>) -> u64 {
-    let Some(thought_bytes) = thoughts_alone else { return tokens };
-    let thought = u128::from(tokens) * u128::from(thought_bytes.min(bytes)) / u128::from(bytes.max(1));
-    let thought = u64::try_from(thought).unwrap_or(tokens);
-    thought.max(usage.reasoning_tokens).saturating_add(tokens - thought)
+/// What of an answer was delivered, beside how many tokens its text has.
+pub(super) struct Delivered {
+    text_bytes: u64,
+    /// Strings that the text came in.
+    pieces: u64,
+    /// What was thought is counted apart, and so many bytes of the text are of that; nobody has counted the others.
+    thoughts_alone: Option<u64>,
+    media: MediaTokens,
+}
+
+impl Delivered {
+    /// As far as it has passed.
+    pub(super) fn of(scanner: &Scanner) -> Self {
+        let text = scanner.delivered();
+        Self {
+            text_bytes: text.total_bytes(),
+            pieces: text.pieces(),
+            thoughts_alone: scanner.thoughts_alone(),
+            media: scanner.media_tokens(),
+        }
+    }
+
+    /// There are no fewer tokens of the text than pieces came.
+    pub(super) fn at_least(&self, tokens: u64) -> u64 {
+        tokens.max(self.pieces)
+    }
+
+    /// Sees to it that at least what was delivered counts as generated: text of so many tokens, with what was thought, and media.
+    pub(super) fn count_into(&self, metered: &mut Metered, text_tokens: u64, output_tokens_max: u64) {
+        let (usage, detail) = (&mut metered.usage, &mut metered.detail);
+        let all = self.beside_thoughts(text_tokens, usage.reasoning_tokens).saturating_add(self.media.sum());
+        let all = within(output_tokens_max, all, self.pieces);
+        if all <= usage.output_tokens {
+            return;
+        }
+        usage.output_tokens = all;
+        detail.output_image_tokens = self.media.image.min(all);
+        detail.output_audio_tokens = self.media.audio.min(all - detail.output_image_tokens);
+    }
+
+    /// As many tokens of the text are thoughts as bytes are: it is an estimate.
+    fn beside_thoughts(&self, tokens: u64, thought_tokens: u64) -> u64 {
+        let Some(thought_bytes) = self.thoughts_alone else { return tokens };
+        let thought = u128::from(tokens) * u128::from(thought_bytes.min(self.text_bytes));
+        let thought = u64::try_from(thought / u128::from(self.text_bytes.max(1))).unwrap_or(tokens);
+        thought.max(thought_tokens).saturating_add(tokens - thought)
+    }
 }
 
 /// What an estimate is made from, if one is needed: an answer was on its way, and its usage is not (wholly) reported.
@@ -60,15 +98,13 @@ pub(super) fn uncounted(
     if unreported == Unreported::default() {
         return None;
     }
-    let delivered = answer.scanner.delivered();
     Some(Uncounted {
         unreported,
         model: admitted.route.model.clone(),
         endpoint,
         prompt: std::mem::take(&mut admitted.prompt),
-        delivered: delivered.passed().clone(),
-        delivered_pieces: delivered.pieces(),
-        thoughts_alone: answer.scanner.thoughts_alone(),
+        text: answer.scanner.delivered().passed().clone(),
+        delivered: Delivered::of(&answer.scanner),
         is_spoken: endpoint.answer == AnswerKind::Speech && answer.scanner.token_seen(),
         output_tokens_max,
     })
@@ -78,16 +114,14 @@ impl Uncounted {
     /// Fills in what was not reported: the prompt, and what was delivered, of which there is no less than pieces came. `count` counts
     /// the tokens of a model's text.
     pub(super) fn complete(self, metered: &mut Metered, count: impl Fn(&str, &Passed) -> u64) {
-        let usage = &mut metered.usage;
         if self.unreported.output {
-            let delivered = match self.is_spoken {
+            let tokens = match self.is_spoken {
                 true => estimate::spoken(self.prompt.text(self.endpoint).bytes()),
-                false => count(&self.model, &self.delivered).max(self.delivered_pieces),
+                false => self.delivered.at_least(count(&self.model, &self.text)),
             };
-            let all = beside_thoughts(usage, delivered, self.delivered.bytes(), self.thoughts_alone);
-            let all = within(self.output_tokens_max, all, self.delivered_pieces);
-            usage.output_tokens = usage.output_tokens.max(all);
+            self.delivered.count_into(metered, tokens, self.output_tokens_max);
         }
+        let usage = &mut metered.usage;
         if self.unreported.input && usage.input_tokens == 0 {
             usage.input_tokens = self.prompt.text(self.endpoint).tokens(|text| count(&self.model, text));
         }

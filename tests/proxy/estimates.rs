@@ -199,6 +199,33 @@ async fn of_a_stream_that_breaks_off_the_text_is_billed_beside_thoughts_that_are
 }
 
 #[tokio::test]
+async fn images_and_sounds_of_a_stream_that_breaks_off_are_no_gift() {
+    let inline = |kind: &str, bytes: usize| {
+        let part = json!({"inlineData": {"mimeType": kind, "data": "A".repeat(bytes)}});
+        data(&json!({"candidates": [{"index": 0, "content": {"role": "model", "parts": [part]}}]}))
+    };
+    // Two seconds, with the quotes around them.
+    let cases = [("image/png", 9_000, 1_290, "output_image_tokens"), ("audio/L16", 127_998, 50, "output_audio_tokens")];
+    let provider = Provider::start(move |before, _| {
+        let (kind, bytes, ..) = cases[before];
+        let piece = inline(kind, bytes);
+        Wire::GeminiEvents.stream_of(vec![piece.clone(), "x".into()]).cut(piece.len(), Break::Fin)
+    })
+    .await;
+    let row = "[[model]]\nname = \"m\"\ninput = 1\noutput = 2\noutput_audio = 10\noutput_image = 30\n";
+    let setup = Setup::new([Wire::GeminiEvents.upstream("u", &provider)]).prices(row);
+    let (gateway, key) = serving(&setup).await;
+    for (_, _, tokens, detail) in cases {
+        let target = Wire::GeminiEvents.target("m", true);
+        let body = json!({"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 2_000}});
+        let record = gateway.record_of(&gateway.send(&Request::post(&target, &body).key(&key.key)).await).await;
+        assert_record(&record, json!({"usage_source": "estimated", "output_tokens": tokens}));
+        assert_eq!(record["detail"][detail], tokens, "{record}");
+    }
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn a_rerank_is_held_and_estimated_by_its_query_once_for_each_document() {
     const DOCUMENTS: u64 = 200;
     let (query, document) = ("word ".repeat(300), "a b c");

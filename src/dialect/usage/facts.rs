@@ -7,6 +7,7 @@ use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
 use super::image_tool::ImageTool;
 use super::made::Pieces;
+use super::media::InlineMedia;
 use super::places::Slot;
 use super::report::Report;
 use super::searches::Searches;
@@ -57,6 +58,8 @@ pub(super) struct TextMeter {
     pub(super) delivered: DeliveredText,
     /// Text came in this event.
     pub(super) any: bool,
+    /// Sounds of OpenAI's chat, in bytes of Base64.
+    pub(super) sound_bytes: u64,
     /// Which of the names for reasoning this event uses: another, if it is there too, says the same again.
     reasoning: Option<Slot>,
 }
@@ -94,9 +97,12 @@ impl Sink<Slot> for TextMeter {
     fn text_end(&mut self, _: Slot) {
         self.delivered.end_string();
     }
-    fn raw(&mut self, _: Slot, piece: &[u8]) {
+    fn raw(&mut self, slot: Slot, piece: &[u8]) {
         self.any = true;
-        self.delivered.push_plain(piece);
+        match slot {
+            Slot::SoundBytes => self.sound_bytes = self.sound_bytes.saturating_add(piece.len() as u64),
+            _ => self.delivered.push_plain(piece),
+        }
     }
 }
 
@@ -125,6 +131,7 @@ pub(super) struct Facts {
     pub(super) generated: bool,
     /// Its text is a thought.
     pub(super) is_thought: bool,
+    pub(super) inline_media: InlineMedia,
     pub(super) kind: Option<Kind>,
     /// What is announced is text or reasoning.
     pub(super) opens_text: bool,
@@ -165,6 +172,7 @@ impl Facts {
             choices_begun: 0,
             generated: false,
             is_thought: false,
+            inline_media: InlineMedia::default(),
             kind: None,
             opens_text: false,
             error: None,
@@ -254,7 +262,10 @@ impl Sink<Slot> for Facts {
     }
 
     fn raw(&mut self, slot: Slot, piece: &[u8]) {
-        self.meter.raw(slot, piece);
+        match slot {
+            Slot::InlineBytes => self.inline_media.has_bytes(piece.len()),
+            _ => self.meter.raw(slot, piece),
+        }
     }
 
     fn capture(&mut self, _: Slot, piece: &[u8]) {
@@ -278,6 +289,7 @@ impl Sink<Slot> for Facts {
             Slot::UsageInChoice => self.usage_in_choice = self.report().or(self.usage_in_choice.take()),
             Slot::UsageCounted => self.usage_counted = self.report().or(self.usage_counted.take()),
             Slot::UsageAtStart => self.usage_at_start = self.report().or(self.usage_at_start.take()),
+            Slot::InlineType => self.inline_media.is_of_type(&self.capture),
             Slot::Thought => self.is_thought |= self.capture == b"true",
             Slot::Finish => {
                 let failure = ErrorEvent::of_finish(self.dialect, self.word());
@@ -330,6 +342,8 @@ impl Sink<Slot> for Facts {
             | Slot::Reasoning
             | Slot::ReasoningContent
             | Slot::ReasoningDetails
+            | Slot::InlineBytes
+            | Slot::SoundBytes
             | Slot::Last
             | Slot::ImageList
             | Slot::ImageMade

@@ -19,6 +19,7 @@ mod facts;
 mod gemini;
 mod image_tool;
 mod made;
+mod media;
 mod millis;
 mod ollama;
 mod openai;
@@ -38,6 +39,7 @@ use tollgate_plugin_api::{Metered, ServiceTier, Usage};
 pub use self::count::COUNT_MAX;
 pub use self::error_event::ErrorEvent;
 pub use self::made::{ImageKind, Made};
+pub use self::media::MediaTokens;
 pub use self::reader::Unreported;
 pub use self::rules::{CitationTokens, Placement, UsageRules};
 
@@ -262,6 +264,11 @@ impl Scanner {
     /// `usage`: what [`Self::metered`] says.
     pub fn unreported(&self, usage: &Usage, is_cut: bool) -> Unreported {
         self.reader.unreported(usage, is_cut)
+    }
+
+    /// The images and sounds that passed beside the text.
+    pub fn media_tokens(&self) -> MediaTokens {
+        self.reader.media_tokens()
     }
 
     /// Where the report in force counts what was thought, apart (Gemini), and nothing else that was generated: how many bytes of the

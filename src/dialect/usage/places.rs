@@ -38,6 +38,10 @@ pub(super) enum Slot {
     ReasoningDetails,
     /// Whether the text beside it is a thought.
     Thought,
+    /// Generated media in Base64, and of what type they are (Gemini); sounds in Base64 (OpenAI's chat).
+    InlineType,
+    InlineBytes,
+    SoundBytes,
     /// An error.
     Error,
     /// The parts of an error that is not in an object of its own.
@@ -89,9 +93,9 @@ pub(super) enum Slot {
 
 use Slot::{
     ActionType, AudioSeconds, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageFailed, ImageList,
-    ImageMade, ImageQuality, ImageSize, ImageTool, InnerType, ItemType, Maps, Message, Model, Object, Outcome, Queries,
-    Reasoning, ReasoningContent, ReasoningDetails, Searches, SegmentEnd, Text, Thought, Tier, ToolModel, Type, Usage,
-    UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
+    ImageMade, ImageQuality, ImageSize, ImageTool, InlineBytes, InlineType, InnerType, ItemType, Maps, Message, Model,
+    Object, Outcome, Queries, Reasoning, ReasoningContent, ReasoningDetails, Searches, SegmentEnd, SoundBytes, Text,
+    Thought, Tier, ToolModel, Type, Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -142,6 +146,7 @@ const DELTA: Rows = &[
     ("function_call.arguments", Text, Take::Text),
     ("audio", Generated, Presence),
     ("audio.transcript", Text, Take::Text),
+    ("audio.data", SoundBytes, Raw),
     ("images", Generated, Presence),
 ];
 
@@ -226,6 +231,8 @@ const GEMINI_PART: Rows = &[
     ("executableCode.code", Text, Take::Text),
     ("codeExecutionResult", Generated, Presence),
     ("inlineData", Generated, Presence),
+    ("inlineData.mimeType", InlineType, Capture),
+    ("inlineData.data", InlineBytes, Raw),
 ];
 
 /// Events of OpenAI's image, speech and transcription streams.

@@ -8,6 +8,7 @@ use super::error_event::ErrorEvent;
 use super::facts::{Facts, Kind};
 use super::image_tool::ImageTool;
 use super::made::{Made, Pieces};
+use super::media::{MediaTokens, PassedMedia};
 use super::places::{Slot, places, places_in_delta};
 use super::reading::Reading;
 use super::report::Report;
@@ -38,6 +39,7 @@ struct Said {
     choices_begun: u32,
     /// How much of the text that has passed are thoughts, by those that say that they are.
     thought_bytes: u64,
+    media: PassedMedia,
     terminal: bool,
     error: Option<ErrorEvent>,
     tier: Tier,
@@ -257,6 +259,9 @@ impl Reader {
         if self.facts.is_thought {
             // Thoughts come first.
             said.thought_bytes = self.facts.meter.delivered.total_bytes();
+        } else {
+            // Of images that are thought of, only the last one is the answer.
+            said.media.add(self.facts.inline_media);
         }
         said.finishes = said.finishes.saturating_add(self.facts.finishes);
         said.choices_begun = said.choices_begun.max(self.facts.choices_begun);
@@ -356,7 +361,7 @@ impl Reader {
     /// What the report in force, of this usage, leaves out though text has passed. `is_cut`: the answer did not come to its end.
     pub(super) fn unreported(&self, usage: &Usage, is_cut: bool) -> Unreported {
         let Some(report) = self.said.report.as_deref() else { return Unreported::default() };
-        let has_text = self.delivered().total_bytes() > 0;
+        let has_text = self.delivered().total_bytes() > 0 || self.media_tokens().sum() > 0;
         // At the end of an answer, thoughts may be all there was.
         let thoughts = if is_cut { usage.reasoning_tokens } else { 0 };
         let output = match report {
@@ -371,6 +376,11 @@ impl Reader {
     /// passed are thoughts.
     pub(super) fn thoughts_alone(&self) -> Option<u64> {
         self.said.report.as_ref().filter(|report| report.counts_thoughts_alone()).map(|_| self.said.thought_bytes)
+    }
+
+    /// What has passed of images and sounds.
+    pub(super) fn media_tokens(&self) -> MediaTokens {
+        self.said.media.tokens(self.facts.meter.sound_bytes)
     }
 
     pub(super) fn delivered(&self) -> &DeliveredText {

@@ -24,7 +24,7 @@ static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
 
 /// Keys of a Gemini event that bring more than text.
-static GEMINI_KEYS: LazyLock<[Finder<'static>; 7]> = LazyLock::new(|| {
+static GEMINI_KEYS: LazyLock<[Finder<'static>; 8]> = LazyLock::new(|| {
     [
         "\"usageMetadata\"",
         "\"finishReason\"",
@@ -33,6 +33,7 @@ static GEMINI_KEYS: LazyLock<[Finder<'static>; 7]> = LazyLock::new(|| {
         "\"webSearchQueries\"",
         "\"maps\"",
         "\"thought\"",
+        "\"inlineData\"",
     ]
     .map(Finder::new)
 });
