@@ -95,8 +95,9 @@ pub struct Route {
     pub plan: Plan,
     /// Each candidate's price, in the plan's own order: by tier, then by index.
     pub prices: Vec<Vec<Option<Arc<Price>>>>,
-    /// The prices without repetition: a hold is taken at the dearest.
-    pub distinct_prices: Vec<Arc<Price>>,
+    /// The prices without repetition, each with the most tokens that an image is to a candidate that has it: a hold is taken at the
+    /// dearest.
+    pub distinct_prices: Vec<(Arc<Price>, u64)>,
     /// Some candidate has no price.
     pub unpriced: bool,
 }

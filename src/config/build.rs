@@ -5,6 +5,7 @@ use super::{Config, ConfigError, is_named_as_secret};
 use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::endpoint::{self, Target};
+use crate::dialect::request::image_tokens_bound;
 use crate::dialect::{DialectId, embed};
 use crate::price::{PieceCounts, Price, PriceBook};
 use crate::provider::{self, AuthScheme, Provider};
@@ -13,6 +14,7 @@ use crate::quick::QuickMap;
 use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
 use http::HeaderValue;
 use secrecy::ExposeSecret;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -212,7 +214,7 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
         let provider = |offer: &Offer| upstreams.0[offer.upstream as usize].provider;
         let natives = offers.iter().filter(|offer| provider(offer).speaks(dialect));
         let natives: Vec<(bool, &Offer)> = natives.map(|offer| (false, offer)).collect();
-        let native = route(model, &natives, upstreams, prices);
+        let native = route(model, dialect, &natives, upstreams, prices);
         let with_translated = |target: Target| {
             let foreign = offers.iter().filter(|offer| {
                 !provider(offer).speaks(dialect) && provider(offer).translations(target.endpoint).next().is_some()
@@ -221,7 +223,7 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
             if foreign.is_empty() {
                 return native.clone();
             }
-            route(model, &[natives.as_slice(), foreign.as_slice()].concat(), upstreams, prices)
+            route(model, dialect, &[natives.as_slice(), foreign.as_slice()].concat(), upstreams, prices)
         };
         routes.chat[dialect.index()] = with_translated(endpoint::chat_target(dialect, false, "", false));
         routes.embeddings[dialect.index()] = match embed::counterpart(dialect) {
@@ -233,9 +235,10 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
     routes
 }
 
-/// The route over these offers, each with whether it takes a translation.
+/// The route over these offers for clients of this dialect, each with whether it takes a translation.
 fn route(
     model: &Arc<str>,
+    dialect: DialectId,
     offers: &[(bool, &Offer)],
     (upstreams, rows): Upstreams<'_>,
     prices: &Prices<'_>,
@@ -263,9 +266,19 @@ fn route(
         tier.candidates.iter().map(|candidate| price_of(candidate.upstream, &candidate.upstream_model)).collect()
     };
     let prices: Vec<Vec<Option<Arc<Price>>>> = plan.tiers.iter().map(in_tier).collect();
-    let mut distinct_prices: Vec<Arc<Price>> = prices.iter().flatten().flatten().cloned().collect();
-    distinct_prices.sort_by_key(|price| Arc::as_ptr(price).addr());
-    distinct_prices.dedup_by(|one, other| Arc::ptr_eq(one, other));
+    let image_tokens = |candidate: &Candidate| match candidate.is_translated {
+        false => image_tokens_bound(dialect),
+        true => {
+            let spoken = upstreams[candidate.upstream as usize].provider.dialects.iter();
+            spoken.map(|spoken| image_tokens_bound(*spoken)).max().unwrap_or(0)
+        }
+    };
+    let candidates = plan.tiers.iter().flat_map(|tier| &tier.candidates);
+    let priced = prices.iter().flatten().zip(candidates);
+    let mut distinct_prices: Vec<(Arc<Price>, u64)> =
+        priced.filter_map(|(price, candidate)| Some((price.clone()?, image_tokens(candidate)))).collect();
+    distinct_prices.sort_by_key(|(price, image_tokens)| (Arc::as_ptr(price).addr(), Reverse(*image_tokens)));
+    distinct_prices.dedup_by(|one, other| Arc::ptr_eq(&one.0, &other.0));
     let unpriced = prices.iter().flatten().any(Option::is_none);
     Some(Arc::new(Route { model: model.clone(), plan, prices, distinct_prices, unpriced }))
 }

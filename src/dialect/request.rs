@@ -15,7 +15,7 @@ mod tests;
 mod text_sink;
 mod walk;
 
-pub use media::MEDIA_TOKENS_BOUND;
+pub use media::image_tokens_bound;
 pub use multipart::form_parts;
 pub use pieces::AskedPieces;
 pub use splice::splice;
@@ -64,8 +64,11 @@ pub struct RequestFacts {
     /// Upper bound of the prompt's text in tokens: the body's bytes without recognised media, plus what the provider adds
     /// for its own tools. What is read more than once (a rerank's query) counts as often.
     pub prompt_text_bytes: u64,
-    /// Upper bound of the recognised media in tokens.
+    /// Upper bound of the recognised media in tokens, without [`images`](Self::images).
     pub media_tokens: u64,
+    /// How many images are read of those that are in the body. What one is in tokens goes by the dialect in which a model gets it
+    /// ([`image_tokens_bound`]), which need not be the client's.
+    pub images: u64,
     /// How many media (images, sounds, documents) are in the body.
     pub media_parts: u32,
     /// The prompt has content whose size the body does not tell: URLs, file ids, cached contents, previous responses, stored
@@ -92,9 +95,10 @@ impl RequestFacts {
         form.unwrap_or(HeaderValue::from_static("application/json"))
     }
 
-    /// Upper bound of the prompt in tokens, for a model with this context window.
-    pub fn input_tokens_bound(&self, context_tokens: u64) -> u64 {
-        let counted = self.prompt_text_bytes.saturating_add(self.media_tokens);
+    /// Upper bound of the prompt in tokens, for a model with this context window to which an image is so many tokens at most.
+    pub fn input_tokens_bound(&self, context_tokens: u64, image_tokens: u64) -> u64 {
+        let images = self.images.saturating_mul(image_tokens);
+        let counted = self.prompt_text_bytes.saturating_add(self.media_tokens).saturating_add(images);
         match (self.refers_elsewhere, self.prompts_elsewhere) {
             (false, _) => counted,
             (true, some) if 0 < some && some < self.prompts => {

@@ -357,9 +357,9 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
         return 0;
     }
     let pieces = pieces::most(target.endpoint.answer, facts);
-    let prices = route.distinct_prices.iter().map(|price| {
+    let prices = route.distinct_prices.iter().map(|(price, image_tokens)| {
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
-        let input = facts.input_tokens_bound(context);
+        let input = facts.input_tokens_bound(context, *image_tokens);
         let output =
             facts.output_tokens_bound(price.output_tokens_max, exchange.snapshot.routing.output_tokens_default);
         price.worst_case_nanos(facts.requests_billed_max.max(1), input, output, &pieces)

@@ -9,6 +9,7 @@ use crate::support::h2c;
 use crate::support::provider::Provider;
 use crate::support::script::{Answer, Break};
 use crate::support::until;
+use crate::translate::upstream;
 use serde_json::{Value, json};
 
 /// Nano-USD as the command line takes them.
@@ -327,6 +328,46 @@ async fn the_hold_grows_with_prompt_answers_and_limits() {
     assert_eq!(elsewhere, 50_000 * 1_000 + 10 * 2_000);
     assert_eq!(held(chat(json!({})), &free).await, 0, "nothing is held for a key without a quota");
     gateway.finish(&[&key, &free]).await;
+}
+
+/// An image is held for as what it is to each candidate, in the dialect that this one speaks: the client's says nothing of it.
+#[tokio::test]
+async fn an_image_is_held_as_the_dearest_candidate_bills_it() {
+    let openai = Provider::always(Wire::Chat.whole("x")).await;
+    let anthropic = Provider::always(Wire::Messages.whole("x")).await;
+    let prices = "[[model]]\nname = \"gpt\"\ncontext_tokens = 50000\ninput = 1\noutput = 2\n\
+        [[model]]\nname = \"claude\"\ninput = 3\noutput = 2\n";
+    let upstreams = [
+        upstream(Wire::Chat, "gpt", &openai).models(r#"["gpt", { name = "both", upstream_model = "gpt" }]"#),
+        Wire::Messages
+            .upstream("claude", &anthropic)
+            .models(r#"["claude", { name = "both", upstream_model = "claude" }]"#),
+    ];
+    let (gateway, [key]) = serving_keys(&Setup::new(upstreams).prices(prices), [("k", &["--quota-usd", "5"])]).await;
+    let part = |wire| match wire {
+        Wire::Messages => {
+            json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QUJD"}})
+        }
+        _ => json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}),
+    };
+    let held = async |wire: Wire, model: &str, images: usize| {
+        let content = vec![part(wire); images];
+        let body = json!({"model": model, "max_tokens": 10, "messages": [{"role": "user", "content": content}]});
+        let path = if wire == Wire::Messages { "/v1/messages" } else { "/v1/chat/completions" };
+        number(&billed(&gateway, &Request::post(path, &body).key(&key.key)).await, "held_nanos")
+    };
+    for (wire, model, nanos) in [
+        (Wire::Messages, "gpt", 50_000 * 1_000),
+        (Wire::Chat, "gpt", 50_000 * 1_000),
+        (Wire::Messages, "claude", 5_000 * 3_000),
+        (Wire::Chat, "claude", 5_000 * 3_000),
+        // Fewer tokens at a higher price, or more at a lower one.
+        (Wire::Messages, "both", 50_000 * 1_000),
+    ] {
+        let image = held(wire, model, 2).await - held(wire, model, 1).await;
+        assert!((nanos..nanos + 150 * 3_000).contains(&image), "{wire:?} {model}: {image}");
+    }
+    gateway.finish(&[&key]).await;
 }
 
 #[tokio::test]

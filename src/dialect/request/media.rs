@@ -5,7 +5,7 @@ use super::super::shape::DialectId;
 /// The most tokens that one image can be, whatever the dialect: the dearest known is a 2048 x 768 image in high detail for
 /// gpt-4o-mini, 2,833 + 8 * 5,667 = 48,169 tokens by OpenAI's vision guide. An image's bytes tell nothing: a white one of
 /// any size is small.
-pub const MEDIA_TOKENS_BOUND: u64 = 50_000;
+const IMAGE_TOKENS_BOUND: u64 = 50_000;
 
 /// Anthropic scales images down to at most 4,784 tokens (1,568 on older models), by its vision guide.
 const ANTHROPIC_IMAGE_TOKENS_BOUND: u64 = 5_000;
@@ -53,12 +53,12 @@ impl Mime {
     }
 }
 
-/// The most tokens of one image.
-pub(super) fn image_tokens_bound(dialect: DialectId) -> u64 {
+/// The most tokens of one image, for a model that is asked in this dialect.
+pub fn image_tokens_bound(dialect: DialectId) -> u64 {
     match dialect {
         DialectId::Anthropic => ANTHROPIC_IMAGE_TOKENS_BOUND,
         DialectId::Gemini => GEMINI_IMAGE_TOKENS_BOUND,
-        _ => MEDIA_TOKENS_BOUND,
+        _ => IMAGE_TOKENS_BOUND,
     }
 }
 

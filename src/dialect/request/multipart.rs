@@ -1,7 +1,6 @@
 //! Bodies in `multipart/form-data` (RFC 7578, RFC 2046 section 5.1), read strictly: what two servers could read differently
 //! is refused, since a second reading could name a second model.
 
-use super::media::MEDIA_TOKENS_BOUND;
 use super::pieces::AskedPieces;
 use super::splice::{Edits, ModelEdit};
 use super::text_sink::{PromptText, push_line};
@@ -91,7 +90,7 @@ pub(super) fn read(
         if part.is_file {
             facts.media_parts += 1;
             match endpoint.answer {
-                Answer::Image => facts.media_tokens += MEDIA_TOKENS_BOUND,
+                Answer::Image => facts.images += 1,
                 // How long a sound is does not show in its bytes; only how long it is at most.
                 _ => facts.refers_elsewhere = true,
             }

@@ -72,7 +72,7 @@ impl Walk<'_> {
     fn add_medium(&mut self, mime: Mime, bytes: u64) {
         match mime {
             Mime::Text => return,
-            Mime::Image => self.facts.media_tokens += media::image_tokens_bound(self.dialect),
+            Mime::Image => self.facts.images += 1,
             Mime::Other => self.facts.refers_elsewhere = true,
         }
         self.media_bytes += bytes;

@@ -108,6 +108,7 @@ impl<'a> Walk<'a> {
     /// The documents of a rerank, as they are written.
     fn documents(&mut self, raw: &RawValue, depth: usize) -> Result<(), Reject> {
         let (media_bytes, media_tokens) = (self.media_bytes, self.facts.media_tokens);
+        let images = self.facts.images;
         let before = self.documents.get_or_insert_default().text.take();
         let own = before.or_else(|| self.sink.as_ref().map(Passed::another));
         let beside = std::mem::replace(&mut self.sink, own);
@@ -117,6 +118,7 @@ impl<'a> Walk<'a> {
             bytes: raw.get().len() as u64,
             media_bytes: self.media_bytes - media_bytes,
             media_tokens: self.facts.media_tokens - media_tokens,
+            images: self.facts.images - images,
             text,
         });
         walked
@@ -125,7 +127,8 @@ impl<'a> Walk<'a> {
     pub(super) fn into_facts(self) -> RequestFacts {
         let tool_prompt = if self.has_tools { TOOL_PROMPT_TOKENS } else { 0 };
         let text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
-        let once = Bound { text_bytes, media_tokens: self.facts.media_tokens, searches: 0 };
+        let (media_tokens, images) = (self.facts.media_tokens, self.facts.images);
+        let once = Bound { text_bytes, media_tokens, images, searches: 0 };
         let bound = self.documents.as_ref().map_or(once, |documents| documents.bound(once, self.facts.prompts));
         let prompts_elsewhere = if self.facts.refers_elsewhere { 0 } else { self.prompts_elsewhere };
         RequestFacts {
@@ -135,6 +138,7 @@ impl<'a> Walk<'a> {
             choices: self.facts.choices.saturating_mul(self.prompts.max(1)),
             prompt_text_bytes: bound.text_bytes.saturating_add(tool_prompt + self.tool_tokens),
             media_tokens: bound.media_tokens,
+            images: bound.images,
             edits: self.edits,
             ..self.facts
         }

@@ -47,7 +47,10 @@ pub(crate) fn read_and_splice(input: &Input<'_>) {
         Ok(facts) => facts,
         Err(refusal) => return assert_object(&reject_body(endpoint.dialect, &refusal, "r1"), path),
     };
-    assert!(facts.choices >= 1 && facts.input_tokens_bound(1 << 20) >= facts.media_tokens, "{path}: {facts:?}");
+    assert!(
+        facts.choices >= 1 && facts.input_tokens_bound(1 << 20, 3) >= facts.media_tokens + 3 * facts.images,
+        "{path}: {facts:?}"
+    );
     assert!(is_form || is_json(&body), "{path}: what is no JSON was taken");
     assert!(is_form || splice(&facts, &body, facts.model.as_deref(), false).len() >= body.len());
     let spliced = splice(&facts, &body, Some("another \"model\""), true);
@@ -66,6 +69,7 @@ pub(crate) fn read_and_splice(input: &Input<'_>) {
             facts.output_tokens_max,
             facts.choices,
             facts.media_tokens,
+            facts.images,
             facts.media_parts,
             facts.service_tier,
         )

@@ -1,7 +1,10 @@
 use super::{CHAT, COMPLETIONS, GEMINI, MESSAGES, RESPONSES, at, facts};
-use crate::dialect::request::media::MEDIA_TOKENS_BOUND;
-use crate::dialect::request::prompt_text;
+use crate::dialect::DialectId;
+use crate::dialect::request::{image_tokens_bound, prompt_text};
 use tollgate_plugin_api::ServiceTier;
+
+/// What an image is in these tests.
+const IMAGE: u64 = 100_000;
 
 /// Base64 of nothing, long enough to be told from text.
 const MEDIUM: &str = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0NTY3ODk=";
@@ -15,7 +18,7 @@ fn a_plain_chat_is_read() {
     assert_eq!((facts.output_tokens_max, facts.choices, facts.media_parts), (None, 1, 0));
     assert_eq!(facts.prompt_text_bytes, body.len() as u64);
     assert_eq!(facts.service_tier, ServiceTier::Standard);
-    assert_eq!(facts.input_tokens_bound(1_000_000), body.len() as u64);
+    assert_eq!(facts.input_tokens_bound(1_000_000, IMAGE), body.len() as u64);
 }
 
 #[test]
@@ -111,22 +114,21 @@ fn service_tiers_are_read() {
 #[test]
 #[rustfmt::skip]
 fn media_are_taken_off_the_text_only_where_they_are_media() {
-    const IMAGE: u64 = MEDIA_TOKENS_BOUND;
-    for (path, body, media_tokens, parts, elsewhere) in [
-        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,$"}}]}]}"#, Some(IMAGE), 1, false),
-        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"image_url":"data:image/png;base64,$"}]}]}"#, Some(IMAGE), 1, false),
-        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"$","format":"wav"}}]}]}"#, Some(1_010), 1, false),
-        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,$"}}]}]}"#, Some(0), 1, true),
+    for (path, body, media, parts, elsewhere) in [
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,$"}}]}]}"#, Some((1, 0)), 1, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"image_url":"data:image/png;base64,$"}]}]}"#, Some((1, 0)), 1, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"$","format":"wav"}}]}]}"#, Some((0, 1_010)), 1, false),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,$"}}]}]}"#, Some((0, 0)), 1, true),
         (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/plain;base64,$"}}]}]}"#, None, 0, false),
-        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"video_url","video_url":{"url":"data:video/mp4;base64,$"}}]}]}"#, Some(0), 1, true),
-        (RESPONSES, r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,$"}]}]}"#, Some(IMAGE), 1, false),
-        (RESPONSES, r#"{"model":"m","input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","image_url":"data:image/png;base64,$"}}]}"#, Some(IMAGE), 1, false),
-        (RESPONSES, r#"{"model":"m","input":[{"result":"$","type":"image_generation_call"}]}"#, Some(IMAGE), 1, false),
-        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"$"}}]}]}"#, Some(5_000), 1, false),
-        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image","source":{"data":"$","media_type":"image/png","type":"base64"}}]}]}]}"#, Some(5_000), 1, false),
-        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"$"}}]}]}"#, Some(0), 1, true),
-        (GEMINI, r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"$"}}]}]}"#, Some(8_000), 1, false),
-        (GEMINI, r#"{"contents":{"parts":[{"inline_data":{"data":"$","mime_type":"audio/wav"}}]}}"#, Some(0), 1, true),
+        (CHAT, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"video_url","video_url":{"url":"data:video/mp4;base64,$"}}]}]}"#, Some((0, 0)), 1, true),
+        (RESPONSES, r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,$"}]}]}"#, Some((1, 0)), 1, false),
+        (RESPONSES, r#"{"model":"m","input":[{"type":"computer_call_output","output":{"type":"computer_screenshot","image_url":"data:image/png;base64,$"}}]}"#, Some((1, 0)), 1, false),
+        (RESPONSES, r#"{"model":"m","input":[{"result":"$","type":"image_generation_call"}]}"#, Some((1, 0)), 1, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"$"}}]}]}"#, Some((1, 0)), 1, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","content":[{"type":"image","source":{"data":"$","media_type":"image/png","type":"base64"}}]}]}]}"#, Some((1, 0)), 1, false),
+        (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"$"}}]}]}"#, Some((0, 0)), 1, true),
+        (GEMINI, r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"$"}}]}]}"#, Some((1, 0)), 1, false),
+        (GEMINI, r#"{"contents":{"parts":[{"inline_data":{"data":"$","mime_type":"audio/wav"}}]}}"#, Some((0, 0)), 1, true),
         // Text, whatever it looks like.
         (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"$"}}]}]}"#, None, 0, false),
         (MESSAGES, r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"text","media_type":"image/png","data":"$"}}]}]}"#, None, 0, false),
@@ -141,13 +143,13 @@ fn media_are_taken_off_the_text_only_where_they_are_media() {
     ] {
         let body = body.replace('$', MEDIUM);
         let facts = facts(path, &body);
-        let text = if media_tokens.is_some() { body.len() - MEDIUM.len() } else { body.len() } as u64;
+        let text = if media.is_some() { body.len() - MEDIUM.len() } else { body.len() } as u64;
         // A data URL is taken off with its beginning.
-        let slack = if media_tokens.is_some() { 40 } else { 0 };
+        let slack = if media.is_some() { 40 } else { 0 };
         assert!((text - slack..=text).contains(&facts.prompt_text_bytes), "{body}: {}", facts.prompt_text_bytes);
         assert_eq!(
-            (facts.media_tokens, facts.media_parts, facts.refers_elsewhere),
-            (media_tokens.unwrap_or(0), parts, elsewhere),
+            ((facts.images, facts.media_tokens), facts.media_parts, facts.refers_elsewhere),
+            (media.unwrap_or_default(), parts, elsewhere),
             "{body}"
         );
     }
@@ -190,7 +192,7 @@ fn what_is_not_in_the_body_is_noticed() {
     ] {
         let facts = facts(path, body);
         assert_eq!(facts.refers_elsewhere, elsewhere, "{body}");
-        assert_eq!(facts.input_tokens_bound(1_000_000) >= 1_000_000, elsewhere, "{body}");
+        assert_eq!(facts.input_tokens_bound(1_000_000, IMAGE) >= 1_000_000, elsewhere, "{body}");
     }
 }
 
@@ -233,9 +235,9 @@ fn what_stands_beside_the_documents_counts_once_for_each() {
             "{body}: {}",
             facts.prompt_text_bytes
         );
-        assert_eq!((facts.media_tokens, facts.refers_elsewhere), (images * MEDIA_TOKENS_BOUND, elsewhere), "{body}");
+        assert_eq!((facts.images, facts.media_tokens, facts.refers_elsewhere), (images, 0, elsewhere), "{body}");
         let windows = u64::from(elsewhere);
-        let bound = facts.input_tokens_bound(1_000_000);
+        let bound = facts.input_tokens_bound(1_000_000, IMAGE);
         assert_eq!(bound / 1_000_000, windows, "each document has a window, if it needs one: {body}");
     }
     let prompt = |body: &str| prompt_text(at("/v1/rerank").endpoint, body.as_bytes(), 99);
@@ -245,14 +247,14 @@ fn what_stands_beside_the_documents_counts_once_for_each() {
     let two = prompt(r#"{"documents":["x y"],"query":"abcd","texts":["z"]}"#);
     assert_eq!((two.beginning().as_str(), two.bytes()), ("abcd\nx y\nz", 2 * 4 + 5), "two lists");
     let queried = format!(r#"{{"model":"m","query":{{"image":"{url}"}},"documents":["a","b"]}}"#);
-    assert_eq!(facts("/v1/rerank", &queried).media_tokens, 2 * MEDIA_TOKENS_BOUND);
+    assert_eq!(facts("/v1/rerank", &queried).images, 2);
     // Inputs and requests have windows of their own, too.
     let inputs = r#"{"model":"m","input":[{"image":"https://x/1"},{"image":"https://x/2"}]}"#;
-    assert_eq!(facts("/v1/embeddings", inputs).input_tokens_bound(1_000), 2_000);
+    assert_eq!(facts("/v1/embeddings", inputs).input_tokens_bound(1_000, IMAGE), 2_000);
     let one = r#"{"model":"m","input":["a","b",{"image":"https://x/2"}]}"#;
-    assert_eq!(facts("/v1/embeddings", one).input_tokens_bound(1_000), 1_000 + one.len() as u64);
+    assert_eq!(facts("/v1/embeddings", one).input_tokens_bound(1_000, IMAGE), 1_000 + one.len() as u64);
     let shared = r#"{"model":"m","query":{"image":"https://x/2"},"documents":["a","b",{"image":"https://x/2"}]}"#;
-    assert_eq!(facts("/v1/rerank", shared).input_tokens_bound(1_000), 3_000);
+    assert_eq!(facts("/v1/rerank", shared).input_tokens_bound(1_000, IMAGE), 3_000);
     // Of images, none is text that is cut into chunks.
     let data = "A".repeat(200_000);
     let images = format!(r#"{{"model":"m","query":"q","documents":[{{"image":"data:image/png;base64,{data}"}}]}}"#);
@@ -286,4 +288,22 @@ fn output_is_bounded_by_the_request_else_the_model_else_the_default_for_each_ans
     assert_eq!(bound(r#"{"model":"m","n":3}"#, Some(100)), 300);
     assert_eq!(bound(r#"{"model":"m","n":3}"#, None), 21);
     assert_eq!(bound(r#"{"model":"m","n":3}"#, Some(u64::MAX)), u64::MAX);
+}
+
+/// A client's dialect says nothing of what an image is to the model.
+#[test]
+fn an_image_is_what_it_is_in_the_dialect_in_which_a_model_gets_it() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"QUJD"}}]}]}"#;
+    let facts = facts(MESSAGES, body);
+    let text = body.len() as u64 - 4;
+    for (dialect, tokens) in [
+        (DialectId::Anthropic, 5_000),
+        (DialectId::Gemini, 8_000),
+        (DialectId::OpenAi, 50_000),
+        (DialectId::OpenAiResponses, 50_000),
+        (DialectId::Bedrock, 50_000),
+    ] {
+        assert_eq!(facts.input_tokens_bound(0, image_tokens_bound(dialect)), text + tokens, "{dialect:?}");
+    }
+    assert_eq!(facts.input_tokens_bound(0, u64::MAX), u64::MAX);
 }

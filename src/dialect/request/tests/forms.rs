@@ -46,7 +46,7 @@ fn a_form_is_read_and_its_model_replaced() {
     let body = build("gpt-image-1");
     let facts = read(EDITS, TYPE, &body).unwrap();
     assert_eq!((facts.model.as_deref(), facts.choices, facts.stream), (Some("gpt-image-1"), 2, true));
-    assert_eq!((facts.media_parts, facts.media_tokens, facts.refers_elsewhere), (1, 50_000, false));
+    assert_eq!((facts.media_parts, facts.images, facts.refers_elsewhere), (1, 1, false));
     assert_eq!(facts.prompt_text_bytes, "a catgpt-image-12true".len() as u64);
     assert_eq!(spliced(EDITS, &body, Some("x")), build("x"));
     assert_eq!(spliced(EDITS, &body, None), body);

@@ -21,6 +21,7 @@ pub(super) struct Documents {
     pub(super) bytes: u64,
     pub(super) media_bytes: u64,
     pub(super) media_tokens: u64,
+    pub(super) images: u64,
     /// Their text, if it is collected.
     pub(super) text: Option<Passed>,
 }
@@ -30,6 +31,7 @@ pub(super) struct Documents {
 pub(super) struct Bound {
     pub(super) text_bytes: u64,
     pub(super) media_tokens: u64,
+    pub(super) images: u64,
     /// As which it may be billed.
     pub(super) searches: u64,
 }
@@ -40,6 +42,7 @@ impl Documents {
         self.bytes += more.bytes;
         self.media_bytes += more.media_bytes;
         self.media_tokens += more.media_tokens;
+        self.images += more.images;
         self.text = more.text;
     }
 
@@ -49,10 +52,12 @@ impl Documents {
         let in_documents = self.bytes.saturating_sub(self.media_bytes);
         let text_beside = once.text_bytes.saturating_sub(in_documents).saturating_mul(again);
         let media_beside = once.media_tokens.saturating_sub(self.media_tokens).saturating_mul(again);
+        let images_beside = once.images.saturating_sub(self.images).saturating_mul(again);
         let around = PAIR_TOKENS.saturating_mul(count);
         Bound {
             text_bytes: once.text_bytes.saturating_add(text_beside).saturating_add(around),
             media_tokens: once.media_tokens.saturating_add(media_beside),
+            images: once.images.saturating_add(images_beside),
             // A token is a byte at least, and mostly four: what a chunk has of the query is in that.
             searches: (count + in_documents / CHUNK_TOKENS).div_ceil(SEARCH_DOCUMENTS),
         }
