@@ -83,6 +83,8 @@ pub(super) enum Place {
     Elsewhere,
 
     // Tools.
+    /// Functions by themselves, of no type.
+    Functions,
     Tool,
     ToolKind,
     ClaudeTool,
@@ -132,6 +134,7 @@ static COMMON: &[Member] = &[
 static CHAT: &[Member] = &[
     m(&["messages"], Part),
     m(&["tools"], Tool),
+    m(&["functions"], Functions),
     m(&["stream_options"], StreamOptions),
     m(&["max_tokens"], OutputMax),
     m(&["max_completion_tokens"], OutputMax),
@@ -260,7 +263,7 @@ static INLINE: &[Member] = &[m(&["mimeType", "mime_type"], Mime), m(&["data"], P
 static FUNCTION_RESPONSE: &[Member] = &[m(&["parts"], GeminiPart)];
 static TOOL: &[Member] = &[m(&["type"], ToolKind)];
 static CLAUDE_TOOL: &[Member] = &[m(&["type"], ClaudeToolKind)];
-static GEMINI_TOOL: &[Member] = &[m(&["functionDeclarations", "function_declarations"], Text)];
+static GEMINI_TOOL: &[Member] = &[m(&["functionDeclarations", "function_declarations"], Functions)];
 static STREAM_OPTIONS: &[Member] = &[m(&["include_usage"], IncludeUsage)];
 
 impl Place {

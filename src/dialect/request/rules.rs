@@ -110,7 +110,7 @@ impl Walk<'_> {
             (Place::ImageSize, value) => self.facts.pieces.note("size", word(value)),
             (_, Scalar::Text(text)) if !is_setting(place) => self.content(place, frame, text),
             _ if is_setting(place) => self.setting(place, name, value)?,
-            (Place::Tool | Place::ClaudeTool, Scalar::Object) => self.has_tools = true,
+            (Place::Tool | Place::ClaudeTool | Place::Functions, Scalar::Object) => self.has_tools = true,
             (Place::PromptItem, Scalar::List) => self.prompts += 1,
             (Place::Spoken, Scalar::Null | Scalar::List) => {}
             (Place::Spoken, _) => self.facts.pieces.speaks_otherwise(),

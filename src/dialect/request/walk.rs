@@ -397,7 +397,7 @@ impl Visitor<'_> for Key<'_, '_> {
         if self.walk.sink.is_some() {
             if self.depth == 1 {
                 self.walk.collects = PROMPT_MEMBERS.contains(&key);
-            } else if self.around == Place::Text {
+            } else if matches!(self.around, Place::Text | Place::Functions) {
                 // The names in a tool's schema and in a call's arguments are text to the model.
                 self.walk.collect(key);
             }

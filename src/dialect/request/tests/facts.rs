@@ -136,7 +136,7 @@ fn media_are_taken_off_the_text_only_where_they_are_media() {
         (MESSAGES, r#"{"model":"m","source":{"type":"base64","media_type":"image/png","data":"$"}}"#, None, 0, false),
         (CHAT, r#"{"model":"m","image_url":{"url":"data:image/png;base64,$"},"messages":[]}"#, None, 0, false),
         (CHAT, r#"{"model":"m","messages":[{"role":"user","content":"data:image/png;base64,$"}]}"#, None, 0, false),
-        (CHAT, r#"{"model":"m","messages":[],"functions":[{"parameters":{"image_url":{"url":"data:image/png;base64,$"}}}]}"#, None, 0, false),
+        (CHAT, r#"{"model":"m","messages":[],"response_format":{"json_schema":{"image_url":{"url":"data:image/png;base64,$"}}}}"#, None, 0, false),
         (RESPONSES, r#"{"model":"m","input":[{"type":"mcp_call","result":"$"}]}"#, None, 0, false),
         (GEMINI, r#"{"contents":[{"parts":[{"functionCall":{"args":{"inlineData":{"mimeType":"image/png","data":"$"}}}}]}]}"#, None, 0, false),
         (GEMINI, r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"text/plain","data":"$"}}]}]}"#, None, 0, false),
@@ -204,6 +204,18 @@ fn tools_bring_text_of_their_own() {
     assert_eq!(facts(MESSAGES, custom).prompt_text_bytes, custom.len() as u64 + 1_024);
     let function = r#"{"model":"m","tools":[{"type":"function"}]}"#;
     assert_eq!(facts(CHAT, function).prompt_text_bytes, function.len() as u64 + 1_024);
+    let legacy =
+        r#"{"model":"m","functions":[{"name":"t","type":"web_search","image_url":"data:image/png;base64,QUJD"}]}"#;
+    let declared = r#"{"tools":[{"functionDeclarations":[{"name":"t"}]}]}"#;
+    for (path, body) in [(CHAT, legacy), (GEMINI, declared)] {
+        let facts = facts(path, body);
+        assert_eq!((facts.prompt_text_bytes, facts.refers_elsewhere), (body.len() as u64 + 1_024, false), "{body}");
+    }
+    for (path, body) in
+        [(CHAT, r#"{"model":"m","functions":[]}"#), (GEMINI, r#"{"tools":[{"functionDeclarations":[]}]}"#)]
+    {
+        assert_eq!(facts(path, body).prompt_text_bytes, body.len() as u64, "{body}");
+    }
     let bash = r#"{"model":"m","tools":[{"type":"bash_20250124","name":"bash"}]}"#;
     assert_eq!(facts(MESSAGES, bash).prompt_text_bytes, bash.len() as u64 + 1_024 + 2_048);
 }
@@ -277,6 +289,9 @@ fn the_prompts_text_is_collected() {
     assert_eq!(text(COMPLETIONS, r#"{"prompt":["a","b"],"model":"m"}"#, 9).0, "a\nb");
     assert_eq!(text(MESSAGES, r#"{"system":"s","messages":[{"role":"user","content":"c"}]}"#, 99).0, "s\nuser\nc");
     assert_eq!(text(GEMINI, r#"{"contents":[{"parts":[{"text":"c"}]}],"model":"models/g"}"#, 99).0, "c");
+    let declared = r#"{"tools":[{"functionDeclarations":[{"name":"f"}]}]}"#;
+    assert_eq!(text(GEMINI, declared, 99).0, "name\nf");
+    assert_eq!(text(CHAT, r#"{"functions":[{"name":"f"}],"messages":[{"id":"i","role":"r"}]}"#, 99).0, "name\nf\ni\nr");
     assert_eq!(text("/v1/embeddings", r#"{"input":["x","y"],"model":"m"}"#, 99).0, "x\ny");
     assert_eq!(text(CHAT, r#"{"messages":["seen", oops"#, 99).0, "seen");
 }
