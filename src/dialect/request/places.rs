@@ -53,6 +53,14 @@ pub(super) enum Place {
     Background,
     OtherModels,
     GeminiConfig,
+    /// What is a vendor's own, by the vendor.
+    ProviderOptions,
+    /// Vercel's, among them.
+    GatewayOptions,
+    /// What of a system's parts is other than it comes.
+    CompoundOptions,
+    /// Members for the body of the next request, by gateways that make one, and settings beside OpenAI's.
+    ExtraBody,
 
     // Content.
     /// Text to be spoken.
@@ -90,6 +98,9 @@ pub(super) enum Place {
     ClaudeTool,
     ClaudeToolKind,
     GeminiTool,
+    /// As [`Elsewhere`](Self::Elsewhere), but one may be no help.
+    Plugin,
+    PluginId,
 }
 
 /// A member that means something.
@@ -123,18 +134,48 @@ static COMMON: &[Member] = &[
     m(&["models"], OtherModels),
     // Anthropic's, and LiteLLM's where an upstream is one (docs.litellm.ai, "Client-Side Fallbacks").
     m(&["fallbacks"], OtherModels),
+    // LiteLLM's further ones: its router reads them among a request's own arguments, too (BerriAI/litellm, litellm/router.py,
+    // `async_function_with_fallbacks`), and so does each call (docs.litellm.ai, "Reliability - Retries, Fallbacks").
+    m(&["context_window_fallbacks"], OtherModels),
+    m(&["content_policy_fallbacks"], OtherModels),
+    m(&["context_window_fallback_dict"], OtherModels),
     // OpenRouter's: `"fallback"` without `models` lets it choose others (npmjs.com/package/@openrouter/schemas).
     m(&["route"], OtherModels),
+    // Stored settings, with a list of models among them (openrouter.ai/docs/features/presets; Perplexity's have tools, too:
+    // docs.perplexity.ai/docs/agent-api/presets).
+    m(&["preset"], OtherModels),
+    // LiteLLM's stored prompts, which may bring a model (docs.litellm.ai/docs/proxy/prompt_management).
+    m(&["prompt_id"], OtherModels),
+    m(&["providerOptions"], ProviderOptions),
+    m(&["extra_body"], ExtraBody),
     m(&["service_tier"], ServiceTier),
-    m(&["plugins"], Elsewhere),
+    m(&["plugins"], Plugin),
     // xAI's: the answer is a number, and what it stands for is fetched later (docs.x.ai, "Deferred Chat Completions").
     m(&["deferred"], Background),
+];
+
+/// Vercel bills "based on the model that completes successfully"
+/// (vercel.com/changelog/model-fallbacks-now-available-in-vercel-ai-gateway).
+static PROVIDER_OPTIONS: &[Member] = &[m(&["gateway"], GatewayOptions)];
+static GATEWAY_OPTIONS: &[Member] = &[m(&["models"], OtherModels)];
+
+/// Groq's: of which models and tools its systems are made (console.groq.com/docs/api-reference, "Create chat completion").
+static COMPOUND_OPTIONS: &[Member] = &[m(&["models"], OtherModels)];
+
+/// What stands here goes into the body that a gateway like LiteLLM sends on (BerriAI/litellm, issue 18039), where it may take the place
+/// of what stands beside it. All else of a chat counts here as it does there.
+static EXTRA_BODY: &[Member] = &[
+    m(&["model"], OtherModels),
+    // Not to be spliced: what the client gets is what it asked for in the body itself.
+    m(&["stream"], Text),
+    m(&["stream_options"], Text),
 ];
 
 static CHAT: &[Member] = &[
     m(&["messages"], Part),
     m(&["tools"], Tool),
     m(&["functions"], Functions),
+    m(&["compound_custom"], CompoundOptions),
     m(&["stream_options"], StreamOptions),
     m(&["max_tokens"], OutputMax),
     m(&["max_completion_tokens"], OutputMax),
@@ -264,6 +305,7 @@ static FUNCTION_RESPONSE: &[Member] = &[m(&["parts"], GeminiPart)];
 static TOOL: &[Member] = &[m(&["type"], ToolKind)];
 static CLAUDE_TOOL: &[Member] = &[m(&["type"], ClaudeToolKind)];
 static GEMINI_TOOL: &[Member] = &[m(&["functionDeclarations", "function_declarations"], Functions)];
+static PLUGIN: &[Member] = &[m(&["id"], PluginId)];
 static STREAM_OPTIONS: &[Member] = &[m(&["include_usage"], IncludeUsage)];
 
 impl Place {
@@ -302,7 +344,7 @@ impl Place {
     /// The members of an object here that mean something: its own, and those that all roots share.
     fn members(self) -> (&'static [Member], &'static [Member]) {
         match self {
-            ChatRoot => (CHAT, COMMON),
+            ChatRoot | ExtraBody => (CHAT, COMMON),
             CompletionRoot => (COMPLETION, COMMON),
             ResponsesRoot => (RESPONSES, COMMON),
             ImageRoot => (IMAGE, COMMON),
@@ -314,6 +356,9 @@ impl Place {
             MessagesRoot => (MESSAGES, COMMON),
             GeminiRoot | Requests => (GEMINI, &[]),
             GeminiConfig => (GEMINI_CONFIG, &[]),
+            ProviderOptions => (PROVIDER_OPTIONS, &[]),
+            GatewayOptions => (GATEWAY_OPTIONS, &[]),
+            CompoundOptions => (COMPOUND_OPTIONS, &[]),
             StreamOptions => (STREAM_OPTIONS, &[]),
             Part | Inputs => (PART, &[]),
             ImageUrl => (IMAGE_URL, &[]),
@@ -329,8 +374,14 @@ impl Place {
             Tool => (TOOL, &[]),
             ClaudeTool => (CLAUDE_TOOL, &[]),
             GeminiTool => (GEMINI_TOOL, &[]),
+            Plugin => (PLUGIN, &[]),
             _ => (&[], &[]),
         }
+    }
+
+    /// Members that go before those of the same name.
+    fn first_members(self) -> &'static [Member] {
+        if self == ExtraBody { EXTRA_BODY } else { &[] }
     }
 
     /// The member of that name, and its number among this place's members (below 64).
@@ -338,7 +389,7 @@ impl Place {
         let (own, common) = self.members();
         let is_ascii = key.is_ascii();
         let mut number = 0;
-        for members in [own, common] {
+        for members in [self.first_members(), own, common] {
             for member in members {
                 for name in member.keys {
                     // Nearly every key ends here.
@@ -361,7 +412,9 @@ impl Place {
     /// Whether its members are acted on, so that another spelling of one is no matter of taste: some servers take a key in
     /// another case for it, and one request would mean two things.
     fn acts(self) -> bool {
-        self.is_root() || matches!(self, GeminiConfig | StreamOptions | ImageSeriesOptions)
+        self.is_root()
+            || matches!(self, GeminiConfig | StreamOptions | ImageSeriesOptions | ExtraBody)
+            || matches!(self, ProviderOptions | GatewayOptions | CompoundOptions)
     }
 
     /// What a member is that means nothing. In Gemini's tools every other one is a tool that Google runs.
@@ -393,6 +446,9 @@ impl Place {
             GeminiConfig => "generationConfig.",
             StreamOptions => "stream_options.",
             ImageSeriesOptions => "sequential_image_generation_options.",
+            GatewayOptions => "providerOptions.gateway.",
+            CompoundOptions => "compound_custom.",
+            ExtraBody => "extra_body.",
             _ => "",
         }
     }
@@ -426,6 +482,8 @@ mod tests {
 
     #[test]
     fn members_fit_the_set_of_seen_ones() {
+        let extra = Place::ExtraBody.members();
+        assert!(Place::ExtraBody.first_members().len() + extra.0.len() + extra.1.len() <= 64);
         let roots =
             [Place::ChatRoot, Place::CompletionRoot, Place::ResponsesRoot, Place::ImageRoot, Place::MessagesRoot];
         for root in roots {

@@ -21,6 +21,15 @@ const CLIENT_TOOL_TOKENS: u64 = 2_048;
 /// Beginnings of those tools' types.
 const CLIENT_TOOLS: [&str; 4] = ["bash_", "text_editor_", "computer_", "memory_"];
 
+/// Beginnings of the types of OpenRouter's tools by which models answer that the request or the model itself names; what they used is
+/// "folded into the parent request" (openrouter.ai/tool/advisor; openrouter.ai/docs/guides/features/server-tools: fusion, subagent).
+/// Anthropic's advisor reports its own, which is billed at its own price.
+const OTHER_MODEL_TOOLS: [&str; 3] = ["openrouter:advisor", "openrouter:fusion", "openrouter:subagent"];
+/// And such plugins (openrouter.ai/docs/guides/features/plugins/fusion).
+const OTHER_MODEL_PLUGINS: [&str; 1] = ["fusion"];
+/// The most characters that a refusal repeats of such a name.
+const HELPER_CHARS_MAX: usize = 40;
+
 /// The type that a content part or a source says it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
@@ -101,8 +110,16 @@ impl Walk<'_> {
         value: Scalar<'_>,
     ) -> Result<(), Reject> {
         match (place, value) {
-            (Place::Elsewhere, Scalar::Null | Scalar::Bool(false) | Scalar::Text("") | Scalar::List) => {}
-            (Place::Elsewhere, _) => self.facts.refers_elsewhere = true,
+            (Place::ToolKind | Place::ClaudeToolKind | Place::PluginId, Scalar::Text(word))
+                if is_helper(place, word) =>
+            {
+                return Err(refused_helper(place, word));
+            }
+            (
+                Place::Elsewhere | Place::Plugin,
+                Scalar::Null | Scalar::Bool(false) | Scalar::Text("") | Scalar::List,
+            ) => {}
+            (Place::Elsewhere | Place::Plugin, _) => self.facts.refers_elsewhere = true,
             (Place::ImageQuality | Place::ImageSize, Scalar::Null) => {}
             (Place::ImageSeries, Scalar::Null | Scalar::Bool(false) | Scalar::Text(NO_SERIES)) => {}
             (Place::ImageSeries, _) => self.facts.pieces.asks_for_series(),
@@ -281,6 +298,23 @@ impl Walk<'_> {
         self.facts.wants_usage_chunk = self.edits.usage == UsageEdit::Set;
         Ok(())
     }
+}
+
+/// Whether a tool of this type, or a plugin of this name, has other models answer.
+fn is_helper(place: Place, word: &str) -> bool {
+    match place {
+        Place::PluginId => OTHER_MODEL_PLUGINS.contains(&word),
+        _ => OTHER_MODEL_TOOLS.iter().any(|tool| word.starts_with(tool)),
+    }
+}
+
+fn refused_helper(place: Place, word: &str) -> Reject {
+    let field = if place == Place::PluginId { "plugins" } else { "tools" };
+    let word: String = word.chars().take(HELPER_CHARS_MAX).collect();
+    let message = format!(
+        "`{field}`: {word:?} is not supported: other models answer there, and a request is admitted and priced for one"
+    );
+    refusal(field, &message)
 }
 
 /// What is asked for of images: a list or a number is no word for it.

@@ -104,6 +104,23 @@ fn wrong_fields_are_named() {
         (CHAT, r#"{"model":"m","route":"fallback"}"#, "route"),
         (CHAT, r#"{"model":"m","fallbacks":["n"]}"#, "fallbacks"),
         (COMPLETIONS, r#"{"model":"m","fallbacks":[{"n":["o"]}]}"#, "fallbacks"),
+        (CHAT, r#"{"model":"m","context_window_fallbacks":[{"m":["o"]}]}"#, "context_window_fallbacks"),
+        (CHAT, r#"{"model":"m","content_policy_fallbacks":[{"m":["o"]}]}"#, "content_policy_fallbacks"),
+        (RESPONSES, r#"{"model":"m","context_window_fallback_dict":{"m":"o"}}"#, "context_window_fallback_dict"),
+        (CHAT, r#"{"model":"m","preset":"p"}"#, "preset"),
+        (RESPONSES, r#"{"model":"m","prompt_id":"p"}"#, "prompt_id"),
+        (CHAT, r#"{"model":"m","providerOptions":{"gateway":{"models":["o"]}}}"#, "providerOptions.gateway.models"),
+        (MESSAGES, r#"{"model":"m","providerOptions":{"gateway":{"order":[],"models":["o"]}}}"#, "providerOptions.gateway.models"),
+        ("/v1/embeddings", r#"{"model":"m","providerOptions":{"gateway":{"models":["o"]}}}"#, "providerOptions.gateway.models"),
+        (CHAT, r#"{"model":"m","providerOptions":{"Gateway":{"models":["o"]}}}"#, "Gateway"),
+        (CHAT, r#"{"model":"m","extra_body":{"models":["o"]}}"#, "extra_body.models"),
+        (CHAT, r#"{"model":"m","extra_body":{"model":"o"}}"#, "extra_body.model"),
+        (CHAT, r#"{"model":"m","extra_body":{"providerOptions":{"gateway":{"models":["o"]}}}}"#, "providerOptions.gateway.models"),
+        (CHAT, r#"{"model":"m","tools":[{"type":"function"},{"type":"openrouter:advisor","parameters":{"model":"o"}}]}"#, "tools"),
+        (RESPONSES, r#"{"model":"m","tools":[{"type":"openrouter:fusion"}]}"#, "tools"),
+        (CHAT, r#"{"model":"m","tools":[{"type":"openrouter:subagent"}]}"#, "tools"),
+        (CHAT, r#"{"model":"m","plugins":[{"id":"web"},{"id":"fusion","model":"o"}]}"#, "plugins"),
+        (CHAT, r#"{"model":"m","compound_custom":{"models":{"answering_model":"o"}}}"#, "compound_custom.models"),
         (RESPONSES, r#"{"prompt":{"id":"p"}}"#, "model"),
         (RESPONSES, r#"{"model":"m","max_output_tokens":-5}"#, "max_output_tokens"),
         (MESSAGES, r#"{"model":"m","fallbacks":[{"model":"n"}]}"#, "fallbacks"),
@@ -137,7 +154,19 @@ fn other_peoples_fields_are_left_alone() {
         r#"{"model":"m","messages":"not even a list","tools":7}"#,
         r#"{"model":"m","a":1,"a":2}"#,
         r#"{"model":"m","deferred":false,"route":null,"fallbacks":[]}"#,
+        r#"{"model":"m","providerOptions":{"gateway":{"order":["a"],"only":["b"]},"anthropic":{"models":["x"]}}}"#,
+        r#"{"model":"m","extra_body":{"stream":true,"stream_options":{"include_usage":true},"top_k":1,"model":null}}"#,
+        r#"{"model":"m","preset":null,"compound_custom":{"models":null}}"#,
     ] {
         assert!(read(CHAT, body).is_ok(), "{body}");
     }
+}
+
+/// What a gateway behind this one may put into the next body counts, but what the client gets is what it asked for outside.
+#[test]
+fn an_extra_body_is_held_for_and_settles_nothing() {
+    let body = r#"{"model":"m","max_tokens":10,"extra_body":{"max_tokens":90,"n":3,"stream":true,"stream_options":{"include_usage":true}}}"#;
+    let facts = facts(CHAT, body);
+    assert_eq!((facts.output_tokens_max, facts.choices), (Some(90), 3));
+    assert_eq!((facts.stream, facts.wants_usage_chunk), (false, false));
 }
