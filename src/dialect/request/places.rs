@@ -61,6 +61,8 @@ pub(super) enum Place {
     CompoundOptions,
     /// Members for the body of the next request, by gateways that make one, and settings beside OpenAI's.
     ExtraBody,
+    /// Google's, among them.
+    GoogleOptions,
 
     // Content.
     /// Text to be spoken.
@@ -83,6 +85,10 @@ pub(super) enum Place {
     FileBytes,
     /// The `type` of the object around it.
     Kind,
+    /// Who says the object around it.
+    Role,
+    /// The `id` of the object around it.
+    Id,
     /// The MIME type of the object around it.
     Mime,
     /// Base64, if the object around it turns out to say so.
@@ -160,7 +166,7 @@ static PROVIDER_OPTIONS: &[Member] = &[m(&["gateway"], GatewayOptions)];
 static GATEWAY_OPTIONS: &[Member] = &[m(&["models"], OtherModels)];
 
 /// Groq's: of which models and tools its systems are made (console.groq.com/docs/api-reference, "Create chat completion").
-static COMPOUND_OPTIONS: &[Member] = &[m(&["models"], OtherModels)];
+static COMPOUND_OPTIONS: &[Member] = &[m(&["models"], OtherModels), m(&["tools"], Elsewhere)];
 
 /// What stands here goes into the body that a gateway like LiteLLM sends on (BerriAI/litellm, issue 18039), where it may take the place
 /// of what stands beside it. All else of a chat counts here as it does there.
@@ -169,7 +175,11 @@ static EXTRA_BODY: &[Member] = &[
     // Not to be spliced: what the client gets is what it asked for in the body itself.
     m(&["stream"], Text),
     m(&["stream_options"], Text),
+    m(&["google"], GoogleOptions),
 ];
+
+/// ai.google.dev/gemini-api/docs/openai, "extra_body".
+static GOOGLE_OPTIONS: &[Member] = &[m(&["cached_content", "cachedContent"], Elsewhere)];
 
 static CHAT: &[Member] = &[
     m(&["messages"], Part),
@@ -184,6 +194,18 @@ static CHAT: &[Member] = &[
     m(&["web_search_options"], Elsewhere),
     m(&["search_parameters"], Elsewhere),
     m(&["enable_search"], Elsewhere),
+    // Alibaba's: what the code prints is read (alibabacloud.com/help/en/model-studio/qwen-code-interpreter).
+    m(&["enable_code_interpreter"], Elsewhere),
+    // Baidu's search (cloud.baidu.com/doc/qianfan-docs/s/Wm8r4sw29).
+    m(&["web_search"], Elsewhere),
+    // Tencent's (cloud.tencent.com/document/product/1729/111007; the second is among its native parameters, 1729/105701).
+    m(&["enable_enhancement"], Elsewhere),
+    m(&["force_search_enhancement"], Elsewhere),
+    // Baichuan's search and stored knowledge (f8cxtsvnr8.apifox.cn/api-135485574).
+    m(&["with_search_enhance"], Elsewhere),
+    m(&["knowledge_base"], Elsewhere),
+    // Azure's "On Your Data", until 2024 in camel case (learn.microsoft.com/azure/ai-services/openai/references/on-your-data).
+    m(&["data_sources", "dataSources"], Elsewhere),
 ];
 
 static COMPLETION: &[Member] = &[
@@ -259,6 +281,8 @@ static GEMINI_CONFIG: &[Member] =
 
 static PART: &[Member] = &[
     m(&["type"], Kind),
+    m(&["role"], Role),
+    m(&["id"], Id),
     m(&["content"], Part),
     m(&["output"], Part),
     m(&["image_url"], ImageUrl),
@@ -270,6 +294,10 @@ static PART: &[Member] = &[
     m(&["file_id"], Elsewhere),
     m(&["file_url"], OtherUrl),
     m(&["video_url"], OtherUrl),
+    // Alibaba's: a video's frames (alibabacloud.com/help/en/model-studio/vision).
+    m(&["video"], OtherUrl),
+    // vLLM's name of a medium that it had before, which then need not be there (docs.vllm.ai, "Multimodal Inputs").
+    m(&["uuid"], Elsewhere),
     m(&["audio_url"], OtherUrl),
     m(&["document_url"], OtherUrl),
     m(&["result"], Payload),
@@ -359,6 +387,7 @@ impl Place {
             ProviderOptions => (PROVIDER_OPTIONS, &[]),
             GatewayOptions => (GATEWAY_OPTIONS, &[]),
             CompoundOptions => (COMPOUND_OPTIONS, &[]),
+            GoogleOptions => (GOOGLE_OPTIONS, &[]),
             StreamOptions => (STREAM_OPTIONS, &[]),
             Part | Inputs => (PART, &[]),
             ImageUrl => (IMAGE_URL, &[]),

@@ -30,10 +30,17 @@ const OTHER_MODEL_PLUGINS: [&str; 1] = ["fusion"];
 /// The most characters that a refusal repeats of such a name.
 const HELPER_CHARS_MAX: usize = 40;
 
+/// Who says it where a message is a cache's number: "cache_id=…" (platform.moonshot.cn/docs/api/caching).
+const CACHE_ROLE: &str = "cache";
+/// How a text begins in whose place uploaded files are read, in any dialect that is translated into Alibaba's
+/// (alibabacloud.com/help/en/model-studio/long-context-qwen-long).
+const FILE_SCHEME: &str = "fileid://";
+
 /// The type that a content part or a source says it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
     #[default]
+    Untold,
     Other,
     Base64,
     GeneratedImage,
@@ -44,6 +51,7 @@ enum Kind {
 #[derive(Default)]
 pub(super) struct Frame {
     kind: Kind,
+    has_id: bool,
     mime: Mime,
     payload_bytes: u64,
 }
@@ -98,6 +106,10 @@ impl Walk<'_> {
                 self.add_medium(Mime::Image, frame.payload_bytes);
             }
             (Place::Part, Kind::Reference) => self.facts.refers_elsewhere = true,
+            // A reference's type may be left out (github.com/openai/openai-openapi, `ItemReferenceParam`).
+            (Place::Part, Kind::Untold) if frame.has_id && self.dialect == DialectId::OpenAiResponses => {
+                self.facts.refers_elsewhere = true;
+            }
             _ => {}
         }
     }
@@ -139,8 +151,18 @@ impl Walk<'_> {
     /// A string in the prompt, or in nothing.
     fn content(&mut self, place: Place, frame: &mut Frame, text: &str) {
         let bytes = text.len() as u64;
+        self.note_reference(text);
         match place {
             Place::Kind => frame.kind = kind(text),
+            Place::Role => {
+                self.facts.refers_elsewhere |= text == CACHE_ROLE;
+                frame.kind = if frame.kind == Kind::Untold { Kind::Other } else { frame.kind };
+                self.collect(text);
+            }
+            Place::Id => {
+                frame.has_id = true;
+                self.collect(text);
+            }
             Place::Mime => frame.mime = Mime::of(text),
             Place::Payload => frame.payload_bytes = bytes,
             Place::ToolKind => self.facts.refers_elsewhere |= !matches!(text, "function" | "custom"),
@@ -158,6 +180,11 @@ impl Walk<'_> {
                     self.add_medium(Mime::Other, bytes);
                 }
             }
+            // Alibaba takes an address there, and a data URL (alibabacloud.com/help/en/model-studio/qwen-omni). There is no
+            // colon in base64.
+            Place::AudioBytes if text.contains(':') && Mime::of_data_url(text).is_none() => {
+                self.facts.refers_elsewhere = true;
+            }
             Place::AudioBytes => {
                 self.media_bytes += bytes;
                 self.facts.media_parts += 1;
@@ -173,6 +200,11 @@ impl Walk<'_> {
             }
             _ => self.collect(text),
         }
+    }
+
+    /// A text anywhere, which may be no text to the model.
+    pub(super) fn note_reference(&mut self, text: &str) {
+        self.facts.refers_elsewhere |= text.trim_start().starts_with(FILE_SCHEME);
     }
 
     pub(super) fn collect(&mut self, text: &str) {

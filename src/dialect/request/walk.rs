@@ -351,7 +351,8 @@ impl<'de> Visitor<'de> for Skip<'_, '_> {
         Ok(())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.walk.note_reference(text);
         Ok(())
     }
 
