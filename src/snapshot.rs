@@ -4,7 +4,7 @@
 use crate::balance::{Failure, Observed, Pick, Plan, Strategy, UpstreamBreakers};
 use crate::config::{Config, HttpVersion, Network, OnClientDisconnect, SharedSecret, UnknownModel};
 use crate::dialect::answer::ListedModel;
-use crate::dialect::chat::ChatRules;
+use crate::dialect::chat::{ChatRules, OutputLimits};
 use crate::dialect::endpoint::{Endpoint, is_vertex};
 use crate::dialect::{Answer, DialectId};
 use crate::price::{Price, PriceBook};
@@ -95,17 +95,42 @@ pub struct Route {
     pub plan: Plan,
     /// Each candidate's price, in the plan's own order: by tier, then by index.
     pub prices: Vec<Vec<Option<Arc<Price>>>>,
-    /// The prices without repetition, each with the most tokens that an image is to a candidate that has it: a hold is taken at the
-    /// dearest.
-    pub distinct_prices: Vec<(Arc<Price>, u64)>,
+    /// How each candidate's output is limited, in the same order.
+    pub output_limits: Vec<Vec<OutputLimits>>,
+    /// What a hold is taken by, at the dearest of these: each candidate's with a price, without repetition.
+    pub bounds: Vec<Bounds>,
     /// Some candidate has no price.
     pub unpriced: bool,
+}
+
+/// What the worst case at a candidate goes by.
+pub struct Bounds {
+    /// Its price.
+    pub price: Arc<Price>,
+    /// The most tokens that an image is there.
+    pub image_tokens: u64,
+    /// How its output is limited.
+    pub output_limits: OutputLimits,
+}
+
+impl Bounds {
+    /// No other worst case comes of it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.price, &other.price)
+            && (self.image_tokens, self.output_limits) == (other.image_tokens, other.output_limits)
+    }
 }
 
 impl Route {
     /// The price at a chosen candidate.
     pub fn price(&self, pick: &Pick) -> Option<Arc<Price>> {
         self.prices.get(pick.tier as usize)?.get(pick.index as usize)?.clone()
+    }
+
+    /// How the output of a chosen candidate is limited.
+    pub fn output_limits(&self, pick: &Pick) -> OutputLimits {
+        let limits = self.output_limits.get(pick.tier as usize).and_then(|tier| tier.get(pick.index as usize));
+        limits.copied().unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@ use super::pricing::Prices;
 use super::{Config, ConfigError, is_named_as_secret};
 use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers};
 use crate::dialect::answer::ListedModel;
+use crate::dialect::chat::{ChatRules, OutputLimits};
 use crate::dialect::endpoint::{self, Target};
 use crate::dialect::request::image_tokens_bound;
 use crate::dialect::{DialectId, embed};
@@ -11,7 +12,7 @@ use crate::price::{PieceCounts, Price, PriceBook};
 use crate::provider::{self, AuthScheme, Provider};
 use crate::proxy::{Fragments, Signer};
 use crate::quick::QuickMap;
-use crate::snapshot::{Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
+use crate::snapshot::{Bounds, Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
 use http::HeaderValue;
 use secrecy::ExposeSecret;
 use std::cmp::Reverse;
@@ -214,7 +215,7 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
         let provider = |offer: &Offer| upstreams.0[offer.upstream as usize].provider;
         let natives = offers.iter().filter(|offer| provider(offer).speaks(dialect));
         let natives: Vec<(bool, &Offer)> = natives.map(|offer| (false, offer)).collect();
-        let native = route(model, dialect, &natives, upstreams, prices);
+        let native = route((model, dialect), &natives, upstreams, prices);
         let with_translated = |target: Target| {
             let foreign = offers.iter().filter(|offer| {
                 !provider(offer).speaks(dialect) && provider(offer).translations(target.endpoint).next().is_some()
@@ -223,7 +224,7 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
             if foreign.is_empty() {
                 return native.clone();
             }
-            route(model, dialect, &[natives.as_slice(), foreign.as_slice()].concat(), upstreams, prices)
+            route((model, dialect), &[natives.as_slice(), foreign.as_slice()].concat(), upstreams, prices)
         };
         routes.chat[dialect.index()] = with_translated(endpoint::chat_target(dialect, false, "", false));
         routes.embeddings[dialect.index()] = match embed::counterpart(dialect) {
@@ -235,10 +236,19 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
     routes
 }
 
-/// The route over these offers for clients of this dialect, each with whether it takes a translation.
+/// How a candidate's output is limited for requests of this dialect. What a row says is of chat completions, and of what is translated;
+/// a limit of Responses is one of answer and thoughts everywhere (volcengine.com/docs/82379/1956279; Alibaba Cloud's notice of
+/// 2026-04-20 of changes to certain model fields).
+fn output_limits(dialect: DialectId, rules: &ChatRules, candidate: &Candidate) -> OutputLimits {
+    if !candidate.is_translated && dialect != DialectId::OpenAi {
+        return OutputLimits::default();
+    }
+    rules.output_limits(&candidate.upstream_model, candidate.is_translated)
+}
+
+/// The route over these offers of what is asked for in this dialect, each with whether it takes a translation.
 fn route(
-    model: &Arc<str>,
-    dialect: DialectId,
+    (model, dialect): (&Arc<str>, DialectId),
     offers: &[(bool, &Offer)],
     (upstreams, rows): Upstreams<'_>,
     prices: &Prices<'_>,
@@ -273,14 +283,24 @@ fn route(
             spoken.map(|spoken| image_tokens_bound(*spoken)).max().unwrap_or(0)
         }
     };
+    let limits_of = |candidate: &Candidate| {
+        let upstream = &upstreams[candidate.upstream as usize];
+        output_limits(dialect, &upstream.provider.chat, candidate)
+    };
+    let limits_in = |tier: &Tier| tier.candidates.iter().map(limits_of).collect();
+    let output_limits: Vec<Vec<OutputLimits>> = plan.tiers.iter().map(limits_in).collect();
     let candidates = plan.tiers.iter().flat_map(|tier| &tier.candidates);
-    let priced = prices.iter().flatten().zip(candidates);
-    let mut distinct_prices: Vec<(Arc<Price>, u64)> =
-        priced.filter_map(|(price, candidate)| Some((price.clone()?, image_tokens(candidate)))).collect();
-    distinct_prices.sort_by_key(|(price, image_tokens)| (Arc::as_ptr(price).addr(), Reverse(*image_tokens)));
-    distinct_prices.dedup_by(|one, other| Arc::ptr_eq(&one.0, &other.0));
+    let each = prices.iter().flatten().zip(candidates).zip(output_limits.iter().flatten());
+    let mut bounds: Vec<Bounds> = Vec::new();
+    for ((price, candidate), limits) in each {
+        let Some(price) = price else { continue };
+        let bound = Bounds { price: price.clone(), image_tokens: image_tokens(candidate), output_limits: *limits };
+        if !bounds.iter().any(|other| other.is_same(&bound)) {
+            bounds.push(bound);
+        }
+    }
     let unpriced = prices.iter().flatten().any(Option::is_none);
-    Some(Arc::new(Route { model: model.clone(), plan, prices, distinct_prices, unpriced }))
+    Some(Arc::new(Route { model: model.clone(), plan, prices, output_limits, bounds, unpriced }))
 }
 
 /// Each price's place in the order of what a typical request costs; those without a price come last.

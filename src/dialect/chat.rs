@@ -12,6 +12,7 @@
 
 mod answer;
 mod anthropic;
+mod beyond;
 mod by_model;
 mod closed;
 mod data_url;
@@ -39,6 +40,7 @@ mod wire;
 mod write;
 
 pub use answer::{Answer, Block, Choice};
+pub use beyond::{BeyondLimit, OutputLimits, Rest, Thinks};
 pub use by_model::ByModel;
 pub use efforts::Efforts;
 pub use error::Refusal;

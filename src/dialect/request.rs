@@ -13,6 +13,7 @@ mod splice;
 #[cfg(test)]
 mod tests;
 mod text_sink;
+mod thinking;
 mod walk;
 
 pub use media::image_tokens_bound;
@@ -20,6 +21,7 @@ pub use multipart::form_parts;
 pub use pieces::AskedPieces;
 pub use splice::splice;
 pub use text_sink::PromptText;
+pub use thinking::AskedThinking;
 
 use super::endpoint::{Endpoint, ModelPlace, RequestShape, Target};
 use super::shape::Answer;
@@ -54,6 +56,10 @@ pub struct RequestFacts {
     pub wants_usage_chunk: bool,
     /// The most tokens of one answer, thinking included; 0 for operations that generate none. `None`: no limit given, or 0.
     pub output_tokens_max: Option<u64>,
+    /// That limit is `max_tokens` of a chat completion, which some vendors do not hold thoughts to.
+    pub limits_answer_alone: bool,
+    /// What is said of thinking. `None`: it is no conversation.
+    pub thinking: Option<AskedThinking>,
     /// How many answers are generated: `n`, `best_of` or `candidateCount`, times the prompts of a legacy completion. At least 1.
     pub choices: u64,
     /// How many prompts there are in a list of them, each of which has a context window of its own: inputs of embeddings,
@@ -114,12 +120,6 @@ impl RequestFacts {
     pub fn answers_max(&self) -> u64 {
         self.choices.saturating_mul(self.pieces.images_max())
     }
-
-    /// The most output tokens that can come of it, by which it is held and its counts are judged: its own limit, else the model's, else
-    /// `otherwise`; for each of the answers.
-    pub fn output_tokens_bound(&self, of_model: Option<u64>, otherwise: u64) -> u64 {
-        self.output_tokens_max.or(of_model).unwrap_or(otherwise).saturating_mul(self.answers_max())
-    }
 }
 
 /// Reads a request's body.
@@ -144,6 +144,7 @@ pub fn read_request(
         facts.stream = false;
     }
     facts.stream |= target.streams_by_path;
+    facts.thinking = facts.thinking.filter(|_| endpoint.is_chat());
     if let Some(named) = target.model_in_path.as_ref().filter(|_| endpoint.model != ModelPlace::Nowhere) {
         let may_differ = matches!(endpoint.model, ModelPlace::Body | ModelPlace::BodyOr(_));
         facts.edits.is_overruled = may_differ && facts.model.as_ref().is_some_and(|own| own != named);

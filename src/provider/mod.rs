@@ -7,6 +7,7 @@ mod tests;
 
 pub use row::{AuthScheme, Provider, StreamUsage, UnusableSecret};
 
+use serde::de::Error as _;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -33,6 +34,13 @@ fn parse(text: &str) -> Result<BTreeMap<String, Provider>, toml::de::Error> {
     let mut rows: BTreeMap<String, Provider> = toml::from_str(text)?;
     for (name, row) in &mut rows {
         row.name.clone_from(name);
+    }
+    let alike = rows.values().filter_map(|row| Some((row.name.clone(), row.thinks_like.clone()?)));
+    for (name, like) in alike.collect::<Vec<_>>() {
+        let other =
+            rows.get(&like).ok_or_else(|| toml::de::Error::custom(format!("{name}.thinks_like: no such row")))?;
+        let table = other.chat.thinks_beyond_limit.clone();
+        rows.entry(name).and_modify(|row| row.chat.thinks_beyond_limit = table);
     }
     Ok(rows)
 }

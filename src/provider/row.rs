@@ -53,6 +53,9 @@ pub struct Provider {
     /// What of OpenAI's newer request fields it knows, for requests that are translated into OpenAI's dialect.
     #[serde(default)]
     pub chat: ChatRules,
+    /// The row that has the same models, which think as much beyond a limit here (`chat.thinks_beyond_limit`).
+    #[serde(default)]
+    pub(super) thinks_like: Option<String>,
     /// The models that a start without a config file offers; empty: such a start does not use this vendor.
     #[serde(default)]
     pub default_models: Vec<String>,

@@ -1,7 +1,10 @@
 use super::row::{AuthScheme, StreamUsage, UnusableSecret};
 use super::{from_environment, parse, providers};
 use crate::dialect::DialectId;
-use http::Uri;
+use crate::dialect::endpoint::target;
+use crate::dialect::request::read_request;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
 use std::collections::HashSet;
 
 const EXPECTED: [&str; 54] = [
@@ -248,4 +251,82 @@ fn what_models_of_openais_take_is_known_where_they_are_openais_alone() {
         providers().values().filter(|row| row.chat.openai_models).map(|row| row.name.as_str()).collect();
     of_openai.sort_unstable();
     assert_eq!(of_openai, ["azure-openai", "openai", "openai-responses"]);
+}
+
+/// The most output tokens of a request at a vendor whose model's price row says 1,000, and where nothing is configured but 7.
+fn held_at((vendor, model): (&str, &str), path: &str, body: &str) -> u64 {
+    let target = target(&Method::POST, path, None, &HeaderMap::new()).expect("a path");
+    let facts = read_request(target.endpoint, &target, None, &Bytes::copy_from_slice(body.as_bytes())).expect(body);
+    let provider = &providers()[vendor];
+    let is_translated = !provider.speaks(target.endpoint.dialect);
+    facts.output_tokens_bound(&provider.chat.output_limits(model, is_translated), Some(1_000), 7)
+}
+
+#[test]
+#[rustfmt::skip]
+fn where_a_limit_is_of_the_answer_alone_thoughts_are_held_for_beside_it() {
+    const CHAT: &str = "/v1/chat/completions";
+    const MESSAGES: &str = "/v1/messages";
+    const GEMINI: &str = "/v1beta/models/m:generateContent";
+    for (at, path, asked, tokens) in [
+        (("openai", "gpt-5"), CHAT, r#""max_tokens":16"#, 16),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"n":2"#, 2 * (16 + 262_144)),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_completion_tokens":16"#, 26),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_completion_tokens":16,"max_tokens":16"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""stream":false"#, 1_000 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"thinking_budget":100"#, 16 + 110),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"thinking_budget":900000"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"thinking":{"type":"enabled","budget_tokens":1}"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":false"#, 16),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":false,"reasoning_effort":"high""#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"thinking":{"type":"disabled"}"#, 16 + 262_144),
+        (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16"#, 16),
+        (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"enable_thinking":true"#, 16 + 81_920),
+        (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"reasoning":{"effort":"low"}"#, 16 + 81_920),
+        (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"reasoning":{"effort":"none"}"#, 16),
+        (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"chat_template_kwargs":{"enable_thinking":true}"#, 16 + 81_920),
+        // It does not know the newer name.
+        (("qwen", "qwen-plus"), CHAT, r#""max_completion_tokens":16,"enable_thinking":true"#, 16 + 81_920),
+        (("qwen", "qwen3-32b"), CHAT, r#""max_tokens":16"#, 16 + 81_920),
+        (("qwen", "qwen3-coder-plus"), CHAT, r#""max_tokens":16,"enable_thinking":true"#, 16),
+        (("qwen", "qwen3-235b-a22b-thinking-2507"), CHAT, r#""max_tokens":16,"enable_thinking":false"#, 16 + 81_920),
+        (("qwen", "qwen4-max"), CHAT, r#""max_tokens":16"#, 16),
+        (("qwen", "glm-4.7"), CHAT, r#""max_tokens":16"#, 16 + 1_000),
+        // A translated limit is written as one of both where that is known.
+        (("qwen", "qwen3.7-max"), MESSAGES, r#""max_tokens":16"#, 26),
+        (("qwen", "qwen3-32b"), MESSAGES, r#""max_tokens":16"#, 16 + 81_920),
+        (("qwen", "qwen3-32b"), MESSAGES, r#""max_tokens":16,"thinking":{"type":"disabled"}"#, 16),
+        (("qwen", "qwen3-32b"), MESSAGES, r#""max_tokens":16,"thinking":{"type":"enabled","budget_tokens":9}"#, 16 + 19),
+        (("qwen", "qwen3-32b"), MESSAGES, r#""max_tokens":16,"thinking":{"type":"adaptive","budget_tokens":9}"#, 16 + 81_920),
+        (("qwen", "qwen3-32b"), GEMINI, r#""generationConfig":{"maxOutputTokens":16,"thinkingConfig":{"thinkingBudget":0}}"#, 16),
+        (("qwen", "qwen3-32b"), GEMINI, r#""generationConfig":{"maxOutputTokens":16,"thinkingConfig":{"thinkingBudget":-1}}"#, 16 + 81_920),
+        (("dashscope", "qwen3.7-max"), CHAT, r#""max_completion_tokens":16"#, 16 + 262_144),
+        (("dashscope", "qwen3.7-max"), CHAT, r#""max_tokens":16,"reasoning_effort":"none""#, 16),
+        (("volcengine", "doubao-seed-1-6-250615"), CHAT, r#""max_tokens":1"#, 1 + 32_768),
+        (("volcengine", "doubao-seed-1-6-250615"), CHAT, r#""max_tokens":1,"thinking":{"type":"disabled"}"#, 1),
+        (("volcengine", "doubao-seed-1-6-250615"), CHAT, r#""max_tokens":1,"enable_thinking":false"#, 1 + 32_768),
+        (("volcengine", "doubao-seed-1-6-250615"), CHAT, r#""max_completion_tokens":1"#, 11),
+        (("volcengine", "ep-20260101-x"), CHAT, r#""max_tokens":1"#, 1 + 1_000),
+        (("volcengine", "deepseek-v3-250324"), CHAT, r#""max_tokens":1"#, 1),
+        (("siliconflow", "Qwen/Qwen3-32B"), CHAT, r#""max_tokens":1"#, 1 + 32_768),
+        (("siliconflow", "Qwen/Qwen3-32B"), CHAT, r#""max_tokens":1,"enable_thinking":false"#, 1),
+        // What becomes of it in its way of being told to think is not known.
+        (("siliconflow", "Qwen/Qwen3-32B"), MESSAGES, r#""max_tokens":1,"thinking":{"type":"disabled"}"#, 1 + 32_768),
+        // Nothing but a conversation thinks.
+        (("qwen", "qwen3.7-max"), "/v1/completions", r#""max_tokens":16,"prompt":"a""#, 16),
+        (("qwen", "text-embedding-v4"), "/v1/embeddings", r#""input":"a""#, 0),
+    ] {
+        let body = format!(r#"{{"model":"m",{asked}}}"#);
+        let body = body.replacen(r#""model":"m","#, if path == GEMINI { "" } else { r#""model":"m","# }, 1);
+        assert_eq!(held_at(at, path, &body), tokens, "{at:?} {path} {body}");
+    }
+}
+
+#[test]
+fn a_row_that_thinks_like_another_has_that_one() {
+    assert_eq!(providers()["dashscope"].chat.thinks_beyond_limit, providers()["qwen"].chat.thinks_beyond_limit);
+    let row = |name: &str, more: &str| format!("[{name}]\ndialects = [\"openai\"]\nauth = \"none\"\n{more}\n");
+    let error = parse(&row("a", "thinks_like = \"b\"")).expect_err("there is no b");
+    assert!(error.to_string().contains("a.thinks_like"), "{error}");
 }

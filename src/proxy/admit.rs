@@ -13,7 +13,7 @@ use crate::dialect::{Answer, DialectId};
 use crate::estimate;
 use crate::keyring::KeyEntry;
 use crate::ledger::{Hold, HoldError, Opening};
-use crate::snapshot::{ModelRoutes, Route};
+use crate::snapshot::{Bounds, ModelRoutes, Route};
 use bytes::Bytes;
 use http::{Response, header};
 use pingora::http::RequestHeader;
@@ -357,11 +357,11 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
         return 0;
     }
     let pieces = pieces::most(target.endpoint.answer, facts);
-    let prices = route.distinct_prices.iter().map(|(price, image_tokens)| {
+    let prices = route.bounds.iter().map(|Bounds { price, image_tokens, output_limits }| {
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
         let input = facts.input_tokens_bound(context, *image_tokens);
-        let output =
-            facts.output_tokens_bound(price.output_tokens_max, exchange.snapshot.routing.output_tokens_default);
+        let default = exchange.snapshot.routing.output_tokens_default;
+        let output = facts.output_tokens_bound(output_limits, price.output_tokens_max, default);
         price.worst_case_nanos(facts.requests_billed_max.max(1), input, output, &pieces)
     });
     prices.max().unwrap_or(0)

@@ -33,7 +33,7 @@ pub async fn probe(snapshot: &Snapshot, upstream: &Arc<Upstream>, model: &Model)
         let body = question(dialect, name, limit);
         trial(snapshot, upstream, &target, name, body).await
     };
-    if upstream.provider.chat.max_completion_tokens {
+    if upstream.provider.chat.names_newer_limit(name) {
         return ask(NEWER_LIMIT).await;
     }
     let tried = ask(LIMIT).await;

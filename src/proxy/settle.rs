@@ -9,6 +9,7 @@ use super::{route, trail};
 use crate::balance::Failure;
 use crate::clock::{millis, steady_ms};
 use crate::dialect::Framing;
+use crate::dialect::chat::OutputLimits;
 use crate::estimate;
 use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
@@ -191,8 +192,10 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let duration_ms = exchange.elapsed_ms();
     let admitted = exchange.admitted.as_mut()?;
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
+    let limits = exchange.attempt.as_ref().map(|attempt| admitted.route.output_limits(&attempt.pick));
+    let limits = limits.unwrap_or_default();
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
-    let output_tokens_max = output_tokens_max(admitted, price.as_deref(), &exchange.snapshot);
+    let output_tokens_max = output_tokens_max(admitted, &limits, price.as_deref(), &exchange.snapshot);
     let priced = (price.as_deref(), exchange.started_at_ms);
     let (metered, estimate) = measured(admitted, answer.as_deref(), end, (priced, output_tokens_max));
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
@@ -364,9 +367,9 @@ impl Settlement {
 }
 
 /// The most output tokens that can come of the request at an upstream with this price.
-fn output_tokens_max(admitted: &Admitted, price: Option<&Price>, snapshot: &Snapshot) -> u64 {
+fn output_tokens_max(admitted: &Admitted, limits: &OutputLimits, price: Option<&Price>, snapshot: &Snapshot) -> u64 {
     let of_model = price.and_then(|price| price.output_tokens_max);
-    admitted.facts.output_tokens_bound(of_model, snapshot.routing.output_tokens_default)
+    admitted.facts.output_tokens_bound(limits, of_model, snapshot.routing.output_tokens_default)
 }
 
 /// The same for a document that passes as it is and goes out before it has ended: a killed process may have given most of it.
@@ -383,7 +386,8 @@ pub(super) fn document_progress(exchange: &mut Exchange) {
 pub(super) fn progress(exchange: &mut Exchange) {
     let count = exchange.attempts.count;
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
-    let output_tokens_max = output_tokens_max(admitted, attempt.price.as_deref(), &exchange.snapshot);
+    let limits = admitted.route.output_limits(&attempt.pick);
+    let output_tokens_max = output_tokens_max(admitted, &limits, attempt.price.as_deref(), &exchange.snapshot);
     let admitted = &mut **admitted;
     let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_deref_mut()) else { return };
     if !admitted.target.endpoint.answer.uses_tokens() {

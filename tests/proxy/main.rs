@@ -42,6 +42,7 @@ mod secrets;
 mod settings;
 mod slow;
 mod start;
+mod thoughts;
 mod tls;
 mod tokens;
 mod told;

@@ -1,6 +1,7 @@
 //! What a wire format is to translation: one reader and one writer of requests and of answers.
 
 use super::answer::Answer;
+use super::beyond::BeyondLimit;
 use super::by_model::ByModel;
 use super::efforts::Efforts;
 use super::event::{Event, Sink};
@@ -57,7 +58,9 @@ impl Inexpressible {
 pub struct ChatRules {
     /// The output limit is `max_completion_tokens` (OpenAI's newer name, the only one its reasoning models take); elsewhere
     /// `max_tokens`.
-    pub max_completion_tokens: bool,
+    pub max_completion_tokens: ByModel<bool>,
+    /// What models think beyond `max_tokens`, where that limits the answer alone.
+    pub thinks_beyond_limit: ByModel<BeyondLimit>,
     /// The role `developer` is known; elsewhere it is `system`.
     pub developer_role: bool,
     /// The model's thoughts of earlier turns are taken back as `reasoning_content` (DeepSeek, which wants them while tools

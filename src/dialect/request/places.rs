@@ -30,6 +30,8 @@ pub(super) enum Place {
     StreamOptions,
     IncludeUsage,
     OutputMax,
+    /// The same of the answer alone, at some vendors.
+    AnswerMax,
     Choices,
     /// Legacy completions: each prompt has its own completions.
     Prompts,
@@ -63,6 +65,21 @@ pub(super) enum Place {
     ExtraBody,
     /// Google's, among them.
     GoogleOptions,
+
+    // Thinking.
+    ThinkingSwitch,
+    ThinkingBudget,
+    /// How hard to think, in a word or otherwise.
+    ThinkingEffort,
+    /// An object with such words.
+    ThinkingWords,
+    /// An object whose `type` says whether to think.
+    Thinking,
+    /// The same where it may have a budget, too.
+    ThinkingBudgeted,
+    ThinkingType,
+    /// Google's.
+    ThinkingConfig,
 
     // Content.
     /// Text to be spoken.
@@ -187,10 +204,16 @@ static CHAT: &[Member] = &[
     m(&["functions"], Functions),
     m(&["compound_custom"], CompoundOptions),
     m(&["stream_options"], StreamOptions),
-    m(&["max_tokens"], OutputMax),
+    m(&["max_tokens"], AnswerMax),
     m(&["max_completion_tokens"], OutputMax),
     m(&["n"], Choices),
     m(&["best_of"], Choices),
+    m(&["enable_thinking"], ThinkingSwitch),
+    m(&["thinking_budget"], ThinkingBudget),
+    m(&["thinking"], Thinking),
+    m(&["reasoning_effort"], ThinkingEffort),
+    m(&["reasoning"], ThinkingWords),
+    m(&["chat_template_kwargs"], ThinkingWords),
     m(&["web_search_options"], Elsewhere),
     m(&["search_parameters"], Elsewhere),
     m(&["enable_search"], Elsewhere),
@@ -221,6 +244,7 @@ static RESPONSES: &[Member] = &[
     m(&["input"], Part),
     m(&["tools"], Tool),
     m(&["max_output_tokens"], OutputMax),
+    m(&["reasoning"], ThinkingWords),
     m(&["background"], Background),
     m(&["previous_response_id"], Elsewhere),
     m(&["conversation"], Elsewhere),
@@ -258,6 +282,8 @@ static MESSAGES: &[Member] = &[
     m(&["system"], Block),
     m(&["tools"], ClaudeTool),
     m(&["max_tokens"], OutputMax),
+    m(&["thinking"], ThinkingBudgeted),
+    m(&["output_config"], ThinkingWords),
     m(&["speed"], Speed),
     m(&["mcp_servers"], Elsewhere),
     m(&["container"], Elsewhere),
@@ -276,8 +302,29 @@ static GEMINI: &[Member] = &[
     m(&["requests"], Requests),
 ];
 
-static GEMINI_CONFIG: &[Member] =
-    &[m(&["maxOutputTokens", "max_output_tokens"], OutputMax), m(&["candidateCount", "candidate_count"], Choices)];
+static GEMINI_CONFIG: &[Member] = &[
+    m(&["maxOutputTokens", "max_output_tokens"], OutputMax),
+    m(&["candidateCount", "candidate_count"], Choices),
+    m(&["thinkingConfig", "thinking_config"], ThinkingConfig),
+];
+
+/// OpenAI's and OpenRouter's names, and what chat templates have.
+static THINKING_WORDS: &[Member] = &[
+    m(&["effort"], ThinkingEffort),
+    m(&["type"], ThinkingEffort),
+    m(&["enabled"], ThinkingEffort),
+    m(&["enable_thinking"], ThinkingEffort),
+    m(&["thinking"], ThinkingEffort),
+    m(&["thinking_budget"], ThinkingEffort),
+    m(&["budget_tokens"], ThinkingEffort),
+    m(&["max_tokens"], ThinkingEffort),
+];
+static THINKING: &[Member] = &[m(&["type"], ThinkingType)];
+static THINKING_BUDGETED: &[Member] = &[m(&["type"], ThinkingType), m(&["budget_tokens"], ThinkingBudget)];
+static THINKING_CONFIG: &[Member] = &[
+    m(&["thinkingBudget", "thinking_budget"], ThinkingBudget),
+    m(&["thinkingLevel", "thinking_level"], ThinkingEffort),
+];
 
 static PART: &[Member] = &[
     m(&["type"], Kind),
@@ -388,6 +435,10 @@ impl Place {
             GatewayOptions => (GATEWAY_OPTIONS, &[]),
             CompoundOptions => (COMPOUND_OPTIONS, &[]),
             GoogleOptions => (GOOGLE_OPTIONS, &[]),
+            ThinkingWords => (THINKING_WORDS, &[]),
+            Thinking => (THINKING, &[]),
+            ThinkingBudgeted => (THINKING_BUDGETED, &[]),
+            ThinkingConfig => (THINKING_CONFIG, &[]),
             StreamOptions => (STREAM_OPTIONS, &[]),
             Part | Inputs => (PART, &[]),
             ImageUrl => (IMAGE_URL, &[]),
@@ -444,6 +495,21 @@ impl Place {
         self.is_root()
             || matches!(self, GeminiConfig | StreamOptions | ImageSeriesOptions | ExtraBody)
             || matches!(self, ProviderOptions | GatewayOptions | CompoundOptions)
+    }
+
+    /// Whether it says something of thinking.
+    pub(super) fn is_of_thinking(self) -> bool {
+        matches!(
+            self,
+            ThinkingSwitch
+                | ThinkingBudget
+                | ThinkingEffort
+                | ThinkingWords
+                | Thinking
+                | ThinkingBudgeted
+                | ThinkingType
+                | ThinkingConfig
+        )
     }
 
     /// What a member is that means nothing. In Gemini's tools every other one is a tool that Google runs.

@@ -137,6 +137,7 @@ impl Walk<'_> {
             (Place::ImageSeries, _) => self.facts.pieces.asks_for_series(),
             (Place::ImageQuality, value) => self.facts.pieces.note("quality", word(value)),
             (Place::ImageSize, value) => self.facts.pieces.note("size", word(value)),
+            _ if place.is_of_thinking() => self.thought(place, value),
             (_, Scalar::Text(text)) if !is_setting(place) => self.content(place, frame, text),
             _ if is_setting(place) => self.setting(place, name, value)?,
             (Place::Tool | Place::ClaudeTool | Place::Functions, Scalar::Object) => self.has_tools = true,
@@ -224,8 +225,9 @@ impl Walk<'_> {
             (Place::Background, _) => {
                 return Err(name.refuse("is not supported: what an answer uses that is fetched later cannot be billed"));
             }
-            (Place::OutputMax, _) => {
+            (Place::OutputMax | Place::AnswerMax, _) => {
                 let limit = self.whole(name, value, OUTPUT_TOKENS_MAX)?;
+                self.facts.limits_answer_alone |= place == Place::AnswerMax;
                 self.facts.output_tokens_max = self.facts.output_tokens_max.max(Some(limit));
             }
             (Place::Choices, _) => {
@@ -269,6 +271,26 @@ impl Walk<'_> {
             Some(number) if number <= max => Ok(number),
             Some(_) => Err(name.refuse(&format!("must be at most {max}"))),
             None => Err(name.refuse("must be a whole number, not negative")),
+        }
+    }
+
+    /// What is said of thinking; values that mean nothing are the provider's to refuse.
+    fn thought(&mut self, place: Place, value: Scalar<'_>) {
+        let asked = self.facts.thinking.get_or_insert_default();
+        match (place, value) {
+            (Place::ThinkingSwitch, Scalar::Bool(on)) => asked.switch = Some(on),
+            (Place::ThinkingBudget, Scalar::Whole(tokens)) => asked.budget_tokens = Some(tokens),
+            (Place::ThinkingType, Scalar::Text(word)) => {
+                asked.mode = Some(word != "disabled");
+                self.thinks_by_budget = word == "enabled";
+            }
+            (Place::ThinkingSwitch | Place::ThinkingBudget | Place::ThinkingType, _) => {}
+            (_, Scalar::Null | Scalar::Object) => {}
+            (_, value) => {
+                let refuses =
+                    matches!(value, Scalar::Bool(false) | Scalar::Whole(0) | Scalar::Text("none" | "disabled"));
+                asked.effort = Some(!refuses || asked.effort == Some(true));
+            }
         }
     }
 
@@ -364,6 +386,7 @@ fn is_setting(place: Place) -> bool {
         Place::Stream
             | Place::StreamFormat
             | Place::OutputMax
+            | Place::AnswerMax
             | Place::Choices
             | Place::Images
             | Place::ServiceTier

@@ -50,6 +50,8 @@ pub(super) struct Walk<'a> {
     pub(super) tool_tokens: u64,
     pub(super) has_tools: bool,
     pub(super) prompts: u64,
+    /// Anthropic's kind of thinking that heeds a budget.
+    pub(super) thinks_by_budget: bool,
     pub(super) edits: Edits,
     pub(super) refusal: Option<Reject>,
     pub(super) sink: Option<Passed>,
@@ -70,6 +72,7 @@ impl<'a> Walk<'a> {
             tool_tokens: 0,
             has_tools: false,
             prompts: 1,
+            thinks_by_budget: false,
             edits: Edits::default(),
             refusal: None,
             sink: None,
@@ -124,7 +127,11 @@ impl<'a> Walk<'a> {
         walked
     }
 
-    pub(super) fn into_facts(self) -> RequestFacts {
+    pub(super) fn into_facts(mut self) -> RequestFacts {
+        let asked = self.facts.thinking.get_or_insert_default();
+        if self.dialect == DialectId::Anthropic && !self.thinks_by_budget {
+            asked.budget_tokens = None;
+        }
         let tool_prompt = if self.has_tools { TOOL_PROMPT_TOKENS } else { 0 };
         let text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
         let (media_tokens, images) = (self.facts.media_tokens, self.facts.images);

@@ -17,7 +17,7 @@ fn manner(input: &Input<'_>) -> Manner<'static> {
     let models =
         ["m", "gpt-5", "claude-opus-4-5", "gemini-3-pro", "qwen3.5-plus", "us.anthropic.claude-sonnet-4-5-v1:0"];
     let rules = ChatRules {
-        max_completion_tokens: input.says(0),
+        max_completion_tokens: input.says(0).into(),
         developer_role: input.says(1),
         takes_reasoning: input.says(2),
         reasoning: input.choose(&forms).into(),

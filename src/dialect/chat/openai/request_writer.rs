@@ -35,7 +35,7 @@ pub(super) fn write(
                 members.object("stream_options", |options| options.member("include_usage", &true));
             }
         }
-        let limit = if manner.rules.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
+        let limit = if manner.rules.names_newer_limit(manner.model) { "max_completion_tokens" } else { "max_tokens" };
         if let Some(tokens) = request.options.plain(Field::OutputTokens) {
             members.raw(limit, tokens);
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::path::Path;
 
 fn manner() -> Manner<'static> {
-    let rules = ChatRules { max_completion_tokens: true, developer_role: true, ..ChatRules::default() };
+    let rules = ChatRules { max_completion_tokens: true.into(), developer_role: true, ..ChatRules::default() };
     Manner { model: "m", output_tokens_default: 4096, asks_for_usage: false, rules }
 }
 

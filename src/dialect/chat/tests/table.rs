@@ -148,7 +148,7 @@ fn contents() -> String {
         write!(text, "| {name} |").expect("a String");
         let request = ChatRequest { messages, ..ChatRequest::default() };
         for dialect in &columns {
-            let rules = ChatRules { max_completion_tokens: true, developer_role: true, ..ChatRules::default() };
+            let rules = ChatRules { max_completion_tokens: true.into(), developer_role: true, ..ChatRules::default() };
             let manner = Manner { model: "m", output_tokens_default: 100, asks_for_usage: false, rules };
             let mut left_out = Vec::new();
             let written = (wire(*dialect).expect("it is translated").write_request)(&request, &manner, &mut left_out);

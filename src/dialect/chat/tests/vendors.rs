@@ -196,6 +196,18 @@ fn the_limit_has_the_name_that_the_vendor_knows() {
         let has = |name: &str| body.get(name) == Some(&json!(100));
         assert_eq!((has("max_completion_tokens"), has("max_tokens")), (newer, !newer), "{vendor}: {body}");
     }
+    // One that limits thoughts, too, where only some models know it.
+    for (vendor, model, newer) in [
+        ("qwen", "qwen3.7-max", true),
+        ("qwen", "qwen3.6-flash", false),
+        ("qwen", "qwen-plus", false),
+        ("volcengine", "doubao-seed-1-6-250615", true),
+        ("volcengine", "ep-20260101-x", false),
+    ] {
+        let (_, body, _) = sent(vendor, model, Anthropic, &with(json!({}))).expect("it is taken");
+        assert_eq!(body.get("max_completion_tokens").is_some(), newer, "{vendor} {model}: {body}");
+        assert_eq!(body.get("max_tokens").is_some(), !newer, "{vendor} {model}: {body}");
+    }
 }
 
 #[test]

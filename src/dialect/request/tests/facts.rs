@@ -1,5 +1,6 @@
 use super::{CHAT, COMPLETIONS, GEMINI, MESSAGES, RESPONSES, at, facts};
 use crate::dialect::DialectId;
+use crate::dialect::chat::OutputLimits;
 use crate::dialect::request::{image_tokens_bound, prompt_text};
 use tollgate_plugin_api::ServiceTier;
 
@@ -330,7 +331,7 @@ fn the_prompts_text_is_collected() {
 
 #[test]
 fn output_is_bounded_by_the_request_else_the_model_else_the_default_for_each_answer() {
-    let bound = |body: &str, of_model| facts(CHAT, body).output_tokens_bound(of_model, 7);
+    let bound = |body: &str, of_model| facts(CHAT, body).output_tokens_bound(&OutputLimits::default(), of_model, 7);
     assert_eq!(bound(r#"{"model":"m","max_tokens":5,"n":3}"#, Some(100)), 15);
     assert_eq!(bound(r#"{"model":"m","n":3}"#, Some(100)), 300);
     assert_eq!(bound(r#"{"model":"m","n":3}"#, None), 21);

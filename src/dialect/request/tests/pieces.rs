@@ -2,6 +2,7 @@
 
 use super::forms::{TYPE, field, file, form, read as read_form};
 use super::{facts, refused};
+use crate::dialect::chat::OutputLimits;
 
 const GENERATIONS: &str = "/v1/images/generations";
 const EDITS: &str = "/v1/images/edits";
@@ -26,7 +27,7 @@ fn vendors_own_fields_for_a_number_of_images_count_for_each_answer() {
     ] {
         let facts = facts(GENERATIONS, &format!(r#"{{"model":"m","prompt":"a"{rest}}}"#));
         assert_eq!(facts.answers_max(), images, "{rest}");
-        assert_eq!(facts.output_tokens_bound(Some(100), 7), 100 * images, "{rest}");
+        assert_eq!(facts.output_tokens_bound(&OutputLimits::default(), Some(100), 7), 100 * images, "{rest}");
     }
     let body = form(&[field("model", "m"), field("n", "2"), field("num_images", "3"), file("image", "x")]);
     assert_eq!(read_form(EDITS, TYPE, &body).unwrap().answers_max(), 6);

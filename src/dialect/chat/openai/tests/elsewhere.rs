@@ -14,7 +14,7 @@ fn translated(
     model: &str,
     body: &Value,
 ) -> Result<(DialectId, Translated), Reject> {
-    let rules = ChatRules { openai_models: true, max_completion_tokens: true, ..ChatRules::default() };
+    let rules = ChatRules { openai_models: true, max_completion_tokens: true.into(), ..ChatRules::default() };
     let manner = Manner { model, output_tokens_default: 1, asks_for_usage: false, rules };
     translate_for(client, targets, &body.to_string(), false, &manner)
 }
