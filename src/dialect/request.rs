@@ -58,6 +58,8 @@ pub struct RequestFacts {
     pub output_tokens_max: Option<u64>,
     /// That limit is `max_tokens` of a chat completion, which some vendors do not hold thoughts to.
     pub limits_answer_alone: bool,
+    /// That limit is 0 in a legacy completion, which may mean that there is none.
+    pub limit_is_zero: bool,
     /// What is said of thinking. `None`: it is no conversation.
     pub thinking: Option<AskedThinking>,
     /// How many answers are generated: `n`, `best_of` or `candidateCount`, times the prompts of a legacy completion. At least 1.
@@ -222,6 +224,7 @@ fn read_json(endpoint: &Endpoint, target: &Target, body: &Bytes) -> Result<Reque
     if endpoint.answer == Answer::Speech {
         facts.pieces.speaks_of(text);
     }
+    facts.limit_is_zero = endpoint.answer == Answer::Completion && facts.output_tokens_max == Some(0);
     // A limit of zero means nothing to some vendors and no limit to others (Ollama's runner stops at `numPredict > 0` alone; Go's
     // `omitempty` drops it on the way), so that nothing may rest on it. But who scores text asks for none of legacy completions, and
     // who fills a cache none of Anthropic.

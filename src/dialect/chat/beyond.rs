@@ -55,6 +55,8 @@ pub struct OutputLimits {
     pub rest: Rest,
     /// Whether it takes `max_completion_tokens`, which limits answer and thoughts.
     pub has_whole_limit: bool,
+    /// A limit of 0 is none, in legacy completions too.
+    pub zero_is_no_limit: bool,
 }
 
 impl ChatRules {
@@ -77,6 +79,7 @@ impl ChatRules {
             beyond: self.thinks_beyond_limit.of(model).copied().unwrap_or_default(),
             rest,
             has_whole_limit: self.names_newer_limit(model),
+            zero_is_no_limit: self.zero_is_no_limit,
         }
     }
 }

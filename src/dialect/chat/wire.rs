@@ -61,6 +61,8 @@ pub struct ChatRules {
     pub max_completion_tokens: ByModel<bool>,
     /// What models think beyond `max_tokens`, where that limits the answer alone.
     pub thinks_beyond_limit: ByModel<BeyondLimit>,
+    /// A limit of 0 is no limit in legacy completions either (Ollama, whose runner stops at `numPredict > 0` alone).
+    pub zero_is_no_limit: bool,
     /// The role `developer` is known; elsewhere it is `system`.
     pub developer_role: bool,
     /// The model's thoughts of earlier turns are taken back as `reasoning_content` (DeepSeek, which wants them while tools

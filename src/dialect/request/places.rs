@@ -32,10 +32,16 @@ pub(super) enum Place {
     OutputMax,
     /// The same of the answer alone, at some vendors.
     AnswerMax,
+    /// llama.cpp's own name of it, which overrules the others there (ggml-org/llama.cpp, tools/server/server-schema.cpp: `n_predict` with
+    /// the aliases `max_completion_tokens` and `max_tokens`, `n_cmpl` with the alias `n`). Negative: there is no limit.
+    Predicted,
     Choices,
     /// Legacy completions: each prompt has its own completions.
     Prompts,
     PromptItem,
+    /// Prompts as vectors, which tell nothing of how many tokens they are.
+    Embedded,
+    EmbeddedItem,
     /// Prompts of embeddings and the like: each has a context window of its own.
     Inputs,
     /// Google's prompts, of which each is a request.
@@ -206,7 +212,9 @@ static CHAT: &[Member] = &[
     m(&["stream_options"], StreamOptions),
     m(&["max_tokens"], AnswerMax),
     m(&["max_completion_tokens"], OutputMax),
+    m(&["n_predict"], Predicted),
     m(&["n"], Choices),
+    m(&["n_cmpl"], Choices),
     m(&["best_of"], Choices),
     m(&["enable_thinking"], ThinkingSwitch),
     m(&["thinking_budget"], ThinkingBudget),
@@ -233,10 +241,14 @@ static CHAT: &[Member] = &[
 
 static COMPLETION: &[Member] = &[
     m(&["prompt"], Prompts),
+    // vLLM's (vllm/entrypoints/openai/completion/protocol.py).
+    m(&["prompt_embeds"], Embedded),
     m(&["stream_options"], StreamOptions),
     m(&["max_tokens"], OutputMax),
     m(&["max_completion_tokens"], OutputMax),
+    m(&["n_predict"], Predicted),
     m(&["n"], Choices),
+    m(&["n_cmpl"], Choices),
     m(&["best_of"], Choices),
 ];
 
@@ -522,6 +534,8 @@ impl Place {
         match self {
             Prompts => PromptItem,
             PromptItem => Text,
+            Embedded => EmbeddedItem,
+            EmbeddedItem => Text,
             Inputs | Documents => Part,
             Requests => GeminiRoot,
             // A list is no word.

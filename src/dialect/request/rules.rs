@@ -142,6 +142,7 @@ impl Walk<'_> {
             _ if is_setting(place) => self.setting(place, name, value)?,
             (Place::Tool | Place::ClaudeTool | Place::Functions, Scalar::Object) => self.has_tools = true,
             (Place::PromptItem, Scalar::List) => self.prompts += 1,
+            (Place::Embedded, Scalar::List) => self.facts.refers_elsewhere = true,
             (Place::Spoken, Scalar::Null | Scalar::List) => {}
             (Place::Spoken, _) => self.facts.pieces.speaks_otherwise(),
             _ => {}
@@ -195,6 +196,10 @@ impl Walk<'_> {
                 self.facts.pieces.speaks(text);
                 self.collect(text);
             }
+            Place::Embedded | Place::EmbeddedItem => {
+                self.facts.refers_elsewhere = true;
+                self.embedded += 1;
+            }
             Place::Prompts | Place::PromptItem => {
                 self.prompts += u64::from(place == Place::PromptItem);
                 self.collect(text);
@@ -225,6 +230,8 @@ impl Walk<'_> {
             (Place::Background, _) => {
                 return Err(name.refuse("is not supported: what an answer uses that is fetched later cannot be billed"));
             }
+            (Place::Predicted, Scalar::Number(number)) if number < 0.0 => self.is_unlimited = true,
+            (Place::Predicted, _) => self.predicted = self.whole(name, value, OUTPUT_TOKENS_MAX)?,
             (Place::OutputMax | Place::AnswerMax, _) => {
                 let limit = self.whole(name, value, OUTPUT_TOKENS_MAX)?;
                 self.facts.limits_answer_alone |= place == Place::AnswerMax;
@@ -387,6 +394,7 @@ fn is_setting(place: Place) -> bool {
             | Place::StreamFormat
             | Place::OutputMax
             | Place::AnswerMax
+            | Place::Predicted
             | Place::Choices
             | Place::Images
             | Place::ServiceTier

@@ -46,8 +46,9 @@ impl RequestFacts {
     /// model's, else `otherwise`, and what the model may think beyond that; for each of the answers.
     pub fn output_tokens_bound(&self, limits: &OutputLimits, of_model: Option<u64>, otherwise: u64) -> u64 {
         let most = of_model.unwrap_or(otherwise);
+        let own = self.output_tokens_max.filter(|_| !(limits.zero_is_no_limit && self.limit_is_zero));
         let beyond = self.tokens_beyond(limits, most);
-        self.output_tokens_max.unwrap_or(most).saturating_add(beyond).saturating_mul(self.answers_max())
+        own.unwrap_or(most).saturating_add(beyond).saturating_mul(self.answers_max())
     }
 
     /// What the model may generate beyond the limit.

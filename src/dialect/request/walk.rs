@@ -50,6 +50,12 @@ pub(super) struct Walk<'a> {
     pub(super) tool_tokens: u64,
     pub(super) has_tools: bool,
     pub(super) prompts: u64,
+    /// Prompts that are vectors.
+    pub(super) embedded: u64,
+    /// The limit that llama.cpp goes by, and nobody else.
+    pub(super) predicted: u64,
+    /// It was given, and is none.
+    pub(super) is_unlimited: bool,
     /// Anthropic's kind of thinking that heeds a budget.
     pub(super) thinks_by_budget: bool,
     pub(super) edits: Edits,
@@ -72,6 +78,9 @@ impl<'a> Walk<'a> {
             tool_tokens: 0,
             has_tools: false,
             prompts: 1,
+            embedded: 0,
+            predicted: 0,
+            is_unlimited: false,
             thinks_by_budget: false,
             edits: Edits::default(),
             refusal: None,
@@ -128,6 +137,9 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn into_facts(mut self) -> RequestFacts {
+        // It overrules the others at llama.cpp; alone it limits nothing elsewhere.
+        let own = self.facts.output_tokens_max.filter(|_| !self.is_unlimited);
+        self.facts.output_tokens_max = own.map(|limit| limit.max(self.predicted));
         let asked = self.facts.thinking.get_or_insert_default();
         if self.dialect == DialectId::Anthropic && !self.thinks_by_budget {
             asked.budget_tokens = None;
@@ -142,7 +154,8 @@ impl<'a> Walk<'a> {
             refers_elsewhere: self.facts.refers_elsewhere || prompts_elsewhere > 0,
             prompts_elsewhere,
             requests_billed_max: bound.searches,
-            choices: self.facts.choices.saturating_mul(self.prompts.max(1)),
+            choices: self.facts.choices.saturating_mul(self.prompts.max(1) + self.embedded),
+            prompts: self.facts.prompts + self.embedded,
             prompt_text_bytes: bound.text_bytes.saturating_add(tool_prompt + self.tool_tokens),
             media_tokens: bound.media_tokens,
             images: bound.images,

@@ -34,6 +34,12 @@ fn settings_are_read_in_any_order_and_spelling() {
         (CHAT, r#"{"model":"m","max_tokens":1e2,"n":2,"best_of":5}"#, false, false, Some(100), 5),
         (CHAT, r#"{"m\u006fdel":"m","\u0073tream":true,"max_tokens":0}"#, true, false, None, 1),
         ("/v1/completions", r#"{"model":"m","max_tokens":0,"prompt":["a","b"],"echo":true,"logprobs":1}"#, false, false, Some(0), 2),
+        (CHAT, r#"{"model":"m","max_tokens":1,"n_predict":30}"#, false, false, Some(30), 1),
+        (CHAT, r#"{"model":"m","n_predict":-1,"max_tokens":1}"#, false, false, None, 1),
+        (CHAT, r#"{"model":"m","n_predict":1,"max_tokens":30}"#, false, false, Some(30), 1),
+        (CHAT, r#"{"model":"m","n_predict":1}"#, false, false, None, 1),
+        (CHAT, r#"{"model":"m","max_tokens":5,"n":2,"n_cmpl":16}"#, false, false, Some(5), 16),
+        (COMPLETIONS, r#"{"model":"m","prompt":"a","max_tokens":1,"n_predict":30,"n_cmpl":4}"#, false, false, Some(30), 4),
         (MESSAGES, r#"{"model":"m","max_tokens":0}"#, false, false, Some(0), 1),
         (RESPONSES, r#"{"model":"m","max_output_tokens":7,"stream":true,"background":false}"#, true, false, Some(7), 1),
         (MESSAGES, r#"{"model":"m","max_tokens":8,"thinking":{"type":"enabled","budget_tokens":4}}"#, false, false, Some(8), 1),
@@ -327,6 +333,35 @@ fn the_prompts_text_is_collected() {
     assert_eq!(text(CHAT, r#"{"functions":[{"name":"f"}],"messages":[{"id":"i","role":"r"}]}"#, 99).0, "name\nf\ni\nr");
     assert_eq!(text("/v1/embeddings", r#"{"input":["x","y"],"model":"m"}"#, 99).0, "x\ny");
     assert_eq!(text(CHAT, r#"{"messages":["seen", oops"#, 99).0, "seen");
+}
+
+/// vLLM takes prompts as vectors, each of which is completed, too; how many tokens they are does nobody see.
+#[test]
+fn prompts_that_are_vectors_are_prompts_and_each_may_fill_the_context() {
+    for (asked, choices, windows) in [
+        (r#""prompt":"x","prompt_embeds":["AAAA","AAAA","AAAA"]"#, 4, 3),
+        (r#""prompt":["x","y"],"prompt_embeds":"AAAA","n":2"#, 6, 1),
+        (r#""prompt":"x","prompt_embeds":null"#, 1, 0),
+        (r#""prompt":"x","prompt_embeds":[]"#, 1, 1),
+    ] {
+        let facts = facts(COMPLETIONS, &format!(r#"{{"model":"m",{asked}}}"#));
+        assert_eq!((facts.choices, facts.input_tokens_bound(1_000_000) / 1_000_000), (choices, windows), "{asked}");
+    }
+}
+
+/// Who scores a text wants no tokens, and gets none, but of Ollama, whose runner takes 0 for no limit.
+#[test]
+fn no_tokens_of_a_legacy_completion_are_no_limit_where_the_row_says_so() {
+    let ollama = OutputLimits { zero_is_no_limit: true, ..OutputLimits::default() };
+    for (path, body, bounds) in [
+        (COMPLETIONS, r#"{"model":"m","prompt":["a","b"],"max_tokens":0}"#, [0, 200]),
+        (COMPLETIONS, r#"{"model":"m","prompt":"a","max_tokens":5}"#, [5, 5]),
+        ("/v1/embeddings", r#"{"model":"m","input":"a"}"#, [0, 0]),
+    ] {
+        let facts = facts(path, body);
+        let bound = |limits| facts.output_tokens_bound(limits, Some(100), 7);
+        assert_eq!([bound(&OutputLimits::default()), bound(&ollama)], bounds, "{path} {body}");
+    }
 }
 
 #[test]
