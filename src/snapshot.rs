@@ -109,6 +109,8 @@ pub struct Bounds {
     pub price: Arc<Price>,
     /// The most tokens that an image is there.
     pub image_tokens: u64,
+    /// What is put in front of a conversation there, in tokens, at most.
+    pub front_tokens: u64,
     /// How its output is limited.
     pub output_limits: OutputLimits,
 }
@@ -117,7 +119,8 @@ impl Bounds {
     /// No other worst case comes of it.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.price, &other.price)
-            && (self.image_tokens, self.output_limits) == (other.image_tokens, other.output_limits)
+            && (self.image_tokens, self.front_tokens) == (other.image_tokens, other.front_tokens)
+            && self.output_limits == other.output_limits
     }
 }
 

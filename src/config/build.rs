@@ -6,7 +6,7 @@ use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreaker
 use crate::dialect::answer::ListedModel;
 use crate::dialect::chat::{ChatRules, OutputLimits};
 use crate::dialect::endpoint::{self, Target};
-use crate::dialect::request::image_tokens_bound;
+use crate::dialect::request::{front_prompt_tokens, image_tokens_bound};
 use crate::dialect::{DialectId, embed};
 use crate::price::{PieceCounts, Price, PriceBook};
 use crate::provider::{self, AuthScheme, Provider};
@@ -15,7 +15,6 @@ use crate::quick::QuickMap;
 use crate::snapshot::{Bounds, Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
 use http::HeaderValue;
 use secrecy::ExposeSecret;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -294,7 +293,12 @@ fn route(
     let mut bounds: Vec<Bounds> = Vec::new();
     for ((price, candidate), limits) in each {
         let Some(price) = price else { continue };
-        let bound = Bounds { price: price.clone(), image_tokens: image_tokens(candidate), output_limits: *limits };
+        let bound = Bounds {
+            price: price.clone(),
+            image_tokens: image_tokens(candidate),
+            front_tokens: front_prompt_tokens(&candidate.upstream_model),
+            output_limits: *limits,
+        };
         if !bounds.iter().any(|other| other.is_same(&bound)) {
             bounds.push(bound);
         }

@@ -357,9 +357,10 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
         return 0;
     }
     let pieces = pieces::most(target.endpoint.answer, facts);
-    let prices = route.bounds.iter().map(|Bounds { price, image_tokens, output_limits }| {
+    let prices = route.bounds.iter().map(|Bounds { price, image_tokens, front_tokens, output_limits }| {
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
-        let input = facts.input_tokens_bound(context, *image_tokens);
+        let front = if facts.is_conversation() { *front_tokens } else { 0 };
+        let input = facts.input_tokens_bound(context, *image_tokens).saturating_add(front);
         let default = exchange.snapshot.routing.output_tokens_default;
         let output = facts.output_tokens_bound(output_limits, price.output_tokens_max, default);
         price.worst_case_nanos(facts.requests_billed_max.max(1), input, output, &pieces)

@@ -1,7 +1,7 @@
 use super::{CHAT, COMPLETIONS, GEMINI, MESSAGES, RESPONSES, at, facts};
 use crate::dialect::DialectId;
 use crate::dialect::chat::OutputLimits;
-use crate::dialect::request::{image_tokens_bound, prompt_text};
+use crate::dialect::request::{front_prompt_tokens, image_tokens_bound, prompt_text};
 use tollgate_plugin_api::ServiceTier;
 
 /// What an image is in these tests.
@@ -257,6 +257,23 @@ fn tools_bring_text_of_their_own() {
     }
     let bash = r#"{"model":"m","tools":[{"type":"bash_20250124","name":"bash"}]}"#;
     assert_eq!(facts(MESSAGES, bash).prompt_text_bytes, bash.len() as u64 + 1_024 + 2_048);
+}
+
+#[test]
+fn what_is_put_in_front_is_known_by_the_models_name_and_of_conversations_alone() {
+    let of = ["grok-4.7", "x-ai/Grok-4", "mistral.voxtral-mini-3b-2507", "openai/gpt-oss-120b", "gpt-4o", ""];
+    assert_eq!(of.map(front_prompt_tokens), [1_024, 1_024, 512, 128, 0, 0]);
+    let hi = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}]}"#;
+    for (path, body, is_conversation) in [
+        (CHAT, hi, true),
+        (MESSAGES, hi, true),
+        (RESPONSES, r#"{"model":"m","input":"Hi"}"#, true),
+        (GEMINI, r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#, true),
+        (COMPLETIONS, r#"{"model":"m","prompt":"Hi"}"#, false),
+        ("/v1/embeddings", r#"{"model":"m","input":"Hi"}"#, false),
+    ] {
+        assert_eq!(facts(path, body).is_conversation(), is_conversation, "{path}");
+    }
 }
 
 /// A reranker reads the query, and what else there is, once for each document.
