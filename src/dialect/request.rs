@@ -1,11 +1,12 @@
 //! What a request asks for, read in one pass and without a copy of it; and the few bytes of it that may be changed.
 //!
-//! The bound on what its prompt can cost rests on two facts: a tokenizer makes at most one token of a byte, and what is not
-//! text stands in known places. Only a string in such a place is ever taken off the byte count; the same string anywhere
-//! else (a tool's schema, a tool call's arguments, an unknown field) is text.
+//! The bound on what its prompt can cost rests on two facts: a tokenizer makes at most one token of a byte (of the text in its
+//! normal form, which may be longer: `normal`), and what is not text stands in known places. Only a string in such a place is
+//! ever taken off the byte count; the same string anywhere else (a tool's schema, a tool call's arguments, an unknown field) is text.
 
 mod media;
 mod multipart;
+mod normal;
 mod pieces;
 mod places;
 mod rules;

@@ -7,7 +7,7 @@ use super::places::{Named, Place};
 use super::rules::{Frame, Name, Scalar, TOOL_PROMPT_TOKENS};
 use super::splice::Edits;
 use super::text_sink::PromptText;
-use super::{DEPTH_MAX, RequestFacts, invalid, refusal};
+use super::{DEPTH_MAX, RequestFacts, invalid, normal, refusal};
 use crate::dialect::{DialectId, Passed};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -145,7 +145,8 @@ impl<'a> Walk<'a> {
             asked.budget_tokens = None;
         }
         let tool_prompt = if self.has_tools { TOOL_PROMPT_TOKENS } else { 0 };
-        let text_bytes = (self.body.len() as u64).saturating_sub(self.media_bytes);
+        let body_bytes = self.body.len() as u64 + normal::growth_bytes(self.body);
+        let text_bytes = body_bytes.saturating_sub(self.media_bytes);
         let (media_tokens, images) = (self.facts.media_tokens, self.facts.images);
         let once = Bound { text_bytes, media_tokens, images, searches: 0 };
         let bound = self.documents.as_ref().map_or(once, |documents| documents.bound(once, self.facts.prompts));

@@ -276,6 +276,15 @@ fn what_is_put_in_front_is_known_by_the_models_name_and_of_conversations_alone()
     }
 }
 
+/// U+0FB9 is three bytes, and six tokens to Qwen.
+#[test]
+fn text_that_is_longer_in_its_normal_form_counts_as_that() {
+    let of =
+        |text: &str| facts(CHAT, &format!(r#"{{"model":"m","messages":[{{"content":"{text}"}}]}}"#)).prompt_text_bytes;
+    assert_eq!(of(&"\u{fb9}".repeat(100)) - of(""), 600);
+    assert_eq!(of(&"é".repeat(100)) - of(""), 200);
+}
+
 /// A reranker reads the query, and what else there is, once for each document.
 #[test]
 fn what_stands_beside_the_documents_counts_once_for_each() {
