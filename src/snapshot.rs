@@ -8,14 +8,14 @@ use crate::dialect::chat::{ChatRules, OutputLimits};
 use crate::dialect::endpoint::{Endpoint, is_vertex};
 use crate::dialect::{Answer, DialectId};
 use crate::price::{Price, PriceBook};
-use crate::provider::Provider;
+use crate::provider::{Provider, Tiers};
 use crate::proxy::{Addresses, Fragments, Signer};
 use crate::quick::QuickMap;
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_plugin_api::Plugin;
+use tollgate_plugin_api::{Plugin, ServiceTier};
 
 /// Everything that is configured, in force at one moment.
 pub struct Snapshot {
@@ -93,20 +93,21 @@ pub struct Route {
     pub model: Arc<str>,
     /// The candidates, by tier.
     pub plan: Plan,
-    /// Each candidate's price, in the plan's own order: by tier, then by index.
-    pub prices: Vec<Vec<Option<Arc<Price>>>>,
-    /// How each candidate's output is limited, in the same order.
-    pub output_limits: Vec<Vec<OutputLimits>>,
-    /// What a hold is taken by, at the dearest of these: each candidate's with a price, without repetition.
-    pub bounds: Vec<Bounds>,
+    /// What each candidate charges, in the plan's own order: by tier, then by index.
+    pub charges: Vec<Vec<Charges>>,
+    /// Those that have a price, without repetition: a hold is taken at the dearest.
+    pub distinct_charges: Vec<Charges>,
     /// Some candidate has no price.
     pub unpriced: bool,
 }
 
-/// What the worst case at a candidate goes by.
-pub struct Bounds {
-    /// Its price.
-    pub price: Arc<Price>,
+/// What a candidate charges, and by what the most that it can charge goes.
+#[derive(Clone)]
+pub struct Charges {
+    /// `None`: nobody knows.
+    pub price: Option<Arc<Price>>,
+    /// Which service tiers it may charge for.
+    pub tiers: Tiers,
     /// The most tokens that an image is there.
     pub image_tokens: u64,
     /// What is put in front of a conversation there, in tokens, at most.
@@ -115,25 +116,32 @@ pub struct Bounds {
     pub output_limits: OutputLimits,
 }
 
-impl Bounds {
-    /// No other worst case comes of it.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.price, &other.price)
-            && (self.image_tokens, self.front_tokens) == (other.image_tokens, other.front_tokens)
-            && self.output_limits == other.output_limits
+impl Charges {
+    /// Both charge the same for whatever it is.
+    pub fn are_same(&self, other: &Self) -> bool {
+        let price = |charges: &Self| charges.price.as_ref().map(|price| Arc::as_ptr(price).addr());
+        let bounds = |charges: &Self| (charges.image_tokens, charges.front_tokens, charges.output_limits);
+        (price(self), self.tiers) == (price(other), other.tiers) && bounds(self) == bounds(other)
     }
 }
 
 impl Route {
-    /// The price at a chosen candidate.
-    pub fn price(&self, pick: &Pick) -> Option<Arc<Price>> {
-        self.prices.get(pick.tier as usize)?.get(pick.index as usize)?.clone()
+    /// What a chosen candidate charges.
+    pub fn charges(&self, pick: &Pick) -> Option<&Charges> {
+        self.charges.get(pick.tier as usize)?.get(pick.index as usize)
+    }
+
+    /// The dearer service tier that some candidate is asked for where the client asks for this one, and has no price for at that
+    /// time.
+    pub fn unpriced_tier(&self, by_client: ServiceTier, unix_ms: i64) -> Option<ServiceTier> {
+        let priced = self.distinct_charges.iter().filter_map(|charges| Some((charges.price.as_ref()?, charges.tiers)));
+        let mut asked = priced.map(|(price, tiers)| (price, tiers.asked(by_client)));
+        asked.find(|(price, asked)| !price.has_price_in(*asked, unix_ms)).map(|(_, asked)| asked)
     }
 
     /// How the output of a chosen candidate is limited.
     pub fn output_limits(&self, pick: &Pick) -> OutputLimits {
-        let limits = self.output_limits.get(pick.tier as usize).and_then(|tier| tier.get(pick.index as usize));
-        limits.copied().unwrap_or_default()
+        self.charges(pick).map(|charges| charges.output_limits).unwrap_or_default()
     }
 }
 

@@ -233,10 +233,12 @@ fn agrees_with_the_crate_it_comes_from() {
                     continue;
                 };
                 let found = book.find(price.provider.as_deref().unwrap_or(""), name, "").expect("its own name");
-                let ours = book.cost(Some(found), &case.ours(), moment);
+                let metered = case.ours();
+                let ours = book.cost(Some(found), &metered, moment);
                 let apart = ours.nanos as f64 - theirs;
                 bills += 1;
-                if ours.missing || !(-noise..=1.0 + noise).contains(&apart) {
+                let is_missing = !found.has_price_in(metered.tier, moment);
+                if ours.missing != is_missing || !(-noise..=1.0 + noise).contains(&apart) {
                     wrong.push(format!("{seller} {name} {}: {} here, {theirs} there", case.name, ours.nanos));
                 }
             }

@@ -5,14 +5,14 @@ use super::{Config, ConfigError, is_named_as_secret};
 use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers};
 use crate::dialect::answer::ListedModel;
 use crate::dialect::chat::{ChatRules, OutputLimits};
-use crate::dialect::endpoint::{self, Target};
+use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::request::{front_prompt_tokens, image_tokens_bound};
 use crate::dialect::{DialectId, embed};
 use crate::price::{PieceCounts, Price, PriceBook};
-use crate::provider::{self, AuthScheme, Provider};
+use crate::provider::{self, AuthScheme, Provider, Tiers};
 use crate::proxy::{Fragments, Signer};
 use crate::quick::QuickMap;
-use crate::snapshot::{Bounds, Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
+use crate::snapshot::{Charges, Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
 use http::HeaderValue;
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
@@ -214,7 +214,8 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
         let provider = |offer: &Offer| upstreams.0[offer.upstream as usize].provider;
         let natives = offers.iter().filter(|offer| provider(offer).speaks(dialect));
         let natives: Vec<(bool, &Offer)> = natives.map(|offer| (false, offer)).collect();
-        let native = route((model, dialect), &natives, upstreams, prices);
+        let chat = endpoint::chat_target(dialect, false, "", false);
+        let native = route((model, dialect), &natives, chat.endpoint, upstreams, prices);
         let with_translated = |target: Target| {
             let foreign = offers.iter().filter(|offer| {
                 !provider(offer).speaks(dialect) && provider(offer).translations(target.endpoint).next().is_some()
@@ -223,9 +224,10 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
             if foreign.is_empty() {
                 return native.clone();
             }
-            route((model, dialect), &[natives.as_slice(), foreign.as_slice()].concat(), upstreams, prices)
+            let offers = [natives.as_slice(), foreign.as_slice()].concat();
+            route((model, dialect), &offers, target.endpoint, upstreams, prices)
         };
-        routes.chat[dialect.index()] = with_translated(endpoint::chat_target(dialect, false, "", false));
+        routes.chat[dialect.index()] = with_translated(chat);
         routes.embeddings[dialect.index()] = match embed::counterpart(dialect) {
             Some(_) => with_translated(endpoint::embeddings_target(dialect)),
             None => native.clone(),
@@ -245,10 +247,20 @@ fn output_limits(dialect: DialectId, rules: &ChatRules, candidate: &Candidate) -
     rules.output_limits(&candidate.upstream_model, candidate.is_translated)
 }
 
-/// The route over these offers of what is asked for in this dialect, each with whether it takes a translation.
+/// The most tokens that an image is to a candidate for requests of this dialect.
+fn image_tokens(dialect: DialectId, provider: &Provider, candidate: &Candidate) -> u64 {
+    match candidate.is_translated {
+        false => image_tokens_bound(dialect),
+        true => provider.dialects.iter().map(|spoken| image_tokens_bound(*spoken)).max().unwrap_or(0),
+    }
+}
+
+/// The route over these offers of what is asked for in this dialect, each with whether it takes a translation, for requests to an
+/// endpoint like this one.
 fn route(
     (model, dialect): (&Arc<str>, DialectId),
     offers: &[(bool, &Offer)],
+    endpoint: &Endpoint,
     (upstreams, rows): Upstreams<'_>,
     prices: &Prices<'_>,
 ) -> Option<Arc<Route>> {
@@ -271,40 +283,26 @@ fn route(
         (offer.priority, candidate)
     });
     let plan = Plan::new(candidates);
-    let in_tier = |tier: &Tier| {
-        tier.candidates.iter().map(|candidate| price_of(candidate.upstream, &candidate.upstream_model)).collect()
-    };
-    let prices: Vec<Vec<Option<Arc<Price>>>> = plan.tiers.iter().map(in_tier).collect();
-    let image_tokens = |candidate: &Candidate| match candidate.is_translated {
-        false => image_tokens_bound(dialect),
-        true => {
-            let spoken = upstreams[candidate.upstream as usize].provider.dialects.iter();
-            spoken.map(|spoken| image_tokens_bound(*spoken)).max().unwrap_or(0)
+    let charges = |candidate: &Candidate| {
+        let upstream = &upstreams[candidate.upstream as usize];
+        Charges {
+            price: price_of(candidate.upstream, &candidate.upstream_model),
+            tiers: Tiers::of(upstream.provider, endpoint, !upstream.headers.is_empty()),
+            image_tokens: image_tokens(dialect, upstream.provider, candidate),
+            front_tokens: front_prompt_tokens(&candidate.upstream_model),
+            output_limits: output_limits(dialect, &upstream.provider.chat, candidate),
         }
     };
-    let limits_of = |candidate: &Candidate| {
-        let upstream = &upstreams[candidate.upstream as usize];
-        output_limits(dialect, &upstream.provider.chat, candidate)
-    };
-    let limits_in = |tier: &Tier| tier.candidates.iter().map(limits_of).collect();
-    let output_limits: Vec<Vec<OutputLimits>> = plan.tiers.iter().map(limits_in).collect();
-    let candidates = plan.tiers.iter().flat_map(|tier| &tier.candidates);
-    let each = prices.iter().flatten().zip(candidates).zip(output_limits.iter().flatten());
-    let mut bounds: Vec<Bounds> = Vec::new();
-    for ((price, candidate), limits) in each {
-        let Some(price) = price else { continue };
-        let bound = Bounds {
-            price: price.clone(),
-            image_tokens: image_tokens(candidate),
-            front_tokens: front_prompt_tokens(&candidate.upstream_model),
-            output_limits: *limits,
-        };
-        if !bounds.iter().any(|other| other.is_same(&bound)) {
-            bounds.push(bound);
+    let in_tier = |tier: &Tier| tier.candidates.iter().map(charges).collect();
+    let charges: Vec<Vec<Charges>> = plan.tiers.iter().map(in_tier).collect();
+    let mut distinct_charges: Vec<Charges> = Vec::new();
+    for priced in charges.iter().flatten().filter(|charges| charges.price.is_some()) {
+        if !distinct_charges.iter().any(|other| other.are_same(priced)) {
+            distinct_charges.push(priced.clone());
         }
     }
-    let unpriced = prices.iter().flatten().any(Option::is_none);
-    Some(Arc::new(Route { model: model.clone(), plan, prices, output_limits, bounds, unpriced }))
+    let unpriced = charges.iter().flatten().any(|charges| charges.price.is_none());
+    Some(Arc::new(Route { model: model.clone(), plan, charges, distinct_charges, unpriced }))
 }
 
 /// Each price's place in the order of what a typical request costs; those without a price come last.

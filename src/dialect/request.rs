@@ -290,6 +290,7 @@ fn tier(word: &str) -> ServiceTier {
     match word.to_ascii_lowercase().trim_start_matches("service_tier_") {
         "flex" => ServiceTier::Flex,
         "priority" | "fast" => ServiceTier::Priority,
+        "ultrafast" => ServiceTier::Ultrafast,
         "batch" => ServiceTier::Batch,
         _ => ServiceTier::Standard,
     }

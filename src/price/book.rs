@@ -136,6 +136,8 @@ impl PriceBook {
         let mut missing = price.is_none();
         if let Some(price) = price {
             let terms = price.terms(metered.tier, geo, at_unix_ms);
+            let has_tokens = metered.usage.input_tokens > 0 || metered.usage.output_tokens > 0;
+            missing |= has_tokens && terms.lacks_tier;
             sink(Entry::Terms(price, &terms, metered.usage.input_tokens));
             price.charge(&terms, &metered.usage, &metered.detail, &mut |part| sink(Entry::Part(None, part)));
             missing |= price.charge_once(&terms, metered, &mut |kind, part| sink(Entry::Part(kind, part)));

@@ -51,9 +51,10 @@ pub struct Price {
     first: Tariff,
     /// By the time from which they are valid.
     later: Vec<Tariff>,
-    /// By prompt length; see [`Price::worst_case_nanos`].
-    bounds: Vec<Bound>,
-    /// The same where a model may run anywhere.
+    /// By the dearness of the dearest service tier that can come ([`ServiceTier::dearness`]) and by prompt length; see
+    /// [`Price::worst_case_nanos`].
+    bounds: [Vec<Bound>; DEARNESSES],
+    /// The same in the standard tier, where a model may run anywhere.
     bounds_anywhere: Vec<Bound>,
     per_request_max: u64,
     /// What the whole sum is multiplied by, in units of 1 / [`MULTIPLIER_ONE`].
@@ -128,8 +129,15 @@ pub(super) fn in_place(rate: u64, multiplier: u64) -> u128 {
 }
 
 /// The service tiers that can have a price of their own, with their keys in `pricing.toml`.
-pub(super) const SERVICE_TIERS: [(&str, ServiceTier); 3] =
-    [("batch", ServiceTier::Batch), ("flex", ServiceTier::Flex), ("priority", ServiceTier::Priority)];
+pub(super) const SERVICE_TIERS: [(&str, ServiceTier); 4] = [
+    ("batch", ServiceTier::Batch),
+    ("flex", ServiceTier::Flex),
+    ("priority", ServiceTier::Priority),
+    ("ultrafast", ServiceTier::Ultrafast),
+];
+
+/// How many values [`ServiceTier::dearness`] has.
+const DEARNESSES: usize = ServiceTier::Ultrafast.dearness() as usize + 1;
 
 fn service_tier_index(tier: ServiceTier) -> Option<usize> {
     SERVICE_TIERS.iter().position(|(_, service)| *service == tier)
@@ -161,6 +169,23 @@ pub(super) enum Item {
 }
 
 impl Tariff {
+    fn own_price(&self, tier: ServiceTier) -> Option<&Change> {
+        service_tier_index(tier).and_then(|index| self.service_tiers[index].as_ref())
+    }
+
+    /// What answers in that service tier cost, where that is not what the standard one costs. The dearest one costs at least what the
+    /// one below it does.
+    fn service(&self, tier: ServiceTier) -> Option<&Change> {
+        let below = || (tier == ServiceTier::Ultrafast).then(|| self.own_price(ServiceTier::Priority)).flatten();
+        self.own_price(tier).or_else(below)
+    }
+
+    /// Whether it is known what tokens cost in that tier. One that is meant to be cheaper (batch, flex) is billed as the standard one
+    /// where it has no price, which gives nothing away; a dearer one would be. What is free is so in every tier.
+    fn has_price_in(&self, tier: ServiceTier) -> bool {
+        !tier.is_dearer() || self.own_price(tier).is_some() || self.standard.is_free()
+    }
+
     pub(super) fn fee(&self, kind: &str) -> Option<u64> {
         self.fees.iter().find(|fee| *fee.kind == *kind).map(|fee| fee.nanos)
     }
@@ -209,6 +234,8 @@ pub(super) struct Terms<'p> {
     pub(super) place: Option<&'p Place>,
     pub(super) sheet: &'p Sheet,
     pub(super) multipliers: [u64; 2],
+    /// The answer came in a dearer service tier that the row has no price for.
+    pub(super) lacks_tier: bool,
 }
 
 impl<'p> Terms<'p> {
@@ -227,7 +254,7 @@ impl<'p> Terms<'p> {
                 Some(Change::Reprice(own)) => sheet = own,
             }
         }
-        Self { tariff, window, service, place, sheet, multipliers }
+        Self { tariff, window, service, place, sheet, multipliers, lacks_tier: false }
     }
 
     pub(super) fn place_multiplier(&self) -> u64 {
@@ -245,7 +272,8 @@ impl Price {
         later: Vec<Tariff>,
     ) -> Self {
         let tariffs = || std::iter::once(&first).chain(&later);
-        let [bounds, bounds_anywhere] = [true, false].map(|places| bounds(tariffs(), places));
+        let bounds_anywhere = bounds(tariffs(), false, usize::from(ServiceTier::Standard.dearness()));
+        let bounds = std::array::from_fn(|dearness| bounds(tariffs(), true, dearness));
         let per_request_max = tariffs().map(Tariff::per_request_max).max().unwrap_or(0);
         Self {
             model,
@@ -286,9 +314,15 @@ impl Price {
     pub(super) fn terms(&self, tier: ServiceTier, inference_geo: Option<&str>, unix_ms: i64) -> Terms<'_> {
         let tariff = self.tariff_at(unix_ms);
         let window = tariff.windows.iter().find(|window| window.contains(unix_ms));
-        let service = service_tier_index(tier).and_then(|index| tariff.service_tiers[index].as_ref());
         let place = inference_geo.and_then(|geo| tariff.places.iter().find(|place| *place.name == *geo));
-        Terms::new(tariff, window, service, place)
+        let lacks_tier = !tariff.has_price_in(tier);
+        Terms { lacks_tier, ..Terms::new(tariff, window, tariff.service(tier), place) }
+    }
+
+    /// Whether the row says what tokens cost in that service tier, for a request that began at that time. It always does for the
+    /// standard tier and for what is cheaper.
+    pub fn has_price_in(&self, tier: ServiceTier, unix_ms: i64) -> bool {
+        self.tariff_at(unix_ms).has_price_in(tier)
     }
 
     /// What applies at that time to a request of which nothing particular is said.
@@ -297,20 +331,22 @@ impl Price {
     }
 
     /// An upper bound of what a request can cost, in nano-USD: the dearest class, tier, window, service tier and place that can
-    /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. `requests`: as how many it may be
-    /// billed. `pieces`: what can be billed by the piece. Searches, what tools do and what a provider bills on other models are not in
-    /// it: no request says how much of them there will be.
+    /// apply to a prompt of at most `input_tokens` and `output_tokens` generated ones, at any time. `dearest`: no answer comes in a
+    /// dearer service tier than this one. `requests`: as how many it may be billed. `pieces`: what can be billed by the piece.
+    /// Searches, what tools do and what a provider bills on other models are not in it: no request says how much of them there will be.
     pub fn worst_case_nanos(
         &self,
+        dearest: ServiceTier,
         requests: u64,
         input_tokens: u64,
         output_tokens: u64,
         pieces: &PieceCounts<'_>,
     ) -> i64 {
-        self.bound_nanos(&self.bounds, requests, (input_tokens, output_tokens), pieces)
+        let bounds = &self.bounds[usize::from(dearest.dearness())];
+        self.bound_nanos(bounds, requests, (input_tokens, output_tokens), pieces)
     }
 
-    /// The same for one request to a model that may run anywhere, as it mostly may: to compare prices by.
+    /// The same for one request in the standard tier to a model that may run anywhere, as most are: to compare prices by.
     pub fn worst_case_anywhere_nanos(&self, input_tokens: u64, output_tokens: u64, pieces: &PieceCounts<'_>) -> i64 {
         self.bound_nanos(&self.bounds_anywhere, 1, (input_tokens, output_tokens), pieces)
     }

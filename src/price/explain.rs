@@ -182,7 +182,10 @@ fn which(price: &Price, terms: &Terms<'_>, tier: ServiceTier) -> String {
         let (from, to) = (clock(window.from_second), clock(window.to_second));
         text.push_str(&format!(", in the window {} {from}-{to} {zone}", window.days().join(" ")));
     }
-    if let Some(change) = terms.service {
+    if terms.lacks_tier {
+        let instead = if terms.service.is_some() { ServiceTier::Priority } else { ServiceTier::Standard };
+        text.push_str(&format!(", without a price for {}: as for {}", tier.as_str(), instead.as_str()));
+    } else if let Some(change) = terms.service {
         let name = super::cost::SERVICE_TIERS.iter().find(|(_, service)| *service == tier).map_or("", |(name, _)| name);
         text.push_str(match change {
             Change::Multiply(_) => ", multiplied for ",

@@ -47,7 +47,7 @@ pub struct Version {
     pub usd_per_time: BTreeMap<String, String>,
     /// The least of audio that a request is charged for; `None`: none.
     pub audio_seconds_min: Option<u64>,
-    /// What answers in other service tiers cost: `batch`, `flex`, `priority`.
+    /// What answers in other service tiers cost: `batch`, `flex`, `priority`, `ultrafast`.
     pub service_tiers: BTreeMap<&'static str, Changed>,
     /// What every token price is multiplied by where the model has to run in that place.
     pub inference_geo: BTreeMap<String, String>,

@@ -41,7 +41,7 @@
 //! tiers = [{ above_prompt_tokens = 200000, input = 5, output = 15 }]   # a longer prompt reprices the whole request
 //! batch = 0.5                      # answered in that service tier: a multiplier on every token price (four decimals) …
 //! flex = { input = 1.25, output = 5 }   # … or prices of its own
-//! priority = 1.7
+//! priority = 1.7                   # dearer, as is `ultrafast`: without one, what such an answer costs is not known
 //! inference_geo = { us = 1.1 }     # the answer says that the model had to run there: a multiplier on every token price
 //! windows = [                      # the first one that contains the request's start applies
 //!     { days = ["mon", "fri"], from = "09:00", to = "12:00", time_zone = "Asia/Shanghai", multiplier = 2 },
@@ -52,6 +52,10 @@
 //! other prices as they are; only then do the fallbacks above apply. Where the row has `tiers`, a window or service tier
 //! that names prices must have `tiers` of its own (`[]` for none), because which of the two should win would be a guess.
 //! Windows and service tiers of one row may both multiply, but not both name prices.
+//!
+//! **Service tiers without a price.** `batch` and `flex` are meant to be cheaper and are then billed as the standard tier. `priority` and
+//! `ultrafast` are meant to be dearer: then a price is missing ([`Price::has_price_in`]), and the answer is billed as the tier below
+//! that has one. A vendor that charges no more for it has `priority = 1`. Anthropic's fast mode is `priority`, too.
 //!
 //! **Currencies**: a row in another currency is converted when the text is read, every price by itself: price × rate, exact
 //! and rounded up to the ninth decimal of USD (with up to nine decimals in both together there is nothing to round). From

@@ -152,6 +152,11 @@ impl Sheet {
     pub(super) fn steps(&self) -> &[Step] {
         &self.steps
     }
+
+    /// Whether no token costs anything.
+    pub(super) fn is_free(&self) -> bool {
+        self.steps.iter().flat_map(|step| step.rates).all(|rate| rate == 0)
+    }
 }
 
 /// How many units of a multiplier make one: multipliers have four decimals.

@@ -4,8 +4,10 @@
 mod row;
 #[cfg(test)]
 mod tests;
+mod tiers;
 
 pub use row::{AuthScheme, Provider, StreamUsage, UnusableSecret};
+pub use tiers::{Tiers, UnaskedTier};
 
 use serde::de::Error as _;
 use std::collections::BTreeMap;

@@ -4,6 +4,7 @@ use crate::dialect::DialectId;
 use crate::dialect::chat::ChatRules;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::usage::UsageRules;
+use crate::provider::tiers::UnaskedTier;
 use http::{HeaderName, HeaderValue};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -56,6 +57,9 @@ pub struct Provider {
     /// The row that has the same models, which think as much beyond a limit here (`chat.thinks_beyond_limit`).
     #[serde(default)]
     pub(super) thinks_like: Option<String>,
+    /// What becomes of requests that ask for no service tier.
+    #[serde(default)]
+    pub unasked_tier: UnaskedTier,
     /// The models that a start without a config file offers; empty: such a start does not use this vendor.
     #[serde(default)]
     pub default_models: Vec<String>,

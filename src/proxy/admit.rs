@@ -13,7 +13,7 @@ use crate::dialect::{Answer, DialectId};
 use crate::estimate;
 use crate::keyring::KeyEntry;
 use crate::ledger::{Hold, HoldError, Opening};
-use crate::snapshot::{Bounds, ModelRoutes, Route};
+use crate::snapshot::{ModelRoutes, Route};
 use bytes::Bytes;
 use http::{Response, header};
 use pingora::http::RequestHeader;
@@ -242,7 +242,7 @@ async fn granted(
     };
     let mut limited = entry.is_limited();
     loop {
-        check_priced(exchange, limited, route)?;
+        check_priced(exchange, limited, (target, facts), route)?;
         let claim = exchange.keeping.as_ref().map(|keeping| keeping.claim());
         let admitted = exchange.shared.ledger.admit(entry, limited.then(worst_case), opening(), claim).await;
         match admitted {
@@ -323,13 +323,22 @@ fn shown(model: &str) -> String {
     model.chars().take(CHARS_MAX).filter(|c| !c.is_control()).collect()
 }
 
-fn check_priced(exchange: &Exchange, limited: bool, route: &Route) -> Result<(), Reject> {
+/// Refuses what may have no price where such requests are refused: the model, or the service tier that is asked for.
+fn check_priced(
+    exchange: &Exchange,
+    limited: bool,
+    (target, facts): (&Target, &RequestFacts),
+    route: &Route,
+) -> Result<(), Reject> {
     let refused = match exchange.snapshot.unknown_model {
         UnknownModel::Allow => false,
         UnknownModel::Reject => true,
         UnknownModel::RejectIfQuota => limited,
     };
-    if route.unpriced && refused {
+    if !refused {
+        return Ok(());
+    }
+    if route.unpriced {
         return Err(Reject::new(RejectCode::PriceMissing)
             .message(format!(
                 "The model `{}` has no price; the operator can set one with `tollgate price set`",
@@ -337,7 +346,18 @@ fn check_priced(exchange: &Exchange, limited: bool, route: &Route) -> Result<(),
             ))
             .param("model"));
     }
-    Ok(())
+    let asked = facts.service_tier;
+    match route.unpriced_tier(asked, exchange.started_at_ms) {
+        Some(tier) if target.endpoint.answer.uses_tokens() => {
+            let (model, tier) = (&route.model, tier.as_str());
+            let message = format!(
+                "The model `{model}` has no price for the service tier `{tier}` that the request asks for; leave that out, or the \
+                 operator can set one (`{tier}` in the model's row of the price file)"
+            );
+            Err(Reject::new(RejectCode::PriceMissing).message(message).param("service_tier"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What plugins are told that a request is about to take.
@@ -357,13 +377,15 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
         return 0;
     }
     let pieces = pieces::most(target.endpoint.answer, facts);
-    let prices = route.bounds.iter().map(|Bounds { price, image_tokens, front_tokens, output_limits }| {
+    let prices = route.distinct_charges.iter().filter_map(|charges| {
+        let price = charges.price.as_deref()?;
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
-        let front = if facts.is_conversation() { *front_tokens } else { 0 };
-        let input = facts.input_tokens_bound(context, *image_tokens).saturating_add(front);
+        let front = if facts.is_conversation() { charges.front_tokens } else { 0 };
+        let input = facts.input_tokens_bound(context, charges.image_tokens).saturating_add(front);
         let default = exchange.snapshot.routing.output_tokens_default;
-        let output = facts.output_tokens_bound(output_limits, price.output_tokens_max, default);
-        price.worst_case_nanos(facts.requests_billed_max.max(1), input, output, &pieces)
+        let output = facts.output_tokens_bound(&charges.output_limits, price.output_tokens_max, default);
+        let dearest = charges.tiers.dearest(facts.service_tier);
+        Some(price.worst_case_nanos(dearest, facts.requests_billed_max.max(1), input, output, &pieces))
     });
     prices.max().unwrap_or(0)
 }

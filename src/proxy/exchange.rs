@@ -23,6 +23,7 @@ use crate::dialect::{DialectId, Framing};
 use crate::keyring::KeyEntry;
 use crate::ledger::Hold;
 use crate::price::Price;
+use crate::provider::Tiers;
 use crate::snapshot::{Route, Snapshot, Upstream};
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
@@ -119,6 +120,7 @@ pub(super) struct Attempt {
     pub(super) upstream_model: Arc<str>,
     pub(super) breakers: CandidateBreakers,
     pub(super) price: Option<Arc<Price>>,
+    pub(super) tiers: Option<Tiers>,
     pub(super) leases: Leases,
     /// The request in the upstream's dialect, where it is not the client's.
     pub(super) lane: Option<Box<Lane>>,

@@ -187,6 +187,7 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane, tries }: Chosen) 
         None if admitted.body.is_empty() => Bytes::new(),
         None => spliced(admitted, &candidate.upstream_model, &upstream),
     };
+    let charges = admitted.route.charges(&pick);
     let routing = &exchange.snapshot.routing;
     let limit = if admitted.facts.stream { routing.first_token_timeout } else { routing.response_timeout };
     let tries = tries.unwrap_or_else(Tries::begin);
@@ -194,7 +195,8 @@ fn begin(exchange: &mut Exchange, Chosen { pick, leases, lane, tries }: Chosen) 
     exchange.attempt = Some(Attempt {
         upstream_model: candidate.upstream_model.clone(),
         breakers: candidate.breakers.clone(),
-        price: admitted.route.price(&pick),
+        price: charges.and_then(|charges| charges.price.clone()),
+        tiers: charges.map(|charges| charges.tiers),
         pick,
         leases,
         upstream,

@@ -14,6 +14,7 @@ use crate::estimate;
 use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
 use crate::metrics::{Metrics, Observation};
 use crate::price::Price;
+use crate::provider::Tiers;
 use crate::snapshot::{Snapshot, Upstream};
 use pingora::{Error, ErrorType};
 use std::sync::Arc;
@@ -194,10 +195,11 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let price = exchange.attempt.as_ref().and_then(|attempt| attempt.price.clone());
     let limits = exchange.attempt.as_ref().map(|attempt| admitted.route.output_limits(&attempt.pick));
     let limits = limits.unwrap_or_default();
+    let tiers = exchange.attempt.as_ref().and_then(|attempt| attempt.tiers);
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
     let output_tokens_max = output_tokens_max(admitted, &limits, price.as_deref(), &exchange.snapshot);
     let priced = (price.as_deref(), exchange.started_at_ms);
-    let (metered, estimate) = measured(admitted, answer.as_deref(), end, (priced, output_tokens_max));
+    let (metered, estimate) = measured(admitted, answer.as_deref(), end, (priced, output_tokens_max), tiers);
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(millis);
     let mut record = LedgerRecord::from_opening(hold.opening());
@@ -243,11 +245,13 @@ fn measured(
     answer: Option<&Answer>,
     end: End,
     (priced, output_tokens_max): ((Option<&Price>, i64), u64),
+    tiers: Option<Tiers>,
 ) -> (Metered, Option<Uncounted>) {
     // What our own refusal took the place of was never delivered: it is not billed.
     let billed = answer.filter(|answer| !matches!(end, End::NoAnswer(_)) && !came_to_nothing(answer, end));
     let Some(answer) = billed else { return Default::default() };
-    let (scanner, asked) = (&answer.scanner, admitted.facts.service_tier);
+    let (scanner, by_client) = (&answer.scanner, admitted.facts.service_tier);
+    let asked = tiers.map_or(by_client, |tiers| tiers.asked(by_client));
     let reported = scanner.metered();
     let has_tokens = reported.is_some();
     let request = (admitted.target.endpoint.answer, &admitted.facts);
@@ -258,6 +262,7 @@ fn measured(
     // What is estimated costs what the answer said beside counts: its tier, its searches.
     let said = || (estimate.is_some() || pieces.is_some()).then(|| scanner.uncounted(asked));
     let mut metered = Metered { disbelieved: scanner.disbelieved(), ..reported.or_else(said).unwrap_or_default() };
+    metered.tier = tiers.map_or(metered.tier, |tiers| tiers.billed(by_client, metered.tier));
     if let Some(pieces) = pieces {
         pieces.add_to(&mut metered, !has_tokens);
     }
@@ -408,8 +413,10 @@ pub(super) fn progress(exchange: &mut Exchange) {
     checkpoint.at = Instant::now();
     checkpoint.delivered_bytes = delivered_bytes;
     checkpoint.delivered_pieces = delivered.pieces();
-    let asked = admitted.facts.service_tier;
+    let by_client = admitted.facts.service_tier;
+    let asked = attempt.tiers.map_or(by_client, |tiers| tiers.asked(by_client));
     let mut metered = answer.scanner.metered().unwrap_or_else(|| answer.scanner.uncounted(asked));
+    metered.tier = attempt.tiers.map_or(metered.tier, |tiers| tiers.billed(by_client, metered.tier));
     let (tokens, delivered) = (delivered.passed().tokens_by_look(), Delivered::of(&answer.scanner));
     delivered.count_into(&mut metered, delivered.at_least(tokens), output_tokens_max);
     if metered.usage.input_tokens == 0 {

@@ -43,6 +43,7 @@ mod settings;
 mod slow;
 mod start;
 mod thoughts;
+mod tiers;
 mod tls;
 mod tokens;
 mod told;

@@ -166,6 +166,7 @@ const PRICE_TESTS: &[(&str, &[(&str, &str)])] = &[
         ("batch", "service_tiers_multiply_or_have_prices"),
         ("flex", "service_tiers_multiply_or_have_prices"),
         ("priority", "service_tiers_multiply_or_have_prices"),
+        ("ultrafast", "a_dearer_tier_without_a_price_is_missing_and_a_cheaper_one_is_billed_as_the_standard_one"),
         ("inference_geo", "token_prices_are_multiplied_where_a_model_had_to_run_in_a_place"),
         ("windows", "windows_go_by_the_requests_time"),
     ]),

@@ -96,12 +96,37 @@ pub enum ServiceTier {
     Batch,
     /// Slower and cheaper (OpenAI's flex).
     Flex,
-    /// Faster and dearer (OpenAI's and Anthropic's priority).
+    /// Faster and dearer: OpenAI's, Google's and xAI's priority, which OpenAI also calls fast, and Anthropic's fast mode.
     Priority,
+    /// The fastest and dearest (OpenAI's).
+    Ultrafast,
+}
+
+impl ServiceTier {
+    /// How much dearer than the standard tier it is meant to be: 0 for that one and what is cheaper, then 1, 2. An upstream that is
+    /// asked for a tier serves in that one or in one less dear.
+    pub const fn dearness(self) -> u8 {
+        match self {
+            Self::Standard | Self::Batch | Self::Flex => 0,
+            Self::Priority => 1,
+            Self::Ultrafast => 2,
+        }
+    }
+
+    /// Dearer than the standard tier: without a price of its own, what it costs is not known.
+    pub const fn is_dearer(self) -> bool {
+        self.dearness() > 0
+    }
 }
 
 // The ledger's rows are hashed with these: a word stays.
-words!(ServiceTier { Standard = "standard", Batch = "batch", Flex = "flex", Priority = "priority" });
+words!(ServiceTier {
+    Standard = "standard",
+    Batch = "batch",
+    Flex = "flex",
+    Priority = "priority",
+    Ultrafast = "ultrafast",
+});
 
 /// The longest name of a place in [`Metered::inference_geo`], in bytes.
 pub const INFERENCE_GEO_BYTES_MAX: usize = 32;

@@ -113,7 +113,7 @@ struct Explain {
     provider: Option<String>,
     /// When; none: now.
     at: Option<String>,
-    /// standard, batch, flex or priority
+    /// standard, batch, flex, priority or ultrafast
     tier: Option<String>,
     /// Where the model has to run, as answers say it: us
     inference_geo: Option<String>,
@@ -152,7 +152,8 @@ impl Explain {
                 output_tokens: self.output_tokens,
                 reasoning_tokens: self.reasoning_tokens,
             },
-            tier: tier.ok_or_else(|| Refusal::field("tier", "expected standard, batch, flex or priority"))?,
+            tier: tier
+                .ok_or_else(|| Refusal::field("tier", "expected standard, batch, flex, priority or ultrafast"))?,
             detail: UsageDetail {
                 cache_write_1h_tokens: self.cache_write_1h_tokens,
                 input_audio_tokens: self.input_audio_tokens,

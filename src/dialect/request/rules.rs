@@ -249,8 +249,10 @@ impl Walk<'_> {
                 self.facts.pieces.asks_for(images);
             }
             (Place::ServiceTier | Place::Speed, Scalar::Text(word)) => {
-                if self.facts.service_tier == ServiceTier::Standard {
-                    self.facts.service_tier = tier(word);
+                // Of two words for it the dearer one counts: what is asked for has to have a price.
+                let (asked, named) = (self.facts.service_tier, tier(word));
+                if asked == ServiceTier::Standard || named.dearness() > asked.dearness() {
+                    self.facts.service_tier = named;
                 }
             }
             (Place::OtherModels, Scalar::List) => {}

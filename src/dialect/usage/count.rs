@@ -144,15 +144,15 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// Words for service tiers that are not the standard one, by vendor: OpenAI `flex`, `priority`, `ultrafast` (the nearest with a
-/// price is `priority`); Anthropic `priority`, `batch` and, as `speed`, `fast` (its premium is a row's `priority` price); Gemini
-/// `flex`, `priority` and, on Vertex, `trafficType`.
+/// Words for service tiers that are not the standard one, by vendor: OpenAI `flex`, `priority` or `fast`, `ultrafast`; Anthropic
+/// `priority`, `batch` and, as `speed`, `fast` (its premium is a row's `priority` price); Gemini `flex`, `priority` and, on Vertex,
+/// `trafficType`.
 const TIERS: [(&str, ServiceTier); 7] = [
     ("batch", ServiceTier::Batch),
     ("flex", ServiceTier::Flex),
     ("priority", ServiceTier::Priority),
     ("fast", ServiceTier::Priority),
-    ("ultrafast", ServiceTier::Priority),
+    ("ultrafast", ServiceTier::Ultrafast),
     ("ON_DEMAND_FLEX", ServiceTier::Flex),
     ("ON_DEMAND_PRIORITY", ServiceTier::Priority),
 ];

@@ -122,7 +122,10 @@ fn absurd_counts_never_give_credit_nor_panic() {
     assert_eq!(nanos(&book, &Metered { usage: cached, ..Metered::default() }), 1_000_000_000);
     let reasoning = Usage { output_tokens: 0, reasoning_tokens: 10, ..Usage::default() };
     assert_eq!(nanos(&book, &Metered { usage: reasoning, ..Metered::default() }), 1_000_000_000);
-    assert_eq!(only(&book).worst_case_nanos(1, u64::MAX, u64::MAX, &PieceCounts::default()), i64::MAX);
+    assert_eq!(
+        only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, u64::MAX, u64::MAX, &PieceCounts::default()),
+        i64::MAX
+    );
 }
 
 #[test]
@@ -152,8 +155,6 @@ fn service_tiers_multiply_or_have_prices() {
     assert_eq!(cost(ServiceTier::Batch), 3_000_000);
     assert_eq!(cost(ServiceTier::Flex), 5_500_000);
     assert_eq!(cost(ServiceTier::Priority), 10_500_600);
-    let none = with("input = 2\noutput = 4\n");
-    assert_eq!(nanos(&none, &Metered { tier: ServiceTier::Priority, ..tokens(1000, 1000) }), 6_000_000);
     let tiers = with(
         "input = 1\noutput = 1\ntiers = [{ above_prompt_tokens = 10, input = 2 }]\n\
          batch = { input = 0.5, tiers = [{ above_prompt_tokens = 10, input = 0.75 }] }\nflex = { input = 3, tiers = [] }\n",
@@ -163,6 +164,51 @@ fn service_tiers_multiply_or_have_prices() {
         [long(ServiceTier::Standard), long(ServiceTier::Batch), long(ServiceTier::Flex)],
         [200_000, 75_000, 300_000]
     );
+}
+
+#[test]
+fn a_dearer_tier_without_a_price_is_missing_and_a_cheaper_one_is_billed_as_the_standard_one() {
+    use ServiceTier::{Batch, Flex, Priority, Standard, Ultrafast};
+    let bare = "input = 2\noutput = 4\n";
+    let with_priority = "input = 2\noutput = 4\npriority = 2\n";
+    let cases = [
+        (bare, Batch, 6_000_000, false, "m"),
+        (bare, Flex, 6_000_000, false, "m"),
+        (bare, Priority, 6_000_000, true, "m, without a price for priority: as for standard"),
+        (bare, Ultrafast, 6_000_000, true, "m, without a price for ultrafast: as for standard"),
+        (with_priority, Priority, 12_000_000, false, "m, multiplied for priority"),
+        (with_priority, Ultrafast, 12_000_000, true, "m, without a price for ultrafast: as for priority"),
+        ("input = 2\noutput = 4\nultrafast = 6\n", Ultrafast, 36_000_000, false, "m, multiplied for ultrafast"),
+        ("input = 2\noutput = 4\npriority = 1\n", Priority, 6_000_000, false, "m, multiplied for priority"),
+        ("input = 0\noutput = 0\n", Priority, 0, false, "m"),
+    ];
+    for (rest, tier, nanos, missing, which) in cases {
+        let book = with(rest);
+        let metered = Metered { tier, ..tokens(1000, 1000) };
+        let cost = book.cost(Some(only(&book)), &metered, 0);
+        assert_eq!((cost.nanos, cost.missing), (nanos, missing), "{rest} {tier:?}");
+        assert_eq!(only(&book).has_price_in(tier, 0), !missing, "{rest} {tier:?}");
+        assert_eq!(book.explain(Some(only(&book)), &metered, 0)[0].how, which);
+        // Where no token is billed, no price of tokens is missing.
+        let nothing = Metered { tier, ..Metered::default() };
+        assert!(!book.cost(Some(only(&book)), &nothing, 0).missing);
+    }
+    let changes = with(
+        "input = 1\noutput = 1\n[[model]]\nname = \"m\"\nvalid_from = 2026-12-01\ninput = 1\noutput = 1\npriority = 2\n",
+    );
+    let december_ms = 1_796_083_200_000;
+    let has = |at| only(&changes).has_price_in(Priority, at);
+    assert_eq!((has(december_ms - 1), has(december_ms)), (false, true));
+    assert!(only(&changes).has_price_in(Standard, 0));
+}
+
+#[test]
+fn a_hold_has_the_tiers_that_can_come() {
+    let book = with("input = 1\noutput = 1\nbatch = 1.5\npriority = 2\nultrafast = 6\n");
+    let held = |dearest| only(&book).worst_case_nanos(dearest, 1, 1000, 0, &PieceCounts::default());
+    let tiers = [ServiceTier::Standard, ServiceTier::Flex, ServiceTier::Priority, ServiceTier::Ultrafast];
+    assert_eq!(tiers.map(held), [1_500_000, 1_500_000, 2_000_000, 6_000_000]);
+    assert_eq!(only(&book).worst_case_anywhere_nanos(1000, 0, &PieceCounts::default()), 1_500_000);
 }
 
 #[test]
@@ -184,7 +230,7 @@ fn token_prices_are_multiplied_where_a_model_had_to_run_in_a_place() {
     assert_eq!(cost("us", ServiceTier::Batch), 3_300_000);
     assert_eq!(cost("us", ServiceTier::Flex), 5_500_000);
     assert_eq!(
-        only(&book).worst_case_nanos(1, 1000, 1000, &PieceCounts::default()),
+        only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 1000, 1000, &PieceCounts::default()),
         7_407_000 + 1_000_000,
         "the dearest place is held"
     );
@@ -199,7 +245,7 @@ fn token_prices_are_multiplied_where_a_model_had_to_run_in_a_place() {
     assert_eq!((nanos(&odd, &us), nanos(&odd, &tokens(3_000_000, 0))), (6, 3));
     let cheap = with("input = 1\noutput = 1\ninference_geo = { us = 0.5 }\n");
     assert_eq!(
-        only(&cheap).worst_case_nanos(1, 1000, 0, &PieceCounts::default()),
+        only(&cheap).worst_case_nanos(ServiceTier::Ultrafast, 1, 1000, 0, &PieceCounts::default()),
         1_000_000,
         "a model may run anywhere"
     );
@@ -304,7 +350,7 @@ fn what_ran_on_another_model_has_that_models_price() {
 fn the_worst_case_is_the_dearest_that_can_apply() {
     let worst = |rest: &str, input, output| {
         let book = with(rest);
-        only(&book).worst_case_nanos(1, input, output, &PieceCounts::default())
+        only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, input, output, &PieceCounts::default())
     };
     assert_eq!(worst("input = 30\noutput = 60\n", 100, 200), 15_000_000);
     assert_eq!(
@@ -353,15 +399,15 @@ fn fees_are_charged_by_the_time_and_those_of_the_request_in_its_place() {
     let price = only(&book);
     assert_eq!(
         (
-            price.worst_case_nanos(1, 0, 0, &PieceCounts::default()),
-            price.worst_case_nanos(3, 0, 0, &PieceCounts::default())
+            price.worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &PieceCounts::default()),
+            price.worst_case_nanos(ServiceTier::Ultrafast, 3, 0, 0, &PieceCounts::default())
         ),
         (12_000_000, 36_000_000)
     );
     let dearer =
         with("input = 0\noutput = 0\nper_request = 0.001\nfees = { search_context_high = 0.014, other = 9 }\n");
     assert_eq!(
-        only(&dearer).worst_case_nanos(1, 0, 0, &PieceCounts::default()),
+        only(&dearer).worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &PieceCounts::default()),
         14_000_000,
         "the dearest that the request can be"
     );
@@ -410,15 +456,15 @@ fn a_multiplier_is_applied_to_the_whole_sum_before_the_one_rounding() {
         assert_eq!(said, multiplier != "1", "{lines:?}");
         // The worst case has no searches in it.
         metered.detail.web_searches = 0;
-        let bound = price.worst_case_nanos(1, 333, 777, &PieceCounts::default());
+        let bound = price.worst_case_nanos(ServiceTier::Ultrafast, 1, 333, 777, &PieceCounts::default());
         assert!(book.cost(Some(&price), &metered, 0).nanos <= bound, "{multiplier}");
         metered.detail.web_searches = 1;
     }
     let half = only(&book).times(Multiplier::parse("0.5").unwrap());
     assert_eq!(
         (
-            only(&book).worst_case_nanos(1, 10_000, 10_000, &PieceCounts::default()),
-            half.worst_case_nanos(1, 10_000, 10_000, &PieceCounts::default())
+            only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 10_000, 10_000, &PieceCounts::default()),
+            half.worst_case_nanos(ServiceTier::Ultrafast, 1, 10_000, 10_000, &PieceCounts::default())
         ),
         (41, 21)
     );
@@ -465,5 +511,8 @@ fn a_row_in_another_currency_is_converted_once_exactly_or_up() {
     metered.tier = ServiceTier::Flex;
     assert_eq!(nanos(&book, &metered), 166_680 + 1_389_000);
     assert_eq!(only(&book).currency(0), Some(("CNY", "0.1389".to_owned())));
-    assert_eq!(only(&book).worst_case_nanos(1, 1000, 100, &PieceCounts::default()), 333_360 + 133_344 + 1_389_000);
+    assert_eq!(
+        only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 1000, 100, &PieceCounts::default()),
+        333_360 + 133_344 + 1_389_000
+    );
 }

@@ -2,7 +2,7 @@
 
 use super::{book, errors, only, with};
 use crate::price::{Charged, Piece, PieceCounts, PriceBook, further};
-use tollgate_plugin_api::{Metered, Usage};
+use tollgate_plugin_api::{Metered, ServiceTier, Usage};
 
 const NONE: PieceCounts<'static> = PieceCounts { images: 0, quality: None, size: None, audio_ms: 0, characters: 0 };
 
@@ -87,7 +87,7 @@ fn a_request_is_charged_for_so_much_audio_at_least() {
     let book = with("input = 0\noutput = 0\nfees = { audio_hour = 0.36 }\naudio_seconds_min = 10\n");
     for (ms, nanos) in [(0, 0), (1, 1_000_000), (10_000, 1_000_000), (10_001, 1_000_100)] {
         assert_eq!(cost(&book, &heard(ms)), (nanos, false), "{ms}");
-        assert_eq!(only(&book).worst_case_nanos(1, 0, 0, &heard(ms)), nanos, "{ms}");
+        assert_eq!(only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &heard(ms)), nanos, "{ms}");
     }
     assert_eq!(only(&book).versions(0)[0].audio_seconds_min, Some(10));
 }
@@ -120,7 +120,7 @@ fn the_arithmetic_names_the_pieces() {
 #[test]
 fn the_dearest_that_can_be_is_held() {
     let book = fees(DALL_E_3);
-    let held = |quality, size| only(&book).worst_case_nanos(1, 0, 0, &images(1, quality, size));
+    let held = |quality, size| only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &images(1, quality, size));
     for (quality, size, nanos) in [
         ("", "", 120_000_000),
         ("auto", "", 120_000_000),
@@ -140,20 +140,24 @@ fn the_dearest_that_can_be_is_held() {
     ] {
         assert_eq!(held(quality, size), nanos, "{quality} {size}");
     }
-    assert_eq!(only(&book).worst_case_nanos(1, 0, 0, &images(10, "", "")), 1_200_000_000);
+    assert_eq!(only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &images(10, "", "")), 1_200_000_000);
     let later = self::book(
         "[[model]]\nname = \"m\"\ninput = 0\noutput = 0\nfees = { image = 0.01 }\n\
          [[model]]\nname = \"m\"\nvalid_from = 2030-01-01\ninput = 0\noutput = 0\nfees = { image = 0.02 }\n",
     );
-    assert_eq!(only(&later).worst_case_nanos(1, 0, 0, &images(1, "", "")), 20_000_000, "at any time");
+    assert_eq!(
+        only(&later).worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &images(1, "", "")),
+        20_000_000,
+        "at any time"
+    );
     let dear = only(&book).times(crate::price::Multiplier::parse("1.5").unwrap());
-    assert_eq!(dear.worst_case_nanos(1, 0, 0, &images(1, "", "")), 180_000_000);
+    assert_eq!(dear.worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &images(1, "", "")), 180_000_000);
 }
 
 #[test]
 fn sizes_of_several_words_are_held_as_they_are_billed() {
     let book = fees("image = 0.01, image_landscape_16_9 = 0.05, image_16_9 = 0.03, image_hd_square = 0.04");
-    let held = |quality, size| only(&book).worst_case_nanos(1, 0, 0, &images(1, quality, size));
+    let held = |quality, size| only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &images(1, quality, size));
     for (quality, size, nanos) in [
         ("", "landscape_16_9", 50_000_000),
         ("hd", "landscape_16_9", 50_000_000),
@@ -172,7 +176,7 @@ fn sizes_of_several_words_are_held_as_they_are_billed() {
 #[test]
 fn a_row_of_particular_images_only_is_no_free_one() {
     let book = fees("image_low = 0.02, image_high = 0.19, other = 0.001");
-    let held = |quality, size| only(&book).worst_case_nanos(1, 0, 0, &images(1, quality, size));
+    let held = |quality, size| only(&book).worst_case_nanos(ServiceTier::Ultrafast, 1, 0, 0, &images(1, quality, size));
     assert_eq!(held("standard", "1024x1024"), 20_000_000);
     assert_eq!(held("", ""), 190_000_000);
 }

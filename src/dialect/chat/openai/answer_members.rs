@@ -99,6 +99,7 @@ pub(super) fn served(members: &mut Members<'_>, metered: &Metered) {
         ServiceTier::Standard | ServiceTier::Batch => None,
         ServiceTier::Flex => Some("flex"),
         ServiceTier::Priority => Some("priority"),
+        ServiceTier::Ultrafast => Some("ultrafast"),
     };
     members.some("service_tier", tier);
     let (usage, detail) = (&metered.usage, &metered.detail);

@@ -14,7 +14,7 @@ const SCHEMA_NAME: &str = "answer";
 /// Plain options that are written in a form of their own.
 const FORMED: [Field; 4] = [Field::OutputTokens, Field::ServiceTier, Field::Modalities, Field::Seed];
 /// The tiers that OpenAI and its like can be asked for.
-const TIERS: [&str; 5] = ["default", "flex", "priority", "scale", "fast"];
+const TIERS: [&str; 6] = ["default", "flex", "priority", "scale", "fast", "ultrafast"];
 
 /// Writes it.
 ///

@@ -107,10 +107,13 @@ fn service_tiers_are_read() {
     for (path, body, tier) in [
         (CHAT, r#"{"model":"m","service_tier":"flex"}"#, ServiceTier::Flex),
         (CHAT, r#"{"model":"m","service_tier":"priority"}"#, ServiceTier::Priority),
+        (CHAT, r#"{"model":"m","service_tier":"ultrafast"}"#, ServiceTier::Ultrafast),
         (CHAT, r#"{"model":"m","service_tier":"auto"}"#, ServiceTier::Standard),
+        (CHAT, r#"{"model":"m","service_tier":"default"}"#, ServiceTier::Standard),
         (CHAT, r#"{"model":"m","service_tier":null}"#, ServiceTier::Standard),
         (MESSAGES, r#"{"model":"m","service_tier":"standard_only"}"#, ServiceTier::Standard),
         (MESSAGES, r#"{"model":"m","speed":"fast","service_tier":"auto"}"#, ServiceTier::Priority),
+        (MESSAGES, r#"{"model":"m","service_tier":"flex","speed":"fast"}"#, ServiceTier::Priority),
         (GEMINI, r#"{"serviceTier":"SERVICE_TIER_PRIORITY"}"#, ServiceTier::Priority),
     ] {
         assert_eq!(facts(path, body).service_tier, tier, "{body}");

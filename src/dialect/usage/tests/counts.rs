@@ -336,7 +336,7 @@ fn the_tier_and_the_finer_classes() {
         let messages = messages.replace("\"service_tier\"", &format!("\"speed\":\"{speed}\",\"service_tier\""));
         assert_eq!(MESSAGES_JSON.whole(&messages).metered().unwrap().tier, tier, "{speed}");
     }
-    assert_eq!(CHAT_JSON.whole(&text.replace("flex", "ultrafast")).metered().unwrap().tier, ServiceTier::Priority);
+    assert_eq!(CHAT_JSON.whole(&text.replace("flex", "ultrafast")).metered().unwrap().tier, ServiceTier::Ultrafast);
     let gemini = r#"{"usageMetadata":{"promptTokenCount":1,"trafficType":"ON_DEMAND_PRIORITY"}}"#;
     assert_eq!(GEMINI_JSON.whole(gemini).metered().unwrap().tier, ServiceTier::Priority);
 }

@@ -84,7 +84,7 @@ prop_compose! {
         counts in prop::array::uniform7(0..3_u64),
         extras in prop::collection::vec(any_extra(), 0..3),
         tier in prop::sample::select(vec![
-            ServiceTier::Standard, ServiceTier::Batch, ServiceTier::Flex, ServiceTier::Priority,
+            ServiceTier::Standard, ServiceTier::Batch, ServiceTier::Flex, ServiceTier::Priority, ServiceTier::Ultrafast,
         ]),
         inference_geo in prop::option::of("us|eu"),
         source in prop::sample::select(vec![UsageSource::Reported, UsageSource::Estimated, UsageSource::None]),

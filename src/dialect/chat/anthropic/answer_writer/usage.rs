@@ -7,7 +7,7 @@ pub(super) fn tier(tier: ServiceTier) -> &'static str {
     match tier {
         ServiceTier::Standard | ServiceTier::Flex => "standard",
         ServiceTier::Batch => "batch",
-        ServiceTier::Priority => "priority",
+        ServiceTier::Priority | ServiceTier::Ultrafast => "priority",
     }
 }
 

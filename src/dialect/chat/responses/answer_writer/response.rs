@@ -77,6 +77,7 @@ fn tier(metered: Option<&Metered>) -> &'static str {
     match metered.map(|metered| metered.tier) {
         Some(ServiceTier::Flex) => "flex",
         Some(ServiceTier::Priority) => "priority",
+        Some(ServiceTier::Ultrafast) => "ultrafast",
         Some(ServiceTier::Standard | ServiceTier::Batch) | None => "default",
     }
 }

@@ -1,0 +1,139 @@
+//! Service tiers that are dearer than the standard one: which a candidate is asked for, and which it may bill.
+
+use super::Provider;
+use crate::dialect::DialectId;
+use crate::dialect::endpoint::Endpoint;
+use serde::Deserialize;
+use tollgate_plugin_api::ServiceTier;
+
+/// In which tier a vendor serves what asks for none, or for the account's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnaskedTier {
+    /// In that of the account, which may be priority (OpenAI: a project's `default` tier, "Project service tier settings"; Azure: a
+    /// deployment's). Vendors of whom nothing is known, too.
+    #[default]
+    Account,
+    /// In the standard one (docs.x.ai, "Priority Processing"; ai.google.dev, "Priority inference").
+    Standard,
+    /// In the standard one, or in one that is paid for in advance and has no price of its own: Anthropic's Priority Tier, which
+    /// requests cannot ask for (platform.claude.com, "Service tiers").
+    Prepaid,
+}
+
+/// How one candidate takes a request of one dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tiers {
+    unasked: UnaskedTier,
+    /// How dear the dearest tier is that the request can ask for there ([`ServiceTier::dearness`]).
+    askable: u8,
+}
+
+impl Tiers {
+    /// At this vendor, for requests to this endpoint. `has_fields`: an operator adds header fields, which may ask for a tier by
+    /// themselves (Vertex: `x-vertex-ai-llm-shared-request-type`).
+    pub fn of(provider: &Provider, endpoint: &Endpoint, has_fields: bool) -> Self {
+        let askable = match provider.speaks(endpoint.dialect) {
+            true => ServiceTier::Ultrafast.dearness(),
+            // Translated; what the other dialect has no word for is left out.
+            false => {
+                let tiers = provider.translations(endpoint).map(|into| askable(endpoint.dialect, into));
+                tiers.map(ServiceTier::dearness).max().unwrap_or(0)
+            }
+        };
+        let unasked = match (provider.unasked_tier, has_fields) {
+            (UnaskedTier::Standard, true) => UnaskedTier::Account,
+            (unasked, _) => unasked,
+        };
+        Self { unasked, askable }
+    }
+
+    /// The tier that the candidate is asked for where the client asks for this one.
+    pub fn asked(self, by_client: ServiceTier) -> ServiceTier {
+        if by_client.dearness() > self.askable { ServiceTier::Standard } else { by_client }
+    }
+
+    /// The dearest tier that an answer may come in.
+    pub fn dearest(self, by_client: ServiceTier) -> ServiceTier {
+        match (self.asked(by_client), self.unasked) {
+            (asked, _) if asked.is_dearer() => asked,
+            (_, UnaskedTier::Account) => ServiceTier::Priority,
+            (asked, _) => asked,
+        }
+    }
+
+    /// The tier by which an answer is billed that says it came in `served`.
+    pub fn billed(self, by_client: ServiceTier, served: ServiceTier) -> ServiceTier {
+        let is_prepaid =
+            self.unasked == UnaskedTier::Prepaid && served.is_dearer() && !self.asked(by_client).is_dearer();
+        if is_prepaid { ServiceTier::Standard } else { served }
+    }
+}
+
+/// The dearest tier that a translated request can ask for. Anthropic's fast mode is a hint that no other dialect has, and Anthropic's own
+/// `service_tier` asks for what is paid for in advance.
+fn askable(from: DialectId, into: DialectId) -> ServiceTier {
+    match (from, into) {
+        (DialectId::Anthropic, _) => ServiceTier::Standard,
+        (_, DialectId::OpenAi | DialectId::OpenAiResponses) => ServiceTier::Ultrafast,
+        (_, DialectId::Gemini | DialectId::Bedrock) => ServiceTier::Priority,
+        _ => ServiceTier::Standard,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tiers;
+    use crate::dialect::DialectId;
+    use crate::dialect::endpoint::{self, Endpoint};
+    use crate::provider::providers;
+    use tollgate_plugin_api::ServiceTier::{self, Batch, Flex, Priority, Standard, Ultrafast};
+
+    fn tiers(provider: &str, dialect: DialectId, has_fields: bool) -> Tiers {
+        let endpoint: &Endpoint = endpoint::chat_target(dialect, false, "m", false).endpoint;
+        Tiers::of(&providers()[provider], endpoint, has_fields)
+    }
+
+    #[test]
+    fn a_tier_is_asked_for_where_the_dialect_of_the_candidate_has_a_word_for_it() {
+        use DialectId::{Anthropic, Gemini, OpenAi};
+        let rows: [(&str, DialectId, ServiceTier, ServiceTier); 9] = [
+            ("openai", OpenAi, Ultrafast, Ultrafast),
+            ("openai", Gemini, Ultrafast, Ultrafast),
+            ("anthropic", Anthropic, Priority, Priority),
+            ("anthropic", OpenAi, Priority, Standard),
+            ("openai", Anthropic, Priority, Standard),
+            ("gemini", OpenAi, Priority, Priority),
+            ("gemini", OpenAi, Ultrafast, Standard),
+            ("cohere-native", OpenAi, Priority, Standard),
+            ("anthropic", OpenAi, Flex, Flex),
+        ];
+        for (provider, dialect, by_client, asked) in rows {
+            assert_eq!(tiers(provider, dialect, false).asked(by_client), asked, "{provider} {dialect} {by_client:?}");
+        }
+    }
+
+    #[test]
+    fn what_asks_for_nothing_may_come_in_an_accounts_own_tier_or_in_one_paid_in_advance() {
+        let own = |provider: &str, has_fields| {
+            let dialect = providers()[provider].dialects[0];
+            let tiers = tiers(provider, dialect, has_fields);
+            (
+                tiers.dearest(Standard),
+                tiers.billed(Standard, Priority),
+                tiers.dearest(Priority),
+                tiers.billed(Priority, Priority),
+            )
+        };
+        assert_eq!(own("openai", false), (Priority, Priority, Priority, Priority));
+        assert_eq!(own("azure-openai", false), (Priority, Priority, Priority, Priority));
+        assert_eq!(own("openrouter", false), (Priority, Priority, Priority, Priority));
+        assert_eq!(own("xai", false), (Standard, Priority, Priority, Priority));
+        assert_eq!(own("gemini", false), (Standard, Priority, Priority, Priority));
+        assert_eq!(own("gemini", true), (Priority, Priority, Priority, Priority));
+        assert_eq!(own("anthropic", true), (Standard, Standard, Priority, Priority));
+        let openai = tiers("openai", DialectId::OpenAi, false);
+        assert_eq!((openai.dearest(Ultrafast), openai.dearest(Flex)), (Ultrafast, Priority));
+        assert_eq!(openai.billed(Batch, Flex), Flex);
+    }
+}
