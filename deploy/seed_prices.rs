@@ -53,7 +53,7 @@ fn is_free(name: &str) -> bool {
 }
 
 /// What the crate does not know of some models, as lines of their rows. A `*` stands for the rest of a name.
-const FURTHER_LINES: [(&str, &str, &str); 2] = [
+const FURTHER_LINES: [(&str, &str, &str); 6] = [
     // What it costs that they have to run in a place (platform.claude.com, "Data residency").
     (
         "anthropic",
@@ -63,6 +63,22 @@ const FURTHER_LINES: [(&str, &str, &str); 2] = [
     ),
     // docs.x.ai/developers/pricing, "Tool Invocation Costs".
     ("x-ai", "web_search_per_thousand = 5", XAI_WITH_TOOLS),
+    // Fast mode, which answers say as `speed` (platform.claude.com, "Fast mode": 8 and 40 USD for Opus 5.5, 10 and 50 for Opus 5 and 4.8,
+    // and the multipliers of caches on top).
+    ("anthropic", "priority = 2", "claude-opus-4-8 claude-opus-5 claude-opus-5-5"),
+    // docs.x.ai/developers/pricing, "Priority Processing Pricing": of all text models.
+    ("x-ai", "priority = 2", "grok-3* grok-4* grok-build* grok-code*"),
+    // 75 to 100 % above the standard price (ai.google.dev, "Gemini API optimization and inference"), namely 80 %: docs.llmgateway.io,
+    // "Service Tiers"; BerriAI/litellm, model_prices_and_context_window.json; and the crate, of the models that speak.
+    (
+        "google",
+        "priority = 1.8",
+        "gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro gemini-3-flash-preview gemini-3-pro-preview \
+         gemini-3.1-flash-lite gemini-3.1-pro-preview gemini-3.5-flash gemini-3.5-flash-lite gemini-3.6-flash gemini-3.7-flash \
+         gemini-3.8-flash",
+    ),
+    // developers.openai.com, "Ultrafast mode"; vercel.com/changelog/openai-ultrafast-mode-now-available-on-ai-gateway: 6 x standard.
+    ("openai", "ultrafast = 6", "gpt-6-astra"),
 ];
 
 /// xAI's models that may use its own tools.
@@ -498,7 +514,8 @@ impl Tariff {
         }
         for (service, own) in &self.service_tiers {
             match self.multiplier(own) {
-                Some(10_000) => {}
+                // What is meant to be dearer and is not has to be said: without a price it is none.
+                Some(10_000) if *service != "priority" => {}
                 Some(multiplier) => lines.push(format!("{service} = {}", decimal(multiplier, 4))),
                 None => lines.push(format!("{service} = {{ {} }}", self.change(own))),
             }
