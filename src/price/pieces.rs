@@ -304,15 +304,18 @@ impl Price {
         }
     }
 
-    /// What an image is billed as at that time where quality or size are said in no words that a fee can have: the dearest that can come,
-    /// so that no such word makes it cheaper. `None`: all is clear, or there is no such fee.
+    /// What an image is billed as at that time where quality or size are said in no words that a fee can have, or are left open and no
+    /// fee holds without them: the dearest that can come, so that no such request is cheaper. `None`: all is clear, or there is no such
+    /// fee.
     pub fn dearest_image(&self, pieces: &PieceCounts<'_>, unix_ms: i64) -> Option<String> {
-        let said = pieces.said();
-        if !said.contains(&Said::Unclear) {
+        let (said, tariff) = (pieces.said(), self.tariff_at(unix_ms));
+        let kind = || Piece::Image.kind(pieces.quality, pieces.size);
+        let is_open = || said.contains(&Said::Nothing) && tariff.piece_fee(Piece::Image, &kind()).is_none();
+        if !said.contains(&Said::Unclear) && !is_open() {
             return None;
         }
         let words = said.map(Said::word);
-        let fee = self.tariff_at(unix_ms).dearest_image(words.each_ref().map(|word| word.as_deref()));
+        let fee = tariff.dearest_image(words.each_ref().map(|word| word.as_deref()));
         fee.map(|fee| fee.kind.to_string())
     }
 

@@ -125,6 +125,33 @@ async fn no_word_of_a_client_makes_an_image_cheaper() {
 }
 
 #[tokio::test]
+async fn an_image_whose_size_is_left_open_is_not_free_where_all_fees_are_by_size() {
+    let told = json!({"created": 1, "size": "1024x1024", "data": [{"url": "https://example/0"}]});
+    let provider = Provider::sequence(vec![images(1), images(2), Answer::json(200, &told)]).await;
+    let prices = row("m", "image_1024x1024 = 0.04, image_2048x2048 = 0.16");
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).prices(&prices);
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "0.6"])]).await;
+    for (asked, kind, times, cost, source) in [
+        // A vendor's own fields for a size, which nobody here reads.
+        (json!({"width": 2048, "height": 2048}), "image_2048x2048", 1, 160_000_000, "estimated"),
+        (json!({"n": 2, "size": "auto"}), "image_2048x2048", 2, 320_000_000, "estimated"),
+        (json!({"size": "1024x1024"}), "image_1024x1024", 1, 40_000_000, "reported"),
+    ] {
+        let answer = gateway.send(&image_request(asked.clone()).key(&key.key)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let record = gateway.record_of(&answer).await;
+        assert_eq!(extras(&record), [(kind.to_owned(), times)], "{asked}");
+        assert_record(
+            &record,
+            json!({"cost_nanos": cost, "held_nanos": cost, "usage_source": source, "price_missing": false}),
+        );
+    }
+    let spent = gateway.send(&image_request(json!({})).key(&key.key)).await;
+    assert_eq!(spent.status, 402, "{}", spent.text());
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn edits_are_billed_as_their_forms_ask_and_as_the_answer_says() {
     let answer = json!({"created": 1, "size": "1024x1792", "quality": "hd", "data": [{"b64_json": "QUJD"}, {"b64_json": "QUJD"}]});
     let provider = Provider::sequence(vec![images(2), Answer::json(200, &answer)]).await;

@@ -2,7 +2,7 @@
 
 use super::{book, errors, only, with};
 use crate::price::{Charged, Piece, PieceCounts, PriceBook, further};
-use tollgate_plugin_api::{Metered, ServiceTier, Usage};
+use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage};
 
 const NONE: PieceCounts<'static> = PieceCounts { images: 0, quality: None, size: None, audio_ms: 0, characters: 0 };
 
@@ -199,6 +199,33 @@ fn what_was_asked_for_in_no_words_is_the_dearest_that_can_be() {
         assert_eq!(dearest.as_deref(), kind, "{quality} {size}");
     }
     assert_eq!(only(&fees("audio_hour = 1")).dearest_image(&images(1, "h\u{e9}d", ""), 0), None);
+}
+
+#[test]
+fn what_is_left_open_is_the_dearest_that_can_be_where_no_fee_holds_without_it() {
+    let sizes = fees("image_1024x1024 = 0.04, image_2048x2048 = 0.16");
+    let both = fees("image_low = 0.02, image_high = 0.19, image_high_2x2 = 0.3");
+    for (book, quality, size, kind) in [
+        (&sizes, "", "", Some("image_2048x2048")),
+        (&sizes, "auto", "auto", Some("image_2048x2048")),
+        (&sizes, "hd", "", Some("image_2048x2048")),
+        (&sizes, "", "1024x1024", None),
+        // A size that is said and has no fee stays without one.
+        (&sizes, "", "512x512", None),
+        (&both, "", "", Some("image_high_2x2")),
+        (&both, "low", "", None),
+        (&both, "", "2x2", Some("image_high_2x2")),
+    ] {
+        let asked = images(1, quality, size);
+        let dearest = only(book).dearest_image(&asked, 0);
+        assert_eq!(dearest.as_deref(), kind, "{quality} {size}");
+        if let Some(kind) = dearest {
+            let metered = Metered { extras: vec![ExtraUsage::of_times(kind, 1)], ..Metered::default() };
+            let billed = book.cost(Some(only(book)), &metered, 0);
+            let held = only(book).worst_case_nanos(ServiceTier::Standard, 1, 0, 0, &asked);
+            assert_eq!((billed.nanos, billed.missing), (held, false), "{quality} {size}");
+        }
+    }
 }
 
 #[test]
