@@ -32,6 +32,14 @@ const RENAMED: [(&str, &str); 3] = [("azure-openai", "azure"), ("zhipu", "zhipua
 const BY_HAND: [&str; 8] = ["qwen", "siliconflow", "deepinfra", "sambanova", "nebius", "crusoe", "stepfun", "ai21"];
 /// Models likewise, by how their names begin.
 const MODELS_BY_HAND: [&str; 1] = ["rerank-v"];
+/// Models that search by themselves: the crate knows nothing of what that costs.
+const SEARCHING: [&str; 5] = [
+    "gpt-4o-search-preview",
+    "gpt-4o-mini-search-preview",
+    "gpt-5-search-api",
+    "openai/gpt-4o-search-preview",
+    "openai/gpt-4o-mini-search-preview",
+];
 /// Whose searches the crate has no price of.
 const SEARCHES_BY_HAND: [&str; 1] = ["x-ai"];
 
@@ -221,7 +229,8 @@ fn agrees_with_the_crate_it_comes_from() {
         let fees = price.versions(0).into_iter().flat_map(|version| version.usd_per_time.into_keys());
         fees.into_iter().any(|fee| per_piece(&fee).is_some())
     };
-    for price in book.iter().filter(|price| !by_piece(price)) {
+    let is_of_crate = |price: &Price| !by_piece(price) && !SEARCHING.contains(&&*price.model);
+    for price in book.iter().filter(|price| is_of_crate(price)) {
         let Some(seller) = seller(price) else {
             let by_hand = MODELS_BY_HAND.iter().any(|begin| price.model.starts_with(begin));
             assert!(price.provider.is_some() || by_hand, "{}: nobody sells it", price.model);
@@ -395,6 +404,15 @@ fn what_is_billed_by_the_time_comes_to_what_the_vendors_say() {
     assert_eq!(gpt(&[("file_search", 2), ("code_interpreter", 1)]), (35_000_000, false));
     assert_eq!(billed("xai", "grok-4.5", tokens(0, 0), &[("x_search", 3)]), (15_000_000, false));
     assert_eq!(gpt(&[("x_search", 3)]), (0, true), "what has no price is said");
+    // Each request is a search of its own, be it said or not.
+    for (provider, model, nanos) in [
+        ("openai", "gpt-4o-search-preview", 25_000_000),
+        ("openai", "gpt-4o-mini-search-preview-2025-03-11", 25_000_000),
+        ("openai", "gpt-5-search-api-2025-10-14", 10_000_000),
+        ("openrouter", "openai/gpt-4o-search-preview", 35_000_000),
+    ] {
+        assert_eq!(billed(provider, model, tokens(0, 0), &[]), (nanos, false), "{model}");
+    }
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub struct Price {
     pub output_tokens_max: Option<u64>,
     /// The context window in tokens.
     pub context_tokens: Option<u64>,
+    /// It reads more than what the request holds, unasked (it searches the web): its context window bounds the prompt.
+    pub reads_elsewhere: bool,
     /// The line of its first row in the text.
     pub line: usize,
     /// What applies until the first of `later` begins.
@@ -282,6 +284,7 @@ impl Price {
             dated: false,
             output_tokens_max: None,
             context_tokens: None,
+            reads_elsewhere: false,
             line,
             first,
             later,

@@ -6,8 +6,7 @@ use super::book::{PriceBook, folded};
 use super::cost::PRICE_DECIMALS;
 use super::decimal;
 use super::fees::FEES_KEY;
-use super::parse::USD;
-use super::parse::price_keys;
+use super::parse::{READS_ELSEWHERE_KEY, USD, price_keys};
 use super::sheet::Class;
 use super::tariff::{ONCE, PRICE_NANOS_MAX};
 
@@ -215,6 +214,9 @@ fn new_row(
                 continue;
             }
             row.push_str(&format!("{key} = {tokens}\n"));
+        }
+        if before.reads_elsewhere {
+            row.push_str(&format!("{READS_ELSEWHERE_KEY} = true\n"));
         }
     }
     for (key, value) in prices {

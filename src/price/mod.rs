@@ -21,6 +21,7 @@
 //! currency = "CNY"                 # optional: what this row's prices are written in; else USD
 //! context_tokens = 128000          # optional: the context window
 //! max_output_tokens = 16384        # optional: the most one answer can have
+//! reads_elsewhere = true           # optional: it reads more than the request holds, unasked, up to its context window
 //!
 //! input = 2.5                      # required (0 = free)
 //! cached_input = 1.25              # read from the prompt cache; else as input

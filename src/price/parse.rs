@@ -30,8 +30,19 @@ const CODE_BYTES_MAX: usize = 16;
 pub(super) const USD: &str = "USD";
 
 const WANTED_RATE: &str = "USD for one unit as \"0.1389\", above 0, with at most nine decimals";
-const NAMES: [&str; 8] =
-    ["name", "provider", "aliases", "dated", "valid_from", "currency", "context_tokens", "max_output_tokens"];
+const NAMES: [&str; 9] = [
+    "name",
+    "provider",
+    "aliases",
+    "dated",
+    "valid_from",
+    "currency",
+    "context_tokens",
+    "max_output_tokens",
+    READS_ELSEWHERE_KEY,
+];
+/// The key of a row whose model reads more than what the request holds.
+pub(super) const READS_ELSEWHERE_KEY: &str = "reads_elsewhere";
 
 /// A model's price with all names (in lower case) by which it is found.
 pub(super) struct Model {
@@ -48,6 +59,7 @@ struct Row {
     dated: bool,
     output_tokens_max: Option<u64>,
     context_tokens: Option<u64>,
+    reads_elsewhere: bool,
     tariff: Tariff,
 }
 
@@ -188,10 +200,12 @@ fn model(
     let dated = rows.iter().any(|row| row.dated);
     let output_tokens_max = rows.iter().rev().find_map(|row| row.output_tokens_max);
     let context_tokens = rows.iter().rev().find_map(|row| row.context_tokens);
+    let reads_elsewhere = rows.iter().any(|row| row.reads_elsewhere);
     let mut tariffs = rows.into_iter().map(|row| row.tariff);
     let mut price = Price::new(model, provider, line, tariffs.next()?, tariffs.collect());
     (price.aliases, price.dated) = (aliases, dated);
     (price.output_tokens_max, price.context_tokens) = (output_tokens_max, context_tokens);
+    price.reads_elsewhere = reads_elsewhere;
     Some(Model { price, names })
 }
 
@@ -211,14 +225,15 @@ fn row<'t>(reader: &mut Reader<'t>, value: &Value<'t>, index: usize, currencies:
     let provider =
         table.get("provider").and_then(|value| reader.text(value, &join(path, "provider"), "a provider's name"));
     let aliases = aliases(reader, table, path);
-    let dated = match table.get("dated").map(|value| (value.get_ref(), value.span())) {
+    let mut is_set = |key: &str| match table.get(key).map(|value| (value.get_ref(), value.span())) {
         None => false,
-        Some((DeValue::Boolean(dated), _)) => *dated,
+        Some((DeValue::Boolean(set), _)) => *set,
         Some((other, place)) => {
-            reader.error(&place, &join(path, "dated"), format!("expected true or false, found {}", kind(other)));
+            reader.error(&place, &join(path, key), format!("expected true or false, found {}", kind(other)));
             false
         }
     };
+    let (dated, reads_elsewhere) = (is_set("dated"), is_set(READS_ELSEWHERE_KEY));
     let valid_from_ms = table.get("valid_from").and_then(|value| valid_from(reader, value, &join(path, "valid_from")));
     let mut tokens = |key: &str| table.get(key).and_then(|value| reader.tokens(value, &join(path, key)));
     let (output_tokens_max, context_tokens) = (tokens("max_output_tokens"), tokens("context_tokens"));
@@ -232,6 +247,7 @@ fn row<'t>(reader: &mut Reader<'t>, value: &Value<'t>, index: usize, currencies:
         dated,
         output_tokens_max,
         context_tokens,
+        reads_elsewhere,
         tariff,
     })
 }

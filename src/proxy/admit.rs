@@ -381,7 +381,8 @@ pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &Req
         let price = charges.price.as_deref()?;
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
         let front = if facts.is_conversation() { charges.front_tokens } else { 0 };
-        let input = facts.input_tokens_bound(context, charges.image_tokens).saturating_add(front);
+        let counted = facts.input_tokens_bound(context, charges.image_tokens).saturating_add(front);
+        let input = if price.reads_elsewhere { counted.max(context) } else { counted };
         let default = exchange.snapshot.routing.output_tokens_default;
         let output = facts.output_tokens_bound(&charges.output_limits, price.output_tokens_max, default);
         let dearest = charges.tiers.dearest(facts.service_tier);

@@ -48,6 +48,28 @@ async fn upstream_price_provider_and_price_multiplier_make_the_bill_and_the_hold
 }
 
 #[tokio::test]
+async fn a_model_that_reads_by_itself_is_held_for_its_context_window() {
+    let provider = Provider::always(Answer::json(200, &chat_body("x", 9_000, 10))).await;
+    let row = |more: &str| {
+        format!(
+            "[[model]]\nname = \"m\"\ninput = 30\noutput = 60\ncontext_tokens = 10000\nmax_output_tokens = 100\nper_request = 0.01\n{more}"
+        )
+    };
+    let mut held = Vec::new();
+    for more in ["", "reads_elsewhere = false\n", "reads_elsewhere = true\n"] {
+        let setup = Setup::new([Wire::Chat.upstream("u", &provider)]).prices(&row(more));
+        let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "1"])]).await;
+        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+        let record = gateway.record_of(&answer).await;
+        assert_eq!(number(&record, "cost_nanos"), 270_600_000 + 10_000_000);
+        held.push((number(&record, "held_nanos"), record["overshoot"] == true));
+        gateway.finish(&[&key]).await;
+    }
+    // 10,000 x 30 and 100 x 60 USD per million, and the request.
+    assert_eq!((held[0], held[1].1, held[2]), (held[1], true, (316_000_000, false)), "{held:?}");
+}
+
+#[tokio::test]
 async fn the_hold_is_taken_at_the_dearest_upstream_and_the_bill_at_the_one_that_answered() {
     let provider = Provider::always(Answer::json(200, &chat_body("x", 100, 200))).await;
     let setup = Setup::new([

@@ -147,6 +147,7 @@ const PRICE_TESTS: &[(&str, &[(&str, &str)])] = &[
         ("currency", "a_row_in_another_currency_is_converted_once_exactly_or_up"),
         ("max_output_tokens", "a_later_row_takes_over_at_its_time"),
         ("context_tokens", "a_later_row_takes_over_at_its_time"),
+        ("reads_elsewhere", "a_row_says_that_its_model_reads_by_itself"),
         ("input", "each_class_at_its_price"),
         ("cached_input", "each_class_at_its_price"),
         ("cache_write", "each_class_at_its_price"),

@@ -203,6 +203,14 @@ fn a_dearer_tier_without_a_price_is_missing_and_a_cheaper_one_is_billed_as_the_s
 }
 
 #[test]
+fn a_row_says_that_its_model_reads_by_itself() {
+    for (more, reads) in [("", false), ("reads_elsewhere = false\n", false), ("reads_elsewhere = true\n", true)] {
+        let text = format!("input = 1\noutput = 1\n{more}");
+        assert_eq!(only(&with(&text)).reads_elsewhere, reads, "{more}");
+    }
+}
+
+#[test]
 fn a_hold_has_the_tiers_that_can_come() {
     let book = with("input = 1\noutput = 1\nbatch = 1.5\npriority = 2\nultrafast = 6\n");
     let held = |dearest| only(&book).worst_case_nanos(dearest, 1, 1000, 0, &PieceCounts::default());

@@ -34,6 +34,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     ("input = 1\noutput = 1\nmax_output_tokens = 1.5", "5:21: m.max_output_tokens: expected a whole number of tokens"),
     ("input = 1\noutput = 1\ndated = 1", "5:9: m.dated: expected true or false, found an integer"),
+    (
+        "input = 1\noutput = 1\nreads_elsewhere = \"x\"",
+        "5:19: m.reads_elsewhere: expected true or false, found a string",
+    ),
     ("input = 1\noutput = 1\nprovider = \"\"", "5:12: m.provider: expected a provider's name"),
     ("input = 1\noutput = 1\naliases = \"x\"", "5:11: m.aliases: expected an array of names, found a string"),
     ("input = 1\noutput = 1\naliases = [1]", "5:12: m.aliases: expected a model's name, found an integer"),
