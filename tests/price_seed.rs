@@ -447,5 +447,13 @@ fn well_known_prices() {
         book.find("openai", "gpt-4o-2099-01-01", "").is_none(),
         "OpenAI has changed the price of a snapshot before"
     );
-    assert_eq!(book.find("openai", "gpt-4o", "").unwrap().output_tokens_max, Some(16_384));
+    let limit = |provider: &str, model: &str| book.find(provider, model, "").unwrap().output_tokens_max;
+    assert_eq!(limit("openai", "gpt-4o"), Some(16_384));
+    assert_eq!(limit("gemini", "gemini-3.5-flash"), Some(65_536));
+    assert_eq!(limit("deepseek", "deepseek-flash"), Some(384_000));
+    // OpenRouter's models of these makers have their makers' limits.
+    assert_eq!(limit("openrouter", "openai/gpt-5.5"), Some(128_000));
+    assert_eq!(limit("openrouter", "anthropic/claude-haiku-4.5"), Some(64_000));
+    assert_eq!(limit("openrouter", "openai/gpt-4o:batch"), Some(16_384));
+    assert_eq!(limit("openrouter", "openai/gpt-4o:extended"), None, "another one");
 }

@@ -70,11 +70,11 @@
 //!
 //! **By the piece**, also among the fees: `image` for each image made, or more particular `image_hd`, `image_1024x1792`,
 //! `image_hd_1024x1792` (quality, size): the most particular one that the row has applies (of two, the dearer). Quality and size are
-//! what the answer says, else what the request asks for; where neither does, plain `image` applies, so that it is the price of what
-//! the provider makes by default. A row without it charges the dearest that can have come. `audio_hour` for an hour of audio that was
-//! heard, charged by the millisecond, exactly. `character` for each character (Unicode code point) of the text to be spoken. Such a row has `input = 0` and `output = 0`, and if
-//! it has prices of tokens, these are charged beside. What was made or heard, has no fee and no price by the request, and is not
-//! counted in tokens either, is a price that is missing: what is really free has a fee of 0.
+//! what the answer says, else what the request asks for; where neither does, plain `image` applies, so that it is the price of what the
+//! provider makes by default. A row without it charges the dearest that can have come. `audio_hour` for an hour of audio that was
+//! heard, charged by the millisecond, exactly. `character` for each character (Unicode code point) of the text to be spoken. Such a row
+//! has `input = 0` and `output = 0`, and if it has prices of tokens, these are charged beside. What was made or heard, has no fee and
+//! no price by the request, and is not counted in tokens either, is a price that is missing: what is really free has a fee of 0.
 //!
 //! **Prompt length** is `input_tokens`, cached ones included. Service tiers multiply token prices only, never
 //! `per_request`, `web_search_per_thousand` and `fees`.
