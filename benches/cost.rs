@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tollgate::price::{PieceCounts, PriceBook, SEED};
-use tollgate_plugin_api::{Metered, Usage, UsageDetail};
+use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail};
 
 /// A Wednesday at noon.
 const AT_MS: i64 = 1_795_608_000_000;
@@ -33,7 +33,9 @@ fn cost(criterion: &mut Criterion) {
         bencher.iter(|| book.find("anthropic", black_box("claude-opus-4-1-20250805"), "").is_some())
     });
     group.bench_function("worst_case", |bencher| {
-        bencher.iter(|| gpt.worst_case_nanos(1, black_box(5000), black_box(16_384), &PieceCounts::default()))
+        bencher.iter(|| {
+            gpt.worst_case_nanos(ServiceTier::Standard, 1, black_box(5000), black_box(16_384), &PieceCounts::default())
+        })
     });
     group.bench_function("cost", |bencher| bencher.iter(|| book.cost(Some(&gpt), black_box(&plain), AT_MS)));
     group.bench_function("cost_all_classes", |bencher| bencher.iter(|| book.cost(Some(&gpt), black_box(&rich), AT_MS)));

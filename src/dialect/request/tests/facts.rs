@@ -374,7 +374,11 @@ fn prompts_that_are_vectors_are_prompts_and_each_may_fill_the_context() {
         (r#""prompt":"x","prompt_embeds":[]"#, 1, 1),
     ] {
         let facts = facts(COMPLETIONS, &format!(r#"{{"model":"m",{asked}}}"#));
-        assert_eq!((facts.choices, facts.input_tokens_bound(1_000_000) / 1_000_000), (choices, windows), "{asked}");
+        assert_eq!(
+            (facts.choices, facts.input_tokens_bound(1_000_000, IMAGE) / 1_000_000),
+            (choices, windows),
+            "{asked}"
+        );
     }
 }
 
