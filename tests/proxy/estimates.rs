@@ -185,7 +185,7 @@ async fn of_a_stream_that_breaks_off_the_text_is_billed_beside_thoughts_that_are
             "usageMetadata": {"promptTokenCount": 9, "thoughtsTokenCount": 540}}))
     };
     let thought = event(json!({"text": "Let me think about that for a while.", "thought": true}));
-    let pieces = vec![thought, event(json!({"text": words}))];
+    let pieces = [thought, event(json!({"text": words}))];
     let length = pieces.concat().len();
     let answer = Wire::GeminiEvents.stream_of([&pieces[..], &["x".into()]].concat()).cut(length, Break::Fin);
     let (_provider, gateway, key) = one(Wire::GeminiEvents, move |_, _| answer.clone()).await;
