@@ -38,8 +38,9 @@ pub(super) fn while_connecting(address: SocketAddr, exchange: &mut Exchange, mut
     error
 }
 
-/// The exchange with an upstream failed: the next candidate's turn, if nothing went out yet.
-pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reused: bool) -> Box<Error> {
+/// The exchange with an upstream failed: the next candidate's turn, if nothing went out yet. `was_dead`: by the looks of it, its pooled
+/// connection had ended before the request.
+pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, was_dead: bool) -> Box<Error> {
     if *error.esource() != ErrorSource::Upstream {
         if *error.etype() == ErrorType::InternalError {
             // Nobody's fault but ours.
@@ -54,8 +55,7 @@ pub(super) fn while_proxying(exchange: &mut Exchange, mut error: Box<Error>, reu
     let attempt = exchange.attempt.as_mut().filter(|attempt| is_untouched && attempt.answer.is_none());
     let is_again = attempt.is_some_and(|attempt| match is_unprocessed(&error) {
         true => attempt.tries.after_unprocessed(),
-        // The upstream had closed it meanwhile.
-        false => reused && is_stale(&error) && attempt.tries.another_connection(),
+        false => was_dead && attempt.tries.another_connection(),
     });
     if is_again {
         again(exchange);
@@ -75,13 +75,6 @@ fn again(exchange: &mut Exchange) {
         let chosen = Chosen { pick: attempt.pick, leases: attempt.leases, lane: attempt.lane, tries };
         Next::Chosen(Box::new(chosen))
     });
-}
-
-fn is_stale(error: &Error) -> bool {
-    matches!(
-        error.etype(),
-        ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed | ErrorType::H2Error
-    )
 }
 
 /// Tells the breaker what kind of failure it was, unless it was told already.

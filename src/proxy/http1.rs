@@ -61,6 +61,8 @@ pub(super) struct Http1<S> {
     rest: Rest,
     /// The connection can be used again when the answer has been read.
     keeps: bool,
+    /// Something has come of this exchange, be it one byte.
+    is_heard: bool,
 }
 
 /// What is still to come of an answer's body.
@@ -82,7 +84,7 @@ fn broken(what: &'static str) -> Box<Error> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
     /// On a connection on which nothing is under way.
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, buffer: BytesMut::new(), rest: Rest::Nothing, keeps: false }
+        Self { stream, buffer: BytesMut::new(), rest: Rest::Nothing, keeps: false, is_heard: false }
     }
 
     /// Reads the head of the answer; what 1xx says concerns this connection alone.
@@ -127,6 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
             let mut read = ReadBuf::uninit(memory);
             ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
             let read = read.filled();
+            self.is_heard |= !read.is_empty();
             if self.buffer.is_empty() {
                 // Memory of its own, as large as is needed.
                 self.buffer = BytesMut::from(read);
@@ -164,9 +167,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
         self.rest == Rest::Nothing
     }
 
+    /// Whether anything has come since the request: of an answer's head, or of a 1xx before it.
+    pub(super) fn is_heard(&self) -> bool {
+        self.is_heard
+    }
+
     /// The connection, if another request may be sent on it.
     pub(super) fn into_reusable(self) -> Option<Self> {
-        (self.keeps && self.is_over() && self.buffer.is_empty()).then_some(self)
+        (self.keeps && self.is_over() && self.buffer.is_empty()).then_some(Self { is_heard: false, ..self })
     }
 
     /// On a connection on which nothing is under way: whether nothing came of it. If something did, an end above all, it

@@ -52,8 +52,9 @@ async fn attempt(downstream: &mut Downstream<'_>, exchange: &mut Exchange) -> Re
             Ok(())
         }
         Err(error) => {
+            let was_dead = reused && conversation.is_unheard();
             shared.connections.give_up(conversation).await;
-            Err(failure::while_proxying(exchange, error, reused))
+            Err(failure::while_proxying(exchange, error, was_dead))
         }
     }
 }

@@ -18,6 +18,7 @@ use pingora::protocols::http::v2;
 use pingora::protocols::http::v2::client::Http2Session as Http2;
 use pingora::upstreams::peer::Peer;
 use pingora::{Error, ErrorType, OrErr, Result};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -154,6 +155,8 @@ pub(super) struct Conversation {
     unsent: Option<Box<Error>>,
     /// Found behind bytes that were good.
     failed: Option<Box<Error>>,
+    /// It ended, and nothing shows that the upstream got the request.
+    is_unheard: bool,
 }
 
 enum Wire {
@@ -163,7 +166,8 @@ enum Wire {
 
 impl Conversation {
     fn begin(wire: Wire, place: Place, upstream: &Upstream) -> Self {
-        Self { wire, place, home: Home::here(), tls: upstream.tls, timer: None, unsent: None, failed: None }
+        let (home, tls) = (Home::here(), upstream.tls);
+        Self { wire, place, home, tls, timer: None, unsent: None, failed: None, is_unheard: false }
     }
 
     /// Sends the request and reads the head of its answer. The exchange's deadlines are the caller's business.
@@ -186,10 +190,20 @@ impl Conversation {
             http2.conn.mark_shutdown();
         }
         answered.map_err(|error| {
+            self.is_unheard = match &self.wire {
+                Wire::Http1(http1) => is_end(&error) && !http1.is_heard(),
+                Wire::Http2(..) => is_reset_connection(&error),
+            };
             // Who does not process a request mostly does not read it either, and says the former.
             let unsent = self.unsent.take().filter(|_| !is_unprocessed(&error));
             unsent.unwrap_or(error).into_up()
         })
+    }
+
+    /// Whether asking failed because the connection ended without a sign that the upstream got the request: one that had idled was
+    /// dead, by the looks of it.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.is_unheard
     }
 
     /// The next piece of the answer's body, as large as is there; `None`: it is over.
@@ -225,6 +239,19 @@ impl Conversation {
 pub(super) fn is_unprocessed(error: &Error) -> bool {
     let said = error.root_cause().downcast_ref::<h2::Error>().filter(|said| said.is_remote());
     said.is_some_and(|said| said.is_go_away() || said.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// Whether reading failed because the connection ended.
+fn is_end(error: &Error) -> bool {
+    matches!(error.etype(), ErrorType::ReadError | ErrorType::ConnectionClosed)
+}
+
+/// Whether a connection of HTTP/2 was reset, as whoever knows nothing of it does. All else shows that somebody was there: a stream's
+/// reset, whatever its code, or an end in order, before which a GOAWAY says what is not processed (RFC 9113, section 6.8). One that
+/// says that the request is processed cannot be told from none here, as `h2` keeps it to itself.
+fn is_reset_connection(error: &Error) -> bool {
+    let io = error.root_cause().downcast_ref::<h2::Error>().and_then(h2::Error::get_io);
+    io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted))
 }
 
 async fn read_http2(http2: &mut Http2) -> Result<Option<Bytes>> {

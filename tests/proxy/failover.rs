@@ -446,6 +446,32 @@ async fn a_pooled_connection_that_ends_while_the_provider_works_costs_an_attempt
 }
 
 #[tokio::test]
+async fn a_pooled_connection_that_ends_behind_a_first_byte_costs_an_attempt() {
+    // Whoever begins an answer has the request, and may want its money.
+    let whole = Wire::Chat.whole("x");
+    let hinted = |status| {
+        let answer = whole.clone().informational(status, vec![("link".to_owned(), "x".to_owned())]);
+        let hint_bytes = answer.head().len() - whole.head().len();
+        answer.cut_head(hint_bytes, Break::Fin)
+    };
+    let begun = [1, 25].map(|bytes| whole.clone().cut_head(bytes, Break::Fin));
+    for begun in begun.into_iter().chain([102, 103].map(hinted)) {
+        let case = format!("{:?}", begun.cut);
+        let provider = Provider::sequence(vec![whole.clone(), begun, whole.clone()]).await;
+        let (gateway, key) =
+            serving(&Setup::new([Wire::Chat.upstream("u", &provider)]).set("routing.attempts_max", "1")).await;
+        let request = plain_chat(false).key(&key.key);
+        assert_eq!(gateway.send(&request).await.status, 200, "{case}");
+        assert_eq!(gateway.send(&request).await.status, 503, "{case}");
+        assert_eq!(provider.received().len(), 2, "{case}: it is not asked again");
+        // What ended is forgotten with its connection.
+        assert_eq!(gateway.send(&request).await.status, 200, "{case}");
+        gateway.wait_records(3).await;
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_has_its_time_also_while_there_is_no_connection() {
     let (full, next) = (FullQueue::new().await, Provider::always(Wire::Chat.whole("x")).await);
     let setup = Setup::new([

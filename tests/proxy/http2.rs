@@ -20,9 +20,12 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+/// Of `DATA`.
+const END_STREAM: u8 = 1;
 const NO_ERROR: u32 = 0;
 const INTERNAL_ERROR: u32 = 2;
 const REFUSED_STREAM: u32 = 7;
+const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -38,19 +41,31 @@ fn goaway(last: u32, code: u32) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &[last.to_be_bytes(), code.to_be_bytes()].concat())
 }
 
+/// The next frame's type, flags and stream; `None`: the connection has ended.
+async fn next_frame(stream: &mut (impl AsyncRead + Unpin)) -> Option<(u8, u8, u32)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+    stream.read_exact(&mut vec![0; length]).await.ok()?;
+    Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]])))
+}
+
 /// Reads frames up to the next request's head. Its stream; `None`: the connection has ended.
 async fn next_request(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Option<u32> {
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).await.ok()?;
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        stream.read_exact(&mut vec![0; length]).await.ok()?;
-        match (head[3], head[4]) {
-            (HEADERS, _) => return Some(u32::from_be_bytes([head[5], head[6], head[7], head[8]])),
-            (SETTINGS, 0) => stream.write_all(&frame(SETTINGS, 1, 0, b"")).await.ok()?,
+        match next_frame(stream).await? {
+            (HEADERS, _, id) => return Some(id),
+            (SETTINGS, 0, _) => stream.write_all(&frame(SETTINGS, 1, 0, b"")).await.ok()?,
             _ => {}
         }
     }
+}
+
+/// The same, up to the end of the request's body.
+async fn next_whole_request(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Option<u32> {
+    let id = next_request(stream).await?;
+    while !matches!(next_frame(stream).await?, (DATA, flags, _) if flags & END_STREAM != 0) {}
+    Some(id)
 }
 
 /// Begins as a server of HTTP/2.
@@ -190,5 +205,82 @@ async fn a_connection_that_ends_with_its_last_stream_gets_no_other_and_is_no_fai
     let (answer, _) = running.rest().await;
     assert_eq!((answer.ended, answer.body()), (Ended::Whole, pieces.concat()));
     assert_eq!(failures(&gateway).await, 0.0);
+    gateway.finish(&[&key]).await;
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    StaysOpen,
+    Ends,
+    IsReset,
+}
+
+/// Answers the first request of each connection; of the second it says this, and then this becomes of the connection. Where it is,
+/// and how many requests came.
+async fn lively(says: fn(u32) -> Vec<u8>, then: Then) -> (SocketAddr, Arc<AtomicUsize>) {
+    let acceptor = tls::acceptor(&["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let received = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&received);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, counted) = (acceptor.clone(), Arc::clone(&counted));
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept(stream).await.expect("TLS");
+                begin(&mut stream).await;
+                let Some(id) = next_whole_request(&mut stream).await else { return };
+                counted.fetch_add(1, Ordering::SeqCst);
+                let head = frame(HEADERS, 4, id, &answer_head("application/json"));
+                let answer = [head, frame(DATA, END_STREAM, id, &Wire::Chat.whole("x").body())].concat();
+                stream.write_all(&answer).await.expect("a client that reads");
+                let Some(id) = next_whole_request(&mut stream).await else { return };
+                counted.fetch_add(1, Ordering::SeqCst);
+                if then == Then::IsReset {
+                    stream.get_ref().0.set_zero_linger().expect("a socket");
+                    return;
+                }
+                stream.write_all(&says(id)).await.expect("a client that reads");
+                if then == Then::Ends {
+                    stream.shutdown().await.expect("a client that reads");
+                }
+                while next_frame(&mut stream).await.is_some() {}
+            });
+        }
+    });
+    (address, received)
+}
+
+#[tokio::test]
+async fn what_an_upstream_has_on_a_connection_that_lives_is_not_sent_again_in_the_same_attempt() {
+    let nothing: fn(u32) -> Vec<u8> = |_| Vec::new();
+    let cases: [(fn(u32) -> Vec<u8>, Then); 6] = [
+        (|stream| reset(stream, INTERNAL_ERROR), Then::StaysOpen),
+        (|stream| reset(stream, CANCEL), Then::StaysOpen),
+        (|stream| reset(stream, ENHANCE_YOUR_CALM), Then::StaysOpen),
+        (|stream| reset(stream, NO_ERROR), Then::StaysOpen),
+        // The last stream that is processed is this one.
+        (|stream| goaway(stream, NO_ERROR), Then::Ends),
+        (nothing, Then::Ends),
+    ];
+    for (says, then) in cases {
+        let (address, received) = lively(says, then).await;
+        let (gateway, key) = in_front_of(address, Setup::new([]).set("routing.attempts_max", "1")).await;
+        let request = plain_chat(false).key(&key.key);
+        assert_eq!(gateway.send(&request).await.status, 200);
+        let answer = gateway.send(&request).await;
+        assert_eq!((answer.status, received.load(Ordering::SeqCst)), (503, 2), "{:?}, {then:?}", says(3));
+        assert_eq!(failures(&gateway).await, 1.0, "{:?}, {then:?}", says(3));
+        gateway.finish(&[&key]).await;
+    }
+    // Who knows nothing of a connection resets it: that one was dead.
+    let (address, received) = lively(nothing, Then::IsReset).await;
+    let (gateway, key) = in_front_of(address, Setup::new([])).await;
+    for _ in 0..2 {
+        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("1")), "{}", answer.text());
+    }
+    assert_eq!((received.load(Ordering::SeqCst), failures(&gateway).await), (3, 0.0));
     gateway.finish(&[&key]).await;
 }

@@ -277,10 +277,11 @@ async fn send(answer: &Answer, sink: &mut OwnedWriteHalf, sent: &AtomicUsize) ->
     };
     let (head_ms, first_ms, next_ms) = answer.delays_ms;
     pause(head_ms).await;
-    if matches!(answer.cut, Some(Cut::BeforeHead(_))) {
-        return Ok(());
+    match answer.cut {
+        Some(Cut::BeforeHead(_)) => return Ok(()),
+        Some(Cut::InHead(bytes, _)) => return sink.write_all(&answer.head()[..bytes]).await,
+        _ => sink.write_all(&answer.head()).await?,
     }
-    sink.write_all(&answer.head()).await?;
     let chunked = answer.delimited == Delimited::Chunked;
     for (index, piece) in answer.sent_pieces().into_iter().enumerate() {
         pause(if index == 0 { first_ms } else { next_ms }).await;

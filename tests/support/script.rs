@@ -21,6 +21,8 @@ pub(crate) enum Break {
 pub(crate) enum Cut {
     /// Before its head.
     BeforeHead(Break),
+    /// After so many bytes of its head, those of the interim answers before it included.
+    InHead(usize, Break),
     /// After so many bytes of its body.
     AfterBytes(usize, Break),
 }
@@ -138,6 +140,11 @@ impl Answer {
         self
     }
 
+    pub(crate) fn cut_head(mut self, after_bytes: usize, how: Break) -> Self {
+        self.cut = Some(Cut::InHead(after_bytes, how));
+        self
+    }
+
     pub(crate) fn head_after_ms(mut self, ms: u64) -> Self {
         self.delays_ms.0 = ms;
         self
@@ -204,7 +211,7 @@ impl Answer {
     /// How the connection breaks, if it does.
     pub(crate) fn breaks(&self) -> Option<Break> {
         match self.cut {
-            Some(Cut::BeforeHead(how) | Cut::AfterBytes(_, how)) => Some(how),
+            Some(Cut::BeforeHead(how) | Cut::InHead(_, how) | Cut::AfterBytes(_, how)) => Some(how),
             None => None,
         }
     }
