@@ -264,8 +264,8 @@ static PHRASES: &[Phrase] = &[
     phrase(&[400], "conversation id cannot be used for this organization", Means::Elsewhere),
     // OpenRouter: this request is dearer than what is left; smaller ones are served.
     Phrase { contains: "max_tokens", ..phrase(&[402], "this request requires more credits", Means::ModelMissing) },
-    // OpenAI: one request above the limit of a whole minute; waiting does not help it, another account may.
-    phrase(&[429], "request too large for", Means::ModelMissing),
+    // OpenAI, and Groq as 413: one request above the limit of a whole minute; waiting does not help it, another account may.
+    phrase(&[413, 429], "request too large for", Means::ModelMissing),
     // DeepSeek, as invalid_request_error.
     phrase(&[400], "model not exist", Means::ModelMissing),
     phrase(&[400], "model not found", Means::ModelMissing),
@@ -297,6 +297,9 @@ static PHRASES: &[Phrase] = &[
     Phrase { contains: "blocks cannot be provided in the same turn", ..phrase(&[400], "messages.", Means::Elsewhere) },
 ];
 
+/// The status of an answer to a request that is too large, whatever its words are.
+const TOO_LARGE: u16 = 413;
+
 /// How much of a message is compared, in bytes.
 const MESSAGE_BYTES_MAX: usize = 512;
 
@@ -313,7 +316,13 @@ pub(super) fn means(status: u16, codes: &[String], message: &str) -> Option<Mean
     }
     // A 5xx is the upstream's fault whatever it says; only what concerns the request itself is believed there.
     let believed = |row: &&Code| row.believed.covers(status) && (status < 500 || row.means == Means::Client);
-    codes.iter().find_map(|code| CODES.iter().filter(believed).find(|row| row.code == code)).map(|row| row.means)
+    let row = codes.iter().find_map(|code| CODES.iter().filter(believed).find(|row| row.code == code))?;
+    Some(match row.means {
+        // Of this one request, which is above what is left of a limit, or all of it: Groq calls it as it calls a rate that is reached
+        // (github.com/assafelovic/gpt-researcher/issues/985). Smaller ones are served.
+        Means::RateLimited if status == TOO_LARGE => Means::ModelMissing,
+        means => means,
+    })
 }
 
 #[cfg(test)]

@@ -83,6 +83,24 @@ fn what_vendors_say() {
             Failure::ModelMissing,
         ),
         (
+            "Groq, one request above the minute's limit",
+            413,
+            r#"{"error":{"message":"Request too large for model `m` in organization `org_1` on tokens per minute (TPM): Limit 6000, Requested 14368, please reduce your message size and try again.","type":"tokens","code":"rate_limit_exceeded"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "Groq, the same in other words",
+            413,
+            r#"{"error":{"message":"Limit 6000, Requested 14368","type":"tokens","code":"rate_limit_exceeded"}}"#,
+            Failure::ModelMissing,
+        ),
+        (
+            "Somebody's, with the words alone",
+            413,
+            r#"{"error":{"message":"Request too large for m","type":"tokens","code":null}}"#,
+            Failure::ModelMissing,
+        ),
+        (
             "OpenRouter, one request above what is left",
             402,
             r#"{"error":{"message":"This request requires more credits, or fewer max_tokens. You requested up to 64000 tokens, but can only afford 4231. To increase, visit https://openrouter.ai/settings/credits and upgrade to a paid account","code":402}}"#,
