@@ -88,6 +88,8 @@ static CODES: &[Code] = &[
     code("invalidclienttokenid", Where::Account, Means::KeyDead),
     code("account_deactivated", Where::Anywhere, Means::KeyDead),
     code("unsupported_country_region_territory", Where::Anywhere, Means::KeyDead),
+    // Groq, as 400: an account that is shut (github.com/songquanpeng/one-api/issues/1764).
+    code("organization_restricted", Where::Anywhere, Means::KeyDead),
     // Google's ErrorInfo reasons.
     code("api_key_invalid", Where::Anywhere, Means::KeyDead),
     code("api_key_expired", Where::Anywhere, Means::KeyDead),
@@ -120,6 +122,8 @@ static CODES: &[Code] = &[
     code("openrouter_key_limit", Where::Anywhere, Means::QuotaExhausted),
     code("openrouter_guardrail_budget", Where::Anywhere, Means::QuotaExhausted),
     code("openrouter_workspace_budget", Where::Anywhere, Means::QuotaExhausted),
+    // Groq, as 400: what its owner lets an account spend (console.groq.com/docs/spend-limits).
+    code("blocked_api_access", Where::Anywhere, Means::QuotaExhausted),
     // Moonshot.
     code("exceeded_current_quota_error", Where::Anywhere, Means::QuotaExhausted),
     // DashScope.
@@ -228,6 +232,17 @@ const fn phrase(statuses: &'static [u16], begins: &'static str, means: Means) ->
 static PHRASES: &[Phrase] = &[
     // Anthropic, as invalid_request_error.
     phrase(&[400, 402, 403], "your credit balance is too low", Means::QuotaExhausted),
+    // Likewise: what its owner lets an account or a workspace spend (github.com/anthropics/claude-code/issues/38035); an account that is
+    // shut (github.com/anthropics/claude-code/issues/8327).
+    Phrase {
+        contains: "usage limits",
+        ..phrase(&[400, 403], "you have reached your specified ", Means::QuotaExhausted)
+    },
+    phrase(&[400, 403], "this organization has been disabled", Means::KeyDead),
+    // Fireworks, as 412: the month's spending, or bills that are not paid (github.com/pollinations/pollinations/issues/12136).
+    Phrase { contains: " is suspended, possibly due to", ..phrase(&[412], "account ", Means::QuotaExhausted) },
+    // Gemini, as FAILED_PRECONDITION: nothing is served where we are (github.com/google-gemini/gemini-cli/issues/24641).
+    phrase(&[400], "user location is not supported for the api use", Means::KeyDead),
     // xAI: a team without credits.
     Phrase { contains: "credits", ..phrase(&[403, 429], "your newly created team", Means::QuotaExhausted) },
     Phrase { contains: "credits", ..phrase(&[403, 429], "your team ", Means::QuotaExhausted) },
