@@ -1,8 +1,8 @@
 //! An answer that is an error by its head: it is collected, judged, and goes to the next candidate, to the client as it is, or, where
 //! that would be no use to it, in our words.
 
-use super::exchange::{Exchange, impossible};
-use super::head::{Refused, is_translated};
+use super::exchange::{Attempt, Exchange, impossible};
+use super::head::{OF_THE_BYTES, Refused, is_translated};
 use super::lane;
 use super::mask::mask;
 use super::receive::failed_attempt;
@@ -12,7 +12,9 @@ use crate::balance::{Failure, classify};
 use crate::clock::unix_unsigned_ms;
 use crate::dialect::chat::Refusal;
 use bytes::{Bytes, BytesMut};
-use pingora::Result;
+use http::header;
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorSource, Result};
 
 /// Error answers are collected up to here to be judged and masked as a whole.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -30,7 +32,7 @@ pub(super) fn piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<
     let is_told_anew = is_translated || error.is_told_anew;
     error.body.extend_from_slice(&piece);
     if end {
-        return ended(exchange);
+        return over(exchange, false);
     }
     if error.body.len() <= BODY_BYTES_MAX {
         return Ok(Bytes::new());
@@ -44,20 +46,49 @@ pub(super) fn piece(piece: Bytes, end: bool, exchange: &mut Exchange) -> Result<
     Ok(answer.veil.push(passed, usize::MAX, true, &upstream.secret_fragments))
 }
 
-/// An error answer is complete: the next candidate's turn, or the client gets it as it is.
-fn ended(exchange: &mut Exchange) -> Result<Bytes> {
+/// Whether this is the end of an answer that is an error by its head, and nothing of it is out: nothing is wrong with what its head says.
+pub(super) fn is_cut(error: &Error, exchange: &Exchange) -> bool {
+    let is_error = exchange.answered().is_some_and(|answer| answer.error.is_some() && !answer.ended);
+    is_error && *error.esource() == ErrorSource::Upstream && !exchange.control.committed
+}
+
+/// An error breaks off in its body, or its rest does not come: its status and what has come of it say what is wrong. Likewise, but the
+/// client is told in our words, as is said in what is held of the head.
+///
+/// # Errors
+/// The attempt failed by it, and the next candidate takes over.
+pub(super) fn cut(head: Option<&mut ResponseHeader>, exchange: &mut Exchange) -> Result<Bytes> {
+    let told = over(exchange, true)?;
+    if let Some(head) = head {
+        for name in OF_THE_BYTES.iter().chain([&header::TRANSFER_ENCODING]) {
+            head.remove_header(name);
+        }
+        head.insert_header(header::CONTENT_LENGTH, told.len())?;
+    }
+    Ok(told)
+}
+
+/// What an answer that is an error by its head says of what is wrong, by what has come of it.
+pub(super) fn failure_told(attempt: &Attempt) -> Option<Failure> {
+    let answer = attempt.answer.as_deref()?;
+    let error = answer.error.as_ref()?;
+    if answer.status < 400 {
+        // A redirect or a page: no provider answers so.
+        return Some(Failure::ServerError);
+    }
+    let borrowed = &attempt.upstream.provider.borrowed_codes;
+    Some(classify(answer.status, &error.head, &error.body, borrowed, unix_unsigned_ms()))
+}
+
+/// No more of an error answer comes: the next candidate's turn, or the client gets it as it is, but for one that `is_cut`.
+fn over(exchange: &mut Exchange, is_cut: bool) -> Result<Bytes> {
+    let Some(failure) = exchange.attempt.as_ref().and_then(failure_told) else { return impossible(NO_ERROR) };
     let (upstream, answer) = exchange.answer_mut()?;
     answer.ended = true;
     let status = answer.status;
     let Some(error) = answer.error.as_mut() else { return impossible(NO_ERROR) };
-    let failure = if status < 400 {
-        // A redirect or a page: no provider answers so.
-        Failure::ServerError
-    } else {
-        classify(status, &error.head, &error.body, &upstream.provider.borrowed_codes, unix_unsigned_ms())
-    };
     let (passed, retry_after) = (error.body.split().freeze(), error.head.retry_after.take());
-    let is_told_anew = error.is_told_anew;
+    let is_told_anew = error.is_told_anew || is_cut;
     let mut passed = answer.veil.push(passed, 0, true, &upstream.secret_fragments);
     judge_failure(exchange, failure);
     if failure.tries_next() && route::has_next(exchange) {

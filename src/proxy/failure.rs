@@ -3,6 +3,7 @@
 use super::attempts::{Chosen, Next};
 use super::collected::NO_ROOM;
 use super::downstream::UPSTREAM_SILENT;
+use super::error_answer;
 use super::exchange::Exchange;
 use super::mask::{Fragments, mask};
 use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
@@ -91,7 +92,9 @@ fn fail(exchange: &mut Exchange, error: &Error) {
     }
     let silent = if timed_out { Failure::Timeout } else { Failure::Connect };
     // An upstream that has said what is wrong need not end its answer well.
-    let told = exchange.attempt.as_ref().and_then(receive::failure_told);
+    let attempt = exchange.attempt.as_ref();
+    let told =
+        attempt.and_then(|attempt| receive::failure_told(attempt).or_else(|| error_answer::failure_told(attempt)));
     judge_failure(exchange, told.unwrap_or(silent));
 }
 

@@ -5,7 +5,7 @@
 use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::upstream::Conversation;
-use super::{count, failure, forward, head, receive, route};
+use super::{count, error_answer, failure, forward, head, receive, route};
 use crate::snapshot::Upstream;
 use bytes::Bytes;
 use pingora::protocols::http::ServerSession;
@@ -112,6 +112,11 @@ async fn converse(
             Err(error) if exchange.control.settled && *error.esource() == ErrorSource::Upstream => {
                 let rest = exchange.attempt.as_mut().map(receive::rest).unwrap_or_default();
                 downstream.piece(rest, true, exchange).await?;
+                return Ok(End::Cut);
+            }
+            Err(error) if error_answer::is_cut(&error, exchange) => {
+                let told = error_answer::cut(downstream.held_head(), exchange)?;
+                downstream.piece(told, true, exchange).await?;
                 return Ok(End::Cut);
             }
             Err(error) => return Err(error),

@@ -9,6 +9,7 @@ use crate::support::gateway::Setup;
 use crate::support::h2c;
 use crate::support::provider::{self, Provider};
 use crate::support::script::{Answer, Break, Delimited, Steps};
+use crate::translate::error_of;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -469,6 +470,60 @@ async fn a_document_that_is_too_long_to_be_held_breaks_visibly() {
     assert!(long.as_bytes().starts_with(&answer.body()));
     assert!(next.received().is_empty());
     assert_billed_as_broken(&gateway.wait_record().await);
+    gateway.finish(&[&key]).await;
+}
+
+/// A refusal whose body stops after so many bytes.
+fn cut_error(status: u16, bytes: usize, how: Break) -> Answer {
+    Answer::json(status, &json!({"error": {"message": "it is wrong", "type": "x"}})).cut(bytes, how)
+}
+
+#[tokio::test]
+async fn an_error_that_breaks_off_is_what_its_status_says() {
+    let cases = [(0, Break::Fin, true), (20, Break::Fin, true), (20, Break::Fin, false), (20, Break::Stall, true)];
+    for ((bytes, how, has_length), client) in
+        cases.into_iter().flat_map(|case| [(case, Wire::Chat), (case, Wire::Messages)])
+    {
+        let delimited = if has_length { Delimited::Length } else { Delimited::Chunked };
+        let provider = Provider::start(move |_, request| match String::from_utf8_lossy(&request.body) {
+            body if body.contains("temperature") => cut_error(400, bytes, how).delimited(delimited),
+            _ => Wire::Chat.whole("x"),
+        })
+        .await;
+        let next = Provider::always(Wire::Chat.whole("x")).await;
+        let setup =
+            Setup::new([Wire::Chat.upstream("u", &provider), Wire::Chat.upstream("next", &next).with("priority = 1")]);
+        let (gateway, key) = serving(&setup.set("routing.idle_timeout_ms", "200")).await;
+        let mut bad = client.body("m", false);
+        bad["temperature"] = json!(1);
+        let bad = Request::post(&client.target("m", false), &bad).key(&key.key);
+        // More than open a breaker.
+        for _ in 0..6 {
+            let answer = gateway.send(&bad).await;
+            let what = format!("{client:?} {bytes} {how:?} {has_length}: {}", answer.text());
+            assert_eq!((answer.status, answer.ended), (400, Ended::Whole), "{what}");
+            assert_eq!(error_of(client, &answer).1, "invalid_request_error", "{what}");
+        }
+        let answer = gateway.send(&client.request(false).key(&key.key)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("u")), "{}", answer.text());
+        assert!(next.received().is_empty());
+        assert_eq!(gateway.metric("tollgate_attempts_total", &["upstream=\"u\"", "result=\"client\""]).await, 6.0);
+        gateway.wait_records(7).await;
+        gateway.finish(&[&key]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rate_limit_that_breaks_off_is_one_with_its_time() {
+    let limited = cut_error(429, 20, Break::Fin).field("retry-after", "7");
+    let (provider, gateway, key) = one(Wire::Chat, move |_, _| limited.clone()).await;
+    let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("retry-after")), (429, Some("7")), "{}", answer.text());
+    assert_eq!(error_of(Wire::Chat, &answer).1, "rate_limit_error");
+    assert_record(&gateway.wait_record().await, json!({"status": 429, "error_code": "UPSTREAM_STATUS_429"}));
+    // It is not asked before that.
+    assert_ne!(gateway.send(&plain_chat(false).key(&key.key)).await.status, 200);
+    provider.only();
     gateway.finish(&[&key]).await;
 }
 
