@@ -33,6 +33,9 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
+/// What is said of a request, by the number of its stream.
+type Says = fn(u32) -> Vec<u8>;
+
 fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &code.to_be_bytes())
 }
@@ -76,7 +79,7 @@ async fn begin(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
 
 /// TLS in front of a plain address, whose first connections say this of every request, and stay open. Where it is, and how many
 /// requests were so refused.
-async fn refusing(plain: SocketAddr, connections: usize, says: fn(u32) -> Vec<u8>) -> (SocketAddr, Arc<AtomicUsize>) {
+async fn refusing(plain: SocketAddr, connections: usize, says: Says) -> (SocketAddr, Arc<AtomicUsize>) {
     let acceptor = tls::acceptor(&["h2"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -116,7 +119,7 @@ async fn failures(gateway: &Gateway) -> f64 {
     gateway.metric("tollgate_attempts_total", &["upstream=\"u\"", "result=\"connect\""]).await
 }
 
-const UNPROCESSED: [fn(u32) -> Vec<u8>; 3] = [
+const UNPROCESSED: [Says; 3] = [
     |stream| reset(stream, REFUSED_STREAM),
     |stream| goaway(stream - 1, NO_ERROR),
     // Whatever the reason: no later stream is processed (RFC 9113, section 6.8).
@@ -145,7 +148,7 @@ async fn what_an_upstream_has_not_processed_is_sent_again_and_no_failure() {
 
 #[tokio::test]
 async fn who_processes_nothing_again_and_again_and_who_ends_it_otherwise_has_failed() {
-    let ended: fn(u32) -> Vec<u8> = |stream| reset(stream, INTERNAL_ERROR);
+    let ended: Says = |stream| reset(stream, INTERNAL_ERROR);
     for (says, times) in UNPROCESSED.map(|says| (says, 3)).into_iter().chain([(ended, 1)]) {
         let next = Provider::always(Wire::Chat.whole("x")).await;
         let (address, refused) = refusing(next.address, usize::MAX, says).await;
@@ -218,7 +221,7 @@ enum Then {
 
 /// Answers the first request of each connection; of the second it says this, and then this becomes of the connection. Where it is,
 /// and how many requests came.
-async fn lively(says: fn(u32) -> Vec<u8>, then: Then) -> (SocketAddr, Arc<AtomicUsize>) {
+async fn lively(says: Says, then: Then) -> (SocketAddr, Arc<AtomicUsize>) {
     let acceptor = tls::acceptor(&["h2"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -254,8 +257,8 @@ async fn lively(says: fn(u32) -> Vec<u8>, then: Then) -> (SocketAddr, Arc<Atomic
 
 #[tokio::test]
 async fn what_an_upstream_has_on_a_connection_that_lives_is_not_sent_again_in_the_same_attempt() {
-    let nothing: fn(u32) -> Vec<u8> = |_| Vec::new();
-    let cases: [(fn(u32) -> Vec<u8>, Then); 6] = [
+    let nothing: Says = |_| Vec::new();
+    let cases: [(Says, Then); 6] = [
         (|stream| reset(stream, INTERNAL_ERROR), Then::StaysOpen),
         (|stream| reset(stream, CANCEL), Then::StaysOpen),
         (|stream| reset(stream, ENHANCE_YOUR_CALM), Then::StaysOpen),
