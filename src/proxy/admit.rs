@@ -13,7 +13,7 @@ use crate::dialect::{Answer, DialectId};
 use crate::estimate;
 use crate::keyring::KeyEntry;
 use crate::ledger::{Hold, HoldError, Opening};
-use crate::snapshot::{ModelRoutes, Route};
+use crate::snapshot::{Charges, ModelRoutes, Route};
 use bytes::Bytes;
 use http::{Response, header};
 use pingora::http::RequestHeader;
@@ -225,7 +225,7 @@ async fn granted(
     facts: &RequestFacts,
     (entry, key): (&Arc<KeyEntry>, &Key),
 ) -> Result<(Hold, Leases, bool), Reject> {
-    let worst_case = || worst_case_nanos(exchange, target, facts, route);
+    let worst_case = || worst_case_nanos(exchange, target, facts, &route.distinct_charges);
     let leases = leases(exchange, key, facts, &worst_case)?;
     let opening = || Opening {
         request_id: exchange.request_id,
@@ -370,14 +370,19 @@ pub(super) fn intent<'a>(key: &'a Key, facts: &RequestFacts, cost_nanos_max: &'a
     }
 }
 
-/// What this request can cost at most: its prompt's upper bound, its output limit and what may be billed by the piece, at the dearest
-/// candidate's prices.
-pub(super) fn worst_case_nanos(exchange: &Exchange, target: &Target, facts: &RequestFacts, route: &Route) -> i64 {
+/// What this request can cost at most: its prompt's upper bound, its output limit and what may be billed by the piece, by the dearest
+/// of these charges. In nano-USD; 0 where none of them has a price.
+pub(super) fn worst_case_nanos<'c>(
+    exchange: &Exchange,
+    target: &Target,
+    facts: &RequestFacts,
+    charges: impl IntoIterator<Item = &'c Charges>,
+) -> i64 {
     if !target.endpoint.answer.uses_tokens() {
         return 0;
     }
     let pieces = pieces::most(target.endpoint.answer, facts);
-    let prices = route.distinct_charges.iter().filter_map(|charges| {
+    let prices = charges.into_iter().filter_map(|charges| {
         let price = charges.price.as_deref()?;
         let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
         let front = if facts.is_conversation() { charges.front_tokens } else { 0 };

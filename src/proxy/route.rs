@@ -118,7 +118,9 @@ fn lease(exchange: &Exchange, pick: &Pick) -> Result<Leases, Reject> {
     let Some(candidate) = admitted.route.plan.candidate(pick) else { return Ok(leases) };
     let upstream = &exchange.snapshot.upstreams[candidate.upstream as usize];
     let Some(key) = exchange.caller.as_ref().map(|caller| caller.key()) else { return Ok(leases) };
-    let cost_nanos_max = || admit::worst_case_nanos(exchange, &admitted.target, &admitted.facts, &admitted.route);
+    // What it costs there, not where it is dearest: the limit is this upstream's.
+    let charges = admitted.route.charges(pick);
+    let cost_nanos_max = || admit::worst_case_nanos(exchange, &admitted.target, &admitted.facts, charges);
     let intent = admit::intent(&key, &admitted.facts, &cost_nanos_max);
     for plugin in plugins {
         leases.extend(plugin.upstream_filter(&upstream.name, &intent)?);

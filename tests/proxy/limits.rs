@@ -289,6 +289,24 @@ async fn an_upstream_at_its_limit_gives_way_to_the_next_and_is_no_failure() {
 }
 
 #[tokio::test]
+async fn an_upstreams_spend_limit_goes_by_what_the_request_costs_there() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    // At most about 0.002 USD at the cheap one, and a hundred times that at the dear one.
+    for first in ["cheap", "dear"] {
+        let placed = |name: &str, more: &str| {
+            let priority = u8::from(name != first);
+            Wire::Chat.upstream(name, &provider).with(&format!("priority = {priority}\n{more}"))
+        };
+        let rule =
+            format!("[{{ per = \"upstream\", limit = \"spend_usd\", max = \"0.01\", names = [\"{first}\"], {HOUR} }}]");
+        let setup = Setup::new([placed("cheap", ""), placed("dear", "price_multiplier = 100")]);
+        let (gateway, key) = serving(&setup.set("plugins.rate-limit.rules", &rule)).await;
+        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+        assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("cheap")), "first: {first}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_says_when_the_request_passes_all_limits_that_are_full() {
     let minute = |per: &str, limit: &str, max: u64| format!("{{ per = \"{per}\", limit = \"{limit}\", max = {max} }}");
     let hour = |per: &str, limit: &str, max: u64| minute(per, limit, max).replace(" }", &format!(", {HOUR} }}"));
