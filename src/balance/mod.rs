@@ -34,7 +34,7 @@ pub use draws::Draws;
 pub use error_head::ErrorHead;
 pub use failure::{Concerns, Failure, FailureRow};
 pub use observed::Observed;
-pub use plan::{Pick, Plan, TRIED_MAX, Tried};
+pub use plan::{Pick, Plan, Refused, TRIED_MAX, Tried};
 pub use retry_after::{RETRY_AFTER_MS_MAX, parse_retry_after};
 pub use strategy::{STRATEGIES, Strategy, strategy};
 pub use tier::{Candidate, Rank, Shortlist, Tier, View};

@@ -4,9 +4,15 @@ use super::breakers::Permits;
 use super::draws::Draws;
 use super::strategy::Strategy;
 use super::tier::{Candidate, Rank, Tier, View};
+use std::collections::BTreeMap;
 
 /// The most attempts that one request can remember, and so can make.
 pub const TRIED_MAX: usize = 16;
+/// What looking at candidates of one tier that then cannot be used may come to, by [`Refused::weight`], before the tier is passed over: of
+/// many that are alike, the others would say the same.
+const REFUSED_WEIGHT_MAX: u32 = 256;
+/// Candidates of a tier whose refusals share a word.
+const REFUSED_BLOCK: u32 = u64::BITS;
 /// Choices in one tier for one attempt, when others take the probes of half-open breakers first.
 const CHOICES: usize = 8;
 /// The most candidates of a tier that are asked how long to wait.
@@ -32,11 +38,34 @@ pub struct Pick {
     pub permits: Permits,
 }
 
-/// The candidates that one request has tried already.
+/// Why a candidate that was chosen was not tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It is at a limit, which took a look.
+    Limit,
+    /// The request cannot be written for it, which took writing.
+    Writing,
+}
+
+impl Refused {
+    /// What finding out costs, beside a look.
+    fn weight(self) -> u32 {
+        match self {
+            Self::Limit => 1,
+            Self::Writing => 16,
+        }
+    }
+}
+
+/// The candidates that one request has tried already, and those that were chosen and could not be tried.
 #[derive(Clone, Debug, Default)]
 pub struct Tried {
     items: [(u32, u32); TRIED_MAX],
     len: usize,
+    /// Those that could not be tried, as bits, by tier and block of [`REFUSED_BLOCK`]. They take no place of an attempt's.
+    refused: BTreeMap<(u32, u32), u64>,
+    /// What they come to, by tier.
+    refused_weights: BTreeMap<u32, u32>,
 }
 
 impl Tried {
@@ -46,6 +75,19 @@ impl Tried {
             self.items[self.len] = (pick.tier, pick.index);
             self.len += 1;
         }
+    }
+
+    /// It was no attempt after all: the candidate could not be used, and is not chosen again.
+    pub fn refuse(&mut self, pick: &Pick, refused: Refused) {
+        let place = (pick.tier, pick.index);
+        if let Some(at) = self.items[..self.len].iter().position(|item| *item == place) {
+            self.items.copy_within(at + 1..self.len, at);
+            self.len -= 1;
+        }
+        let block = self.refused.entry((pick.tier, pick.index / REFUSED_BLOCK)).or_default();
+        *block |= 1 << (pick.index % REFUSED_BLOCK);
+        let weight = self.refused_weights.entry(pick.tier).or_default();
+        *weight = weight.saturating_add(refused.weight());
     }
 
     /// How many were tried.
@@ -63,15 +105,31 @@ impl Tried {
         self.len == TRIED_MAX
     }
 
-    pub(super) fn contains(&self, tier: u32, index: u32) -> bool {
-        self.items[..self.len].contains(&(tier, index))
+    /// Nothing of this tier was chosen yet.
+    pub(super) fn has_none_of(&self, tier: u32) -> bool {
+        !self.refused_weights.contains_key(&tier) && !self.items[..self.len].iter().any(|item| item.0 == tier)
     }
 
-    /// The tried ones among the 64 candidates from `start` on, as bits.
-    pub(super) fn bits_in(&self, tier: u32, start: usize) -> u64 {
+    /// Enough of this tier was refused.
+    fn is_passed_over(&self, tier: u32) -> bool {
+        self.refused_weights.get(&tier).is_some_and(|weight| *weight >= REFUSED_WEIGHT_MAX)
+    }
+
+    pub(super) fn contains(&self, tier: u32, index: u32) -> bool {
+        let refused = self.refused_in(tier, index / REFUSED_BLOCK);
+        refused >> (index % REFUSED_BLOCK) & 1 == 1 || self.items[..self.len].contains(&(tier, index))
+    }
+
+    /// The tried and refused ones of a block of 64 candidates, as bits.
+    pub(super) fn bits_in(&self, tier: u32, block: usize) -> u64 {
+        let start = block * REFUSED_BLOCK as usize;
         let bit = |index: u32| (index as usize).checked_sub(start).filter(|at| *at < 64).map_or(0, |at| 1u64 << at);
         let here = self.items[..self.len].iter().filter(|item| item.0 == tier);
-        here.fold(0, |bits, item| bits | bit(item.1))
+        here.fold(self.refused_in(tier, block as u32), |bits, item| bits | bit(item.1))
+    }
+
+    fn refused_in(&self, tier: u32, block: u32) -> u64 {
+        self.refused.get(&(tier, block)).copied().unwrap_or(0)
     }
 }
 
@@ -113,7 +171,8 @@ impl Plan {
             return None;
         }
         let mut draws = Draws::new(random);
-        for (place, tier) in (0u32..).zip(&self.tiers) {
+        let tiers = (0u32..).zip(&self.tiers).filter(|(place, _)| !tried.is_passed_over(*place));
+        for (place, tier) in tiers {
             let view = View { tier: place, tried, now_ms };
             for _ in 0..CHOICES {
                 tier.prepare(now_ms);

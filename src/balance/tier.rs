@@ -136,7 +136,7 @@ impl Tier {
     pub fn rotate(&self, view: &View<'_>) -> Option<usize> {
         let turn = self.cursor.fetch_add(1, Relaxed);
         let all = 0..self.candidates.len();
-        if self.memory.is_clear() && view.tried.is_empty() {
+        if self.memory.is_clear() && view.tried.has_none_of(view.tier) {
             // The same answer without sums.
             let index = (turn % all.len() as u64) as usize;
             if self.ask(index, view.now_ms) {

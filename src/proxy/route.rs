@@ -6,7 +6,7 @@ use super::exchange::{Admitted, Attempt, Exchange, Leases};
 use super::lane::{Lane, Writing};
 use super::tries::Tries;
 use super::{peer, trail};
-use crate::balance::{Concerns, Failure, Pick};
+use crate::balance::{Concerns, Failure, Pick, Refused};
 use crate::clock::{millis, steady_ms, steady_unsigned_ms, unix_ms};
 use crate::dialect::request;
 use crate::provider::StreamUsage;
@@ -99,10 +99,15 @@ fn writing(exchange: &Exchange, pick: &Pick) -> Result<Option<Writing>, Reject> 
 
 /// The candidate, if it has a place within its limits and the request can be written for it.
 fn chosen(exchange: &mut Exchange, pick: Pick, written: Result<Option<Box<Lane>>, Reject>) -> Option<Chosen> {
-    match written.and_then(|lane| Ok(Chosen { leases: lease(exchange, &pick)?, lane, pick, tries: None })) {
-        Ok(chosen) => Some(chosen),
-        Err(refused) => {
+    let found = match written {
+        Ok(lane) => lease(exchange, &pick).map(|leases| (leases, lane)).map_err(|refused| (refused, Refused::Limit)),
+        Err(refused) => Err((refused, Refused::Writing)),
+    };
+    match found {
+        Ok((leases, lane)) => Some(Chosen { leases, lane, pick, tries: None }),
+        Err((refused, at)) => {
             release(exchange, &pick);
+            exchange.attempts.tried.refuse(&pick, at);
             trail::note_refused(exchange, &pick, &refused);
             exchange.attempts.refuse(refused);
             None

@@ -288,6 +288,30 @@ async fn an_upstream_at_its_limit_gives_way_to_the_next_and_is_no_failure() {
     }
 }
 
+/// More of them than a request can make attempts.
+#[tokio::test]
+async fn many_upstreams_that_cannot_be_asked_hide_no_other() {
+    let provider = Provider::always(Wire::Chat.whole("x")).await;
+    let names: Vec<String> = (0..20).map(|nth| format!("a{nth}")).collect();
+    let spare = || Wire::Chat.upstream("spare", &provider).with("priority = 1");
+
+    let busy = names.iter().map(|name| Wire::Chat.upstream(name, &provider)).chain([spare()]);
+    let rule = format!("[{{ per = \"upstream\", limit = \"requests\", max = 1, names = {names:?}, {HOUR} }}]");
+    let (gateway, key) = serving(&Setup::new(busy).set("plugins.rate-limit.rules", &rule)).await;
+    for nth in 0..22 {
+        let answer = gateway.send(&plain_chat(false).key(&key.key)).await;
+        let of_spare = answer.field("x-tollgate-upstream").map(|name| name == "spare");
+        assert_eq!((answer.status, of_spare), (200, Some(nth >= 20)), "{nth}: {}", answer.text());
+    }
+
+    // Anthropic's Messages give one answer.
+    let mute = names.iter().map(|name| Wire::Messages.upstream(name, &provider).models("[\"m\"]")).chain([spare()]);
+    let (gateway, key) = serving(&Setup::new(mute)).await;
+    let two = serde_json::json!({"model": "m", "n": 2, "messages": [{"role": "user", "content": "hi"}]});
+    let answer = gateway.send(&Request::post("/v1/chat/completions", &two).key(&key.key)).await;
+    assert_eq!((answer.status, answer.field("x-tollgate-upstream")), (200, Some("spare")), "{}", answer.text());
+}
+
 #[tokio::test]
 async fn an_upstreams_spend_limit_goes_by_what_the_request_costs_there() {
     let provider = Provider::always(Wire::Chat.whole("x")).await;

@@ -118,9 +118,39 @@ fn bits_of_what_was_tried() {
         tried.insert(&Pick { tier, index, permits });
     }
     assert_eq!(tried.bits_in(0, 0), 1 << 3);
-    assert_eq!(tried.bits_in(0, 64), 1 | 1 << 63);
+    assert_eq!(tried.bits_in(0, 1), 1 | 1 << 63);
     assert_eq!(tried.bits_in(1, 0), 1 << 5);
     assert_eq!(tried.bits_in(2, 0), 0);
+    tried.refuse(&Pick { tier: 0, index: 64, permits }, Refused::Limit);
+    tried.refuse(&Pick { tier: 0, index: 70, permits }, Refused::Writing);
+    assert_eq!((tried.bits_in(0, 1), tried.len()), (1 | 1 << 6 | 1 << 63, 3));
+    assert!(tried.contains(0, 64) && tried.contains(0, 70) && tried.contains(0, 127) && !tried.contains(1, 64));
+    assert!(!tried.has_none_of(0) && !tried.has_none_of(1) && tried.has_none_of(2));
+}
+
+/// However many have no room or cannot be asked it: those behind them are reached, and no attempt is taken for it.
+#[test]
+fn what_was_only_looked_at_hides_nothing_behind_it() {
+    for (many, refused, looks) in [(40, Refused::Limit, 40), (2_000, Refused::Limit, 256), (40, Refused::Writing, 16)] {
+        let plan = Plan::new((0..=many).map(|at| (u32::from(at == many), candidate(at, 1))));
+        for strategy in STRATEGIES {
+            let mut tried = Tried::default();
+            let mut looked = HashSet::new();
+            let last = (0u64..).find_map(|random| {
+                let pick = plan.pick(strategy, &tried, 0, random).expect("one is left");
+                tried.insert(&pick);
+                if pick.tier == 1 {
+                    return Some(pick);
+                }
+                tried.refuse(&pick, refused);
+                assert!(looked.insert(pick.index), "looked at twice");
+                None
+            });
+            assert_eq!((looked.len(), tried.len()), (looks, 1), "{}", strategy.name());
+            assert_eq!(last.map(|pick| (pick.tier, pick.index)), Some((1, 0)));
+            assert_eq!(plan.pick(strategy, &tried, 0, 1), None);
+        }
+    }
 }
 
 /// Many requests at once on one half-open upstream and one healthy one: one probe, the others go to the healthy one.

@@ -169,7 +169,7 @@ impl Tier {
         let whole = range.start <= block * BLOCK && self.block_end(block) <= range.end;
         match measure {
             Measure::Number => u64::from(self.free_bits(block, range, view).count_ones()),
-            Measure::Weight if whole && view.tried.bits_in(view.tier, block * BLOCK) == 0 => {
+            Measure::Weight if whole && view.tried.bits_in(view.tier, block) == 0 => {
                 u64::try_from(self.memory.blocks[block].weight.load(Relaxed)).unwrap_or(0)
             }
             Measure::Weight => u64::try_from(self.weight_of(block, self.free_bits(block, range, view))).unwrap_or(0),
@@ -188,7 +188,7 @@ impl Tier {
             return 0;
         }
         let window = (u64::MAX >> (BLOCK - to)) & (u64::MAX << from);
-        window & !self.memory.blocks[block].down.load(Relaxed) & !view.tried.bits_in(view.tier, start)
+        window & !self.memory.blocks[block].down.load(Relaxed) & !view.tried.bits_in(view.tier, block)
     }
 
     pub(super) fn weight_of(&self, block: usize, mut bits: u64) -> i64 {
