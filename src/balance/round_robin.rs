@@ -12,7 +12,7 @@ impl Strategy for RoundRobin {
         "round_robin"
     }
 
-    fn choose(&self, tier: &Tier, view: &View<'_>, _random: u64) -> Option<usize> {
-        tier.rotate(view)
+    fn choose(&self, tier: &Tier, view: &View<'_>, random: u64) -> Option<usize> {
+        tier.rotate(view, random)
     }
 }

@@ -132,11 +132,16 @@ impl Tier {
         self.settle(view, |tier| tier.select(measure, &range, view, |total| draws.below(total)))
     }
 
-    /// The available candidates in turn.
-    pub fn rotate(&self, view: &View<'_>) -> Option<usize> {
-        let turn = self.cursor.fetch_add(1, Relaxed);
+    /// The available candidates in turn. A request that has chosen in this tier before takes any of the others at random: turns are
+    /// shared by all, and one that takes two of them takes its neighbour's, so that the shares would not be equal.
+    pub fn rotate(&self, view: &View<'_>, random: u64) -> Option<usize> {
         let all = 0..self.candidates.len();
-        if self.memory.is_clear() && view.tried.has_none_of(view.tier) {
+        if !view.tried.has_none_of(view.tier) {
+            let mut draws = Draws::new(random);
+            return self.settle(view, |tier| tier.select(Measure::Number, &all, view, |total| draws.below(total)));
+        }
+        let turn = self.cursor.fetch_add(1, Relaxed);
+        if self.memory.is_clear() {
             // The same answer without sums.
             let index = (turn % all.len() as u64) as usize;
             if self.ask(index, view.now_ms) {

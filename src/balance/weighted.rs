@@ -14,6 +14,6 @@ impl Strategy for Weighted {
     }
 
     fn choose(&self, tier: &Tier, view: &View<'_>, random: u64) -> Option<usize> {
-        if tier.is_even() { tier.rotate(view) } else { tier.draw(view, &mut Draws::new(random)) }
+        if tier.is_even() { tier.rotate(view, random) } else { tier.draw(view, &mut Draws::new(random)) }
     }
 }

@@ -197,6 +197,26 @@ async fn a_rate_limit_keeps_requests_away_for_exactly_its_time() {
     gateway.finish(&[&key]).await;
 }
 
+/// What one cannot serve is shared evenly by the others.
+#[tokio::test]
+async fn a_failover_takes_no_turn_of_the_others() {
+    let provider = Provider::start(|_, request| match went_to(request, "a") {
+        true => Answer::json(404, &json!({"error": {"message": "no such model", "code": "model_not_found"}})),
+        false => Wire::Chat.whole("x"),
+    })
+    .await;
+    let setup = Setup::new(["a", "b", "c"].map(|name| named(name, &provider)));
+    let (gateway, key) = serving(&setup).await;
+    for _ in 0..150 {
+        assert_eq!(ask(&gateway, &key).await.status, 200);
+    }
+    let shares = shares(&provider);
+    // 50, and 75 each with a deviation of 3.5; turns that are taken twice give 75, 112 and 37, or the like.
+    assert_eq!(shares["a"], 50, "{shares:?}");
+    assert!(shares["b"].abs_diff(shares["c"]) < 40, "{shares:?}");
+    gateway.finish(&[&key]).await;
+}
+
 #[tokio::test]
 async fn what_one_may_not_ask_for_keeps_nobody_from_the_other_models_there() {
     let provider = Provider::start(|_, request| match String::from_utf8_lossy(&request.body).contains("\"barred\"") {

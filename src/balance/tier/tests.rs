@@ -1,6 +1,6 @@
 use super::memory::{ASK_ALL_EVERY_MS, BLOCK};
 use super::*;
-use crate::balance::{BreakerPolicy, Failure, Rank, Tried, UpstreamBreakers};
+use crate::balance::{BreakerPolicy, Failure, Rank, Refused, Tried, UpstreamBreakers};
 use proptest::prelude::*;
 
 /// Breakers of these tests stay open for good once told to.
@@ -122,18 +122,42 @@ fn turns_are_fair_while_some_are_unavailable() {
         let left = size - down.len();
         let tried = Tried::default();
         // At first a large tier may find out one by one.
-        (0..500).for_each(|_| assert!(tier.rotate(&view(&tried)).is_some()));
+        (0..500).for_each(|_| assert!(tier.rotate(&view(&tried), 7).is_some()));
         let mut hits = vec![0; size];
         for _ in 0..left * 30 {
             tier.prepare(0);
-            hits[tier.rotate(&view(&tried)).unwrap()] += 1;
+            hits[tier.rotate(&view(&tried), 7).unwrap()] += 1;
         }
         // In turn: nobody comes twice before all have come.
-        let round: std::collections::HashSet<_> = (0..left).map(|_| tier.rotate(&view(&tried))).collect();
+        let round: std::collections::HashSet<_> = (0..left).map(|_| tier.rotate(&view(&tried), 7)).collect();
         assert_eq!(round.len(), left);
         for (index, hit) in hits.iter().enumerate() {
             assert_eq!(*hit, if down.contains(&index) { 0 } else { 30 }, "{index} of {size}");
         }
+    }
+}
+
+/// What one fails, or has no room for, is shared evenly by the others.
+#[test]
+fn a_second_choice_takes_no_turn() {
+    for (size, refused) in [(3, None), (3, Some(Refused::Limit)), (130, None), (130, Some(Refused::Limit))] {
+        let tier = tier(vec![1; size]);
+        let (mut firsts, mut seconds) = (vec![0u64; size], vec![0u64; size]);
+        for random in 0..500 * size as u64 {
+            let mut tried = Tried::default();
+            let first = tier.rotate(&view(&tried), random).unwrap();
+            firsts[first] += 1;
+            if first == 0 {
+                let permits = CandidateBreakers::default().try_acquire(0).unwrap();
+                let pick = crate::balance::Pick { tier: 0, index: 0, permits };
+                tried.insert(&pick);
+                refused.into_iter().for_each(|refused| tried.refuse(&pick, refused));
+                seconds[tier.rotate(&view(&tried), random).unwrap()] += 1;
+            }
+        }
+        assert_eq!(firsts, vec![500; size]);
+        let others: Vec<u64> = (0..size).map(|index| u64::from(index > 0)).collect();
+        assert!(follows(&seconds, &others), "{size}, {refused:?}: {seconds:?}");
     }
 }
 
@@ -145,20 +169,20 @@ fn a_large_tier_that_fails_all_at_once_is_found_out_and_recovers() {
     let mut draws = Draws::new(3);
     for _ in 0..200 {
         assert_eq!(tier.draw(&view(&tried), &mut draws), Some(4_321));
-        assert_eq!(tier.rotate(&view(&tried)), Some(4_321));
+        assert_eq!(tier.rotate(&view(&tried), 7), Some(4_321));
     }
     open(&tier.candidates[4_321]);
     assert_eq!(tier.draw(&view(&tried), &mut draws), None);
-    assert_eq!(tier.rotate(&view(&tried)), None);
+    assert_eq!(tier.rotate(&view(&tried), 7), None);
     // One comes back: it is found when all are asked again.
     close(&tier.candidates[77], 0);
     let later = View { now_ms: 2 * ASK_ALL_EVERY_MS, ..view(&tried) };
-    assert_eq!(tier.rotate(&later), Some(77));
+    assert_eq!(tier.rotate(&later, 7), Some(77));
     // All come back: the memory is corrected while time passes.
     tier.candidates.iter().filter(|candidate| !candidate.breakers.available(0)).for_each(|c| close(c, 0));
     (0..100).for_each(|ms| tier.prepare(1_000 + ms));
     assert_eq!(tier.memory.down_count.load(Relaxed), 0);
-    let turn: std::collections::HashSet<_> = (0..5_000).filter_map(|_| tier.rotate(&later)).collect();
+    let turn: std::collections::HashSet<_> = (0..5_000).filter_map(|_| tier.rotate(&later, 7)).collect();
     assert_eq!(turn.len(), 5_000);
 }
 
@@ -188,7 +212,7 @@ fn the_memory_of_many_threads_adds_up() {
                     let view = View { now_ms, ..view(&tried) };
                     tier.prepare(now_ms);
                     tier.draw(&view, &mut draws);
-                    tier.rotate(&view);
+                    tier.rotate(&view, 7);
                 }
             });
         }
