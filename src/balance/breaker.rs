@@ -3,8 +3,9 @@
 //!
 //! *Closed*: requests pass. *Open*: none does until a time; then *half-open*: exactly one request at a time may try (the
 //! probe). Its success closes the breaker, its failure opens it for twice as long. A probe that never reports loses its
-//! place after a while. *Cooling* is open too, after a rate limit or an overload that named its end: at that time the breaker is closed,
-//! without a probe.
+//! place after a while. *Cooling* is open too, after a rate limit, or an overload that named its end: at that time the breaker is closed,
+//! without a probe. Where no time is named, it is the row's cooldown. An upstream that has had no success since and names no time
+//! again, or a shorter one than that, is kept away from for twice as long each time.
 //!
 //! The whole state is one atomic word, so every transition is one compare-and-swap and there is nothing to lock. Time is
 //! an argument: milliseconds of any clock that all callers share. A clock that jumps back cannot keep a breaker open for
@@ -18,6 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub const COOLDOWN_MS_MAX: u64 = 3_600_000;
 /// The most failures in a row that can be asked for.
 pub const FAILURES_TO_OPEN_MAX: u32 = FAILURES_MASK as u32;
+/// What is said to be waited for a probe at most, in milliseconds.
+const PROBE_WAIT_MS: u64 = 1_000;
 /// How often the cooldown can double.
 const LEVEL_MAX: u8 = 15;
 
@@ -124,7 +127,7 @@ impl Breaker {
             let (next, permit) = match word.phase {
                 Phase::Closed => return PLAIN,
                 _ if !word.lets_through(now_ms) => return None,
-                Phase::Cooling => (Word::CLOSED, PLAIN),
+                Phase::Cooling => (word.passing(), PLAIN),
                 Phase::Open | Phase::Probing => {
                     let probing = Word { phase: Phase::Probing, until_ms: probe_until_ms, ..word };
                     (probing, Some(Permit { probe_until_ms: Some(probe_until_ms) }))
@@ -157,10 +160,7 @@ impl Breaker {
             Phase::Probing => word.is_probe_of(permit).then(|| self.probe_failed(word, now_ms, failure)),
             Phase::Open => self.failed_while_open(word, now_ms, failure),
             Phase::Cooling if !word.lets_through(now_ms) => Some(self.failed_while_passing(word, now_ms, failure)),
-            Phase::Closed | Phase::Cooling => {
-                let passing = Word { phase: Phase::Closed, until_ms: 0, ..word };
-                Some(self.failed_while_passing(passing, now_ms, failure))
-            }
+            Phase::Closed | Phase::Cooling => Some(self.failed_while_passing(word.passing(), now_ms, failure)),
         });
     }
 
@@ -201,10 +201,12 @@ impl Breaker {
         }
     }
 
-    /// How long until it lets something through, in milliseconds; 0: now.
+    /// How long until it lets something through, in milliseconds; 0: now. While a probe runs nobody knows, and it is a second at most:
+    /// the probe may end at any time, long before it is given up.
     pub fn wait_ms(&self, now_ms: u64) -> u64 {
         let word = self.load();
-        if word.lets_through(now_ms) { 0 } else { word.until_ms.saturating_sub(now_ms) }
+        let wait_ms = if word.lets_through(now_ms) { 0 } else { word.until_ms.saturating_sub(now_ms) };
+        if word.phase == Phase::Probing { wait_ms.min(PROBE_WAIT_MS) } else { wait_ms }
     }
 
     /// Failures in a row so far.
@@ -230,23 +232,44 @@ impl Breaker {
     /// Closed, or cooling with requests from before still running.
     fn failed_while_passing(&self, word: Word, now_ms: u64, failure: Failure) -> Word {
         let row = failure.row();
-        if let Some(until_ms) = told_until(failure, now_ms) {
-            let until_ms = until_ms.max(word.until_ms);
-            return Word { phase: Phase::Cooling, until_ms, cause: failure.index(), ..word };
+        if let Some(told_ms) = cools(failure) {
+            return match word.phase {
+                // They were sent before it was known: no news but for the time.
+                Phase::Cooling => word.cooling(word.until_ms.max(later(now_ms, told_ms.unwrap_or(0))), failure),
+                _ => self.cooled(word, now_ms, failure, told_ms),
+            };
         }
         let failures = (word.failures + 1).min(FAILURES_MASK as u16);
         if !row.opens_at_once && u64::from(failures) < self.failures_to_open.load(Relaxed) {
             return Word { failures, ..word };
         }
-        let until_ms = self.open_until(row, word.level, now_ms).max(word.until_ms);
-        Word { phase: Phase::Open, failures: 0, until_ms, cause: failure.index(), ..word }
+        // How often it has cooled says nothing of this.
+        let until_ms = self.open_until(row, 0, now_ms).max(word.until_ms);
+        Word { phase: Phase::Open, failures: 0, level: 0, until_ms, cause: failure.index() }
+    }
+
+    /// A request that was let through is told to come later: after `told_ms` or, where nothing is said, after the row's cooldown. What
+    /// says nothing, or less than that, again and again is believed less and less.
+    fn cooled(&self, word: Word, now_ms: u64, failure: Failure, told_ms: Option<u64>) -> Word {
+        let row = failure.row();
+        let told_until_ms = later(now_ms, told_ms.unwrap_or(0));
+        if told_ms.is_some_and(|ms| ms >= row.cooldown_ms.unwrap_or(0)) {
+            return word.cooling(told_until_ms, failure);
+        }
+        let own_until_ms = match (told_ms, word.level) {
+            (None, level) => self.open_until(row, level, now_ms),
+            (Some(_), 0) => now_ms,
+            (Some(_), level) => self.open_until(row, level - 1, now_ms),
+        };
+        let level = word.level.saturating_add(1).min(LEVEL_MAX);
+        Word { level, ..word.cooling(told_until_ms.max(own_until_ms), failure) }
     }
 
     /// Reports of requests that began before. They never make the cooldown grow, but a dead key counts all the same.
     fn failed_while_open(&self, word: Word, now_ms: u64, failure: Failure) -> Option<Word> {
         let row = failure.row();
-        let until_ms = match told_until(failure, now_ms) {
-            Some(until_ms) => until_ms,
+        let until_ms = match cools(failure) {
+            Some(told_ms) => later(now_ms, told_ms.or(row.cooldown_ms).unwrap_or(0)),
             None if row.opens_at_once => self.open_until(row, word.level, now_ms),
             None => return None,
         };
@@ -254,13 +277,12 @@ impl Breaker {
     }
 
     fn probe_failed(&self, word: Word, now_ms: u64, failure: Failure) -> Word {
-        let cause = failure.index();
-        if let Some(until_ms) = told_until(failure, now_ms) {
-            return Word { phase: Phase::Cooling, until_ms, cause, ..word };
+        if let Some(told_ms) = cools(failure) {
+            return self.cooled(word, now_ms, failure, told_ms);
         }
         let level = word.level.saturating_add(1).min(LEVEL_MAX);
         let until_ms = self.open_until(failure.row(), level, now_ms);
-        Word { phase: Phase::Open, failures: 0, level, until_ms, cause }
+        Word { phase: Phase::Open, failures: 0, level, until_ms, cause: failure.index() }
     }
 
     fn open_until(&self, row: &FailureRow, level: u8, now_ms: u64) -> u64 {
@@ -270,14 +292,14 @@ impl Breaker {
     }
 }
 
-/// When what named its own end is over: a rate limit, an overload.
-fn told_until(failure: Failure, now_ms: u64) -> Option<u64> {
-    match failure {
-        Failure::RateLimited { retry_after_ms: Some(ms) } | Failure::Overloaded { retry_after_ms: ms } => {
-            Some(later(now_ms, ms.min(RETRY_AFTER_MS_MAX)))
-        }
-        _ => None,
-    }
+/// Whether it is over by itself, after so many milliseconds where that is said: a rate limit, an overload that named its end.
+fn cools(failure: Failure) -> Option<Option<u64>> {
+    let told_ms = match failure {
+        Failure::RateLimited { retry_after_ms } => retry_after_ms,
+        Failure::Overloaded { retry_after_ms } => Some(retry_after_ms),
+        _ => return None,
+    };
+    Some(told_ms.map(|ms| ms.min(RETRY_AFTER_MS_MAX)))
 }
 
 /// A time that fits into the word.
@@ -302,7 +324,7 @@ struct Word {
     phase: Phase,
     /// Failures in a row so far.
     failures: u16,
-    /// How often in a row a probe failed.
+    /// How often in a row a probe failed, or it cooled without a time that was believed.
     level: u8,
     /// The class of the failure that opened it.
     cause: u8,
@@ -334,6 +356,15 @@ impl Word {
             cause: (word >> 18 & 0xf) as u8,
             until_ms: word >> UNTIL_SHIFT,
         }
+    }
+
+    /// It has cooled, which is no success: how often it failed before is still known.
+    fn passing(self) -> Self {
+        Self { phase: Phase::Closed, cause: 0, until_ms: 0, ..self }
+    }
+
+    fn cooling(self, until_ms: u64, failure: Failure) -> Self {
+        Self { phase: Phase::Cooling, until_ms, cause: failure.index(), ..self }
     }
 
     fn lets_through(self, now_ms: u64) -> bool {

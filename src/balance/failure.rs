@@ -88,8 +88,8 @@ const FOR_SOMEBODY: FailureRow =
 const NEUTRAL: FailureRow =
     FailureRow { concerns: Concerns::Neither, cooldown_ms: Some(0), cooldown_ms_max: 0, ..COUNTED };
 
-/// A rate limit without a time is over soon, as a rule; with a time, the breaker takes exactly that. It is the model's: OpenAI
-/// (platform.openai.com/docs/guides/rate-limits), Anthropic (docs.anthropic.com/en/api/rate-limits) and Gemini
+/// A rate limit without a time is over soon, as a rule; with a time of its cooldown or more, the breaker takes exactly that. It is the
+/// model's: OpenAI (platform.openai.com/docs/guides/rate-limits), Anthropic (docs.anthropic.com/en/api/rate-limits) and Gemini
 /// (ai.google.dev/gemini-api/docs/rate-limits) count each by itself; where one counts all together, each model finds out.
 static ROWS: [FailureRow; 12] = [
     FailureRow { name: "connect", ..COUNTED },

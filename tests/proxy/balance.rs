@@ -197,6 +197,82 @@ async fn a_rate_limit_keeps_requests_away_for_exactly_its_time() {
     gateway.finish(&[&key]).await;
 }
 
+/// Without a time, too, and answers take long: it is over by itself, not when the first answer has ended.
+#[tokio::test]
+async fn after_a_rate_limit_several_may_go_there_at_once() {
+    let (silent, _steps) = stepped(Wire::Chat.whole("x"));
+    let provider = Provider::start(move |before, _| match before {
+        0 => Answer::new(429, "application/json", "{}"),
+        _ => silent.clone(),
+    })
+    .await;
+    let (gateway, key) = serving(&Setup::new([named("a", &provider)])).await;
+    assert_eq!(ask(&gateway, &key).await.status, 429);
+    let asking = [(); 3].map(|()| {
+        let (address, request) = (gateway.address, plain_chat(false).key(&key.key));
+        tokio::spawn(async move {
+            loop {
+                let client = crate::support::client::Client::connect(address).await.expect("the gateway listens");
+                client.send(&request).await;
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+    });
+    until("all three", || (provider.received().len() == 4).then_some(())).await;
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_probe_that_takes_long_is_waited_for_a_second() {
+    let (silent, steps) = stepped(Wire::Chat.whole("x"));
+    let provider = Provider::start(move |before, _| match before {
+        0 => Answer::new(500, "text/plain", "no"),
+        _ => silent.clone(),
+    })
+    .await;
+    let setup = Setup::new([named("a", &provider)]).set("breaker.failures_to_open", "1").set("breaker.open_ms", "50");
+    let (gateway, key) = serving(&setup).await;
+    assert_eq!(ask(&gateway, &key).await.status, 500);
+    let probe = tokio::spawn({
+        let (address, request) = (gateway.address, plain_chat(false).key(&key.key));
+        async move {
+            loop {
+                let client = crate::support::client::Client::connect(address).await.expect("the gateway listens");
+                let answer = client.send(&request).await;
+                if answer.status == 200 {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+    });
+    until("the probe", || (provider.received().len() == 2).then_some(())).await;
+    let refused = ask(&gateway, &key).await;
+    assert_eq!((refused.status, refused.field("retry-after")), (503, Some("1")), "{}", refused.text());
+    steps.go_on();
+    probe.await.expect("the probe ends");
+    gateway.finish(&[&key]).await;
+}
+
+/// A dead one that names no time worth the name is not asked by every request.
+#[tokio::test]
+async fn a_time_that_is_always_over_is_not_believed_for_ever() {
+    let provider = Provider::start(|_, request| match went_to(request, "a") {
+        true => Answer::new(503, "text/plain", "no").field("retry-after", "0"),
+        false => Wire::Chat.whole("x"),
+    })
+    .await;
+    let setup = Setup::new([named("a", &provider), named("b", &provider).with("priority = 1")]);
+    let (gateway, key) = serving(&setup).await;
+    for _ in 0..40 {
+        assert_eq!(upstream_of(&ask(&gateway, &key).await), "b");
+    }
+    // Twice at once, then after a second, two, four.
+    let of_a = shares(&provider)["a"];
+    assert!(of_a < 10, "{of_a} of 40");
+    gateway.finish(&[&key]).await;
+}
+
 /// What one cannot serve is shared evenly by the others.
 #[tokio::test]
 async fn a_failover_takes_no_turn_of_the_others() {
@@ -301,7 +377,8 @@ async fn a_strategy_by_success_takes_no_rate_limit_of_one_model_for_anothers() {
     let (gateway, key) = serving(&setup).await;
     let ask = async |model: &str| gateway.send(&Wire::Chat.request_for(model, false).key(&key.key)).await;
     let limited = || provider.received().iter().filter(|request| went_to(request, "a")).count();
-    while limited() < 6 {
+    // The time that it names is not believed for long, so that these take seconds.
+    while limited() < 4 {
         assert_eq!(ask("m").await.status, 200);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -49,11 +49,7 @@ fn failures_in_a_row_open_it() {
 
 #[test]
 fn a_dead_key_and_an_empty_account_open_it_at_once() {
-    for (failure, cooldown_ms) in [
-        (Failure::KeyDead, 300_000),
-        (Failure::QuotaExhausted, 300_000),
-        (Failure::RateLimited { retry_after_ms: None }, 1_000),
-    ] {
+    for (failure, cooldown_ms) in [(Failure::KeyDead, 300_000), (Failure::QuotaExhausted, 300_000)] {
         let breaker = breaker();
         fail(&breaker, 10, failure);
         assert_eq!(breaker.state(10), BreakerState::Open, "{failure:?}");
@@ -176,6 +172,74 @@ fn a_rate_limit_with_a_time_takes_exactly_that_and_needs_no_probe() {
     breaker.failure(others[2], 3_000 + RETRY_AFTER_MS_MAX - 1, Failure::KeyDead);
     assert_eq!(breaker.cause(), Some("key_dead"));
     assert_eq!(breaker.state(3_000 + RETRY_AFTER_MS_MAX), BreakerState::Open);
+}
+
+/// How long it keeps away, time after time, without a success in between.
+fn cooldowns(failure: Failure) -> Vec<u64> {
+    let breaker = breaker();
+    let mut now_ms = 1_000;
+    let mut times = Vec::new();
+    for _ in 0..9 {
+        fail(&breaker, now_ms, failure);
+        times.push(breaker.wait_ms(now_ms));
+        now_ms += breaker.wait_ms(now_ms);
+        assert_eq!(breaker.state(now_ms), BreakerState::Closed, "no probe");
+        // Several may go there, and what they come to is no news after the first.
+        let before = [(); 2].map(|()| breaker.try_acquire(now_ms).expect("closed"));
+        assert!(!before[0].is_probe() && !before[1].is_probe());
+    }
+    let permit = breaker.try_acquire(now_ms).expect("closed");
+    breaker.success(permit, now_ms);
+    fail(&breaker, now_ms, failure);
+    assert_eq!(breaker.wait_ms(now_ms), times[0], "a success makes it forget");
+    times
+}
+
+#[test]
+fn what_names_no_time_worth_the_name_keeps_away_for_longer_and_longer() {
+    let untimed = cooldowns(Failure::RateLimited { retry_after_ms: None });
+    assert_eq!(untimed, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+    for (told_ms, others) in [(0, 1_000), (999, 1_000), (1_000, 1_000), (70_000, 70_000)] {
+        for failure in
+            [Failure::RateLimited { retry_after_ms: Some(told_ms) }, Failure::Overloaded { retry_after_ms: told_ms }]
+        {
+            let times = cooldowns(failure);
+            assert_eq!(times[..2], [told_ms, others], "{failure:?}");
+            assert_eq!(times[8], if told_ms < 1_000 { 60_000 } else { told_ms }, "{failure:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_under_way_when_it_began_to_cool_makes_nothing_grow() {
+    let breaker = breaker();
+    let untimed = Failure::RateLimited { retry_after_ms: None };
+    let all: Vec<_> = (0..20).map(|_| breaker.try_acquire(0).unwrap()).collect();
+    all.iter().for_each(|permit| breaker.failure(*permit, 10, untimed));
+    assert_eq!((breaker.wait_ms(10), breaker.state(1_010)), (1_000, BreakerState::Closed));
+    fail(&breaker, 1_010, untimed);
+    assert_eq!(breaker.wait_ms(1_010), 2_000);
+}
+
+#[test]
+fn failures_before_and_after_it_cooled_are_in_a_row() {
+    let breaker = breaker();
+    fail(&breaker, 0, Failure::Connect);
+    fail(&breaker, 0, Failure::Overloaded { retry_after_ms: 2_000 });
+    fail(&breaker, 2_000, Failure::Connect);
+    assert_eq!((breaker.failures(), breaker.state(2_000)), (2, BreakerState::Closed));
+    fail(&breaker, 2_000, Failure::Connect);
+    assert_eq!((breaker.state(2_000), breaker.wait_ms(2_000)), (BreakerState::Open, 1_000));
+}
+
+#[test]
+fn a_probe_is_waited_for_a_second_and_not_until_it_would_be_given_up() {
+    let breaker = Breaker::new(BreakerPolicy { failures_to_open: 1, open_ms: 60_000, probe_ms: 120_000 });
+    fail(&breaker, 0, Failure::Connect);
+    assert_eq!(breaker.wait_ms(0), 60_000);
+    let probe = breaker.try_acquire(60_000).unwrap();
+    assert!(probe.is_probe());
+    assert_eq!((breaker.wait_ms(60_000), breaker.wait_ms(179_600), breaker.wait_ms(180_000)), (1_000, 400, 0));
 }
 
 #[test]

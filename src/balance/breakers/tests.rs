@@ -70,13 +70,15 @@ fn each_probe_ends_as_what_it_was_for_says() {
     assert!(probe.is_probe() && upstream.of("b").try_acquire(1_000).is_none());
     a.failure(probe, 1_000, Failure::RateLimited { retry_after_ms: None });
     assert!(upstream.of("b").available(1_000) && !a.available(1_000));
-    // … and a connection that breaks says nothing of the model's limit: its probe is the next request's.
-    let probe = a.try_acquire(2_000).unwrap();
-    assert!(probe.is_probe() && a.try_acquire(2_000).is_none(), "one at a time");
-    a.failure(probe, 2_000, Failure::Connect);
-    let probe = a.try_acquire(2_000).unwrap();
-    a.failure(probe, 2_000, Failure::Client);
-    assert!((0..2).all(|_| a.try_acquire(2_000).is_some_and(|permits| !permits.is_probe())));
+    // … and a connection that breaks says nothing of what the model denied: its probe is the next request's.
+    (0..2).for_each(|_| fail(&a, 2_000, Failure::Denied));
+    let probe = a.try_acquire(3_000).unwrap();
+    assert!(probe.is_probe() && a.try_acquire(3_000).is_none(), "one at a time");
+    a.failure(probe, 3_000, Failure::Connect);
+    let probe = a.try_acquire(3_000).unwrap();
+    assert!(probe.is_probe());
+    a.failure(probe, 3_000, Failure::Client);
+    assert!((0..2).all(|_| a.try_acquire(3_000).is_some_and(|permits| !permits.is_probe())));
 }
 
 #[test]
@@ -84,7 +86,7 @@ fn a_models_probe_that_has_only_answered_says_nothing_of_its_upstreams_failures(
     let upstream = upstream(None);
     let a = upstream.of("a");
     fail(&a, 0, Failure::ErrorEvent);
-    fail(&a, 0, Failure::RateLimited { retry_after_ms: None });
+    (0..2).for_each(|_| fail(&a, 0, Failure::Denied));
     let probe = a.try_acquire(1_000).unwrap();
     assert!(probe.is_probe() && a.try_acquire(1_000).is_none());
     a.answered(probe, 1_000);
