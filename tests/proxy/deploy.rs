@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tollgate_plugin_api::RejectCode;
 
-fn deployed(name: &str) -> String {
+pub(super) fn deployed(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -115,7 +115,7 @@ fn the_files_can_be_read_by_those_they_are_for() {
 }
 
 /// The values of a key in the unit, in their order.
-fn unit_values(key: &str) -> Vec<String> {
+pub(super) fn unit_values(key: &str) -> Vec<String> {
     let unit = deployed("tollgate.service");
     let values = unit.lines().filter_map(|line| line.split_once('='));
     values.filter(|(name, _)| *name == key).map(|(_, value)| value.to_owned()).collect()

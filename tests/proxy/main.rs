@@ -20,6 +20,7 @@ mod failover;
 mod fees;
 mod figures;
 mod forms;
+mod guide;
 mod headers;
 mod http2;
 mod idempotency;
