@@ -22,11 +22,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tollgate_plugin_api::Reject;
 use uuid::Uuid;
 
-/// So long after another process has taken over, connections to this one are answered as before, but that each answer is their
-/// last: clients that use theirs learn of it by an answer, not by a closed connection that crosses their next request.
+/// So long after another process has taken over, or after an answer that had begun by then, a connection to this one is answered as
+/// before, but that its next answer is its last: clients that use theirs learn of it by an answer, not by a closed connection
+/// that crosses their next request.
 pub const LINGER: Duration = Duration::from_secs(1);
 
 /// The gateway as an application of Pingora's.
@@ -115,14 +117,24 @@ enum Head {
 }
 
 impl Http {
+    /// Waits until a connection is not waited for any more on which there is nothing to do since then.
+    async fn is_over(&self, idle_since: Instant) {
+        self.ending.has_come().await;
+        if self.gateway.shared().lingers() {
+            // Its last answer may have begun before the end, and not have said that it is the last.
+            tokio::time::sleep_until(idle_since + LINGER).await;
+        }
+    }
+
     /// Reads the head of a request.
     async fn read_head(&self, session: &mut ServerSession) -> Head {
+        let idle_since = Instant::now();
         // What has arrived is answered, also by a server that has ended.
         let read = {
             let mut reading = pin!(patience::head(session));
             tokio::select! { biased;
                 read = &mut reading => read,
-                () = self.ending.has_come() => return Head::None,
+                () = self.is_over(idle_since) => return Head::None,
             }
         };
         match read {

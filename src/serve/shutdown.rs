@@ -170,27 +170,26 @@ pub(super) fn end_when_idle(
         }
         let shared = &closing.shared;
         let deadline = Instant::now() + limit;
-        if shared.lingers() {
-            // Old connections are answered for so long, whether anything runs on them at the moment or not.
-            std::thread::sleep(LINGER.min(limit));
-        }
-        if !wait_until_idle(shared, deadline, || succession.is_to_stop()) {
+        // Connections are answered for so long after their last answer, too.
+        let quiet = if shared.lingers() { LINGER } else { Duration::ZERO };
+        if !wait_until_idle(shared, quiet, deadline, || succession.is_to_stop()) {
             shared.stop();
-            wait_until_idle(shared, Instant::now() + STOP_MAX, || false);
+            wait_until_idle(shared, Duration::ZERO, Instant::now() + STOP_MAX, || false);
         }
         closing.close();
         std::process::exit(i32::from(succession.lost_balances().is_err()));
     });
 }
 
-/// False: something still runs, and the time is over, or it is given up.
-fn wait_until_idle(shared: &Shared, deadline: Instant, is_given_up: impl Fn() -> bool) -> bool {
+/// Waits until nothing has run for so long. False: the time is over before that, or it is given up.
+fn wait_until_idle(shared: &Shared, quiet: Duration, deadline: Instant, is_given_up: impl Fn() -> bool) -> bool {
     let mut idle_looks = 0;
+    // Twice: the last bytes of an HTTP/2 stream leave a moment after its exchange has ended.
+    let looks = 2 + quiet.as_millis() / LOOK_EVERY.as_millis();
     while Instant::now() < deadline && !is_given_up() {
         std::thread::sleep(LOOK_EVERY);
         idle_looks = if shared.metrics.in_flight.get() == 0 { idle_looks + 1 } else { 0 };
-        // Twice: the last bytes of an HTTP/2 stream leave a moment after its exchange has ended.
-        if idle_looks == 2 {
+        if idle_looks >= looks {
             return true;
         }
     }

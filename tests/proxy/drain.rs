@@ -30,6 +30,31 @@ async fn a_connection_that_has_sent_nothing_yet_is_answered_all_the_same() {
 }
 
 #[tokio::test]
+async fn who_asks_again_after_a_stream_that_outlasted_the_hand_over_is_answered_and_told() {
+    let streams = Stopping::start().await;
+    let (mut gateway, key) = serving(&streams.setup()).await;
+    let mut running = Vec::new();
+    for _ in 0..3 {
+        running.push(begun(&gateway, &key, &streams).await);
+    }
+    let (_, idle) =
+        Client::connect(gateway.address).await.expect("it listens").send_and_keep(&Request::get("/v1/health")).await;
+    let old = gateway.upgrade().await;
+    assert_eq!(idle.receive().await.status, 0, "who was idle by then is not waited for any more");
+    streams.go_on();
+    // The last of them ends when nothing else runs.
+    for stream in running {
+        let (answer, client) = stream.rest().await;
+        assert_eq!((answer.ended, answer.field("connection")), (Ended::Whole, Some("keep-alive")), "it began before");
+        let next = client.send(&Request::get("/v1/models").key(&key.key)).await;
+        assert_eq!((next.status, next.field("connection")), (200, Some("close")));
+    }
+    ended(old).await;
+    gateway.wait_records(3).await;
+    gateway.finish(&[&key]).await;
+}
+
+#[tokio::test]
 async fn who_insists_ends_what_a_process_finishes_after_it_has_handed_over() {
     let streams = Stopping::start().await;
     let (mut gateway, key) = serving(&streams.setup().set("server.shutdown_ms", "600000")).await;
