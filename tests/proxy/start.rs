@@ -8,7 +8,8 @@ use crate::support::provider::Provider;
 use crate::support::script::{Answer, Break};
 use crate::support::until;
 use serde_json::json;
-use std::process::Output;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&*output.stdout, &*output.stderr].concat()).into_owned()
@@ -214,7 +215,7 @@ async fn upstream_test_knows_the_other_name_of_the_limit() {
 fn an_empty_variable_names_no_config_file() {
     let gateway = Gateway::prepare(&Setup::new([]));
     let run = |arguments: &[&str], file: &str| {
-        let mut command = std::process::Command::new(&gateway.program);
+        let mut command = Command::new(&gateway.program);
         command.args(arguments).env("TOLLGATE_CONFIG", file).current_dir(gateway.path(""));
         command.output().expect("the built binary runs")
     };
@@ -225,5 +226,49 @@ fn an_empty_variable_names_no_config_file() {
     }
     for (arguments, file) in [(&["check", "-c", ""][..], ""), (&["check"], "none.toml")] {
         assert_eq!(run(arguments, file).status.code(), Some(2), "{arguments:?} {file:?}");
+    }
+}
+
+/// Another user than the one who runs the tests, if that is one who can be others.
+const OTHER_USER: u32 = 65_534;
+
+#[test]
+fn check_names_files_that_its_user_cannot_open() {
+    let gateway = Gateway::prepare(&Setup::new([Upstream::new("u", "openai", "http://127.0.0.1:9/v1")]));
+    gateway.run_json(&["key", "create", "k", "--json"]);
+    let segment = "data/journal/00000000-0000-7000-8000-000000000001/0000000000000001.seg";
+    std::fs::create_dir_all(gateway.path(segment).parent().expect("a folder")).expect("a writable folder");
+    std::fs::write(gateway.path(segment), "").expect("a writable folder");
+    let is_root = rustix::process::geteuid().is_root();
+    let shell = |script: &str| {
+        let done = Command::new("sh").args(["-ec", script]).current_dir(gateway.path("")).status();
+        assert!(done.expect("a shell").success(), "{script}");
+    };
+    if is_root {
+        // Where the other one can run it.
+        let copied = Command::new("cp").arg(&gateway.program).arg(gateway.path("tollgate")).status();
+        assert!(copied.expect("cp runs").success());
+    }
+    let program = if is_root { gateway.path("tollgate") } else { gateway.program.clone() };
+    let check = || {
+        let mut command = Command::new(&program);
+        command.args(["check", "-c"]).arg(gateway.path("tollgate.toml")).current_dir(gateway.path(""));
+        if is_root {
+            command.uid(OTHER_USER).gid(OTHER_USER);
+        }
+        let done = command.output().expect("the built binary runs");
+        (done.status.code(), said(&done))
+    };
+    let to_other = format!("chown -R {OTHER_USER} .");
+    for (key, file) in [("store.url", "data/tollgate.db"), ("ledger.journal_dir", segment)] {
+        shell(if is_root { &to_other } else { "true" });
+        let (code, text) = check();
+        assert_eq!(code, Some(0), "{text}");
+        shell(&if is_root { format!("chown 0 {file}; chmod 600 {file}") } else { format!("chmod 0 {file}") });
+        let (code, text) = check();
+        assert_eq!(code, Some(2), "{text}");
+        let wanted = format!("{key}: this user cannot read and write {}", gateway.path(file).display());
+        assert!(text.contains(&wanted) && text.contains("which belongs to uid "), "{text}");
+        shell(&format!("chmod 600 {file}"));
     }
 }
