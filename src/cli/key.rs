@@ -2,6 +2,7 @@
 
 use super::args::{Command, KeyCreate, KeyNamed, KeySet, KeyVerb, Limit};
 use super::key_names::{Named, remark_on_names};
+use super::key_owner;
 use super::key_text::{HEAD, RIGHT, pairs, row};
 use super::terminal::{Failure, Outcome, Terminal, json_line, plain};
 use super::{open_store, open_to_change, open_to_read};
@@ -32,7 +33,7 @@ pub(super) fn run(verb: &KeyVerb, command: &Command, terminal: &mut Terminal<'_>
     match verb {
         // Both are done above.
         KeyVerb::List(_) | KeyVerb::Create(_) => Ok(()),
-        KeyVerb::Show(named) => show(&find(store, &named.key)?, named.json, terminal),
+        KeyVerb::Show(named) => show(&find(store, &named.key)?, named.json, store, terminal),
         KeyVerb::Set(arguments) => set(arguments, &config, store, terminal),
         KeyVerb::Disable(named) => enable(named, false, store, terminal),
         KeyVerb::Enable(named) => enable(named, true, store, terminal),
@@ -105,11 +106,13 @@ fn reveal(id: i64, name: &str, credential: &Credential, json: bool, terminal: &m
     terminal.remark(&format!("This is the secret of key {shown} (id {id}). It is shown this once."))
 }
 
-fn show(listing: &KeyListing, json: bool, terminal: &mut Terminal<'_>) -> Outcome {
+fn show(listing: &KeyListing, json: bool, store: &dyn Store, terminal: &mut Terminal<'_>) -> Outcome {
     if json {
         return terminal.json(&KeyJson::of(listing.clone()));
     }
-    terminal.pairs(&pairs(listing, terminal.now_ms))
+    let mut shown = pairs(listing, terminal.now_ms);
+    shown.extend(key_owner::pairs(listing, store, terminal.now_ms)?);
+    terminal.pairs(&shown)
 }
 
 fn set(arguments: &KeySet, config: &Config, store: &dyn Store, terminal: &mut Terminal<'_>) -> Outcome {
@@ -136,7 +139,7 @@ fn set(arguments: &KeySet, config: &Config, store: &dyn Store, terminal: &mut Te
     }
     let id = find(store, &arguments.key)?.key.id;
     let listing = store.people().key_change_by(&terminal.act(COMMAND), id, None, &change)?;
-    show(&listing, arguments.json, terminal)?;
+    show(&listing, arguments.json, store, terminal)?;
     let models = change.models.as_deref().unwrap_or_default();
     let named = Named { group: arguments.group.as_deref(), models, user: arguments.user.as_deref() };
     remark_on_names(&named, config, store, terminal)

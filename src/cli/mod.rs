@@ -13,6 +13,7 @@ mod import_people;
 mod import_upstreams;
 mod key;
 mod key_names;
+mod key_owner;
 mod key_text;
 mod ledger;
 mod log;

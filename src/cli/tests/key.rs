@@ -1,7 +1,7 @@
 use super::{NOW_MS, Place, keys_of};
 use crate::keyring::digest_of;
 use crate::ledger::Durability;
-use crate::store::{Act, AuditRow, NewKey, NewPerson, Page, Role, SqliteStore, Store};
+use crate::store::{Act, AuditRow, Budget, NewKey, NewPerson, Page, Period, Role, SqliteStore, Store};
 
 const FIELDS: &[&str] = &[
     "accessed_at",
@@ -246,4 +246,29 @@ fn every_change_stands_in_the_audit_with_whose_command_it_was() {
         side["quota_nanos"].as_i64()
     };
     assert_eq!((quota(&raised.before), quota(&raised.after)), (Some(5_000_000_000), Some(5_000_000_000_000)));
+}
+
+#[test]
+fn a_key_is_shown_with_what_limits_its_user() {
+    let place = Place::new();
+    place.ok("key create a --user ann");
+    let shown = |key: &str| place.ok(&format!("key show {key}"));
+    assert!(!shown("a").contains("its user"), "nobody has that name");
+    let store = SqliteStore::open(&place.path("state/t.db"), Durability::Process).unwrap();
+    let act = Act { at_ms: NOW_MS, actor: "a test".into() };
+    let budget = Budget { amount_nanos: 5_000_000_000, period: Period::Monthly, time_zone: "Europe/Berlin".into() };
+    let ann = NewPerson {
+        name: "ann".into(),
+        role: Role::User,
+        enabled: true,
+        password_hash: None,
+        quota_nanos: Some(9_000_000_000),
+        budget: Some(budget),
+    };
+    store.people().person_create(&act, &ann).unwrap();
+    let said = shown("a");
+    let line = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+    assert_eq!(line("quota "), "unlimited");
+    assert!(line("its user's quota").starts_with("$9.00") && line("its user's quota").ends_with("left"), "{said}");
+    assert!(line("its user's budget").contains("monthly (Europe/Berlin), $5.00"), "{said}");
 }
