@@ -6,6 +6,7 @@ use crate::support::client::{Client, Ended, Request};
 use crate::support::until;
 use crate::upgrade::{GOES_ON, Stopping, assert_whole, begun, ended, said};
 use serde_json::json;
+use tollgate::proxy::LINGER;
 
 #[tokio::test]
 async fn a_connection_that_has_sent_nothing_yet_is_answered_all_the_same() {
@@ -42,10 +43,15 @@ async fn who_asks_again_after_a_stream_that_outlasted_the_hand_over_is_answered_
     let old = gateway.upgrade().await;
     assert_eq!(idle.receive().await.status, 0, "who was idle by then is not waited for any more");
     streams.go_on();
-    // The last of them ends when nothing else runs.
+    let mut kept = Vec::new();
     for stream in running {
         let (answer, client) = stream.rest().await;
         assert_eq!((answer.ended, answer.field("connection")), (Ended::Whole, Some("keep-alive")), "it began before");
+        kept.push(client);
+    }
+    // Nothing runs any more. The old process waits for the clients all the same: much longer than this.
+    tokio::time::sleep(LINGER / 5).await;
+    for client in kept {
         let next = client.send(&Request::get("/v1/models").key(&key.key)).await;
         assert_eq!((next.status, next.field("connection")), (200, Some("close")));
     }
