@@ -146,7 +146,8 @@ impl Breaker {
             // Requests that began before the breaker opened prove nothing about now.
             Phase::Open => None,
             Phase::Probing => word.is_probe_of(permit).then_some(Word::CLOSED),
-            Phase::Cooling if !word.lets_through(now_ms) => None,
+            // It goes on for as long as was said, but somebody is there: the next one begins anew.
+            Phase::Cooling if !word.lets_through(now_ms) => (word.level > 0).then_some(Word { level: 0, ..word }),
             Phase::Closed | Phase::Cooling => (word != Word::CLOSED).then_some(Word::CLOSED),
         });
     }

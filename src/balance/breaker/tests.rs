@@ -210,6 +210,23 @@ fn what_names_no_time_worth_the_name_keeps_away_for_longer_and_longer() {
     }
 }
 
+/// Answers take seconds, refusals milliseconds: what is served ends while it cools.
+#[test]
+fn what_serves_in_every_round_keeps_away_for_no_longer_each_time() {
+    for failure in [Failure::RateLimited { retry_after_ms: None }, Failure::Overloaded { retry_after_ms: 0 }] {
+        let breaker = breaker();
+        for round in 0..20 {
+            let now_ms = 100_000 * round;
+            let [served, refused] = [(); 2].map(|()| breaker.try_acquire(now_ms).expect("closed"));
+            breaker.failure(refused, now_ms, failure);
+            let wait_ms = breaker.wait_ms(now_ms);
+            assert!(wait_ms <= 1_000, "{wait_ms} in round {round}");
+            breaker.success(served, now_ms + wait_ms / 2);
+            assert_eq!(breaker.wait_ms(now_ms), wait_ms, "the time that was told stays");
+        }
+    }
+}
+
 #[test]
 fn what_was_under_way_when_it_began_to_cool_makes_nothing_grow() {
     let breaker = breaker();
