@@ -53,6 +53,7 @@ async fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
             Some(Next::Candidate(pick)) => pick,
             None => candidate(exchange)?,
         };
+        let Some(leases) = leased(exchange, &pick) else { continue };
         let written = match writing(exchange, &pick) {
             // Should the exchange be dropped meanwhile, its place is given back as that of any candidate taken ahead.
             Ok(Some(writing)) => {
@@ -64,7 +65,7 @@ async fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
             Ok(None) => Ok(None),
             Err(refused) => Err(refused),
         };
-        if let Some(chosen) = chosen(exchange, pick, written) {
+        if let Some(chosen) = chosen(exchange, pick, leases, written) {
             return Some(chosen);
         }
     }
@@ -74,8 +75,9 @@ async fn next_pick(exchange: &mut Exchange) -> Option<Chosen> {
 fn pick(exchange: &mut Exchange) -> Option<Chosen> {
     loop {
         let pick = candidate(exchange)?;
+        let Some(leases) = leased(exchange, &pick) else { continue };
         let written = writing(exchange, &pick).and_then(|writing| writing.map_or(Ok(None), Writing::write));
-        if let Some(chosen) = chosen(exchange, pick, written) {
+        if let Some(chosen) = chosen(exchange, pick, leases, written) {
             return Some(chosen);
         }
     }
@@ -97,22 +99,33 @@ fn writing(exchange: &Exchange, pick: &Pick) -> Result<Option<Writing>, Reject> 
     exchange.admitted.as_ref().map_or(Ok(None), |admitted| Writing::of(exchange, admitted, pick))
 }
 
-/// The candidate, if it has a place within its limits and the request can be written for it.
-fn chosen(exchange: &mut Exchange, pick: Pick, written: Result<Option<Box<Lane>>, Reject>) -> Option<Chosen> {
-    let found = match written {
-        Ok(lane) => lease(exchange, &pick).map(|leases| (leases, lane)).map_err(|refused| (refused, Refused::Limit)),
-        Err(refused) => Err((refused, Refused::Writing)),
-    };
-    match found {
-        Ok((leases, lane)) => Some(Chosen { leases, lane, pick, tries: None }),
-        Err((refused, at)) => {
-            release(exchange, &pick);
-            exchange.attempts.tried.refuse(&pick, at);
-            trail::note_refused(exchange, &pick, &refused);
-            exchange.attempts.refuse(refused);
+/// What the attempt takes of the candidate's limits, if it has a place within them. Asked first: to write the request takes longer.
+fn leased(exchange: &mut Exchange, pick: &Pick) -> Option<Leases> {
+    lease(exchange, pick).map_err(|refused| pass_over(exchange, pick, (refused, Refused::Limit))).ok()
+}
+
+/// The candidate, if the request can be written for it.
+fn chosen(
+    exchange: &mut Exchange,
+    pick: Pick,
+    leases: Leases,
+    written: Result<Option<Box<Lane>>, Reject>,
+) -> Option<Chosen> {
+    match written {
+        Ok(lane) => Some(Chosen { leases, lane, pick, tries: None }),
+        Err(refused) => {
+            pass_over(exchange, &pick, (refused, Refused::Writing));
             None
         }
     }
+}
+
+/// The candidate cannot be used for this request.
+fn pass_over(exchange: &mut Exchange, pick: &Pick, (refused, at): (Reject, Refused)) {
+    release(exchange, pick);
+    exchange.attempts.tried.refuse(pick, at);
+    trail::note_refused(exchange, pick, &refused);
+    exchange.attempts.refuse(refused);
 }
 
 /// What the attempt takes of the upstream's limits.
