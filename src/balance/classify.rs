@@ -20,6 +20,21 @@ pub type Borrowed = BTreeMap<String, String>;
 /// What an answer other than a success means. `unix_now_ms` is the wall clock, for dates in its head. For a success status the
 /// body is one that no model gives: an error object or a web page.
 pub fn classify(status: u16, head: &ErrorHead, body: &[u8], borrowed: &Borrowed, unix_now_ms: u64) -> Failure {
+    judged(status, head, (body, true), borrowed, unix_now_ms)
+}
+
+/// The same of an answer of whose body only this has come.
+pub fn classify_cut(status: u16, head: &ErrorHead, begun: &[u8], borrowed: &Borrowed, unix_now_ms: u64) -> Failure {
+    judged(status, head, (begun, false), borrowed, unix_now_ms)
+}
+
+fn judged(
+    status: u16,
+    head: &ErrorHead,
+    (body, is_whole): (&[u8], bool),
+    borrowed: &Borrowed,
+    unix_now_ms: u64,
+) -> Failure {
     let mut error = ErrorObject::read(body);
     if let Some(code) = &head.code {
         error.get_or_insert_default().codes.insert(0, code.clone());
@@ -34,7 +49,7 @@ pub fn classify(status: u16, head: &ErrorHead, body: &[u8], borrowed: &Borrowed,
         Some(means) => means.failure(),
         None => by_status(
             status,
-            Body { is_page: is_page(body), has_error: error.is_some_and(|error| error.says_something()) },
+            Body { is_page: is_page(body), has_error: error.is_some_and(|error| error.says_something()), is_whole },
         ),
     };
     timed(failure, status, retry_after_ms)
@@ -49,7 +64,9 @@ pub fn classify_event(codes: &[&str], status: Option<u16>, message: &str, borrow
     let codes = own(&codes, borrowed);
     let failure = match wording::means(named.unwrap_or(200), &codes, message) {
         Some(means) => means.failure(),
-        None => named.map_or(Failure::ErrorEvent, |status| by_status(status, Body { is_page: false, has_error: true })),
+        None => named.map_or(Failure::ErrorEvent, |status| {
+            by_status(status, Body { is_page: false, has_error: true, is_whole: true })
+        }),
     };
     timed(failure, named.unwrap_or(200), None)
 }
@@ -85,9 +102,11 @@ struct Body {
     is_page: bool,
     /// It gives a reason.
     has_error: bool,
+    /// Nothing of it is missing, in which it might give one.
+    is_whole: bool,
 }
 
-fn by_status(status: u16, Body { is_page, has_error }: Body) -> Failure {
+fn by_status(status: u16, Body { is_page, has_error, is_whole }: Body) -> Failure {
     match status {
         200..=299 if is_page => Failure::ServerError,
         200..=299 => Failure::ErrorEvent,
@@ -95,9 +114,11 @@ fn by_status(status: u16, Body { is_page, has_error }: Body) -> Failure {
         413 if is_page => Failure::ModelMissing,
         // A front end forbids what stands in one request, too; and a reason that is not known may be the request's.
         403 => Failure::Denied,
-        401 if has_error => Failure::Denied,
+        401 if has_error || !is_whole => Failure::Denied,
         // 498: Cohere, invalid token.
         401 | 498 => Failure::KeyDead,
+        // Or this one request is too dear for what is left.
+        402 if !is_whole => Failure::Denied,
         402 => Failure::QuotaExhausted,
         404 | 405 | 410 | 501 => Failure::ModelMissing,
         // 522, 524: Cloudflare could not reach the vendor in time.

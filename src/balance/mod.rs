@@ -29,7 +29,7 @@ mod wording;
 
 pub use breaker::{Breaker, BreakerPolicy, BreakerState, COOLDOWN_MS_MAX, FAILURES_TO_OPEN_MAX, Permit};
 pub use breakers::{CandidateBreakers, Permits, UpstreamBreakers};
-pub use classify::{Borrowed, ERROR_BODY_BYTES_MAX, classify, classify_event};
+pub use classify::{Borrowed, ERROR_BODY_BYTES_MAX, classify, classify_cut, classify_event};
 pub use draws::Draws;
 pub use error_head::ErrorHead;
 pub use failure::{Concerns, Failure, FailureRow};

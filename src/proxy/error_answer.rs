@@ -8,7 +8,7 @@ use super::mask::mask;
 use super::receive::failed_attempt;
 use super::route::{self, judge_failure};
 use super::settle::{self, End};
-use crate::balance::{Failure, classify};
+use crate::balance::{Failure, classify, classify_cut};
 use crate::clock::unix_unsigned_ms;
 use crate::dialect::chat::Refusal;
 use bytes::{Bytes, BytesMut};
@@ -68,8 +68,8 @@ pub(super) fn cut(head: Option<&mut ResponseHeader>, exchange: &mut Exchange) ->
     Ok(told)
 }
 
-/// What an answer that is an error by its head says of what is wrong, by what has come of it.
-pub(super) fn failure_told(attempt: &Attempt) -> Option<Failure> {
+/// What an answer that is an error by its head says of what is wrong, by what has come of it. `is_cut`: that is not all of it.
+pub(super) fn failure_told(attempt: &Attempt, is_cut: bool) -> Option<Failure> {
     let answer = attempt.answer.as_deref()?;
     let error = answer.error.as_ref()?;
     if answer.status < 400 {
@@ -77,12 +77,15 @@ pub(super) fn failure_told(attempt: &Attempt) -> Option<Failure> {
         return Some(Failure::ServerError);
     }
     let borrowed = &attempt.upstream.provider.borrowed_codes;
+    let classify = if is_cut { classify_cut } else { classify };
     Some(classify(answer.status, &error.head, &error.body, borrowed, unix_unsigned_ms()))
 }
 
 /// No more of an error answer comes: the next candidate's turn, or the client gets it as it is, but for one that `is_cut`.
 fn over(exchange: &mut Exchange, is_cut: bool) -> Result<Bytes> {
-    let Some(failure) = exchange.attempt.as_ref().and_then(failure_told) else { return impossible(NO_ERROR) };
+    let Some(failure) = exchange.attempt.as_ref().and_then(|attempt| failure_told(attempt, is_cut)) else {
+        return impossible(NO_ERROR);
+    };
     let (upstream, answer) = exchange.answer_mut()?;
     answer.ended = true;
     let status = answer.status;

@@ -93,8 +93,8 @@ fn fail(exchange: &mut Exchange, error: &Error) {
     let silent = if timed_out { Failure::Timeout } else { Failure::Connect };
     // An upstream that has said what is wrong need not end its answer well.
     let attempt = exchange.attempt.as_ref();
-    let told =
-        attempt.and_then(|attempt| receive::failure_told(attempt).or_else(|| error_answer::failure_told(attempt)));
+    let told = attempt
+        .and_then(|attempt| receive::failure_told(attempt).or_else(|| error_answer::failure_told(attempt, true)));
     judge_failure(exchange, told.unwrap_or(silent));
 }
 

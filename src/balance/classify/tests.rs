@@ -1,4 +1,5 @@
 mod elsewhere;
+mod status;
 
 use super::*;
 use proptest::prelude::*;
@@ -16,41 +17,6 @@ fn after(status: u16, retry_after: Option<&str>, body: &str) -> Failure {
 
 fn event(codes: &[&str], status: Option<u16>, message: &str) -> Failure {
     classify_event(codes, status, message, &Borrowed::new())
-}
-
-#[test]
-fn the_status_alone() {
-    for (status, expected) in [
-        (301, Failure::ServerError),
-        (400, Failure::Client),
-        (401, Failure::KeyDead),
-        (402, Failure::QuotaExhausted),
-        (403, Failure::Denied),
-        (404, Failure::ModelMissing),
-        (405, Failure::ModelMissing),
-        (408, Failure::Timeout),
-        (409, Failure::Client),
-        (413, Failure::Client),
-        (418, Failure::Client),
-        (422, Failure::Client),
-        (425, Failure::ServerError),
-        (429, LIMITED),
-        (498, Failure::KeyDead),
-        (500, Failure::ServerError),
-        (501, Failure::ModelMissing),
-        (502, Failure::ServerError),
-        (503, Failure::ServerError),
-        (504, Failure::Timeout),
-        (524, Failure::Timeout),
-        (529, Failure::ServerError),
-        (599, Failure::ServerError),
-        (999, Failure::ServerError),
-        (0, Failure::ServerError),
-    ] {
-        for body in ["", "no json", "{}", "[]", "null", "{\"error\":null}", "{\"error\":{}}"] {
-            assert_eq!(judged(status, body), expected, "{status} {body}");
-        }
-    }
 }
 
 /// Another vendor may take what one refuses; what none takes is the client's fault.
