@@ -216,6 +216,21 @@ impl Facts {
         }
     }
 
+    fn finish(&mut self) {
+        let failure = ErrorEvent::of_finish(self.dialect, self.word());
+        let is_finish = failure.is_none() && is_finish(&self.capture);
+        self.finishes = self.finishes.saturating_add(u32::from(is_finish));
+        // An error that stands beside it says more.
+        self.error = self.error.take().or(failure);
+    }
+
+    fn choice_index(&mut self) {
+        let index: u32 = serde_json::from_slice(&self.capture).unwrap_or(0);
+        // What is beyond any answer is no number of one.
+        let begun = if index < CHOICES_MAX { index + 1 } else { 0 };
+        self.choices_begun = self.choices_begun.max(begun);
+    }
+
     /// The captured value, a string, without its quotes (none of the words looked for has escapes).
     fn word(&self) -> &[u8] {
         if self.overflow { b"" } else { unquoted(&self.capture) }
@@ -291,19 +306,8 @@ impl Sink<Slot> for Facts {
             Slot::UsageAtStart => self.usage_at_start = self.report().or(self.usage_at_start.take()),
             Slot::InlineType => self.inline_media.is_of_type(&self.capture),
             Slot::Thought => self.is_thought |= self.capture == b"true",
-            Slot::Finish => {
-                let failure = ErrorEvent::of_finish(self.dialect, self.word());
-                let is_finish = failure.is_none() && is_finish(&self.capture);
-                self.finishes = self.finishes.saturating_add(u32::from(is_finish));
-                // An error that stands beside it says more.
-                self.error = self.error.take().or(failure);
-            }
-            Slot::ChoiceIndex => {
-                let index: u32 = serde_json::from_slice(&self.capture).unwrap_or(0);
-                // What is beyond any answer is no number of one.
-                let begun = if index < CHOICES_MAX { index + 1 } else { 0 };
-                self.choices_begun = self.choices_begun.max(begun);
-            }
+            Slot::Finish => self.finish(),
+            Slot::ChoiceIndex => self.choice_index(),
             Slot::Error => {
                 let json = if self.overflow { b"{".as_slice() } else { &self.capture };
                 self.error = ErrorEvent::read(json).or(self.error.take());
