@@ -91,7 +91,7 @@ pub(super) const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
         65_536,
         "o1-mini gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro gemini-3-flash-preview gemini-3-pro-preview \
          gemini-3.1-flash-lite gemini-3.1-pro-preview gemini-3.5-flash gemini-3.5-flash-lite gemini-3.6-flash \
-         gemini-3.7-flash gemini-3.8-flash deepseek-reasoner",
+         gemini-3.7-flash gemini-3.8-flash gemini-4-argon deepseek-reasoner",
     ),
     (100_000, "o1 o1-pro o3* o4* codex-mini"),
     (
