@@ -9,7 +9,7 @@ use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::request::{front_prompt_tokens, image_tokens_bound};
 use crate::dialect::{DialectId, embed};
 use crate::price::{PieceCounts, Price, PriceBook};
-use crate::provider::{self, AuthScheme, Provider, Tiers};
+use crate::provider::{self, AuthScheme, Provider, Tiers, asks_for_dearer};
 use crate::proxy::{Fragments, Signer};
 use crate::quick::QuickMap;
 use crate::snapshot::{Charges, Group, ModelRoutes, PluginChain, Route, Routing, Snapshot, Upstream};
@@ -249,9 +249,10 @@ fn output_limits(dialect: DialectId, rules: &ChatRules, candidate: &Candidate) -
 
 /// The most tokens that an image is to a candidate for requests of this dialect.
 fn image_tokens(dialect: DialectId, provider: &Provider, candidate: &Candidate) -> u64 {
+    let bound = |dialect: &DialectId| image_tokens_bound(&candidate.upstream_model, *dialect);
     match candidate.is_translated {
-        false => image_tokens_bound(dialect),
-        true => provider.dialects.iter().map(|spoken| image_tokens_bound(*spoken)).max().unwrap_or(0),
+        false => bound(&dialect),
+        true => provider.dialects.iter().map(bound).max().unwrap_or(0),
     }
 }
 
@@ -287,7 +288,11 @@ fn route(
         let upstream = &upstreams[candidate.upstream as usize];
         Charges {
             price: price_of(candidate.upstream, &candidate.upstream_model),
-            tiers: Tiers::of(upstream.provider, endpoint, !upstream.headers.is_empty()),
+            tiers: Tiers::of(
+                upstream.provider,
+                endpoint,
+                upstream.headers.iter().any(|(_, value)| asks_for_dearer(value)),
+            ),
             image_tokens: image_tokens(dialect, upstream.provider, candidate),
             front_tokens: front_prompt_tokens(&candidate.upstream_model),
             output_limits: output_limits(dialect, &upstream.provider.chat, candidate),

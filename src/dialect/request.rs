@@ -7,6 +7,7 @@
 mod media;
 mod multipart;
 mod normal;
+mod output;
 mod pieces;
 mod places;
 mod rules;
@@ -80,7 +81,7 @@ pub struct RequestFacts {
     /// Upper bound of the recognised media in tokens, without [`images`](Self::images).
     pub media_tokens: u64,
     /// How many images are read of those that are in the body. What one is in tokens goes by the dialect in which a model gets it
-    /// ([`image_tokens_bound`]), which need not be the client's.
+    /// and by its name ([`image_tokens_bound`]), which need not be the client's.
     pub images: u64,
     /// How many media (images, sounds, documents) are in the body.
     pub media_parts: u32,
@@ -286,7 +287,7 @@ fn check_model(name: &str) -> Result<(), Reject> {
 }
 
 /// The tier that a request's `service_tier` means. Words that are nobody's are the provider's to refuse.
-fn tier(word: &str) -> ServiceTier {
+pub(crate) fn tier(word: &str) -> ServiceTier {
     match word.to_ascii_lowercase().trim_start_matches("service_tier_") {
         "flex" => ServiceTier::Flex,
         "priority" | "fast" => ServiceTier::Priority,

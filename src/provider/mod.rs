@@ -7,7 +7,7 @@ mod tests;
 mod tiers;
 
 pub use row::{AuthScheme, Provider, StreamUsage, UnusableSecret};
-pub use tiers::{Tiers, UnaskedTier};
+pub use tiers::{Tiers, UnaskedTier, asks_for_dearer};
 
 use serde::de::Error as _;
 use std::collections::BTreeMap;

@@ -281,6 +281,15 @@ fn where_a_limit_is_of_the_answer_alone_thoughts_are_held_for_beside_it() {
         (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":false"#, 16),
         (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":false,"reasoning_effort":"high""#, 16 + 262_144),
         (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"thinking":{"type":"disabled"}"#, 16 + 262_144),
+        // What stands there may mean nothing to it, or take the place of what stands beside it.
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"extra_body":{"enable_thinking":false}"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":true,"extra_body":{"enable_thinking":false}"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":false,"extra_body":{"enable_thinking":true}"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""extra_body":{"thinking_budget":1},"max_tokens":16"#, 16 + 262_144),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_tokens":16,"thinking_budget":1,"extra_body":{"thinking_budget":100}"#, 16 + 110),
+        (("qwen", "qwen3.7-max"), CHAT, r#""max_completion_tokens":16,"extra_body":{"max_tokens":16}"#, 16 + 262_144),
+        (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"extra_body":{"thinking_budget":9}"#, 16 + 81_920),
+        (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"extra_body":{"enable_thinking":true}"#, 16 + 81_920),
         (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16"#, 16),
         (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"enable_thinking":true"#, 16 + 81_920),
         (("qwen", "qwen-plus"), CHAT, r#""max_tokens":16,"reasoning":{"effort":"low"}"#, 16 + 81_920),
@@ -289,6 +298,9 @@ fn where_a_limit_is_of_the_answer_alone_thoughts_are_held_for_beside_it() {
         // It does not know the newer name.
         (("qwen", "qwen-plus"), CHAT, r#""max_completion_tokens":16,"enable_thinking":true"#, 16 + 81_920),
         (("qwen", "qwen3-32b"), CHAT, r#""max_tokens":16"#, 16 + 81_920),
+        (("qwen", "qwen3-vl-8b-instruct"), CHAT, r#""max_tokens":16"#, 16),
+        (("qwen", "qwen3-vl-8b-thinking"), CHAT, r#""max_tokens":16"#, 16 + 81_920),
+        (("qwen", "qwen3-omni-flash-2025-12-01"), CHAT, r#""max_tokens":16"#, 16),
         (("qwen", "qwen3-coder-plus"), CHAT, r#""max_tokens":16,"enable_thinking":true"#, 16),
         (("qwen", "qwen3-235b-a22b-thinking-2507"), CHAT, r#""max_tokens":16,"enable_thinking":false"#, 16 + 81_920),
         (("qwen", "qwen4-max"), CHAT, r#""max_tokens":16"#, 16),
@@ -303,6 +315,8 @@ fn where_a_limit_is_of_the_answer_alone_thoughts_are_held_for_beside_it() {
         (("qwen", "qwen3-32b"), GEMINI, r#""generationConfig":{"maxOutputTokens":16,"thinkingConfig":{"thinkingBudget":-1}}"#, 16 + 81_920),
         (("dashscope", "qwen3.7-max"), CHAT, r#""max_completion_tokens":16"#, 16 + 262_144),
         (("dashscope", "qwen3.7-max"), CHAT, r#""max_tokens":16,"reasoning_effort":"none""#, 16),
+        (("dashscope", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":false"#, 16),
+        (("dashscope", "qwen3.7-max"), CHAT, r#""max_tokens":16,"enable_thinking":false,"reasoning_effort":"low""#, 16 + 262_144),
         (("volcengine", "doubao-seed-1-6-250615"), CHAT, r#""max_tokens":1"#, 1 + 32_768),
         (("volcengine", "doubao-seed-1-6-250615"), CHAT, r#""max_tokens":1,"thinking":{"type":"disabled"}"#, 1),
         (("volcengine", "doubao-seed-1-6-250615"), CHAT, r#""max_tokens":1,"enable_thinking":false"#, 1 + 32_768),
@@ -313,6 +327,10 @@ fn where_a_limit_is_of_the_answer_alone_thoughts_are_held_for_beside_it() {
         (("siliconflow", "Qwen/Qwen3-32B"), CHAT, r#""max_tokens":1,"enable_thinking":false"#, 1),
         // What becomes of it in its way of being told to think is not known.
         (("siliconflow", "Qwen/Qwen3-32B"), MESSAGES, r#""max_tokens":1,"thinking":{"type":"disabled"}"#, 1 + 32_768),
+        // It is sent as an effort, which is no budget.
+        (("siliconflow", "Qwen/Qwen3-32B"), MESSAGES, r#""max_tokens":1,"thinking":{"type":"enabled","budget_tokens":9}"#, 1 + 32_768),
+        (("siliconflow", "Qwen/Qwen3-32B"), GEMINI, r#""generationConfig":{"maxOutputTokens":1,"thinkingConfig":{"thinkingBudget":0}}"#, 1 + 32_768),
+        (("siliconflow", "Qwen/Qwen3-32B"), CHAT, r#""max_tokens":1,"thinking_budget":9"#, 1 + 19),
         // Nothing but a conversation thinks.
         (("qwen", "qwen3.7-max"), "/v1/completions", r#""max_tokens":16,"prompt":"a""#, 16),
         (("qwen", "text-embedding-v4"), "/v1/embeddings", r#""input":"a""#, 0),

@@ -3,6 +3,8 @@
 use super::Provider;
 use crate::dialect::DialectId;
 use crate::dialect::endpoint::Endpoint;
+use crate::dialect::request::tier;
+use http::HeaderValue;
 use serde::Deserialize;
 use tollgate_plugin_api::ServiceTier;
 
@@ -10,12 +12,15 @@ use tollgate_plugin_api::ServiceTier;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnaskedTier {
-    /// In that of the account, which may be priority (OpenAI: a project's `default` tier, "Project service tier settings"; Azure: a
-    /// deployment's). Vendors of whom nothing is known, too.
+    /// There is none but one, and words for others mean nothing: servers at home, and vendors who charge one price.
+    None,
+    /// In the standard one (docs.x.ai, "Priority Processing"; ai.google.dev, "Priority inference"). It is so wherever nothing else is
+    /// known: what is dearer is asked for.
     #[default]
-    Account,
-    /// In the standard one (docs.x.ai, "Priority Processing"; ai.google.dev, "Priority inference").
     Standard,
+    /// In that of the account, which may be priority (OpenAI: a project's `default` tier, "Project service tier settings"; Azure: a
+    /// deployment's).
+    Account,
     /// In the standard one, or in one that is paid for in advance and has no price of its own: Anthropic's Priority Tier, which
     /// requests cannot ask for (platform.claude.com, "Service tiers").
     Prepaid,
@@ -30,10 +35,11 @@ pub struct Tiers {
 }
 
 impl Tiers {
-    /// At this vendor, for requests to this endpoint. `has_fields`: an operator adds header fields, which may ask for a tier by
-    /// themselves (Vertex: `x-vertex-ai-llm-shared-request-type`).
-    pub fn of(provider: &Provider, endpoint: &Endpoint, has_fields: bool) -> Self {
+    /// At this vendor, for requests to this endpoint. `is_asked`: an operator adds a header field that asks for a dearer one by itself
+    /// ([`asks_for_dearer`]).
+    pub fn of(provider: &Provider, endpoint: &Endpoint, is_asked: bool) -> Self {
         let askable = match provider.speaks(endpoint.dialect) {
+            _ if provider.unasked_tier == UnaskedTier::None => 0,
             true => ServiceTier::Ultrafast.dearness(),
             // Translated; what the other dialect has no word for is left out.
             false => {
@@ -41,7 +47,7 @@ impl Tiers {
                 tiers.map(ServiceTier::dearness).max().unwrap_or(0)
             }
         };
-        let unasked = match (provider.unasked_tier, has_fields) {
+        let unasked = match (provider.unasked_tier, is_asked) {
             (UnaskedTier::Standard, true) => UnaskedTier::Account,
             (unasked, _) => unasked,
         };
@@ -70,6 +76,11 @@ impl Tiers {
     }
 }
 
+/// Whether a header field with this value asks for a dearer tier (Vertex: `x-vertex-ai-llm-shared-request-type: priority`).
+pub fn asks_for_dearer(value: &HeaderValue) -> bool {
+    value.to_str().is_ok_and(|word| tier(word.trim()).is_dearer())
+}
+
 /// The dearest tier that a translated request can ask for. Anthropic's fast mode is a hint that no other dialect has, and Anthropic's own
 /// `service_tier` asks for what is paid for in advance.
 fn askable(from: DialectId, into: DialectId) -> ServiceTier {
@@ -83,15 +94,16 @@ fn askable(from: DialectId, into: DialectId) -> ServiceTier {
 
 #[cfg(test)]
 mod tests {
-    use super::Tiers;
+    use super::{Tiers, asks_for_dearer};
     use crate::dialect::DialectId;
     use crate::dialect::endpoint::{self, Endpoint};
     use crate::provider::providers;
+    use http::HeaderValue;
     use tollgate_plugin_api::ServiceTier::{self, Batch, Flex, Priority, Standard, Ultrafast};
 
-    fn tiers(provider: &str, dialect: DialectId, has_fields: bool) -> Tiers {
+    fn tiers(provider: &str, dialect: DialectId, is_asked: bool) -> Tiers {
         let endpoint: &Endpoint = endpoint::chat_target(dialect, false, "m", false).endpoint;
-        Tiers::of(&providers()[provider], endpoint, has_fields)
+        Tiers::of(&providers()[provider], endpoint, is_asked)
     }
 
     #[test]
@@ -114,10 +126,17 @@ mod tests {
     }
 
     #[test]
+    fn a_field_asks_for_a_dearer_tier_by_its_value() {
+        let asks = |value| asks_for_dearer(&HeaderValue::from_static(value));
+        assert_eq!(["priority", "Priority", "ultrafast"].map(asks), [true; 3]);
+        assert_eq!(["flex", "default", "team-a", ""].map(asks), [false; 4]);
+    }
+
+    #[test]
     fn what_asks_for_nothing_may_come_in_an_accounts_own_tier_or_in_one_paid_in_advance() {
-        let own = |provider: &str, has_fields| {
+        let own = |provider: &str, is_asked| {
             let dialect = providers()[provider].dialects[0];
-            let tiers = tiers(provider, dialect, has_fields);
+            let tiers = tiers(provider, dialect, is_asked);
             (
                 tiers.dearest(Standard),
                 tiers.billed(Standard, Priority),
@@ -127,7 +146,12 @@ mod tests {
         };
         assert_eq!(own("openai", false), (Priority, Priority, Priority, Priority));
         assert_eq!(own("azure-openai", false), (Priority, Priority, Priority, Priority));
-        assert_eq!(own("openrouter", false), (Priority, Priority, Priority, Priority));
+        for unknown in ["openrouter", "openai-compatible", "groq"] {
+            assert_eq!(own(unknown, false), (Standard, Priority, Priority, Priority), "{unknown}");
+        }
+        for one in ["deepseek", "vllm", "ollama"] {
+            assert_eq!(own(one, false), (Standard, Priority, Standard, Priority), "{one}");
+        }
         assert_eq!(own("xai", false), (Standard, Priority, Priority, Priority));
         assert_eq!(own("gemini", false), (Standard, Priority, Priority, Priority));
         assert_eq!(own("gemini", true), (Priority, Priority, Priority, Priority));

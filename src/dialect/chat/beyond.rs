@@ -75,8 +75,11 @@ impl ChatRules {
             (false, ReasoningForm::Thinking | ReasoningForm::Switch) => Rest::Mode,
             (false, ReasoningForm::EnableThinking | ReasoningForm::Effort | ReasoningForm::Object) => Rest::Switch,
         };
+        let beyond = self.thinks_beyond_limit.of(model).copied().unwrap_or_default();
+        // Other forms have no word for a budget: it is not passed on.
+        let heeds_budget = beyond.heeds_budget && (!is_translated || form == ReasoningForm::EnableThinking);
         OutputLimits {
-            beyond: self.thinks_beyond_limit.of(model).copied().unwrap_or_default(),
+            beyond: BeyondLimit { heeds_budget, ..beyond },
             rest,
             has_whole_limit: self.names_newer_limit(model),
             zero_is_no_limit: self.zero_is_no_limit,

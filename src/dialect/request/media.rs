@@ -53,13 +53,18 @@ impl Mime {
     }
 }
 
-/// The most tokens of one image, for a model that is asked in this dialect.
-pub fn image_tokens_bound(dialect: DialectId) -> u64 {
-    match dialect {
+/// Models whose images are so much wherever they run, by what stands in their names, in small letters.
+const BY_NAME: [(&str, u64); 2] = [("claude", ANTHROPIC_IMAGE_TOKENS_BOUND), ("gemini", GEMINI_IMAGE_TOKENS_BOUND)];
+
+/// The most tokens of one image, for this model of an upstream's, which is asked in this dialect.
+pub fn image_tokens_bound(upstream_model: &str, dialect: DialectId) -> u64 {
+    let name = upstream_model.to_ascii_lowercase();
+    let by_name = BY_NAME.iter().find(|(word, _)| name.contains(word)).map(|(_, tokens)| *tokens);
+    by_name.unwrap_or(match dialect {
         DialectId::Anthropic => ANTHROPIC_IMAGE_TOKENS_BOUND,
         DialectId::Gemini => GEMINI_IMAGE_TOKENS_BOUND,
         _ => IMAGE_TOKENS_BOUND,
-    }
+    })
 }
 
 /// The most tokens of so much WAV or MP3 in base64.

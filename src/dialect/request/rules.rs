@@ -52,6 +52,7 @@ enum Kind {
 pub(super) struct Frame {
     kind: Kind,
     has_id: bool,
+    is_off: bool,
     mime: Mime,
     payload_bytes: u64,
 }
@@ -105,6 +106,7 @@ impl Walk<'_> {
             (Place::Part, Kind::GeneratedImage) if frame.payload_bytes > 0 => {
                 self.add_medium(Mime::Image, frame.payload_bytes);
             }
+            (Place::Search, _) => self.facts.refers_elsewhere |= !frame.is_off,
             (Place::Part, Kind::Reference) => self.facts.refers_elsewhere = true,
             // A reference's type may be left out (github.com/openai/openai-openapi, `ItemReferenceParam`).
             (Place::Part, Kind::Untold) if frame.has_id && self.dialect == DialectId::OpenAiResponses => {
@@ -128,10 +130,12 @@ impl Walk<'_> {
                 return Err(refused_helper(place, word));
             }
             (
-                Place::Elsewhere | Place::Plugin,
+                Place::Elsewhere | Place::Search | Place::Plugin,
                 Scalar::Null | Scalar::Bool(false) | Scalar::Text("") | Scalar::List,
             ) => {}
-            (Place::Elsewhere | Place::Plugin, _) => self.facts.refers_elsewhere = true,
+            (Place::Search, Scalar::Object) => {}
+            (Place::SearchSwitch, value) => frame.is_off = matches!(value, Scalar::Bool(false)),
+            (Place::Elsewhere | Place::Search | Place::Plugin, _) => self.facts.refers_elsewhere = true,
             (Place::ImageQuality | Place::ImageSize, Scalar::Null) => {}
             (Place::ImageSeries, Scalar::Null | Scalar::Bool(false) | Scalar::Text(NO_SERIES)) => {}
             (Place::ImageSeries, _) => self.facts.pieces.asks_for_series(),
@@ -230,12 +234,12 @@ impl Walk<'_> {
             (Place::Background, _) => {
                 return Err(name.refuse("is not supported: what an answer uses that is fetched later cannot be billed"));
             }
-            (Place::Predicted, Scalar::Number(number)) if number < 0.0 => self.is_unlimited = true,
-            (Place::Predicted, _) => self.predicted = self.whole(name, value, OUTPUT_TOKENS_MAX)?,
+            (Place::Predicted, Scalar::Number(number)) if number < 0.0 => self.output.is_unlimited = true,
+            (Place::Predicted, _) => self.output.predicted = self.whole(name, value, OUTPUT_TOKENS_MAX)?,
             (Place::OutputMax | Place::AnswerMax, _) => {
                 let limit = self.whole(name, value, OUTPUT_TOKENS_MAX)?;
-                self.facts.limits_answer_alone |= place == Place::AnswerMax;
-                self.facts.output_tokens_max = self.facts.output_tokens_max.max(Some(limit));
+                self.output.limits_answer_alone |= place == Place::AnswerMax;
+                self.output.tokens_max = self.output.tokens_max.max(Some(limit));
             }
             (Place::Choices, _) => {
                 let choices = self.whole(name, value, CHOICES_MAX)?;
@@ -255,7 +259,7 @@ impl Walk<'_> {
                     self.facts.service_tier = named;
                 }
             }
-            (Place::OtherModels, Scalar::List) => {}
+            (Place::OtherModels, Scalar::List | Scalar::Text("")) => {}
             (Place::OtherModels, _) => {
                 return Err(name.refuse("is not supported: a request is admitted and priced for one model"));
             }
@@ -285,13 +289,13 @@ impl Walk<'_> {
 
     /// What is said of thinking; values that mean nothing are the provider's to refuse.
     fn thought(&mut self, place: Place, value: Scalar<'_>) {
-        let asked = self.facts.thinking.get_or_insert_default();
+        let asked = &mut self.output.thinking;
         match (place, value) {
             (Place::ThinkingSwitch, Scalar::Bool(on)) => asked.switch = Some(on),
             (Place::ThinkingBudget, Scalar::Whole(tokens)) => asked.budget_tokens = Some(tokens),
             (Place::ThinkingType, Scalar::Text(word)) => {
                 asked.mode = Some(word != "disabled");
-                self.thinks_by_budget = word == "enabled";
+                self.output.thinks_by_budget = word == "enabled";
             }
             (Place::ThinkingSwitch | Place::ThinkingBudget | Place::ThinkingType, _) => {}
             (_, Scalar::Null | Scalar::Object) => {}

@@ -21,6 +21,19 @@ pub struct AskedThinking {
 }
 
 impl AskedThinking {
+    /// This, beside what may take its place or mean nothing to whoever gets it: only what asks for more counts of that.
+    pub(super) fn raised_by(self, other: Self) -> Self {
+        let raised = |own: Option<bool>, other: Option<bool>| other.filter(|asks| *asks).or(own);
+        let budget = other.budget_tokens.unwrap_or(0);
+        Self {
+            switch: raised(self.switch, other.switch),
+            mode: raised(self.mode, other.mode),
+            effort: raised(self.effort, other.effort.or((budget > 0).then_some(true))),
+            // Alone it limits nothing.
+            budget_tokens: self.budget_tokens.map(|own| own.max(budget)),
+        }
+    }
+
     /// Whether anything in the request may make a model think that does not by itself.
     fn is_asked(self) -> bool {
         let said = [self.switch, self.mode, self.effort];
@@ -34,7 +47,8 @@ impl AskedThinking {
             Rest::Switch => self.switch == Some(false) && self.effort != Some(true),
             Rest::Mode => self.mode == Some(false),
             Rest::Translated => {
-                let is_said = [self.mode, self.effort].contains(&Some(false)) || self.budget_tokens == Some(0);
+                let is_said =
+                    [self.switch, self.mode, self.effort].contains(&Some(false)) || self.budget_tokens == Some(0);
                 is_said && !self.is_asked()
             }
         }

@@ -3,6 +3,7 @@
 mod rerank;
 
 use self::rerank::{Bound, Documents};
+use super::output::AskedOutput;
 use super::places::{Named, Place};
 use super::rules::{Frame, Name, Scalar, TOOL_PROMPT_TOKENS};
 use super::splice::Edits;
@@ -52,12 +53,9 @@ pub(super) struct Walk<'a> {
     pub(super) prompts: u64,
     /// Prompts that are vectors.
     pub(super) embedded: u64,
-    /// The limit that llama.cpp goes by, and nobody else.
-    pub(super) predicted: u64,
-    /// It was given, and is none.
-    pub(super) is_unlimited: bool,
-    /// Anthropic's kind of thinking that heeds a budget.
-    pub(super) thinks_by_budget: bool,
+    pub(super) output: AskedOutput,
+    /// What bodies within the body say of the same.
+    further_outputs: Vec<AskedOutput>,
     pub(super) edits: Edits,
     pub(super) refusal: Option<Reject>,
     pub(super) sink: Option<Passed>,
@@ -79,9 +77,8 @@ impl<'a> Walk<'a> {
             has_tools: false,
             prompts: 1,
             embedded: 0,
-            predicted: 0,
-            is_unlimited: false,
-            thinks_by_budget: false,
+            output: AskedOutput::default(),
+            further_outputs: Vec::new(),
             edits: Edits::default(),
             refusal: None,
             sink: None,
@@ -137,13 +134,8 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn into_facts(mut self) -> RequestFacts {
-        // It overrules the others at llama.cpp; alone it limits nothing elsewhere.
-        let own = self.facts.output_tokens_max.filter(|_| !self.is_unlimited);
-        self.facts.output_tokens_max = own.map(|limit| limit.max(self.predicted));
-        let asked = self.facts.thinking.get_or_insert_default();
-        if self.dialect == DialectId::Anthropic && !self.thinks_by_budget {
-            asked.budget_tokens = None;
-        }
+        let output = self.further_outputs.iter().fold(self.output, |asked, further| asked.raised_by(*further));
+        output.note(self.dialect, &mut self.facts);
         let tool_prompt = if self.has_tools { TOOL_PROMPT_TOKENS } else { 0 };
         let body_bytes = self.body.len() as u64 + normal::growth_bytes(self.body);
         let text_bytes = body_bytes.saturating_sub(self.media_bytes);
@@ -305,9 +297,14 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
                     Ok(())
                 }
                 _ => {
+                    let beside = (place == Place::ExtraBody).then(|| std::mem::take(&mut self.walk.output));
                     let name = Name { prefix: self.place.prefix(), key };
                     let node = Node { walk: &mut *self.walk, frame: &mut frame, place, name, depth };
                     members.next_value_seed(node)?;
+                    if let Some(beside) = beside {
+                        let further = std::mem::replace(&mut self.walk.output, beside);
+                        self.walk.further_outputs.push(further);
+                    }
                     Ok(())
                 }
             };

@@ -9,7 +9,7 @@ mod tests;
 
 use super::super::fields::Field;
 use super::super::members::write_plain;
-use super::super::request::{ChatRequest, Format, MediaKind, Options, Tool, ToolChoice};
+use super::super::request::{ChatRequest, Format, MediaKind, Options, Reasoning, Tool, ToolChoice};
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, joined, turns};
@@ -219,7 +219,9 @@ fn write_format(parameters: &mut Members<'_>, format: Option<&Format<'_>>) {
 }
 
 fn write_thinking(parameters: &mut Members<'_>, options: &Options<'_>) {
-    let Some(budget) = options.reasoning.and_then(thinking_budget) else { return };
+    // Who wants thoughts to be shown that there may be does not make it think: it costs more, and `qwen` does not either.
+    let asked = options.reasoning.map(|asked| Reasoning { visible: None, ..asked });
+    let Some(budget) = asked.and_then(thinking_budget) else { return };
     parameters.member("enable_thinking", &(budget != Some(0)));
     parameters.some("thinking_budget", budget.filter(|tokens| *tokens > 0).as_ref());
 }

@@ -180,6 +180,10 @@ fn what_is_not_in_the_body_is_noticed() {
         (CHAT, r#"{"model":"m","enable_code_interpreter":true}"#, true),
         (CHAT, r#"{"model":"m","web_search":{"enable":true}}"#, true),
         (CHAT, r#"{"model":"m","web_search":null}"#, false),
+        (CHAT, r#"{"model":"m","web_search":{"enable_citation":true}}"#, true),
+        (CHAT, r#"{"model":"m","web_search":{"enable":false,"search_mode":"auto"}}"#, false),
+        (CHAT, r#"{"model":"m","web_search":{"enable":false},"enable_search":true}"#, true),
+        (CHAT, r#"{"model":"m","web_search":true}"#, true),
         (CHAT, r#"{"model":"m","enable_enhancement":true}"#, true),
         (CHAT, r#"{"model":"m","force_search_enhancement":true}"#, true),
         (CHAT, r#"{"model":"m","with_search_enhance":true}"#, true),
@@ -412,14 +416,19 @@ fn an_image_is_what_it_is_in_the_dialect_in_which_a_model_gets_it() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"QUJD"}}]}]}"#;
     let facts = facts(MESSAGES, body);
     let text = body.len() as u64 - 4;
-    for (dialect, tokens) in [
-        (DialectId::Anthropic, 5_000),
-        (DialectId::Gemini, 8_000),
-        (DialectId::OpenAi, 50_000),
-        (DialectId::OpenAiResponses, 50_000),
-        (DialectId::Bedrock, 50_000),
+    for (dialect, model, tokens) in [
+        (DialectId::Anthropic, "m", 5_000),
+        (DialectId::Gemini, "m", 8_000),
+        (DialectId::OpenAi, "m", 50_000),
+        (DialectId::OpenAiResponses, "m", 50_000),
+        (DialectId::Bedrock, "amazon.nova-pro-v1:0", 50_000),
+        // These are the same wherever they run.
+        (DialectId::Bedrock, "us.anthropic.claude-sonnet-4-5-20250929-v1:0", 5_000),
+        (DialectId::OpenAi, "anthropic/Claude-Opus-5.5", 5_000),
+        (DialectId::OpenAi, "google/gemini-3.8-flash", 8_000),
     ] {
-        assert_eq!(facts.input_tokens_bound(0, image_tokens_bound(dialect)), text + tokens, "{dialect:?}");
+        let bound = facts.input_tokens_bound(0, image_tokens_bound(model, dialect));
+        assert_eq!(bound, text + tokens, "{dialect:?} {model}");
     }
     assert_eq!(facts.input_tokens_bound(0, u64::MAX), u64::MAX);
 }

@@ -41,7 +41,7 @@ fn real_requests_are_read_and_bounded() {
         let Some(input) = row["expected"]["input_tokens"].as_u64().filter(|_| !facts.refers_elsewhere) else {
             continue;
         };
-        let bound = facts.input_tokens_bound(0, image_tokens_bound(target.endpoint.dialect));
+        let bound = facts.input_tokens_bound(0, image_tokens_bound("", target.endpoint.dialect));
         assert!(input <= bound, "{file}: {input} tokens of at most {bound}");
     }
     assert!(read > 100, "{read}");

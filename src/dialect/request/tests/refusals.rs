@@ -157,6 +157,7 @@ fn other_peoples_fields_are_left_alone() {
         r#"{"model":"m","providerOptions":{"gateway":{"order":["a"],"only":["b"]},"anthropic":{"models":["x"]}}}"#,
         r#"{"model":"m","extra_body":{"stream":true,"stream_options":{"include_usage":true},"top_k":1,"model":null}}"#,
         r#"{"model":"m","preset":null,"compound_custom":{"models":null}}"#,
+        r#"{"model":"m","preset":"","prompt_id":""}"#,
     ] {
         assert!(read(CHAT, body).is_ok(), "{body}");
     }
@@ -169,4 +170,27 @@ fn an_extra_body_is_held_for_and_settles_nothing() {
     let facts = facts(CHAT, body);
     assert_eq!((facts.output_tokens_max, facts.choices), (Some(90), 3));
     assert_eq!((facts.stream, facts.wants_usage_chunk), (false, false));
+}
+
+/// Most servers ignore it, so that nothing in it makes less of what is asked for beside it, wherever it stands.
+#[test]
+fn an_extra_body_never_lowers_what_is_held() {
+    for (beside, extra, most) in [
+        ("", r#""max_tokens":1"#, None),
+        ("", r#""max_completion_tokens":1,"n_predict":1"#, None),
+        (r#","max_tokens":10"#, r#""max_tokens":1"#, Some(10)),
+        (r#","max_tokens":10"#, r#""max_completion_tokens":90"#, Some(90)),
+        (r#","max_tokens":10"#, r#""n_predict":80"#, Some(80)),
+        (r#","max_tokens":10"#, r#""n_predict":-1"#, None),
+        (r#","max_tokens":0"#, r#""max_tokens":5"#, None),
+    ] {
+        for body in [
+            format!(r#"{{"model":"m"{beside},"extra_body":{{{extra}}}}}"#),
+            format!(r#"{{"extra_body":{{{extra}}},"model":"m"{beside}}}"#),
+        ] {
+            assert_eq!(facts(CHAT, &body).output_tokens_max, most, "{body}");
+        }
+    }
+    let nested = r#"{"model":"m","extra_body":{"extra_body":{"max_tokens":70},"max_tokens":20},"max_tokens":10}"#;
+    assert_eq!(facts(CHAT, nested).output_tokens_max, Some(70));
 }

@@ -75,6 +75,10 @@ fn thinking_is_on_or_off_with_a_budget() {
     assert_eq!(parameters(effort(Effort::High)), (json!(true), json!(null)));
     let budget = Reasoning { budget_tokens: Some(77), ..Reasoning::default() };
     assert_eq!(parameters(thinking(budget)), (json!(true), json!(77)));
+    // Who wants to see thoughts need not make a model think that does not.
+    let shown = |budget_tokens| Reasoning { visible: Some(true), budget_tokens, ..Reasoning::default() };
+    assert_eq!(parameters(thinking(shown(None))), (json!(null), json!(null)));
+    assert_eq!(parameters(thinking(shown(Some(77)))), (json!(true), json!(77)));
     let mut document = plain();
     let pdf = medium(MediaKind::Document, "application/pdf", Source::Base64("JVBERi0=".into()));
     document.messages[1].parts.push(pdf);
