@@ -8,6 +8,7 @@ use crate::support::until;
 use crate::tally::Tally;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A checkpoint: so much text may pass before the journal has it.
 const CHECKPOINT_BYTES: u64 = 1_024;
@@ -130,6 +131,10 @@ fn compare(tally: &mut Tally, seen: &Seen, record: Option<&Value>, sent: Sent) {
     }
 }
 
+/// The least time that gateways of these tests wait for an answer to go on ([`setup`](crate::leaks::setup)). A machine that is busy keeps
+/// an upstream from sending for that long.
+const PATIENCE_MIN: Duration = Duration::from_millis(300);
+
 /// One request's record beside what its client and its provider have seen.
 struct Bill<'a> {
     seen: &'a Seen,
@@ -167,7 +172,9 @@ impl Bill<'_> {
             "upstream_error" if record["error_code"] == "BILLING_UNAVAILABLE" => {
                 check(self.number("cost_nanos") == 0 && seen.status != 200, "billed, and not given");
             }
-            "upstream_error" if seen.plan.fault == Fault::None => check(false, "the upstream did not fail"),
+            "upstream_error" if seen.plan.fault == Fault::None => {
+                check(self.sent.silence >= PATIENCE_MIN, "the upstream did not fail");
+            }
             "upstream_error" => {
                 let costs = self.number("cost_nanos") > 0;
                 check(!costs || seen.status == 200, "an error was billed");

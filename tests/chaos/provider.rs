@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
@@ -22,12 +22,18 @@ pub(crate) struct Sent {
     pub(crate) attempts: u64,
     /// Most tokens whose text went out (or was about to) at one attempt.
     pub(crate) tokens: u64,
+    /// The longest time for which it did not get to send anything, by plan or because the machine was busy.
+    pub(crate) silence: Duration,
 }
 
 impl Sent {
     /// Together with what another provider knows of it.
     pub(crate) fn and(self, other: Self) -> Self {
-        Self { attempts: self.attempts + other.attempts, tokens: self.tokens.max(other.tokens) }
+        Self {
+            attempts: self.attempts + other.attempts,
+            tokens: self.tokens.max(other.tokens),
+            silence: self.silence.max(other.silence),
+        }
     }
 }
 
@@ -132,6 +138,14 @@ impl Shared {
         sent.attempts += attempts;
         sent.attempts
     }
+
+    /// Notes that something goes out after so long.
+    fn note_silence(&self, plan: &Plan, last: &mut Instant) {
+        let silence = std::mem::replace(last, Instant::now()).elapsed();
+        let mut all = self.sent.lock().expect("nothing panics with the lock");
+        let sent = all.entry(plan.number).or_default();
+        sent.silence = sent.silence.max(silence);
+    }
 }
 
 fn head(status: u16, content_type: &str, rest: &str) -> String {
@@ -151,7 +165,9 @@ async fn answer(
     sink: &mut OwnedWriteHalf,
     shared: &Shared,
 ) -> io::Result<Left> {
+    let mut last = Instant::now();
     pause(Duration::from_millis(plan.head_ms)).await;
+    shared.note_silence(plan, &mut last);
     let small = match plan.fault {
         Fault::Refuses => {
             Some((400, "application/json", r#"{"error":{"message":"bad","type":"invalid_request_error","code":null}}"#))
@@ -176,10 +192,12 @@ async fn document(plan: &Plan, sink: &mut OwnedWriteHalf, shared: &Shared) -> io
     let head = head(200, "application/json", &format!("content-length: {}\r\n", body.len()));
     let (first, second) = body.as_bytes().split_at(body.len() / 2);
     sink.write_all(&[head.as_bytes(), first].concat()).await?;
+    let mut last = Instant::now();
     if let Some(left) = inside(plan.fault).await {
         return Ok(left);
     }
     pause(Duration::from_micros(plan.pause_us)).await;
+    shared.note_silence(plan, &mut last);
     sink.write_all(second).await?;
     Ok(Left::Usable)
 }
@@ -204,7 +222,7 @@ async fn stream(plan: &Plan, wants_usage: bool, sink: &mut OwnedWriteHalf, share
     let mut first = BytesMut::from(head.as_bytes());
     frame.before.iter().for_each(|piece| first.extend_from_slice(&chunk(piece)));
     sink.write_all(&first).await?;
-    let mut so_far = 0;
+    let (mut so_far, mut last) = (0, Instant::now());
     // The same bytes again and again, but for Gemini, which counts.
     let mut same: Option<Bytes> = None;
     while so_far < plan.tokens {
@@ -221,13 +239,15 @@ async fn stream(plan: &Plan, wants_usage: bool, sink: &mut OwnedWriteHalf, share
             _ => chunk(&plan.wire.text_piece(plan, &plan.text(tokens), so_far, begins)),
         };
         shared.note(plan, so_far, 0);
+        shared.note_silence(plan, &mut last);
         sink.write_all(&piece).await?;
         same = Some(piece);
         pause(Duration::from_micros(plan.pause_us)).await;
     }
-    let mut last = BytesMut::new();
-    frame.after.iter().for_each(|piece| last.extend_from_slice(&chunk(piece)));
-    last.extend_from_slice(b"0\r\n\r\n");
-    sink.write_all(&last).await?;
+    shared.note_silence(plan, &mut last);
+    let mut end = BytesMut::new();
+    frame.after.iter().for_each(|piece| end.extend_from_slice(&chunk(piece)));
+    end.extend_from_slice(b"0\r\n\r\n");
+    sink.write_all(&end).await?;
     Ok(Left::Usable)
 }
