@@ -364,12 +364,17 @@ impl Reader {
         let has_text = self.delivered().total_bytes() > 0 || self.media_tokens().sum() > 0;
         // At the end of an answer, thoughts may be all there was.
         let thoughts = if is_cut { usage.reasoning_tokens } else { 0 };
-        let output = match report {
-            // What stands at a stream's start is a placeholder, and one that is cut may have nothing else.
-            Report::Anthropic(_) => (is_cut || has_text) && !self.said.output_reported,
-            _ => has_text && usage.output_tokens <= thoughts && !report.counts_output(),
-        };
-        Unreported { input: has_text && usage.input_tokens == 0 && !report.counts_input(), output }
+        // What stands at a stream's start is a placeholder, and one that is cut may have nothing else. Of the prompt it mostly says what is
+        // true; Z.ai, MiniMax and LiteLLM have zeros there (github.com/zai-org/GLM-5/issues/139, BerriAI/litellm/issues/41406).
+        let is_placeholder =
+            matches!(report, Report::Anthropic(_)) && (is_cut || has_text) && !self.said.output_reported;
+        let output = is_placeholder
+            || !matches!(report, Report::Anthropic(_))
+                && has_text
+                && usage.output_tokens <= thoughts
+                && !report.counts_output();
+        let input = usage.input_tokens == 0 && (is_placeholder || has_text && !report.counts_input());
+        Unreported { input, output }
     }
 
     /// Where the report in force counts what was thought and nothing else that was generated: how many bytes of the text that has

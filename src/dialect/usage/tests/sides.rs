@@ -53,6 +53,32 @@ fn a_side_that_a_report_leaves_out_is_not_zero() {
     assert_eq!((told(thoughts, false), told(thoughts, true)), (Unreported::default(), output));
 }
 
+/// Z.ai's beginning, MiniMax's and LiteLLM's: what counts comes at the end, if it comes.
+#[test]
+fn zeros_at_the_beginning_of_a_stream_are_no_report_of_its_prompt() {
+    let start = |usage: &str| format!(r#"{{"type":"message_start","message":{{"usage":{usage}}}}}"#);
+    let zeros = start(r#"{"input_tokens":0,"output_tokens":0}"#);
+    let text = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi there"}}"#;
+    let delta = |usage: &str| format!(r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}}{usage}}}"#);
+    let unreported = |events: &[&str], is_cut: bool| {
+        let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        let scanner = MESSAGES.whole(&events);
+        scanner.unreported(&scanner.metered().unwrap().usage, is_cut)
+    };
+    let (none, both) = (Unreported::default(), Unreported { input: true, output: true });
+    assert_eq!(unreported(&[&zeros, text], true), both);
+    assert_eq!(unreported(&[&zeros], true), both, "it has read the prompt");
+    assert_eq!(unreported(&[&zeros, text, &delta("")], false), both, "a whole one that never tells");
+    for cached in [r#"{"input_tokens":0,"cache_read_input_tokens":9,"output_tokens":1}"#, r#"{"input_tokens":3}"#] {
+        let output = Unreported { input: false, output: true };
+        assert_eq!(unreported(&[&start(cached), text], true), output, "{cached}");
+    }
+    let told = delta(r#","usage":{"input_tokens":7,"output_tokens":3}"#);
+    assert_eq!(unreported(&[&zeros, text, &told], false), none);
+    let told = delta(r#","usage":{"output_tokens":3}"#);
+    assert_eq!(unreported(&[&zeros, text, &told], true), none, "there are prompts of nothing but what is free");
+}
+
 #[test]
 fn a_side_that_other_dialects_reports_leave_out_is_not_zero_either() {
     let (none, output, input) =
