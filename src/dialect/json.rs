@@ -262,7 +262,12 @@ impl<S: Copy + 'static> Walker<S> {
     /// A value's first byte.
     fn start_value(&mut self, byte: u8, at: usize, sink: &mut impl Sink<S>) -> usize {
         let node = self.places.node(self.child);
-        self.taking = node.and_then(|node| node.take);
+        self.taking = match (node.and_then(|node| node.take), byte) {
+            (Some((slot, Take::Text)), b'{') if node.is_some_and(|node| node.keys.is_empty()) => {
+                Some((slot, Take::Raw))
+            }
+            (take, _) => take,
+        };
         match byte {
             b'"' => {
                 self.lex = Lex::InString;

@@ -70,9 +70,13 @@ impl Tiers {
 
     /// The tier by which an answer is billed that says it came in `served`.
     pub fn billed(self, by_client: ServiceTier, served: ServiceTier) -> ServiceTier {
-        let is_prepaid =
-            self.unasked == UnaskedTier::Prepaid && served.is_dearer() && !self.asked(by_client).is_dearer();
-        if is_prepaid { ServiceTier::Standard } else { served }
+        let is_standard = match self.unasked {
+            // Perplexity calls one of its presets `fast`.
+            UnaskedTier::None => served.is_dearer(),
+            UnaskedTier::Prepaid => served.is_dearer() && !self.asked(by_client).is_dearer(),
+            UnaskedTier::Standard | UnaskedTier::Account => false,
+        };
+        if is_standard { ServiceTier::Standard } else { served }
     }
 }
 
@@ -149,8 +153,8 @@ mod tests {
         for unknown in ["openrouter", "openai-compatible", "groq"] {
             assert_eq!(own(unknown, false), (Standard, Priority, Priority, Priority), "{unknown}");
         }
-        for one in ["deepseek", "vllm", "ollama"] {
-            assert_eq!(own(one, false), (Standard, Priority, Standard, Priority), "{one}");
+        for one in ["deepseek", "vllm", "perplexity"] {
+            assert_eq!(own(one, false), (Standard, Standard, Standard, Standard), "{one}");
         }
         assert_eq!(own("xai", false), (Standard, Priority, Priority, Priority));
         assert_eq!(own("gemini", false), (Standard, Priority, Priority, Priority));

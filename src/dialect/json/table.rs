@@ -10,7 +10,7 @@ pub(super) const NOWHERE: u16 = u16::MAX;
 pub(in crate::dialect) enum Take {
     /// The whole value, as it is written.
     Capture,
-    /// What stands between the quotes, if it is a string.
+    /// What stands between the quotes, if it is a string. An object in its place, in which there are none, is text as it is written.
     Text,
     /// The whole value, as it is written, as generated text.
     Raw,

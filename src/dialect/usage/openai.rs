@@ -42,6 +42,10 @@ pub(super) struct OpenAiUsage {
     citation_tokens: Count,
     num_search_queries: Count,
     server_tool_use: Object<ServerToolUse>,
+    /// OpenRouter's newer name of the same (recorded in github.com/pydantic/pydantic-ai, tests/models/cassettes/test_openrouter).
+    server_tool_use_details: Object<ServerToolUse>,
+    /// Perplexity's agent (recorded in github.com/vercel/ai, packages/perplexity, `agent-web-search.json`).
+    tool_calls_details: Object<ToolCalls>,
     /// DashScope's own API.
     plugins: Object<Plugins>,
     service_tier: Tier,
@@ -96,6 +100,19 @@ impl ToolRuns {
             ("document_search", self.document_search_calls),
         ]
     }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ToolCalls {
+    #[serde(alias = "web_search")]
+    search_web: Object<Invocations>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Invocations {
+    invocation: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -251,6 +268,8 @@ impl OpenAiUsage {
             self.citation_tokens,
             self.num_search_queries,
             self.server_tool_use.0.web_search_requests,
+            self.server_tool_use_details.0.web_search_requests,
+            self.tool_calls_details.0.search_web.0.invocation,
             self.plugins.0.search.0.count,
             self.search_units,
             self.server_side_tool_usage_details.0.web_search_calls,
@@ -351,7 +370,9 @@ impl OpenAiUsage {
         let input_audio = (audio - cached_audio).min(uncached);
         let visible = usage.output_tokens - usage.reasoning_tokens;
         let output_audio = part_of(visible, self.output_detail(|details| details.audio_tokens).get());
-        let searches = self.server_tool_use.0.web_search_requests.or(self.num_search_queries);
+        let searches = self.server_tool_use.0.web_search_requests;
+        let searches = searches.or(self.server_tool_use_details.0.web_search_requests).or(self.num_search_queries);
+        let searches = searches.or(self.tool_calls_details.0.search_web.0.invocation);
         let searches = searches.or(self.plugins.0.search.0.count);
         let searches = searches.or(self.server_side_tool_usage_details.0.web_search_calls);
         UsageDetail {

@@ -127,6 +127,7 @@ const CHOICES: Rows = &[
 
 /// Inside a chunk's `delta` or a document's `message`.
 const DELTA: Rows = &[
+    // Of an answer by a schema Cloudflare's is the object itself (recorded in github.com/posit-dev/chatlas, tests/_vcr).
     ("content", Text, Take::Text),
     ("content.*.text", Text, Take::Text),
     ("content.*.thinking.*.text", Text, Take::Text),
@@ -187,6 +188,8 @@ const RESPONSE: Rows = &[
     ("output.*.type", ItemType, Capture),
     ("output.*.action.type", ActionType, Capture),
     ("output.*.container_id", Container, Capture),
+    // A hosted shell's (recorded in github.com/pydantic/pydantic-ai, test_openai_responses_shell_tool); one at the client has none.
+    ("output.*.environment.container_id", Container, Capture),
     ("tool_usage.image_gen", ImageTool, Capture),
     // An answer repeats the request's tools; only one that makes images has a model.
     ("tools.*.model", ToolModel, Capture),

@@ -353,7 +353,9 @@ impl Told<'_> {
         if let Some(function) = delta.function_call.0.take() {
             calls.push(CallChunk::of(function));
         }
-        for call in calls {
+        let are_several = calls.len() > 1;
+        for (place, call) in calls.into_iter().enumerate() {
+            let call = (are_several.then_some(place), call);
             self.choice.calls.piece(self.number, call, self.is_whole, signature.take(), self.seed, self.sink);
         }
     }

@@ -16,6 +16,8 @@ const SEED_CHARS_MAX: usize = 24;
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     open: Vec<Call>,
+    /// Those that began side by side at last, by their places in the list.
+    listed: Vec<usize>,
     begun: u32,
 }
 
@@ -36,12 +38,12 @@ impl Calls {
         self.begun > 0
     }
 
-    /// A piece of one. `is_whole`: each is a call of its own. `signature`: where it has none of its
+    /// A piece of one, with its place in a list of several. `is_whole`: each is a call of its own. `signature`: where it has none of its
     /// own; `seed` makes ids where there are none.
     pub(super) fn piece(
         &mut self,
         choice: u32,
-        mut piece: CallChunk<'_>,
+        (place, mut piece): (Option<usize>, CallChunk<'_>),
         is_whole: bool,
         signature: Option<Cow<'_, str>>,
         seed: &str,
@@ -50,8 +52,8 @@ impl Calls {
         let (index, id) = (piece.index.0, piece.id.filled().unwrap_or_default());
         let mut function = piece.function.0.take().unwrap_or_default();
         let name = function.name.filled();
-        let known = if is_whole { None } else { self.find(index, &id, name.is_some()) };
-        let Some(at) = known.or_else(|| self.add(index, &id)) else { return };
+        let known = if is_whole { None } else { self.find(index, &id, name.is_some(), place) };
+        let Some(at) = known.or_else(|| self.add(index, &id, place)) else { return };
         let Some(call) = self.open.get_mut(at) else { return };
         if let (None, Some(name)) = (call.number, &name) {
             let number = self.begun;
@@ -75,11 +77,13 @@ impl Calls {
     }
 
     /// The call that a piece continues. A new id with a name is a new call, whatever its index.
-    fn find(&self, index: Option<u64>, id: &str, is_named: bool) -> Option<usize> {
+    fn find(&self, index: Option<u64>, id: &str, is_named: bool, place: Option<usize>) -> Option<usize> {
         let is_new = |call: &Call| is_named && call.number.is_some() && (id.is_empty() || call.id != id);
+        let beside = || place.and_then(|place| self.listed.get(place).copied());
         let at = match index {
             Some(_) => self.open.iter().rposition(|call| call.index == index),
-            None if id.is_empty() => self.open.len().checked_sub(1),
+            // Several that say nothing of themselves go on with those that began side by side (Moonshot: github.com/vercel/ai/issues/19546).
+            None if id.is_empty() => beside().or(self.open.len().checked_sub(1)),
             None => self.open.iter().rposition(|call| call.id == id),
         }?;
         // The same index without an id is the same call, even if the name is said again.
@@ -87,12 +91,15 @@ impl Calls {
         (!is_another).then_some(at)
     }
 
-    fn add(&mut self, index: Option<u64>, id: &str) -> Option<usize> {
+    fn add(&mut self, index: Option<u64>, id: &str, place: Option<usize>) -> Option<usize> {
         if self.open.len() == CALLS_MAX {
             return None;
         }
         self.open.push(Call { index, id: id.to_owned(), ..Call::default() });
-        Some(self.open.len() - 1)
+        let at = self.open.len() - 1;
+        self.listed.truncate(place.unwrap_or(0));
+        self.listed.extend(place.map(|_| at));
+        Some(at)
     }
 }
 

@@ -37,6 +37,24 @@ fn searches_are_counted_where_no_count_of_them_is_told() {
     assert_eq!(searches(&RESPONSES_JSON, &format!("{spoof}{usage}}}")), 0);
 }
 
+/// By whatever name a vendor counts them; a copy of a count is none more.
+#[test]
+fn searches_are_counted_by_each_vendors_name_for_them() {
+    let searches = |case: &Case, said: &str| {
+        let usage = format!(r#""usage":{{"prompt_tokens":1,"completion_tokens":1,{said}}}"#);
+        case.whole(&format!("{{{usage}}}")).metered().unwrap().detail.web_searches
+    };
+    let openrouter = r#""server_tool_use_details":{"web_search_requests":2}"#;
+    let before = r#""server_tool_use":{"web_search_requests":2}"#;
+    assert_eq!(searches(&CHAT_JSON, openrouter), 2);
+    assert_eq!(searches(&CHAT_JSON, before), 2);
+    assert_eq!(searches(&CHAT_JSON, &format!("{openrouter},{before}")), 2);
+    let perplexity =
+        r#""tool_calls_details":{"search_web":{"cost_usd":0.001,"invocation":3},"fetch_url":{"invocation":1}}"#;
+    assert_eq!(searches(&RESPONSES_JSON, perplexity), 3);
+    assert_eq!(searches(&RESPONSES_JSON, &perplexity.replace("search_web", "web_search")), 3);
+}
+
 #[test]
 #[rustfmt::skip]
 fn what_is_billed_by_the_time_is_counted() {
@@ -57,7 +75,14 @@ fn what_is_billed_by_the_time_is_counted() {
     let both = r#"{"results":[],"meta":{"billed_units":{"search_units":2},"tokens":{"input_tokens":7}}}"#;
     type Times<'a> = &'a [(&'a str, u64)];
     let tools: Times<'_> = &[("file_search", 2), ("code_interpreter", 2)];
-    let cases: [(&Case, String, Times<'_>); 17] = [
+    let shell = |environment: &str| format!(r#"{{"type":"shell_call","environment":{{{environment}}}}}"#);
+    let hosted = shell(r#""type":"container_reference","container_id":"c1""#);
+    let cases: [(&Case, String, Times<'_>); 21] = [
+        // Containers are billed, whatever runs in them.
+        (&RESPONSES_JSON, format!("{{\"output\":[{hosted},{hosted}],{usage}}}"), &[("code_interpreter", 1)]),
+        (&RESPONSES, done(&hosted), &[("code_interpreter", 1)]),
+        (&RESPONSES_JSON, format!("{{\"output\":[{hosted},{},{}],{usage}}}", code("c1"), code("c2")), &[("code_interpreter", 2)]),
+        (&RESPONSES_JSON, format!("{{\"output\":[{}],{usage}}}", shell(r#""type":"local""#)), &[]),
         (&RESPONSES_JSON, format!("{{\"output\":[{output}],{usage}}}"), tools),
         (&RESPONSES, done(&output), tools),
         (&RESPONSES_JSON, format!("{{\"output\":[{bare},{bare}],{usage}}}"), &[("code_interpreter", 2)]),

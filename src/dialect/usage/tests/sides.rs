@@ -152,6 +152,12 @@ fn text_that_stands_in_a_blocks_beginning_or_in_details_alone_has_passed() {
     assert!(!opening("").token_seen());
     assert!(opening("Hello").token_seen());
     assert_eq!(opening("Hello").delivered().total_bytes(), 5);
+    // Cloudflare's, by a schema.
+    let object =
+        r#"{"choices":[{"message":{"content":{"title":"Apples","author":"Wickham"}},"finish_reason":"stop"}]}"#;
+    assert_eq!(CHAT_JSON.whole(object).delivered().total_bytes(), 37);
+    let parts = r#"{"choices":[{"message":{"content":[{"type":"text","text":"Hello"}]},"finish_reason":"stop"}]}"#;
+    assert_eq!(CHAT_JSON.whole(parts).delivered().total_bytes(), 5);
     let chunk = |delta: &str| CHAT.whole(&format!("data: {{\"choices\":[{{\"delta\":{{{delta}}}}}]}}\n\n"));
     let details = r#""reasoning_details":[{"type":"reasoning.text","text":"I think"}]"#;
     assert_eq!(chunk(details).delivered().total_bytes(), 7);

@@ -115,6 +115,18 @@ fn a_call_is_known_by_index_or_id_or_place() {
         &[f.clone(), g],
     );
     check(&[begin(0, "a", "f"), begin(0, "a", "f"), piece(0, "\"{}\"")], std::slice::from_ref(&f));
+    // Side by side, and only their places tell which is meant.
+    let list = |pieces: [&str; 2]| format!(r#"{{"tool_calls":[{}]}}"#, pieces.join(","));
+    let named = [
+        r#"{"id":"a","function":{"name":"f","arguments":""}}"#,
+        r#"{"id":"b","function":{"name":"g","arguments":""}}"#,
+    ];
+    let arguments = ["{", "}"].map(|json| format!(r#"{{"index":null,"function":{{"arguments":"{json}"}}}}"#));
+    let [open, close] = &arguments;
+    let both = [list(named), list([open, open]), list([close, close])];
+    check(&both, &[call("a", "f", "{}"), call("b", "g", "{}")]);
+    let alone = |piece: &str| format!(r#"{{"tool_calls":[{piece}]}}"#);
+    check(&[list(named), alone(open), alone(close)], &[call("a", "f", ""), call("b", "g", "{}")]);
     // Arguments before the name, and the form before tools.
     check(&[piece(0, "\"{\""), begin(0, "a", "f"), piece(0, "\"}\"")], &[call("call_chatcmpl1_0", "f", "{}")]);
     let legacy = r#"{"function_call":{"name":"f","arguments":"{}"}}"#.to_owned();
