@@ -20,6 +20,7 @@ mod efforts;
 mod error;
 mod event;
 pub mod fields;
+mod file_name;
 mod foreign;
 mod frames;
 mod gemini;
@@ -51,6 +52,7 @@ pub use request::{
     ChatRequest, Effort, Format, Media, MediaKind, Message, Options, Part, Reasoning, Role, Source, Tool, ToolCall,
     ToolChoice, ToolResult,
 };
+pub use responses::OUTPUT_TOKENS_MIN as RESPONSES_OUTPUT_TOKENS_MIN;
 pub use signature::{Signature, may_hold_foreign_signature};
 pub use translated::{Translated, translate_for, translate_request};
 pub use translation::{Asked, Translation, error_body};

@@ -57,6 +57,8 @@ pub struct OutputLimits {
     pub has_whole_limit: bool,
     /// A limit of 0 is none, in legacy completions too.
     pub zero_is_no_limit: bool,
+    /// A smaller limit goes out as this.
+    pub least: u64,
 }
 
 impl ChatRules {
@@ -83,6 +85,7 @@ impl ChatRules {
             rest,
             has_whole_limit: self.names_newer_limit(model),
             zero_is_no_limit: self.zero_is_no_limit,
+            least: 0,
         }
     }
 }

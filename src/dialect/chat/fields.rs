@@ -22,7 +22,7 @@ pub enum Field {
     Seed, Stop, Choices, Logprobs, LogitBias, ToolChoice, ParallelToolCalls, JsonObject, JsonSchema, Reasoning, Verbosity,
     User, SafetyIdentifier, Metadata, Store, ServiceTier, PromptCacheKey, PromptCacheRetention, CacheMark, Prediction, Modalities,
     AudioOutput, WebSearch, Truncation, MaxToolCalls, Include, SafetySettings, CachedContent, PreviousResponse, Conversation,
-    StoredPrompt, ContextManagement, InferenceRegion, McpServers, Thread, Container, MediaResolution, SpeechConfig, ImageConfig, Moderation,
+    StoredPrompt, ContextManagement, Compaction, InferenceRegion, McpServers, Thread, Container, MediaResolution, SpeechConfig, ImageConfig, Moderation,
     Labels, RequestLogging, MediaName, ImageDetail, ParticipantName, Thoughts,
     Background, PromptCacheOptions, ClientMetadata, ToolStrict,
 }
@@ -158,7 +158,7 @@ pub static FIELDS: &[Row] = &[
     formed(Field::Thoughts, LeftOut, &[(OpenAi, "messages.reasoning_content"), (OpenAiResponses, "input.reasoning"), (Anthropic, "messages.content.thinking"), (Gemini, "contents.parts.thought")]),
     plain(Field::CachedContent, Refused, &[(Gemini, "cachedContent")]),
     plain(Field::ContextManagement, LeftOut, &[(Anthropic, "context_management")]),
-    plain(Field::ContextManagement, Refused, &[(OpenAiResponses, "context_management")]).neutral(&["[]"]),
+    plain(Field::Compaction, Refused, &[(OpenAiResponses, "context_management")]).neutral(&["[]"]),
     plain(Field::Background, Refused, &[(OpenAiResponses, "background")]).neutral(&["false"]),
     plain(Field::PromptCacheOptions, LeftOut, &[(OpenAi, "prompt_cache_options"), (OpenAiResponses, "prompt_cache_options")]),
     plain(Field::ClientMetadata, LeftOut, &[(OpenAiResponses, "client_metadata")]),

@@ -56,6 +56,11 @@ impl<'a> Json<'a> {
     pub fn is_object(&self) -> bool {
         self.as_str().starts_with('{')
     }
+
+    /// True: an object with nothing in it.
+    pub fn is_empty_object(&self) -> bool {
+        self.as_str().strip_prefix('{').is_some_and(|rest| rest.trim_start() == "}")
+    }
 }
 
 /// Equal as values: white space and the order of members mean nothing.

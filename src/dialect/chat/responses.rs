@@ -34,6 +34,9 @@ pub(super) static WIRE: Wire = Wire {
     closed_schemas: true,
 };
 
+/// No smaller output limit is taken: it goes out as this.
+pub const OUTPUT_TOKENS_MIN: u64 = 16;
+
 /// Before a signature that is not of the reasoning item which carries it, but of what stands next to it.
 const OF_NEXT: &str = "next.";
 const OF_LAST: &str = "last.";

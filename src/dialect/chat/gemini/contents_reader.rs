@@ -305,7 +305,7 @@ fn response_text(response: &RawValue) -> Result<(Cow<'_, str>, bool), Reject> {
 fn inline_data<'a>(value: &'a RawValue, path: &str) -> Result<Media<'a>, Reject> {
     let blob = object(value, path)?;
     known(&blob, &["mimeType", "data", "displayName"], path)?;
-    let data = text(blob.get("data").ok_or_else(|| invalid(path, "data is missing"))?, path)?;
+    let data = media::standard_base64(text(blob.get("data").ok_or_else(|| invalid(path, "data is missing"))?, path)?);
     let mime_type = blob.get("mimeType").map(|mime_type| text(mime_type, path)).transpose()?;
     let mime_type = mime_type.or_else(|| media::of_base64(&data, None).map(Cow::Borrowed));
     Ok(Media {

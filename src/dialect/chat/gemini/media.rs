@@ -1,6 +1,7 @@
 //! What kind of media bytes and addresses are: Gemini wants a MIME type for each.
 
 use crate::dialect::chat::MediaKind;
+use std::borrow::Cow;
 
 /// How the bytes of a format begin, in base64. RIFF is a sound or a picture: the kind decides.
 const BEGINNINGS: [(&str, &str); 12] = [
@@ -86,6 +87,21 @@ pub(super) const fn usual(kind: MediaKind) -> &'static str {
 /// Files that Google keeps for the account: its Files API, its Cloud Storage.
 pub(super) fn is_googles(uri: &str) -> bool {
     uri.starts_with("gs://") || uri.starts_with("files/") || uri.contains("generativelanguage.googleapis.com/")
+}
+
+/// Base64 as all others take it (RFC 4648, section 4): Google's own SDK for Python writes the URL-safe alphabet, and may leave out
+/// the padding.
+pub(super) fn standard_base64(base64: Cow<'_, str>) -> Cow<'_, str> {
+    let is_standard = base64.len().is_multiple_of(4) && !base64.bytes().any(|byte| matches!(byte, b'-' | b'_'));
+    // What is broken into lines has no length that tells.
+    if is_standard || base64.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return base64;
+    }
+    let mut standard = base64.replace('-', "+").replace('_', "/");
+    while !standard.len().is_multiple_of(4) {
+        standard.push('=');
+    }
+    Cow::Owned(standard)
 }
 
 /// A `data:` URL's MIME type and base64.

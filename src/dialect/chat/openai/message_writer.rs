@@ -9,6 +9,7 @@ use super::mistral::{self, Order};
 use super::reasoning_details;
 use crate::dialect::DialectId;
 use crate::dialect::chat::fields::Field;
+use crate::dialect::chat::file_name::document_name;
 use crate::dialect::chat::request::{ChatRequest, Media, MediaKind, Message, Part, Role, Source, ToolCall, ToolResult};
 use crate::dialect::chat::signature::Signature;
 use crate::dialect::chat::wire::{ChatRules, Inexpressible, Manner};
@@ -19,8 +20,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// OpenAI takes no longer ids of calls.
 const CALL_ID_CHARS_MAX: usize = 40;
-/// A document that has no name must have one.
-const DOCUMENT_NAME: &str = "document.pdf";
 /// What a result says that only has media.
 const SEE_BELOW: &str = "See the next message.";
 
@@ -277,7 +276,7 @@ fn media_part(part: &mut Members<'_>, media: &Media<'_>) {
             part.object("file", |file| match source {
                 Source::Base64(base64) => {
                     let mime_type = mime_type.unwrap_or("application/pdf");
-                    file.member("filename", media.name.as_deref().unwrap_or(DOCUMENT_NAME));
+                    file.member("filename", media.name.as_deref().unwrap_or(document_name(mime_type)));
                     file.member("file_data", &format_args!("data:{mime_type};base64,{base64}"));
                 }
                 Source::File(text) | Source::Url(text) | Source::Text(text) => file.member("file_id", text),

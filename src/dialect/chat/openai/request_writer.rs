@@ -120,9 +120,9 @@ fn function(members: &mut Members<'_>, tool: &Tool<'_>) {
     members.member("name", &tool.name);
     members.some("description", tool.description.as_ref());
     match &tool.parameters {
-        Some(schema) => members.raw("parameters", schema),
-        // Some vendors want a schema even where there is nothing to say.
-        None => members.object("parameters", |schema| {
+        Some(schema) if !schema.is_empty_object() => members.raw("parameters", schema),
+        // Some vendors want a schema even where there is nothing to say, and OpenAI one of an object.
+        _ => members.object("parameters", |schema| {
             schema.member("type", "object");
             schema.object("properties", |_| {});
         }),

@@ -141,6 +141,9 @@ impl<'a> Conversation<'_, 'a> {
         let text = own.or(summary).unwrap_or_default();
         if !text.is_empty() || signature.is_some() {
             self.said(vec![Part::Reasoning { text, kind, signature }]);
+        } else {
+            // Only who has kept it knows what it is.
+            self.leave_out("input.reasoning");
         }
         Ok(())
     }

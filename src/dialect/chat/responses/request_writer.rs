@@ -3,7 +3,8 @@
 mod options;
 
 use super::super::fields::Field;
-use super::super::request::{ChatRequest, Media, MediaKind, Message, Part, Role, Source, ToolCall, ToolResult};
+use super::super::file_name::document_name;
+use super::super::request::{ChatRequest, Format, Media, MediaKind, Message, Part, Role, Source, ToolCall, ToolResult};
 use super::super::wire::{Inexpressible, Manner};
 use super::super::write::{self, Members};
 use super::{DIALECT, FAILED, without_id};
@@ -17,7 +18,11 @@ pub(super) fn write(
     unused: &mut Vec<Field>,
 ) -> Result<Vec<u8>, Inexpressible> {
     let (mut out, mut outcome) = (Vec::new(), Ok(()));
-    let (instructions, messages) = split_instructions(&request.messages);
+    let (instructions, messages) = match request.options.format {
+        // OpenAI wants the word "json" in the input, and does not look for it in the instructions.
+        Some(Format::JsonObject) => (None, &request.messages[..]),
+        _ => split_instructions(&request.messages),
+    };
     write::object(&mut out, |body| {
         body.member("model", manner.model);
         body.some("instructions", instructions);
@@ -244,8 +249,9 @@ fn medium(media: &Media<'_>, list: &mut Members<'_>) -> Result<(), Inexpressible
             match source {
                 // A file in the request must have a name.
                 Source::Base64(data) => {
-                    part.member("filename", media.name.as_deref().unwrap_or("document.pdf"));
-                    part.member("file_data", &data_url(&mime("application/pdf"), data));
+                    let mime_type = mime("application/pdf");
+                    part.member("filename", media.name.as_deref().unwrap_or(document_name(&mime_type)));
+                    part.member("file_data", &data_url(&mime_type, data));
                 }
                 Source::Url(url) => part.member("file_url", url),
                 Source::File(id) | Source::Text(id) => part.member("file_id", id),

@@ -10,6 +10,7 @@
 mod answers;
 mod fuzzed;
 mod large;
+mod recorded;
 mod requests;
 mod strict;
 mod table;

@@ -4,10 +4,8 @@ use super::super::super::fields::Field;
 use super::super::super::members::write_plain;
 use super::super::super::request::{ChatRequest, Effort, Format, Reasoning, ToolChoice};
 use super::super::super::write::Members;
-use super::super::DIALECT;
+use super::super::{DIALECT, OUTPUT_TOKENS_MIN};
 
-/// OpenAI takes no smaller output limit.
-const OUTPUT_TOKENS_MIN: u64 = 16;
 /// Tiers by OpenAI's words.
 const TIERS: [&str; 6] = ["\"default\"", "\"flex\"", "\"priority\"", "\"fast\"", "\"scale\"", "\"ultrafast\""];
 
@@ -21,8 +19,8 @@ pub(super) fn tools(request: &ChatRequest<'_>, unused: &mut Vec<Field>, body: &m
                     item.member("name", &tool.name);
                     item.some("description", tool.description.as_deref());
                     match &tool.parameters {
-                        Some(schema) => item.raw("parameters", schema),
-                        None => item.written("parameters", r#"{"type":"object","properties":{}}"#),
+                        Some(schema) if !schema.is_empty_object() => item.raw("parameters", schema),
+                        _ => item.written("parameters", r#"{"type":"object","properties":{}}"#),
                     }
                     // Left out, it would mean `true`.
                     item.member("strict", &tool.strict.unwrap_or(false));
