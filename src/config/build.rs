@@ -4,7 +4,7 @@ use super::pricing::Prices;
 use super::{Config, ConfigError, is_named_as_secret};
 use crate::balance::{self, BreakerPolicy, Candidate, Plan, Tier, UpstreamBreakers};
 use crate::dialect::answer::ListedModel;
-use crate::dialect::chat::{ChatRules, OutputLimits};
+use crate::dialect::chat::{OutputLimits, RESPONSES_OUTPUT_TOKENS_MIN};
 use crate::dialect::endpoint::{self, Endpoint, Target};
 use crate::dialect::request::{front_prompt_tokens, image_tokens_bound};
 use crate::dialect::{DialectId, embed};
@@ -240,11 +240,13 @@ fn model_routes(model: &Arc<str>, offers: &[Offer], upstreams: Upstreams<'_>, pr
 /// How a candidate's output is limited for requests of this dialect. What a row says is of chat completions, and of what is translated;
 /// a limit of Responses is one of answer and thoughts everywhere (volcengine.com/docs/82379/1956279; Alibaba Cloud's notice of
 /// 2026-04-20 of changes to certain model fields).
-fn output_limits(dialect: DialectId, rules: &ChatRules, candidate: &Candidate) -> OutputLimits {
+fn output_limits(dialect: DialectId, provider: &Provider, candidate: &Candidate) -> OutputLimits {
     if !candidate.is_translated && dialect != DialectId::OpenAi {
         return OutputLimits::default();
     }
-    rules.output_limits(&candidate.upstream_model, candidate.is_translated)
+    let may_be_raised = candidate.is_translated && provider.speaks(DialectId::OpenAiResponses);
+    let least = if may_be_raised { RESPONSES_OUTPUT_TOKENS_MIN } else { 0 };
+    OutputLimits { least, ..provider.chat.output_limits(&candidate.upstream_model, candidate.is_translated) }
 }
 
 /// The most tokens that an image is to a candidate for requests of this dialect.
@@ -295,7 +297,7 @@ fn route(
             ),
             image_tokens: image_tokens(dialect, upstream.provider, candidate),
             front_tokens: front_prompt_tokens(&candidate.upstream_model),
-            output_limits: output_limits(dialect, &upstream.provider.chat, candidate),
+            output_limits: output_limits(dialect, upstream.provider, candidate),
         }
     };
     let in_tier = |tier: &Tier| tier.candidates.iter().map(charges).collect();

@@ -2,6 +2,7 @@
 
 use super::{Config, ConfigError, Model, Upstream};
 use crate::price::{Multiplier, Price, PriceBook};
+use crate::provider;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,9 +42,22 @@ impl<'a> Prices<'a> {
         Self { book, multiplied: RefCell::default() }
     }
 
+    /// Whose rows hold for a model of these names: where its own provider has none, those of the same vendor's other API.
+    fn seller<'u>(&self, upstream: &'u Upstream, (upstream_model, model): (&str, &str)) -> &'u str {
+        let own = upstream.seller();
+        let is_own = [upstream_model, model].iter().any(|name| self.book.has_row(own, name));
+        let other = provider::providers().get(&upstream.provider).and_then(|row| row.priced_like.as_deref());
+        match other.filter(|other| {
+            upstream.price_provider.is_none() && !is_own && self.book.find(other, upstream_model, model).is_some()
+        }) {
+            Some(other) => other,
+            None => own,
+        }
+    }
+
     /// The price of a model at an upstream.
     pub(super) fn at(&self, upstream: &Upstream, upstream_model: &str, model: &str) -> Option<Arc<Price>> {
-        let price = self.book.find(upstream.seller(), upstream_model, model)?;
+        let price = self.book.find(self.seller(upstream, (upstream_model, model)), upstream_model, model)?;
         if upstream.price_multiplier == Multiplier::ONE {
             return Some(price.clone());
         }

@@ -94,6 +94,8 @@ pub struct RequestFacts {
     pub pieces: AskedPieces,
     /// The tier that is asked for; prices have a multiplier for each. Anthropic's fast mode counts as priority.
     pub service_tier: ServiceTier,
+    /// It is named, be it the standard one, and not left to the account.
+    pub names_tier: bool,
     /// How many values the body has, in all of its lists and objects.
     pub values: u64,
     /// What separates the parts of a form. `None`: the body is JSON.

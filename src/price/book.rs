@@ -85,7 +85,7 @@ impl PriceBook {
     }
 
     /// Whether a provider has a row of its own for that name, without a date behind it taken off.
-    pub(super) fn has_row(&self, provider: &str, name: &str) -> bool {
+    pub(crate) fn has_row(&self, provider: &str, name: &str) -> bool {
         self.names.get(&*folded(provider)).is_some_and(|names| names.contains_key(&*folded(name)))
     }
 

@@ -57,6 +57,9 @@ pub struct Provider {
     /// The row that has the same models, which think as much beyond a limit here (`chat.thinks_beyond_limit`).
     #[serde(default)]
     pub(super) thinks_like: Option<String>,
+    /// The row whose prices hold here for models of which the price book has none of this row's own: the same vendor's other API.
+    #[serde(default)]
+    pub priced_like: Option<String>,
     /// What becomes of requests that ask for no service tier.
     #[serde(default)]
     pub unasked_tier: UnaskedTier,

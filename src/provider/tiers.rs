@@ -32,6 +32,8 @@ pub struct Tiers {
     unasked: UnaskedTier,
     /// How dear the dearest tier is that the request can ask for there ([`ServiceTier::dearness`]).
     askable: u8,
+    /// It gets the client's own word for a tier.
+    is_told: bool,
 }
 
 impl Tiers {
@@ -51,7 +53,7 @@ impl Tiers {
             (UnaskedTier::Standard, true) => UnaskedTier::Account,
             (unasked, _) => unasked,
         };
-        Self { unasked, askable }
+        Self { unasked, askable, is_told: provider.speaks(endpoint.dialect) && !is_asked }
     }
 
     /// The tier that the candidate is asked for where the client asks for this one.
@@ -59,10 +61,10 @@ impl Tiers {
         if by_client.dearness() > self.askable { ServiceTier::Standard } else { by_client }
     }
 
-    /// The dearest tier that an answer may come in.
-    pub fn dearest(self, by_client: ServiceTier) -> ServiceTier {
+    /// The dearest tier that an answer may come in. `is_named`: the client names this tier, and does not leave it to the account.
+    pub fn dearest(self, by_client: ServiceTier, is_named: bool) -> ServiceTier {
         match (self.asked(by_client), self.unasked) {
-            (asked, _) if asked.is_dearer() => asked,
+            (asked, _) if asked.is_dearer() || (is_named && self.is_told) => asked,
             (_, UnaskedTier::Account) => ServiceTier::Priority,
             (asked, _) => asked,
         }
@@ -142,9 +144,9 @@ mod tests {
             let dialect = providers()[provider].dialects[0];
             let tiers = tiers(provider, dialect, is_asked);
             (
-                tiers.dearest(Standard),
+                tiers.dearest(Standard, false),
                 tiers.billed(Standard, Priority),
-                tiers.dearest(Priority),
+                tiers.dearest(Priority, true),
                 tiers.billed(Priority, Priority),
             )
         };
@@ -161,7 +163,12 @@ mod tests {
         assert_eq!(own("gemini", true), (Priority, Priority, Priority, Priority));
         assert_eq!(own("anthropic", true), (Standard, Standard, Priority, Priority));
         let openai = tiers("openai", DialectId::OpenAi, false);
-        assert_eq!((openai.dearest(Ultrafast), openai.dearest(Flex)), (Ultrafast, Priority));
+        assert_eq!((openai.dearest(Ultrafast, true), openai.dearest(Standard, false)), (Ultrafast, Priority));
+        assert_eq!((openai.dearest(Standard, true), openai.dearest(Flex, true)), (Standard, Flex), "as it is told");
+        for untold in [self::tiers("openai", DialectId::Gemini, false), self::tiers("openai", DialectId::OpenAi, true)]
+        {
+            assert_eq!(untold.dearest(Standard, true), Priority);
+        }
         assert_eq!(openai.billed(Batch, Flex), Flex);
     }
 }

@@ -390,7 +390,7 @@ pub(super) fn worst_case_nanos<'c>(
         let input = if price.reads_elsewhere { counted.max(context) } else { counted };
         let default = exchange.snapshot.routing.output_tokens_default;
         let output = facts.output_tokens_bound(&charges.output_limits, price.output_tokens_max, default);
-        let dearest = charges.tiers.dearest(facts.service_tier);
+        let dearest = charges.tiers.dearest(facts.service_tier, facts.names_tier);
         Some(price.worst_case_nanos(dearest, facts.requests_billed_max.max(1), input, output, &pieces))
     });
     prices.max().unwrap_or(0)

@@ -2,7 +2,8 @@
 
 use crate::calls::{Wire, number, plain_chat, serving_keys};
 use crate::support::answers::chat_body;
-use crate::support::gateway::Setup;
+use crate::support::client::Request;
+use crate::support::gateway::{Gateway, Setup, Upstream};
 use crate::support::provider::Provider;
 use crate::support::script::Answer;
 
@@ -92,7 +93,7 @@ async fn the_hold_is_taken_at_the_dearest_upstream_and_the_bill_at_the_one_that_
 async fn a_price_provider_without_rows_is_refused_with_its_place() {
     let provider = Provider::always(Answer::json(200, &chat_body("x", 1, 1))).await;
     let upstream = Wire::Chat.upstream("u", &provider).with("price_provider = \"resellr\"");
-    let gateway = crate::support::gateway::Gateway::prepare(&Setup::new([upstream]).prices(PRICES));
+    let gateway = Gateway::prepare(&Setup::new([upstream]).prices(PRICES));
     for command in ["check", "serve"] {
         let output = gateway.run(&[command]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -100,4 +101,40 @@ async fn a_price_provider_without_rows_is_refused_with_its_place() {
             ["tollgate.toml:", "upstream[0].price_provider: no row of the price book", "did you mean `reseller`?"];
         assert!(!output.status.success() && words.iter().all(|word| said.contains(word)), "{command}: {said}");
     }
+}
+
+/// The same vendor's other API has no rows of its own.
+#[tokio::test]
+async fn a_model_without_a_row_for_one_api_of_a_vendor_has_the_price_of_the_other() {
+    let row = |provider: &str, input: u32| {
+        format!("[[model]]\nname = \"qwen-plus\"\nprovider = \"{provider}\"\ninput = {input}\noutput = 1\n")
+    };
+    let provider = Provider::always(Answer::json(200, &chat_body("x", 1, 1))).await;
+    let upstream = Upstream::new("u", "dashscope", provider.url(""));
+    for (prices, input) in [(row("qwen", 3), "3"), (row("qwen", 3) + &row("dashscope", 5), "5")] {
+        let gateway = Gateway::prepare(&Setup::new([upstream.clone().models("[\"qwen-plus\"]")]).prices(&prices));
+        let explained =
+            gateway.run(&["price", "explain", "qwen-plus", "--upstream", "u", "--input", "1000000", "--output", "0"]);
+        let explained = String::from_utf8_lossy(&explained.stdout).into_owned();
+        assert!(explained.contains(&format!("({input}000000000 nano-USD)")), "{explained}");
+    }
+}
+
+/// OpenAI's Responses take no limit below 16: it goes out as that.
+#[tokio::test]
+async fn a_limit_that_a_translation_raises_is_held_for_as_it_goes_out() {
+    let provider = Provider::always(Wire::Responses.whole("x")).await;
+    let upstream = Upstream::new("u", "openai-responses", provider.url("/v1"));
+    let setup = Setup::new([upstream.models("[\"m\"]")]).prices(PRICES);
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "9"])]).await;
+    let mut held = Vec::new();
+    for limit in [10, 16, 17] {
+        let body =
+            serde_json::json!({"model": "m", "max_tokens": limit, "messages": [{"role": "user", "content": "x"}]});
+        let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        held.push(number(&gateway.record_of(&answer).await, "held_nanos"));
+    }
+    assert_eq!((held[0], held[2] - held[1]), (held[1], 60_000));
+    gateway.finish(&[&key]).await;
 }

@@ -99,6 +99,9 @@ async fn the_hold_has_the_tiers_that_can_come_and_the_bill_the_one_that_came() {
         (Wire::Chat, json!({}), json!({"service_tier": "default"}), 2, 1),
         (Wire::Chat, json!({}), priority.clone(), 2, 2),
         (Wire::Chat, priority.clone(), json!({"service_tier": "default"}), 2, 1),
+        // Who names the standard one gets no other.
+        (Wire::Chat, json!({"service_tier": "default"}), json!({"service_tier": "default"}), 1, 1),
+        (Wire::Chat, json!({"service_tier": "auto"}), json!({"service_tier": "default"}), 2, 1),
         (Wire::Chat, ultrafast.clone(), ultrafast, 6, 6),
         // Fast mode comes only if it is asked for, and what is paid for in advance has no price of its own.
         (Wire::Messages, json!({}), standard, 1, 1),

@@ -1,4 +1,4 @@
-//! How much is to be generated, as a request says it: its limits, and what it says of thinking.
+//! How much is to be generated, and how, as a request says it: its limits, what it says of thinking, and whether it names a tier.
 
 use super::RequestFacts;
 use super::thinking::AskedThinking;
@@ -18,6 +18,8 @@ pub(super) struct AskedOutput {
     pub(super) thinking: AskedThinking,
     /// Anthropic's kind of thinking that heeds a budget.
     pub(super) thinks_by_budget: bool,
+    /// A service tier is named, be it the standard one, and not left to the account.
+    pub(super) names_tier: bool,
 }
 
 impl AskedOutput {
@@ -35,6 +37,7 @@ impl AskedOutput {
             is_unlimited: self.is_unlimited || other.is_unlimited,
             thinking: self.thinking.raised_by(other.thinking),
             thinks_by_budget: self.thinks_by_budget,
+            names_tier: self.names_tier,
         }
     }
 
@@ -44,6 +47,7 @@ impl AskedOutput {
         let own = self.tokens_max.filter(|_| !self.is_unlimited);
         facts.output_tokens_max = own.map(|limit| limit.max(self.predicted));
         facts.limits_answer_alone = self.limits_answer_alone;
+        facts.names_tier = self.names_tier;
         let heeds_budget = dialect != DialectId::Anthropic || self.thinks_by_budget;
         let budget_tokens = self.thinking.budget_tokens.filter(|_| heeds_budget);
         facts.thinking = Some(AskedThinking { budget_tokens, ..self.thinking });

@@ -124,6 +124,9 @@ pub(super) enum Place {
     /// The same, unless it says that it is off.
     Search,
     SearchSwitch,
+    /// Anthropic's.
+    Citations,
+    CitationsSwitch,
 
     // Tools.
     /// Functions by themselves, of no type.

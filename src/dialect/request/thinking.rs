@@ -62,7 +62,7 @@ impl RequestFacts {
         let most = of_model.unwrap_or(otherwise);
         let own = self.output_tokens_max.filter(|_| !(limits.zero_is_no_limit && self.limit_is_zero));
         let beyond = self.tokens_beyond(limits, most);
-        own.unwrap_or(most).saturating_add(beyond).saturating_mul(self.answers_max())
+        own.map_or(most, |own| own.max(limits.least)).saturating_add(beyond).saturating_mul(self.answers_max())
     }
 
     /// What the model may generate beyond the limit.

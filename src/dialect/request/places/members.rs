@@ -227,7 +227,9 @@ static AUDIO: &[Member] = &[m(&["data"], AudioBytes), m(&["url"], OtherUrl)];
 static FILE: &[Member] =
     &[m(&["file_data"], FileBytes), m(&["file_id"], Elsewhere), m(&["file_url"], OtherUrl), m(&["url"], OtherUrl)];
 
-static BLOCK: &[Member] = &[m(&["content"], Block), m(&["source"], Source), m(&["file_id"], Elsewhere)];
+static BLOCK: &[Member] =
+    &[m(&["content"], Block), m(&["source"], Source), m(&["file_id"], Elsewhere), m(&["citations"], Citations)];
+static CITATIONS: &[Member] = &[m(&["enabled"], CitationsSwitch)];
 
 static SOURCE: &[Member] = &[
     m(&["type"], Kind),
@@ -248,7 +250,8 @@ static GEMINI_PART: &[Member] = &[
 
 static INLINE: &[Member] = &[m(&["mimeType", "mime_type"], Mime), m(&["data"], Payload)];
 static FUNCTION_RESPONSE: &[Member] = &[m(&["parts"], GeminiPart)];
-static TOOL: &[Member] = &[m(&["type"], ToolKind)];
+/// A `namespace` has tools of its own (Responses).
+static TOOL: &[Member] = &[m(&["type"], ToolKind), m(&["tools"], Tool)];
 static CLAUDE_TOOL: &[Member] = &[m(&["type"], ClaudeToolKind)];
 static GEMINI_TOOL: &[Member] = &[m(&["functionDeclarations", "function_declarations"], Functions)];
 static PLUGIN: &[Member] = &[m(&["id"], PluginId)];
@@ -296,6 +299,7 @@ impl Place {
             GeminiTool => (GEMINI_TOOL, &[]),
             Plugin => (PLUGIN, &[]),
             Search => (SEARCH, &[]),
+            Citations => (CITATIONS, &[]),
             _ => (&[], &[]),
         }
     }

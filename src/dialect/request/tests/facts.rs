@@ -223,6 +223,10 @@ fn what_is_not_in_the_body_is_noticed() {
         (RESPONSES, r#"{"model":"m","input":[{"type":"item_reference","id":"i"}]}"#, true),
         (RESPONSES, r#"{"model":"m","input":[{"content":[{"type":"input_file","file_url":"https://x"}]}]}"#, true),
         (RESPONSES, r#"{"model":"m","tools":[{"type":"file_search"}]}"#, true),
+        (RESPONSES, r#"{"model":"m","tools":[{"type":"apply_patch"},{"type":"local_shell"},{"type":"computer"}]}"#, false),
+        (RESPONSES, r#"{"model":"m","tools":[{"type":"shell","environment":{"type":"container_auto"}}]}"#, true),
+        (RESPONSES, r#"{"model":"m","tools":[{"type":"namespace","name":"n","tools":[{"type":"function","name":"f"}]}]}"#, false),
+        (RESPONSES, r#"{"model":"m","tools":[{"type":"namespace","name":"n","tools":[{"type":"web_search"}]}]}"#, true),
         (MESSAGES, r#"{"model":"m","messages":[{"content":[{"source":{"type":"url","url":"https://x"}}]}]}"#, true),
         (MESSAGES, r#"{"model":"m","messages":[{"content":[{"source":{"type":"file","file_id":"f"}}]}]}"#, true),
         (MESSAGES, r#"{"model":"m","tools":[{"type":"web_search_20250305","name":"web_search"}]}"#, true),
@@ -252,6 +256,15 @@ fn tools_bring_text_of_their_own() {
     assert_eq!(facts(CHAT, function).prompt_text_bytes, function.len() as u64 + 1_024);
     let legacy =
         r#"{"model":"m","functions":[{"name":"t","type":"web_search","image_url":"data:image/png;base64,QUJD"}]}"#;
+    let patch = r#"{"model":"m","input":"x","tools":[{"type":"apply_patch"}]}"#;
+    assert_eq!(facts(RESPONSES, patch).prompt_text_bytes, patch.len() as u64 + 1_024 + 2_048);
+    let cited = |enabled: bool| {
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"document","source":{{"type":"text","data":"x"}},"citations":{{"enabled":{enabled}}}}}]}}]}}"#
+        );
+        facts(MESSAGES, &body).prompt_text_bytes - body.len() as u64
+    };
+    assert_eq!((cited(true), cited(false)), (1_024, 0));
     let declared = r#"{"tools":[{"functionDeclarations":[{"name":"t"}]}]}"#;
     for (path, body) in [(CHAT, legacy), (GEMINI, declared)] {
         let facts = facts(path, body);
