@@ -34,6 +34,7 @@ mod openai;
 mod request;
 mod responses;
 mod signature;
+mod tools_or_format;
 mod translated;
 mod translation;
 mod untaken;

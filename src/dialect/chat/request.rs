@@ -221,6 +221,16 @@ pub enum Format<'a> {
     },
 }
 
+impl Format<'_> {
+    /// What it is called by.
+    pub fn field(&self) -> Field {
+        match self {
+            Self::JsonObject => Field::JsonObject,
+            Self::Schema { .. } => Field::JsonSchema,
+        }
+    }
+}
+
 /// How hard the model is to think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {

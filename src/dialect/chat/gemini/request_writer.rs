@@ -5,6 +5,7 @@ use super::thinking;
 use crate::dialect::DialectId;
 use crate::dialect::chat::fields::Field;
 use crate::dialect::chat::members::write_plain;
+use crate::dialect::chat::tools_or_format::tools_or_format;
 use crate::dialect::chat::write::{self, Members};
 use crate::dialect::chat::{
     ChatRequest, Format, Inexpressible, Json, Manner, Options, Part, Reasoning, Tool, ToolChoice,
@@ -20,11 +21,12 @@ pub(super) fn write_request(
     unused: &mut Vec<Field>,
 ) -> Result<Vec<u8>, Inexpressible> {
     let contents = Contents::of(request, manner)?;
+    let functions = functions(request, manner.model)?;
     let mut out = Vec::with_capacity(1024);
     write::object(&mut out, |body| {
         contents.write(body);
-        tools(&request.tools, body);
-        tool_choice(request, body);
+        write_tools(functions, body);
+        tool_choice(functions, request.options.tool_choice.as_ref(), body);
         config(request, manner, body, unused);
         write_plain(DialectId::Gemini, "", &[Field::ServiceTier], &request.options, body);
         if let Some(tier) = request.options.plain(Field::ServiceTier) {
@@ -44,7 +46,13 @@ pub(super) fn write_request(
     Ok(out)
 }
 
-fn tools(tools: &[Tool<'_>], body: &mut Members<'_>) {
+/// The functions that are offered. Models before Gemini 3 take none beside a format of the answer: "Function calling with a response
+/// mime type: 'application/json' is unsupported" (github.com/googleapis/python-genai/issues/867).
+fn functions<'r, 'a>(request: &'r ChatRequest<'a>, model: &str) -> Result<&'r [Tool<'a>], Inexpressible> {
+    if thinking::is_before_3(model) { tools_or_format(request) } else { Ok(&request.tools) }
+}
+
+fn write_tools(tools: &[Tool<'_>], body: &mut Members<'_>) {
     if tools.is_empty() {
         return;
     }
@@ -66,11 +74,12 @@ fn tools(tools: &[Tool<'_>], body: &mut Members<'_>) {
 }
 
 /// The mode. A function whose arguments are to fit its schema for certain asks for VALIDATED; under ANY they always do.
-fn tool_choice(request: &ChatRequest<'_>, body: &mut Members<'_>) {
-    let strict = request.tools.iter().any(|tool| tool.strict == Some(true));
-    let (mode, names) = match &request.options.tool_choice {
+fn tool_choice(tools: &[Tool<'_>], choice: Option<&ToolChoice<'_>>, body: &mut Members<'_>) {
+    let strict = tools.iter().any(|tool| tool.strict == Some(true));
+    let (mode, names) = match choice {
         None | Some(ToolChoice::Auto) if strict => ("VALIDATED", None),
         None => return,
+        Some(ToolChoice::None) if tools.is_empty() => return,
         Some(ToolChoice::Auto) => ("AUTO", None),
         Some(ToolChoice::None) => ("NONE", None),
         Some(ToolChoice::Required) => ("ANY", None),

@@ -44,7 +44,8 @@ fn short_name(model: &str) -> &str {
     model.rsplit('/').next().unwrap_or(model)
 }
 
-/// Models before Gemini 3: they want no signatures back, and take no media in a function's response.
+/// Models before Gemini 3: they want no signatures back, and take neither media in a function's response nor functions beside a
+/// format of the answer.
 pub(super) fn is_before_3(model: &str) -> bool {
     ["gemini-1", "gemini-2"].iter().any(|beginning| short_name(model).starts_with(beginning))
 }

@@ -1,6 +1,8 @@
 use super::{again, read_well, refused, write};
 use crate::dialect::chat::fields::Field;
-use crate::dialect::chat::{ChatRequest, Format, Json, Message, Options, Part, Reasoning, Role, Tool, ToolChoice};
+use crate::dialect::chat::{
+    ChatRequest, Format, Json, Message, Options, Part, Reasoning, Role, Tool, ToolCall, ToolChoice, ToolResult,
+};
 use serde_json::json;
 
 const HI: &str = r#""contents":[{"role":"user","parts":[{"text":"Hi"}]}]"#;
@@ -158,4 +160,52 @@ fn a_model_that_does_not_think_is_not_told_how_to() {
     let request = ChatRequest { messages: hi(), options, ..ChatRequest::default() };
     let (written, unused) = write(&request, "gemini-2.0-flash").unwrap();
     assert_eq!((written.get("generationConfig"), &*unused), (None, &[Field::Reasoning][..]));
+}
+
+/// A request for JSON with a function, and with a call of it before.
+fn json_beside_a_function(format: Format<'static>, was_called: bool) -> ChatRequest<'static> {
+    let tool = Tool { name: "f".into(), description: None, parameters: None, strict: None, cache_mark: None };
+    let call = Part::ToolCall(ToolCall { id: "c".into(), name: "f".into(), arguments: "{}".into(), signature: None });
+    let result = ToolResult { id: "c".into(), name: None, parts: vec![Part::text("1")], is_error: false };
+    let mut messages = hi();
+    if was_called {
+        messages.push(Message { role: Role::Assistant, name: None, parts: vec![call] });
+        messages.push(Message { role: Role::User, name: None, parts: vec![Part::ToolResult(result)] });
+    }
+    let options = Options { format: Some(format), ..Options::default() };
+    ChatRequest { messages, tools: vec![tool], options, ..ChatRequest::default() }
+}
+
+#[test]
+fn models_before_3_have_functions_or_a_format_and_not_both() {
+    let schema = || Json::parse(r#"{"type":"object","properties":{}}"#.into()).unwrap();
+    let shape = || Format::Schema { name: None, description: None, schema: schema(), strict: None };
+    let refused = |request: &ChatRequest<'_>, model: &str| write(request, model).unwrap_err().field;
+    for model in ["gemini-2.5-flash", "models/gemini-2.0-flash", "gemini-1.5-pro-002"] {
+        let mut request = json_beside_a_function(shape(), false);
+        for choice in [None, Some(ToolChoice::Auto), Some(ToolChoice::Required)] {
+            request.options.tool_choice = choice;
+            assert_eq!(refused(&request, model), Field::JsonSchema, "{model}");
+        }
+        assert_eq!(refused(&json_beside_a_function(Format::JsonObject, false), model), Field::JsonObject);
+        // Nothing is to be called: then nothing can be.
+        request.options.tool_choice = Some(ToolChoice::None);
+        let (written, unused) = write(&request, model).unwrap();
+        assert_eq!(
+            (written.get("tools"), written.get("toolConfig"), unused),
+            (None, None, vec![]),
+            "{model}: {written}"
+        );
+        assert_eq!(written["generationConfig"]["responseJsonSchema"], schema().value());
+        // What was called, though, is to be known.
+        request = json_beside_a_function(shape(), true);
+        request.options.tool_choice = Some(ToolChoice::None);
+        assert_eq!(refused(&request, model), Field::JsonSchema, "{model}");
+        request.options.format = None;
+        assert!(write(&request, model).unwrap().0["tools"].is_array());
+    }
+    for model in ["gemini-3.5-flash", "gemini-4-argon", "m"] {
+        let written = write(&json_beside_a_function(shape(), true), model).unwrap().0;
+        assert!(written["tools"].is_array() && written["generationConfig"]["responseJsonSchema"].is_object());
+    }
 }
