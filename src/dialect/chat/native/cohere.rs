@@ -1,6 +1,8 @@
 //! Cohere's Chat, version 2 (docs.cohere.com/reference/chat, autumn of 2026).
 //!
 //! What the model says beside calls of tools is their plan. One named tool that must be called is the only one that is offered.
+//! A format of the answer is not: `response_format` "is not supported when used in combinations with the `documents` or `tools`
+//! parameters".
 
 mod answer_reader;
 #[cfg(test)]
@@ -9,6 +11,7 @@ mod tests;
 use super::super::fields::Field;
 use super::super::members::write_plain;
 use super::super::request::{ChatRequest, Format, MediaKind, Reasoning, Tool, ToolChoice};
+use super::super::tools_or_format::tools_or_format;
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
 use super::turns::{BETWEEN, Outcome, Piece, Spoken, Turn, turns};
@@ -26,7 +29,7 @@ fn write_request(
     let options = &request.options;
     let turns = turns(request, DialectId::Cohere, unused)?;
     let choice = options.tool_choice.as_ref();
-    let tools = offered(&request.tools, choice.filter(|choice| **choice != ToolChoice::None));
+    let tools = offered(tools_or_format(request)?, choice.filter(|choice| **choice != ToolChoice::None));
     // It is all of them or none.
     let strict = !tools.is_empty() && tools.iter().all(|tool| tool.strict == Some(true));
     if !strict {

@@ -57,6 +57,26 @@ fn a_choice_of_tools_is_all_or_none_or_the_only_one_offered() {
 }
 
 #[test]
+fn a_format_is_refused_beside_tools_that_may_be_called() {
+    let both = |format, choice| {
+        let mut request = choosing(choice);
+        request.options.format = Some(format);
+        request
+    };
+    for choice in [ToolChoice::Auto, ToolChoice::Required] {
+        let refusal = |format| written(Cohere, &both(format, choice.clone()), "m").unwrap_err().field;
+        assert_eq!([refusal(schema()), refusal(Format::JsonObject)], [Field::JsonSchema, Field::JsonObject]);
+    }
+    let none = body(Cohere, &both(schema(), ToolChoice::None));
+    assert_eq!((none.get("tools"), none.get("tool_choice")), (None, None));
+    assert_eq!(none["response_format"], body(Cohere, &shaped(schema()))["response_format"]);
+    // What was called is to be known.
+    let mut after_calls = both(schema(), ToolChoice::None);
+    after_calls.messages = tools().messages;
+    assert_eq!(written(Cohere, &after_calls, "m").unwrap_err().field, Field::JsonSchema);
+}
+
+#[test]
 fn thinking_has_a_budget_where_it_is_not_high() {
     let thinking = |request| body(Cohere, &request)["thinking"].clone();
     assert_eq!(thinking(effort(Effort::None)), serde_json::json!({"type":"disabled"}));
