@@ -47,11 +47,11 @@ const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
 /// What an enforced schema cannot say: that an object has members of any name.
-pub(super) const OPEN: &str = "a schema of an object whose members are not all named";
+pub(in crate::dialect::chat) const OPEN: &str = "a schema of an object whose members are not all named";
 
 /// A schema leaves an object open, which one that is enforced cannot.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct IsOpen;
+pub(in crate::dialect::chat) struct IsOpen;
 
 /// How a tool is described.
 pub(in crate::dialect::chat) struct OfTool<'j> {
@@ -96,7 +96,7 @@ pub(in crate::dialect::chat) fn of_tool<'j>(schema: Option<&Json<'j>>, strict: b
 ///
 /// # Errors
 /// It cannot be.
-pub(super) fn enforced<'j>(schema: &Json<'j>, description: Option<&str>) -> Result<Json<'j>, IsOpen> {
+pub(in crate::dialect::chat) fn enforced<'j>(schema: &Json<'j>, description: Option<&str>) -> Result<Json<'j>, IsOpen> {
     let Value::Object(mut map) = schema.value() else { return Ok(schema.clone()) };
     let original = map.clone();
     if let Some(description) = description {

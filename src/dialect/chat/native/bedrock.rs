@@ -5,11 +5,13 @@
 mod answer_reader;
 mod blocks;
 mod model;
+mod schemas;
 #[cfg(test)]
 mod tests;
 
-use super::super::anthropic::schema;
+use super::super::anthropic::schema::OfTool;
 use super::super::fields::Field;
+use super::super::json::Json;
 use super::super::request::{ChatRequest, Format, Tool, ToolChoice};
 use super::super::wire::{Inexpressible, Manner, Wire};
 use super::super::write::{Members, object};
@@ -31,6 +33,10 @@ fn write_request(
     let options = &request.options;
     let mut conversation = blocks::conversation(request, manner.model, unused)?;
     let tools = offered_tools(request, &conversation)?;
+    let taken = model::schemas(manner.model);
+    let described: Vec<OfTool<'_>> =
+        tools.iter().map(|tool| schemas::of_tool(tool, taken, unused)).collect::<Result<_, _>>()?;
+    let format = Shape::of(options.format.as_ref(), taken)?;
     let plan = Plan::of(request, manner, unused)?;
     conversation.end_for(plan.thinks());
     let tier = service_tier(request, unused);
@@ -49,9 +55,11 @@ fn write_request(
             }
         });
         plan.write_inference(body, &options.stop);
-        write_tools(body, &tools, request, model::takes_cache_points(manner.model));
+        let takes_cache_points = model::takes_cache_points(manner.model);
+        let tools = tools.iter().map(|tool| &**tool).zip(&described);
+        write_tools(body, tools, options.tool_choice.as_ref(), takes_cache_points);
         plan.write_additional(body);
-        write_output(body, plan.effort(), options.format.as_ref());
+        write_output(body, plan.effort(), format.as_ref());
         if let Some(tier) = tier {
             body.object("serviceTier", |object| object.member("type", tier));
         }
@@ -93,25 +101,25 @@ fn called_tools<'r>(conversation: &Conversation<'r>) -> Vec<Cow<'r, Tool<'r>>> {
     names.map(|name| Cow::Owned(tool(name))).collect()
 }
 
-fn write_tools(
+fn write_tools<'t>(
     body: &mut Members<'_>,
-    tools: &[Cow<'_, Tool<'_>>],
-    request: &ChatRequest<'_>,
+    tools: impl ExactSizeIterator<Item = (&'t Tool<'t>, &'t OfTool<'t>)>,
+    choice: Option<&ToolChoice<'_>>,
     takes_cache_points: bool,
 ) {
-    if tools.is_empty() {
+    if tools.len() == 0 {
         return;
     }
     body.object("toolConfig", |config| {
         config.array("tools", |list| {
-            for tool in tools {
-                list.object_element(|element| element.object("toolSpec", |spec| write_tool(spec, tool)));
+            for (tool, described) in tools {
+                list.object_element(|element| element.object("toolSpec", |spec| write_tool(spec, tool, described)));
                 if let Some(mark) = tool.cache_mark.as_ref().filter(|_| takes_cache_points) {
                     Block::CachePoint(mark).write(list);
                 }
             }
         });
-        match &request.options.tool_choice {
+        match choice {
             Some(ToolChoice::Named(names)) if names.len() == 1 => {
                 config.object("toolChoice", |choice| choice.object("tool", |tool| tool.member("name", &names[0])));
             }
@@ -123,37 +131,45 @@ fn write_tools(
     });
 }
 
-fn write_tool(spec: &mut Members<'_>, tool: &Tool<'_>) {
+fn write_tool(spec: &mut Members<'_>, tool: &Tool<'_>, described: &OfTool<'_>) {
     spec.member("name", &tool.name);
-    // Converse wants a schema of an object, and what stands behind it (Claude, Nova) no variants at its top: as Anthropic's own
-    // API has it.
-    let described = schema::of_tool(tool.parameters.as_ref(), false);
     spec.some("description", described.description(tool.description.as_deref()).as_ref());
     spec.object("inputSchema", |schema| schema.raw("json", &described.schema));
-    if tool.strict == Some(true) {
+    if described.strict {
         spec.member("strict", &true);
     }
 }
 
-fn write_output(body: &mut Members<'_>, effort: Option<&str>, format: Option<&Format<'_>>) {
-    let format = match format {
-        Some(Format::Schema { name, description, schema, .. }) => Some((name, description, schema)),
-        _ => None,
-    };
+/// What shape the answer must have, as it is written.
+struct Shape<'s> {
+    name: Option<&'s str>,
+    description: Option<&'s str>,
+    schema: Json<'s>,
+}
+
+impl<'s> Shape<'s> {
+    fn of(format: Option<&'s Format<'_>>, taken: model::Schemas) -> Result<Option<Self>, Inexpressible> {
+        let Some(Format::Schema { name, description, schema, .. }) = format else { return Ok(None) };
+        let schema = schemas::of_answer(schema, taken)?;
+        Ok(Some(Self { name: name.as_deref(), description: description.as_deref(), schema }))
+    }
+}
+
+fn write_output(body: &mut Members<'_>, effort: Option<&str>, format: Option<&Shape<'_>>) {
     if effort.is_none() && format.is_none() {
         return;
     }
     body.object("outputConfig", |config| {
         config.some("effort", effort);
-        let Some((name, description, schema)) = format else { return };
+        let Some(shape) = format else { return };
         config.object("textFormat", |format| {
             format.member("type", "json_schema");
             format.object("structure", |structure| {
                 structure.object("jsonSchema", |json| {
                     // A text, not an object.
-                    json.member("schema", schema.as_str());
-                    json.some("name", name.as_deref());
-                    json.some("description", description.as_deref());
+                    json.member("schema", shape.schema.as_str());
+                    json.some("name", shape.name);
+                    json.some("description", shape.description);
                 });
             });
         });

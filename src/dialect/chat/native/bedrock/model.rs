@@ -43,6 +43,35 @@ pub(super) fn takes_cache_points(model: &str) -> bool {
     matches!(family(model), Family::Claude | Family::Nova | Family::Nova2)
 }
 
+/// What a model takes of schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Schemas {
+    /// Those that are enforced must be closed and say less, as Anthropic's own API has it ("For 'object' type, 'additionalProperties'
+    /// must be explicitly set to false"; github.com/future-agi/future-agi/pull/412).
+    AsAnthropics,
+    /// As they are written.
+    AsTheyAre,
+    /// As they are written; no tool's is enforced.
+    NeverEnforced,
+    /// The same, and with the least at the top of a tool's.
+    Bare,
+}
+
+/// Which models enforce schemas, by Amazon Bedrock's user guide, "Get validated JSON results from models": Claude since 4.5 and
+/// open-weight ones, but neither Nova nor Llama.
+const SCHEMAS: [(Family, Schemas); 4] = [
+    (Family::Claude, Schemas::AsAnthropics),
+    (Family::Nova, Schemas::Bare),
+    (Family::Nova2, Schemas::Bare),
+    (Family::Llama, Schemas::NeverEnforced),
+];
+
+/// How a model takes schemas.
+pub(super) fn schemas(model: &str) -> Schemas {
+    let family = family(model);
+    SCHEMAS.iter().find(|(own, _)| *own == family).map_or(Schemas::AsTheyAre, |(_, taken)| *taken)
+}
+
 /// Whether results of tools, and calls, must be turns of their own: "Conversation blocks and tool result blocks cannot be provided
 /// in the same turn", "… tool use blocks …" (Llama 3.2 and 4; github.com/strands-agents/harness-sdk/issues/1223,
 /// quarkiverse/quarkus-langchain4j/issues/1983).

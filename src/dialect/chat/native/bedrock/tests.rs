@@ -4,7 +4,8 @@ use crate::dialect::chat::fields::Field;
 use crate::dialect::chat::native::tests::{
     check, choosing, effort, image, medium, message, plain, png, read, said, schema, shaped, survives, tools, written,
 };
-use crate::dialect::chat::request::{ChatRequest, Effort, MediaKind, Part, Role, Source, ToolChoice};
+use crate::dialect::chat::request::{ChatRequest, Effort, Format, MediaKind, Part, Role, Source, ToolChoice};
+use crate::dialect::chat::wire::Inexpressible;
 use crate::dialect::chat::{Annotation, Block, FinishReason, Json, ReasoningKind, Signature};
 use crate::dialect::event_frames::tests::frame;
 use proptest::prelude::*;
@@ -115,6 +116,102 @@ fn a_tools_schema_is_of_an_object() {
     let (joined, said) = schema(r#"{"anyOf":[{"properties":{"city":{"type":"string"}}}]}"#);
     assert_eq!(joined, completed);
     assert!(said.as_str().unwrap().starts_with("Weather of a city\n\nThe input must also match {\"anyOf\":"), "{said}");
+}
+
+const NOVA: &str = "us.amazon.nova-pro-v1:0";
+
+/// One tool with this schema, and what is written of it.
+fn spec(model: &str, parameters: &str, strict: bool) -> Result<(Value, Vec<Field>), Inexpressible> {
+    let mut request = choosing(ToolChoice::Auto);
+    request.tools[0].parameters = Json::parse(parameters.to_owned().into());
+    request.tools[0].strict = Some(strict);
+    let (mut body, unused) = written(Bedrock, &request, model)?;
+    Ok((body["toolConfig"]["tools"][0]["toolSpec"].take(), unused))
+}
+
+#[test]
+fn what_is_enforced_of_claude_is_closed_and_bounds_are_said_in_words() {
+    let open = r#"{"type":"object","properties":{"n":{"type":"integer","minimum":1}}}"#;
+    let closed = json!({"type":"object","additionalProperties":false,
+        "properties":{"n":{"type":"integer","description":"{minimum: 1}"}}});
+    let format = |schema: &str| Format::Schema {
+        name: Some("answer".into()),
+        description: Some("A number".into()),
+        schema: Json::parse(schema.to_owned().into()).unwrap(),
+        strict: None,
+    };
+    let sent = |model: &str| {
+        let body = of(model, &shaped(format(open))).0;
+        let definition = body["outputConfig"]["textFormat"]["structure"]["jsonSchema"].clone();
+        assert_eq!((&definition["name"], &definition["description"]), (&json!("answer"), &json!("A number")));
+        serde_json::from_str::<Value>(definition["schema"].as_str().unwrap()).unwrap()
+    };
+    assert_eq!((sent(CLAUDE), sent("m")), (closed.clone(), serde_json::from_str(open).unwrap()));
+    let (tool, unused) = spec(CLAUDE, open, true).unwrap();
+    assert_eq!((&tool["inputSchema"]["json"], &tool["strict"], unused), (&closed, &json!(true), vec![]));
+    // What is not enforced stays as it is.
+    assert_eq!(spec(CLAUDE, open, false).unwrap().0["inputSchema"]["json"].to_string(), open);
+    // A map cannot be closed.
+    let map = r#"{"type":"object","additionalProperties":{"type":"integer"}}"#;
+    assert_eq!(written(Bedrock, &shaped(format(map)), CLAUDE).unwrap_err().field, Field::JsonSchema);
+    let (tool, unused) = spec(CLAUDE, map, true).unwrap();
+    assert_eq!((tool.get("strict"), &*unused), (None, &[Field::ToolStrict][..]));
+    assert_eq!(tool["inputSchema"]["json"].to_string(), map);
+}
+
+#[test]
+fn models_that_enforce_no_schema_are_not_asked_to() {
+    let schema = r#"{"type":"object","properties":{"n":{"type":"integer"}}}"#;
+    for model in [NOVA, "us.amazon.nova-2-lite-v1:0", "us.meta.llama4-maverick-17b-instruct-v1:0"] {
+        let (tool, unused) = spec(model, schema, true).unwrap();
+        assert_eq!((tool.get("strict"), &*unused), (None, &[Field::ToolStrict][..]), "{model}");
+        assert_eq!(spec(model, schema, false).unwrap().1, [], "{model}");
+    }
+    for model in [CLAUDE, "qwen.qwen3-32b-v1:0", "m"] {
+        let (tool, unused) = spec(model, schema, true).unwrap();
+        assert_eq!((&tool["strict"], unused), (&json!(true), vec![]), "{model}");
+    }
+}
+
+#[test]
+fn a_schema_of_novas_has_three_members_at_its_top() {
+    let written = |schema: &str| spec(NOVA, schema, false).unwrap().0;
+    let full = r##"{"$schema":"https://json-schema.org/draft/2020-12/schema","title":"T","description":"D","type":"object",
+        "properties":{"a":{"type":"object","title":"A","additionalProperties":false,"properties":{}}},"required":["a"],
+        "additionalProperties":false,"$defs":{"X":{"$ref":"#/$defs/X"}}}"##;
+    let bare = r#"{"type":"object","properties":{"a":{"type":"object","title":"A","additionalProperties":false,"properties":{}}},"required":["a"]}"#;
+    assert_eq!(written(full)["inputSchema"]["json"].to_string(), bare);
+    assert_eq!(written(full)["description"], "Weather of a city");
+    // Others get all of it.
+    let elsewhere = spec(CLAUDE, full, false).unwrap().0;
+    assert_eq!(elsewhere["inputSchema"]["json"], serde_json::from_str::<Value>(full).unwrap());
+    // What bounds the arguments is said in words.
+    let map = written(r#"{"type":"object","additionalProperties":{"type":"integer"},"minProperties":1}"#);
+    assert_eq!(map["inputSchema"]["json"], json!({"type":"object"}));
+    let words = r#"The input must also match {"additionalProperties":{"type":"integer"},"minProperties":1}"#;
+    assert_eq!(map["description"], format!("Weather of a city\n\n{words}"));
+}
+
+#[test]
+fn what_a_schema_of_novas_refers_to_cannot_be_told() {
+    let refused = |schema: &str| spec(NOVA, schema, false).unwrap_err().field;
+    for schema in [
+        r##"{"type":"object","properties":{"a":{"type":"array","items":{"$ref":"#/$defs/X"}}},"$defs":{"X":{"type":"string"}}}"##,
+        r##"{"type":"object","properties":{"a":{"$ref":"#/definitions/X"}},"definitions":{"X":{"type":"string"}}}"##,
+        r##"{"$ref":"#/$defs/X","$defs":{"X":{"type":"object"}}}"##,
+        r##"{"anyOf":[{"$ref":"#/$defs/X"}],"$defs":{"X":{"type":"object"}}}"##,
+    ] {
+        assert_eq!(refused(schema), Field::Tools, "{schema}");
+        assert!(spec(CLAUDE, schema, false).is_ok());
+    }
+    // These stay where they are.
+    for reached in ["#", "#/properties/b"] {
+        let schema = format!(r#"{{"type":"object","properties":{{"a":{{"$ref":"{reached}"}},"b":{{}}}}}}"#);
+        assert_eq!(spec(NOVA, &schema, false).unwrap().0["inputSchema"]["json"].to_string(), schema);
+    }
+    // A property may have that name.
+    let named = r#"{"type":"object","properties":{"$ref":{"type":"string"}}}"#;
+    assert_eq!(spec(NOVA, named, false).unwrap().0["inputSchema"]["json"].to_string(), named);
 }
 
 #[test]
