@@ -102,7 +102,10 @@ async fn restores(gateway: &mut Gateway, key: &Key, heading: &str) {
             std::fs::remove_dir_all(gateway.path("data")).expect("our folder");
             std::fs::create_dir(gateway.path("data")).expect("our folder");
         }
+        let others = gateway.path("data/tollgate.db.of-another");
+        std::fs::write(&others, "").expect("our folder");
         Operator::new(gateway).does(heading);
+        assert!(!others.exists(), "{place}: what is beside another store is not the copy's");
         gateway.serve().await;
         assert_eq!(gateway.records().len(), 2, "{place}");
         ask(gateway, key, 1).await;
