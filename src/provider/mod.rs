@@ -37,6 +37,11 @@ fn parse(text: &str) -> Result<BTreeMap<String, Provider>, toml::de::Error> {
     for (name, row) in &mut rows {
         row.name.clone_from(name);
     }
+    for row in rows.values() {
+        if row.priced_like.as_ref().is_some_and(|like| !rows.contains_key(like)) {
+            return Err(toml::de::Error::custom(format!("{}.priced_like: no such row", row.name)));
+        }
+    }
     let alike = rows.values().filter_map(|row| Some((row.name.clone(), row.thinks_like.clone()?)));
     for (name, like) in alike.collect::<Vec<_>>() {
         let other =

@@ -347,4 +347,6 @@ fn a_row_that_thinks_like_another_has_that_one() {
     let row = |name: &str, more: &str| format!("[{name}]\ndialects = [\"openai\"]\nauth = \"none\"\n{more}\n");
     let error = parse(&row("a", "thinks_like = \"b\"")).expect_err("there is no b");
     assert!(error.to_string().contains("a.thinks_like"), "{error}");
+    let error = parse(&row("a", "priced_like = \"b\"")).expect_err("there is no b");
+    assert!(error.to_string().contains("a.priced_like"), "{error}");
 }

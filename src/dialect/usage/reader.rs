@@ -368,11 +368,10 @@ impl Reader {
         // true; Z.ai, MiniMax and LiteLLM have zeros there (github.com/zai-org/GLM-5/issues/139, BerriAI/litellm/issues/41406).
         let is_placeholder =
             matches!(report, Report::Anthropic(_)) && (is_cut || has_text) && !self.said.output_reported;
-        let output = is_placeholder
-            || !matches!(report, Report::Anthropic(_))
-                && has_text
-                && usage.output_tokens <= thoughts
-                && !report.counts_output();
+        let output = match report {
+            Report::Anthropic(_) => is_placeholder,
+            _ => has_text && usage.output_tokens <= thoughts && !report.counts_output(),
+        };
         let input = usage.input_tokens == 0 && (is_placeholder || has_text && !report.counts_input());
         Unreported { input, output }
     }
