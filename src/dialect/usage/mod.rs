@@ -28,6 +28,7 @@ mod reader;
 mod reading;
 mod report;
 mod rules;
+mod said;
 mod searches;
 mod skim;
 mod take_out;
@@ -40,8 +41,8 @@ pub use self::count::COUNT_MAX;
 pub use self::error_event::ErrorEvent;
 pub use self::made::{ImageKind, Made};
 pub use self::media::MediaTokens;
-pub use self::reader::Unreported;
 pub use self::rules::{CitationTokens, Placement, UsageRules};
+pub use self::said::Unreported;
 
 use self::cues::Cues;
 use self::events::{Block, Events};

@@ -1,19 +1,16 @@
-//! Reads events, or the one document, and keeps what they come to.
+//! Reads events, or the one document, and keeps what they say (`said`).
 
-use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageSource};
+use tollgate_plugin_api::{Metered, ServiceTier, Usage};
 
 use super::alike::Alike;
-use super::count::Tier;
 use super::error_event::ErrorEvent;
 use super::facts::{Facts, Kind};
-use super::image_tool::ImageTool;
-use super::made::{Made, Pieces};
-use super::media::{MediaTokens, PassedMedia};
+use super::made::Made;
+use super::media::MediaTokens;
 use super::places::{Slot, places, places_in_delta};
-use super::reading::Reading;
 use super::report::Report;
 use super::rules::UsageRules;
-use super::searches::TOOLS;
+use super::said::{Said, Unreported};
 use super::skim::skim;
 use crate::dialect::event_frames::EventFrame;
 use crate::dialect::failed;
@@ -21,45 +18,6 @@ use crate::dialect::json::Walker;
 use crate::dialect::shape::{Answer, DialectId, Framing};
 use crate::dialect::sse::{LINE_BYTES_MAX, data_at_front};
 use crate::dialect::text::DeliveredText;
-
-/// What the answer has said so far.
-#[derive(Debug, Default)]
-struct Said {
-    /// The report in force.
-    report: Option<Box<Report>>,
-    /// A later one could not be read at all.
-    unreadable: bool,
-    /// Its output count is more than the placeholder of a stream's start.
-    output_reported: bool,
-    /// A report that was not believed has come.
-    disbelieved: bool,
-    token: bool,
-    /// Reasons why generation ended, and answers that have begun, as far as these have numbers.
-    finishes: u32,
-    choices_begun: u32,
-    /// How much of the text that has passed are thoughts, by those that say that they are.
-    thought_bytes: u64,
-    media: PassedMedia,
-    terminal: bool,
-    error: Option<ErrorEvent>,
-    tier: Tier,
-    of_gemini: bool,
-    searches: u64,
-    /// How often other tools ran.
-    tools: [(&'static str, u64); TOOLS],
-    image_tool: Option<ImageTool>,
-    tool_model: Option<String>,
-    pieces: Pieces,
-}
-
-/// Sides of an answer that a report does not count. A zero that is written is a count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unreported {
-    /// The prompt.
-    pub input: bool,
-    /// What was generated.
-    pub output: bool,
-}
 
 /// Reads one event after the other.
 #[derive(Debug)]
@@ -220,7 +178,7 @@ impl Reader {
     /// A whole document without anything generated, counted or ended is an error in a shape of its vendor's own.
     fn judge_document(&mut self) {
         let Self { said, facts, .. } = self;
-        if !said.token && said.report.is_none() && !said.unreadable && said.error.is_none() {
+        if !said.token && !said.has_report() && said.error.is_none() {
             said.error = Some(ErrorEvent::of_parts(facts.code.as_deref(), facts.message.as_deref()));
         }
     }
@@ -360,26 +318,24 @@ impl Reader {
 
     /// What the report in force, of this usage, leaves out though text has passed. `is_cut`: the answer did not come to its end.
     pub(super) fn unreported(&self, usage: &Usage, is_cut: bool) -> Unreported {
-        let Some(report) = self.said.report.as_deref() else { return Unreported::default() };
         let has_text = self.delivered().total_bytes() > 0 || self.media_tokens().sum() > 0;
-        // At the end of an answer, thoughts may be all there was.
-        let thoughts = if is_cut { usage.reasoning_tokens } else { 0 };
-        // What stands at a stream's start is a placeholder, and one that is cut may have nothing else. Of the prompt it mostly says what is
-        // true; Z.ai, MiniMax and LiteLLM have zeros there (github.com/zai-org/GLM-5/issues/139, BerriAI/litellm/issues/41406).
-        let is_placeholder =
-            matches!(report, Report::Anthropic(_)) && (is_cut || has_text) && !self.said.output_reported;
-        let output = match report {
-            Report::Anthropic(_) => is_placeholder,
-            _ => has_text && usage.output_tokens <= thoughts && !report.counts_output(),
-        };
-        let input = usage.input_tokens == 0 && (is_placeholder || has_text && !report.counts_input());
-        Unreported { input, output }
+        self.said.unreported(usage, is_cut, has_text)
     }
 
     /// Where the report in force counts what was thought and nothing else that was generated: how many bytes of the text that has
     /// passed are thoughts.
     pub(super) fn thoughts_alone(&self) -> Option<u64> {
-        self.said.report.as_ref().filter(|report| report.counts_thoughts_alone()).map(|_| self.said.thought_bytes)
+        self.said.thoughts_alone()
+    }
+
+    /// What was reported, if it is believed.
+    pub(super) fn metered(&self) -> Option<Metered> {
+        self.said.metered(self.answer, &self.rules)
+    }
+
+    /// What was said beside counts, where those are not there or not believed.
+    pub(super) fn uncounted(&self, asked: ServiceTier) -> Metered {
+        self.said.uncounted(&self.rules, asked)
     }
 
     /// What has passed of images and sounds.
@@ -396,34 +352,6 @@ impl Reader {
         self.facts.meter.delivered.push_plain(bytes);
     }
 
-    /// What was reported, if it is believed.
-    pub(super) fn metered(&self) -> Option<Metered> {
-        let report = self.said.report.as_ref().filter(|report| report.is_report() && report.is_believable())?;
-        // What was done so often is told beside counts.
-        if report.has_units_alone() {
-            return None;
-        }
-        if self.said.unreadable {
-            return None;
-        }
-        let reading = report.reading(&self.rules, self.said.of_gemini);
-        let mut metered = Metered {
-            usage: reading.usage,
-            detail: reading.detail,
-            source: UsageSource::Reported,
-            disbelieved: self.said.disbelieved,
-            ..self.beside(&reading, report.counts_runs()).0
-        };
-        // What is generated there is images, but for what is said to be another thing.
-        if self.answer == Answer::Image && !report.details_output() {
-            metered.detail.output_image_tokens = metered.usage.output_tokens - metered.usage.reasoning_tokens;
-        }
-        if !report.counts_runs() {
-            metered.detail.web_searches = metered.detail.web_searches.max(self.said.searches);
-        }
-        Some(metered)
-    }
-
     /// What it says was made or heard. An answer that is not whole has the images that are there; one that is, and has none in
     /// their place, has them in a place that nobody here knows.
     pub(super) fn made(&self, is_whole: bool, last_cue_ms: Option<u64>) -> Made {
@@ -433,37 +361,6 @@ impl Reader {
             pieces.add(self.facts.pieces.clone());
         }
         pieces.made(self.answer == Answer::Image && !is_whole, last_cue_ms)
-    }
-
-    /// What was said beside counts, where those are not there or not believed.
-    pub(super) fn uncounted(&self, asked: ServiceTier) -> Metered {
-        let report = self.said.report.as_deref();
-        let reading = report.map(|report| report.reading(&self.rules, self.said.of_gemini)).unwrap_or_default();
-        // What is billed on top is counted in the same report, if it counts anything.
-        let is_kept = report.is_some_and(|report| report.has_units_alone() && report.is_believable());
-        let extras = if is_kept { reading.extras } else { Vec::new() };
-        let (mut metered, tier) = self.beside(&Reading { extras, ..reading }, false);
-        metered.tier = tier.unwrap_or(asked);
-        metered.detail.web_searches = self.said.searches;
-        metered
-    }
-
-    /// What a report and the answer around it say beside counts; and the tier, if one is named. `counts_runs`: the report does, of the
-    /// vendor's tools, those that are billed.
-    fn beside(&self, reading: &Reading, counts_runs: bool) -> (Metered, Option<ServiceTier>) {
-        let tier = reading.tier.or(self.said.tier.0);
-        let image_tool = self.said.image_tool.and_then(|tool| tool.extra(self.said.tool_model.clone()));
-        // What the report counts of them is what is billed: one that failed may be there, and not be.
-        let is_counted = |kind: &str| counts_runs || reading.extras.iter().any(|extra| extra.kind == kind);
-        let ran = self.said.tools.iter().filter(|(kind, times)| *times > 0 && !is_counted(kind));
-        let ran = ran.map(|(kind, times)| ExtraUsage::of_times(*kind, *times));
-        let metered = Metered {
-            extras: reading.extras.iter().cloned().chain(image_tool).chain(ran).collect(),
-            tier: tier.unwrap_or_default(),
-            inference_geo: reading.inference_geo.clone(),
-            ..Metered::default()
-        };
-        (metered, tier)
     }
 }
 
@@ -475,27 +372,5 @@ fn is_failure(code: Option<&[u8]>, message: Option<&[u8]>) -> bool {
         Some(Ok(code)) => code != 0 && !(200..300).contains(&code),
         Some(Err(_)) => code.is_some_and(is_text) && message.is_some_and(is_text),
         None => false,
-    }
-}
-
-impl Said {
-    /// A report replaces the one before; Anthropic's, field by field.
-    fn take(&mut self, mut report: Box<Report>, kind: Kind) {
-        self.unreadable = matches!(*report, Report::Unreadable);
-        self.disbelieved |= !report.is_believable();
-        if self.unreadable {
-            return;
-        }
-        match (self.report.as_deref_mut(), &mut *report) {
-            (Some(Report::Anthropic(before)), Report::Anthropic(later)) => {
-                self.output_reported |= kind == Kind::Delta && later.has_output();
-                before.replace_with(std::mem::take(later));
-            }
-            _ => {
-                let is_there = !matches!(&*report, Report::Anthropic(usage) if !usage.has_output());
-                self.output_reported = kind != Kind::Start && is_there;
-                self.report = Some(report);
-            }
-        }
     }
 }
