@@ -103,7 +103,7 @@ function Found({ rows }: { rows: Price[] }) {
 
 const COUNTS = ["input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens", "web_searches"] as const;
 const PIECES = ["images", "audio_seconds", "characters"] as const;
-const TIERS = ["standard", "batch", "flex", "priority"] as const;
+const TIERS = ["standard", "batch", "flex", "priority", "ultrafast"] as const;
 
 interface Told {
   lines: PriceLine[];
