@@ -17,7 +17,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, UNIX_EPOCH};
 
 use by_hand::{
-    ANY_PROFILE, FEES, FURTHER_LINES, FURTHER_NAMES, OUTPUT_TOKENS_MAX, PASSED_ON, PROFILES, SAME_OUTPUT,
+    ANY_PROFILE, FEES, FURTHER_LINES, FURTHER_NAMES, OUTPUT_TOKENS_MAX, PASSED_ON, PROFILES, PassedOn, SAME_OUTPUT,
     WEEKDAY_WINDOWS,
 };
 use genai_prices::{PriceRequest, Usage};
@@ -32,6 +32,10 @@ const END: &str = "# <<< generated rows";
 /// The day whose prices are taken, midnight UTC; changes that are known for later become rows with a `valid_from`.
 const AS_OF: &str = "2026-11-21";
 const AS_OF_UNIX: u64 = 1_795_219_200;
+
+/// What images and sounds cost.
+const MEDIA: [&str; 5] = ["input_audio", "cached_audio", "input_image", "output_audio", "output_image"];
+const SEARCHES: &str = "web_search_per_thousand";
 
 /// Models that are free of charge; where the crate has no price at all, that alone does not say so.
 fn is_free(name: &str) -> bool {
@@ -68,7 +72,7 @@ fn run() -> Result<ExitCode, Failure> {
         let seller = seller.theirs;
         let found =
             sellers.iter().find(|found| found["id"] == seller).ok_or_else(|| format!("no provider {seller}"))?;
-        count += seller_rows(found, seller, provider, &mut taken, &mut block)?;
+        count += seller_rows(found, (seller, &sellers), provider, &mut taken, &mut block)?;
     }
     let after = format!("{head}{block}\n{END}\n{tail}");
     if std::env::args().skip(1).any(|argument| argument == "--check") {
@@ -132,7 +136,7 @@ fn names_of(text: &str) -> Result<BTreeSet<(String, String)>, Failure> {
 
 fn seller_rows(
     found: &Value,
-    seller: &str,
+    (seller, sellers): (&str, &[Value]),
     provider: Option<&str>,
     taken: &mut BTreeSet<(String, String)>,
     block: &mut String,
@@ -141,7 +145,10 @@ fn seller_rows(
     let mut count = 0;
     for model in found["models"].as_array().ok_or("no models")? {
         let id = model["id"].as_str().ok_or("a model without an id")?;
-        let tariffs = tariffs(model)?;
+        let mut tariffs = tariffs(model)?;
+        for (date, tariff) in &mut tariffs {
+            tariff.take_over(seller, id, sellers, date.as_deref().unwrap_or(AS_OF))?;
+        }
         let priced = tariffs[0].1.prices.contains_key("input");
         if !priced && !is_free(id) {
             continue;
@@ -253,12 +260,16 @@ fn output_tokens_max(seller: &str, id: &str) -> Option<u64> {
     if SELLERS.iter().any(|row| row.theirs == seller && row.maker) {
         return of(id);
     }
-    let passed_on = PASSED_ON.iter().filter(|(of, _, _)| *of == seller);
-    let (name, maker) = passed_on.into_iter().find_map(|(_, begin, maker)| Some((id.strip_prefix(begin)?, *maker)))?;
+    of(&passed_on(seller, id)?.1)
+}
+
+/// Whose model a seller passes on under this name, and what it is called there.
+fn passed_on(seller: &str, id: &str) -> Option<(&'static PassedOn, String)> {
+    let rows = PASSED_ON.iter().filter(|row| row.seller == seller);
+    let (row, name) = rows.into_iter().find_map(|row| Some((row, id.strip_prefix(row.begin)?)))?;
     let name = SAME_OUTPUT.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     // Anthropic's own names have no dots.
-    let name = if maker == "anthropic" { name.replace('.', "-") } else { name.to_owned() };
-    of(&name)
+    Some((row, if row.maker == "anthropic" { name.replace('.', "-") } else { name.to_owned() }))
 }
 
 /// Whether a name is one of these, of which a `*` stands for the rest.
@@ -408,6 +419,27 @@ fn quoted(text: &str) -> String {
 }
 
 impl Tariff {
+    /// What the crate does not know of a model that is passed on at its maker's prices: those of images and sounds, and of searches.
+    fn take_over(&mut self, seller: &str, id: &str, sellers: &[Value], date: &str) -> Result<(), Failure> {
+        let Some((row, name)) = passed_on(seller, id) else { return Ok(()) };
+        let Some(id) = matched(row.maker, &name) else { return Ok(()) };
+        let models = sellers.iter().find(|one| one["id"] == row.maker).and_then(|maker| maker["models"].as_array());
+        let Some(model) = models.into_iter().flatten().find(|model| model["id"] == *id) else { return Ok(()) };
+        let maker = tariff(model, date)?;
+        if ["input", "output"].iter().any(|class| self.prices.get(class) != maker.prices.get(class)) {
+            return Ok(());
+        }
+        for class in MEDIA {
+            if let Some(price) = maker.prices.get(class) {
+                self.prices.entry(class).or_insert_with(|| price.clone());
+            }
+        }
+        if let Some(price) = maker.once.get(SEARCHES).filter(|_| row.searches) {
+            self.once.entry(SEARCHES).or_insert(*price);
+        }
+        Ok(())
+    }
+
     /// The lines of a row from its prices on.
     fn rows(&self) -> String {
         let mut lines: Vec<String> = Vec::new();

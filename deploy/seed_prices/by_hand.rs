@@ -22,7 +22,7 @@ pub(super) const FURTHER_NAMES: [(&str, &str); 4] = [
 pub(super) const WEEKDAY_WINDOWS: [&str; 3] = ["deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"];
 
 /// What the crate does not know of some models, as lines of their rows. A `*` stands for the rest of a name.
-pub(super) const FURTHER_LINES: [(&str, &str, &str); 6] = [
+pub(super) const FURTHER_LINES: [(&str, &str, &str); 10] = [
     // What it costs that they have to run in a place (platform.claude.com, "Data residency").
     (
         "anthropic",
@@ -39,27 +39,50 @@ pub(super) const FURTHER_LINES: [(&str, &str, &str); 6] = [
     ("x-ai", "priority = 2", "grok-3* grok-4* grok-build* grok-code*"),
     // 75 to 100 % above the standard price (ai.google.dev, "Gemini API optimization and inference"), namely 80 %: docs.llmgateway.io,
     // "Service Tiers"; BerriAI/litellm, model_prices_and_context_window.json; and the crate, of the models that speak.
-    (
-        "google",
-        "priority = 1.8",
-        "gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro gemini-3-flash-preview gemini-3-pro-preview \
-         gemini-3.1-flash-lite gemini-3.1-pro-preview gemini-3.5-flash gemini-3.5-flash-lite gemini-3.6-flash gemini-3.7-flash \
-         gemini-3.8-flash",
-    ),
+    ("google", "priority = 1.8", GEMINI_WITH_TIERS),
+    // Half the standard price (ai.google.dev/gemini-api/docs/flex-inference).
+    ("google", "flex = 0.5", GEMINI_WITH_TIERS),
     // developers.openai.com, "Ultrafast mode"; vercel.com/changelog/openai-ultrafast-mode-now-available-on-ai-gateway: 6 x standard.
     ("openai", "ultrafast = 6", "gpt-6-astra"),
+    // 0.03 CNY a search (platform.kimi.com/docs/pricing/tools); 0.005 USD elsewhere (platform.kimi.ai/docs/pricing/tools).
+    ("moonshotai", "web_search_per_thousand = 5", "kimi* moonshot*"),
+    // Of its agent, whichever model there is (docs.perplexity.ai/docs/getting-started/pricing, "Tools").
+    (
+        "perplexity",
+        "web_search_per_thousand = 2.5",
+        "perplexity/deepseek* perplexity/glm* perplexity/kimi* perplexity/nemotron*",
+    ),
+    // github.com/BerriAI/litellm/pull/34971, after groq.com/pricing, "Built-in tools".
+    ("groq", "web_search_per_thousand = 5", GROQ_WITH_TOOLS),
 ];
+
+/// Gemini's models with service tiers (docs.cloud.google.com, "Flex PayGo": not Gemini 4).
+const GEMINI_WITH_TIERS: &str = "gemini-2.5-flash gemini-2.5-flash-lite gemini-2.5-pro gemini-3-flash-preview \
+    gemini-3-pro-preview gemini-3.1-flash-lite gemini-3.1-pro-preview gemini-3.5-flash gemini-3.5-flash-lite gemini-3.6-flash \
+    gemini-3.7-flash gemini-3.8-flash";
+
+/// Groq's models that may use its own tools.
+const GROQ_WITH_TOOLS: &str = "openai/gpt-oss-120b openai/gpt-oss-20b";
 
 /// xAI's models that may use its own tools.
 pub(super) const XAI_WITH_TOOLS: &str = "grok-4*";
 
 /// What is billed by the time, in nano-USD, and of which models; the crate knows of OpenAI's file searches alone.
-pub(super) const FEES: [(&str, &str, u64, &str); 10] = [
+pub(super) const FEES: [(&str, &str, u64, &str); 16] = [
     // docs.perplexity.ai/getting-started/pricing, "Request Pricing"; the row's own price of a request is that of the largest size.
     ("perplexity", "search_context_low", 5_000_000, "sonar sonar-reasoning"),
     ("perplexity", "search_context_medium", 8_000_000, "sonar sonar-reasoning"),
     ("perplexity", "search_context_low", 6_000_000, "sonar-pro sonar-reasoning-pro"),
     ("perplexity", "search_context_medium", 10_000_000, "sonar-pro sonar-reasoning-pro"),
+    // docs.perplexity.ai/docs/getting-started/pricing, "Tools".
+    ("perplexity", "fetch_url", 500_000, "perplexity/*"),
+    ("perplexity", "image_search", 2_500_000, "perplexity/*"),
+    ("perplexity", "people_search", 5_000_000, "perplexity/*"),
+    ("perplexity", "finance_search", 5_000_000, "perplexity/*"),
+    // As its search.
+    ("groq", "visit_website", 1_000_000, GROQ_WITH_TOOLS),
+    // developers.openai.com/api/docs/pricing, "Built-in tools": of models that do not reason.
+    ("openai", "web_search_preview", 25_000_000, "gpt-4o gpt-4o-mini gpt-4.1*"),
     // platform.openai.com/docs/pricing, "Built-in tools": a container of the smallest size (no answer says its size).
     ("openai", "code_interpreter", 30_000_000, "gpt-4o gpt-4o-mini gpt-4.1* gpt-5* gpt-6* o3* o4*"),
     // docs.x.ai/developers/pricing, "Tool Invocation Costs".
@@ -105,13 +128,23 @@ pub(super) const OUTPUT_TOKENS_MAX: [(u64, &str); 12] = [
     (384_000, "deepseek-flash deepseek-v4*"),
 ];
 
-/// Who passes models on as their makers run them, so that one answer has as many tokens as there: the seller, how the maker's name
-/// begins its models', and the maker. (Models that many hosts run have other limits at each.)
-pub(super) const PASSED_ON: [(&str, &str, &str); 4] = [
-    ("openrouter", "openai/", "openai"),
-    ("openrouter", "anthropic/", "anthropic"),
-    ("openrouter", "google/", "google"),
-    ("azure", "", "openai"),
+/// Who passes models on as their makers run them, so that one answer has as many tokens as there, and images and sounds cost the same
+/// where text does. (Models that many hosts run have other limits at each.)
+pub(super) struct PassedOn {
+    pub(super) seller: &'static str,
+    /// How the names begin of the maker's models.
+    pub(super) begin: &'static str,
+    pub(super) maker: &'static str,
+    /// The maker's own search is passed on, too, at its price (openrouter.ai/docs/features/web-search); else others search.
+    pub(super) searches: bool,
+}
+
+/// See [`PassedOn`].
+pub(super) const PASSED_ON: [PassedOn; 4] = [
+    PassedOn { seller: "openrouter", begin: "openai/", maker: "openai", searches: true },
+    PassedOn { seller: "openrouter", begin: "anthropic/", maker: "anthropic", searches: true },
+    PassedOn { seller: "openrouter", begin: "google/", maker: "google", searches: false },
+    PassedOn { seller: "azure", begin: "", maker: "openai", searches: false },
 ];
 /// Ways to run a model that change nothing of that.
 pub(super) const SAME_OUTPUT: [&str; 3] = [":batch", ":free", ":thinking"];

@@ -8,12 +8,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tollgate_plugin_api::{Metered, ServiceTier, Usage, UsageDetail};
+use tollgate_plugin_api::{ServiceTier, Usage, UsageDetail};
 
 use super::currency::Currency;
 use super::decimal;
-use super::fees::{Fee, is_of_the_request};
-use super::pieces::{Piece, PieceCounts};
+use super::fees::{Fee, InPlaceOf, in_place_of};
+use super::pieces::PieceCounts;
 use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, MULTIPLIER_ONE, Sheet};
 use super::tariff::ONCE;
 use super::window::Window;
@@ -194,7 +194,8 @@ impl Tariff {
 
     /// The most that one request costs, whatever the answer says that it was.
     fn per_request_max(&self) -> u64 {
-        let others = self.fees.iter().filter(|fee| is_of_the_request(&fee.kind)).map(|fee| fee.nanos);
+        let others =
+            self.fees.iter().filter(|fee| in_place_of(&fee.kind) == Some(InPlaceOf::Request)).map(|fee| fee.nanos);
         others.chain([self.per_request]).max().unwrap_or(0)
     }
 }
@@ -417,57 +418,6 @@ impl Price {
                 sink(part);
             }
         }
-    }
-
-    /// What a request costs beside its tokens; `sink` gets the name of what is billed by the time, too. True: something that was done
-    /// has no price.
-    pub(super) fn charge_once(
-        &self,
-        terms: &Terms<'_>,
-        metered: &Metered,
-        sink: &mut impl FnMut(Option<&str>, Part),
-    ) -> bool {
-        let tariff = terms.tariff;
-        let mut charge = |kind: Option<&str>, item: Item, count: u64, rate: u64| {
-            if count > 0 && rate > 0 {
-                let one = MULTIPLIER_ONE;
-                sink(kind, Part { item, count, rate, place_multiplier: one, multipliers: [one; 2] });
-            }
-        };
-        charge(None, Item::WebSearches, metered.detail.web_searches, tariff.web_search_per_thousand);
-        let (mut is_charged, mut missing) = (false, false);
-        for done in metered.extras.iter().filter(|extra| extra.times > 0) {
-            let kind = Some(done.kind.as_str());
-            if let Some(piece) = Piece::of(&done.kind) {
-                let (item, count) = match piece {
-                    Piece::Image => (Item::Images, done.times),
-                    Piece::AudioMs => (Item::AudioMs, tariff.audio_ms_charged(done.times)),
-                    Piece::Character => (Item::Characters, done.times),
-                };
-                match tariff.piece_fee(piece, &done.kind) {
-                    Some(fee) => charge(kind, item, count, fee),
-                    None => missing = true,
-                }
-                continue;
-            }
-            match (tariff.fee(&done.kind), is_of_the_request(&done.kind)) {
-                (fee, true) => {
-                    charge(
-                        kind.filter(|_| fee.is_some()),
-                        Item::Request,
-                        done.times,
-                        fee.unwrap_or(tariff.per_request),
-                    );
-                    is_charged = true;
-                }
-                (Some(fee), false) => charge(kind, Item::Fee, done.times, fee),
-                (None, false) => missing = true,
-            }
-        }
-        if !is_charged {
-            charge(None, Item::Request, 1, tariff.per_request);
-        }
-        missing
     }
 }
 

@@ -20,9 +20,22 @@ const WANTED_FEES: &str =
     "a table of what was done and USD each time as { file_search = 0.0025 }, or for each { image = 0.04 }";
 const WANTED_FEE: &str = "USD each time as 0.0025, with at most nine decimals";
 
-/// What an answer says that the request itself was, and no further thing that was done: Perplexity's `search_context_low`, a reranker's
-/// `search_units`. It is billed in place of a request, and what a fee is not said of costs as much as one.
-const OF_THE_REQUEST: [&str; 2] = ["search_context_", "search_units"];
+/// What else is not billed where something is that has a fee of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InPlaceOf {
+    /// The request: Perplexity's `search_context_low`, a reranker's `search_units` say what it was.
+    Request,
+    /// As many searches of the web, which it says what they were.
+    Searches,
+}
+
+/// What an answer says that something was which is billed anyway, by the beginnings of its names, and no further thing that was done.
+/// Of what no fee is said it costs as much as that.
+const IN_PLACE_OF: [(&str, InPlaceOf); 3] = [
+    ("search_context_", InPlaceOf::Request),
+    ("search_units", InPlaceOf::Request),
+    ("web_search_preview", InPlaceOf::Searches),
+];
 
 /// Nano-USD for each time.
 #[derive(Clone, Debug)]
@@ -32,9 +45,9 @@ pub(super) struct Fee {
     pub(super) nanos: u64,
 }
 
-/// Whether something that is billed by the time is the request itself.
-pub(super) fn is_of_the_request(kind: &str) -> bool {
-    OF_THE_REQUEST.iter().any(|begin| kind.starts_with(begin))
+/// What something that is billed by the time says of the rest of the bill.
+pub(super) fn in_place_of(kind: &str) -> Option<InPlaceOf> {
+    IN_PLACE_OF.iter().find(|(begin, _)| kind.starts_with(begin)).map(|(_, what)| *what)
 }
 
 /// The fees of a row, in its currency.

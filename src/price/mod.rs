@@ -113,6 +113,7 @@ mod explain;
 mod fees;
 mod full;
 pub mod import;
+mod once;
 mod parse;
 mod pieces;
 mod reader;

@@ -116,8 +116,12 @@ impl AnthropicUsage {
         iterations.len() <= ITERATIONS_MAX && own.into_iter().chain(counts).all(|count| count != Count::Bad)
     }
 
-    /// Takes over every field that a later report has.
-    pub(super) fn replace_with(&mut self, later: Self) {
+    /// Takes over every field that a later report has. (What is compacted is in none of the counts at the end, so that one may be
+    /// zero that was not. Nothing but zeros takes nothing back: gateways end streams with them, github.com/envoyproxy/ai-gateway/pull/1631.)
+    pub(super) fn replace_with(&mut self, mut later: Self) {
+        if later.read().usage.input_tokens == 0 && later.is_believable() {
+            later.forget_input();
+        }
         self.input_tokens = later.input_tokens.or(self.input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
@@ -133,6 +137,12 @@ impl AnthropicUsage {
         self.service_tier = later.service_tier.or(self.service_tier);
         self.speed = later.speed.or(self.speed);
         self.inference_geo = later.inference_geo.or(std::mem::take(&mut self.inference_geo));
+    }
+
+    fn forget_input(&mut self) {
+        let none = Count::Absent;
+        (self.input_tokens, self.cache_read_input_tokens, self.cache_creation_input_tokens) = (none, none, none);
+        self.cache_creation = Object::default();
     }
 
     /// The five counts and their finer classes.

@@ -34,6 +34,23 @@ impl Count {
         if self == Self::Absent { other } else { self }
     }
 
+    /// This one, or if it is absent or nothing the other: of several names for the same, those that are not in use may be zero.
+    pub(super) fn or_more(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Absent, _) | (Self::Good(0), Self::Good(_)) => other,
+            _ => self,
+        }
+    }
+
+    /// Both together, as far as they are there.
+    pub(super) fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Good(one), Self::Good(other)) => Self::of(u64::from(one) + u64::from(other)),
+            (Self::Absent, other) | (other, Self::Absent) => other,
+            _ => Self::Bad,
+        }
+    }
+
     fn of(count: u64) -> Self {
         u32::try_from(count).ok().filter(|_| count <= COUNT_MAX).map_or(Self::Bad, Self::Good)
     }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::count::{Count, Tier};
 use super::error_event::ErrorEvent;
+use super::executed::Executed;
 use super::image_tool::ImageTool;
 use super::made::Pieces;
 use super::media::InlineMedia;
@@ -142,6 +143,7 @@ pub(super) struct Facts {
     pub(super) tier: Tier,
     pub(super) of_gemini: Option<bool>,
     pub(super) searches: Searches,
+    pub(super) executed: Executed,
     pub(super) image_tool: Option<ImageTool>,
     pub(super) tool_model: Option<String>,
     pub(super) input_count: Count,
@@ -182,6 +184,7 @@ impl Facts {
             tier: Tier::default(),
             of_gemini: None,
             searches: Searches::default(),
+            executed: Executed::default(),
             image_tool: None,
             tool_model: None,
             input_count: Count::Absent,
@@ -237,7 +240,8 @@ impl Facts {
     }
 }
 
-fn unquoted(json: &[u8]) -> &[u8] {
+/// A JSON string without its quotes; nothing of any other value.
+pub(super) fn unquoted(json: &[u8]) -> &[u8] {
     match json {
         [b'"', word @ .., b'"'] => word,
         _ => b"",
@@ -250,6 +254,8 @@ impl Sink<Slot> for Facts {
             Slot::Choices => self.choices = Some(true),
             Slot::Last => self.last = true,
             Slot::Maps => self.searches.maps(),
+            Slot::Run => self.executed.run(),
+            Slot::Found => self.executed.found(),
             // Whether what is in it stands in a list, its elements tell.
             Slot::ImageList => {}
             Slot::ImageMade => self.pieces.images += 1,
@@ -267,12 +273,18 @@ impl Sink<Slot> for Facts {
     }
 
     fn text(&mut self, slot: Slot, piece: &[u8]) {
+        if slot == Slot::CallName {
+            self.executed.name(piece);
+        }
         if self.kind != Some(Kind::Audio) {
             self.meter.string(slot, piece);
         }
     }
 
-    fn text_end(&mut self, _: Slot) {
+    fn text_end(&mut self, slot: Slot) {
+        if slot == Slot::CallName {
+            self.executed.name_end();
+        }
         self.meter.delivered.end_string();
     }
 
@@ -332,6 +344,8 @@ impl Sink<Slot> for Facts {
             Slot::ItemType => self.searches.item(unquoted(&self.capture)),
             Slot::ActionType => self.searches.action(unquoted(&self.capture)),
             Slot::Container => self.searches.container(&self.capture),
+            Slot::ToolType => self.searches.offered(unquoted(&self.capture)),
+            Slot::RunIndex | Slot::RunKind => self.executed.member(slot, &self.capture),
             Slot::Queries => self.searches.queries(&self.capture),
             Slot::ToolModel => {
                 let model: Option<String> = serde_json::from_slice(&self.capture).ok();
@@ -352,6 +366,9 @@ impl Sink<Slot> for Facts {
             | Slot::ImageList
             | Slot::ImageMade
             | Slot::ImageFailed
+            | Slot::CallName
+            | Slot::Run
+            | Slot::Found
             | Slot::Maps => {}
         }
         self.capture.clear();

@@ -23,6 +23,8 @@ pub(super) struct GeminiUsage {
     cached_content_token_count: Count,
     total_token_count: Count,
     prompt_tokens_details: Option<Vec<Object<Modality>>>,
+    /// So in answers of `gemini-embedding-2` (recorded in github.com/vercel/ai, packages/google, `google-embedding-2-multimodal-batch`).
+    prompt_token_details: Option<Vec<Object<Modality>>>,
     cache_tokens_details: Option<Vec<Object<Modality>>>,
     candidates_tokens_details: Option<Vec<Object<Modality>>>,
     service_tier: Tier,
@@ -54,8 +56,9 @@ impl GeminiUsage {
     }
 
     fn details(&self) -> [&[Object<Modality>]; 3] {
-        [&self.prompt_tokens_details, &self.cache_tokens_details, &self.candidates_tokens_details]
-            .map(|details| details.as_deref().unwrap_or_default())
+        let prompt = self.prompt_tokens_details.as_ref().or(self.prompt_token_details.as_ref());
+        [prompt, self.cache_tokens_details.as_ref(), self.candidates_tokens_details.as_ref()]
+            .map(|details| details.map(Vec::as_slice).unwrap_or_default())
     }
 
     /// It has at least one count.
@@ -101,6 +104,10 @@ impl GeminiUsage {
             (None, Some(candidates)) => (rest(candidates), candidates),
             (None, None) => (rest(0), 0),
         };
+        // Previews of Gemini 2.5 counted them there, too, as the total tells (recorded in crewAIInc/crewAI, `gemini-2.5-flash-preview-04-17`).
+        let are_inside =
+            thoughts <= candidates && total == Some(prompt.saturating_add(tools).saturating_add(candidates));
+        let candidates = if are_inside { candidates - thoughts } else { candidates };
         let cached = part_of(prompt, cached);
         let usage = Usage {
             input_tokens: prompt.saturating_add(tools),

@@ -15,6 +15,7 @@ mod count;
 mod cues;
 mod error_event;
 mod events;
+mod executed;
 mod facts;
 mod gemini;
 mod image_tool;

@@ -4,9 +4,14 @@
 //! `output_tokens`; the counts include their details (cached, reasoning) unless the vendor's [`UsageRules`] say
 //! otherwise.
 
+mod details;
+mod tools;
+
 use serde::Deserialize;
 use tollgate_plugin_api::{ExtraUsage, Usage, UsageDetail};
 
+use self::details::{InputDetails, OutputDetails};
+use self::tools::{ContextSize, Plugins, ServerToolUse, ToolCalls, ToolRuns};
 use super::count::{Count, Object, Tier};
 use super::millis::Millis;
 use super::reading::{Reading, part_of};
@@ -63,103 +68,6 @@ pub(super) struct OpenAiUsage {
     server_side_tool_usage_details: Object<ToolRuns>,
 }
 
-/// A size that is billed; nothing for any other word.
-#[derive(Clone, Copy, Debug, Default)]
-struct ContextSize(Option<&'static str>);
-
-/// The fees' names of the sizes.
-const CONTEXT_SIZES: [(&str, &str); 3] =
-    [("low", "search_context_low"), ("medium", "search_context_medium"), ("high", "search_context_high")];
-
-impl<'de> Deserialize<'de> for ContextSize {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = serde_json::Value::deserialize(deserializer)?;
-        let size = CONTEXT_SIZES.iter().find(|(size, _)| word.as_str() == Some(size));
-        Ok(Self(size.map(|(_, fee)| *fee)))
-    }
-}
-
-/// Runs of xAI's own tools that are billed by the time (docs.x.ai/developers/pricing).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct ToolRuns {
-    web_search_calls: Count,
-    x_search_calls: Count,
-    code_interpreter_calls: Count,
-    file_search_calls: Count,
-    document_search_calls: Count,
-}
-
-impl ToolRuns {
-    /// By the names that fees have.
-    fn billed(self) -> [(&'static str, Count); 4] {
-        [
-            ("x_search", self.x_search_calls),
-            ("code_interpreter", self.code_interpreter_calls),
-            ("file_search", self.file_search_calls),
-            ("document_search", self.document_search_calls),
-        ]
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct ToolCalls {
-    #[serde(alias = "web_search")]
-    search_web: Object<Invocations>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Invocations {
-    invocation: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Plugins {
-    search: Object<Searches>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Searches {
-    count: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
-    cached_tokens: Count,
-    /// OpenAI, OpenRouter.
-    cache_write_tokens: Count,
-    /// DashScope.
-    cache_creation_input_tokens: Count,
-    audio_tokens: Count,
-    image_tokens: Count,
-    cached_tokens_details: Object<CachedDetails>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct CachedDetails {
-    audio_tokens: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    reasoning_tokens: Count,
-    audio_tokens: Count,
-    image_tokens: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct ServerToolUse {
-    web_search_requests: Count,
-}
-
 impl OpenAiUsage {
     /// It has at least one of the counts that make a report (`{}`, or a mere cost, or seconds of audio, does not).
     pub(super) fn is_report(&self) -> bool {
@@ -202,11 +110,19 @@ impl OpenAiUsage {
         self.search_units = other.search_units;
     }
 
+    /// Runs of the vendor's tools, by the names that fees have, but for searches of the web.
+    fn runs(&self) -> impl Iterator<Item = (&'static str, Count)> {
+        let maps = self.input_detail(|details| details.google_maps_grounding_requests);
+        let [xai, perplexity] = [self.server_side_tool_usage_details.0.billed(), self.tool_calls_details.0.billed()];
+        xai.into_iter().chain(perplexity).chain([("google_maps", maps)])
+    }
+
     /// What is billed by the time.
     fn extras(&self) -> Vec<ExtraUsage> {
-        let runs = self.server_side_tool_usage_details.0.billed().into_iter();
-        let done =
-            runs.chain([("search_units", self.search_units)]).map(|(kind, count)| (kind, count.get().unwrap_or(0)));
+        let done = self
+            .runs()
+            .chain([("search_units", self.search_units)])
+            .map(|(kind, count)| (kind, count.get().unwrap_or(0)));
         let done = done.chain(self.search_context_size.0.map(|kind| (kind, 1)));
         done.filter(|(_, times)| *times > 0).map(|(kind, times)| ExtraUsage::of_times(kind, times)).collect()
     }
@@ -231,6 +147,13 @@ impl OpenAiUsage {
             .any(|Object(details)| *details != OutputDetails::default())
     }
 
+    /// It counts nothing at all.
+    pub(super) fn is_nothing(&self) -> bool {
+        let tokens =
+            [self.prompt_tokens, self.input_tokens, self.completion_tokens, self.output_tokens, self.total_tokens];
+        !self.has_units() && tokens.iter().all(|count| matches!(count, Count::Absent | Count::Good(0)))
+    }
+
     /// What was asked has a count, or the total tells.
     pub(super) fn counts_input(&self) -> bool {
         self.prompt_tokens.or(self.input_tokens).or(self.total_tokens) != Count::Absent
@@ -240,19 +163,8 @@ impl OpenAiUsage {
     pub(super) fn is_believable(&self) -> bool {
         let inputs = [self.prompt_tokens_details, self.input_tokens_details, self.input_token_details];
         let outputs = [self.completion_tokens_details, self.output_tokens_details, self.output_token_details];
-        let inputs = inputs.iter().flat_map(|Object(details)| {
-            [
-                details.cached_tokens,
-                details.cache_write_tokens,
-                details.cache_creation_input_tokens,
-                details.audio_tokens,
-                details.image_tokens,
-                details.cached_tokens_details.0.audio_tokens,
-            ]
-        });
-        let outputs = outputs
-            .iter()
-            .flat_map(|Object(details)| [details.reasoning_tokens, details.audio_tokens, details.image_tokens]);
+        let inputs = inputs.iter().flat_map(|Object(details)| details.counts());
+        let outputs = outputs.iter().flat_map(|Object(details)| details.counts());
         let own = [
             self.prompt_tokens,
             self.input_tokens,
@@ -269,12 +181,12 @@ impl OpenAiUsage {
             self.num_search_queries,
             self.server_tool_use.0.web_search_requests,
             self.server_tool_use_details.0.web_search_requests,
-            self.tool_calls_details.0.search_web.0.invocation,
+            self.tool_calls_details.0.searches(),
             self.plugins.0.search.0.count,
             self.search_units,
             self.server_side_tool_usage_details.0.web_search_calls,
         ];
-        let runs = self.server_side_tool_usage_details.0.billed().map(|(_, count)| count);
+        let runs = self.runs().map(|(_, count)| count);
         own.into_iter().chain(runs).chain(inputs).chain(outputs).all(|count| count != Count::Bad)
     }
 
@@ -343,15 +255,10 @@ impl OpenAiUsage {
     }
 
     fn usage(&self, input: u64, output: u64, reasoning: u64) -> Usage {
-        let cached = self
-            .input_detail(|details| details.cached_tokens)
-            .or(self.prompt_cache_hit_tokens)
-            .or(self.cached_tokens)
-            .or(self.num_cached_tokens)
-            .or(self.cache_read_input_tokens);
-        let written = self
-            .input_detail(|details| details.cache_write_tokens.or(details.cache_creation_input_tokens))
-            .or(self.cache_creation_input_tokens);
+        let cached =
+            [self.prompt_cache_hit_tokens, self.cached_tokens, self.num_cached_tokens, self.cache_read_input_tokens];
+        let cached = cached.into_iter().fold(self.input_detail(InputDetails::cached), Count::or_more);
+        let written = self.input_detail(InputDetails::written).or_more(self.cache_creation_input_tokens);
         // More cached than there was prompt has been seen (Grok on Azure): never more than there is to discount.
         let cached = part_of(input, cached.get());
         Usage {
@@ -364,7 +271,7 @@ impl OpenAiUsage {
     }
 
     fn detail(&self, usage: &Usage, audio: u64) -> UsageDetail {
-        let cached_audio = self.input_detail(|details| details.cached_tokens_details.0.audio_tokens).get();
+        let cached_audio = self.input_detail(InputDetails::cached_audio).get();
         let cached_audio = part_of(usage.cached_input_tokens.min(audio), cached_audio);
         let uncached = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens;
         let input_audio = (audio - cached_audio).min(uncached);
@@ -372,11 +279,14 @@ impl OpenAiUsage {
         let output_audio = part_of(visible, self.output_detail(|details| details.audio_tokens).get());
         let searches = self.server_tool_use.0.web_search_requests;
         let searches = searches.or(self.server_tool_use_details.0.web_search_requests).or(self.num_search_queries);
-        let searches = searches.or(self.tool_calls_details.0.search_web.0.invocation);
-        let searches = searches.or(self.plugins.0.search.0.count);
+        let searches = searches.or(self.tool_calls_details.0.searches()).or(self.plugins.0.search.0.count);
         let searches = searches.or(self.server_side_tool_usage_details.0.web_search_calls);
+        let searches = searches.or(self.input_detail(|details| details.web_search_requests));
         UsageDetail {
-            cache_write_1h_tokens: 0,
+            cache_write_1h_tokens: part_of(
+                usage.cache_write_tokens,
+                self.input_detail(InputDetails::written_for_an_hour).get(),
+            ),
             input_audio_tokens: input_audio,
             cached_audio_tokens: cached_audio,
             input_image_tokens: part_of(uncached - input_audio, self.input_detail(|d| d.image_tokens).get()),

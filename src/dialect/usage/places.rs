@@ -66,8 +66,17 @@ pub(super) enum Slot {
     ActionType,
     /// Where a tool ran code.
     Container,
+    /// A tool that the request offered.
+    ToolType,
     /// A place of Google's Maps, as a source.
     Maps,
+    /// The name of a call. It is text, too.
+    CallName,
+    /// A tool that ran (Groq), its number, and what it is; what a search found (Z.ai).
+    Run,
+    RunIndex,
+    RunKind,
+    Found,
     /// What Google was asked for the answer.
     Queries,
     /// Images made by a tool, billed beside the answer, and the model that the tool has.
@@ -92,10 +101,11 @@ pub(super) enum Slot {
 }
 
 use Slot::{
-    ActionType, AudioSeconds, ChoiceIndex, Choices, Code, Container, Error, Finish, Generated, ImageFailed, ImageList,
-    ImageMade, ImageQuality, ImageSize, ImageTool, InlineBytes, InlineType, InnerType, ItemType, Maps, Message, Model,
-    Object, Outcome, Queries, Reasoning, ReasoningContent, ReasoningDetails, Searches, SegmentEnd, SoundBytes, Text,
-    Thought, Tier, ToolModel, Type, Usage, UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
+    ActionType, AudioSeconds, CallName, ChoiceIndex, Choices, Code, Container, Error, Finish, Found, Generated,
+    ImageFailed, ImageList, ImageMade, ImageQuality, ImageSize, ImageTool, InlineBytes, InlineType, InnerType,
+    ItemType, Maps, Message, Model, Object, Outcome, Queries, Reasoning, ReasoningContent, ReasoningDetails, Run,
+    RunIndex, RunKind, Searches, SegmentEnd, SoundBytes, Text, Thought, Tier, ToolModel, ToolType, Type, Usage,
+    UsageAside, UsageAtStart, UsageCounted, UsageInChoice,
 };
 use Take::{Capture, Presence, Raw};
 
@@ -113,6 +123,7 @@ const OPENAI_TOP: Rows = &[
     // MiniMax (platform.minimax.io/docs/api-reference/errorcode), in every answer that is whole or none.
     ("base_resp.status_code", Outcome, Capture),
     ("base_resp.status_msg", Message, Capture),
+    ("web_search.*", Found, Presence),
 ];
 
 const CHOICES: Rows = &[
@@ -138,7 +149,7 @@ const DELTA: Rows = &[
     ("reasoning_details.*.summary", ReasoningDetails, Take::Text),
     ("refusal", Text, Take::Text),
     ("tool_calls", Generated, Presence),
-    ("tool_calls.*.function.name", Text, Take::Text),
+    ("tool_calls.*.function.name", CallName, Take::Text),
     ("tool_calls.*.function.arguments", Text, Take::Text),
     ("tool_calls.*.custom.name", Text, Take::Text),
     ("tool_calls.*.custom.input", Text, Take::Text),
@@ -149,6 +160,10 @@ const DELTA: Rows = &[
     ("audio.transcript", Text, Take::Text),
     ("audio.data", SoundBytes, Raw),
     ("images", Generated, Presence),
+    ("executed_tools.*", Run, Presence),
+    ("executed_tools.*.index", RunIndex, Capture),
+    ("executed_tools.*.type", RunKind, Capture),
+    ("executed_tools.*.name", RunKind, Capture),
 ];
 
 /// Inside Anthropic's `delta`.
@@ -192,6 +207,7 @@ const RESPONSE: Rows = &[
     ("output.*.environment.container_id", Container, Capture),
     ("tool_usage.image_gen", ImageTool, Capture),
     // An answer repeats the request's tools; only one that makes images has a model.
+    ("tools.*.type", ToolType, Capture),
     ("tools.*.model", ToolModel, Capture),
 ];
 

@@ -228,6 +228,7 @@ impl Reader {
         said.of_gemini = self.facts.of_gemini.unwrap_or(said.of_gemini);
         // A stream says again what it said before.
         said.searches = said.searches.max(self.facts.searches.billed().get().unwrap_or(0));
+        said.executed.add(std::mem::take(&mut self.facts.executed));
         for (said, (kind, times)) in said.tools.iter_mut().zip(self.facts.searches.tools()) {
             *said = (kind, said.1.max(times));
         }

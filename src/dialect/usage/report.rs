@@ -81,6 +81,11 @@ impl Report {
         self
     }
 
+    /// It counts nothing at all, and is of a wire on which some send that before they count, or after.
+    pub(super) fn is_nothing(&self) -> bool {
+        matches!(self, Self::OpenAi(usage) if usage.is_nothing())
+    }
+
     /// It counts nothing yet, where something is generated.
     pub(super) fn is_placeholder(&self) -> bool {
         matches!(self, Self::OpenAi(usage) if usage.is_placeholder())

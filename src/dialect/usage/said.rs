@@ -4,6 +4,7 @@ use tollgate_plugin_api::{ExtraUsage, Metered, ServiceTier, Usage, UsageSource};
 
 use super::count::Tier;
 use super::error_event::ErrorEvent;
+use super::executed::Executed;
 use super::facts::Kind;
 use super::image_tool::ImageTool;
 use super::made::Pieces;
@@ -23,6 +24,8 @@ pub(super) struct Said {
     unreadable: bool,
     /// Its output count is more than the placeholder of a stream's start.
     pub(super) output_reported: bool,
+    /// So is what it counts of the prompt.
+    input_reported: bool,
     /// A report that was not believed has come.
     pub(super) disbelieved: bool,
     pub(super) token: bool,
@@ -37,6 +40,7 @@ pub(super) struct Said {
     pub(super) tier: Tier,
     pub(super) of_gemini: bool,
     pub(super) searches: u64,
+    pub(super) executed: Executed,
     /// How often other tools ran.
     pub(super) tools: [(&'static str, u64); TOOLS],
     pub(super) image_tool: Option<ImageTool>,
@@ -64,11 +68,15 @@ impl Said {
         match (self.report.as_deref_mut(), &mut *report) {
             (Some(Report::Anthropic(before)), Report::Anthropic(later)) => {
                 self.output_reported |= kind == Kind::Delta && later.has_output();
+                self.input_reported |= kind == Kind::Delta && later.counts_input();
                 before.replace_with(std::mem::take(later));
             }
+            // Beside what was counted before it is no count: OpenCode's gateway ends with what the answer cost, among zeros.
+            (Some(before), nothing) if nothing.is_nothing() && !before.is_nothing() => {}
             _ => {
                 let is_there = !matches!(&*report, Report::Anthropic(usage) if !usage.has_output());
                 self.output_reported = kind != Kind::Start && is_there;
+                self.input_reported = kind != Kind::Start;
                 self.report = Some(report);
             }
         }
@@ -85,13 +93,19 @@ impl Said {
         let Some(report) = self.report.as_deref() else { return Unreported::default() };
         // At the end of an answer, thoughts may be all there was.
         let thoughts = if is_cut { usage.reasoning_tokens } else { 0 };
+        // Zeros while a stream goes on are what StepFun begins with, LiteLLM and GitHub's Copilot send all along.
+        if is_cut && has_text && report.is_nothing() {
+            return Unreported { input: true, output: true };
+        }
         // What stands at a stream's start is a placeholder, and one that is cut may have nothing else. Of the prompt it mostly says what is
-        // true; Z.ai, MiniMax and LiteLLM have zeros there (github.com/zai-org/GLM-5/issues/139, BerriAI/litellm/issues/41406).
-        let is_placeholder = matches!(report, Report::Anthropic(_)) && (is_cut || has_text) && !self.output_reported;
+        // true; Z.ai, MiniMax, LiteLLM, Ollama before 2026-02 have zeros there (github.com/zai-org/GLM-5/issues/139,
+        // BerriAI/litellm/issues/41406, ollama/ollama/pull/13934), and the last of these never anything else.
+        let is_of_messages = matches!(report, Report::Anthropic(_)) && (is_cut || has_text);
         let output = match report {
-            Report::Anthropic(_) => is_placeholder,
+            Report::Anthropic(_) => is_of_messages && !self.output_reported,
             _ => has_text && usage.output_tokens <= thoughts && !report.counts_output(),
         };
+        let is_placeholder = is_of_messages && !self.input_reported;
         let input = usage.input_tokens == 0 && (is_placeholder || has_text && !report.counts_input());
         Unreported { input, output }
     }
@@ -125,7 +139,7 @@ impl Said {
             metered.detail.output_image_tokens = metered.usage.output_tokens - metered.usage.reasoning_tokens;
         }
         if !report.counts_runs() {
-            metered.detail.web_searches = metered.detail.web_searches.max(self.searches);
+            metered.detail.web_searches = metered.detail.web_searches.max(self.searches());
         }
         Some(metered)
     }
@@ -139,8 +153,12 @@ impl Said {
         let extras = if is_kept { reading.extras } else { Vec::new() };
         let (mut metered, tier) = self.beside(&Reading { extras, ..reading }, false);
         metered.tier = tier.unwrap_or(asked);
-        metered.detail.web_searches = self.searches;
+        metered.detail.web_searches = self.searches();
         metered
+    }
+
+    fn searches(&self) -> u64 {
+        self.searches.max(self.executed.searches())
     }
 
     /// What a report and the answer around it say beside counts; and the tier, if one is named. `counts_runs`: the report does, of the
@@ -150,8 +168,9 @@ impl Said {
         let image_tool = self.image_tool.and_then(|tool| tool.extra(self.tool_model.clone()));
         // What the report counts of them is what is billed: one that failed may be there, and not be.
         let is_counted = |kind: &str| counts_runs || reading.extras.iter().any(|extra| extra.kind == kind);
-        let ran = self.tools.iter().filter(|(kind, times)| *times > 0 && !is_counted(kind));
-        let ran = ran.map(|(kind, times)| ExtraUsage::of_times(*kind, *times));
+        let ran = self.tools.iter().copied().chain(self.executed.tools());
+        let ran = ran.filter(|(kind, times)| *times > 0 && !is_counted(kind));
+        let ran = ran.map(|(kind, times)| ExtraUsage::of_times(kind, times));
         let metered = Metered {
             extras: reading.extras.iter().cloned().chain(image_tool).chain(ran).collect(),
             tier: tier.unwrap_or_default(),

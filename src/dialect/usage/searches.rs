@@ -13,11 +13,14 @@ use super::count::Count;
 const SEARCHES_MAX: usize = 1000;
 
 /// Tools that are told apart, beside the search of the web.
-pub(super) const TOOLS: usize = 3;
+pub(super) const TOOLS: usize = 4;
 
 /// Google bills grounding by the prompt, up to Gemini 2.5, and by the query from Gemini 3 on: "we ignore the empty web search
 /// queries when counting unique queries" (ai.google.dev/gemini-api/docs/google-search, "Pricing").
 static BY_THE_PROMPT: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| ["gemini-1", "gemini-2"].map(Finder::new));
+
+/// In the names of OpenAI's models that search and do not reason: `gpt-4o`, `gpt-4.1` and theirs.
+static WITHOUT_REASONING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("gpt-4"));
 
 /// What one event, or the document, says of searches.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +40,10 @@ pub(super) struct Searches {
     containers: BTreeSet<u64>,
     /// Google's Maps are among the sources.
     has_maps: bool,
+    /// OpenAI's earlier tool was there to search with, and the later one.
+    offers: [bool; 2],
+    /// The model does not reason.
+    is_plain: bool,
 }
 
 impl Searches {
@@ -59,6 +66,18 @@ impl Searches {
         self.has_maps = true;
     }
 
+    /// A tool of this type was there for the model to use.
+    pub(super) fn offered(&mut self, word: &[u8]) {
+        self.offers[0] |= word.starts_with(b"web_search_preview");
+        self.offers[1] |= word.starts_with(b"web_search") && !word.starts_with(b"web_search_preview");
+    }
+
+    /// Searches by OpenAI's `web_search_preview` of models that do not reason, which have a price of their own
+    /// (developers.openai.com/api/docs/pricing, "Built-in tools").
+    fn previews(&self) -> u64 {
+        if self.is_plain && self.offers == [true, false] { self.billed().get().unwrap_or(0) } else { 0 }
+    }
+
     /// How often other tools ran, by the names that fees have.
     pub(super) fn tools(&self) -> [(&'static str, u64); TOOLS] {
         let code = if self.containers.is_empty() { self.code_runs as usize } else { self.containers.len() };
@@ -66,6 +85,7 @@ impl Searches {
             ("file_search", self.file_searches.into()),
             ("code_interpreter", code as u64),
             ("google_maps", self.has_maps.into()),
+            ("web_search_preview", self.previews()),
         ]
     }
 
@@ -88,6 +108,7 @@ impl Searches {
     /// The model that answered.
     pub(super) fn model(&mut self, name: &[u8]) {
         self.by_the_prompt = BY_THE_PROMPT.iter().any(|begin| begin.find(name).is_some());
+        self.is_plain = WITHOUT_REASONING.find(name).is_some();
     }
 
     /// How many are billed.

@@ -19,6 +19,9 @@ static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finis
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 /// MiniMax's errors.
 static BASE_RESP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"base_resp\""));
+/// What tells of a vendor's own tools (`executed`).
+static TOOLS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| ["\"executed_tools\"", "\"web_search\"", "\"$web_search\""].map(Finder::new));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\""));
 static PARTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"parts\""));
 static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"text\""));
@@ -79,12 +82,13 @@ pub(super) fn skim(
     true
 }
 
-/// No usage object, no finish reason, no error is in this chunk.
+/// No usage object, no finish reason, no error, no tool of the vendor's own is in this chunk.
 fn is_plain_chunk(event: &[u8]) -> bool {
     let value_of = |finder: &Finder<'_>, at: usize| value_at(event, at + finder.needle().len());
     !USAGE.find_iter(event).any(|at| value_of(&USAGE, at).is_some_and(|value| event[value] == b'{'))
         && !FINISH.find_iter(event).any(|at| value_of(&FINISH, at).is_some_and(|value| event[value] != b'n'))
         && !ERROR.find_iter(event).any(|at| value_of(&ERROR, at).is_none_or(|value| event[value] != b'n'))
+        && TOOLS.iter().all(|tool| tool.find(event).is_none())
         && !BASE_RESP.find_iter(event).any(|at| value_of(&BASE_RESP, at).is_some_and(|value| event[value] == b'{'))
 }
 

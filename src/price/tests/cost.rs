@@ -419,6 +419,17 @@ fn fees_are_charged_by_the_time_and_those_of_the_request_in_its_place() {
         14_000_000,
         "the dearest that the request can be"
     );
+    // What says which searches there were is billed in place of as many, if it has a fee.
+    let searched = |fees: &str, previews: u64| {
+        let book = with(&format!("input = 0\noutput = 0\nweb_search_per_thousand = 10\n{fees}"));
+        let extras = vec![ExtraUsage::of_times("web_search_preview", previews)];
+        let detail = UsageDetail { web_searches: 3, ..UsageDetail::default() };
+        let cost = book.cost(Some(only(&book)), &Metered { detail, extras, ..Metered::default() }, 0);
+        (cost.nanos, cost.missing)
+    };
+    let fee = "fees = { web_search_preview = 0.025 }\n";
+    assert_eq!((searched("", 3), searched(fee, 3)), ((30_000_000, false), (75_000_000, false)));
+    assert_eq!((searched(fee, 2), searched(fee, 0)), ((60_000_000, false), (30_000_000, false)));
     let yuan = PriceBook::parse(
         "[currency]\nCNY = \"0.5\"\n[[model]]\nname = \"m\"\ncurrency = \"CNY\"\ninput = 0\noutput = 0\nfees = { a = 2 }\n",
     );

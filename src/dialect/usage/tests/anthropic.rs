@@ -36,6 +36,11 @@ fn a_message_delta_replaces_field_by_field() {
     let all = r#"{"input_tokens":10423,"output_tokens":510,"cache_read_input_tokens":null}"#;
     assert_eq!(MESSAGES.counts(&messages(start, all)), Some([10430, 7, 0, 510, 0]));
     assert_eq!(MESSAGES.counts(&messages(start, r#"{"output_tokens":0}"#)), Some([2046, 7, 0, 0, 0]), "zero is zero");
+    // Nothing but zeros takes nothing back; what is less does (a conversation that was compacted).
+    let zeros = r#"{"input_tokens":0,"cache_read_input_tokens":0,"cache_creation_input_tokens":0,"output_tokens":5}"#;
+    assert_eq!(MESSAGES.counts(&messages(start, zeros)), Some([2046, 7, 0, 5, 0]));
+    let compacted = r#"{"input_tokens":181,"cache_read_input_tokens":0,"output_tokens":8}"#;
+    assert_eq!(MESSAGES.counts(&messages(start, compacted)), Some([181, 0, 0, 8, 0]));
     for nothing in ["null", "{}"] {
         let scanner = MESSAGES.whole(&messages(start, nothing));
         assert_eq!(scanner.metered().unwrap().usage.output_tokens, 4, "{nothing}");

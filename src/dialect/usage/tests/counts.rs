@@ -34,12 +34,46 @@ fn the_names_for_cached_input_of_every_vendor() {
         r#"{"prompt_tokens":50,"completion_tokens":5,"cached_tokens":40,"prompt_tokens_details":null}"#,
         r#"{"prompt_tokens":50,"completion_tokens":5,"num_cached_tokens":40,"prompt_tokens_details":[]}"#,
         r#"{"prompt_tokens":50,"completion_tokens":5,"cache_read_input_tokens":40}"#,
+        r#"{"input_tokens":50,"output_tokens":5,"input_tokens_details":{"cache_read_input_tokens":40}}"#,
+        // A name that is not in use.
+        r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":0},"prompt_cache_hit_tokens":40}"#,
+        r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_cache_hit_tokens":40,"cached_tokens":0,"cache_read_input_tokens":0}"#,
     ] {
         assert_eq!(chat(usage), Some([50, 40, 0, 5, 0]), "{usage}");
     }
+    let none =
+        r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":0},"cached_tokens":0}"#;
+    assert_eq!(chat(none), Some([50, 0, 0, 5, 0]));
     let written =
         r#"{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{"cache_creation_input_tokens":9}}"#;
     assert_eq!(chat(written), Some([50, 0, 9, 5, 0]));
+}
+
+/// Gateways before Claude, and how long it stays in the cache.
+#[test]
+fn the_names_for_what_was_written_into_a_cache() {
+    for (details, one_hour) in [
+        (r#"{"cache_write_tokens":9}"#, 0),
+        (r#"{"cache_creation_input_tokens":9,"cache_write_tokens":0}"#, 0),
+        (r#"{"cached_creation_tokens":9}"#, 0),
+        (
+            r#"{"cached_creation_tokens":9,"claude_cache_creation_5_m_tokens":4,"claude_cache_creation_1_h_tokens":5}"#,
+            5,
+        ),
+        (r#"{"claude_cache_creation_5_m_tokens":0,"claude_cache_creation_1_h_tokens":9}"#, 9),
+        (r#"{"cache_creation_tokens":9,"cache_creation_token_details":{"ephemeral_1h_input_tokens":7}}"#, 7),
+        (r#"{"cache_creation_token_details":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":7}}"#, 7),
+    ] {
+        let usage = format!(r#"{{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{details}}}"#);
+        assert_eq!(chat(&usage), Some([50, 0, 9, 5, 0]), "{details}");
+        let metered = CHAT_JSON.whole(&document(&usage)).metered().unwrap();
+        assert_eq!(metered.detail.cache_write_1h_tokens, one_hour, "{details}");
+    }
+    for absurd in ["claude_cache_creation_1_h_tokens", "cached_creation_tokens", "cache_creation_tokens"] {
+        let usage =
+            format!(r#"{{"prompt_tokens":50,"completion_tokens":5,"prompt_tokens_details":{{"{absurd}":-1}}}}"#);
+        assert_eq!(chat(&usage), None, "{absurd}");
+    }
 }
 
 #[test]
@@ -416,6 +450,16 @@ fn gemini_counts_stand_side_by_side() {
         (r#"{"promptTokenCount":10,"totalTokenCount":14}"#, [10, 0, 0, 4, 0]),
         (r#"{"candidatesTokenCount":4,"totalTokenCount":14,"cachedContentTokenCount":99}"#, [10, 10, 0, 4, 0]),
         (r#"{"totalTokenCount":14}"#, [14, 0, 0, 0, 0]),
+        // Where the total says that thoughts are in the candidates' count, too.
+        (
+            r#"{"promptTokenCount":8,"candidatesTokenCount":79,"thoughtsTokenCount":71,"totalTokenCount":87}"#,
+            [8, 0, 0, 79, 71],
+        ),
+        (
+            r#"{"promptTokenCount":8,"candidatesTokenCount":79,"thoughtsTokenCount":71,"totalTokenCount":158}"#,
+            [8, 0, 0, 150, 71],
+        ),
+        (r#"{"promptTokenCount":8,"candidatesTokenCount":79,"thoughtsTokenCount":71}"#, [8, 0, 0, 150, 71]),
     ] {
         assert_eq!(GEMINI_JSON.counts(&format!(r#"{{"usageMetadata":{usage}}}"#)), Some(wanted), "{usage}");
     }
@@ -438,6 +482,11 @@ fn gemini_modalities_by_name_and_by_number() {
         assert_eq!((detail.input_audio_tokens, detail.cached_audio_tokens), (35, 25));
         assert_eq!((detail.input_image_tokens, detail.output_image_tokens), (30, 1290));
     }
+    // As `gemini-embedding-2` writes it.
+    let embedding = r#"{"embedding":{"values":[0.1]},"usageMetadata":{"promptTokenCount":390,
+        "promptTokenDetails":[{"modality":"TEXT","tokenCount":132},{"modality":"IMAGE","tokenCount":258}]}}"#;
+    let embed = case(Answer::EmbedContent, DialectId::Gemini, Framing::JsonDocument);
+    assert_eq!(embed.whole(embedding).metered().unwrap().detail.input_image_tokens, 258);
 }
 
 #[test]

@@ -53,6 +53,86 @@ fn searches_are_counted_by_each_vendors_name_for_them() {
         r#""tool_calls_details":{"search_web":{"cost_usd":0.001,"invocation":3},"fetch_url":{"invocation":1}}"#;
     assert_eq!(searches(&RESPONSES_JSON, perplexity), 3);
     assert_eq!(searches(&RESPONSES_JSON, &perplexity.replace("search_web", "web_search")), 3);
+    let litellm = r#""prompt_tokens_details":{"web_search_requests":2}"#;
+    assert_eq!(searches(&CHAT_JSON, litellm), 2);
+}
+
+/// Vendors of chat completions that count nothing: what they ran stands in the answer.
+#[test]
+fn tools_that_an_answer_of_chat_merely_shows_are_counted() {
+    let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":1}"#;
+    let run = |index: u32, kind: &str, name: &str| {
+        format!(r#"{{"index":{index},"type":"{kind}",{name}"arguments":"{{\"type\":\"search\"}}"}}"#)
+    };
+    let search = run(0, "function", r#""name":"browser.search","#);
+    let visit = run(1, "function", r#""name":"browser.open","#);
+    let (compound, code) = (run(0, "search", ""), run(1, "python", ""));
+    let call = |name: &str| {
+        format!(
+            r#""tool_calls":[{{"index":0,"id":"t","type":"builtin_function","function":{{"name":"{name}","arguments":"{{}}"}}}}]"#
+        )
+    };
+    let found = r#""web_search":[{"title":"t"},{"title":"u"}],"#;
+    let tools = |runs: &[&String]| {
+        let runs: Vec<&str> = runs.iter().map(|run| run.as_str()).collect();
+        format!(r#""executed_tools":[{}]"#, runs.join(","))
+    };
+    type Expected<'a> = (u64, &'a [(&'a str, u64)]);
+    let cases: [(String, &str, Expected<'_>); 8] = [
+        (tools(&[&search, &visit]), "", (1, &[("visit_website", 1)])),
+        (tools(&[&compound, &code]), "", (1, &[("code_interpreter", 1)])),
+        (tools(&[]), "", (0, &[])),
+        (call("$web_search"), "", (1, &[])),
+        (call("$web_searcher"), "", (0, &[])),
+        (call("web_search"), "", (0, &[])),
+        (r#""content":"x""#.to_owned(), found, (1, &[])),
+        (r#""content":"\"executed_tools\": [{\"type\":\"search\"}]""#.to_owned(), "", (0, &[])),
+    ];
+    for (message, beside, (searches, done)) in cases {
+        let document = format!(r#"{{{beside}"choices":[{{"message":{{{message}}},"finish_reason":"stop"}}],{usage}}}"#);
+        // Once the answer is under way, and each twice, as Groq has them.
+        let text = r#"data: {"choices":[{"index":0,"delta":{"content":"x"}}]}"#;
+        let chunk = format!(r#"data: {{{beside}"choices":[{{"index":0,"delta":{{{message}}}}}]}}"#);
+        let end = format!(r#"data: {{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],{usage}}}"#);
+        let again = if message.contains("tool_calls") { text } else { &chunk };
+        let stream = [text, text, &chunk, again, text, &end].map(|event| format!("{event}\n\n")).concat();
+        let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        for scanner in [CHAT_JSON.whole(&document), CHAT.whole(&stream), CHAT.scan(bytes).0] {
+            let metered = scanner.metered().unwrap();
+            let ran: Vec<_> = metered.extras.iter().map(|extra| (extra.kind.as_str(), extra.times)).collect();
+            assert_eq!((metered.detail.web_searches, &*ran), (searches, done), "{message}");
+        }
+    }
+}
+
+/// OpenAI's earlier tool costs more with models that do not reason.
+#[test]
+fn searches_of_openais_preview_are_told_apart() {
+    let search = r#"{"type":"web_search_call","action":{"type":"search"}}"#;
+    let answer = |model: &str, tools: &[&str]| {
+        let tools: Vec<String> = tools.iter().map(|tool| format!(r#"{{"type":"{tool}"}}"#)).collect();
+        format!(
+            r#"{{"model":"{model}","output":[{search},{search}],"tools":[{}],"usage":{{"input_tokens":1,"output_tokens":1}}}}"#,
+            tools.join(",")
+        )
+    };
+    for (model, tools, previews) in [
+        ("gpt-4o-mini-2024-07-18", &["web_search_preview"][..], 2),
+        ("gpt-4.1", &["function", "web_search_preview_2025_03_11"], 2),
+        ("gpt-4.1", &["web_search"], 0),
+        ("gpt-4.1", &["web_search", "web_search_preview"], 0),
+        ("gpt-5", &["web_search_preview"], 0),
+    ] {
+        let answer = answer(model, tools);
+        let event = format!("data: {{\"type\":\"response.completed\",\"response\":{answer}}}\n\n");
+        for metered in
+            [RESPONSES_JSON.whole(&answer), RESPONSES.whole(&event)].map(|scanner| scanner.metered().unwrap())
+        {
+            let told: u64 =
+                metered.extras.iter().filter(|extra| extra.kind == "web_search_preview").map(|extra| extra.times).sum();
+            assert_eq!((metered.detail.web_searches, told), (2, previews), "{answer}");
+        }
+    }
 }
 
 #[test]
@@ -77,7 +157,7 @@ fn what_is_billed_by_the_time_is_counted() {
     let tools: Times<'_> = &[("file_search", 2), ("code_interpreter", 2)];
     let shell = |environment: &str| format!(r#"{{"type":"shell_call","environment":{{{environment}}}}}"#);
     let hosted = shell(r#""type":"container_reference","container_id":"c1""#);
-    let cases: [(&Case, String, Times<'_>); 21] = [
+    let cases: [(&Case, String, Times<'_>); 23] = [
         // Containers are billed, whatever runs in them.
         (&RESPONSES_JSON, format!("{{\"output\":[{hosted},{hosted}],{usage}}}"), &[("code_interpreter", 1)]),
         (&RESPONSES, done(&hosted), &[("code_interpreter", 1)]),
@@ -99,6 +179,13 @@ fn what_is_billed_by_the_time_is_counted() {
         (&RERANK, r#"{"results":[],"meta":{"billed_units":{"search_units":0},"tokens":{"input_tokens":7}}}"#.to_owned(), &[]),
         (&RERANK, r#"{"results":[],"usage":{"total_tokens":7}}"#.to_owned(), &[]),
         (&RERANK, both.to_owned(), &[("search_units", 2)]),
+        (&CHAT_JSON, sonar("null").replace("\"search_context_size\":null", "\"prompt_tokens_details\":{\"google_maps_grounding_requests\":1}"), &[("google_maps", 1)]),
+        (
+            &RESPONSES_JSON,
+            r#"{"output":[],"usage":{"input_tokens":1,"output_tokens":1,"tool_calls_details":{"search_web":{"invocation":1},"fetch_url":{"invocation":2},
+                "people_search":{"invocation":1},"finance_search":{"invocation":0}}}}"#.to_owned(),
+            &[("fetch_url", 2), ("people_search", 1)],
+        ),
         // Runs that failed are items, and are not billed.
         (&RESPONSES_JSON, format!("{{\"output\":[{bare},{bare}],{}}}", xai.replace("interpreter_calls\":1", "interpreter_calls\":0")), &[("x_search", 3)]),
     ];

@@ -76,7 +76,45 @@ fn zeros_at_the_beginning_of_a_stream_are_no_report_of_its_prompt() {
     let told = delta(r#","usage":{"input_tokens":7,"output_tokens":3}"#);
     assert_eq!(unreported(&[&zeros, text, &told], false), none);
     let told = delta(r#","usage":{"output_tokens":3}"#);
-    assert_eq!(unreported(&[&zeros, text, &told], true), none, "there are prompts of nothing but what is free");
+    let input = Unreported { input: true, output: false };
+    assert_eq!(unreported(&[&zeros, text, &told], true), input, "Ollama's, and whoever knows no more at the end");
+    assert_eq!(unreported(&[&zeros, text, &told], false), input);
+    let told = delta(r#","usage":{"input_tokens":0,"output_tokens":3}"#);
+    assert_eq!(unreported(&[&zeros, text, &told], false), none, "a zero that is told twice is one");
+}
+
+/// What StepFun begins with, LiteLLM and GitHub's Copilot send in every chunk, OpenCode's gateway at the end.
+#[test]
+fn zeros_beside_counts_are_none_and_a_chat_that_breaks_off_with_zeros_has_no_report() {
+    let chunk =
+        |usage: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"hi there"}}}}],"usage":{usage}}}"#);
+    let end =
+        |usage: &str| format!(r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],"usage":{usage}}}"#);
+    let zeros = r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#;
+    let counts = r#"{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}"#;
+    let scanner = |events: &[String]| {
+        let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+        CHAT.whole(&events)
+    };
+    let told = |events: &[String]| super::five(&scanner(events).metered().unwrap().usage);
+    assert_eq!(told(&[chunk(zeros), end(counts)]), [10, 0, 0, 2, 0]);
+    assert_eq!(
+        told(&[
+            chunk("null"),
+            end(counts),
+            r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#.to_owned()
+        ]),
+        [10, 0, 0, 2, 0]
+    );
+    assert_eq!(told(&[chunk(zeros), end(zeros)]), [0; 5], "zero that is said at the end is zero");
+    let unreported = |events: &[String], is_cut: bool| {
+        let scanner = scanner(events);
+        scanner.unreported(&scanner.metered().unwrap().usage, is_cut)
+    };
+    let both = Unreported { input: true, output: true };
+    assert_eq!(unreported(&[chunk(zeros)], true), both);
+    assert_eq!(unreported(&[chunk(zeros), end(zeros)], false), Unreported::default());
+    assert_eq!(unreported(&[chunk(counts)], true), Unreported::default());
 }
 
 #[test]
