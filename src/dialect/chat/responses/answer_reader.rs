@@ -66,7 +66,7 @@ impl AnswerReader for Reader {
             "response.created" | "response.queued" | "response.in_progress" => {
                 self.begin(&read(frame.response), sink);
             }
-            "response.output_item.added" => self.added(part.0, &read(frame.item), sink)?,
+            "response.output_item.added" => self.announced(part.0, &read(frame.item), sink)?,
             "response.output_item.done" => self.close(part.0, &read(frame.item), sink)?,
             "response.output_text.annotation.added" => {
                 if let Some(annotation) = frame.annotation {
@@ -188,6 +188,17 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// An item begins. A call that is complete by then is told when it ends: Perplexity announces its own searches as such calls, and
+    /// ends them as items of another type (recorded in llm-perplexity, 2026-09).
+    fn announced(&mut self, index: u64, output: &Output<'_>, sink: &mut dyn Sink) -> Result<(), Unreadable> {
+        let is_complete = text(output.status).as_deref() == Some("completed");
+        if is_complete && text(output.arguments).is_some_and(|arguments| !arguments.is_empty()) {
+            self.begin(&Response::default(), sink);
+            return self.item(index).map(|_| ());
+        }
+        self.added(index, output, sink)
     }
 
     fn added(&mut self, index: u64, output: &Output<'_>, sink: &mut dyn Sink) -> Result<(), Unreadable> {

@@ -45,6 +45,22 @@ fn an_answer_in_events_and_in_one_document_is_the_same() {
     }
 }
 
+/// Perplexity's own search is announced as a call that is complete; some relays announce a client's call so, too.
+#[test]
+fn a_call_that_is_announced_as_complete_is_one_if_it_ends_as_one() {
+    let item = r#""output_index":0,"item":{"type":"function_call","id":"fc_1","call_id":"call_1","name":"get_weather","status":"completed","arguments":"{\"city\":\"Paris\"}"}}"#;
+    let announced = format!(r#"{{"type":"response.output_item.added",{item}"#);
+    let results = r#"{"type":"response.output_item.done","output_index":0,"item":{"type":"search_results","queries":["x"],"results":[]}}"#;
+    let message = r#"{"type":"response.output_text.delta","output_index":1,"content_index":0,"delta":"It rains."}"#;
+    let end = r#"{"type":"response.completed","response":{"status":"completed","output":[{"type":"search_results"},{"type":"message","content":[{"type":"output_text","text":"It rains."}]}]}}"#;
+    let answer = stream(&[&*announced, results, message, end].join("\n"));
+    assert_eq!(only(&answer), (&[text("It rains.")][..], Some(&FinishReason::Stop)));
+    let done = format!(r#"{{"type":"response.output_item.done",{item}"#);
+    let end = r#"{"type":"response.completed","response":{"status":"completed"}}"#;
+    let answer = stream(&[&*announced, &*done, end].join("\n"));
+    assert_eq!(only(&answer), (&[call("call_1", r#"{"city":"Paris"}"#)][..], Some(&FinishReason::ToolCalls)));
+}
+
 #[test]
 fn any_cut_gives_the_same_events() {
     for feature in ["text", "tools", "reasoning", "length", "filtered", "error"] {
