@@ -447,7 +447,8 @@ fn well_known_prices() {
         book.find("openai", "gpt-4o-2099-01-01", "").is_none(),
         "OpenAI has changed the price of a snapshot before"
     );
-    let limit = |provider: &str, model: &str| book.find(provider, model, "").unwrap().output_tokens_max;
+    let limit =
+        |provider: &str, model: &str| book.find(provider, model, "").unwrap().limits(i64::MAX).output_tokens_max;
     assert_eq!(limit("openai", "gpt-4o"), Some(16_384));
     assert_eq!(limit("gemini", "gemini-3.5-flash"), Some(65_536));
     assert_eq!(limit("deepseek", "deepseek-flash"), Some(384_000));

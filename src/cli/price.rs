@@ -60,7 +60,7 @@ fn list(json: bool, config: &Config, terminal: &mut Terminal<'_>) -> Outcome {
             rate("input"),
             rate("cached_input"),
             rate("output"),
-            price.context_tokens.map(|tokens| tokens.to_string()).unwrap_or_default(),
+            price.limits(now_ms).context_tokens.map(|tokens| tokens.to_string()).unwrap_or_default(),
             further(&price.versions(now_ms)).join(", "),
         ]
     });
@@ -74,8 +74,8 @@ fn object(price: &Price, now_ms: i64) -> PriceJson<'_> {
         model: &price.model,
         provider: price.provider.as_deref(),
         aliases: price.aliases.iter().map(AsRef::as_ref).collect(),
-        context_tokens: price.context_tokens,
-        max_output_tokens: price.output_tokens_max,
+        context_tokens: price.limits(now_ms).context_tokens,
+        max_output_tokens: price.limits(now_ms).output_tokens_max,
         currency,
         usd_per_unit,
         usd_per_million: price.rates_usd(now_ms).into_iter().collect(),

@@ -13,6 +13,7 @@ use tollgate_plugin_api::{ServiceTier, Usage, UsageDetail};
 use super::currency::Currency;
 use super::decimal;
 use super::fees::{Fee, InPlaceOf, in_place_of};
+use super::limits::Limits;
 use super::pieces::PieceCounts;
 use super::sheet::{CLASSES, Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, MULTIPLIER_ONE, Sheet};
 use super::tariff::ONCE;
@@ -41,12 +42,6 @@ pub struct Price {
     pub aliases: Vec<Arc<str>>,
     /// Whether a name followed by a date has this price, too.
     pub dated: bool,
-    /// The most tokens one answer can have (`max_output_tokens`).
-    pub output_tokens_max: Option<u64>,
-    /// The context window in tokens.
-    pub context_tokens: Option<u64>,
-    /// It reads more than what the request holds, unasked (it searches the web): its context window bounds the prompt.
-    pub reads_elsewhere: bool,
     /// The line of its first row in the text.
     pub line: usize,
     /// What applies until the first of `later` begins.
@@ -98,6 +93,7 @@ impl fmt::Display for Multiplier {
 pub(super) struct Tariff {
     /// `None`: from the beginning of time.
     pub(super) valid_from_ms: Option<i64>,
+    pub(super) limits: Limits,
     pub(super) standard: Sheet,
     pub(super) windows: Vec<Window>,
     /// By [`service_tier_index`].
@@ -283,9 +279,6 @@ impl Price {
             provider,
             aliases: Vec::new(),
             dated: false,
-            output_tokens_max: None,
-            context_tokens: None,
-            reads_elsewhere: false,
             line,
             first,
             later,
@@ -312,6 +305,11 @@ impl Price {
         let begun =
             self.later.iter().rev().find(|tariff| tariff.valid_from_ms.is_none_or(|from_ms| from_ms <= unix_ms));
         begun.unwrap_or(&self.first)
+    }
+
+    /// What bounds the tokens of a request that begins at that time.
+    pub fn limits(&self, unix_ms: i64) -> Limits {
+        self.tariff_at(unix_ms).limits
     }
 
     /// What applies to a request that began at that time and was answered in that tier, in that place if it had to be there.

@@ -206,8 +206,8 @@ fn new_row(
     if currency != USD {
         row.push_str(&format!("currency = {}\n", Value::from(currency)));
     }
-    // Limits are the model's, not the price's: they go with the name.
-    if let Some(before) = book.find(provider.unwrap_or(""), model, model) {
+    // Limits are the model's, not the price's: they go with the name, as its last row has them.
+    if let Some(before) = book.find(provider.unwrap_or(""), model, model).map(|price| price.limits(i64::MAX)) {
         let limits = [("context_tokens", before.context_tokens), ("max_output_tokens", before.output_tokens_max)];
         for (key, tokens) in limits.into_iter().filter_map(|(key, tokens)| Some((key, tokens?))) {
             if prices.iter().any(|(named, _)| named == key) {

@@ -13,6 +13,7 @@ use super::book::folded;
 use super::cost::{Price, SERVICE_TIERS, Tariff};
 use super::currency::{Currency, RATE_DECIMALS, RATE_MAX};
 use super::fees::FEES_KEY;
+use super::limits::Limits;
 use super::reader::{PriceError, Reader, Value, join, kind, nearest};
 use super::sheet::Class;
 use super::tariff::{AUDIO_MIN_KEY, INFERENCE_GEO_KEY, ONCE, tariff};
@@ -57,9 +58,6 @@ struct Row {
     provider: Option<Arc<str>>,
     aliases: Vec<(Arc<str>, Range<usize>)>,
     dated: bool,
-    output_tokens_max: Option<u64>,
-    context_tokens: Option<u64>,
-    reads_elsewhere: bool,
     tariff: Tariff,
 }
 
@@ -198,14 +196,14 @@ fn model(
     let line = rows.iter().map(|row| reader.line(row.place.start)).min()?;
     let model = rows.iter().min_by_key(|row| row.place.start)?.name.clone();
     let dated = rows.iter().any(|row| row.dated);
-    let output_tokens_max = rows.iter().rev().find_map(|row| row.output_tokens_max);
-    let context_tokens = rows.iter().rev().find_map(|row| row.context_tokens);
-    let reads_elsewhere = rows.iter().any(|row| row.reads_elsewhere);
+    let mut limits: Vec<Limits> = rows.iter().map(|row| row.tariff.limits).collect();
+    Limits::fill_in(&mut limits);
+    for (row, limits) in rows.iter_mut().zip(limits) {
+        row.tariff.limits = limits;
+    }
     let mut tariffs = rows.into_iter().map(|row| row.tariff);
     let mut price = Price::new(model, provider, line, tariffs.next()?, tariffs.collect());
     (price.aliases, price.dated) = (aliases, dated);
-    (price.output_tokens_max, price.context_tokens) = (output_tokens_max, context_tokens);
-    price.reads_elsewhere = reads_elsewhere;
     Some(Model { price, names })
 }
 
@@ -238,18 +236,9 @@ fn row<'t>(reader: &mut Reader<'t>, value: &Value<'t>, index: usize, currencies:
     let mut tokens = |key: &str| table.get(key).and_then(|value| reader.tokens(value, &join(path, key)));
     let (output_tokens_max, context_tokens) = (tokens("max_output_tokens"), tokens("context_tokens"));
     let currency = currency(reader, table, path, currencies);
-    let tariff = tariff(reader, table, path, &value.span(), valid_from_ms, currency);
-    Some(Row {
-        name: name?.into(),
-        place: value.span(),
-        provider: provider.map(Arc::from),
-        aliases,
-        dated,
-        output_tokens_max,
-        context_tokens,
-        reads_elsewhere,
-        tariff,
-    })
+    let limits = Limits { output_tokens_max, context_tokens, reads_elsewhere };
+    let tariff = Tariff { limits, ..tariff(reader, table, path, &value.span(), valid_from_ms, currency) };
+    Some(Row { name: name?.into(), place: value.span(), provider: provider.map(Arc::from), aliases, dated, tariff })
 }
 
 fn row_keys() -> Vec<&'static str> {

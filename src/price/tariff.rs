@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::cost::{PRICE_DECIMALS, Place, SERVICE_TIERS, Tariff};
 use super::currency::Currency;
 use super::fees::{FEES_KEY, Fee, fees};
+use super::limits::Limits;
 use super::pieces::AUDIO_HOUR;
 use super::reader::{Reader, Value, join};
 use super::sheet::{Change, Class, MULTIPLIER_DECIMALS, MULTIPLIER_MAX, Named, Sheet};
@@ -83,6 +84,7 @@ pub(super) fn tariff<'t>(
     let fees = fees(reader, table, path, currency.as_ref());
     let audio_seconds_min = audio_seconds_min(reader, table, path, &fees);
     Tariff {
+        limits: Limits::default(),
         valid_from_ms,
         standard,
         windows,

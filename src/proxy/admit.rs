@@ -384,12 +384,13 @@ pub(super) fn worst_case_nanos<'c>(
     let pieces = pieces::most(target.endpoint.answer, facts);
     let prices = charges.into_iter().filter_map(|charges| {
         let price = charges.price.as_deref()?;
-        let context = price.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
+        let limits = price.limits(exchange.started_at_ms);
+        let context = limits.context_tokens.unwrap_or(exchange.snapshot.routing.context_tokens_default);
         let front = if facts.is_conversation() { charges.front_tokens } else { 0 };
         let counted = facts.input_tokens_bound(context, charges.image_tokens).saturating_add(front);
-        let input = if price.reads_elsewhere { counted.max(context) } else { counted };
+        let input = if limits.reads_elsewhere { counted.max(context) } else { counted };
         let default = exchange.snapshot.routing.output_tokens_default;
-        let output = facts.output_tokens_bound(&charges.output_limits, price.output_tokens_max, default);
+        let output = facts.output_tokens_bound(&charges.output_limits, limits.output_tokens_max, default);
         let dearest = charges.tiers.dearest(facts.service_tier, facts.names_tier);
         Some(price.worst_case_nanos(dearest, facts.requests_billed_max.max(1), input, output, &pieces))
     });

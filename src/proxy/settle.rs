@@ -197,8 +197,8 @@ fn prepare(exchange: &mut Exchange, end: End) -> Option<Settlement> {
     let limits = limits.unwrap_or_default();
     let tiers = exchange.attempt.as_ref().and_then(|attempt| attempt.tiers);
     let answer = exchange.attempt.as_mut().and_then(|attempt| attempt.answer.as_deref_mut());
-    let output_tokens_max = output_tokens_max(admitted, &limits, price.as_deref(), &exchange.snapshot);
     let priced = (price.as_deref(), exchange.started_at_ms);
+    let output_tokens_max = output_tokens_max(admitted, &limits, priced, &exchange.snapshot);
     let (metered, estimate) = measured(admitted, answer.as_deref(), end, (priced, output_tokens_max), tiers);
     let (outcome, status, error_code) = words(end, (gone, delivered), answer.as_deref());
     let first_token_ms = answer.as_ref().and_then(|answer| answer.first_token).map(millis);
@@ -371,9 +371,14 @@ impl Settlement {
     }
 }
 
-/// The most output tokens that can come of the request at an upstream with this price.
-fn output_tokens_max(admitted: &Admitted, limits: &OutputLimits, price: Option<&Price>, snapshot: &Snapshot) -> u64 {
-    let of_model = price.and_then(|price| price.output_tokens_max);
+/// The most output tokens that can come of the request at an upstream with this price, as of when it began.
+fn output_tokens_max(
+    admitted: &Admitted,
+    limits: &OutputLimits,
+    (price, started_at_ms): (Option<&Price>, i64),
+    snapshot: &Snapshot,
+) -> u64 {
+    let of_model = price.and_then(|price| price.limits(started_at_ms).output_tokens_max);
     admitted.facts.output_tokens_bound(limits, of_model, snapshot.routing.output_tokens_default)
 }
 
@@ -392,7 +397,8 @@ pub(super) fn progress(exchange: &mut Exchange) {
     let count = exchange.attempts.count;
     let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
     let limits = admitted.route.output_limits(&attempt.pick);
-    let output_tokens_max = output_tokens_max(admitted, &limits, attempt.price.as_deref(), &exchange.snapshot);
+    let priced = (attempt.price.as_deref(), exchange.started_at_ms);
+    let output_tokens_max = output_tokens_max(admitted, &limits, priced, &exchange.snapshot);
     let admitted = &mut **admitted;
     let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_deref_mut()) else { return };
     if !admitted.target.endpoint.answer.uses_tokens() {

@@ -106,8 +106,9 @@ async fn models(State(desk): State<Arc<Desk>>, caller: Caller) -> Result<Json<Ve
                 let now_ms = unix_ms();
                 shown.prices.insert(rates(&price, now_ms));
                 shown.and_prices_of.extend(further(&price.versions(now_ms)));
-                shown.context_tokens = shown.context_tokens.or(price.context_tokens);
-                shown.max_output_tokens = shown.max_output_tokens.or(price.output_tokens_max);
+                let limits = price.limits(now_ms);
+                shown.context_tokens = shown.context_tokens.or(limits.context_tokens);
+                shown.max_output_tokens = shown.max_output_tokens.or(limits.output_tokens_max);
             }
         }
     }

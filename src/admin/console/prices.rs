@@ -63,6 +63,7 @@ impl PriceJson {
         let now_ms = unix_ms();
         let [usd_per_request, usd_per_thousand_web_searches] = price.once_usd(now_ms).map(|(_, usd)| usd);
         let versions = price.versions(now_ms);
+        let limits = price.limits(now_ms);
         Self {
             model: price.model.to_string(),
             provider: price.provider.as_ref().map(ToString::to_string),
@@ -72,8 +73,8 @@ impl PriceJson {
             and_prices_of: further(&versions),
             versions,
             aliases: price.aliases.iter().map(ToString::to_string).collect(),
-            context_tokens: price.context_tokens,
-            max_output_tokens: price.output_tokens_max,
+            context_tokens: limits.context_tokens,
+            max_output_tokens: limits.output_tokens_max,
             owner: "file",
         }
     }

@@ -206,7 +206,7 @@ fn a_dearer_tier_without_a_price_is_missing_and_a_cheaper_one_is_billed_as_the_s
 fn a_row_says_that_its_model_reads_by_itself() {
     for (more, reads) in [("", false), ("reads_elsewhere = false\n", false), ("reads_elsewhere = true\n", true)] {
         let text = format!("input = 1\noutput = 1\n{more}");
-        assert_eq!(only(&with(&text)).reads_elsewhere, reads, "{more}");
+        assert_eq!(only(&with(&text)).limits(0).reads_elsewhere, reads, "{more}");
     }
 }
 
@@ -320,7 +320,10 @@ fn a_later_row_takes_over_at_its_time() {
         assert_eq!(at(&book, &tokens(1_000_000, 0), ms(time)), usd * 1_000_000_000, "{time}");
     }
     let price = only(&book);
-    assert_eq!((price.output_tokens_max, price.context_tokens, price.line), (Some(9), Some(5), 1));
+    let limits = |time: &str| (price.limits(ms(time)).output_tokens_max, price.limits(ms(time)).context_tokens);
+    assert_eq!(limits("2026-11-30T23:59:59Z"), (None, Some(5)), "nothing of a row holds before it begins");
+    assert_eq!(limits("2026-12-01T00:00:00Z"), (Some(9), Some(5)), "what it does not name goes on");
+    assert_eq!(price.line, 1);
     assert_eq!(book.find("", "n", "").unwrap().model, price.model);
     // No date makes a model free.
     let future = with("valid_from = 2030-01-01\ninput = 1\noutput = 1\n");

@@ -101,7 +101,7 @@ fn an_alias_is_not_taken_out_of_its_row() {
     let edit = set_price(TEXT, Some("azure"), "old", None, &[("input", "7"), ("output", "8")]).unwrap();
     assert!(edit.created && edit.text.starts_with(TEXT), "{}", edit.text);
     assert_eq!(
-        book(&edit.text).find("azure", "old", "").unwrap().context_tokens,
+        book(&edit.text).find("azure", "old", "").unwrap().limits(0).context_tokens,
         Some(1000),
         "limits go with the name"
     );

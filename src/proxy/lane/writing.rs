@@ -68,7 +68,7 @@ impl Writing {
         }
         let kind = if endpoint.is_chat() {
             let price = admitted.route.charges(pick).and_then(|charges| charges.price.as_ref());
-            let output_tokens = price.and_then(|price| price.output_tokens_max);
+            let output_tokens = price.and_then(|price| price.limits(exchange.started_at_ms).output_tokens_max);
             Kind::Chat {
                 dialects,
                 output_tokens_default: output_tokens.unwrap_or(exchange.snapshot.routing.output_tokens_default),
