@@ -9,6 +9,7 @@ use http::Uri;
 pub(super) fn base_url(section: &Section<'_>, provider: Option<&Provider>) -> Option<Uri> {
     if section.get("base_url").is_some() {
         return parse_base_url(&section.text("base_url")?)
+            .map(|url| with_sdk_path(url, provider))
             .map_err(|message| {
                 let expected = "expected a URL such as `https://api.example.com/v1`";
                 section.wrong("base_url", format!("{message}, {expected}"));
@@ -25,6 +26,17 @@ pub(super) fn base_url(section: &Section<'_>, provider: Option<&Provider>) -> Op
             section.missing("base_url", &because);
             None
         }
+    }
+}
+
+/// A host alone is what some vendors' own SDKs are given: they know the path.
+fn with_sdk_path(url: Uri, provider: Option<&Provider>) -> Uri {
+    match provider.and_then(|provider| provider.sdk_path.as_deref()) {
+        // What was a URL without a path is one with this.
+        Some(path) if url.path() == "/" => {
+            format!("{}{path}", url.to_string().trim_end_matches('/')).parse().unwrap_or(url)
+        }
+        _ => url,
     }
 }
 

@@ -285,6 +285,38 @@ fn every_providers_own_url_is_one_that_a_file_could_name() {
     }
 }
 
+/// What one gives a vendor's own SDK, which knows the path behind it, or the whole of it.
+#[test]
+fn a_base_url_without_a_path_gets_the_one_that_the_vendors_sdk_adds() {
+    let folder = folder();
+    let file = folder.path().join("tollgate.toml");
+    let asked = |provider: &str, url: &str| {
+        let text = format!(
+            "[[upstream]]\nname = \"u\"\nprovider = \"{provider}\"\napi_key = \"k\"\nbase_url = \"{url}\"\nmodels = [\"m\"]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load_places(&file, &|_: &str| None).unwrap_or_else(|error| panic!("{error:?}"));
+        config.upstreams[0].base_url.to_string()
+    };
+    for (provider, url, wanted) in [
+        ("groq", "https://api.groq.com", "https://api.groq.com/openai/v1"),
+        ("groq", "https://api.groq.com/openai/v1/", "https://api.groq.com/openai/v1"),
+        ("mistral", "https://api.mistral.ai/", "https://api.mistral.ai/v1"),
+        ("cerebras", "http://127.0.0.1:9/proxy", "http://127.0.0.1:9/proxy"),
+        ("ollama", "http://127.0.0.1:11434", "http://127.0.0.1:11434/v1"),
+        ("azure-openai", "https://x.openai.azure.com", "https://x.openai.azure.com/openai/v1"),
+        ("openai", "https://api.example.com", "https://api.example.com/"),
+    ] {
+        assert_eq!(asked(provider, url), wanted, "{provider}");
+    }
+    // It is the path of the vendor's own URL.
+    for provider in crate::provider::providers().values() {
+        if let (Some(path), Some(url)) = (&provider.sdk_path, &provider.base_url) {
+            assert_eq!(super::base_url::parse_base_url(url).unwrap().path(), path, "{}", provider.name);
+        }
+    }
+}
+
 #[test]
 fn commands_that_serve_nothing_need_no_provider_keys() {
     let folder = folder();

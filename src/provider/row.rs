@@ -24,6 +24,9 @@ pub struct Provider {
     /// so an upstream must name it.
     #[serde(default)]
     pub base_url: Option<String>,
+    /// What this vendor's own SDK puts behind a base URL that has no path, before an operation's. None: nothing that ours does not.
+    #[serde(default)]
+    pub sdk_path: Option<String>,
     /// What OpenTelemetry's GenAI conventions call the vendor, where that is not the row's name.
     #[serde(default)]
     conventional_name: Option<String>,

@@ -76,7 +76,8 @@ pub(super) fn by_first_byte(piece: &[u8], exchange: &mut Exchange) -> Result<()>
     answer.tail = Tail::new(form.client_framing);
     (answer.framing, answer.client_framing) = (form.framing, form.client_framing);
     (answer.scanner, answer.translation) = (form.scanner, form.translation);
-    if answer.error.take().is_some() {
+    let is_collected = answer.is_collected();
+    if answer.error.take().is_some() && !is_collected {
         exchange.control.begin_hold(tokio::time::Instant::now());
     }
     Ok(())

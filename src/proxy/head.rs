@@ -106,6 +106,7 @@ pub(super) fn answer_head(
     let started = tokio::time::Instant::from(attempt.tries.started);
     let takes_out = attempt.takes_out_usage_chunk;
     let streams = attempt.answer.as_ref().is_some_and(|answer| answer.streams());
+    let is_collected = attempt.answer.as_ref().is_some_and(|answer| answer.is_collected());
     let changes = Changes {
         asked: asked.as_deref(),
         bytes: asked.is_some() || is_packed || is_told_anew,
@@ -117,12 +118,14 @@ pub(super) fn answer_head(
     match (failed, streams) {
         // Judged at its end, which is due soon.
         (true, _) => exchange.control.due_by(now + routing.idle_timeout),
-        (false, true) => exchange.control.begin_hold(now),
-        (false, false) => {
-            exchange.control.begin_hold(now);
-            // Not the first token's time-out: this answer has none.
-            exchange.control.due_by(started + routing.response_timeout);
-        }
+        (false, true) => {}
+        // Not the first token's time-out: this answer has none.
+        (false, false) => exchange.control.due_by(started + routing.response_timeout),
+    }
+    // Of what is translated as a whole, nothing but the head could go out before there is something in it: a client gains nothing by
+    // that, and loses the next candidate, or the error's own status.
+    if !failed && !is_collected {
+        exchange.control.begin_hold(now);
     }
     Ok(passed)
 }

@@ -11,10 +11,12 @@ use crate::support::provider::{ClosedPort, FullQueue, Provider, Received};
 use crate::support::script::{Answer, Break, Delimited};
 use crate::support::{PATIENCE, until};
 use crate::tls;
+use crate::translate::upstream;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// One way in which an upstream fails before its first token.
 struct Way {
@@ -397,6 +399,31 @@ async fn what_is_held_goes_out_after_the_hold_time_and_then_nothing_fails_over()
         &gateway.wait_record().await,
         json!({"outcome": "upstream_error", "attempts": 1, "upstream": "first"}),
     );
+    gateway.finish(&[&key]).await;
+}
+
+/// DeepSeek and OpenRouter send blanks while a model thinks.
+#[tokio::test]
+async fn of_what_is_translated_as_a_whole_no_head_goes_out_before_there_is_something_in_it() {
+    let blanks = [Bytes::from_static(b"\n"), Bytes::from_static(b"never sent")];
+    let silent = Answer { pieces: blanks.into(), ..Answer::json(200, &json!({})) };
+    let (silent, steps) = stepped(silent.delimited(Delimited::Chunked).cut(1, Break::Rst));
+    let first = Provider::start(move |_, _| silent.clone()).await;
+    let next = Provider::always(Wire::Chat.whole("hello")).await;
+    let later = upstream(Wire::Chat, "next", &next).with("priority = 1");
+    let setup = Setup::new([upstream(Wire::Chat, "first", &first), later]).set("routing.first_token_hold_ms", "50");
+    let (gateway, key) = serving(&setup).await;
+    let request = Wire::Messages.request(false).key(&key.key);
+    let sending = gateway.send(&request);
+    let breaking = async {
+        steps.go(1);
+        // Long past the hold time, which lets out what passes as it is.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        steps.go_on();
+    };
+    let (answer, ()) = tokio::join!(sending, breaking);
+    assert_eq!((answer.status, answer.field("x-tollgate-attempts")), (200, Some("2")), "{}", answer.text());
+    assert!(answer.text().contains("hello"));
     gateway.finish(&[&key]).await;
 }
 

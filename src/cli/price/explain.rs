@@ -39,8 +39,9 @@ pub(super) fn explain(arguments: &PriceExplain, config: &Config, terminal: &mut 
     for line in &lines {
         writeln!(terminal.out, "{line}")?;
     }
-    if cost.missing {
-        let names: Vec<String> = metered.extras.iter().map(|extra| extra.kind.clone()).collect();
+    // That a service tier has no price stands in a line of its own.
+    let names: Vec<String> = metered.extras.iter().map(|extra| extra.kind.clone()).collect();
+    if cost.missing && !names.is_empty() {
         let names = names.join(", ");
         terminal.remark(&format!("Something among {names} has no fee in this row, and is not in this cost."))?;
     }

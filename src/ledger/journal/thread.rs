@@ -19,7 +19,7 @@ const DOZE_AFTER: Duration = Duration::from_millis(200);
 
 /// With `durability = "power"`, and as long as several requests wait for one sync: the next begins no later after it, and no sooner
 /// either, unless [`is_worth_a_sync`] says so. A disk that syncs in a tenth of this would else be asked to for nearly every record.
-const SYNC_PERIOD: Duration = Duration::from_millis(2);
+const SYNC_PERIOD: Duration = Duration::from_millis(4);
 
 /// A sync is worth it when so many times as many requests wait for it as are open and may come to that soon.
 const WAITING_FOR_EACH_OPEN: i64 = 3;
