@@ -340,7 +340,7 @@ impl<'s> Downstream<'s> {
             return Error::e_explain(DRAIN_OVER, "time").map_err(Error::into_down);
         }
         if control.is_overdue(now) {
-            let what = if control.committed { "between two pieces" } else { "before the first token" };
+            let what = if control.committed { "in the middle of its answer" } else { "before the first token" };
             return Error::e_explain(UPSTREAM_SILENT, what).map_err(Error::into_up);
         }
         if !control.committed && !control.client_gone() && control.may_commit() {

@@ -9,7 +9,7 @@ use super::mask::{Fragments, mask};
 use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
-use super::settle::{self, BILLING_UNAVAILABLE, End};
+use super::settle::{self, BILLING_UNAVAILABLE, Cut, End};
 use super::upstream::is_unprocessed;
 use crate::balance::Failure;
 use bytes::Bytes;
@@ -137,7 +137,8 @@ pub(super) async fn at_last(session: &mut ServerSession, error: &Error, exchange
         return false;
     }
     if exchange.control.committed {
-        return break_off(session, exchange).await && is_chunked(session);
+        let cut = if is_timeout(error.etype()) { Cut::TimedOut } else { Cut::BrokeOff };
+        return break_off(cut, session, exchange).await && is_chunked(session);
     }
     let refusal = refusal(error, exchange);
     let gate = settle::settle(exchange, End::NoAnswer(refusal.code));
@@ -167,14 +168,14 @@ fn refusal(error: &Error, exchange: &Exchange) -> Reject {
 
 /// Part of a stream is out and its upstream died: an error event in the caller's dialect, unless the upstream's own is out, then a
 /// clean end. True: the end is out.
-async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool {
+async fn break_off(cut: Cut, session: &mut ServerSession, exchange: &mut Exchange) -> bool {
     if exchange.control.settled {
         // The terminal event is out already: the answer is whole, only the body's end is missing.
         let rest = exchange.attempt.as_mut().map(receive::rest).unwrap_or_default();
         let ended = session.write_response_body(rest, true).await;
         return ended.inspect_err(|error| tracing::debug!("end not sent: {error}")).is_ok();
     }
-    if let Some(gate) = settle::settle(exchange, End::Broken) {
+    if let Some(gate) = settle::settle(exchange, End::Broken(cut)) {
         let _ = gate.pass().await;
     }
     exchange.keeping = None;
@@ -192,7 +193,7 @@ async fn break_off(session: &mut ServerSession, exchange: &mut Exchange) -> bool
     let goes_out_in_events = answer.goes_out_in_events();
     let event = match is_told {
         true => Bytes::new(),
-        false => receive::broke_off(dialect, answer, &request_id),
+        false => receive::cut_off(cut, dialect, answer, &request_id),
     };
     if !held.is_empty() && session.write_response_body(held, false).await.is_err() {
         return false;

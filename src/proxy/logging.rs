@@ -3,7 +3,7 @@
 use super::content;
 use super::exchange::Exchange;
 use super::mask::harmless;
-use super::settle::{self, CLIENT_CLOSED, End};
+use super::settle::{self, CLIENT_CLOSED, Cut, End};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,7 +32,7 @@ impl<'a> Running<'a> {
         let exchange = &mut self.exchange;
         let answered = exchange.answered().is_some();
         let broken = error.is_some_and(|error| *error.esource() == ErrorSource::Upstream);
-        let end = if answered && broken { End::Broken } else { End::Aborted };
+        let end = if answered && broken { End::Broken(Cut::BrokeOff) } else { End::Aborted };
         if let Some(gate) = settle::settle(exchange, end) {
             let _ = gate.pass().await;
         }

@@ -7,7 +7,7 @@ use super::mask::{self, Fragments};
 use super::memory::Room;
 use super::prompt::Prompt;
 use super::route::{self, judge_failure, judge_success};
-use super::settle::{self, End};
+use super::settle::{self, Cut, End};
 use super::{error_answer, form};
 use crate::balance::{Failure, classify_event};
 use crate::clock::steady_unsigned_ms;
@@ -353,24 +353,17 @@ fn ended(passed: Bytes, exchange: &mut Exchange) -> Result<Bytes> {
         return Error::e_explain(ANSWER_CUT, "the answer was cut short").map_err(Error::into_up);
     }
     let passed = told(passed, refusal.as_ref(), exchange)?;
-    settle::settle_with_gate(exchange, End::Broken)?;
+    settle::settle_with_gate(exchange, End::Broken(Cut::BrokeOff))?;
     if failure.is_some() {
         return Ok(passed);
     }
-    let last = broke_off(exchange.dialect, exchange.answer()?, &exchange.request_id_text());
+    let last = cut_off(Cut::BrokeOff, exchange.dialect, exchange.answer()?, &exchange.request_id_text());
     Ok(joined(passed, last))
 }
 
-/// The error event that ends a stream whose upstream broke it off.
-pub(super) fn broke_off(dialect: DialectId, answer: &Answer, request_id: &str) -> Bytes {
-    answer::stream_error_event(
-        dialect,
-        answer.client_framing,
-        "The upstream broke off its answer",
-        "UPSTREAM_BROKE_OFF",
-        request_id,
-        &answer.tail,
-    )
+/// The error event that ends a stream whose upstream has cut it off.
+pub(super) fn cut_off(cut: Cut, dialect: DialectId, answer: &Answer, request_id: &str) -> Bytes {
+    answer::stream_error_event(dialect, answer.client_framing, cut.message(), cut.code(), request_id, &answer.tail)
 }
 
 /// A stream's first token is here. It is the client's, be it that the end has come in the same piece.

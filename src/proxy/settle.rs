@@ -40,7 +40,7 @@ pub(super) enum End {
     /// The answer is whole, as far as the upstream is concerned.
     Whole,
     /// The upstream failed in the middle of its answer.
-    Broken,
+    Broken(Cut),
     /// The upstream's answer was an error, and the client got it.
     Refused(u16),
     /// No upstream gave an HTTP answer; the client got this refusal.
@@ -53,6 +53,33 @@ pub(super) enum End {
     Stopped,
 }
 
+/// How an upstream failed in the middle of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// The connection broke, or what came is no whole answer.
+    BrokeOff,
+    /// Nothing more came in time.
+    TimedOut,
+}
+
+impl Cut {
+    /// Its code, in records and in the event that ends a stream.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::BrokeOff => "UPSTREAM_BROKE_OFF",
+            Self::TimedOut => RejectCode::UpstreamTimeout.row().code,
+        }
+    }
+
+    /// What that event says.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::BrokeOff => "The upstream broke off its answer",
+            Self::TimedOut => "The upstream did not go on with its answer in time",
+        }
+    }
+}
+
 impl End {
     /// The code of what cut an exchange off in its middle.
     pub(super) fn cut_off(self) -> Option<&'static str> {
@@ -60,7 +87,7 @@ impl End {
             Self::Panicked => Some(INTERNAL_ERROR),
             Self::Stopped => Some("GATEWAY_STOPPED"),
             Self::Aborted => Some("CLIENT_CLOSED"),
-            Self::Whole | Self::Broken | Self::Refused(_) | Self::NoAnswer(_) => None,
+            Self::Whole | Self::Broken(_) | Self::Refused(_) | Self::NoAnswer(_) => None,
         }
     }
 }
@@ -279,7 +306,7 @@ fn is_refused_as_asked(attempt: &Attempt) -> bool {
 /// says what it took. (What Anthropic says at a stream's start is not yet that.) Images that have begun are something.
 fn came_to_nothing(answer: &Answer, end: End) -> bool {
     let scanner = &answer.scanner;
-    let failed = end == End::Broken || scanner.error_event().is_some();
+    let failed = matches!(end, End::Broken(_)) || scanner.error_event().is_some();
     let is_bare = || scanner.made().images.is_none_or(|images| images == 0);
     failed && !scanner.token_seen() && scanner.delivered().total_bytes() == 0 && !scanner.has_counted() && is_bare()
 }
@@ -296,12 +323,12 @@ fn words(end: End, (gone, delivered): (bool, bool), answer: Option<&Answer>) -> 
     match end {
         End::Panicked | End::Stopped => (Outcome::Interrupted, status, end.cut_off().map(Into::into)),
         // Many clients leave at an error, as at the end: they have all that there is.
-        End::Aborted | End::Broken if answer.is_some_and(|answer| answer.is_error_told) => error_event_told(),
+        End::Aborted | End::Broken(_) if answer.is_some_and(|answer| answer.is_error_told) => error_event_told(),
         End::Aborted => (Outcome::ClientAborted, status, end.cut_off().map(Into::into)),
         _ if gone => (Outcome::ClientAborted, status, End::Aborted.cut_off().map(Into::into)),
         End::Whole => (Outcome::Ok, status, None),
-        End::Broken if error_event => error_event_told(),
-        End::Broken => (Outcome::UpstreamError, status, Some("UPSTREAM_BROKE_OFF".into())),
+        End::Broken(_) if error_event => error_event_told(),
+        End::Broken(cut) => (Outcome::UpstreamError, status, Some(cut.code().into())),
         // The client may have got another status than the upstream's.
         End::Refused(theirs) => (Outcome::UpstreamError, status, Some(format!("UPSTREAM_STATUS_{theirs}"))),
         End::NoAnswer(code) => {

@@ -36,9 +36,13 @@ fn assert_broken_off(wire: Wire, answer: &Got, sent: &[u8]) {
 }
 
 fn assert_billed_as_broken(record: &Value) {
+    assert_billed_as_cut(record, "UPSTREAM_BROKE_OFF");
+}
+
+fn assert_billed_as_cut(record: &Value, code: &str) {
     assert_record(
         record,
-        json!({"outcome": "upstream_error", "status": 200, "attempts": 1, "upstream": "u", "error_code": "UPSTREAM_BROKE_OFF"}),
+        json!({"outcome": "upstream_error", "status": 200, "attempts": 1, "upstream": "u", "error_code": code}),
     );
     assert!(number(record, "cost_nanos") > 0 && number(record, "output_tokens") > 0, "delivered is not free: {record}");
 }
@@ -117,7 +121,8 @@ async fn a_stream_that_falls_silent_ends_after_the_idle_time() {
         let answer = gateway.send(&wire.request(true).key(&key.key)).await;
         assert_broken_off(wire, &answer, &sent);
         assert_eq!(provider.ended(0).await, provider::Ended::PeerLeft(length), "the upstream is let go");
-        assert_billed_as_broken(&gateway.wait_record().await);
+        assert!(answer.text().contains("UPSTREAM_TIMEOUT"), "{}", answer.text());
+        assert_billed_as_cut(&gateway.wait_record().await, "UPSTREAM_TIMEOUT");
         gateway.finish(&[&key]).await;
     }
 }
