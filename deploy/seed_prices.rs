@@ -148,6 +148,12 @@ fn seller_rows(
         let mut tariffs = tariffs(model)?;
         for (date, tariff) in &mut tariffs {
             tariff.take_over(seller, id, sellers, date.as_deref().unwrap_or(AS_OF))?;
+            let is_by_hour = |(of, done, _, names): &&(&str, &str, u64, &str)| {
+                *of == seller && *done == "audio_hour" && is_one_of(id, names)
+            };
+            if FEES.iter().any(|fee| is_by_hour(&fee)) {
+                tariff.unsaid.retain(|key| !key.ends_with("audio_hours"));
+            }
         }
         let priced = tariffs[0].1.prices.contains_key("input");
         if !priced && !is_free(id) {

@@ -68,12 +68,14 @@ const GROQ_WITH_TOOLS: &str = "openai/gpt-oss-120b openai/gpt-oss-20b";
 pub(super) const XAI_WITH_TOOLS: &str = "grok-4*";
 
 /// What is billed by the time, in nano-USD, and of which models; the crate knows of OpenAI's file searches alone.
-pub(super) const FEES: [(&str, &str, u64, &str); 16] = [
+pub(super) const FEES: [(&str, &str, u64, &str); 17] = [
     // docs.perplexity.ai/getting-started/pricing, "Request Pricing"; the row's own price of a request is that of the largest size.
     ("perplexity", "search_context_low", 5_000_000, "sonar sonar-reasoning"),
     ("perplexity", "search_context_medium", 8_000_000, "sonar sonar-reasoning"),
     ("perplexity", "search_context_low", 6_000_000, "sonar-pro sonar-reasoning-pro"),
     ("perplexity", "search_context_medium", 10_000_000, "sonar-pro sonar-reasoning-pro"),
+    // 0.004 USD a minute, beside tokens (mistralai/platform-docs-public, `voxtral-small-25-07.ts`).
+    ("mistral", "audio_hour", 240_000_000, "voxtral-small*"),
     // docs.perplexity.ai/docs/getting-started/pricing, "Tools".
     ("perplexity", "fetch_url", 500_000, "perplexity/*"),
     ("perplexity", "image_search", 2_500_000, "perplexity/*"),

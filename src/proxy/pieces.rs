@@ -48,11 +48,14 @@ pub(super) fn billed(
     (price, started_at_ms): (Option<&Price>, i64),
     has_tokens: bool,
 ) -> Option<Billed> {
-    let piece = piece_of(asked)?;
+    let piece = piece_of(asked, &facts.pieces)?;
     if answer.status >= 400 || answer.error.is_some() {
         return None;
     }
     let made = answer.scanner.made();
+    if asked.generates() && made.audio_ms.is_none() {
+        return None;
+    }
     let is_absurd = made.audio_ms.is_some_and(|ms| facts.pieces.is_absurd(ms));
     let (told, estimate) = match piece {
         Piece::Image => (made.images, images(&made, answer, facts)),
@@ -144,7 +147,7 @@ fn audio_ms(made: &Made, answer: &Answer, facts: &RequestFacts) -> u64 {
 pub(super) fn most(answer: AnswerKind, facts: &RequestFacts) -> PieceCounts<'_> {
     let asked = &facts.pieces;
     let mut most = PieceCounts::default();
-    match piece_of(answer) {
+    match piece_of(answer, asked) {
         Some(Piece::Image) => {
             most.images = facts.answers_max();
             (most.quality, most.size) = (asked.quality.as_deref(), asked.size.as_deref());
@@ -156,9 +159,11 @@ pub(super) fn most(answer: AnswerKind, facts: &RequestFacts) -> PieceCounts<'_> 
     most
 }
 
-/// What answers of this kind are made of.
-fn piece_of(answer: AnswerKind) -> Option<Piece> {
+/// What answers of this kind to such a request are made of, or made from. What is heard in a conversation is billed by the time where
+/// the answer tells how long it was and that has a fee (Mistral's Voxtral, Alibaba's `qwen3-asr`).
+fn piece_of(answer: AnswerKind, asked: &AskedPieces) -> Option<Piece> {
     match answer {
+        _ if answer.generates() && asked.hears_anything() => Some(Piece::AudioMs),
         AnswerKind::Image => Some(Piece::Image),
         AnswerKind::Transcription => Some(Piece::AudioMs),
         AnswerKind::Speech => Some(Piece::Character),

@@ -255,6 +255,50 @@ async fn audio_is_billed_by_the_length_that_the_answer_tells() {
     }
 }
 
+/// Mistral's Voxtral bills minutes beside tokens; who tells no length, or has no fee for it, bills tokens alone.
+#[tokio::test]
+async fn audio_in_a_chat_is_billed_by_the_length_that_its_answer_tells() {
+    let seconds = [json!(60), json!(null), json!(60), json!(60)];
+    let provider = Provider::start(move |before, _| {
+        let usage = json!({"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110,
+            "prompt_audio_seconds": seconds[before]});
+        let message = json!({"role": "assistant", "content": "hi"});
+        Answer::json(
+            200,
+            &json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage}),
+        )
+    })
+    .await;
+    let with_tokens =
+        |name: &str, fees: &str| row(name, fees).replace("input = 0\noutput = 0", "input = 1\noutput = 2");
+    let prices = with_tokens("m", "audio_hour = 0.24") + &with_tokens("plain", "other = 1");
+    let setup = Setup::new([Wire::Chat.upstream("u", &provider).models(r#"["m", "plain"]"#)]).prices(&prices);
+    let (gateway, [key]) = serving_keys(&setup, [("k", &["--quota-usd", "9"])]).await;
+    // Half a megabyte: a minute at 64 kbit/s, and at most a quarter of an hour.
+    let sound = json!({"type": "input_audio", "input_audio": {"data": "A".repeat(640_000), "format": "mp3"}});
+    for (model, content, cost, done) in [
+        ("m", json!([sound]), 120_000 + 4_000_000, vec![("audio_ms".to_owned(), 60_000)]),
+        ("m", json!([sound]), 120_000, vec![]),
+        ("plain", json!([sound]), 120_000, vec![]),
+        // There was nothing to be heard.
+        ("m", json!("hello ".repeat(200)), 120_000, vec![]),
+    ] {
+        let body = json!({"model": model, "max_tokens": 20, "messages": [{"role": "user", "content": &content}]});
+        let answer = gateway.send(&Request::post("/v1/chat/completions", &body).key(&key.key)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let record = gateway.record_of(&answer).await;
+        assert_record(
+            &record,
+            json!({"cost_nanos": cost, "usage_source": "reported", "price_missing": false, "overshoot": false}),
+        );
+        assert_eq!(extras(&record), done, "{model}");
+        // 480,000 bytes at 4.75 kbit/s cost 53.9 million, beside 81.2 million for as many tokens as they can be.
+        let is_held = number(&record, "held_nanos") > 130_000_000;
+        assert_eq!(is_held, model == "m" && content.is_array(), "{record}");
+    }
+    gateway.finish(&[&key]).await;
+}
+
 #[tokio::test]
 async fn an_absurd_length_is_not_believed() {
     let absurd = ["-1", "1e9", "1000001", "true", "\"x\"", "[8]"].map(|seconds| {

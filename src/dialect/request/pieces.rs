@@ -51,6 +51,11 @@ pub struct AskedPieces {
 }
 
 impl AskedPieces {
+    /// There are sounds to be heard, here or elsewhere.
+    pub fn hears_anything(&self) -> bool {
+        self.audio_bytes > 0
+    }
+
     /// How long the audio is at most, in milliseconds: as long as so many bytes are at the lowest bit rate.
     pub fn audio_ms_max(&self) -> u64 {
         ms_of(self.audio_bytes, BITS_PER_SECOND_MIN)

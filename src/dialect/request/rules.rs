@@ -199,8 +199,11 @@ impl Walk<'_> {
             // colon in base64.
             Place::AudioBytes if text.contains(':') && Mime::of_data_url(text).is_none() => {
                 self.facts.refers_elsewhere = true;
+                self.facts.pieces.hears_elsewhere();
             }
             Place::AudioBytes => {
+                // Base64 has four letters for three bytes.
+                self.facts.pieces.hears(text.len().div_ceil(4) * 3);
                 self.media_bytes += bytes;
                 self.facts.media_parts += 1;
                 self.facts.media_tokens += media::audio_tokens_bound(bytes);
