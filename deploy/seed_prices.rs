@@ -148,12 +148,7 @@ fn seller_rows(
         let mut tariffs = tariffs(model)?;
         for (date, tariff) in &mut tariffs {
             tariff.take_over(seller, id, sellers, date.as_deref().unwrap_or(AS_OF))?;
-            let is_by_hour = |(of, done, _, names): &&(&str, &str, u64, &str)| {
-                *of == seller && *done == "audio_hour" && is_one_of(id, names)
-            };
-            if FEES.iter().any(|fee| is_by_hour(&fee)) {
-                tariff.unsaid.retain(|key| !key.ends_with("audio_hours"));
-            }
+            tariff.forget_what_is_by_hand(seller, id);
         }
         let priced = tariffs[0].1.prices.contains_key("input");
         if !priced && !is_free(id) {
@@ -444,6 +439,13 @@ impl Tariff {
             self.once.entry(SEARCHES).or_insert(*price);
         }
         Ok(())
+    }
+
+    /// What cannot be said of its prices, but is among the fees that are by hand.
+    fn forget_what_is_by_hand(&mut self, seller: &str, id: &str) {
+        let is_by_hour =
+            FEES.iter().any(|(of, done, _, names)| *of == seller && *done == "audio_hour" && is_one_of(id, names));
+        self.unsaid.retain(|key| !(is_by_hour && key.ends_with("audio_hours")));
     }
 
     /// The lines of a row from its prices on.

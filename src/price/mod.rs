@@ -64,17 +64,20 @@
 //! the text, thus another price version.
 //!
 //! **Fees** go by what the answer says was done, under these names: `file_search`, `code_interpreter` (its containers, where they have
-//! names), `x_search`, `document_search`, `google_maps` (once an answer), and of the request itself: `search_units` (a reranker's) and
-//! `search_context_low`, `_medium`, `_high` (Perplexity's). The latter are billed in place of `per_request`, and cost as much where
-//! they have no fee: so three units are three requests. Whatever else was done and has no fee is a price that is missing.
+//! names), `x_search`, `document_search`, `google_maps` (once an answer), `visit_website` (Groq's), `fetch_url`, `image_search`,
+//! `people_search`, `finance_search` (Perplexity's), and of the request itself: `search_units` (a reranker's) and `search_context_low`,
+//! `_medium`, `_high` (Perplexity's). The latter are billed in place of `per_request`, and cost as much where they have no fee: so three
+//! units are three requests. So is `web_search_preview` (OpenAI's, of models that do not reason) in place of as many searches. Whatever
+//! else was done and has no fee is a price that is missing.
 //!
 //! **By the piece**, also among the fees: `image` for each image made, or more particular `image_hd`, `image_1024x1792`,
-//! `image_hd_1024x1792` (quality, size): the most particular one that the row has applies (of two, the dearer). Quality and size are
-//! what the answer says, else what the request asks for; where neither does, plain `image` applies, so that it is the price of what the
-//! provider makes by default. A row without it charges the dearest that can have come. `audio_hour` for an hour of audio that was
-//! heard, charged by the millisecond, exactly. `character` for each character (Unicode code point) of the text to be spoken. Such a row
-//! has `input = 0` and `output = 0`, and if it has prices of tokens, these are charged beside. What was made or heard, has no fee and
-//! no price by the request, and is not counted in tokens either, is a price that is missing: what is really free has a fee of 0.
+//! `image_hd_1024x1792` (quality, size): the most particular one that the row has applies (of two, the dearer). Quality and size are what
+//! the answer says, else what the request asks for; where neither does, plain `image` applies, so that it is the price of what the provider
+//! makes by default. A row without it charges the dearest that can have come. `audio_hour` for an hour of audio that was heard, charged by
+//! the millisecond, exactly; in a conversation, if its answer tells how long it was. `character` for each character (Unicode code point) of
+//! the text to be spoken. Such a row has `input = 0` and `output = 0`, and if it has prices of tokens, these are charged beside. What was
+//! made or heard, has no fee and no price by the request, and is not counted in tokens either, is a price that is missing: what is really
+//! free has a fee of 0.
 //!
 //! **Prompt length** is `input_tokens`, cached ones included. Service tiers multiply token prices only, never
 //! `per_request`, `web_search_per_thousand` and `fees`.
