@@ -1,9 +1,9 @@
 //! Where one exchange stands: attempt, deadlines, hold, gate, and whether the client is still there. The stages decide; the
 //! client's side (`downstream`) acts.
 
+use super::end::End;
 use super::gate::Gate;
 use super::head::Refused;
-use super::settle::End;
 use crate::config::OnClientDisconnect;
 use crate::snapshot::Routing;
 use parking_lot::Mutex;

@@ -6,11 +6,12 @@
 
 use super::aside::aside;
 use super::downstream::Downstream;
+use super::end::End;
 use super::exchange::{Exchange, Leases};
 use super::head;
 use super::prompt::Prompt;
 use super::route::{self, judge_failure};
-use super::settle::{self, End};
+use super::settle;
 use crate::balance::Failure;
 use crate::clock::steady_ms;
 use crate::dialect::answer;

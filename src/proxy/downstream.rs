@@ -6,7 +6,7 @@ use super::exchange::Exchange;
 use super::gate::Gate;
 use super::gathered::Gathering;
 use super::timer::{self, Timer, within};
-use super::{receive, settle};
+use super::{checkpoint, receive, settle};
 use bytes::{Bytes, BytesMut};
 use http::Version;
 use http::header::CONTENT_LENGTH;
@@ -201,7 +201,7 @@ impl<'s> Downstream<'s> {
             return Ok(());
         }
         if !exchange.control.committed && !self.held.end {
-            settle::document_progress(exchange);
+            checkpoint::document_progress(exchange);
         }
         if !exchange.control.committed
             && let Some(gate) = settle::hold_gate(exchange)

@@ -1,13 +1,14 @@
 //! An answer that is an error by its head: it is collected, judged, and goes to the next candidate, to the client as it is, or, where
 //! that would be no use to it, in our words.
 
+use super::end::End;
 use super::exchange::{Attempt, Exchange, impossible};
 use super::head::{OF_THE_BYTES, Refused, is_translated};
 use super::lane;
 use super::mask::mask;
 use super::receive::failed_attempt;
 use super::route::{self, judge_failure};
-use super::settle::{self, End};
+use super::settle;
 use crate::balance::{Failure, classify, classify_cut};
 use crate::clock::unix_unsigned_ms;
 use crate::dialect::chat::Refusal;

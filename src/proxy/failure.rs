@@ -3,13 +3,14 @@
 use super::attempts::{Chosen, Next};
 use super::collected::NO_ROOM;
 use super::downstream::UPSTREAM_SILENT;
+use super::end::{Cut, End};
 use super::error_answer;
 use super::exchange::Exchange;
 use super::mask::{Fragments, mask};
 use super::receive::{self, ANSWER_CUT, ATTEMPT_FAILED};
 use super::reject;
 use super::route::{self, judge_failure};
-use super::settle::{self, BILLING_UNAVAILABLE, Cut, End};
+use super::settle::{self, BILLING_UNAVAILABLE};
 use super::upstream::is_unprocessed;
 use crate::balance::Failure;
 use bytes::Bytes;

@@ -1,9 +1,10 @@
 //! The last step of every exchange, however it ends: what is not settled is settled, and plugins are told, once.
 
 use super::content;
+use super::end::{CLIENT_CLOSED, Cut, End};
 use super::exchange::Exchange;
 use super::mask::harmless;
-use super::settle::{self, CLIENT_CLOSED, Cut, End};
+use super::settle;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorSource};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,14 +1,15 @@
 //! Stage 4 (its head is in `head`, errors by their head in `error_answer`): fail over while nothing went out, scan the usage as the
 //! bytes pass.
 
+use super::end::{Cut, End};
 use super::exchange::{Answer, Attempt, Exchange};
 use super::lane::Translating;
 use super::mask::{self, Fragments};
 use super::memory::Room;
 use super::prompt::Prompt;
 use super::route::{self, judge_failure, judge_success};
-use super::settle::{self, Cut, End};
-use super::{error_answer, form};
+use super::settle;
+use super::{checkpoint, error_answer, form};
 use crate::balance::{Failure, classify_event};
 use crate::clock::steady_unsigned_ms;
 use crate::dialect::chat::{Refusal, Unreadable};
@@ -243,9 +244,9 @@ fn settle_at_terminal_event(exchange: &mut Exchange) -> Result<()> {
     if !answer.streams() {
         // Sound, and whatever else is no text, from its first byte; a document once it is too long to be held.
         if answer.first_token.is_some() {
-            settle::progress(exchange);
+            checkpoint::progress(exchange);
         } else if exchange.control.committed {
-            settle::document_progress(exchange);
+            checkpoint::document_progress(exchange);
         }
         return Ok(());
     }
@@ -253,7 +254,7 @@ fn settle_at_terminal_event(exchange: &mut Exchange) -> Result<()> {
         judge_success(exchange);
         settle::settle_with_gate(exchange, End::Whole)?;
     } else if answer.first_token.is_some() {
-        settle::progress(exchange);
+        checkpoint::progress(exchange);
     }
     Ok(())
 }

@@ -1,96 +1,29 @@
 //! Stage 5: what it cost. The balance changes before the last byte of the answer goes out; the record follows through the
 //! journal. Runs once an exchange, from whichever end comes first.
 
+use super::end::{End, came_to_nothing, words};
 use super::exchange::{Admitted, Answer, Attempt, Bill, Exchange, Leases};
 use super::gate::{Gate, Need};
 use super::pieces::{self, Billed};
-use super::uncounted::{Delivered, Uncounted, uncounted};
+use super::uncounted::{Uncounted, uncounted};
 use super::{route, trail};
 use crate::balance::Failure;
 use crate::clock::{millis, steady_ms};
-use crate::dialect::Framing;
 use crate::dialect::chat::OutputLimits;
 use crate::estimate;
-use crate::ledger::{Hold, INTERNAL_ERROR, Journaled, LedgerRecord, Outcome, Progress};
+use crate::ledger::{Hold, Journaled, LedgerRecord, Outcome};
 use crate::metrics::{Metrics, Observation};
 use crate::price::Price;
 use crate::provider::Tiers;
 use crate::snapshot::{Snapshot, Upstream};
 use pingora::{Error, ErrorType};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::SetOnce;
-use tollgate_plugin_api::{Amounts, Metered, RejectCode, UsageSource};
+use tollgate_plugin_api::{Amounts, Metered, UsageSource};
 
 /// The journal did not take the record that the first byte waits for.
 pub(super) const BILLING_UNAVAILABLE: ErrorType = ErrorType::Custom("BillingUnavailable");
-/// Progress is journaled after so many delivered bytes of text (about 256 tokens) …
-const CHECKPOINT_TEXT_BYTES: u64 = 1024;
-/// … so many pieces with text, which are a token each at least …
-const CHECKPOINT_PIECES: u64 = 256;
-/// … or so much time.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(1);
-
-/// Nginx's word for a client that left before it got anything: the status where there is none.
-pub(super) const CLIENT_CLOSED: u16 = 499;
-
-/// How an exchange ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The answer is whole, as far as the upstream is concerned.
-    Whole,
-    /// The upstream failed in the middle of its answer.
-    Broken(Cut),
-    /// The upstream's answer was an error, and the client got it.
-    Refused(u16),
-    /// No upstream gave an HTTP answer; the client got this refusal.
-    NoAnswer(RejectCode),
-    /// The client left and the answer was not read to its end.
-    Aborted,
-    /// A filter panicked.
-    Panicked,
-    /// The gateway was stopped, and this took longer than `shutdown_ms`.
-    Stopped,
-}
-
-/// How an upstream failed in the middle of its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
-    /// The connection broke, or what came is no whole answer.
-    BrokeOff,
-    /// Nothing more came in time.
-    TimedOut,
-}
-
-impl Cut {
-    /// Its code, in records and in the event that ends a stream.
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::BrokeOff => "UPSTREAM_BROKE_OFF",
-            Self::TimedOut => RejectCode::UpstreamTimeout.row().code,
-        }
-    }
-
-    /// What that event says.
-    pub(super) fn message(self) -> &'static str {
-        match self {
-            Self::BrokeOff => "The upstream broke off its answer",
-            Self::TimedOut => "The upstream did not go on with its answer in time",
-        }
-    }
-}
-
-impl End {
-    /// The code of what cut an exchange off in its middle.
-    pub(super) fn cut_off(self) -> Option<&'static str> {
-        match self {
-            Self::Panicked => Some(INTERNAL_ERROR),
-            Self::Stopped => Some("GATEWAY_STOPPED"),
-            Self::Aborted => Some("CLIENT_CLOSED"),
-            Self::Whole | Self::Broken(_) | Self::Refused(_) | Self::NoAnswer(_) => None,
-        }
-    }
-}
 
 /// All that a settlement needs, taken out of the exchange so that it can move to another thread.
 struct Settlement {
@@ -302,42 +235,6 @@ fn is_refused_as_asked(attempt: &Attempt) -> bool {
     matches!(attempt.failure, Some(Failure::Client | Failure::Elsewhere))
 }
 
-/// An error and nothing before it is no answer, whatever its status was: it costs what one above 400 costs, unless its provider
-/// says what it took. (What Anthropic says at a stream's start is not yet that.) Images that have begun are something.
-fn came_to_nothing(answer: &Answer, end: End) -> bool {
-    let scanner = &answer.scanner;
-    let failed = matches!(end, End::Broken(_)) || scanner.error_event().is_some();
-    let is_bare = || scanner.made().images.is_none_or(|images| images == 0);
-    failed && !scanner.token_seen() && scanner.delivered().total_bytes() == 0 && !scanner.has_counted() && is_bare()
-}
-
-/// Outcome, status and error code of the record. `gone`: the client left; `delivered`: after it got bytes of the answer.
-fn words(end: End, (gone, delivered): (bool, bool), answer: Option<&Answer>) -> (Outcome, u16, Option<String>) {
-    let sent = answer.map_or(CLIENT_CLOSED, |answer| answer.status);
-    // Where nothing more goes out, what is not out by now never was.
-    let is_over = gone || end.cut_off().is_some();
-    let status = if is_over && !delivered { CLIENT_CLOSED } else { sent };
-    let refusal = |answer: &Answer| answer.translation.as_ref().is_some_and(|told| told.refusal().is_some());
-    let error_event = answer.is_some_and(|answer| answer.scanner.error_event().is_some() || refusal(answer));
-    let error_event_told = || (Outcome::UpstreamError, status, Some("UPSTREAM_ERROR_EVENT".into()));
-    match end {
-        End::Panicked | End::Stopped => (Outcome::Interrupted, status, end.cut_off().map(Into::into)),
-        // Many clients leave at an error, as at the end: they have all that there is.
-        End::Aborted | End::Broken(_) if answer.is_some_and(|answer| answer.is_error_told) => error_event_told(),
-        End::Aborted => (Outcome::ClientAborted, status, end.cut_off().map(Into::into)),
-        _ if gone => (Outcome::ClientAborted, status, End::Aborted.cut_off().map(Into::into)),
-        End::Whole => (Outcome::Ok, status, None),
-        End::Broken(_) if error_event => error_event_told(),
-        End::Broken(cut) => (Outcome::UpstreamError, status, Some(cut.code().into())),
-        // The client may have got another status than the upstream's.
-        End::Refused(theirs) => (Outcome::UpstreamError, status, Some(format!("UPSTREAM_STATUS_{theirs}"))),
-        End::NoAnswer(code) => {
-            let row = code.row();
-            (Outcome::UpstreamError, row.status, Some(row.code.into()))
-        }
-    }
-}
-
 impl Settlement {
     /// Estimates if need be, prices, settles, counts.
     fn finish(mut self) -> Journaled {
@@ -399,7 +296,7 @@ impl Settlement {
 }
 
 /// The most output tokens that can come of the request at an upstream with this price, as of when it began.
-fn output_tokens_max(
+pub(super) fn output_tokens_max(
     admitted: &Admitted,
     limits: &OutputLimits,
     (price, started_at_ms): (Option<&Price>, i64),
@@ -407,75 +304,4 @@ fn output_tokens_max(
 ) -> u64 {
     let of_model = price.and_then(|price| price.limits(started_at_ms).output_tokens_max);
     admitted.facts.output_tokens_bound(limits, of_model, snapshot.routing.output_tokens_default)
-}
-
-/// The same for a document that passes as it is and goes out before it has ended: a killed process may have given most of it.
-pub(super) fn document_progress(exchange: &mut Exchange) {
-    let is_document = |answer: &Answer| {
-        answer.framing == Framing::JsonDocument && answer.translation.is_none() && answer.error.is_none()
-    };
-    if !exchange.control.settled && exchange.answered().is_some_and(is_document) {
-        progress(exchange);
-    }
-}
-
-/// Journals how far an answer has got, now and then: what it is billed by if this process dies.
-pub(super) fn progress(exchange: &mut Exchange) {
-    let count = exchange.attempts.count;
-    let (Some(admitted), Some(attempt)) = (exchange.admitted.as_mut(), exchange.attempt.as_mut()) else { return };
-    let limits = admitted.route.output_limits(&attempt.pick);
-    let priced = (attempt.price.as_deref(), exchange.started_at_ms);
-    let output_tokens_max = output_tokens_max(admitted, &limits, priced, &exchange.snapshot);
-    let admitted = &mut **admitted;
-    let (Some(hold), Some(answer)) = (admitted.hold.as_mut(), attempt.answer.as_deref_mut()) else { return };
-    if !admitted.target.endpoint.answer.uses_tokens() {
-        return;
-    }
-    let delivered = answer.scanner.delivered();
-    let delivered_bytes = delivered.total_bytes();
-    let checkpoint = &mut answer.checkpoint;
-    // With the first token, whatever it costs: who served it, and the prompt, are known from then on.
-    let due = !checkpoint.taken
-        || checkpoint.at.elapsed() >= CHECKPOINT_TIME
-        || delivered_bytes >= checkpoint.delivered_bytes + CHECKPOINT_TEXT_BYTES
-        || delivered.pieces() >= checkpoint.delivered_pieces + CHECKPOINT_PIECES;
-    if !due {
-        return;
-    }
-    checkpoint.taken = true;
-    checkpoint.at = Instant::now();
-    checkpoint.delivered_bytes = delivered_bytes;
-    checkpoint.delivered_pieces = delivered.pieces();
-    let by_client = admitted.facts.service_tier;
-    let asked = attempt.tiers.map_or(by_client, |tiers| tiers.asked(by_client));
-    let mut metered = answer.scanner.metered().unwrap_or_else(|| answer.scanner.uncounted(asked));
-    metered.tier = attempt.tiers.map_or(metered.tier, |tiers| tiers.billed(by_client, metered.tier));
-    let (tokens, delivered) = (delivered.passed().tokens_by_look(), Delivered::of(&answer.scanner));
-    delivered.count_into(&mut metered, delivered.at_least(tokens), output_tokens_max);
-    if metered.usage.input_tokens == 0 {
-        let looked = || admitted.prompt.tokens_by_look(admitted.target.endpoint, &admitted.facts);
-        metered.usage.input_tokens = *checkpoint.prompt_tokens.get_or_insert_with(looked);
-    }
-    let priced = (attempt.price.as_deref(), exchange.started_at_ms);
-    let request = (admitted.target.endpoint.answer, &admitted.facts);
-    if let Some(pieces) = pieces::billed(request, answer, priced, answer.scanner.has_counted()) {
-        pieces.add_to(&mut metered, true);
-    }
-    metered.source = UsageSource::Estimated;
-    let cost = exchange.snapshot.prices.cost(attempt.price.as_deref(), &metered, exchange.started_at_ms);
-    hold.progress(Progress {
-        upstream: attempt.upstream.name.clone(),
-        upstream_model: attempt.upstream_model.clone(),
-        status: answer.status,
-        metered,
-        cost_nanos: cost.nanos,
-        price_missing: attempt.price.is_none() || cost.missing,
-        attempts: count,
-        ttft_ms: answer.first_token.map(millis),
-    });
-    // It is in the journal before the bytes that it counts go out, also while the disk is slow: what a killed process has
-    // delivered is billed but for the last checkpoint's worth.
-    if let Some(journaled) = hold.checkpointed() {
-        exchange.control.gate(Gate::record(journaled, Need::Checkpoint));
-    }
 }

@@ -1,8 +1,8 @@
 //! What nobody counted of an answer, and what it comes to: usage that was not reported, or only one side of it.
 
+use super::end::End;
 use super::exchange::{Admitted, Answer};
 use super::prompt::Prompt;
-use super::settle::End;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::usage::{MediaTokens, Scanner, Unreported};
 use crate::dialect::{Answer as AnswerKind, Passed};
