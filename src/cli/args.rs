@@ -237,7 +237,8 @@ pub(super) struct UserPassword {
 pub(super) enum UpstreamVerb {
     /// List the upstreams
     List(Listing),
-    /// Make a real call to each upstream, of a few tokens, and say what happened; exit status 1 if one failed
+    /// Make a real call to each upstream, of a few tokens, and say what happened; exit status 1 if one failed. (An upstream that makes
+    /// pictures or voices alone is asked for its list of models.)
     Test(UpstreamTest),
 }
 

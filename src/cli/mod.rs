@@ -7,6 +7,7 @@ mod args;
 mod check;
 mod demo;
 mod explain;
+mod first_request;
 mod health;
 mod import;
 mod import_people;

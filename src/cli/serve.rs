@@ -2,16 +2,14 @@
 
 use super::args::Command;
 use super::check::{nothing_to_serve, validate};
+use super::first_request::curl;
 use super::open_store;
 use super::price_file::default_prices;
 use super::remarks::{nameless, remarks};
 use super::terminal::{Failure, Outcome, Terminal, plain};
 use crate::admin::FirstAdmin;
-use crate::config::{Config, Upstream, listed};
-use crate::dialect::{DialectId, embed};
+use crate::config::{Config, listed};
 use crate::keyring::new_credential;
-use crate::provider::providers;
-use crate::proxy::model_to_probe;
 use crate::serve::{self, Origin};
 use crate::store::{Act, NewKey};
 use secrecy::{ExposeSecret, SecretString};
@@ -206,44 +204,9 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// A request in the upstream's own dialect, to be pasted into a shell.
-fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
-    let model = model_to_probe(upstream.models.iter());
-    let embeds = model.is_some_and(|model| embed::is_meant_by(&model.upstream_model));
-    let model = model.map_or("MODEL", |model| &*model.name);
-    let dialect = providers().get(&upstream.provider).and_then(|row| row.dialects.first()).copied();
-    let chat =
-        format!(r#"{{"model":"{model}","max_tokens":200,"messages":[{{"role":"user","content":"Say hello."}}]}}"#);
-    let (path, header, body) = match dialect.unwrap_or(DialectId::OpenAi) {
-        // Whichever dialect it speaks: it is translated.
-        _ if embeds => {
-            let body = format!(r#"{{"model":"{model}","input":"Say hello."}}"#);
-            ("/v1/embeddings".into(), format!("Authorization: Bearer {key}"), body)
-        }
-        DialectId::OpenAiResponses => {
-            let body = format!(r#"{{"model":"{model}","input":"Say hello."}}"#);
-            ("/v1/responses".into(), format!("Authorization: Bearer {key}"), body)
-        }
-        DialectId::Anthropic => ("/v1/messages".into(), format!("x-api-key: {key}"), chat),
-        DialectId::Gemini => {
-            let body = r#"{"contents":[{"parts":[{"text":"Say hello."}]}]}"#.to_string();
-            (format!("/v1beta/models/{model}:generateContent"), format!("x-goog-api-key: {key}"), body)
-        }
-        // What upstreams alone speak is reached in any client's dialect.
-        _ => {
-            let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Say hello."}}]}}"#);
-            ("/v1/chat/completions".into(), format!("Authorization: Bearer {key}"), body)
-        }
-    };
-    format!(
-        "    curl {base}{path} \\\n      -H '{header}' \\\n      -H 'Content-Type: application/json' \\\n      -d '{body}'"
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{LOG_DEFAULT, curl, log_filter, logs};
-    use crate::config::Config;
+    use super::{LOG_DEFAULT, log_filter, logs};
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
     use tracing_subscriber::EnvFilter;
@@ -259,19 +222,6 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
-        }
-    }
-
-    #[test]
-    fn the_request_to_be_pasted_is_one_that_the_first_model_answers() {
-        for (variable, path, body) in [
-            ("OPENAI_API_KEY", "/v1/chat/completions", "\"messages\":["),
-            ("ANTHROPIC_API_KEY", "/v1/messages", "\"max_tokens\":"),
-            ("VOYAGE_API_KEY", "/v1/embeddings", "\"input\":\"Say hello.\""),
-        ] {
-            let config = Config::from_environment(&|name| (name == variable).then(|| "k".to_owned()));
-            let curl = curl("http://gateway", &config.upstreams[0], "sk-tg");
-            assert!(curl.contains(&format!("http://gateway{path} ")) && curl.contains(body), "{curl}");
         }
     }
 

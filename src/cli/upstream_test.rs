@@ -12,6 +12,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use tollgate_plugin_api::Ports;
 
+/// The operation that is asked for where the model's own would make a picture or needs a voice.
+const LIST: &str = "models";
+
 /// So much of an upstream's words is shown, in characters.
 const WORDS_CHARS_MAX: usize = 300;
 
@@ -20,6 +23,7 @@ struct TestJson<'a> {
     upstream: &'a str,
     provider: &'a str,
     model: &'a str,
+    endpoint: &'static str,
     ok: bool,
     status: Option<u16>,
     duration_ms: u64,
@@ -66,7 +70,7 @@ fn chosen(
     let mut chosen = Vec::new();
     for (row, upstream) in rows.filter(|(row, _)| wanted(&row.name)) {
         named += 1;
-        let model = model_to_probe(row.models.iter().filter(serves));
+        let model = model_to_probe(row.models.iter().filter(serves), &upstream.provider.dialects);
         chosen.extend(model.map(|model| (upstream.clone(), model.clone())));
     }
     match (chosen.is_empty(), named, &arguments.name) {
@@ -104,6 +108,7 @@ fn show(upstream: &Upstream, model: &Model, tried: &Trial, json: bool, terminal:
             upstream: &upstream.name,
             provider: &upstream.provider.name,
             model: &model.name,
+            endpoint: tried.operation,
             ok,
             status: tried.status.as_ref().ok().copied(),
             duration_ms,
@@ -111,6 +116,7 @@ fn show(upstream: &Upstream, model: &Model, tried: &Trial, json: bool, terminal:
         });
     }
     let found = match &tried.status {
+        Ok(status) if ok && tried.operation == LIST => format!("ok ({status}, its list of models)"),
         Ok(status) if ok => format!("ok ({status})"),
         Ok(status) => format!("answered {status}: {message}"),
         Err(_) => format!("no answer: {message}"),

@@ -9,6 +9,7 @@ use crate::ledger::Durability;
 use crate::store::StoreUrl;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use tollgate_plugin_api::{Network, PluginRow, did_you_mean, join, one_of};
 use toml::de::DeValue;
 
@@ -102,6 +103,11 @@ fn tls(server: &Section<'_>) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key? })
 }
 
+/// Whether a folder is there, or the path ends as a folder's does.
+fn means_a_folder(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.is_dir()
+}
+
 /// `[store]`
 pub(super) fn store(top: &Section<'_>) -> Store {
     let section = top.section("store");
@@ -109,7 +115,7 @@ pub(super) fn store(top: &Section<'_>) -> Store {
     let wrong = |message| section.wrong("url", format!("{message}, expected `sqlite:PATH`, as in `{default}`"));
     let url = section.text("url").and_then(|url| StoreUrl::parse(&url).map_err(wrong).ok());
     let url = url.unwrap_or_else(|| default.clone()).in_folder(|path| section.reader.path(path));
-    if url.file().is_dir() {
+    if means_a_folder(url.file()) {
         section.wrong("url", format!("{} is a folder, expected a file", url.file().display()));
     }
     Store { url }
@@ -131,7 +137,7 @@ pub(super) fn pricing(top: &Section<'_>) -> Pricing {
     let section = top.section("pricing");
     let default = Pricing::default();
     let file = section.file_path("file", &default.file);
-    if file.is_dir() {
+    if means_a_folder(&file) {
         section.wrong("file", format!("{} is a folder, expected a file", file.display()));
     }
     Pricing { file, unknown_model: section.choice("unknown_model", UnknownModel::WORDS, default.unknown_model) }

@@ -251,6 +251,14 @@ fn model(section: &Section<'_>, path: &str, value: &DeValue<'_>) -> Option<Model
             reader.wrong(path, format!("cannot be the name of a model, {expected}"));
             return None;
         }
+        if name.contains('*') {
+            // It would be taken for itself, and no client ever asks for that.
+            reader.wrong(
+                path,
+                "cannot be the name of a model: a `*` is no pattern here, expected each model by its name",
+            );
+            return None;
+        }
         Some(name)
     };
     match value {

@@ -28,17 +28,6 @@ pub const fn counterpart(dialect: DialectId) -> Option<DialectId> {
     }
 }
 
-/// How the names of models begin that make embeddings, behind their maker's, as vendors' lists have them (autumn of 2026).
-const NAMES: [&str; 6] = ["bge-", "e5-", "gte-", "m3e-", "mxbai-", "voyage-"];
-
-/// Whether a model makes embeddings and no conversation, as far as its name tells.
-pub fn is_meant_by(model: &str) -> bool {
-    let model = model.to_ascii_lowercase();
-    let name = model.rsplit('/').next().unwrap_or(&model);
-    let is_known = NAMES.iter().any(|own| name.starts_with(own) || name.contains(&format!("-{own}")));
-    (name.contains("embed") || is_known) && !name.contains("rerank")
-}
-
 /// A request for a vector of these words, in a dialect that has embeddings.
 pub fn question(dialect: DialectId, model: &str, words: &str) -> Bytes {
     let wanted = Wanted { texts: vec![Cow::Borrowed(words)], dimensions: None, left_out: Vec::new(), base64: false };
@@ -47,13 +36,6 @@ pub fn question(dialect: DialectId, model: &str, words: &str) -> Bytes {
         _ => json!({"model": model, "input": wanted.texts}),
     };
     written.to_string().into()
-}
-
-/// Whether an answer has a vector in it.
-pub fn has_vector(body: &[u8]) -> bool {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let vectors = [answer.pointer("/data/0/embedding"), answer.pointer("/embeddings/0/values")];
-    vectors.into_iter().flatten().any(|vector| vector.as_array().is_some_and(|numbers| !numbers.is_empty()))
 }
 
 /// What of a request the answer's form depends on.
@@ -356,25 +338,6 @@ mod tests {
         assert_eq!(sent["input"], json!(["a", "b"]));
         let got = translate_answer(answer, shape, "m", 7).unwrap();
         assert_eq!(got, r#"{"embeddings":[{"values":[1.5]},{"values":[3]}],"usageMetadata":{"promptTokenCount":7}}"#);
-    }
-
-    #[test]
-    fn models_that_make_embeddings_are_known_by_their_names() {
-        for model in [
-            "text-embedding-3-small",
-            "gemini-embedding-001",
-            "mistral-embed",
-            "embed-v4.0",
-            "BAAI/bge-m3",
-            "intfloat/multilingual-e5-large",
-            "Qwen/Qwen3-Embedding-8B",
-            "voyage-3.5-lite",
-        ] {
-            assert!(is_meant_by(model), "{model}");
-        }
-        for model in ["gpt-4o", "BAAI/bge-reranker-v2-m3", "claude-sonnet-4-5", "qwen3-max", "voyager", "o3"] {
-            assert!(!is_meant_by(model), "{model}");
-        }
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Endpoint {
         Self { conventional_name, ..self }
     }
 
+    /// How it is asked for. (HEAD is taken for GET.)
+    pub fn method(&self) -> Method {
+        if self.post { Method::POST } else { Method::GET }
+    }
+
     /// Whether it is a conversation, which every dialect has an operation for: what is translated.
     pub fn is_chat(&self) -> bool {
         upstream::row(self.dialect).has_chat(self.name)
@@ -212,7 +217,15 @@ pub(super) fn model_name(resource: &str) -> &str {
 /// Embeddings in an upstream's dialect, likewise.
 pub fn embeddings_target(dialect: DialectId) -> Target {
     let wanted = if dialect == Gemini { Answer::BatchEmbedContents } else { Answer::Embeddings };
-    let endpoint = ENDPOINTS.iter().find(|row| row.answer == wanted).unwrap_or(&ENDPOINTS[0]);
+    target_of(ENDPOINTS.iter().find(|row| row.answer == wanted).unwrap_or(&ENDPOINTS[0]))
+}
+
+/// The first operation that a dialect has with this answer, as an upstream is asked for it. `None`: there is none.
+pub fn operation_target(dialect: DialectId, answer: Answer) -> Option<Target> {
+    ENDPOINTS.iter().find(|row| row.dialect == dialect && row.answer == answer).map(target_of)
+}
+
+fn target_of(endpoint: &'static Endpoint) -> Target {
     let upstream = upstream::row(endpoint.dialect);
     let upstream_path = upstream.path(upstream.version(None), endpoint);
     Target { endpoint, model_in_path: None, streams_by_path: false, upstream_path, query: None }

@@ -15,6 +15,7 @@ pub mod request;
 mod shape;
 mod sse;
 mod text;
+pub mod trade;
 pub mod usage;
 
 pub use shape::{Answer, DialectId, Framing};

@@ -7,7 +7,7 @@ use crate::support::gateway::{Gateway, PROVIDER_KEY, Setup, Upstream, free_addre
 use crate::support::provider::Provider;
 use crate::support::script::{Answer, Break};
 use crate::support::until;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
@@ -154,6 +154,66 @@ async fn upstream_test_asks_each_model_what_it_can_answer_in_its_vendors_words()
     let embedded = received.last().expect("a call");
     assert_eq!((embedded.target.as_str(), &embedded.json()["model"]), ("/v1/embeddings", &json!("BAAI/bge-m3")));
     assert_eq!(received.len(), 5, "nobody was asked twice");
+}
+
+// The provider answers while a command runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn upstream_test_asks_models_that_make_no_words_for_what_they_make() {
+    let provider = Provider::start(|_, request| match request.target.as_str() {
+        "/v1/rerank" => Answer::json(200, &json!({"results": [{"index": 0, "relevance_score": 0.9}]})),
+        "/v1/moderations" => Answer::json(200, &json!({"results": [{"flagged": false}]})),
+        "/v1/audio/transcriptions" => Answer::json(200, &json!({"text": ""})),
+        "/v1/models" => Answer::json(200, &json!({"object": "list", "data": [{"id": "gpt-image-1"}]})),
+        _ => Answer::json(404, &json!({"error": {"message": "This is not a chat model"}})),
+    })
+    .await;
+    let refusing = Provider::start(|_, request| match request.target.as_str() {
+        "/v1/models" => Answer::json(200, &json!({"error": {"message": "no such key"}})),
+        _ => Answer::json(200, &json!({"results": []})),
+    })
+    .await;
+    let upstream = |name: &str, provider: &Provider, models: &str| {
+        Upstream::new(name, "openai", provider.url("/v1")).models(models)
+    };
+    let setup = Setup::new([
+        upstream("sorts", &provider, r#"["jina-reranker-v3"]"#),
+        upstream("minds", &provider, r#"["gpt-image-1", "omni-moderation-latest"]"#),
+        upstream("hears", &provider, r#"["whisper-1"]"#),
+        upstream("draws", &provider, r#"["gpt-image-1"]"#),
+        upstream("speaks", &provider, r#"["tts-1"]"#),
+        upstream("has-no-key", &refusing, r#"["dall-e-3"]"#),
+        upstream("has-nothing", &refusing, r#"["rerank-v3.5"]"#),
+    ]);
+    let gateway = Gateway::prepare(&setup);
+    let output = gateway.run(&["upstream", "test", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "two of them failed");
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let tested: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |at: usize| (&tested[at]["model"], &tested[at]["endpoint"], &tested[at]["ok"]);
+    for (at, (model, endpoint, ok)) in [
+        ("jina-reranker-v3", "rerank", true),
+        ("omni-moderation-latest", "moderations", true),
+        ("whisper-1", "audio_transcriptions", true),
+        ("gpt-image-1", "models", true),
+        ("tts-1", "models", true),
+        ("dall-e-3", "models", false),
+        ("rerank-v3.5", "rerank", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(of(at), (&json!(model), &json!(endpoint), &json!(ok)), "{tested:?}");
+    }
+    let received = provider.received();
+    let heard = received.iter().find(|call| call.target.contains("audio")).expect("a call");
+    let form = String::from_utf8_lossy(&heard.body);
+    assert!(heard.field("content-type").is_some_and(|kind| kind.starts_with("multipart/form-data; boundary=")));
+    assert!(form.contains("name=\"model\"\r\n\r\nwhisper-1\r\n") && form.contains("RIFF"), "{form}");
+    let listed = received.iter().find(|call| call.target == "/v1/models").expect("a call");
+    assert_eq!((listed.method.as_str(), listed.body.len()), ("GET", 0));
+    assert_eq!(listed.field("authorization"), Some(&*format!("Bearer {PROVIDER_KEY}")));
+    let text = said(&gateway.run(&["upstream", "test", "draws"]));
+    assert!(text.contains("draws  gpt-image-1  ok (200, its list of models)"), "{text}");
 }
 
 // The provider answers while a command runs.

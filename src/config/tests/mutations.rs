@@ -204,6 +204,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     row("\"sqlite:state/ledger.db\"", "«\"sqlite::memory:\"", "store.url", &["in memory"]),
     row("\"sqlite:state/ledger.db\"", "«\"sqlite:a.db?mode=ro\"", "store.url", &["parameters"]),
     row("\"sqlite:state/ledger.db\"", "«\"sqlite:tls\"", "store.url", &["is a folder"]),
+    row("\"sqlite:state/ledger.db\"", "«\"sqlite:not/there/yet/\"", "store.url", &["is a folder"]),
     // Files.
     row("\"tls/cert.pem\"", "«\"tls/none.pem\"", "server.tls.certificate", &["there is no file", "none.pem"]),
     row("\"tls/key.pem\"", "«\"tls\"", "server.tls.key", &["there is no file"]),
@@ -219,6 +220,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     row("[\"claude-sonnet-4-5\"]", "«[]", "upstream[1].models", &["expected 1 to", "found 0"]),
     row("[\"gpt-4o\", { name = \"fast\"", "[\"gpt-4o\", «{ name = \"gpt-4o\"", "upstream[0].models[1]", &["has the model already", "models[0]"]),
     row("[\"gpt-4o\", {", "[«\"\", {", "upstream[0].models[0]", &["cannot be the name of a model"]),
+    row("[\"gpt-4o\", {", "[«\"gpt-*\", {", "upstream[0].models[0]", &["cannot be the name of a model", "no pattern", "each model"]),
     row("[\"gpt-4o\", {", "[«\" gpt-4o\", {", "upstream[0].models[0]", &["cannot be the name of a model"]),
     row("\"gpt-4o-mini\"", "«\"a\\u0000\"", "upstream[0].models[1].upstream_model", &["control characters"]),
     row("[\"default\", \"vip\"]", "«[]", "upstream[0].groups", &["is empty", "at least one group"]),
