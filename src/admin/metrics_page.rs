@@ -2,10 +2,12 @@
 
 use crate::proxy::Shared;
 use async_trait::async_trait;
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora::apps::http_app::{HttpServer, ServeHttp};
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
+use tollgate_plugin_api::answer_fields;
+use uuid::Uuid;
 
 /// Prometheus' text format, version 0.0.4.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -48,7 +50,11 @@ impl ServeHttp for MetricsPage {
         let (status, content_type, body) = self.page(&request.method, request.uri.path());
         let mut response = Response::new(body);
         *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        // As every answer has one; these stand in no ledger.
+        if let Ok(id) = HeaderValue::try_from(Uuid::now_v7().to_string()) {
+            response.headers_mut().insert(answer_fields::REQUEST_ID, id);
+        }
         let length = response.body().len();
         response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
         if status == StatusCode::METHOD_NOT_ALLOWED {

@@ -72,6 +72,8 @@ pub(super) async fn page(exchange: &Exchange, request: &RequestHeader) -> Result
 
 /// The answer, if this is the path of a health page.
 pub(super) fn health_page(shared: &Shared, path: &str) -> Option<Reply> {
+    // As with every other path: one slash at the end more says nothing else.
+    let path = path.strip_suffix('/').unwrap_or(path);
     let page = PAGES.iter().find(|page| page.path == path)?;
     Some(health(shared, page.checks))
 }

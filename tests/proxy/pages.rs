@@ -39,6 +39,7 @@ async fn health_pages_need_no_key_and_name_each_check() {
         ("/health", admits),
         ("/health/liveliness", json!({})),
         ("/health/liveness", json!({})),
+        ("/health/liveness/", json!({})),
         ("/health/readiness", ready),
     ] {
         let answer = gateway.send(&Request::get(path)).await;
@@ -238,7 +239,9 @@ async fn the_pages_of_the_metrics_listener_can_only_be_read() {
     let ask = async |method: &str, path: &str| client::send(gateway.metrics_address, &Request::new(method, path)).await;
     for path in ["/metrics", "/health", "/nothing"] {
         let there = if path == "/nothing" { 404 } else { 200 };
-        assert_eq!(ask("GET", path).await.status, there, "{path}");
+        let answer = ask("GET", path).await;
+        assert_eq!(answer.status, there, "{path}");
+        assert!(answer.field("x-request-id").is_some_and(|id| id.len() == 36), "{path}");
         let head = ask("HEAD", path).await;
         assert_eq!((head.status, head.text().len()), (there, 0), "{path}");
         for method in ["POST", "PUT", "DELETE", "OPTIONS"] {

@@ -132,3 +132,22 @@ fn a_providers_key_in_the_environment_that_cannot_be_used_is_named_and_never_sho
     let ran = place.run_with("check", "", &with_key, NOW_MS, None);
     assert!(ran.status == 0 && !ran.err.contains("OPENAI_API_KEY"), "{ran:?}");
 }
+
+#[test]
+fn an_address_in_the_environment_that_is_not_read_is_named_and_never_shown() {
+    let said = |variables: &'static [(&'static str, &'static str)]| {
+        let env = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let (input, out_to, err_to) = (&mut io::empty(), &mut out, &mut err);
+        let (now_ms, whose) = (NOW_MS, WHOSE.into());
+        let mut terminal = Terminal { input, out: out_to, err: err_to, env: &env, now_ms, whose, width: None };
+        assert_eq!(run(["tollgate", "check"], &mut terminal), 0);
+        String::from_utf8([out, err].concat()).unwrap()
+    };
+    let both = said(&[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "http://user:canary@10.0.0.1/v1")]);
+    let named = "Note: OPENAI_BASE_URL is not read: what OPENAI_API_KEY is for goes to https://api.openai.com/v1.";
+    assert!(both.contains(named) && both.contains("`base_url`") && !both.contains("canary"), "{both}");
+    for variables in [&[("OPENAI_API_KEY", "k")][..], &[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "")]] {
+        assert!(!said(variables).contains("BASE_URL"));
+    }
+}
