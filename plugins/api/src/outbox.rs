@@ -20,6 +20,8 @@ pub use self::batch::Batch;
 const LANES: usize = 16;
 /// So many pieces make a batch, if they are full.
 const PIECES_A_BATCH: u64 = 8;
+/// A thread keeps so much memory for its next entry: more than one has that says nothing of what was asked.
+const ENTRY_BYTES_KEPT: usize = 16 * 1024;
 /// Pieces that are used up and kept for those to come.
 const SPARES_MAX: usize = 2 * PIECES_A_BATCH as usize;
 
@@ -152,6 +154,22 @@ fn lane() -> usize {
     })
 }
 
+/// Has an entry written where this thread writes all of them, and handed on when it is whole. A piece's memory was last in the hands
+/// of another processor: it is waited for once, and not with each of the many short parts of an entry.
+fn with_entry(write: impl FnOnce(&mut Vec<u8>), whole: impl FnOnce(&[u8])) {
+    thread_local! {
+        static ENTRY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // A thread that ends may have something to say after its own things are gone.
+    let mut entry = ENTRY.try_with(Cell::take).unwrap_or_default();
+    entry.clear();
+    write(&mut entry);
+    whole(&entry);
+    if entry.capacity() <= ENTRY_BYTES_KEPT {
+        let _ = ENTRY.try_with(|place| place.set(entry));
+    }
+}
+
 impl Outbox {
     /// An empty one of this plugin's. What is dropped is counted.
     pub fn new(plugin: &'static str, limits: OutboxLimits, losses: Arc<dyn Losses>) -> Self {
@@ -191,10 +209,7 @@ impl Outbox {
             let loss = if is_closed { Loss::Undelivered } else { Loss::QueueFull };
             return self.losses.lost(self.plugin, loss, 1);
         }
-        let whole_bytes = piece.whole_bytes;
-        piece.bytes.truncate(whole_bytes);
-        write(&mut piece.bytes);
-        piece.whole_bytes = piece.bytes.len();
+        with_entry(write, |entry| piece.bytes.extend_from_slice(entry));
         piece.count += 1;
         let is_full = piece.count >= self.limits.batch_entries_max / PIECES_A_BATCH
             || piece.bytes.len() >= self.piece_bytes_max();
@@ -209,7 +224,6 @@ impl Outbox {
 
     /// With its lane's lock: what is put behind it comes behind it.
     fn hand_over(&self, piece: &mut Piece) {
-        piece.bytes.truncate(piece.whole_bytes);
         self.waiting.fetch_add(piece.count, Ordering::Relaxed);
         let mut state = self.state();
         let empty = state.spare.pop().unwrap_or_default();

@@ -6,10 +6,8 @@ use std::io::{self, Read};
 #[derive(Debug, Default)]
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
-    /// How many there are …
+    /// How many there are.
     pub(super) count: u64,
-    /// … and their bytes: what somebody began who panicked stands behind them.
-    pub(super) whole_bytes: usize,
 }
 
 /// Entries that are sent on together.

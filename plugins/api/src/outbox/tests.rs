@@ -192,6 +192,23 @@ fn what_somebody_began_who_panicked_is_in_nobodys_entry() {
 }
 
 #[test]
+fn a_large_entry_keeps_no_memory_for_the_next_one() {
+    let outbox = outbox(OutboxLimits { batch_entries_max: 100, batch_bytes_max: 1 << 30, ..LIMITS });
+    let large = vec![b'x'; ENTRY_BYTES_KEPT + 1];
+    let next_finds = |entry: &[u8]| {
+        put(&outbox, entry);
+        let mut found = 0;
+        outbox.put(|bytes| found = bytes.capacity());
+        found
+    };
+    assert!(next_finds(b"small") > 0);
+    assert_eq!(next_finds(&large), 0);
+    outbox.close();
+    let (taken, count, _) = taken(&outbox).unwrap();
+    assert_eq!((taken.len(), count), (large.len() + 5, 4));
+}
+
+#[test]
 fn a_batch_is_read_as_one() {
     let outbox = outbox(OutboxLimits { batch_entries_max: 100, batch_bytes_max: 100, ..LIMITS });
     for entry in ["a long entry", "", "b", "another long entry"] {
