@@ -20,8 +20,8 @@ enum Sent {
     Json(String),
     /// The same; what comes back goes to a file of this name.
     JsonForFile(String, &'static str),
-    /// A form's fields.
-    Form(Vec<String>),
+    /// A form's text, as `name=value`, and its file.
+    Form(String, &'static str),
 }
 
 const BEARER: &str = "Authorization: Bearer ";
@@ -41,7 +41,8 @@ pub(super) fn curl(base: &str, upstream: &Upstream, key: &str) -> String {
     let rest = match sent {
         Sent::Json(body) => json(&body),
         Sent::JsonForFile(body, file) => [json(&body), vec![format!("-o {file}")]].concat(),
-        Sent::Form(fields) => fields.iter().map(|field| format!("-F '{}'", quoted(field))).collect(),
+        // Text that begins with an @ (Cloudflare's models do) would else be a file's name.
+        Sent::Form(text, file) => vec![format!("--form-string '{}'", quoted(&text)), format!("-F file=@{file}")],
     };
     let head = [format!("    curl {base}{path}"), format!("-H '{credential}{key}'")];
     [&head[..], &rest].concat().join(" \\\n      ")
@@ -74,9 +75,7 @@ fn other(trade: Trade, model: &str) -> Request {
             let body = json!({"model": model, "query": "Who is there?", "documents": ["Nobody.", "A tollgate."]});
             ("/v1/rerank", Sent::Json(body.to_string()))
         }
-        Trade::Transcribes => {
-            ("/v1/audio/transcriptions", Sent::Form(vec![format!("model={model}"), "file=@hello.wav".to_owned()]))
-        }
+        Trade::Transcribes => ("/v1/audio/transcriptions", Sent::Form(format!("model={model}"), "hello.wav")),
         Trade::Speaks => {
             let body = json!({"model": model, "input": "Hello.", "voice": "alloy"});
             ("/v1/audio/speech", Sent::JsonForFile(body.to_string(), "hello.mp3"))
@@ -112,7 +111,8 @@ mod tests {
     fn what_makes_no_words_is_asked_for_what_it_makes() {
         for (model, path, sent) in [
             ("tts-1", "/v1/audio/speech", "-o hello.mp3"),
-            ("whisper-1", "/v1/audio/transcriptions", "-F 'file=@hello.wav'"),
+            ("whisper-1", "/v1/audio/transcriptions", "-F file=@hello.wav"),
+            ("@cf/openai/whisper", "/v1/audio/transcriptions", "--form-string 'model=@cf/openai/whisper'"),
             ("gpt-image-1", "/v1/images/generations", "\"prompt\":"),
             ("jina-reranker-v3", "/v1/rerank", "\"documents\":["),
             ("omni-moderation-latest", "/v1/moderations", "\"input\":"),
