@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// An operator waits no longer for a call of a few tokens.
 const TRIAL_TIME_MAX: Duration = Duration::from_secs(60);
-/// So much of an answer is read: more than the longest list of models (OpenRouter's has 700, in 1 MiB).
+/// So much of an answer is read: some providers list hundreds of models, with much about each.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What shows that a document is an answer and no error: one of these places has something.
